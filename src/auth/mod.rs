@@ -1,0 +1,1 @@
+//! OAuth conversations and token refresh.

@@ -1,0 +1,1 @@
+//! The file as written (`ConfigFile`) and the settings as used (`Config`).

@@ -1,0 +1,66 @@
+//! One connected destination, and the grant behind it (without its secrets).
+
+use jiff::Timestamp;
+
+use super::ids::{AccountId, AccountName};
+
+/// Whether an account can act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountState {
+    /// Its token works as far as we know.
+    Ready,
+    /// Expired, revoked or short of a scope; a person must connect it again.
+    NeedsReconnect,
+    /// Stopped by the user; nothing is sent.
+    Paused,
+}
+
+impl AccountState {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::NeedsReconnect => "needs_reconnect",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+/// A connected account as the store knows it. Tokens are elsewhere, sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Our key for it; its data key goes by this id too.
+    pub id: AccountId,
+    /// `platform:handle`.
+    pub name: AccountName,
+    /// The network's permanent id (X user id, DID).
+    pub remote_id: String,
+    /// The network's user name, without `@`.
+    pub username: String,
+    /// The name people see.
+    pub display_name: String,
+    /// Avatar address on the network, if it gave one.
+    pub avatar_url: Option<String>,
+    /// Base URL of the account's own server (Bluesky, Mastodon); none for networks with one address.
+    pub server: Option<String>,
+    /// Paid tier as the network names it; it decides X's text limit. None = not told.
+    pub tier: Option<String>,
+    /// Whether it can act.
+    pub state: AccountState,
+    /// Why it cannot, in the network's words or ours.
+    pub reason: Option<String>,
+    /// Scopes the user granted.
+    pub scopes: Vec<String>,
+    /// Scopes we asked for and did not get.
+    pub missing_scopes: Vec<String>,
+    /// End of the access token.
+    pub expires_at: Option<Timestamp>,
+    /// When the present access token was issued; half its life later it is refreshed.
+    pub issued_at: Option<Timestamp>,
+    /// End of the whole grant where it is known (a public Bluesky client: two weeks).
+    pub grant_expires_at: Option<Timestamp>,
+    /// There is a refresh token.
+    pub can_refresh: bool,
+    /// When it was connected.
+    pub connected_at: Timestamp,
+}

@@ -1,0 +1,6 @@
+//! Nouns and rules. Pure: no I/O, no async, no clock, no serde.
+//!
+//! Start reading at [`delivery`]: the state machine is the heart of the program.
+
+pub mod account;
+pub mod ids;

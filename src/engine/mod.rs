@@ -1,0 +1,1 @@
+//! Decides what happens next: `apply(input, now) -> effects`. Does nothing itself.

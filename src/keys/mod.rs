@@ -1,0 +1,1 @@
+//! Master key, account data keys, sealing. Destroying a key is deletion.

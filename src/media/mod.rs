@@ -1,0 +1,1 @@
+//! Media files: sniffing, probing, storing under random names.

@@ -1,0 +1,1 @@
+//! One conversation per network: what to send, what the answer means.

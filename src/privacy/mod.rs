@@ -1,0 +1,1 @@
+//! Disconnect, erase, export: plans as data, carried out by the daemon.

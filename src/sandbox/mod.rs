@@ -1,0 +1,1 @@
+//! Stand-ins for the networks, written from their documents.

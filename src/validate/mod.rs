@@ -1,0 +1,1 @@
+//! The one check of a post for its targets: problems, lengths, preview. Pure.

@@ -1,0 +1,1 @@
+//! The public listener: connect, callbacks, health. Nothing else answers.
