@@ -3,4 +3,8 @@
 //! Start reading at [`delivery`]: the state machine is the heart of the program.
 
 pub mod account;
+pub mod delivery;
 pub mod ids;
+pub mod media;
+pub mod post;
+pub mod schedule;

@@ -1,1 +1,378 @@
-//! One conversation per network: what to send, what the answer means.
+//! One conversation per network: what to send, and what the answer means.
+//!
+//! A connector never opens a socket, holds a token, reads a clock or sleeps. It turns a [`Job`]
+//! into requests and answers into facts; the engine decides what follows and the daemon's wire
+//! adds the address, the token and the bytes of media. That is what lets one seed replay a crash.
+//!
+//! The life of one step:
+//! 1. [`Platform::next`] until it says [`Next::Publish`]: each [`Next::Call`] is safe to repeat,
+//!    and what it brings ([`Platform::answered`]) is stored before the next call.
+//! 2. The frozen request is stored, then [`Platform::publish`] builds the one publishing call.
+//! 3. [`Platform::judge`] says what the answer proves. Everything that is not evidence of success
+//!    or a listed refusal is [`Verdict::Ambiguous`].
+//! 4. After an ambiguous answer, [`Platform::look`] and [`Platform::seen`] find the truth.
+
+pub mod bluesky;
+pub mod x;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::domain::account::Account;
+use crate::domain::delivery::{Frozen, Handles, Live, Step, StepKind};
+use crate::domain::ids::{MediaId, PlatformName};
+use crate::domain::media::{MediaItem, MediaKind};
+
+/// Every network this build speaks to, in the order lists show them.
+pub static ALL: &[&dyn Platform] = &[];
+
+/// The connector for a network, if this build has it.
+pub fn find(name: PlatformName) -> Option<&'static dyn Platform> {
+    ALL.iter().copied().find(|it| it.name() == name)
+}
+
+/// What helps after an ambiguous answer (delivery guarantees §7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// A: writing twice under one client-chosen id is one object.
+    ClientId,
+    /// B: the same idempotency key returns the first object, for a while.
+    Key,
+    /// C: publishing acts on a handle whose state can be read.
+    Handle,
+    /// D: a repeat is answered with a reference to the first.
+    Reference,
+    /// E: own posts can be listed; a repeat is refused or doubles.
+    Listable,
+    /// F: listable at best, and no net against doubles.
+    Opaque,
+}
+
+/// The unit a network counts text in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// twitter-text's weighted characters.
+    Weighted,
+    /// Extended grapheme clusters.
+    Graphemes,
+}
+
+impl Unit {
+    /// The word in JSON and in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Weighted => "weighted characters",
+            Self::Graphemes => "graphemes",
+        }
+    }
+}
+
+/// An option a post may carry for this network (`--option x.reply_settings=following`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionSpec {
+    pub key: &'static str,
+    /// Allowed values; empty = free text.
+    pub values: &'static [&'static str],
+    pub help: &'static str,
+}
+
+/// What a network can do, as data: the validator, the composer and `account list` all read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    pub class: Class,
+    pub unit: Unit,
+    /// Longest text of one part, in `unit`.
+    pub text_max: usize,
+    /// Longest thread, in parts; 1 = no threads.
+    pub parts_max: usize,
+    /// A text may be empty if there is media.
+    pub text_optional_with_media: bool,
+    /// Images on one post. 0 = none in this version.
+    pub images_max: usize,
+    pub image_bytes_max: u64,
+    pub image_kinds: &'static [MediaKind],
+    /// Longest alt text, in characters.
+    pub alt_max: usize,
+    /// First comment under the published object.
+    pub comment: bool,
+    pub options: &'static [OptionSpec],
+    /// Posts can be deleted through the API.
+    pub can_delete: bool,
+    /// A published object can be read back, so `verified` can become true.
+    pub can_read_back: bool,
+}
+
+/// Everything a connector may know of one step of one delivery.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    pub account: &'a Account,
+    /// Text of this step.
+    pub text: &'a str,
+    pub kind: StepKind,
+    /// Index of this step, from 0.
+    pub step: usize,
+    /// Media of this step (the first part of a thread has the post's media; others none).
+    pub media: &'a [MediaItem],
+    pub options: &'a BTreeMap<String, String>,
+    /// The steps before this one, all live.
+    pub before: &'a [Step],
+}
+
+/// Fresh material for ids and time stamps, fixed when a request is frozen.
+#[derive(Debug, Clone, Copy)]
+pub struct Fresh {
+    pub now: Timestamp,
+    pub random: [u8; 8],
+}
+
+/// Where a request goes. The daemon knows the address behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A key of `[platforms.NAME.endpoints]`.
+    Named(&'static str),
+    /// The account's own server.
+    Server,
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    None,
+    /// `application/json`, exactly these bytes.
+    Json(Vec<u8>),
+    /// The bytes of one media file under its own media type.
+    Media {
+        id: MediaId,
+        mime: &'static str,
+    },
+    /// `multipart/form-data`: text fields, then one file.
+    Multipart {
+        fields: Vec<(&'static str, String)>,
+        file_field: &'static str,
+        id: MediaId,
+        mime: &'static str,
+    },
+}
+
+/// One request, without address and token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Stable name for logs and faults: `x.create`, `bluesky.put`.
+    pub label: &'static str,
+    pub method: http::Method,
+    pub endpoint: Endpoint,
+    /// Path with a leading slash, already percent-encoded.
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    pub body: Body,
+}
+
+/// One answer. Header names are lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The first header of that (lower-case) name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; `Null` when it is not.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or(serde_json::Value::Null)
+    }
+}
+
+/// What to do next before publishing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// A preparing call. Repeating it is harmless.
+    Call(Request),
+    /// Everything is there: this is the request to freeze.
+    Publish(Frozen),
+}
+
+/// Why a call did not do what it should, in classes the engine acts on (guarantees §10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureClass {
+    /// Try again after the reset.
+    RateLimited,
+    /// The access token is no longer taken: refresh once, repeat once.
+    AuthExpired,
+    /// The account is closed, suspended, or the grant is dead.
+    AccountDead,
+    /// A scope or a right is missing.
+    Permission,
+    /// Credits are gone; the operator must act. Stops the app's lane.
+    Billing,
+    /// The app's set-up is wrong (client, product tier).
+    Config,
+    /// The content can never be accepted.
+    InvalidContent,
+    /// The network's rules forbid it.
+    Policy,
+    /// An uploaded file is gone: prepare again, then the same request.
+    MediaGone,
+    /// Server trouble on a call that is safe to repeat.
+    Transient,
+}
+
+impl FailureClass {
+    /// The stable word in `reason.class`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RateLimited => "rate_limited",
+            Self::AuthExpired => "auth_expired",
+            Self::AccountDead => "account_dead",
+            Self::Permission => "permission",
+            Self::Billing => "billing",
+            Self::Config => "config",
+            Self::InvalidContent => "invalid_content",
+            Self::Policy => "policy",
+            Self::MediaGone => "media_gone",
+            Self::Transient => "transient",
+        }
+    }
+}
+
+/// A refusal, with the network's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub class: FailureClass,
+    /// The network's words.
+    pub message: String,
+    pub hint: Option<String>,
+    /// When the network says to come back.
+    pub until: Option<Timestamp>,
+}
+
+/// What an answer to the publishing call proves (guarantees §6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Success status and a parsable id.
+    Applied(Live),
+    /// On the refusal allowlist: the call had no effect.
+    Refused(Failure),
+    /// The network says it already has this post.
+    Duplicate { message: String },
+    /// Everything else.
+    Ambiguous { message: String },
+}
+
+/// What a look at the network shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// It is there, and it is ours.
+    Found(Live),
+    /// A clean read without it.
+    Absent,
+    /// The read failed or was unclear. Not a negative read.
+    Unclear(Failure),
+    /// Something that cannot be told apart, or another object under our id: a person must decide.
+    Disputed { message: String },
+}
+
+/// What a delete call proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    Done,
+    Failed(Failure),
+}
+
+/// One row of a connector's refusal allowlist: an answer that proves the call had no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: u16,
+    /// The code, error name or problem type that must match.
+    pub code: &'static str,
+    pub class: FailureClass,
+    /// Why the answer precedes the effect, and where it was recorded.
+    pub evidence: &'static str,
+}
+
+/// A finding of validation, about one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// `parts[0]`, `media[2].alt`, `options.x.reply_settings`, …
+    pub field: String,
+    /// Stable word: `text_too_long`, `text_empty`, `too_many_images`, …
+    pub code: &'static str,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// One social network, as requests and answers.
+pub trait Platform: Sync {
+    fn name(&self) -> PlatformName;
+
+    /// Abilities; `tier` is the account's paid tier where the network has one (X Premium).
+    fn capabilities(&self, tier: Option<&str>) -> Capabilities;
+
+    /// Length of a text in the network's own unit.
+    fn measure(&self, text: &str) -> usize;
+
+    /// Problems that the capability struct cannot express (invalid characters, byte limits,
+    /// option combinations). `parts` are the texts of all steps.
+    fn problems(
+        &self,
+        parts: &[&str],
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+        tier: Option<&str>,
+    ) -> Vec<Problem>;
+
+    /// What would be sent for one part, as JSON for people: no network call, ids left open.
+    fn preview(
+        &self,
+        text: &str,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+    ) -> serde_json::Value;
+
+    /// The next thing to do before publishing. Pure: the same arguments give the same answer.
+    fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure>;
+
+    /// What a preparing answer brings; to be merged into the handles.
+    fn answered(
+        &self,
+        job: &Job<'_>,
+        handles: &Handles,
+        call: &Request,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<Handles, Failure>;
+
+    /// The publishing call of a frozen request.
+    fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request;
+
+    /// What the answer to the publishing call proves.
+    fn judge(&self, job: &Job<'_>, frozen: &Frozen, answer: &Answer, now: Timestamp) -> Verdict;
+
+    /// The read that shows whether the step is live; `since` = first intent. None = cannot look.
+    fn look(&self, job: &Job<'_>, frozen: &Frozen, since: Timestamp) -> Option<Request>;
+
+    /// What the look shows. `bound` tells whether a remote id already belongs to another step.
+    fn seen(
+        &self,
+        job: &Job<'_>,
+        frozen: &Frozen,
+        answer: &Answer,
+        since: Timestamp,
+        bound: &dyn Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> Sight;
+
+    /// The call that deletes a published object. None = the network has none.
+    fn delete(&self, account: &Account, remote_id: &str) -> Option<Request>;
+
+    /// What the answer to the delete call proves.
+    fn deleted(&self, answer: &Answer, now: Timestamp) -> Deletion;
+
+    /// The refusal allowlist that `judge` goes by.
+    fn refusals(&self) -> &'static [Refusal];
+}

@@ -1,0 +1,682 @@
+//! Where one delivery stands, and the one function that moves it.
+//!
+//! ```text
+//! Scheduled ─due─> Claimed ─> Preparing ─> Sending ──applied─────────> Published / HandedOver
+//!     │               │           │           ├─refused, try later───> Retry ─> Claimed
+//!     │               │           │           ├─refused for good─────> Rejected
+//!     │               │           │           ├─account dead─────────> NeedsReconnect ─> Retry
+//!     │               │           │           └─anything else────────> Unknown ─found──> Published
+//!     │               │           │                                       └─absent─────> Retry …
+//!     └───────────────┴───────────┴─> Cancelled / Missed
+//! ```
+//!
+//! Publishing is not idempotent on most networks. `Sending` is written before the first byte of a
+//! publishing call leaves; nothing leaves `Unknown` without evidence; a terminal state never
+//! changes. [`Delivery::apply`] is total: every state × event pair either moves or is [`Illegal`],
+//! and the table of all pairs is a snapshot under test.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::ids::{AccountId, AccountName, DeliveryId, PostId};
+use super::schedule::{Due, Late};
+
+/// The state, without the facts that surround it (those are fields of [`Delivery`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Waiting for its instant.
+    Scheduled,
+    /// Owned by the lane worker of its account.
+    Claimed,
+    /// Uploads and containers; nothing public yet.
+    Preparing,
+    /// The intent is durable; the publishing call may be on the wire.
+    Sending,
+    /// The call may have taken effect; reconciling. With [`Delivery::held`]: waiting for the user.
+    Unknown,
+    /// Will be tried again at [`Delivery::next_try`].
+    Retry,
+    /// The account cannot act until a person connects it again.
+    NeedsReconnect,
+    /// Terminal: it is live, with evidence.
+    Published,
+    /// Terminal: it lies in a person's inbox on the network.
+    HandedOver,
+    /// Terminal: refused for good; nothing of the current step is live.
+    Rejected,
+    /// Terminal: taken back by the user before anything went live.
+    Cancelled,
+    /// Terminal: its time passed by more than the late policy allows.
+    Missed,
+}
+
+impl State {
+    pub const ALL: [Self; 12] = [
+        Self::Scheduled,
+        Self::Claimed,
+        Self::Preparing,
+        Self::Sending,
+        Self::Unknown,
+        Self::Retry,
+        Self::NeedsReconnect,
+        Self::Published,
+        Self::HandedOver,
+        Self::Rejected,
+        Self::Cancelled,
+        Self::Missed,
+    ];
+
+    /// The word on the wire and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Claimed => "claimed",
+            Self::Preparing => "preparing",
+            Self::Sending => "sending",
+            Self::Unknown => "unknown",
+            Self::Retry => "retry",
+            Self::NeedsReconnect => "needs_reconnect",
+            Self::Published => "published",
+            Self::HandedOver => "handed_over",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+            Self::Missed => "missed",
+        }
+    }
+
+    /// The state behind a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+
+    /// Nothing more will happen.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Published | Self::HandedOver | Self::Rejected | Self::Cancelled | Self::Missed)
+    }
+}
+
+/// Why a delivery will be tried again. Parked waits use up no attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryWhy {
+    /// Refused or not sent; the backoff decides.
+    Backoff,
+    /// The network said when (rate limit), or the lane is stopped (billing).
+    Parked,
+    /// The next part of a thread, after the lane's spacing.
+    NextPart,
+    /// The same request again, under the same client-chosen id (class A) or key (class B).
+    SameMarker,
+    /// Absence was proven; a fresh marker is made.
+    Absent,
+    /// The user asked, or the account came back.
+    Asked,
+}
+
+impl RetryWhy {
+    pub const ALL: [Self; 6] =
+        [Self::Backoff, Self::Parked, Self::NextPart, Self::SameMarker, Self::Absent, Self::Asked];
+
+    /// The word in the store and in explanations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Backoff => "backoff",
+            Self::Parked => "parked",
+            Self::NextPart => "next_part",
+            Self::SameMarker => "same_marker",
+            Self::Absent => "absent",
+            Self::Asked => "asked",
+        }
+    }
+}
+
+/// Why something ended or waits, in the network's words and ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// A stable word: `invalid_content`, `rate_limited`, `ambiguous`, `late`, …
+    pub class: String,
+    /// What happened.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The network's raw answer, redacted and capped.
+    pub raw: Option<String>,
+}
+
+impl Reason {
+    pub fn new(class: &str, message: impl Into<String>) -> Self {
+        Self { class: class.to_owned(), message: message.into(), hint: None, raw: None }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn raw(mut self, raw: impl Into<String>) -> Self {
+        self.raw = Some(raw.into());
+        self
+    }
+}
+
+/// What one public object of a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    Post,
+    Thread,
+    Comment,
+}
+
+impl StepKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Thread => "thread",
+            Self::Comment => "comment",
+        }
+    }
+}
+
+/// One public object of a delivery: the post, a thread part, the first comment. In order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub kind: StepKind,
+    /// Set when it is live.
+    pub remote_id: Option<String>,
+    pub permalink: Option<String>,
+    /// What the next step needs besides the id (Bluesky: `cid`).
+    pub extra: BTreeMap<String, String>,
+    pub published_at: Option<Timestamp>,
+}
+
+impl Step {
+    pub fn new(kind: StepKind) -> Self {
+        Self { kind, remote_id: None, permalink: None, extra: BTreeMap::new(), published_at: None }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.published_at.is_some()
+    }
+}
+
+/// Something a network gave us before publishing: an upload, a container, a looked-up id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handle {
+    pub value: String,
+    pub expires: Option<Timestamp>,
+}
+
+/// Handles by the connector's own names.
+pub type Handles = BTreeMap<String, Handle>;
+
+/// What is fixed at the first intent of a step and repeated unchanged by every retry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frozen {
+    /// Client-chosen id, idempotency key, or text fingerprint.
+    pub marker: String,
+    /// The exact request body. No token.
+    pub body: Vec<u8>,
+}
+
+/// The facts of the current step: what was sent and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Flight {
+    pub handles: Handles,
+    pub frozen: Option<Frozen>,
+    /// First intent of this marker; key life counts from here.
+    pub first_sent: Option<Timestamp>,
+    /// Set while an attempt may have taken effect.
+    pub amb_since: Option<Timestamp>,
+    /// An earlier attempt under this marker was still open when the last one began: then a
+    /// refusal of the last proves nothing about the earlier.
+    pub earlier_open: bool,
+    pub unknown_since: Option<Timestamp>,
+    /// The first of the two negative reads that prove absence.
+    pub absent_at: Option<Timestamp>,
+    /// Looks taken since the step became unknown.
+    pub looks: u16,
+    /// Tries of the preparing calls since the last success.
+    pub stumbles: u16,
+}
+
+/// One post bound for one account. All state lives here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    pub post: PostId,
+    pub account: AccountId,
+    /// The account's name when the delivery was made; shown when the account is gone.
+    pub name: AccountName,
+    pub due: Due,
+    pub late: Late,
+    pub give_up_at: Timestamp,
+    pub created_at: Timestamp,
+    pub state: State,
+    /// When there is something to do next, for states that wait (Retry, Unknown).
+    pub next_try: Option<Timestamp>,
+    pub retry_why: Option<RetryWhy>,
+    /// Unknown and waiting for the user's word.
+    pub held: bool,
+    pub cancel_requested: bool,
+    /// Publishing calls made for the current step.
+    pub attempts: u16,
+    /// Counts owners; a worker that lost its claim cannot write.
+    pub claim_gen: u32,
+    /// Index of the current step in `steps`.
+    pub step: u16,
+    pub steps: Vec<Step>,
+    pub flight: Flight,
+    /// When the first publishing call left.
+    pub sent_at: Option<Timestamp>,
+    pub published_at: Option<Timestamp>,
+    pub verified: bool,
+    pub reason: Option<Reason>,
+}
+
+/// What the network's evidence says about an object that is live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    pub remote_id: Option<String>,
+    pub permalink: Option<String>,
+    pub extra: BTreeMap<String, String>,
+    /// Read back, rather than only answered.
+    pub verified: bool,
+}
+
+/// What happened to a delivery. [`Delivery::apply`] says what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The lane worker takes it (W1). Also at start-up, for work found claimed or preparing.
+    Claim,
+    /// A preparing call is about to be made, or has brought something to keep (W2).
+    Prepare { handles: Handles },
+    /// The intent of a publishing call (W3).
+    Intend { frozen: Frozen },
+    /// The object of the current step is live.
+    Applied { live: Live, next_part_at: Timestamp },
+    /// It lies in the inbox of a person on the network.
+    HandOver { live: Live },
+    /// Not now. Only when this attempt is known to have had no effect.
+    Defer { at: Timestamp, why: RetryWhy, reason: Reason },
+    /// Never. Only when this attempt is known to have had no effect.
+    Refuse { reason: Reason },
+    /// The account cannot act. Only when this attempt is known to have had no effect.
+    AccountDead { reason: Reason },
+    /// The account is back, or the user says "try now".
+    TryNow { at: Timestamp },
+    /// The call may have taken effect.
+    Lose { next_check: Timestamp, reason: Reason },
+    /// A look settled nothing (or found it absent for the first time).
+    Look { next_check: Timestamp, absent_at: Option<Timestamp>, reason: Option<Reason> },
+    /// Looking cannot settle it; the user must.
+    Hold { reason: Reason },
+    /// A client-chosen id or key makes repeating safe (classes A and B).
+    SendAgain { at: Timestamp },
+    /// Two negative reads, or the user's word: nothing of this step is live.
+    Absent { then: AfterAbsence },
+    /// The user takes it back.
+    Cancel { reason: Reason },
+    /// Too late under its policy.
+    Miss { reason: Reason },
+    /// Another instant, before anything was sent.
+    Reschedule { due: Due, give_up_at: Timestamp },
+    /// The store was restored from a backup: it may have gone out since.
+    Restore { next_check: Timestamp, reason: Reason },
+}
+
+/// What follows proven absence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AfterAbsence {
+    Retry { at: Timestamp },
+    Cancelled { reason: Reason },
+    Rejected { reason: Reason },
+    Missed { reason: Reason },
+}
+
+/// A move the machine does not know. A bug in the caller, never an outside condition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a delivery in state `{}` cannot take `{event}`: {why}", state.as_str())]
+pub struct Illegal {
+    pub state: State,
+    pub event: &'static str,
+    pub why: &'static str,
+}
+
+impl Event {
+    /// The event's name in the log and in [`Illegal`].
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Claim => "claim",
+            Self::Prepare { .. } => "prepare",
+            Self::Intend { .. } => "intend",
+            Self::Applied { .. } => "applied",
+            Self::HandOver { .. } => "hand_over",
+            Self::Defer { .. } => "defer",
+            Self::Refuse { .. } => "refuse",
+            Self::AccountDead { .. } => "account_dead",
+            Self::TryNow { .. } => "try_now",
+            Self::Lose { .. } => "lose",
+            Self::Look { .. } => "look",
+            Self::Hold { .. } => "hold",
+            Self::SendAgain { .. } => "send_again",
+            Self::Absent { .. } => "absent",
+            Self::Cancel { .. } => "cancel",
+            Self::Miss { .. } => "miss",
+            Self::Reschedule { .. } => "reschedule",
+            Self::Restore { .. } => "restore",
+        }
+    }
+}
+
+impl Delivery {
+    /// A new delivery, waiting for its instant.
+    #[allow(clippy::too_many_arguments)] // a plain record; a builder would only rename the fields
+    pub fn new(
+        id: DeliveryId,
+        post: PostId,
+        account: AccountId,
+        name: AccountName,
+        due: Due,
+        late: Late,
+        steps: Vec<Step>,
+        now: Timestamp,
+    ) -> Self {
+        let give_up_at = due.instant.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
+        Self {
+            id,
+            post,
+            account,
+            name,
+            due,
+            late,
+            give_up_at,
+            created_at: now,
+            state: State::Scheduled,
+            next_try: None,
+            retry_why: None,
+            held: false,
+            cancel_requested: false,
+            attempts: 0,
+            claim_gen: 0,
+            step: 0,
+            steps,
+            flight: Flight::default(),
+            sent_at: None,
+            published_at: None,
+            verified: false,
+            reason: None,
+        }
+    }
+
+    /// Moves the delivery, or says why it cannot. Total: every state × event pair is decided here.
+    ///
+    /// Events that claim "no effect" (`Defer`, `Refuse`, `AccountDead`) are believed about the last
+    /// attempt only; while an earlier one is open they are [`Illegal`] and the caller must `Lose`.
+    pub fn apply(&self, event: Event, now: Timestamp) -> Result<Self, Illegal> {
+        use {Event as E, State as S};
+        let name = event.name();
+        let illegal = |why| Illegal { state: self.state, event: name, why };
+        let mut to = self.clone();
+        match (self.state, event) {
+            (S::Scheduled | S::Retry | S::Claimed | S::Preparing, E::Claim) => {
+                if self.state == S::Scheduled && now < self.due.instant {
+                    return Err(illegal("it is before its instant"));
+                }
+                if self.state == S::Retry && self.next_try.is_some_and(|at| now < at) {
+                    return Err(illegal("it is before the time of its next try"));
+                }
+                to.enter(S::Claimed);
+                to.claim_gen = self.claim_gen.wrapping_add(1);
+            }
+            (S::Claimed | S::Preparing, E::Prepare { handles }) => {
+                to.enter(S::Preparing);
+                to.flight.handles.extend(handles);
+            }
+            (S::Claimed | S::Preparing, E::Intend { frozen }) => {
+                if let Some(before) = &self.flight.frozen
+                    && *before != frozen
+                {
+                    return Err(illegal("the request of a step may not change between tries"));
+                }
+                to.enter(S::Sending);
+                to.attempts = self.attempts.saturating_add(1);
+                to.flight.frozen = Some(frozen);
+                to.flight.first_sent = self.flight.first_sent.or(Some(now));
+                to.flight.earlier_open = self.flight.amb_since.is_some();
+                to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(now));
+                to.sent_at = self.sent_at.or(Some(now));
+            }
+            (S::Sending | S::Unknown, E::Applied { live, next_part_at }) => {
+                to.settle(live, next_part_at, now)
+            }
+            (S::Sending | S::Unknown, E::HandOver { live }) => {
+                to.settle(live, now, now);
+                to.enter(S::HandedOver);
+            }
+            (S::Sending, E::Defer { .. } | E::Refuse { .. } | E::AccountDead { .. })
+                if self.flight.earlier_open =>
+            {
+                return Err(illegal("an earlier attempt is still open"));
+            }
+            (S::Claimed | S::Preparing | S::Sending, E::Defer { at, why, reason }) => {
+                to.close_attempt();
+                to.enter(S::Retry);
+                to.next_try = Some(at);
+                to.retry_why = Some(why);
+                to.reason = Some(reason);
+                if why == RetryWhy::Parked && self.state == S::Sending {
+                    to.attempts = self.attempts.saturating_sub(1);
+                }
+            }
+            (S::Claimed | S::Preparing | S::Sending | S::Retry, E::Refuse { reason }) => {
+                to.close_attempt();
+                to.end(S::Rejected, Some(reason)).map_err(illegal)?;
+            }
+            (S::Scheduled | S::Claimed | S::Preparing | S::Sending | S::Retry, E::AccountDead { reason }) => {
+                to.close_attempt();
+                if to.flight.amb_since.is_some() {
+                    return Err(illegal("an earlier attempt is still open"));
+                }
+                to.enter(S::NeedsReconnect);
+                to.reason = Some(reason);
+            }
+            (S::Retry | S::NeedsReconnect, E::TryNow { at }) => {
+                to.enter(S::Retry);
+                to.next_try = Some(at);
+                to.retry_why = Some(RetryWhy::Asked);
+            }
+            (S::Sending, E::Lose { next_check, reason }) => to.doubt(next_check, Some(reason), now),
+            // Work that was to be sent again under its own marker, and must first be looked up
+            // after all (the user took it back, or it is too late).
+            (S::Claimed | S::Preparing | S::Retry, E::Lose { next_check, reason }) => {
+                if self.flight.amb_since.is_none() {
+                    return Err(illegal("no attempt is open"));
+                }
+                to.doubt(next_check, Some(reason), now);
+            }
+            (S::Unknown, E::Look { next_check, absent_at, reason }) => {
+                to.next_try = Some(next_check);
+                to.flight.absent_at = absent_at;
+                to.flight.looks = self.flight.looks.saturating_add(1);
+                to.reason = reason.or(to.reason);
+            }
+            (S::Unknown, E::Hold { reason }) => {
+                to.held = true;
+                to.next_try = None;
+                to.reason = Some(reason);
+            }
+            (S::Unknown, E::SendAgain { at }) => {
+                if self.flight.frozen.is_none() {
+                    return Err(illegal("there is no frozen request to repeat"));
+                }
+                to.enter(S::Retry);
+                to.next_try = Some(at);
+                to.retry_why = Some(RetryWhy::SameMarker);
+            }
+            (S::Unknown, E::Absent { then }) => {
+                let handles = std::mem::take(&mut to.flight.handles);
+                to.flight = Flight { handles, ..Flight::default() };
+                match then {
+                    AfterAbsence::Retry { at } => {
+                        to.enter(S::Retry);
+                        to.next_try = Some(at);
+                        to.retry_why = Some(RetryWhy::Absent);
+                    }
+                    AfterAbsence::Cancelled { reason } => {
+                        to.end(S::Cancelled, Some(reason)).map_err(illegal)?;
+                    }
+                    AfterAbsence::Rejected { reason } => {
+                        to.end(S::Rejected, Some(reason)).map_err(illegal)?;
+                    }
+                    AfterAbsence::Missed { reason } => {
+                        to.end(S::Missed, Some(reason)).map_err(illegal)?;
+                    }
+                }
+            }
+            (S::Sending | S::Unknown, E::Cancel { .. }) => to.cancel_requested = true,
+            (
+                S::Scheduled | S::Claimed | S::Preparing | S::Retry | S::NeedsReconnect,
+                E::Cancel { reason },
+            ) => {
+                if self.flight.amb_since.is_some() {
+                    to.cancel_requested = true;
+                } else {
+                    to.end(S::Cancelled, Some(reason)).map_err(illegal)?;
+                }
+            }
+            (S::Scheduled | S::Claimed | S::Preparing | S::Retry | S::NeedsReconnect, E::Miss { reason }) => {
+                to.end(S::Missed, Some(reason)).map_err(illegal)?;
+            }
+            (S::Scheduled, E::Reschedule { due, give_up_at }) => {
+                to.due = due;
+                to.give_up_at = give_up_at;
+            }
+            (
+                S::Scheduled
+                | S::Claimed
+                | S::Preparing
+                | S::Sending
+                | S::Unknown
+                | S::Retry
+                | S::NeedsReconnect,
+                E::Restore { next_check, reason },
+            ) => {
+                to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(self.due.instant));
+                to.doubt(next_check, Some(reason), now);
+            }
+            // Every state is named, so that a new one does not compile until it is placed.
+            (
+                S::Scheduled
+                | S::Claimed
+                | S::Preparing
+                | S::Sending
+                | S::Unknown
+                | S::Retry
+                | S::NeedsReconnect,
+                _,
+            ) => return Err(illegal("the machine has no such move")),
+            (S::Published | S::HandedOver | S::Rejected | S::Cancelled | S::Missed, _) => {
+                return Err(illegal("a terminal state never changes"));
+            }
+        }
+        Ok(to)
+    }
+
+    /// The current step.
+    pub fn current(&self) -> Option<&Step> {
+        self.steps.get(usize::from(self.step))
+    }
+
+    /// How many steps, from the first, are live.
+    pub fn live_prefix(&self) -> usize {
+        self.steps.iter().take_while(|it| it.is_live()).count()
+    }
+
+    /// The time at which the scheduler must look at this delivery again, if it waits for one.
+    /// Work in flight answers `None`: its worker owns it, and start-up finds it by its state.
+    pub fn wakes_at(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Scheduled => Some(self.due.instant),
+            State::Retry => Some(self.next_try.unwrap_or(self.due.instant)),
+            State::Unknown if !self.held => self.next_try,
+            State::Claimed
+            | State::Preparing
+            | State::Sending
+            | State::Unknown
+            | State::NeedsReconnect
+            | State::Published
+            | State::HandedOver
+            | State::Rejected
+            | State::Cancelled
+            | State::Missed => None,
+        }
+    }
+
+    /// Owned by a worker, and so to be looked at when the daemon starts.
+    pub fn in_flight(&self) -> bool {
+        matches!(self.state, State::Claimed | State::Preparing | State::Sending)
+    }
+
+    /// Due instant to first request, in milliseconds. None until something was sent.
+    pub fn lateness_ms(&self) -> Option<i64> {
+        self.sent_at.map(|sent| sent.as_millisecond() - self.due.instant.as_millisecond())
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.next_try = None;
+        self.retry_why = None;
+        self.held = false;
+    }
+
+    /// The last attempt had no effect. Says nothing of earlier ones.
+    fn close_attempt(&mut self) {
+        if self.state == State::Sending && !self.flight.earlier_open {
+            self.flight.amb_since = None;
+        }
+    }
+
+    fn doubt(&mut self, next_check: Timestamp, reason: Option<Reason>, now: Timestamp) {
+        self.enter(State::Unknown);
+        self.next_try = Some(next_check);
+        self.flight.unknown_since = Some(self.flight.unknown_since.unwrap_or(now));
+        self.flight.absent_at = None;
+        self.flight.looks = 0;
+        self.reason = reason;
+    }
+
+    /// The current step is live: go on to the next, or end.
+    fn settle(&mut self, live: Live, next_part_at: Timestamp, now: Timestamp) {
+        if let Some(step) = self.steps.get_mut(usize::from(self.step)) {
+            step.remote_id = live.remote_id;
+            step.permalink = live.permalink;
+            step.extra = live.extra;
+            step.published_at = Some(now);
+        }
+        self.flight = Flight::default();
+        self.attempts = 0;
+        self.verified = live.verified && (self.step == 0 || self.verified);
+        self.reason = None;
+        if usize::from(self.step) + 1 < self.steps.len() {
+            self.step += 1;
+            self.enter(State::Retry);
+            self.next_try = Some(next_part_at);
+            self.retry_why = Some(RetryWhy::NextPart);
+        } else {
+            self.enter(State::Published);
+            self.published_at = Some(now);
+        }
+    }
+
+    /// Enters a terminal state that says "nothing of this step is live" (I6).
+    fn end(&mut self, state: State, reason: Option<Reason>) -> Result<(), &'static str> {
+        if self.flight.amb_since.is_some() {
+            return Err("an attempt is still open");
+        }
+        self.enter(state);
+        self.reason = reason;
+        Ok(())
+    }
+}
