@@ -299,7 +299,8 @@ pub enum Event {
     /// It lies in the inbox of a person on the network.
     HandOver { live: Live },
     /// Not now. Only when this attempt is known to have had no effect.
-    Defer { at: Timestamp, why: RetryWhy, reason: Reason },
+    /// `again` = what was prepared is gone and must be prepared anew.
+    Defer { at: Timestamp, why: RetryWhy, reason: Reason, again: bool },
     /// Never. Only when this attempt is known to have had no effect.
     Refuse { reason: Reason },
     /// The account cannot act. Only when this attempt is known to have had no effect.
@@ -433,6 +434,7 @@ impl Delivery {
             (S::Claimed | S::Preparing, E::Prepare { handles }) => {
                 to.enter(S::Preparing);
                 to.flight.handles.extend(handles);
+                to.flight.stumbles = 0;
             }
             (S::Claimed | S::Preparing, E::Intend { frozen }) => {
                 if let Some(before) = &self.flight.frozen
@@ -460,9 +462,15 @@ impl Delivery {
             {
                 return Err(illegal("an earlier attempt is still open"));
             }
-            (S::Claimed | S::Preparing | S::Sending, E::Defer { at, why, reason }) => {
+            (S::Claimed | S::Preparing | S::Sending, E::Defer { at, why, reason, again }) => {
                 to.close_attempt();
                 to.enter(S::Retry);
+                if again {
+                    to.flight.handles.clear();
+                }
+                if self.state != S::Sending && why == RetryWhy::Backoff {
+                    to.flight.stumbles = self.flight.stumbles.saturating_add(1);
+                }
                 to.next_try = Some(at);
                 to.retry_why = Some(why);
                 to.reason = Some(reason);

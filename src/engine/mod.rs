@@ -1,1 +1,399 @@
 //! Decides what happens next: `apply(input, now) -> effects`. Does nothing itself.
+//!
+//! One owner, one input at a time, no locks. The engine holds only what is being worked on: a
+//! lane per account with its waiting ids, and a [`Run`] per delivery in hand. Everything else is
+//! in the store, so memory grows with what is due, not with what is stored.
+//!
+//! The order that makes the promise: [`Effect::Publish`] commits `Sending` before a byte leaves,
+//! and its answer is committed before anything else happens to that delivery. Writes of one
+//! delivery are issued in order and the store's writer keeps that order, so a cancel that arrives
+//! during a call is a write of its own, not a race.
+//!
+//! Reading order: this file (what can happen), [`lanes`] (who is next), [`send`] (one delivery
+//! from claim to answer), [`reconcile`] (looking before trying again), [`backoff`], [`ask`].
+
+pub mod ask;
+pub mod backoff;
+mod lanes;
+mod reconcile;
+mod send;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::account::Account;
+use crate::domain::delivery::{Delivery, Event, Illegal, Reason};
+use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
+use crate::domain::post::Post;
+use crate::platforms::{Answer, Platform, Problem, Request};
+
+use lanes::Lane;
+
+/// The waiting times a rehearsal may shorten (`[engine]` in the config).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// How long after an ambiguous answer absence may first be believed.
+    pub settle: SignedDuration,
+    /// Least time between the two negative reads that prove absence.
+    pub absence_gap: SignedDuration,
+    /// Least time between two publishing calls of one account.
+    pub lane_spacing: SignedDuration,
+    /// The same, for posts that are sent late after a downtime.
+    pub catch_up_spacing: SignedDuration,
+    /// Unsettled this long: the user is asked.
+    pub hold_after: SignedDuration,
+    /// Tried this long after its instant: it is given up.
+    pub give_up_after: SignedDuration,
+    /// Multiplies every polling and reconcile interval.
+    pub poll_scale: f64,
+    /// Multiplies every retry delay, never a network's own reset time.
+    pub backoff_scale: f64,
+    /// Networks of class F that may resend on absence.
+    pub resend_when_absent: HashSet<PlatformName>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            settle: SignedDuration::from_mins(15),
+            absence_gap: SignedDuration::from_secs(90),
+            lane_spacing: SignedDuration::from_secs(5),
+            catch_up_spacing: SignedDuration::from_secs(60),
+            hold_after: SignedDuration::from_hours(24),
+            give_up_after: SignedDuration::from_hours(24),
+            poll_scale: 1.0,
+            backoff_scale: 1.0,
+            resend_when_absent: HashSet::new(),
+        }
+    }
+}
+
+/// Everything needed to work on one delivery, read from the store in one go.
+#[derive(Clone)]
+pub struct Work {
+    pub delivery: Delivery,
+    pub post: Arc<Post>,
+    /// None: the account is gone.
+    pub account: Option<Account>,
+    pub platform: &'static dyn Platform,
+    /// Remote ids of this account that belong to other deliveries since this one was first sent (I9).
+    pub bound_elsewhere: Vec<String>,
+    /// What validation says now, with the account as it is now.
+    pub problems: Vec<Problem>,
+}
+
+/// A row of the due index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueRow {
+    pub at: Timestamp,
+    pub id: DeliveryId,
+    pub account: AccountId,
+    /// Unknown deliveries are looked up beside the lane, not in it.
+    pub unknown: bool,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    Answer(Answer),
+    /// No byte of the request left.
+    NotSent(String),
+    /// Bytes left; no whole answer came.
+    Lost(String),
+}
+
+/// Which call a reply belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Prepare,
+    Look,
+    ReadBack,
+}
+
+/// How a token refresh ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// There is a fresh token, already durable.
+    Fresh(Box<Account>),
+    /// The grant is dead; the account needs a person.
+    Dead(Reason),
+    /// Not now.
+    Later { at: Timestamp, reason: Reason },
+}
+
+/// Everything that can wake the engine.
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// The due rows asked for with [`Effect::FetchDue`]; `all` = there are no more.
+    Due { rows: Vec<DueRow>, all: bool },
+    /// The work asked for with [`Effect::Load`]. None: it is gone.
+    Loaded { id: DeliveryId, work: Option<Box<Work>> },
+    /// The write `seq` is durable, or was refused because the row had changed.
+    Saved { id: DeliveryId, seq: u64, conflict: bool },
+    /// The publishing call's reply. Its intent was durable before it left.
+    Published { id: DeliveryId, reply: Reply },
+    /// Reply to a call that is safe to repeat.
+    Answered { id: DeliveryId, purpose: Purpose, reply: Reply },
+    /// The refresh asked for with [`Effect::Refresh`] ended.
+    Refreshed { account: AccountId, outcome: Refreshed },
+    /// The user changed a delivery; the reply goes through [`Effect::Reply`].
+    Ask { id: DeliveryId, ask: ask::Ask, ticket: u64 },
+    /// Stop or start everything.
+    Pause(bool),
+    /// An account was paused, resumed, reconnected or removed.
+    AccountChanged(AccountId),
+    /// Whether there is room on the disk to record an outcome.
+    Disk { enough: bool },
+}
+
+/// What the edges must do.
+#[derive(Clone)]
+pub enum Effect {
+    /// Read the first `limit` rows of the due index up to now.
+    FetchDue {
+        limit: usize,
+    },
+    Load {
+        id: DeliveryId,
+    },
+    /// One durable write, then [`Input::Saved`].
+    Save(Box<Save>),
+    /// The write of an intent (W3); once it is durable, the call; then [`Input::Published`].
+    Publish {
+        save: Box<Save>,
+        request: Request,
+    },
+    /// A call that is safe to repeat, then [`Input::Answered`].
+    Call {
+        id: DeliveryId,
+        account: AccountId,
+        purpose: Purpose,
+        request: Request,
+    },
+    /// A fresh token, single flight per account, then [`Input::Refreshed`].
+    Refresh {
+        account: AccountId,
+    },
+    /// The account needs a person: store it.
+    AccountDead {
+        account: AccountId,
+        reason: Reason,
+    },
+    /// The object is read back or not; later facts only (W5).
+    Confirm {
+        id: DeliveryId,
+        step: usize,
+        verified: bool,
+    },
+    /// All deliveries in hand are at rest: nothing more to do until then.
+    WakeAt(Timestamp),
+    /// Answer to [`Input::Ask`].
+    Reply {
+        ticket: u64,
+        result: Result<(), ask::Refused>,
+    },
+}
+
+/// One durable write of one delivery: compare-and-swap from `before` to `after`.
+#[derive(Debug, Clone)]
+pub struct Save {
+    pub seq: u64,
+    pub before: Delivery,
+    pub after: Delivery,
+    /// Name of the event, for the history.
+    pub event: &'static str,
+    /// The raw answer that caused it (not redacted yet) and its status, for the attempt row.
+    pub answer: Option<Evidence>,
+}
+
+/// What an attempt row keeps of an answer.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    pub outcome: &'static str,
+    pub status: Option<u16>,
+    pub raw: Vec<u8>,
+    pub trace: Option<String>,
+}
+
+/// A delivery in hand.
+struct Run {
+    account: AccountId,
+    /// In its account's lane, as opposed to a look beside it.
+    in_lane: bool,
+    /// None while it is being read.
+    work: Option<Box<Work>>,
+    phase: Phase,
+    /// The preparing call or look that is on the wire.
+    call: Option<Request>,
+    /// The token was refreshed for this run already.
+    refreshed: bool,
+    /// A step that went live just now and is to be read back.
+    confirm: Option<usize>,
+    /// Wishes that arrived while it was being read.
+    asks: Vec<(ask::Ask, u64)>,
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    Loading,
+    /// The write with this number.
+    Saving(u64, Then),
+    Publishing,
+    Calling(Purpose),
+    Refreshing,
+}
+
+/// What follows a durable write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Go on preparing or publishing.
+    Advance,
+    /// The lane is free again.
+    Done,
+}
+
+/// Fills a buffer with random bytes: seeded in tests, the system's in the daemon.
+pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// The engine. See the module's text.
+#[allow(clippy::struct_excessive_bools)] // independent facts, not one state
+pub struct Engine {
+    settings: Settings,
+    lanes: HashMap<AccountId, Lane>,
+    runs: HashMap<DeliveryId, Run>,
+    /// Unknown deliveries whose look is due, in the order of their time.
+    looks: BTreeMap<(Timestamp, DeliveryId), AccountId>,
+    /// Whole networks that must wait (billing, app set-up).
+    parked: HashMap<PlatformName, Timestamp>,
+    random: Random,
+    paused: bool,
+    disk_ok: bool,
+    seq: u64,
+    fetching: bool,
+    /// Something came to rest that may be due again: ask the index before sleeping.
+    refetch: bool,
+}
+
+impl Engine {
+    /// A fresh engine; see [`Random`].
+    pub fn new(settings: Settings, random: Random) -> Self {
+        Self {
+            settings,
+            lanes: HashMap::new(),
+            runs: HashMap::new(),
+            looks: BTreeMap::new(),
+            parked: HashMap::new(),
+            random,
+            paused: false,
+            disk_ok: true,
+            seq: 0,
+            fetching: false,
+            refetch: true,
+        }
+    }
+
+    /// Takes new settings (SIGHUP). What is in hand goes on under the new ones.
+    pub fn configure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// Nothing is in hand. A shutdown waits for this.
+    pub fn is_idle(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Whether a call that publishes may be on the wire.
+    pub fn is_publishing(&self) -> bool {
+        self.runs.values().any(|run| run.phase == Phase::Publishing)
+    }
+
+    /// Decides; does nothing. Called with one input at a time.
+    pub fn apply(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+        let mut out = Vec::new();
+        match input {
+            Input::Tick => self.refetch = true,
+            Input::Due { rows, all } => self.take_due(&rows, all),
+            Input::Loaded { id, work } => self.loaded(id, work, now, &mut out),
+            Input::Saved { id, seq, conflict } => self.saved(id, seq, conflict, now, &mut out),
+            Input::Published { id, reply } => self.published(id, reply, now, &mut out),
+            Input::Answered { id, purpose, reply } => self.answered(id, purpose, reply, now, &mut out),
+            Input::Refreshed { account, outcome } => self.refreshed(account, &outcome, now, &mut out),
+            Input::Ask { id, ask, ticket } => self.asked(id, &ask, ticket, now, &mut out),
+            Input::Pause(on) => self.paused = on,
+            Input::AccountChanged(account) => self.account_changed(account),
+            Input::Disk { enough } => self.disk_ok = enough,
+        }
+        self.start_work(now, &mut out);
+        out
+    }
+
+    /// Whether the engine holds this delivery; then only it may write it.
+    pub fn holds(&self, id: DeliveryId) -> bool {
+        self.runs.contains_key(&id)
+    }
+
+    /// Moves a run's delivery and issues the write. `None`: the move is illegal, which is a bug;
+    /// the run is dropped untouched, its row stays as it is, and the log says so.
+    fn save(
+        &mut self,
+        id: DeliveryId,
+        event: Event,
+        then: Then,
+        answer: Option<Evidence>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(save) = self.moved(id, event, then, answer, now) else { return };
+        out.push(Effect::Save(Box::new(save)));
+    }
+
+    fn moved(
+        &mut self,
+        id: DeliveryId,
+        event: Event,
+        then: Then,
+        answer: Option<Evidence>,
+        now: Timestamp,
+    ) -> Option<Save> {
+        let run = self.runs.get_mut(&id)?;
+        let work = run.work.as_mut()?;
+        let name = event.name();
+        let before = work.delivery.clone();
+        match before.apply(event, now) {
+            Ok(after) => {
+                self.seq += 1;
+                work.delivery = after.clone();
+                run.phase = Phase::Saving(self.seq, then);
+                Some(Save { seq: self.seq, before, after, event: name, answer })
+            }
+            Err(illegal) => {
+                self.drop_illegal(id, &illegal);
+                None
+            }
+        }
+    }
+
+    /// An invariant of ours is broken. Dropping the run leaves the durable row as it is, which
+    /// start-up recovery knows how to read; it does not guess.
+    fn drop_illegal(&mut self, id: DeliveryId, illegal: &Illegal) {
+        tracing::error!(delivery = %id, %illegal, "the engine tried an illegal move; the delivery is left as stored");
+        debug_assert!(false, "illegal move of {id}: {illegal}");
+        self.release(id);
+    }
+
+    fn fill<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        (self.random)(&mut bytes);
+        bytes
+    }
+
+    /// A uniform number in 0..1 for backoff.
+    fn dice(&mut self) -> f64 {
+        let bytes: [u8; 4] = self.fill();
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
+}

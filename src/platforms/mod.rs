@@ -79,6 +79,7 @@ pub struct OptionSpec {
 
 /// What a network can do, as data: the validator, the composer and `account list` all read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent abilities, read by name
 pub struct Capabilities {
     pub class: Class,
     pub unit: Unit,
@@ -366,6 +367,12 @@ pub trait Platform: Sync {
         bound: &dyn Fn(&str) -> bool,
         now: Timestamp,
     ) -> Sight;
+
+    /// The read that confirms a live step by its id. None = the network has none.
+    fn read_back(&self, account: &Account, step: &Step) -> Option<Request>;
+
+    /// What the read-back shows.
+    fn confirmed(&self, step: &Step, answer: &Answer, now: Timestamp) -> Sight;
 
     /// The call that deletes a published object. None = the network has none.
     fn delete(&self, account: &Account, remote_id: &str) -> Option<Request>;

@@ -1,0 +1,164 @@
+//! Who is next. One lane per account: one delivery in work, spaced, in the order (instant, id).
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{DueRow, Effect, Engine, Phase, Run};
+use crate::domain::ids::{AccountId, DeliveryId};
+
+/// Most deliveries in work at once, over all accounts. Bounds memory, not throughput: each holds
+/// one request and one answer.
+const RUNS_MAX: usize = 256;
+/// Rows asked for beyond those already known.
+const FETCH: usize = 512;
+
+/// What one account has waiting and when it may go on.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    pub(super) waiting: BTreeSet<(Timestamp, DeliveryId)>,
+    pub(super) busy: Option<DeliveryId>,
+    /// Spacing: not before this.
+    pub(super) free_at: Option<Timestamp>,
+    /// Rate limit: not before this.
+    pub(super) parked_until: Option<Timestamp>,
+    /// The account is paused or needs a person; waits for [`super::Input::AccountChanged`].
+    pub(super) halted: bool,
+    /// A refresh is under way; waits for [`super::Input::Refreshed`].
+    pub(super) refreshing: bool,
+}
+
+impl Lane {
+    fn ready_at(&self) -> Option<Timestamp> {
+        if self.busy.is_some() || self.halted || self.refreshing || self.waiting.is_empty() {
+            return None;
+        }
+        Some(self.free_at.max(self.parked_until).unwrap_or(Timestamp::MIN))
+    }
+}
+
+impl Engine {
+    pub(super) fn take_due(&mut self, rows: &[DueRow], all: bool) {
+        self.fetching = false;
+        let mut news = false;
+        for row in rows {
+            if self.runs.contains_key(&row.id) {
+                continue;
+            }
+            news |= if row.unknown {
+                self.looks.insert((row.at, row.id), row.account).is_none()
+            } else {
+                self.lanes.entry(row.account).or_default().waiting.insert((row.at, row.id))
+            };
+        }
+        // More is due than was read. Without news, the rows seen are all waiting for their lanes
+        // and the next tick asks again, for more.
+        if !all && news {
+            self.refetch = true;
+        }
+    }
+
+    /// Starts whatever may start, and says when to come back.
+    pub(super) fn start_work(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        if !self.paused {
+            self.start_lanes(now, out);
+            self.start_looks(now, out);
+        }
+        if self.refetch && !self.fetching {
+            self.refetch = false;
+            self.fetching = true;
+            let known = self.looks.len()
+                + self.runs.len()
+                + self.lanes.values().map(|lane| lane.waiting.len()).sum::<usize>();
+            out.push(Effect::FetchDue { limit: known + FETCH });
+        }
+        let wake = self.lanes.values().filter_map(Lane::ready_at).filter(|at| *at > now).min();
+        let parked = self.parked.values().copied().filter(|at| *at > now).min();
+        if let Some(at) = wake.into_iter().chain(parked).min()
+            && !self.paused
+        {
+            out.push(Effect::WakeAt(at));
+        }
+    }
+
+    fn start_lanes(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        let mut started = Vec::new();
+        for (account, lane) in &mut self.lanes {
+            if self.runs.len() + started.len() >= RUNS_MAX {
+                break;
+            }
+            if lane.ready_at().is_none_or(|at| at > now) {
+                continue;
+            }
+            if let Some((_, id)) = lane.waiting.pop_first() {
+                lane.busy = Some(id);
+                started.push((id, *account));
+            }
+        }
+        for (id, account) in started {
+            self.begin(id, account, true, out);
+        }
+        self.lanes.retain(|_, lane| {
+            lane.busy.is_some()
+                || !lane.waiting.is_empty()
+                || lane.halted
+                || lane.refreshing
+                || lane.free_at.max(lane.parked_until).is_some_and(|at| at > now)
+        });
+    }
+
+    fn start_looks(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        while self.runs.len() < RUNS_MAX {
+            let Some(entry) = self.looks.first_entry() else { break };
+            let ((at, id), account) = (*entry.key(), *entry.get());
+            if at > now {
+                break;
+            }
+            entry.remove();
+            self.begin(id, account, false, out);
+        }
+    }
+
+    fn begin(&mut self, id: DeliveryId, account: AccountId, in_lane: bool, out: &mut Vec<Effect>) {
+        let run = Run {
+            account,
+            in_lane,
+            work: None,
+            phase: Phase::Loading,
+            call: None,
+            refreshed: false,
+            confirm: None,
+            asks: Vec::new(),
+        };
+        self.runs.insert(id, run);
+        out.push(Effect::Load { id });
+    }
+
+    /// Lets go of a delivery; its row says what happens to it next.
+    pub(super) fn release(&mut self, id: DeliveryId) {
+        if let Some(run) = self.runs.remove(&id) {
+            self.free_lane(run.account, id);
+            self.refetch = true;
+        }
+    }
+
+    /// The lane goes on while the run still has something to do (a read-back).
+    pub(super) fn free_lane(&mut self, account: AccountId, id: DeliveryId) {
+        if let Some(lane) = self.lanes.get_mut(&account)
+            && lane.busy == Some(id)
+        {
+            lane.busy = None;
+        }
+    }
+
+    pub(super) fn account_changed(&mut self, account: AccountId) {
+        if let Some(lane) = self.lanes.get_mut(&account) {
+            lane.halted = false;
+            lane.parked_until = None;
+            // The rows may have changed with the account; the index is the truth.
+            lane.waiting.clear();
+        }
+        self.looks.retain(|_, of| *of != account);
+        self.refetch = true;
+    }
+}
