@@ -451,7 +451,7 @@ impl Delivery {
                 to.sent_at = self.sent_at.or(Some(now));
             }
             (S::Sending | S::Unknown, E::Applied { live, next_part_at }) => {
-                to.settle(live, next_part_at, now)
+                to.settle(live, next_part_at, now);
             }
             (S::Sending | S::Unknown, E::HandOver { live }) => {
                 to.settle(live, now, now);

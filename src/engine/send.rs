@@ -64,7 +64,6 @@ impl Engine {
         let Some(run) = self.runs.get(&id) else { return };
         let Some(work) = &run.work else { return };
         let delivery = &work.delivery;
-        let open = delivery.flight.amb_since.is_some();
         let Some(account) = &work.account else {
             let reason =
                 Reason::new("account_gone", format!("account `{}` is no longer connected", delivery.name));
