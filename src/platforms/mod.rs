@@ -167,6 +167,8 @@ pub struct Request {
     pub path: String,
     pub query: Vec<(String, String)>,
     pub body: Body,
+    /// The account's token goes with it.
+    pub auth: bool,
 }
 
 /// One answer. Header names are lower case.
