@@ -1,1 +1,10 @@
-//! The Unix-socket protocol: messages, server, client.
+//! The Unix-socket protocol: HTTP/1.1 and JSON under `/v1`, spoken by the command line and the console.
+//!
+//! Read in this order: [`messages`] (what is answered) and [`requests`] (what may be asked), [`api`] (what
+//! the daemon must be able to do, one method per operation), then `server` and `client`, which carry
+//! the one to the other. How anything is done is not known here.
+
+pub mod api;
+pub mod messages;
+pub mod requests;
+pub mod shape;
