@@ -5,6 +5,9 @@
 pub mod account;
 pub mod delivery;
 pub mod ids;
+<<<<<<< HEAD
 pub mod media;
 pub mod post;
+=======
+>>>>>>> config
 pub mod schedule;
