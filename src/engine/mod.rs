@@ -78,8 +78,8 @@ pub struct Work {
     /// None: the account is gone.
     pub account: Option<Account>,
     pub platform: &'static dyn Platform,
-    /// Remote ids of this account that belong to other deliveries since this one was first sent (I9).
-    pub bound_elsewhere: Vec<String>,
+    /// Whether a remote id of this account already belongs to another step (I9).
+    pub bound: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     /// What validation says now, with the account as it is now.
     pub problems: Vec<Problem>,
 }

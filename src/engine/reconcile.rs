@@ -66,10 +66,8 @@ impl Engine {
                 return self.unclear(id, &message, None, now, out);
             }
         };
-        let bound = work.bound();
-        let sight = with_job(work, |job| {
-            work.platform.seen(job, &frozen, &answer, since, &|remote| bound.contains(remote), now)
-        });
+        let sight =
+            with_job(work, |job| work.platform.seen(job, &frozen, &answer, since, &*work.bound, now));
         let expired_once = !run.refreshed;
         let account = run.account;
         match sight {
@@ -191,12 +189,4 @@ fn over_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
     let Late::Within(limit) = delivery.late else { return None };
     (now.duration_since(delivery.due.instant) > limit && delivery.step == 0)
         .then(|| Reason::new("late", "it is not live, and later than its policy allows"))
-}
-
-impl Work {
-    /// Remote ids already bound to steps of this delivery.
-    fn bound(&self) -> std::collections::HashSet<String> {
-        let own = self.delivery.steps.iter().filter_map(|it| it.remote_id.clone());
-        own.chain(self.bound_elsewhere.iter().cloned()).collect()
-    }
 }

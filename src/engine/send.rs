@@ -7,7 +7,6 @@ use super::{Effect, Engine, Evidence, Phase, Purpose, Refreshed, Reply, Then, Wo
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, Event, Frozen, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
-use crate::domain::schedule::Late;
 use crate::platforms::{Answer, Failure, FailureClass, Fresh, Job, Next, Sight, Verdict};
 
 /// A token must outlive this much for a publishing call to start.
@@ -18,8 +17,8 @@ const BILLING_PROBE: SignedDuration = SignedDuration::from_hours(6);
 const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
 /// No room to record an outcome: looked at again after this.
 const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
-/// `exact` lateness (guarantees §12).
-const EXACT: SignedDuration = SignedDuration::from_mins(2);
+/// Sent later than this after its instant: a catch-up, spaced wider.
+const CATCH_UP: SignedDuration = SignedDuration::from_mins(2);
 
 impl Engine {
     pub(super) fn loaded(
@@ -281,7 +280,7 @@ impl Engine {
         let Some(request) = with_job(work, |job| work.platform.publish(job, &frozen)) else {
             return self.release(id);
         };
-        let late = now.duration_since(work.delivery.due.instant) > EXACT && work.delivery.sent_at.is_none();
+        let late = now.duration_since(work.delivery.due.instant) > CATCH_UP && work.delivery.sent_at.is_none();
         let spacing = if late { self.settings.catch_up_spacing } else { self.settings.lane_spacing };
         let account = work.delivery.account;
         if let Some(save) = self.moved(id, Event::Intend { frozen }, Then::Done, None, now) {
@@ -558,13 +557,8 @@ fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
     if delivery.sent_at.is_some() || delivery.flight.first_sent.is_some() {
         return None;
     }
-    let limit = match delivery.late {
-        Late::Always => return None,
-        Late::Exact => EXACT,
-        Late::Within(span) => span,
-    };
     let late = now.duration_since(delivery.due.instant);
-    (late > limit).then(|| {
+    (!delivery.late.allows(delivery.due.instant, now)).then(|| {
         Reason::new("late", format!("it was due {} and {} min late", delivery.due.instant, late.as_mins()))
             .hint(format!("`sendoff post retry {}` sends it now", delivery.id))
     })

@@ -147,13 +147,6 @@ pub enum Body {
         id: MediaId,
         mime: &'static str,
     },
-    /// `multipart/form-data`: text fields, then one file.
-    Multipart {
-        fields: Vec<(&'static str, String)>,
-        file_field: &'static str,
-        id: MediaId,
-        mime: &'static str,
-    },
 }
 
 /// One request, without address and token.

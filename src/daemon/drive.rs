@@ -1,0 +1,482 @@
+//! The loop: waits, hands what happened to the engine, carries out what it decides.
+//!
+//! One task owns the engine. Writes are queued in the order the engine issued them, before
+//! anything else is awaited, so the store sees one delivery's writes in order. Calls run in tasks
+//! of their own and come back as inputs.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::shared::Shared;
+use super::wire::{Parcel, fill};
+use super::{tokens, view};
+use crate::domain::attempt::{Attempt, Transition};
+use crate::domain::delivery::{Delivery, Event, Reason, State};
+use crate::domain::ids::{AccountId, DeliveryId};
+use crate::engine::ask::{Ask, Refused};
+use crate::engine::{DueRow, Effect, Engine, Evidence, Input, Purpose, Reply, Save, Settings, Work};
+use crate::platforms::{self, Body, Request};
+use crate::store::{StoreError, accounts, deliveries, posts};
+use crate::validate;
+
+/// The clock is read again at least this often, whatever is due.
+const NAP: SignedDuration = SignedDuration::from_secs(30);
+/// A running call gets this long when the daemon is told to stop.
+const GRACE: Duration = Duration::from_secs(80);
+
+/// Wishes of users on their way through the engine.
+#[derive(Default)]
+pub(super) struct Asks {
+    next: AtomicU64,
+    waiting: Mutex<HashMap<u64, oneshot::Sender<Result<(), Refused>>>>,
+}
+
+impl Asks {
+    /// Sends a wish about a delivery the engine holds, and waits for the answer.
+    pub(super) async fn ask(&self, shared: &Shared, id: DeliveryId, ask: Ask) -> Result<(), Refused> {
+        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(ticket, sender);
+        shared.send(Input::Ask { id, ask, ticket });
+        receiver.await.unwrap_or_else(|_| {
+            Err(Refused { code: "stopping", message: "the daemon is stopping".into(), hint: None })
+        })
+    }
+
+    fn answer(&self, ticket: u64, result: Result<(), Refused>) {
+        let sender = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket);
+        if let Some(sender) = sender {
+            // The client may have gone away.
+            drop(sender.send(result));
+        }
+    }
+}
+
+/// The engine's settings out of the configuration.
+pub(super) fn settings(config: &crate::config::Config) -> Settings {
+    let engine = &config.engine;
+    Settings {
+        settle: engine.settle,
+        absence_gap: engine.absence_gap,
+        lane_spacing: engine.lane_spacing,
+        catch_up_spacing: engine.catch_up_spacing,
+        hold_after: engine.hold_after,
+        give_up_after: engine.give_up_after,
+        poll_scale: engine.poll_scale,
+        backoff_scale: engine.backoff_scale,
+        resend_when_absent: config
+            .platforms
+            .iter()
+            .filter(|(_, it)| it.resend_when_absent)
+            .map(|(name, _)| *name)
+            .collect(),
+    }
+}
+
+/// Reads what a crash left behind and makes it safe: `Sending` becomes `Unknown`, never anything
+/// that would send again (I3). Claimed work is handed to the engine anew.
+pub(super) fn recover(shared: &Shared) -> Result<Vec<DueRow>, StoreError> {
+    let now = shared.now();
+    let ids = shared.store.read(deliveries::in_flight)?;
+    let mut rows = Vec::new();
+    for id in ids {
+        let Some(delivery) = shared.store.read(|rx| deliveries::get(rx, id))? else { continue };
+        if delivery.state == State::Sending {
+            let reason = Reason::new("ambiguous", "the daemon stopped during the call")
+                .hint("checking whether it is already live; nothing to do for now");
+            let lost = delivery.apply(Event::Lose { next_check: now, reason }, now).map_err(|illegal| {
+                StoreError::conflict(format!("delivery `{id}` cannot be recovered: {illegal}"))
+            })?;
+            tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
+            let transition = Transition::between(&delivery, &lost, "recovered", now);
+            shared.store.write_blocking(move |tx| {
+                deliveries::put(tx, Some(&delivery), &lost, Some(transition.clone())).map(drop)
+            })?;
+        } else {
+            rows.push(DueRow { at: delivery.due.instant, id, account: delivery.account, unknown: false });
+        }
+    }
+    Ok(rows)
+}
+
+/// The loop's own state.
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    engine: Engine,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    /// The attempt rows of calls on the wire, to be completed with their answers.
+    attempts: HashMap<DeliveryId, Attempt>,
+    /// When the engine, or the due index, has something again.
+    engine_wake: Option<Timestamp>,
+    index_wake: Arc<Mutex<Option<Timestamp>>>,
+}
+
+impl Driver {
+    pub(super) fn new(shared: Arc<Shared>, inputs: mpsc::UnboundedReceiver<Input>) -> Self {
+        let random = Box::new(|buffer: &mut [u8]| fill(buffer));
+        let engine = Engine::new(settings(&shared.config()), random);
+        Self {
+            shared,
+            engine,
+            inputs,
+            attempts: HashMap::new(),
+            engine_wake: None,
+            index_wake: Arc::default(),
+        }
+    }
+
+    /// Runs until told to stop, then lets running calls finish and be recorded.
+    pub(super) async fn run(mut self, found: Vec<DueRow>, mut stop: watch::Receiver<bool>) {
+        self.step(Input::Due { rows: found, all: true });
+        self.step(Input::Tick);
+        let mut stopping = None;
+        loop {
+            let nap = self.nap();
+            tokio::select! {
+                input = self.inputs.recv() => {
+                    let Some(input) = input else { return };
+                    self.step(input);
+                    // What else is there is handled before sleeping again.
+                    for _ in 0..1024 {
+                        match self.inputs.try_recv() {
+                            Ok(input) => self.step(input),
+                            Err(_) => break,
+                        }
+                    }
+                }
+                () = tokio::time::sleep(nap) => self.step(Input::Tick),
+                _ = stop.wait_for(|stop| *stop), if stopping.is_none() => {
+                    stopping = Some(tokio::time::Instant::now() + GRACE);
+                    self.step(Input::Pause(true));
+                }
+            }
+            if let Some(limit) = stopping
+                && (!self.engine.is_publishing() || tokio::time::Instant::now() >= limit)
+            {
+                return;
+            }
+        }
+    }
+
+    fn nap(&self) -> Duration {
+        let now = self.shared.now();
+        let index = *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner);
+        let wake = [self.engine_wake, index].into_iter().flatten().min();
+        let span = wake.map_or(NAP, |at| at.duration_since(now).clamp(SignedDuration::ZERO, NAP));
+        Duration::try_from(span).unwrap_or(Duration::ZERO)
+    }
+
+    fn step(&mut self, input: Input) {
+        let now = self.shared.now();
+        if matches!(input, Input::Tick) {
+            self.shared.ticked(now);
+            *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        self.engine_wake = None;
+        if let Input::Ask { id, ticket, .. } = &input
+            && !self.engine.holds(*id)
+        {
+            let gone = Refused { code: "changed", message: format!("delivery `{id}` changed meanwhile"), hint: None };
+            return self.shared.asks.answer(*ticket, Err(gone));
+        }
+        let effects = self.engine.apply(input, now);
+        for effect in effects {
+            self.carry_out(effect, now);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, now: Timestamp) {
+        match effect {
+            Effect::FetchDue { limit } => self.fetch(limit, now),
+            Effect::Load { id } => self.load(id),
+            Effect::Save(save) => self.save(*save),
+            Effect::Publish { save, request } => self.publish(*save, request),
+            Effect::Call { id, account, purpose, request } => self.call(id, account, purpose, request),
+            Effect::Refresh { account } => {
+                let shared = Arc::clone(&self.shared);
+                tokio::spawn(async move {
+                    let outcome = tokens::refresh(&shared, account, now).await;
+                    shared.send(Input::Refreshed { account, outcome });
+                });
+            }
+            Effect::AccountDead { account, reason } => {
+                let shared = Arc::clone(&self.shared);
+                tokio::spawn(async move {
+                    if let Err(error) = tokens::mark_dead(&shared, account, &reason).await {
+                        tracing::error!(%error, "could not store that an account needs a person");
+                    }
+                });
+            }
+            Effect::Confirm { id, step, verified } => self.confirm(id, step, verified),
+            Effect::WakeAt(at) => self.engine_wake = Some(at),
+            Effect::Reply { ticket, result } => self.shared.asks.answer(ticket, result),
+        }
+    }
+
+    fn fetch(&self, limit: usize, now: Timestamp) {
+        let shared = Arc::clone(&self.shared);
+        let wake = Arc::clone(&self.index_wake);
+        tokio::task::spawn_blocking(move || {
+            let read = shared.store.read(|rx| {
+                let mut rows = deliveries::due(rx, now, limit + 1)?;
+                let all = rows.len() <= limit;
+                rows.truncate(limit);
+                Ok((rows, all, deliveries::next_due_after(rx, now)?))
+            });
+            match read {
+                Ok((rows, all, next)) => {
+                    *wake.lock().unwrap_or_else(PoisonError::into_inner) = next;
+                    shared.send(Input::Due { rows, all });
+                }
+                // The store has latched its failure; the daemon is about to end.
+                Err(error) => tracing::error!(%error, "cannot read what is due"),
+            }
+        });
+    }
+
+    fn load(&self, id: DeliveryId) {
+        let shared = Arc::clone(&self.shared);
+        self.hold(id);
+        tokio::task::spawn_blocking(move || {
+            let work = match load_work(&shared, id) {
+                Ok(work) => work.map(Box::new),
+                Err(error) => {
+                    tracing::error!(delivery = %id, %error, "cannot read a delivery that is due");
+                    None
+                }
+            };
+            shared.send(Input::Loaded { id, work });
+        });
+    }
+
+    fn hold(&self, id: DeliveryId) {
+        self.shared.held.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    fn save(&mut self, save: Save) {
+        let Save { seq, before, after, event, answer } = save;
+        let id = after.id;
+        let now = self.shared.now();
+        let attempt = answer.and_then(|it| self.completed(id, it, now));
+        let mut transition = Transition::between(&before, &after, event, now);
+        if let Some(reason) = &mut transition.reason {
+            reason.raw = attempt.as_ref().and_then(|it| it.raw.clone()).or(reason.raw.take());
+        }
+        let after = with_raw(after, attempt.as_ref());
+        let moved = after.clone();
+        // Queued here, in the engine's order; awaited elsewhere.
+        let write = self.shared.store.write(move |tx| {
+            if let Some(attempt) = &attempt {
+                deliveries::end_attempt(tx, attempt)?;
+            }
+            if after.state == State::Cancelled
+                && let Some(frozen) = &before.flight.frozen
+            {
+                // A late retry must never bring back what was taken back.
+                deliveries::bury(tx, after.account, &frozen.marker, now)?;
+            }
+            deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop)
+        });
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            match write.await {
+                Ok(()) => {
+                    log_move(&shared, &moved, event, now);
+                    shared.send(Input::Saved { id, seq, conflict: false });
+                    if moved.state.is_terminal() {
+                        super::housekeeping::after_end(&shared, moved.post).await;
+                    }
+                }
+                Err(error) if error.is_fatal() => tracing::error!(%error, "a write failed"),
+                Err(error) => {
+                    tracing::warn!(delivery = %id, %error, "a write was refused");
+                    shared.send(Input::Saved { id, seq, conflict: true });
+                }
+            }
+        });
+    }
+
+    /// The attempt row of the call that just ended, with what came of it.
+    fn completed(&mut self, id: DeliveryId, answer: Evidence, now: Timestamp) -> Option<Attempt> {
+        let mut attempt = self.attempts.remove(&id)?;
+        attempt.ended = Some(now);
+        attempt.outcome = Some(answer.outcome.to_owned());
+        attempt.status = answer.status;
+        let text = String::from_utf8_lossy(&answer.raw);
+        attempt.raw = (!text.is_empty()).then(|| view::raw(&text));
+        attempt.trace = answer.trace;
+        Some(attempt)
+    }
+
+    fn publish(&mut self, save: Save, request: Request) {
+        let Save { seq, before, after, .. } = save;
+        let id = after.id;
+        let now = self.shared.now();
+        let Some(frozen) = after.flight.frozen.clone() else {
+            tracing::error!(delivery = %id, "an intent without a frozen request");
+            return;
+        };
+        let n = match self.shared.store.read(|rx| deliveries::next_attempt(rx, id)) {
+            Ok(n) => n,
+            Err(error) => return tracing::error!(%error, "cannot number an attempt"),
+        };
+        let attempt = Attempt {
+            delivery: id,
+            step: after.step,
+            n,
+            marker: frozen.marker.clone(),
+            digest: Sha256::digest(&frozen.body).into(),
+            started: now,
+            ended: None,
+            outcome: None,
+            status: None,
+            raw: None,
+            trace: None,
+        };
+        self.attempts.insert(id, attempt.clone());
+        let account = after.account;
+        let write = self.shared.store.intend(before, after, attempt, now);
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let intent = match write.await {
+                Ok(intent) => intent,
+                Err(error) if error.is_fatal() => return tracing::error!(%error, "an intent could not be written"),
+                Err(error) => {
+                    tracing::warn!(delivery = %id, %error, "an intent was refused");
+                    return shared.send(Input::Saved { id, seq, conflict: true });
+                }
+            };
+            let reply = match parcel_of(&shared, account, &request).await {
+                Ok((account, grant, media)) => {
+                    let parcel = Parcel {
+                        base: shared.base(&account, &request),
+                        account: &account,
+                        grant: grant.as_ref(),
+                        media,
+                        now: shared.now(),
+                    };
+                    shared.wire().publish(intent, &request, parcel).await
+                }
+                Err(why) => Reply::NotSent(why),
+            };
+            shared.send(Input::Published { id, reply });
+        });
+    }
+
+    fn call(&self, id: DeliveryId, account: AccountId, purpose: Purpose, request: Request) {
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let reply = call(&shared, account, &request).await;
+            shared.send(Input::Answered { id, purpose, reply });
+        });
+    }
+
+    /// W5: best effort, later facts only; a failure never changes the state.
+    fn confirm(&self, id: DeliveryId, step: usize, verified: bool) {
+        let write = self.shared.store.write(move |tx| {
+            let Some(before) = deliveries::get(tx, id)? else { return Ok(()) };
+            let mut after = before.clone();
+            let last = step + 1 == after.steps.len();
+            if after.state != State::Published || !last {
+                return Ok(());
+            }
+            after.verified = verified;
+            deliveries::put(tx, Some(&before), &after, None).map(drop)
+        });
+        tokio::spawn(async move {
+            if let Err(error) = write.await {
+                tracing::warn!(delivery = %id, %error, "a read-back could not be recorded");
+            }
+        });
+    }
+}
+
+/// One call that is safe to repeat, for the engine and for the API (delete).
+pub(super) async fn call(shared: &Arc<Shared>, account: AccountId, request: &Request) -> Reply {
+    match parcel_of(shared, account, request).await {
+        Ok((account, grant, media)) => {
+            let parcel = Parcel {
+                base: shared.base(&account, request),
+                account: &account,
+                grant: grant.as_ref(),
+                media,
+                now: shared.now(),
+            };
+            shared.wire().call(request, parcel).await
+        }
+        Err(why) => Reply::NotSent(why),
+    }
+}
+
+type Contents = (crate::domain::account::Account, Option<crate::auth::Grant>, Option<Bytes>);
+
+async fn parcel_of(shared: &Arc<Shared>, account: AccountId, request: &Request) -> Result<Contents, String> {
+    let found = shared.store.read(|rx| accounts::get(rx, account)).map_err(|error| error.to_string())?;
+    let found = found.ok_or("the account is no longer connected")?;
+    let grant = if request.auth {
+        Some(tokens::load(shared, account).map_err(|error| error.to_string())?)
+    } else {
+        None
+    };
+    let media = match &request.body {
+        Body::Media { id, .. } => {
+            let read = shared.library.read(*id).await;
+            Some(read.map_err(|error| format!("the media file cannot be read: {error}"))?)
+        }
+        Body::None | Body::Json(_) => None,
+    };
+    Ok((found, grant, media))
+}
+
+/// Everything the engine needs of one delivery, in one consistent read.
+fn load_work(shared: &Arc<Shared>, id: DeliveryId) -> Result<Option<Work>, StoreError> {
+    let read = shared.store.read(|rx| {
+        let Some(delivery) = deliveries::get(rx, id)? else { return Ok(None) };
+        let post = posts::get(rx, delivery.post)?;
+        let account = accounts::get(rx, delivery.account)?;
+        Ok(post.map(|post| (delivery, post, account)))
+    })?;
+    let Some((delivery, post, account)) = read else { return Ok(None) };
+    let Some(platform) = platforms::find(delivery.name.platform()) else { return Ok(None) };
+    let options = post.options_for(delivery.name.platform());
+    let content = post.content_for(&delivery.name);
+    let tier = account.as_ref().and_then(|it| it.tier.as_deref());
+    let draft = validate::Draft {
+        parts: &content.parts,
+        comment: content.comment.as_deref(),
+        media: &post.media,
+        options: &options,
+    };
+    let problems = validate::check(platform, tier, draft).problems;
+    let bound = {
+        let (shared, account) = (Arc::clone(shared), delivery.account);
+        // When the index cannot be read, everything counts as bound: nothing is then mistaken for ours.
+        move |remote: &str| {
+            shared.store.read(|rx| deliveries::bound(rx, account, remote)).map_or(true, |found| found.is_some())
+        }
+    };
+    Ok(Some(Work { delivery, post: Arc::new(post), account, platform, bound: Arc::new(bound), problems }))
+}
+
+/// Keeps the network's raw answer with the reason that is shown for it.
+fn with_raw(mut after: Delivery, attempt: Option<&Attempt>) -> Delivery {
+    if let (Some(reason), Some(raw)) = (&mut after.reason, attempt.and_then(|it| it.raw.clone()))
+        && reason.raw.is_none()
+    {
+        reason.raw = Some(raw);
+    }
+    after
+}
+
+fn log_move(shared: &Shared, delivery: &Delivery, event: &'static str, now: Timestamp) {
+    let line = view::delivery_event(now, delivery, event);
+    tracing::info!(delivery = %delivery.id, account = %delivery.name, state = delivery.state.as_str(), "{}", line.message);
+    shared.announce(line);
+}

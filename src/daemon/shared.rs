@@ -1,0 +1,243 @@
+//! What every part of the daemon holds in common.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use tokio::sync::{broadcast, mpsc};
+use url::Url;
+
+use super::wire::{Wire, fill};
+use crate::auth::bluesky::{BlueskyClient, BlueskyProvider};
+use crate::auth::x::XProvider;
+use crate::auth::{App, Provider};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::secret::SecretError;
+use crate::control::messages::LogEvent;
+use crate::domain::account::Account;
+use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
+use crate::engine::Input;
+use crate::keys::keyring::Keyring;
+use crate::media::Library;
+use crate::platforms::{Endpoint, Request};
+use crate::store::Store;
+
+/// Events that are kept for a client that asks for recent ones.
+const RECENT: usize = 500;
+
+/// The parts that all tasks share.
+pub(super) struct Shared {
+    config: RwLock<Arc<Config>>,
+    pub(super) config_path: PathBuf,
+    pub(super) store: Store,
+    pub(super) keyring: Keyring,
+    pub(super) library: Library,
+    pub(super) clock: Arc<dyn Clock>,
+    wire: RwLock<Arc<Wire>>,
+    pub(super) connects: super::connect::Connects,
+    inputs: mpsc::UnboundedSender<Input>,
+    events: broadcast::Sender<LogEvent>,
+    recent: Mutex<std::collections::VecDeque<LogEvent>>,
+    /// One refresh at a time per account.
+    refreshing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Asks of users that wait for the engine's answer.
+    pub(super) asks: super::drive::Asks,
+    /// Deliveries the engine holds; only it may write them.
+    pub(super) held: Mutex<std::collections::HashSet<DeliveryId>>,
+    /// Serialises choosing a queue slot with taking it.
+    pub(super) slot_lock: tokio::sync::Mutex<()>,
+    pub(super) started: Timestamp,
+    last_tick_ms: AtomicI64,
+    pub(super) ready: AtomicBool,
+    pub(super) disk_low: AtomicBool,
+    /// Whether sending is stopped, why, since when.
+    pub(super) pause: Mutex<Option<(Option<String>, Timestamp)>>,
+    /// Bluesky's client key, PKCS #8, when this installation has a public https address.
+    pub(super) client_key: Option<zeroize::Zeroizing<Vec<u8>>>,
+}
+
+/// What [`Shared::new`] is made of.
+pub(super) struct Made {
+    pub(super) config: Config,
+    pub(super) config_path: PathBuf,
+    pub(super) store: Store,
+    pub(super) keyring: Keyring,
+    pub(super) library: Library,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) wire: Wire,
+    pub(super) inputs: mpsc::UnboundedSender<Input>,
+    pub(super) client_key: Option<zeroize::Zeroizing<Vec<u8>>>,
+}
+
+impl Shared {
+    pub(super) fn new(made: Made) -> Self {
+        let started = made.clock.now();
+        Self {
+            config: RwLock::new(Arc::new(made.config)),
+            config_path: made.config_path,
+            store: made.store,
+            keyring: made.keyring,
+            library: made.library,
+            clock: made.clock,
+            wire: RwLock::new(Arc::new(made.wire)),
+            connects: super::connect::Connects::default(),
+            inputs: made.inputs,
+            events: broadcast::channel(1024).0,
+            recent: Mutex::default(),
+            refreshing: Mutex::default(),
+            asks: super::drive::Asks::default(),
+            held: Mutex::default(),
+            slot_lock: tokio::sync::Mutex::default(),
+            started,
+            last_tick_ms: AtomicI64::new(0),
+            ready: AtomicBool::new(false),
+            disk_low: AtomicBool::new(false),
+            pause: Mutex::default(),
+            client_key: made.client_key,
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_config(&self, config: Config, wire: Option<Wire>) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        if let Some(wire) = wire {
+            *self.wire.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wire);
+        }
+    }
+
+    pub(super) fn wire(&self) -> Arc<Wire> {
+        Arc::clone(&self.wire.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Wakes the engine. It being gone means the daemon is stopping; nothing is lost by that.
+    pub(super) fn send(&self, input: Input) {
+        drop(self.inputs.send(input));
+    }
+
+    /// Something new may be due.
+    pub(super) fn nudge(&self) {
+        self.send(Input::Tick);
+    }
+
+    /// Random bytes for an id.
+    pub(super) fn random<const N: usize>() -> [u8; N] {
+        let mut bytes = [0; N];
+        fill(&mut bytes);
+        bytes
+    }
+
+    /// Tells whoever listens, and keeps it for those who ask later.
+    pub(super) fn announce(&self, event: LogEvent) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() == RECENT {
+            recent.pop_front();
+        }
+        recent.push_back(event.clone());
+        drop(recent);
+        // Nobody listening is the usual case.
+        drop(self.events.send(event));
+    }
+
+    /// The last `n` events, oldest first, and a receiver of those that follow.
+    pub(super) fn listen(&self, n: usize) -> (Vec<LogEvent>, broadcast::Receiver<LogEvent>) {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let receiver = self.events.subscribe();
+        let skip = recent.len().saturating_sub(n);
+        (recent.iter().skip(skip).cloned().collect(), receiver)
+    }
+
+    pub(super) fn ticked(&self, now: Timestamp) {
+        self.last_tick_ms.store(now.as_millisecond(), Ordering::Relaxed);
+    }
+
+    pub(super) fn last_tick(&self) -> Option<Timestamp> {
+        match self.last_tick_ms.load(Ordering::Relaxed) {
+            0 => None,
+            ms => Timestamp::from_millisecond(ms).ok(),
+        }
+    }
+
+    /// The lock that makes a refresh single-flight.
+    pub(super) fn refresh_lock(&self, account: AccountId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(account).or_default())
+    }
+
+    /// The base address of a request's named endpoint.
+    pub(super) fn base(&self, account: &Account, request: &Request) -> Option<Url> {
+        match request.endpoint {
+            Endpoint::Server => None,
+            Endpoint::Named(key) => {
+                self.config().platform(account.name.platform()).endpoints.get(key)?.parse().ok()
+            }
+        }
+    }
+
+    /// A network's OAuth dialect as configured now.
+    pub(super) fn provider(&self, platform: PlatformName) -> Result<Provider, NoProvider> {
+        let config = self.config();
+        let settings = config.platform(platform);
+        let address = |key: &'static str| {
+            settings.endpoints.get(key).and_then(|it| it.parse::<Url>().ok()).ok_or(NoProvider::NotBuilt(platform))
+        };
+        match platform {
+            PlatformName::X => {
+                let client_id = settings.client_id.clone().ok_or(NoProvider::NoApp(platform))?;
+                let secret = settings.client_secret.as_ref().map(|it| it.read(&|name| std::env::var_os(name)));
+                let client_secret = secret.transpose().map_err(NoProvider::Secret)?;
+                Ok(Provider::X(XProvider {
+                    app: App { client_id, client_secret },
+                    authorize: address("authorize")?,
+                    api: address("api")?,
+                }))
+            }
+            PlatformName::Bluesky => {
+                let client = match &self.client_key {
+                    Some(key) => BlueskyClient::web(&config.server.public_url, key).map_err(|_| NoProvider::ClientKey)?,
+                    None => BlueskyClient::Loopback,
+                };
+                Ok(Provider::Bluesky(BlueskyProvider { plc: address("plc")?, client }))
+            }
+            PlatformName::Facebook
+            | PlatformName::Instagram
+            | PlatformName::LinkedIn
+            | PlatformName::TikTok
+            | PlatformName::Mastodon
+            | PlatformName::Threads => Err(NoProvider::NotBuilt(platform)),
+        }
+    }
+}
+
+/// Why a network cannot be talked to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoProvider {
+    #[error("{} is not available in this version", .0.title())]
+    NotBuilt(PlatformName),
+    #[error("no app is configured for {}", .0.title())]
+    NoApp(PlatformName),
+    #[error("{0}")]
+    Secret(SecretError),
+    #[error("the stored client key cannot be used")]
+    ClientKey,
+}
+
+impl NoProvider {
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotBuilt(_) => Some("this version speaks to `x` and `bluesky`".into()),
+            Self::NoApp(platform) => Some(format!("set `client_id` in [platforms.{platform}] and reload")),
+            Self::Secret(error) => error.hint(),
+            Self::ClientKey => None,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Carries a connector's request to its network: adds the address, the token and the bytes of
+//! media. The only place where a token meets a request.
+//!
+//! Publishing calls go out exactly once ([`Wire::publish`] wants the [`DurableIntent`] that only a
+//! committed write can make). The one exception: a server's demand for a fresh DPoP nonce is a
+//! refusal before anything was carried out, so the call is repeated with it once.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Uri};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use url::Url;
+
+use crate::auth::dpop::{self, Nonces};
+use crate::auth::{self, Grant};
+use crate::domain::account::Account;
+use crate::domain::ids::PlatformName;
+use crate::engine::Reply;
+use crate::http::clients::{ClientError, OneShot, Reader, tls};
+use crate::http::egress::Guarded;
+use crate::http::{Exchange, ExchangeError};
+use crate::platforms::{Answer, Body, Endpoint, Request};
+use crate::store::DurableIntent;
+
+/// Nonces remembered at most; one per account and server.
+const NONCES_MAX: usize = 4096;
+
+/// The clients towards the networks.
+pub(super) struct Wire {
+    fixed_once: OneShot,
+    fixed: Reader,
+    guarded_once: Guarded,
+    guarded: Guarded,
+    nonces: Mutex<Nonces>,
+}
+
+/// Everything a request needs besides itself.
+pub(super) struct Parcel<'a> {
+    pub(super) account: &'a Account,
+    /// Base of the named endpoint, or the account's server.
+    pub(super) base: Option<Url>,
+    pub(super) grant: Option<&'a Grant>,
+    /// The bytes of [`Body::Media`].
+    pub(super) media: Option<Bytes>,
+    pub(super) now: Timestamp,
+}
+
+impl Wire {
+    /// `allow`: private ranges that user-supplied hosts may lie in.
+    pub(super) fn new(allow: &[IpNet]) -> Result<Self, ClientError> {
+        let config = tls(None)?;
+        Ok(Self {
+            fixed_once: OneShot::new(config.clone())?,
+            fixed: Reader::new(config)?,
+            guarded_once: Guarded::one_shot(allow.to_vec())?,
+            guarded: Guarded::reading(allow.to_vec())?,
+            nonces: Mutex::new(Nonces::new(NONCES_MAX)),
+        })
+    }
+
+    /// The exchange for config-named hosts, as the OAuth conversations want it.
+    pub(super) fn fixed(&self) -> &dyn Exchange {
+        &self.fixed
+    }
+
+    /// The exchange for hosts that users or servers name.
+    pub(super) fn guarded(&self) -> &dyn Exchange {
+        &self.guarded
+    }
+
+    /// The publishing call. Its intent is durable, or there would be no `DurableIntent`.
+    pub(super) async fn publish(&self, intent: DurableIntent, request: &Request, parcel: Parcel<'_>) -> Reply {
+        let once: &dyn Exchange =
+            if is_guarded(parcel.account.name.platform()) { &self.guarded_once } else { &self.fixed_once };
+        let reply = self.carry(once, request, &parcel).await;
+        drop(intent);
+        reply
+    }
+
+    /// A call that is safe to repeat.
+    pub(super) async fn call(&self, request: &Request, parcel: Parcel<'_>) -> Reply {
+        let reader: &dyn Exchange =
+            if is_guarded(parcel.account.name.platform()) { &self.guarded } else { &self.fixed };
+        self.carry(reader, request, &parcel).await
+    }
+
+    /// Forgets what was learnt for an account.
+    pub(super) fn forget(&self, account: &Account) {
+        self.nonces().forget(account.id);
+    }
+
+    async fn carry(&self, through: &dyn Exchange, request: &Request, parcel: &Parcel<'_>) -> Reply {
+        let mut repeated = false;
+        loop {
+            let built = match self.build(request, parcel) {
+                Ok(built) => built,
+                Err(why) => return Reply::NotSent(why),
+            };
+            let uri = built.uri().clone();
+            let answer = match through.exchange(built).await {
+                Ok(answer) => answer,
+                Err(ExchangeError::NotSent(why)) => return Reply::NotSent(why),
+                Err(ExchangeError::Lost(why)) => return Reply::Lost(why),
+            };
+            self.nonces().learn(parcel.account.id, &uri, answer.headers());
+            if !repeated && dpop::needs_nonce(&answer).is_some() {
+                repeated = true;
+                continue;
+            }
+            return Reply::Answer(to_answer(answer));
+        }
+    }
+
+    fn build(&self, request: &Request, parcel: &Parcel<'_>) -> Result<http::Request<Bytes>, String> {
+        let base = match request.endpoint {
+            Endpoint::Server => parcel.account.server.as_deref().and_then(|it| it.parse().ok()),
+            Endpoint::Named(_) => parcel.base.clone(),
+        };
+        let mut url = base.ok_or("no address is configured for this call")?;
+        let path = format!("{}{}", url.path().trim_end_matches('/'), request.path);
+        url.set_path(&path);
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let uri: Uri = url.as_str().parse().map_err(|_| "the address is not a valid URI".to_owned())?;
+        let (body, content_type) = match &request.body {
+            Body::None => (Bytes::new(), None),
+            Body::Json(bytes) => (Bytes::from(bytes.clone()), Some("application/json")),
+            Body::Media { mime, .. } => {
+                (parcel.media.clone().ok_or("the media file is no longer there")?, Some(*mime))
+            }
+        };
+        let mut built = http::Request::new(body);
+        *built.method_mut() = request.method.clone();
+        *built.uri_mut() = uri.clone();
+        built.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(content_type) = content_type {
+            built.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        } else if request.method == Method::POST {
+            built.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if request.auth {
+            let grant = parcel.grant.ok_or("there is no token for this account")?;
+            let nonce = self.nonces().get(parcel.account.id, &uri).map(str::to_owned);
+            auth::authorize_request(grant, &mut built, nonce.as_deref(), parcel.now, &fill)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(built)
+    }
+
+    fn nonces(&self) -> std::sync::MutexGuard<'_, Nonces> {
+        self.nonces.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Networks whose servers the user names.
+fn is_guarded(platform: PlatformName) -> bool {
+    matches!(platform, PlatformName::Bluesky | PlatformName::Mastodon)
+}
+
+/// The system's randomness. Its absence is not something to go on without.
+pub(super) fn fill(buffer: &mut [u8]) {
+    if let Err(error) = getrandom::fill(buffer) {
+        tracing::error!(%error, "the system gives no random numbers; stopping");
+        std::process::exit(75);
+    }
+}
+
+fn to_answer(answer: http::Response<Bytes>) -> Answer {
+    let headers = answer
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect();
+    Answer { status: answer.status().as_u16(), headers, body: answer.into_body().to_vec() }
+}
