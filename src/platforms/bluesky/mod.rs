@@ -1,0 +1,3 @@
+//! Bluesky, by the AT Protocol.
+
+pub mod richtext;
