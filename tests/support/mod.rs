@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// the default is `../shared/platforms`, beside the checkout. Under `CI=true` a missing file is a
 /// failure, so that the proof cannot vanish unseen; elsewhere the caller gets `None` and the reason
 /// is printed.
-pub fn conformance(file: &str) -> Option<PathBuf> {
+pub(crate) fn conformance(file: &str) -> Option<PathBuf> {
     let root = std::env::var_os("SENDOFF_CONFORMANCE")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/platforms"), PathBuf::from);
     let path = root.join(file);

@@ -284,3 +284,46 @@ impl Scanner<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The part of the cost that is not one pass by construction (see `hosts`): characters read while
+    /// trying addresses.
+    #[test]
+    fn hostile_texts_are_read_a_bounded_number_of_times() {
+        for pattern in [
+            "a.",
+            "あ.",
+            "a.com/(",
+            "a.com/!",
+            "a.co/((",
+            "x.com?!",
+            "(a.com/(b",
+            "http://",
+            "http://a.com/(!(",
+            "あa.com:",
+            "t.co/a?",
+            "xn--a.",
+            "a_.",
+            "-a.com",
+            "@a.com/(",
+            "あ.a.",
+        ] {
+            for head in ["", "x.com/(", "http://x.com/", "x.com/?"] {
+                let chars: Vec<char> = head.chars().chain(pattern.chars().cycle().take(20_000)).collect();
+                let mut scanner = Scanner { chars: &chars, found: Vec::new(), steps: 0 };
+                scanner.run();
+                assert!(scanner.steps < 12 * chars.len(), "{head}{pattern}…: {} steps", scanner.steps);
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_that_touch_keep_their_own_ranges() {
+        let text = "é a.comあb.org/x";
+        let found: Vec<_> = extract_urls(text).into_iter().map(|it| (it.start, it.text)).collect();
+        assert_eq!(found, [(3, "a.com"), (11, "b.org/x")]);
+    }
+}
