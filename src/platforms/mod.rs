@@ -25,7 +25,7 @@ use crate::domain::ids::{MediaId, PlatformName};
 use crate::domain::media::{MediaItem, MediaKind};
 
 /// Every network this build speaks to, in the order lists show them.
-pub static ALL: &[&dyn Platform] = &[];
+pub static ALL: &[&dyn Platform] = &[&x::X, &bluesky::Bluesky];
 
 /// The connector for a network, if this build has it.
 pub fn find(name: PlatformName) -> Option<&'static dyn Platform> {

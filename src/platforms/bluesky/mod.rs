@@ -92,7 +92,7 @@ impl Platform for Bluesky {
     }
 
     fn measure(&self, text: &str) -> usize {
-        richtext::graphemes(text)
+        richtext::grapheme_len(text)
     }
 
     fn problems(
@@ -105,7 +105,7 @@ impl Platform for Bluesky {
         let mut found = Vec::new();
         for (n, text) in parts.iter().enumerate() {
             // Emoji sequences can fill the byte limit long before the grapheme limit.
-            if text.len() > TEXT_BYTES_MAX && richtext::graphemes(text) <= TEXT_MAX {
+            if text.len() > TEXT_BYTES_MAX && richtext::grapheme_len(text) <= TEXT_MAX {
                 found.push(Problem {
                     field: format!("parts[{n}]"),
                     code: "text_too_many_bytes",
@@ -130,7 +130,7 @@ impl Platform for Bluesky {
     fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
         let images: Vec<_> =
             media.iter().map(|it| json!({ "file": it.name, "alt": it.alt.as_deref().unwrap_or_default() })).collect();
-        let facets: Vec<_> = richtext::detect(text)
+        let facets: Vec<_> = richtext::facets(text)
             .into_iter()
             .map(|span| json!({ "byteStart": span.byte_start, "byteEnd": span.byte_end, "text": &text[span.byte_start..span.byte_end] }))
             .collect();
@@ -372,7 +372,7 @@ fn live(json: &Value, did: &str, verified: bool) -> Option<Live> {
 
 /// Handles mentioned in the text, each once, in a fixed order.
 fn mentioned(text: &str) -> BTreeSet<String> {
-    richtext::detect(text)
+    richtext::facets(text)
         .into_iter()
         .filter_map(|span| match span.feature {
             richtext::Feature::Mention { handle } => Some(handle),

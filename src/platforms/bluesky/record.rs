@@ -100,7 +100,7 @@ pub fn build(
 /// Facets with UTF-8 byte offsets; the server does not check them, so `detect` must be right.
 /// A mention that did not resolve is left out and stays plain text.
 fn facets(text: &str, dids: &BTreeMap<String, String>) -> Vec<Value> {
-    richtext::detect(text)
+    richtext::facets(text)
         .into_iter()
         .filter_map(|span| {
             let feature = match span.feature {

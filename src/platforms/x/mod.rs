@@ -5,6 +5,9 @@
 //! collected in the platform notes; the OpenAPI document 2.167 for field names.
 
 pub mod answers;
+mod emoji;
+mod hosts;
+mod punycode;
 pub mod timeline;
 pub mod url_syntax;
 pub mod urls;
