@@ -5,9 +5,6 @@
 pub mod account;
 pub mod delivery;
 pub mod ids;
-<<<<<<< HEAD
 pub mod media;
 pub mod post;
-=======
->>>>>>> config
 pub mod schedule;

@@ -66,8 +66,7 @@ impl Engine {
                 return self.unclear(id, &message, None, now, out);
             }
         };
-        let sight =
-            with_job(work, |job| work.platform.seen(job, &frozen, &answer, since, &*work.bound, now));
+        let sight = with_job(work, |job| work.platform.seen(job, &frozen, &answer, since, &*work.bound, now));
         let expired_once = !run.refreshed;
         let account = run.account;
         match sight {

@@ -280,7 +280,8 @@ impl Engine {
         let Some(request) = with_job(work, |job| work.platform.publish(job, &frozen)) else {
             return self.release(id);
         };
-        let late = now.duration_since(work.delivery.due.instant) > CATCH_UP && work.delivery.sent_at.is_none();
+        let late =
+            now.duration_since(work.delivery.due.instant) > CATCH_UP && work.delivery.sent_at.is_none();
         let spacing = if late { self.settings.catch_up_spacing } else { self.settings.lane_spacing };
         let account = work.delivery.account;
         if let Some(save) = self.moved(id, Event::Intend { frozen }, Then::Done, None, now) {

@@ -72,7 +72,7 @@ pub const MODIFIER_BASE: &[(char, char)] = &[
     ('\u{1FAF0}', '\u{1FAF8}'),
 ];
 
-/// Has standardised text and emoji variants, chosen by U+FE0E and U+FE0F (as of Unicode 11).
+/// Has standardised text and emoji variants, chosen by U+FE0E and U+FE0F.
 #[rustfmt::skip]
 pub const HAS_VARIANTS: &[(char, char)] = &[
     ('\u{A9}', '\u{A9}'), ('\u{AE}', '\u{AE}'), ('\u{203C}', '\u{203C}'), ('\u{2049}', '\u{2049}'),

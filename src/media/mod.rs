@@ -70,7 +70,9 @@ impl MediaError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::TooBig { .. } | Self::TooManyPixels { .. } => Some("save it smaller"),
-            Self::NotAllowed | Self::Damaged(_) => Some("convert it to JPEG or PNG; the content counts, not the name"),
+            Self::NotAllowed | Self::Damaged(_) => {
+                Some("convert it to JPEG or PNG; the content counts, not the name")
+            }
             Self::Video | Self::Empty | Self::Upload(_) => None,
             Self::Disk(_) => Some("check the free space and the rights of `data_dir`"),
         }
@@ -209,7 +211,12 @@ mod tests {
         let html = b"<html><script>alert(1)</script></html>".as_slice();
         let svg = b"<svg xmlns='http://www.w3.org/2000/svg'/>".as_slice();
         let cut = &png(30, 20)[..20];
-        for (bytes, code) in [(html, "media_type"), (svg, "media_type"), (b"".as_slice(), "media_empty"), (cut, "media_damaged")] {
+        for (bytes, code) in [
+            (html, "media_type"),
+            (svg, "media_type"),
+            (b"".as_slice(), "media_empty"),
+            (cut, "media_damaged"),
+        ] {
             assert_eq!(library.take(id(2), body(bytes)).await.unwrap_err().code(), code);
         }
         let broken = stream::iter([Ok(Bytes::from_static(b"\x89PNG")), Err(io::Error::other("gone"))]);

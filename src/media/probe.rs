@@ -38,7 +38,10 @@ pub(super) fn facts(path: &Path, bytes: u64) -> Result<Facts, MediaError> {
     let turn = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     if matches!(
         turn,
-        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
     ) {
         std::mem::swap(&mut width, &mut height);
     }

@@ -64,7 +64,11 @@ fn texts(platform: &dyn Platform, can: &Capabilities, draft: Draft<'_>, found: &
             (format!("{title} has no threads, this has {} parts", draft.parts.len()), "write it as one text")
         } else {
             (
-                format!("a thread on {title} may have {} parts, this has {}", can.parts_max, draft.parts.len()),
+                format!(
+                    "a thread on {title} may have {} parts, this has {}",
+                    can.parts_max,
+                    draft.parts.len()
+                ),
                 "split it into several posts",
             )
         };
@@ -178,7 +182,12 @@ fn options(
                 } else {
                     format!("known options: {}", known.join(", "))
                 };
-                found.push(problem(field, "unknown_option", format!("`{name}.{key}` is not an option"), &hint));
+                found.push(problem(
+                    field,
+                    "unknown_option",
+                    format!("`{name}.{key}` is not an option"),
+                    &hint,
+                ));
             }
             Some(spec) if !spec.values.is_empty() && !spec.values.contains(&value.as_str()) => {
                 found.push(problem(

@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next, OptionSpec,
-    Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
+    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next,
+    OptionSpec, Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handle, Handles, Live, Step};
@@ -45,20 +45,80 @@ const OPTIONS: &[OptionSpec] = &[OptionSpec {
 
 /// The answers that prove a `putRecord` had no effect, by error name.
 const REFUSALS: &[Refusal] = &[
-    refusal(400, "ExpiredToken", FailureClass::AuthExpired, "seen on the reference server: tokens are checked first"),
-    refusal(401, "invalid_token", FailureClass::AuthExpired, "seen on the reference server: tokens are checked first"),
-    refusal(401, "invalid_dpop_proof", FailureClass::AuthExpired, "seen on the reference server: proofs are checked first"),
-    refusal(401, "AccountTakedown", FailureClass::AccountDead, "seen on the reference server: the account is checked first"),
-    refusal(401, "AccountDeactivated", FailureClass::AccountDead, "seen on the reference server: the account is checked first"),
+    refusal(
+        400,
+        "ExpiredToken",
+        FailureClass::AuthExpired,
+        "seen on the reference server: tokens are checked first",
+    ),
+    refusal(
+        401,
+        "invalid_token",
+        FailureClass::AuthExpired,
+        "seen on the reference server: tokens are checked first",
+    ),
+    refusal(
+        401,
+        "invalid_dpop_proof",
+        FailureClass::AuthExpired,
+        "seen on the reference server: proofs are checked first",
+    ),
+    refusal(
+        401,
+        "AccountTakedown",
+        FailureClass::AccountDead,
+        "seen on the reference server: the account is checked first",
+    ),
+    refusal(
+        401,
+        "AccountDeactivated",
+        FailureClass::AccountDead,
+        "seen on the reference server: the account is checked first",
+    ),
     refusal(401, "AccountSuspended", FailureClass::AccountDead, "documented beside AccountTakedown"),
-    refusal(401, "AuthenticationRequired", FailureClass::Permission, "seen on the reference server: another account's repository"),
-    refusal(403, "ScopeMissingError", FailureClass::Permission, "seen on the reference server: scopes are checked first"),
-    refusal(403, "Forbidden", FailureClass::Permission, "seen on the reference server: rights are checked first"),
+    refusal(
+        401,
+        "AuthenticationRequired",
+        FailureClass::Permission,
+        "seen on the reference server: another account's repository",
+    ),
+    refusal(
+        403,
+        "ScopeMissingError",
+        FailureClass::Permission,
+        "seen on the reference server: scopes are checked first",
+    ),
+    refusal(
+        403,
+        "Forbidden",
+        FailureClass::Permission,
+        "seen on the reference server: rights are checked first",
+    ),
     refusal(400, "InvalidToken", FailureClass::Permission, "seen on the reference server: `Bad token scope`"),
-    refusal(429, "RateLimitExceeded", FailureClass::RateLimited, "seen on the reference server: the limiter comes first"),
-    refusal(413, "PayloadTooLarge", FailureClass::InvalidContent, "seen on the reference server: size is checked first"),
-    refusal(400, "InvalidRequest", FailureClass::InvalidContent, "seen on the reference server: the record failed validation"),
-    refusal(400, "BlobNotFound", FailureClass::MediaGone, "seen on the reference server: blobs are checked before the commit"),
+    refusal(
+        429,
+        "RateLimitExceeded",
+        FailureClass::RateLimited,
+        "seen on the reference server: the limiter comes first",
+    ),
+    refusal(
+        413,
+        "PayloadTooLarge",
+        FailureClass::InvalidContent,
+        "seen on the reference server: size is checked first",
+    ),
+    refusal(
+        400,
+        "InvalidRequest",
+        FailureClass::InvalidContent,
+        "seen on the reference server: the record failed validation",
+    ),
+    refusal(
+        400,
+        "BlobNotFound",
+        FailureClass::MediaGone,
+        "seen on the reference server: blobs are checked before the commit",
+    ),
 ];
 
 const fn refusal(status: u16, code: &'static str, class: FailureClass, evidence: &'static str) -> Refusal {
@@ -109,7 +169,10 @@ impl Platform for Bluesky {
                 found.push(Problem {
                     field: format!("parts[{n}]"),
                     code: "text_too_many_bytes",
-                    message: format!("Bluesky takes {TEXT_BYTES_MAX} bytes of UTF-8 a post, this has {}", text.len()),
+                    message: format!(
+                        "Bluesky takes {TEXT_BYTES_MAX} bytes of UTF-8 a post, this has {}",
+                        text.len()
+                    ),
                     hint: Some("use fewer joined emoji or split it into a thread".into()),
                 });
             }
@@ -128,8 +191,10 @@ impl Platform for Bluesky {
     }
 
     fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
-        let images: Vec<_> =
-            media.iter().map(|it| json!({ "file": it.name, "alt": it.alt.as_deref().unwrap_or_default() })).collect();
+        let images: Vec<_> = media
+            .iter()
+            .map(|it| json!({ "file": it.name, "alt": it.alt.as_deref().unwrap_or_default() }))
+            .collect();
         let facets: Vec<_> = richtext::facets(text)
             .into_iter()
             .map(|span| json!({ "byteStart": span.byte_start, "byteEnd": span.byte_end, "text": &text[span.byte_start..span.byte_end] }))
@@ -245,7 +310,9 @@ impl Platform for Bluesky {
         if (200..300).contains(&answer.status) {
             return match live(&json, &job.account.remote_id, false) {
                 Some(live) => Verdict::Applied(live),
-                None => Verdict::Ambiguous { message: format!("the server answered {} without a uri", answer.status) },
+                None => Verdict::Ambiguous {
+                    message: format!("the server answered {} without a uri", answer.status),
+                },
             };
         }
         let name = json["error"].as_str().unwrap_or_default();
@@ -276,7 +343,8 @@ impl Platform for Bluesky {
         if answer.status == 400 && json["error"] == "RecordNotFound" {
             return Sight::Absent;
         }
-        let Some(live) = (answer.status == 200).then(|| live(&json, &job.account.remote_id, true)).flatten() else {
+        let Some(live) = (answer.status == 200).then(|| live(&json, &job.account.remote_id, true)).flatten()
+        else {
             return Sight::Unclear(failure(answer, now));
         };
         let ours: Value = serde_json::from_slice(&frozen.body).unwrap_or(Value::Null);
@@ -297,7 +365,8 @@ impl Platform for Bluesky {
         let json = answer.json();
         match (answer.status, json["uri"].as_str(), json["cid"].as_str()) {
             (200, Some(uri), Some(cid))
-                if Some(uri) == step.remote_id.as_deref() && step.extra.get("cid").is_none_or(|it| it == cid) =>
+                if Some(uri) == step.remote_id.as_deref()
+                    && step.extra.get("cid").is_none_or(|it| it == cid) =>
             {
                 Sight::Found(Live {
                     remote_id: step.remote_id.clone(),
@@ -415,7 +484,9 @@ fn failure(answer: &Answer, now: Timestamp) -> Failure {
 fn of_class(class: FailureClass, json: &Value, answer: &Answer, now: Timestamp) -> Failure {
     let hint = match class {
         FailureClass::AccountDead => Some("the server has closed or moved this account; see its web site"),
-        FailureClass::Permission => Some("connect the account again and allow posting: `sendoff account connect bluesky`"),
+        FailureClass::Permission => {
+            Some("connect the account again and allow posting: `sendoff account connect bluesky`")
+        }
         FailureClass::InvalidContent => Some("change the post and send it again"),
         _ => None,
     };

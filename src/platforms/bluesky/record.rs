@@ -34,7 +34,9 @@ pub fn langs(option: &str) -> Result<Vec<String>, String> {
     }
     let fits = |tag: &String| {
         let mut parts = tag.split('-');
-        parts.next().is_some_and(|it| (2..=3).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_alphabetic()))
+        parts
+            .next()
+            .is_some_and(|it| (2..=3).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_alphabetic()))
             && parts.all(|it| (1..=8).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_alphanumeric()))
     };
     match tags.iter().find(|it| !fits(it)) {

@@ -138,10 +138,12 @@ pub fn failure(answer: &Answer, now: Timestamp) -> Failure {
 fn of_class(class: FailureClass, json: &Value, answer: &Answer, now: Timestamp) -> Failure {
     let hint = match class {
         FailureClass::Billing => Some("buy credits at console.x.com; sending goes on by itself after that"),
-        FailureClass::Config => Some("check the app at console.x.com: product, permissions, user authentication"),
-        FailureClass::Permission => {
-            Some("the app needs `Read and write`; change it at console.x.com, then `sendoff account connect x`")
+        FailureClass::Config => {
+            Some("check the app at console.x.com: product, permissions, user authentication")
         }
+        FailureClass::Permission => Some(
+            "the app needs `Read and write`; change it at console.x.com, then `sendoff account connect x`",
+        ),
         FailureClass::InvalidContent => Some("change the text and post it again"),
         FailureClass::Policy => Some("X does not allow this reply; post it by hand or leave it"),
         _ => None,

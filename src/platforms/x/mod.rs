@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next, OptionSpec,
-    Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
+    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next,
+    OptionSpec, Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};

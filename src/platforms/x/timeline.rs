@@ -88,7 +88,11 @@ pub fn fingerprint(text: &str) -> String {
     let mut from = 0;
     for url in extract_urls(&text) {
         plain.push_str(&text[from..url.start]);
-        let bare = url.text.strip_prefix("https://").or_else(|| url.text.strip_prefix("http://")).unwrap_or(url.text);
+        let bare = url
+            .text
+            .strip_prefix("https://")
+            .or_else(|| url.text.strip_prefix("http://"))
+            .unwrap_or(url.text);
         plain.push_str(bare.trim_end_matches('/'));
         from = url.end;
     }
