@@ -279,8 +279,10 @@ impl Check<'_> {
             }
             Ok(address)
         });
-        let local = Url::parse(&format!("http://{listen}")).ok();
-        let local = local.unwrap_or_else(|| unreachable!("an address and port make a URL"));
+        // Without the scope that an IPv6 address may carry (`%eth0`): URLs have no place for it.
+        let plain = SocketAddr::new(listen.ip(), listen.port());
+        let local = Url::parse(&format!("http://{plain}"));
+        let local = local.unwrap_or_else(|_| unreachable!("an address and port make a URL"));
         let public_url = match written.public_url.as_ref() {
             Some(url) => self.value(Some(url), local, |text| public_url(text)),
             // Without a public name the listener's own address serves, as long as it is loopback.
@@ -418,7 +420,7 @@ impl Check<'_> {
             InstagramLogin::Instagram,
             &[("instagram", InstagramLogin::Instagram), ("facebook", InstagramLogin::Facebook)],
         );
-        if let (InstagramLogin::Facebook, Some(id)) = (login, &written.client_id) {
+        if let (P::Instagram, InstagramLogin::Facebook, Some(id)) = (name, login, &written.client_id) {
             let message = "with `login = \"facebook\"` Instagram has no app of its own";
             self.fault(
                 &id.span(),
@@ -645,9 +647,10 @@ impl Check<'_> {
             Ok(value @ 1..) => Ok(value),
             _ => Err(wrong(format!("`{value}` is out of range"), "write a number above 0")),
         };
+        let connections = self.value(written.connections.as_ref(), usual.connections, small);
         let limits = Limits {
-            connections: self.value(written.connections.as_ref(), usual.connections, small),
-            per_address: self.value(written.per_address.as_ref(), usual.per_address, small),
+            connections,
+            per_address: self.value(written.per_address.as_ref(), usual.per_address.min(connections), small),
             callbacks_per_minute: self.value(
                 written.callbacks_per_minute.as_ref(),
                 usual.callbacks_per_minute,

@@ -56,6 +56,9 @@ impl ConfigError {
             Self::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Some(
                 "`sendoff init` writes one; check the path in `--config` or `$SENDOFF_CONFIG`".to_owned(),
             ),
+            Self::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => {
+                Some("save the file as UTF-8".to_owned())
+            }
             Self::Unreadable { .. } => Some("check the owner and mode of the file".to_owned()),
             Self::Faults { .. } => None,
         }
@@ -107,7 +110,7 @@ impl Fault {
         hint: Option<String>,
         show: Show,
     ) -> Self {
-        let start = span.start.min(text.len());
+        let start = text.floor_char_boundary(span.start);
         let begin = text[..start].rfind('\n').map_or(0, |it| it + 1);
         let line = text[..begin].matches('\n').count() + 1;
         let column = text[begin..start].chars().count() + 1;
