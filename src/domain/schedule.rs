@@ -195,7 +195,10 @@ fn shown(instant: Timestamp, zone: &TimeZone, zone_name: &str) -> Due {
 
 /// A date and time, with an offset or as wall time.
 fn absolute(text: &str, lower: &str, zone: &TimeZone, zone_name: &str) -> Result<Due, WhenError> {
-    if lower.parse::<Date>().is_ok() || weekday(lower).is_some() || ["today", "tomorrow"].contains(&lower) {
+    if (lower.len() == 10 && lower.parse::<Date>().is_ok())
+        || weekday(lower).is_some()
+        || ["today", "tomorrow"].contains(&lower)
+    {
         return Err(unreadable(text, "the time of day is missing"));
     }
     let parts = lower.split_once(['t', ' ']).filter(|_| lower.starts_with(|c: char| c.is_ascii_digit()));

@@ -1,1 +1,0 @@
-//! The file as written (`ConfigFile`) and the settings as used (`Config`).

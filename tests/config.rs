@@ -1,0 +1,607 @@
+//! The configuration: what a good one means, and what is said about a bad one.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use secrecy::ExposeSecret;
+use sendoff::config::change::changed;
+use sendoff::config::fault::{ConfigError, Fault};
+use sendoff::config::secret::{SecretError, SecretSource};
+use sendoff::config::{Config, InstagramLogin, TikTokMode, load, locate, parse, starter};
+use sendoff::domain::ids::PlatformName;
+use sendoff::domain::schedule::Late;
+
+const FILE: &str = "/etc/sendoff/config.toml";
+
+fn good(text: &str) -> Config {
+    parse(text, Path::new(FILE)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn faults(text: &str) -> Vec<Fault> {
+    match parse(text, Path::new(FILE)) {
+        Err(ConfigError::Faults { faults, .. }) => faults,
+        other => panic!("expected faults, got {other:?}"),
+    }
+}
+
+/// One fault: where it is, what is said, what is advised.
+fn check(text: &str, (line, column): (usize, usize), message: &str, hint: &str) {
+    let found = faults(text);
+    assert_eq!(found.len(), 1, "{text}: {found:#?}");
+    let fault = &found[0];
+    assert_eq!((fault.line, fault.column), (line, column), "{text}: {fault:#?}");
+    assert!(fault.message.contains(message), "{text}: {fault:#?}");
+    assert!(fault.hint.as_deref().unwrap_or_default().contains(hint), "{text}: {fault:#?}");
+    let printed = parse(text, Path::new(FILE)).unwrap_err().to_string();
+    assert!(printed.contains(&format!("{FILE}:{line}:{column}: ")) && printed.contains('^'), "{printed}");
+    assert!(fault.hint.as_deref().is_none_or(|it| printed.contains(it)), "{printed}");
+}
+
+fn nothing(_: &str) -> Option<OsString> {
+    None
+}
+
+#[test]
+fn an_empty_file_is_a_valid_one_with_the_documented_defaults() {
+    let config = good("");
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8420");
+    assert_eq!(config.server.public_url.as_str(), "http://127.0.0.1:8420/");
+    assert_eq!(config.late, Late::Within(SignedDuration::from_mins(60)));
+    assert_eq!(config.platform(PlatformName::X).endpoint("api"), "https://api.x.com");
+    assert_eq!(config.platform(PlatformName::Bluesky).endpoint("plc"), "https://plc.directory");
+    assert!(config.engine.weakened().is_empty());
+}
+
+#[test]
+fn the_example_equals_the_defaults() {
+    let example = include_str!("../config.example.toml");
+    assert_eq!(good(example), good(""));
+}
+
+#[test]
+fn the_example_with_every_option_taken_up_is_valid_too() {
+    let example = include_str!("../config.example.toml");
+    let text: String = example
+        .lines()
+        .map(|line| {
+            line.strip_prefix('#').filter(|it| !it.starts_with(' ') && !it.is_empty()).unwrap_or(line)
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let config = good(&text);
+    assert_eq!(config.queues.len(), 1);
+    assert!(config.platform(PlatformName::LinkedIn).organization.is_some());
+    assert!(config.platform(PlatformName::X).client_id.is_some());
+}
+
+/// The keys of a section, as the reader itself tells them about one it does not know.
+fn keys_of(section: &str) -> Vec<String> {
+    let found = faults(&format!("{section}\nzzz = 1\n"));
+    let hint = found[0].hint.clone().unwrap();
+    hint.strip_prefix("known here: ")
+        .unwrap_or_else(|| panic!("{hint}"))
+        .split(", ")
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_key_the_reader_knows_stands_in_the_example() {
+    let mut sections: BTreeMap<String, String> = BTreeMap::new();
+    let mut current = String::new();
+    for line in include_str!("../config.example.toml").lines() {
+        let line = line.strip_prefix('#').unwrap_or(line);
+        if line.starts_with('[') {
+            current = line.to_owned();
+        }
+        *sections.entry(current.clone()).or_default() += &format!("{line}\n");
+    }
+    let holds = |section: &str, key: &str| {
+        sections
+            .iter()
+            .any(|(name, body)| name == section && body.lines().any(|it| it.starts_with(&format!("{key} ="))))
+    };
+    let later = ["recurring", "content", "notify", "ai"];
+    let mut count = 0;
+    for top in keys_of("").into_iter().filter(|it| !later.contains(&it.as_str())) {
+        if top == "platforms" {
+            for platform in keys_of("[platforms]") {
+                assert!(sections.contains_key(&format!("[platforms.{platform}]")), "{platform}");
+            }
+            continue;
+        }
+        let section = if top == "queue" { "[[queue]]".to_owned() } else { format!("[{top}]") };
+        for key in keys_of(&section) {
+            assert!(holds(&section, &key), "`{key}` of {section} is not in the example");
+            count += 1;
+        }
+    }
+    // Which network takes which key is a matter of meaning, so each must stand below some network.
+    for key in keys_of("[platforms.x]") {
+        let somewhere = sections.iter().any(|(name, body)| {
+            name.starts_with("[platforms.")
+                && (name.ends_with(&format!(".{key}]"))
+                    || body.lines().any(|it| it.starts_with(&format!("{key} ="))))
+        });
+        assert!(somewhere, "`{key}` of the platforms is not in the example");
+        count += 1;
+    }
+    assert!(count > 40, "only {count} keys were looked at");
+}
+
+#[test]
+fn what_is_printed_reads_back_as_the_same_settings() {
+    let full = r#"
+        [server]
+        listen = "0.0.0.0:8420"
+        public_url = "https://post.example.org"
+        trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
+        verification_files = { "tiktok123.txt" = "tiktok-developers-site-verification=\"1\"\n" }
+        [keys]
+        master = { file = "master.key" }
+        [defaults]
+        timezone = "europe/berlin"
+        late = "exact"
+        [platforms.instagram]
+        login = "facebook"
+        [platforms.tiktok]
+        client_id = "abc"
+        client_secret = { env = "TIKTOK" }
+        mode = "direct"
+        app_kind = "desktop"
+        [platforms.linkedin.organization]
+        client_id = "org"
+        client_secret = { credential = "li" }
+        [platforms.facebook]
+        graph_version = "v25.0"
+        [platforms.x]
+        endpoints = { api = "http://127.0.0.1:9000/x/" }
+        [[queue]]
+        name = "mornings"
+        cron = ["0 9 * * MON-FRI", "30 17 * * 1-5"]
+        timezone = "America/New_York"
+        accounts = ["x:acme", "linkedin:acme"]
+        jitter = "5m"
+        [engine]
+        settle = "100ms"
+        poll_scale = 0.01
+        [egress]
+        allow = ["127.0.0.0/8"]
+        [log]
+        format = "json"
+    "#;
+    for text in ["", full] {
+        let config = good(text);
+        assert_eq!(good(&config.print()), config, "{}", config.print());
+    }
+    let config = good(full);
+    assert_eq!(config.master, SecretSource::File("/etc/sendoff/master.key".into()), "relative to the file");
+    assert_eq!(config.timezone.name, "Europe/Berlin");
+    assert_eq!(config.platform(PlatformName::Instagram).login, InstagramLogin::Facebook);
+    assert_eq!(
+        config.platform(PlatformName::Instagram).api_version.as_deref(),
+        Some("v25.0"),
+        "follows facebook"
+    );
+    assert_eq!(config.platform(PlatformName::TikTok).mode, TikTokMode::Direct);
+    assert_eq!(config.platform(PlatformName::X).endpoint("api"), "http://127.0.0.1:9000/x");
+    assert_eq!(config.platform(PlatformName::X).endpoint("authorize"), "https://x.com");
+    assert_eq!(config.queue("mornings").unwrap().jitter, SignedDuration::from_mins(5));
+    assert_eq!(config.engine.weakened(), ["settle", "poll_scale"]);
+}
+
+#[test]
+fn a_fault_of_syntax_is_shown_with_line_column_and_caret() {
+    let error = parse("[server]\nlisten = \"127.0.0.1:1\n", Path::new("c.toml")).unwrap_err().to_string();
+    assert!(error.starts_with("c.toml:2:"), "{error}");
+    assert!(error.contains("2 | listen = \"127.0.0.1:1") && error.contains('^'), "{error}");
+    check("[limits]\nconnections = \"many\"\n", (2, 15), "invalid type: string", "");
+    check("[log]\nlevel = \"info\"\nlevel = \"warn\"\n", (3, 1), "duplicate key", "");
+}
+
+#[test]
+fn the_caret_stands_below_the_value_that_is_meant() {
+    let error =
+        parse("[defaults]\n  timezone = \"Europe/Bärlin\"\n", Path::new("c.toml")).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "c.toml:2:14: `Europe/Bärlin` is not a time zone\n  |\n2 |   timezone = \"Europe/Bärlin\"\n  |              ^^^^^^^^^^^^^^^\n  = write an IANA name like `Europe/Berlin`, `America/New_York` or `UTC`"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_nearest_known_one() {
+    check("[server]\nlistn = \"x\"\n", (2, 1), "`listn` is not a key here", "did you mean `listen`?");
+    check("[servr]\n", (1, 2), "`servr` is not a key here", "did you mean `server`?");
+    check("[platforms.myspace]\n", (1, 12), "`myspace` is not a key here", "facebook, instagram, x");
+    check("[[queue]]\nnaem = \"a\"\n", (2, 1), "`naem` is not a key here", "did you mean `name`?");
+}
+
+#[test]
+fn what_comes_later_is_refused_as_such() {
+    for (text, name) in [
+        ("[[recurring]]\n", "[[recurring]]"),
+        ("[content]\n", "[content]"),
+        ("[notify]\n", "[notify]"),
+        ("[ai]\nx = 1\n", "[ai]"),
+    ] {
+        let found = faults(&format!("# settings\n{text}"));
+        assert_eq!((found.len(), found[0].line), (1, 2), "{found:#?}");
+        assert_eq!(found[0].message, format!("`{name}` is not available in this version"));
+    }
+}
+
+#[test]
+fn all_faults_of_meaning_are_told_at_once_in_the_order_of_the_file() {
+    let found = faults(
+        "[server]\nlisten = \"nine\"\n[[queue]]\nname = \"a\"\ncron = [\"99 9 * * *\", \"0 9 * *\"]\naccounts = [\"acme\"]\n[log]\nlevel = \"loud\"\n",
+    );
+    let places: Vec<_> = found.iter().map(|it| (it.line, it.column)).collect();
+    assert_eq!(places, [(2, 10), (5, 9), (5, 23), (6, 13), (8, 9)], "{found:#?}");
+}
+
+#[test]
+fn an_unsafe_listener_or_address_is_refused_with_the_way_out() {
+    check(
+        "[server]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://a.example\"\n",
+        (2, 10),
+        "plain http to the network",
+        "trusted_proxies",
+    );
+    check(
+        "[server]\nlisten = \"[::]:80\"\npublic_url = \"https://a.example\"\n",
+        (2, 10),
+        "plain http to the network",
+        "TLS proxy",
+    );
+    check(
+        "[server]\nlisten = \"0.0.0.0:80\"\ntrusted_proxies = [\"127.0.0.1/32\"]\n",
+        (2, 10),
+        "needs `public_url`",
+        "add `public_url",
+    );
+    check("[server]\npublic_url = \"http://post.example.org\"\n", (2, 14), "plain http", "use https");
+    check(
+        "[server]\npublic_url = \"https://post.example.org/sendoff\"\n",
+        (2, 14),
+        "has a path",
+        "only scheme, host and port",
+    );
+    check(
+        "[server]\npublic_url = \"https://me:pw@post.example.org\"\n",
+        (2, 14),
+        "no user name",
+        "before the `@`",
+    );
+    check(
+        "[server]\npublic_url = \"https://post.example.org/?a\"\n",
+        (2, 14),
+        "query or fragment",
+        "before `?`",
+    );
+    check(
+        "[server]\npublic_url = \"post.example.org\"\n",
+        (2, 14),
+        "not a web address",
+        "https://post.example.org",
+    );
+    check(
+        "[server]\ntrusted_proxies = [\"127.0.0.1\", \"localhost\"]\n",
+        (2, 33),
+        "not an address range",
+        "10.0.0.0/8",
+    );
+    check("[platforms.x.endpoints]\napi = \"http://192.168.1.4\"\n", (2, 7), "plain http", "127.0.0.1");
+    check(
+        "[platforms.x.endpoints]\ngraph = \"https://x.com\"\n",
+        (2, 1),
+        "not an endpoint of x",
+        "authorize, api",
+    );
+    check(
+        "[platforms.mastodon.endpoints]\napi = \"https://x.com\"\n",
+        (2, 1),
+        "not an endpoint of mastodon",
+        "their own server",
+    );
+    let long = format!("[server]\ncontrol_socket = \"/{}\"\n", "s".repeat(107));
+    check(&long, (2, 18), "the system takes 107", "shorter path");
+    check(
+        "[server]\nverification_files = { \"../x\" = \"\" }\n",
+        (2, 24),
+        "cannot be served",
+        "file name the network gave",
+    );
+    check(
+        "[server]\nverification_files = { healthz = \"\" }\n",
+        (2, 24),
+        "cannot be served",
+        "no page of ours",
+    );
+}
+
+#[test]
+fn a_queue_at_fault_is_pointed_at() {
+    let queue = |lines: &str| {
+        format!("[[queue]]\nname = \"a\"\ncron = [\"0 9 * * *\"]\naccounts = [\"x:acme\"]\n{lines}")
+    };
+    assert_eq!(good(&queue("")).queues.len(), 1);
+    check(&queue("timezone = \"Berlin\"\n"), (5, 12), "not a time zone", "IANA name");
+    check(&queue("jitter = \"soon\"\n"), (5, 10), "`soon` is not a duration", "");
+    check(&queue(&queue("")), (6, 8), "two queues named `a`", "rename");
+    check(
+        "[[queue]]\nname = \"A b\"\ncron = [\"0 9 * * *\"]\naccounts = [\"x:acme\"]\n",
+        (2, 8),
+        "not a queue name",
+        "a-z",
+    );
+    check(
+        "[[queue]]\nname = \"a\"\ncron = [\"0 9 31 2 *\"]\naccounts = [\"x:acme\"]\n",
+        (3, 9),
+        "never comes",
+        "day of month",
+    );
+    check(
+        "[[queue]]\nname = \"a\"\ncron = [\"0 25 * * *\"]\naccounts = [\"x:acme\"]\n",
+        (3, 9),
+        "hour `25` is wrong",
+        "0-23",
+    );
+    check(
+        "[[queue]]\nname = \"a\"\ncron = []\naccounts = [\"x:acme\"]\n",
+        (3, 8),
+        "`cron` is empty",
+        "at least one",
+    );
+    check(
+        "[[queue]]\nname = \"a\"\ncron = [\"0 9 * * *\"]\naccounts = [\"x:a\", \"x:a\"]\n",
+        (4, 20),
+        "twice",
+        "remove",
+    );
+    check(
+        "[[queue]]\nname = \"a\"\ncron = [\"0 9 * * *\"]\naccounts = [\"y:a\"]\n",
+        (4, 13),
+        "`y` is not a platform",
+        "account list",
+    );
+    check("[[queue]]\nname = \"a\"\ncron = [\"0 9 * * *\"]\n", (1, 1), "no `accounts`", "add `accounts = ");
+}
+
+#[test]
+fn other_values_at_fault_are_pointed_at() {
+    check("[defaults]\nlate = \"never\"\n", (2, 8), "not a late policy", "");
+    check("[engine]\nsettle = \"-5m\"\n", (2, 10), "not a duration", "");
+    check("[engine]\ngive_up_after = \"0s\"\n", (2, 17), "longer than nothing", "");
+    check("[engine]\npoll_scale = 0.0\n", (2, 14), "not a usable factor", "above 0");
+    check("[engine]\nbackoff_scale = nan\n", (2, 17), "not a usable factor", "above 0");
+    check("[egress]\nallow = [\"10.0.0.0/99\"]\n", (2, 10), "not an address range", "10.0.0.0/8");
+    check("[limits]\nconnections = 0\n", (2, 15), "out of range", "from 1");
+    check("[limits]\nmedia_max_bytes = -1\n", (2, 19), "out of range", "above 0");
+    check(
+        "[limits]\nconnections = 4\nper_address = 5\n",
+        (3, 15),
+        "more connections than all",
+        "lower `per_address`",
+    );
+    check("[log]\nlevel = \"loud\"\n", (2, 9), "`loud` is not one of the choices", "`error` or `warn`");
+    check("[log]\nformat = \"xml\"\n", (2, 10), "`xml` is not one of the choices", "`text` or `json`");
+    check("[storage]\ndata_dir = \"\"\n", (2, 12), "the path is empty", "directory");
+    check("[platforms.facebook]\ngraph_version = \"26\"\n", (2, 17), "not a version", "v26.0");
+    check("[platforms.linkedin]\nlinkedin_version = \"202613\"\n", (2, 20), "not a version", "202608");
+    check(
+        "[platforms.x]\ngraph_version = \"v26.0\"\n",
+        (2, 17),
+        "not a key of `[platforms.x]`",
+        "[platforms.facebook]",
+    );
+    check(
+        "[platforms.x]\nlogin = \"facebook\"\nclient_id = \"a\"\n",
+        (2, 9),
+        "not a key of `[platforms.x]`",
+        "instagram",
+    );
+    check(
+        "[platforms.instagram]\nlogin = \"facebook\"\nclient_id = \"a\"\n",
+        (3, 13),
+        "no app of its own",
+        "remove it",
+    );
+    check("[platforms.x]\nclient_id = \"…\"\n", (2, 13), "not filled in", "app's page");
+    check("[platforms.linkedin.organization]\n", (1, 1), "has no `client_id`", "remove the section");
+}
+
+#[test]
+fn a_secret_written_into_the_file_is_refused_and_never_repeated() {
+    let canary = "c4n4ry-s3cr3t";
+    for text in [
+        format!("[platforms.x]\nclient_id = \"a\"\nclient_secret = \"{canary}\"\n"),
+        format!("[platforms.x]\nclient_id = \"a\"\nclient_secret = {{ value = \"{canary}\" }}\n"),
+        format!("[platforms.x]\nclient_id = \"a\"\nclient_secret = [\"{canary}\"]\n"),
+        format!("[platforms.x]\nclient_id = \"a\"\n[platforms.x.client_secret]\nvalue = \"{canary}\"\n"),
+        format!("[platforms.x]\nclient_id = \"a\"\nclient_secret = {canary}\n"),
+        format!("[platforms.x]\nclient_id = \"a\"\nclient_secret = \"{canary}\n"),
+        format!("[platforms.x]\nclient_id = \"a\"\nclient_secrt = \"{canary}\"\n"),
+        format!("[platforms.x]\nclient_secret = \"{canary}\"\n"),
+        format!("[keys]\nmaster = \"{canary}\"\n"),
+        format!("[keys]\nmaster = {{ file = \"a\", value = \"{canary}\" }}\n"),
+    ] {
+        let error = parse(&text, Path::new(FILE)).unwrap_err();
+        assert!(!error.to_string().contains(canary) && !format!("{error:?}").contains(canary), "{error}");
+    }
+    check("[keys]\nmaster = \"abc\"\n", (2, 10), "never a value in this file", "{ file = ");
+    check("[keys]\nmaster = 12345\n", (2, 10), "never a value in this file", "{ file = ");
+    check("[keys]\nmaster = { value = \"abc\" }\n", (2, 10), "`value` is not a source", "{ file = ");
+    check("[keys]\nmaster = { file = \"a\", env = \"B\" }\n", (2, 10), "exactly one source", "{ file = ");
+    check("[keys]\nmaster = { credential = \"../x\" }\n", (2, 10), "no usable name", "{ file = ");
+    check("[platforms.x]\nclient_secret = { env = \"A\" }\n", (2, 17), "no `client_id`", "same app");
+}
+
+#[test]
+fn the_master_key_is_never_taken_from_the_environment() {
+    check("[keys]\nmaster = { env = \"KEY\" }\n", (2, 10), "never taken from the environment", "mode 0600");
+}
+
+#[test]
+fn a_secret_is_read_from_its_source_and_shown_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str, mode: u32| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        SecretSource::File(path)
+    };
+    let text = |source: &SecretSource| source.read(&nothing).map(|it| it.expose_secret().to_owned());
+    assert_eq!(text(&write("a", "s3cret\n", 0o600)).unwrap(), "s3cret");
+    assert_eq!(text(&write("b", "s3cret\r\n", 0o400)).unwrap(), "s3cret");
+    assert_eq!(
+        text(&write("c", " s3 cret \n\n", 0o640)).unwrap(),
+        " s3 cret \n",
+        "one newline is cut, no more"
+    );
+    let open = text(&write("d", "s3cret", 0o644)).unwrap_err();
+    assert!(matches!(open, SecretError::Exposed { mode: 0o644, .. }), "{open}");
+    assert!(open.hint().unwrap().starts_with("run `chmod 600 ") && open.to_string().contains("mode 0644"));
+    assert!(matches!(text(&write("e", "\n", 0o600)).unwrap_err(), SecretError::Empty { .. }));
+    assert!(matches!(
+        text(&write("f", &"x".repeat(70_000), 0o600)).unwrap_err(),
+        SecretError::NotText { .. }
+    ));
+    let gone = text(&SecretSource::File(dir.path().join("gone"))).unwrap_err();
+    assert!(gone.to_string().contains("gone`: No such file"), "{gone}");
+
+    let here = |name: &str| match name {
+        "CREDENTIALS_DIRECTORY" => Some(dir.path().as_os_str().to_owned()),
+        "TOKEN" => Some("s3cret".into()),
+        "VOID" => Some("".into()),
+        _ => None,
+    };
+    let credential = SecretSource::Credential("a".to_owned());
+    assert_eq!(credential.read(&here).unwrap().expose_secret(), "s3cret");
+    let error = credential.read(&nothing).unwrap_err();
+    assert!(
+        error.to_string().contains("$CREDENTIALS_DIRECTORY")
+            && error.hint().unwrap().contains("LoadCredential=a:")
+    );
+    assert_eq!(SecretSource::Env("TOKEN".into()).read(&here).unwrap().expose_secret(), "s3cret");
+    assert!(SecretSource::Env("VOID".into()).read(&here).unwrap_err().to_string().contains("is empty"));
+    assert!(SecretSource::Env("GONE".into()).read(&here).unwrap_err().hint().unwrap().contains("set `GONE`"));
+    assert!(!format!("{:?}", credential.read(&here).unwrap()).contains("s3cret"));
+
+    let file = dir.path().join("sendoff.toml");
+    std::fs::write(&file, "[platforms.x]\nclient_id = \"id\"\nclient_secret = { file = \"a\" }\n").unwrap();
+    let config = load(&file).unwrap();
+    assert!(!config.print().contains("s3cret") && !format!("{config:?}").contains("s3cret"));
+    assert!(config.print().contains("client_secret = { file = "), "shown as its source");
+}
+
+#[test]
+fn the_file_is_looked_for_in_the_documented_order() {
+    let (here, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let env = |name: &str| (name == "HOME").then(|| home.path().as_os_str().to_owned());
+    let error = locate(None, &env, here.path()).unwrap_err();
+    let text = error.to_string();
+    let order =
+        [here.path().join("sendoff.toml"), home.path().join(".config/sendoff/config.toml"), FILE.into()];
+    let places: Vec<_> = order.iter().map(|it| text.find(&it.display().to_string())).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
+    assert!(error.hint().unwrap().contains("sendoff init"));
+
+    std::fs::create_dir_all(home.path().join(".config/sendoff")).unwrap();
+    std::fs::write(&order[1], "").unwrap();
+    assert_eq!(locate(None, &env, here.path()).unwrap(), order[1]);
+    std::fs::write(&order[0], "").unwrap();
+    assert_eq!(locate(None, &env, here.path()).unwrap(), order[0]);
+    let named = |name: &str| (name == "SENDOFF_CONFIG").then(|| OsString::from("/elsewhere.toml"));
+    assert_eq!(locate(None, &named, here.path()).unwrap(), Path::new("/elsewhere.toml"));
+    assert_eq!(locate(Some(Path::new("/flag.toml")), &named, here.path()).unwrap(), Path::new("/flag.toml"));
+    let missing = load(&here.path().join("gone.toml")).unwrap_err();
+    assert!(
+        missing.to_string().contains("gone.toml`: No such file")
+            && missing.hint().unwrap().contains("sendoff init")
+    );
+}
+
+#[test]
+fn the_starter_is_valid_and_keeps_to_its_directory() {
+    let dir = Path::new("/home/ada/my \"posts\"");
+    let config =
+        parse(&starter(dir, "Europe/Berlin"), &dir.join("sendoff.toml")).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8420");
+    assert_eq!(config.timezone.name, "Europe/Berlin");
+    assert!(config.server.control_socket.starts_with(dir) && config.data_dir.starts_with(dir));
+    assert_eq!(config.master, SecretSource::File(dir.join("master.key")));
+}
+
+#[test]
+fn a_reload_knows_what_it_can_take_up_and_what_needs_a_restart() {
+    let old = good("[[queue]]\nname = \"a\"\ncron = [\"0 9 * * *\"]\naccounts = [\"x:acme\"]\n");
+    assert!(changed(&old, &old).is_empty());
+    let new = good(
+        "[server]\nlisten = \"127.0.0.1:1\"\ncontrol_socket = \"/s\"\n[storage]\ndata_dir = \"/d\"\n[keys]\nmaster = { file = \"k\" }\n\
+         [defaults]\nlate = \"always\"\n[platforms.x]\nclient_id = \"a\"\n[[queue]]\nname = \"b\"\ncron = [\"0 9 * * *\"]\naccounts = [\"x:acme\"]\n\
+         [engine]\nsettle = \"1m\"\n[limits]\nper_address = 2\n",
+    );
+    let changes = changed(&old, &new);
+    assert_eq!(
+        changes.restart,
+        ["[server] listen", "[server] control_socket", "[storage] data_dir", "[keys] master"]
+    );
+    // With no `public_url` the listener's own address is the public one, so that follows it.
+    assert_eq!(
+        changes.reload,
+        [
+            "[server] public_url",
+            "[defaults] late",
+            "[platforms.x]",
+            "[[queue]] a",
+            "[[queue]] b",
+            "[engine]",
+            "[limits]"
+        ]
+    );
+}
+
+#[test]
+fn few_connections_lower_the_share_of_one_address() {
+    let config = good("[limits]\nconnections = 4\n");
+    assert_eq!(config.limits.per_address, 4);
+    assert_eq!(good(&config.print()), config);
+}
+
+#[test]
+fn an_address_with_a_scope_makes_no_trouble() {
+    let config = good("[server]\nlisten = \"[::1%1]:8420\"\n");
+    assert_eq!(config.server.public_url.as_str(), "http://[::1]:8420/");
+}
+
+#[test]
+fn a_file_that_is_not_text_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sendoff.toml");
+    std::fs::write(&file, b"[log]\nlevel = \"\xff\"\n").unwrap();
+    assert!(load(&file).unwrap_err().hint().unwrap().contains("UTF-8"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "\\PC{0,60}") {
+        if let Err(error) = parse(&text, Path::new(FILE)) {
+            prop_assert!(error.to_string().contains(FILE));
+        }
+    }
+
+    #[test]
+    fn no_value_of_a_known_key_makes_the_reader_panic(value in "[0-9a-zé:/.%\\[\\]@#? -]{0,24}") {
+        let keys = "[server]\nlisten = V\npublic_url = V\ncontrol_socket = V\n[defaults]\ntimezone = V\nlate = V\n\
+            [[queue]]\nname = V\ncron = [V]\naccounts = [V]\njitter = V\n[platforms.linkedin]\nlinkedin_version = V\n\
+            [platforms.facebook]\ngraph_version = V\nendpoints = { graph = V }\n[egress]\nallow = [V]\n";
+        if let Err(error) = parse(&keys.replace('V', &format!("\"{value}\"")), Path::new(FILE)) {
+            prop_assert!(error.to_string().contains(FILE));
+        }
+    }
+}
