@@ -1,1 +1,290 @@
-//! OAuth conversations and token refresh.
+//! OAuth conversations: connecting an account, keeping its tokens fresh, giving them back.
+//!
+//! A [`Provider`] is one network's dialect of the authorization code flow with PKCE. It talks
+//! through the two [`Exchange`]s it is handed, reads neither clock nor store, and returns what
+//! should be saved: a [`Grant`]. There is no other way in: no password, no implicit flow.
+//!
+//! Reading order: this file (the questions the daemon asks), [`flows`] (which connects are running
+//! and which arrival may finish one), [`x`] (the plain dialect, through the `oauth2` crate),
+//! [`bluesky`] (the one the crate cannot speak: discovery, pushed requests, `DPoP`), [`grant`] (what
+//! is kept).
+
+pub mod bluesky;
+mod callback;
+mod chance;
+pub mod dpop;
+mod error;
+pub mod flows;
+pub mod grant;
+mod refresh;
+mod token;
+mod wire;
+pub mod x;
+
+#[cfg(test)]
+mod testing;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use url::Url;
+
+pub use callback::CallbackParams;
+pub use chance::Random;
+pub use error::AuthError;
+pub use grant::{Grant, authorize_request};
+pub use refresh::RefreshError;
+
+use crate::domain::ids::PlatformName;
+use crate::http::Exchange;
+
+/// What the operator registered with the network.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The public half.
+    pub client_id: String,
+    /// The secret half; none for a public client, which then names itself in the form instead.
+    pub client_secret: Option<SecretString>,
+}
+
+/// The outside world, by argument.
+#[derive(Clone, Copy)]
+pub struct Tools<'a> {
+    /// For the endpoints the configuration names.
+    pub fixed: &'a dyn Exchange,
+    /// For hosts a user or a server named; it keeps away from private addresses.
+    pub guarded: &'a dyn Exchange,
+    /// The present instant.
+    pub now: Timestamp,
+    /// Fills a buffer with unpredictable bytes.
+    pub random: &'a Random<'a>,
+}
+
+/// One network's dialect, with what the operator configured for it.
+#[derive(Debug, Clone)]
+pub enum Provider {
+    /// X.
+    X(x::XProvider),
+    /// Bluesky and other AT Protocol servers.
+    Bluesky(bluesky::BlueskyProvider),
+}
+
+/// What a connect is asked to do.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// Where the network sends the browser back to; exactly as registered.
+    pub redirect_uri: Url,
+    /// The user's server, for networks that have many.
+    pub instance: Option<Url>,
+    /// The user's handle, for networks that find the server by it. A DID will do, too.
+    pub handle: Option<String>,
+    /// The permanent id that must come back, when a known account connects again.
+    pub reconnect: Option<String>,
+}
+
+/// A connect under way: where the browser goes, and what to keep until it returns.
+pub struct Started {
+    /// The network's own page. It carries the one-time state, so it is not for logs.
+    pub authorize_url: Url,
+    /// Needed by [`Provider::finish`]; belongs in memory only.
+    pub pending: Pending,
+}
+
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started")
+            .field("authorize_host", &self.authorize_url.host_str())
+            .field("pending", &self.pending)
+            .finish()
+    }
+}
+
+/// What a running connect must remember. Its `Debug` shows no secret.
+pub struct Pending {
+    state: chance::Digest,
+    verifier: SecretString,
+    redirect_uri: Url,
+    expect: Option<String>,
+    server: Server,
+}
+
+/// The part of [`Pending`] that only one dialect has.
+enum Server {
+    X,
+    Bluesky(Box<bluesky::PendingServer>),
+}
+
+impl Pending {
+    /// Whether `state` is the one this connect sent out.
+    pub fn answers_to(&self, state: &str) -> bool {
+        self.state.is_of(state)
+    }
+
+    /// The digest by which [`flows`] finds the connect again; the state itself is not kept.
+    pub(crate) fn state(&self) -> chance::Digest {
+        self.state
+    }
+
+    /// The network this connect was begun with.
+    pub fn platform(&self) -> PlatformName {
+        match self.server {
+            Server::X => PlatformName::X,
+            Server::Bluesky(_) => PlatformName::Bluesky,
+        }
+    }
+
+    /// The address the network sends the browser back to.
+    pub fn redirect_uri(&self) -> &Url {
+        &self.redirect_uri
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("platform", &self.platform())
+            .field("redirect_uri", &self.redirect_uri.as_str())
+            .field("expect", &self.expect)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The end of a connect: nothing of it is stored until a person confirms the account found.
+#[derive(Debug)]
+pub struct Connected {
+    /// The tokens.
+    pub grant: Grant,
+    /// Whose they are.
+    pub found: Found,
+    /// Scopes granted, in the network's spelling.
+    pub scopes: Vec<String>,
+    /// Scopes asked for and not granted; each disables only its own feature.
+    pub missing_scopes: Vec<String>,
+}
+
+/// The account behind a grant, as the network describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The permanent id (X user id, DID).
+    pub remote_id: String,
+    /// The user name, without `@`.
+    pub username: String,
+    /// The name people see; the user name where there is none.
+    pub display_name: String,
+    /// Avatar address on the network.
+    pub avatar_url: Option<String>,
+    /// The account's own server, on networks that have many.
+    pub server: Option<Url>,
+    /// The paid tier as the network names it.
+    pub tier: Option<String>,
+}
+
+/// One scope we ask for, and what it is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScopeNeed {
+    /// In the network's spelling.
+    pub scope: &'static str,
+    /// Without a required scope the account is not connected at all.
+    pub required: bool,
+    /// What cannot be done without it, as a clause.
+    pub without: &'static str,
+}
+
+/// One line of the receipt of a disconnect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// What was to be revoked, e.g. `refresh token`.
+    pub what: &'static str,
+    /// Where: the host asked.
+    pub place: String,
+    /// How it ended.
+    pub result: RevocationResult,
+    /// What happened, when there is something to say.
+    pub message: Option<String>,
+    /// What the user can still do.
+    pub hint: Option<String>,
+}
+
+/// How a revocation ended. None of them keeps the local copy alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationResult {
+    /// The network confirmed it.
+    Done,
+    /// The network offers no way.
+    NotPossible,
+    /// The network refused, or did not answer.
+    Failed,
+}
+
+impl Provider {
+    /// The network.
+    pub fn platform(&self) -> PlatformName {
+        match self {
+            Self::X(_) => PlatformName::X,
+            Self::Bluesky(_) => PlatformName::Bluesky,
+        }
+    }
+
+    /// Every scope a connect asks for, required ones first.
+    pub fn scopes(&self) -> &'static [ScopeNeed] {
+        match self {
+            Self::X(_) => x::SCOPES,
+            Self::Bluesky(_) => bluesky::SCOPES,
+        }
+    }
+
+    /// The scopes without which there is no connection.
+    pub fn required_scopes(&self) -> Vec<&'static str> {
+        self.scopes().iter().filter(|need| need.required).map(|need| need.scope).collect()
+    }
+
+    /// Begins a connect. On X nothing is sent; on Bluesky the server is found and the request is
+    /// pushed to it, which the server then remembers for five minutes.
+    pub async fn begin(&self, tools: Tools<'_>, ask: Begin) -> Result<Started, AuthError> {
+        match self {
+            Self::X(it) => it.begin(tools, ask),
+            Self::Bluesky(it) => it.begin(tools, ask).await,
+        }
+    }
+
+    /// Ends a connect with what the browser brought back: checks it, redeems the code, and asks
+    /// whose account it is. Tokens that turn out to be unusable are handed back at once.
+    ///
+    /// To be called without delay: X's codes live 30 seconds
+    /// (docs.x.com/resources/fundamentals/authentication/oauth-2-0/authorization-code).
+    pub async fn finish(
+        &self,
+        tools: Tools<'_>,
+        pending: Pending,
+        back: &CallbackParams,
+    ) -> Result<Connected, AuthError> {
+        // Before anything else, and before `error` is believed: whoever does not know the state has
+        // no say in this connect.
+        if !back.state().is_some_and(|state| pending.answers_to(state)) {
+            return Err(AuthError::UnknownState);
+        }
+        match self {
+            Self::X(it) => it.finish(tools, pending, back).await,
+            Self::Bluesky(it) => it.finish(tools, pending, back).await,
+        }
+    }
+
+    /// Trades the refresh token for new tokens. The caller allows one at a time per account, has
+    /// written its intent before, and makes the answer durable before using it.
+    pub async fn refresh(&self, tools: Tools<'_>, grant: &Grant) -> Result<Grant, RefreshError> {
+        match self {
+            Self::X(it) => it.refresh(tools, grant).await,
+            Self::Bluesky(it) => it.refresh(tools, grant).await,
+        }
+    }
+
+    /// Gives the tokens back to the network. Whatever it answers, the caller deletes its copy; the
+    /// lines say truthfully what the network did.
+    pub async fn revoke(&self, tools: Tools<'_>, grant: &Grant) -> Vec<Revocation> {
+        match self {
+            Self::X(it) => it.revoke(tools, grant).await,
+            Self::Bluesky(it) => it.revoke(tools, grant).await,
+        }
+    }
+}
