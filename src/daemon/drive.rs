@@ -22,7 +22,7 @@ use crate::domain::delivery::{Delivery, Event, Reason, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
 use crate::engine::{DueRow, Effect, Engine, Evidence, Input, Purpose, Reply, Save, Settings, Work};
-use crate::platforms::{self, Body, Request};
+use crate::platforms::{self, Body, Class, Request};
 use crate::store::{StoreError, accounts, deliveries, posts};
 use crate::validate;
 
@@ -243,7 +243,6 @@ impl Driver {
 
     fn load(&self, id: DeliveryId) {
         let shared = Arc::clone(&self.shared);
-        self.hold(id);
         tokio::task::spawn_blocking(move || {
             let work = match load_work(&shared, id) {
                 Ok(work) => work.map(Box::new),
@@ -254,10 +253,6 @@ impl Driver {
             };
             shared.send(Input::Loaded { id, work });
         });
-    }
-
-    fn hold(&self, id: DeliveryId) {
-        self.shared.held.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
     fn save(&mut self, save: Save) {
@@ -277,6 +272,7 @@ impl Driver {
                 deliveries::end_attempt(tx, attempt)?;
             }
             if after.state == State::Cancelled
+                && has_client_id(&after)
                 && let Some(frozen) = &before.flight.frozen
             {
                 // A late retry must never bring back what was taken back.
@@ -309,8 +305,7 @@ impl Driver {
         attempt.ended = Some(now);
         attempt.outcome = Some(answer.outcome.to_owned());
         attempt.status = answer.status;
-        let text = String::from_utf8_lossy(&answer.raw);
-        attempt.raw = (!text.is_empty()).then(|| view::raw(&text));
+        attempt.raw = (!answer.raw.is_empty()).then(|| view::raw(&answer.raw));
         attempt.trace = answer.trace;
         Some(attempt)
     }
@@ -463,6 +458,11 @@ fn load_work(shared: &Arc<Shared>, id: DeliveryId) -> Result<Option<Work>, Store
         }
     };
     Ok(Some(Work { delivery, post: Arc::new(post), account, platform, bound: Arc::new(bound), problems }))
+}
+
+/// Class A: the marker is an id of ours. Elsewhere it is a print of the text, which may be posted again.
+fn has_client_id(delivery: &Delivery) -> bool {
+    platforms::find(delivery.name.platform()).is_some_and(|it| it.capabilities(None).class == Class::ClientId)
 }
 
 /// Keeps the network's raw answer with the reason that is shown for it.

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::config::secret::SecretError;
 use crate::control::messages::LogEvent;
 use crate::domain::account::Account;
-use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
+use crate::domain::ids::{AccountId, PlatformName};
 use crate::engine::Input;
 use crate::keys::keyring::Keyring;
 use crate::media::Library;
@@ -45,8 +45,6 @@ pub(super) struct Shared {
     refreshing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
     /// Asks of users that wait for the engine's answer.
     pub(super) asks: super::drive::Asks,
-    /// Deliveries the engine holds; only it may write them.
-    pub(super) held: Mutex<std::collections::HashSet<DeliveryId>>,
     /// Serialises choosing a queue slot with taking it.
     pub(super) slot_lock: tokio::sync::Mutex<()>,
     pub(super) started: Timestamp,
@@ -55,8 +53,8 @@ pub(super) struct Shared {
     pub(super) disk_low: AtomicBool,
     /// Whether sending is stopped, why, since when.
     pub(super) pause: Mutex<Option<(Option<String>, Timestamp)>>,
-    /// Bluesky's client key, PKCS #8, when this installation has a public https address.
-    pub(super) client_key: Option<zeroize::Zeroizing<Vec<u8>>>,
+    /// Bluesky's client key, when this installation has a public https address.
+    pub(super) client_key: Option<crate::auth::dpop::Key>,
 }
 
 /// What [`Shared::new`] is made of.
@@ -69,7 +67,7 @@ pub(super) struct Made {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) wire: Wire,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
-    pub(super) client_key: Option<zeroize::Zeroizing<Vec<u8>>>,
+    pub(super) client_key: Option<crate::auth::dpop::Key>,
 }
 
 impl Shared {
@@ -89,7 +87,6 @@ impl Shared {
             recent: Mutex::default(),
             refreshing: Mutex::default(),
             asks: super::drive::Asks::default(),
-            held: Mutex::default(),
             slot_lock: tokio::sync::Mutex::default(),
             started,
             last_tick_ms: AtomicI64::new(0),
@@ -203,7 +200,11 @@ impl Shared {
             }
             PlatformName::Bluesky => {
                 let client = match &self.client_key {
-                    Some(key) => BlueskyClient::web(&config.server.public_url, key).map_err(|_| NoProvider::ClientKey)?,
+                    Some(key) => {
+                        let mut client_id = config.server.public_url.clone();
+                        client_id.set_path("/oauth/bluesky/client.json");
+                        BlueskyClient::Web { client_id, key: key.clone() }
+                    }
                     None => BlueskyClient::Loopback,
                 };
                 Ok(Provider::Bluesky(BlueskyProvider { plc: address("plc")?, client }))
@@ -227,8 +228,6 @@ pub(super) enum NoProvider {
     NoApp(PlatformName),
     #[error("{0}")]
     Secret(SecretError),
-    #[error("the stored client key cannot be used")]
-    ClientKey,
 }
 
 impl NoProvider {
@@ -237,7 +236,6 @@ impl NoProvider {
             Self::NotBuilt(_) => Some("this version speaks to `x` and `bluesky`".into()),
             Self::NoApp(platform) => Some(format!("set `client_id` in [platforms.{platform}] and reload")),
             Self::Secret(error) => error.hint(),
-            Self::ClientKey => None,
         }
     }
 }

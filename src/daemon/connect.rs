@@ -1,0 +1,564 @@
+//! Connecting an account: from the terminal's request over the browser's trip to a stored grant.
+//!
+//! The daemon keeps a conversation per connect: its events so far, for the terminal to read, and
+//! what was found, until a person confirms it. Nothing is stored before that; a refusal gives the
+//! tokens back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use tokio::sync::watch;
+use url::{Url, form_urlencoded};
+
+use super::shared::Shared;
+use super::wire::fill;
+use super::{errors, tokens, view};
+use crate::auth::bluesky::client_metadata;
+use crate::auth::flows::{FlowId, Flows, Outcome, Progress, Purpose, Wanted};
+use crate::auth::{Begin, CallbackParams, Connected, Tools};
+use crate::control::api::{ApiError, ApiResult};
+use crate::control::messages as m;
+use crate::control::requests as r;
+use crate::domain::account::{Account, AccountState};
+use crate::domain::attempt::Transition;
+use crate::domain::delivery::Event;
+use crate::domain::ids::{AccountId, AccountName, PlatformName};
+use crate::engine::Input;
+use crate::store::{StoreError, accounts, deliveries, vault};
+use crate::web::{Back, Door, Landing, Start};
+
+/// X's authorization codes live this long (docs.x.com, OAuth 2.0 authorization code).
+const X_CODE_SECONDS: u32 = 30;
+/// Where an account without a named server is looked for.
+const BLUESKY_DEFAULT: &str = "https://bsky.social";
+
+/// All running connects.
+#[derive(Default)]
+pub(super) struct Connects {
+    flows: Mutex<Flows>,
+    talks: Mutex<HashMap<String, Arc<Talk>>>,
+}
+
+/// One conversation.
+struct Talk {
+    flow: FlowId,
+    events: watch::Sender<Vec<m::ConnectEvent>>,
+    found: Mutex<Option<Connected>>,
+    wanted: Wanted,
+    yes: bool,
+    select: Vec<String>,
+}
+
+impl Talk {
+    fn say(&self, event: m::ConnectEvent) {
+        self.events.send_modify(|events| {
+            if !events.last().is_some_and(is_last) {
+                events.push(event);
+            }
+        });
+    }
+
+    fn fail(&self, code: &str, message: String, hint: Option<String>) {
+        let error = m::ErrorDetail { code: code.to_owned(), message, hint, problems: Vec::new(), targets: Vec::new() };
+        self.say(m::ConnectEvent::Failed { error });
+    }
+}
+
+fn is_last(event: &m::ConnectEvent) -> bool {
+    matches!(event, m::ConnectEvent::Connected { .. } | m::ConnectEvent::Failed { .. })
+}
+
+impl Connects {
+    fn flows(&self) -> std::sync::MutexGuard<'_, Flows> {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn talks(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Talk>>> {
+        self.talks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn talk(&self, id: &str) -> ApiResult<Arc<Talk>> {
+        self.talks().get(id).map(Arc::clone).ok_or_else(|| {
+            ApiError::not_found("unknown_flow", "there is no such connect, or it has expired")
+                .hint("begin again with `sendoff account connect`")
+        })
+    }
+
+    /// Ends conversations whose time is over, and forgets those that ended.
+    pub(super) fn sweep(&self, now: jiff::Timestamp) {
+        let flows = self.flows();
+        self.talks().retain(|_, talk| {
+            if flows.progress(&talk.flow, now).is_some() {
+                return true;
+            }
+            talk.fail(
+                "expired",
+                "nobody finished the connect within ten minutes".into(),
+                Some("begin again with `sendoff account connect`".into()),
+            );
+            false
+        });
+        drop(flows);
+        self.flows().sweep(now);
+    }
+}
+
+/// The address networks send browsers back to.
+fn redirect_uri(public: &Url, platform: PlatformName) -> Url {
+    let mut url = public.clone();
+    url.set_path(&format!("/oauth/{platform}/callback"));
+    url
+}
+
+/// Begins a conversation; its first event is the link.
+pub(super) async fn start(shared: &Arc<Shared>, ask: r::Connect) -> ApiResult<m::ConnectStarted> {
+    let platform: PlatformName = ask.platform.parse().map_err(errors::bad_name)?;
+    // Before anything is opened: can this network be talked to at all?
+    shared.provider(platform).map_err(|error| {
+        let refusal = ApiError::bad_request("platform_not_ready", error.to_string());
+        match error.hint() {
+            Some(hint) => refusal.hint(hint),
+            None => refusal,
+        }
+    })?;
+    let wanted = wanted(shared, platform, &ask)?;
+    let now = shared.now();
+    let public = shared.config().server.public_url.clone();
+    let redirect = redirect_uri(&public, platform);
+    let expires_at = tokens::later(now, crate::auth::flows::LIFETIME);
+    let (flow, url) = if ask.paste {
+        let flow = shared.connects.flows().open_at_terminal(wanted.clone(), now, &fill).map_err(errors::flow)?;
+        let url = match begin(shared, &flow, &wanted).await {
+            Ok(url) => url,
+            Err(outcome) => {
+                shared.connects.flows().cancel(&flow);
+                return Err(errors::outcome(&outcome));
+            }
+        };
+        (flow, url)
+    } else {
+        let opened = shared.connects.flows().open(wanted.clone(), now, &fill).map_err(errors::flow)?;
+        let mut url = public;
+        url.set_path(&format!("/connect/{}", *opened.ticket));
+        (opened.flow, url)
+    };
+    let talk = Arc::new(Talk {
+        flow: flow.clone(),
+        events: watch::Sender::new(Vec::new()),
+        found: Mutex::default(),
+        wanted,
+        yes: ask.yes,
+        select: ask.select,
+    });
+    talk.say(m::ConnectEvent::Link {
+        url: url.to_string(),
+        expires_at,
+        callback: Some(redirect.to_string()),
+        code_lives_s: (platform == PlatformName::X).then_some(X_CODE_SECONDS),
+    });
+    let id = flow.to_string();
+    shared.connects.talks().insert(id.clone(), talk);
+    Ok(m::ConnectStarted { id })
+}
+
+fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResult<Wanted> {
+    if ask.kind.is_some() {
+        return Err(ApiError::bad_request("unknown_kind", format!("{} has one kind of account", platform.title()))
+            .hint("leave `--kind` out"));
+    }
+    let mut instance = None;
+    let mut handle = ask.handle.clone();
+    if platform == PlatformName::Bluesky {
+        match &ask.instance {
+            Some(text) if text.contains("://") => {
+                let url: Url = text.parse().map_err(|error| {
+                    ApiError::bad_request("bad_instance", format!("`{text}` is not an address: {error}"))
+                        .hint("write e.g. `--instance https://bsky.social`")
+                })?;
+                instance = Some(url);
+            }
+            Some(text) => handle = handle.or_else(|| Some(text.clone())),
+            None if handle.is_none() => instance = BLUESKY_DEFAULT.parse().ok(),
+            None => {}
+        }
+    } else if ask.instance.is_some() {
+        return Err(ApiError::bad_request("no_instance", format!("{} has no servers to choose from", platform.title()))
+            .hint("leave `--instance` out"));
+    }
+    let name = ask.name.as_deref().map(|it| AccountName::new(platform, it)).transpose().map_err(errors::bad_name)?;
+    let known = match &name {
+        Some(name) => shared
+            .store
+            .read(|rx| accounts::by_name(rx, name)?.map(|id| accounts::need(rx, id)).transpose())
+            .map_err(errors::store)?,
+        None => None,
+    };
+    let purpose = match known {
+        Some(account) => Purpose::Reconnect { account: account.id, remote_id: account.remote_id },
+        None => Purpose::New { name },
+    };
+    Ok(Wanted { platform, instance, handle, purpose })
+}
+
+/// Sends the network what it wants to know first, and returns its consent page.
+async fn begin(shared: &Arc<Shared>, flow: &FlowId, wanted: &Wanted) -> Result<Url, Outcome> {
+    let provider = shared.provider(wanted.platform).map_err(|error| Outcome::Failed {
+        code: "platform_not_ready",
+        message: error.to_string(),
+        hint: error.hint(),
+    })?;
+    let wire = shared.wire();
+    let tools = Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
+    let reconnect = match &wanted.purpose {
+        Purpose::Reconnect { remote_id, .. } => Some(remote_id.clone()),
+        Purpose::New { .. } => None,
+    };
+    let ask = Begin {
+        redirect_uri: redirect_uri(&shared.config().server.public_url, wanted.platform),
+        instance: wanted.instance.clone(),
+        handle: wanted.handle.clone(),
+        reconnect,
+    };
+    let started = provider.begin(tools, ask).await.map_err(|error| Outcome::from(&error))?;
+    shared.connects.flows().begun(flow, started.pending, shared.now()).map_err(|error| Outcome::from(&error))?;
+    Ok(started.authorize_url)
+}
+
+/// An arrival passed every check: redeems the code and shows what was found.
+async fn finish(shared: &Arc<Shared>, arrived: crate::auth::flows::Arrived, back: &CallbackParams) {
+    let Ok(talk) = shared.connects.talk(&arrived.flow.to_string()) else { return };
+    let provider = match shared.provider(arrived.wanted.platform) {
+        Ok(provider) => provider,
+        Err(error) => return end(shared, &talk, "platform_not_ready", error.to_string(), error.hint()),
+    };
+    let wire = shared.wire();
+    let tools = Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
+    match provider.finish(tools, arrived.pending, back).await {
+        Err(error) => end(shared, &talk, error.code(), error.to_string(), error.hint()),
+        Ok(connected) => {
+            let found = m::FoundAccount {
+                remote_id: connected.found.remote_id.clone(),
+                username: connected.found.username.clone(),
+                display_name: connected.found.display_name.clone(),
+            };
+            let selected = talk.yes || talk.select.contains(&found.remote_id);
+            let who = format!("@{}", found.username);
+            shared.connects.flows().settle(&talk.flow, Outcome::Found { who }, shared.now());
+            *talk.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(connected);
+            talk.say(m::ConnectEvent::Found { accounts: vec![found] });
+            if selected {
+                if let Err(error) = keep(shared, &talk).await {
+                    end(shared, &talk, &error.code, error.message, error.hint);
+                }
+            } else if !talk.select.is_empty() {
+                give_back(shared, &talk).await;
+                end(
+                    shared,
+                    &talk,
+                    "not_selected",
+                    "the account found is not among those selected".into(),
+                    Some("begin again with the right `--select`, or without".into()),
+                );
+            }
+        }
+    }
+}
+
+fn end(shared: &Shared, talk: &Talk, code: &str, message: String, hint: Option<String>) {
+    tracing::warn!(platform = %talk.wanted.platform, code, %message, "a connect came to nothing");
+    let outcome = Outcome::Failed { code: "failed", message: message.clone(), hint: hint.clone() };
+    shared.connects.flows().settle(&talk.flow, outcome, shared.now());
+    talk.fail(code, message, hint);
+}
+
+/// Tokens nobody confirmed go back to the network; nothing of them was stored.
+async fn give_back(shared: &Arc<Shared>, talk: &Talk) {
+    let found = talk.found.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(connected) = found else { return };
+    let Ok(provider) = shared.provider(talk.wanted.platform) else { return };
+    let wire = shared.wire();
+    let tools = Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
+    for line in provider.revoke(tools, &connected.grant).await {
+        tracing::info!(what = line.what, place = %line.place, result = ?line.result, "unconfirmed tokens given back");
+    }
+}
+
+/// Stores what was found: the data key first, then the rows.
+async fn keep(shared: &Arc<Shared>, talk: &Talk) -> ApiResult<()> {
+    let found = talk.found.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(connected) = found else {
+        return Err(ApiError::conflict("nothing_found", "there is nothing to confirm yet")
+            .hint("open the link and allow the access first"));
+    };
+    let now = shared.now();
+    let platform = talk.wanted.platform;
+    let remote_id = connected.found.remote_id.clone();
+    let known = shared
+        .store
+        .read(|rx| accounts::by_remote(rx, platform, &remote_id)?.map(|id| accounts::need(rx, id)).transpose())
+        .map_err(errors::store)?;
+    let is_new = known.is_none();
+    let mut account = match known {
+        Some(account) => account,
+        None => new_account(shared, talk, &connected).map_err(errors::store)?,
+    };
+    account.username = connected.found.username.clone();
+    account.display_name = connected.found.display_name.clone();
+    account.avatar_url = connected.found.avatar_url.clone();
+    account.server = connected.found.server.as_ref().map(ToString::to_string);
+    account.tier = connected.found.tier.clone();
+    account.state = AccountState::Ready;
+    account.reason = None;
+    account.scopes = connected.scopes;
+    account.missing_scopes = connected.missing_scopes;
+    tokens::describe(&mut account, &connected.grant);
+    let id = account.id;
+    shared.keyring.create(id).map_err(errors::key)?;
+    let sealed = tokens::seal(shared, id, &connected.grant).map_err(|error| errors::internal(&error))?;
+    let row = account.clone();
+    let stored = shared
+        .store
+        .write(move |tx| {
+            accounts::put(tx, &row)?;
+            vault::put_grant(tx, id, None, &sealed.sealed, sealed.issued_at, sealed.expires_at)?;
+            revive(tx, id, now)
+        })
+        .await;
+    if let Err(error) = stored {
+        if is_new {
+            // No row refers to it; a key without an account would only be litter.
+            drop(shared.keyring.destroy(id));
+        }
+        return Err(errors::store(error));
+    }
+    shared.wire().forget(&account);
+    shared.send(Input::AccountChanged(id));
+    tracing::info!(account = %account.name, scopes = account.scopes.join(" "), "connected");
+    shared.announce(view::account_event(now, &account, "info", "account.connected", "connected"));
+    shared.connects.flows().settle(&talk.flow, Outcome::Stored { account: account.name.clone() }, now);
+    talk.say(m::ConnectEvent::Connected { account: view::account(&account) });
+    Ok(())
+}
+
+/// What waited for this account goes on.
+fn revive(tx: &mut crate::store::Tx<'_>, id: AccountId, now: jiff::Timestamp) -> Result<(), StoreError> {
+    for waiting in deliveries::needs_reconnect(tx, id)? {
+        let before = deliveries::need(tx, waiting)?;
+        if let Ok(after) = before.apply(Event::TryNow { at: now }, now) {
+            let transition = Transition::between(&before, &after, "reconnected", now);
+            deliveries::put(tx, Some(&before), &after, Some(transition))?;
+        }
+    }
+    Ok(())
+}
+
+fn new_account(shared: &Shared, talk: &Talk, connected: &Connected) -> Result<Account, StoreError> {
+    let now = shared.now();
+    let wished = match &talk.wanted.purpose {
+        Purpose::New { name: Some(name) } => name.clone(),
+        Purpose::New { name: None } | Purpose::Reconnect { .. } => {
+            free_name(shared, talk.wanted.platform, &connected.found.username)?
+        }
+    };
+    Ok(Account {
+        id: AccountId::new(now, Shared::random()),
+        name: wished,
+        remote_id: connected.found.remote_id.clone(),
+        username: String::new(),
+        display_name: String::new(),
+        avatar_url: None,
+        server: None,
+        tier: None,
+        state: AccountState::Ready,
+        reason: None,
+        scopes: Vec::new(),
+        missing_scopes: Vec::new(),
+        expires_at: None,
+        issued_at: None,
+        grant_expires_at: None,
+        can_refresh: false,
+        connected_at: now,
+    })
+}
+
+/// The nearest name that is not taken: `acme`, `acme-2`, …
+fn free_name(shared: &Shared, platform: PlatformName, username: &str) -> Result<AccountName, StoreError> {
+    let first = AccountName::nearest(platform, username);
+    let mut candidate = first.clone();
+    for n in 2..1000 {
+        if shared.store.read(|rx| accounts::by_name(rx, &candidate))?.is_none() {
+            return Ok(candidate);
+        }
+        let stem: String = first.handle().chars().take(58).collect();
+        candidate = AccountName::nearest(platform, &format!("{stem}-{n}"));
+    }
+    Err(StoreError::conflict(format!("no name near `{first}` is free")))
+}
+
+/// The conversation's events from its first one; ends after the last.
+pub(super) fn events(shared: &Shared, id: &str) -> ApiResult<BoxStream<'static, m::ConnectEvent>> {
+    let receiver = shared.connects.talk(id)?.events.subscribe();
+    let steps = stream::unfold((receiver, 0, false), |(mut receiver, seen, over)| async move {
+        if over {
+            return None;
+        }
+        // The sender lives as long as the conversation; it ends with a last event.
+        if receiver.wait_for(|events| events.len() > seen).await.is_err() {
+            return None;
+        }
+        let event = receiver.borrow().get(seen).cloned()?;
+        let over = is_last(&event);
+        Some((event, (receiver, seen + 1, over)))
+    });
+    Ok(steps.boxed())
+}
+
+pub(super) async fn confirm(shared: &Arc<Shared>, id: &str, choice: r::Choice) -> ApiResult<m::Done> {
+    let talk = shared.connects.talk(id)?;
+    let remote_id = {
+        let found = talk.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.as_ref().map(|it| it.found.remote_id.clone())
+    };
+    let Some(remote_id) = remote_id else {
+        return Err(ApiError::conflict("nothing_found", "there is nothing to confirm yet, or it was confirmed before"));
+    };
+    match choice {
+        r::Choice::All => keep(shared, &talk).await?,
+        r::Choice::Select(ids) if ids.contains(&remote_id) => keep(shared, &talk).await?,
+        r::Choice::Select(ids) => {
+            return Err(ApiError::bad_request("unknown_remote_id", format!("`{}` was not found", ids.join("`, `")))
+                .hint(format!("found: `{remote_id}`")));
+        }
+        r::Choice::No => {
+            give_back(shared, &talk).await;
+            end(shared, &talk, "not_confirmed", "not confirmed; the tokens were given back".into(), None);
+        }
+    }
+    Ok(m::Done { done: true })
+}
+
+pub(super) async fn paste(shared: &Arc<Shared>, id: &str, address: &str) -> ApiResult<m::Done> {
+    let talk = shared.connects.talk(id)?;
+    let redirect = shared.connects.flows().redirect_uri(&talk.flow).cloned().ok_or_else(|| {
+        ApiError::conflict("wrong_step", "no address is waited for").hint("begin again with `sendoff account connect`")
+    })?;
+    let back = CallbackParams::from_address(address, &redirect).map_err(|error| {
+        let refusal = ApiError::bad_request("bad_address", error.to_string());
+        match error.hint() {
+            Some(hint) => refusal.hint(hint),
+            None => refusal,
+        }
+    })?;
+    let arrived = shared.connects.flows().paste(&talk.flow, &back, shared.now()).map_err(errors::flow)?;
+    finish(shared, arrived, &back).await;
+    Ok(m::Done { done: true })
+}
+
+pub(super) async fn cancel(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Done> {
+    let talk = shared.connects.talk(id)?;
+    give_back(shared, &talk).await;
+    shared.connects.flows().cancel(&talk.flow);
+    talk.fail("cancelled", "the connect was cancelled".into(), None);
+    shared.connects.talks().remove(id);
+    Ok(m::Done { done: true })
+}
+
+/// The public listener's way in.
+pub(super) struct PublicDoor(pub(super) Arc<Shared>);
+
+#[async_trait]
+impl Door for PublicDoor {
+    async fn start(&self, ticket: &str) -> Start {
+        let shared = &self.0;
+        let redeemed = match shared.connects.flows().redeem(ticket, shared.now(), &fill) {
+            Ok(redeemed) => redeemed,
+            Err(_) => return Start::Gone,
+        };
+        match begin(shared, &redeemed.flow, &redeemed.wanted).await {
+            Ok(location) => Start::Go { location, cookie: redeemed.cookie.to_string() },
+            Err(outcome) => {
+                if let (Ok(talk), Outcome::Failed { code, message, hint }) =
+                    (shared.connects.talk(&redeemed.flow.to_string()), outcome)
+                {
+                    end(shared, &talk, code, message, hint);
+                }
+                Start::Gone
+            }
+        }
+    }
+
+    async fn back(&self, platform: &str, query: Vec<(String, String)>, cookie: Option<String>) -> Back {
+        let shared = &self.0;
+        let Ok(platform) = platform.parse::<PlatformName>() else { return Back::Refused(stranger()) };
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        let Ok(back) = CallbackParams::from_query(&query) else { return Back::Refused(stranger()) };
+        let arrived = shared.connects.flows().arrive(platform, cookie.as_deref(), &back, shared.now());
+        match arrived {
+            Ok(arrived) => {
+                finish(shared, arrived, &back).await;
+                Back::Done
+            }
+            Err(error) => {
+                tracing::warn!(%platform, code = error.code(), "a callback was refused");
+                Back::Refused(Landing {
+                    ok: false,
+                    title: "That did not work".into(),
+                    message: format!("{}.", capital(&error.to_string())),
+                    detail: Some(error.hint().to_owned()),
+                })
+            }
+        }
+    }
+
+    async fn landing(&self, _platform: &str, cookie: Option<String>) -> Option<Landing> {
+        let flows = self.0.connects.flows();
+        let landing = match flows.progress_by_cookie(cookie.as_deref()?, self.0.now())? {
+            Progress::Ended(Outcome::Found { who }) => Landing {
+                ok: true,
+                title: "Almost there".into(),
+                message: "Confirm the account in the terminal; nothing is stored before that.".into(),
+                detail: Some(who.clone()),
+            },
+            Progress::Ended(Outcome::Stored { account }) => Landing {
+                ok: true,
+                title: "Connected".into(),
+                message: "You can close this window and go back to the terminal.".into(),
+                detail: Some(account.to_string()),
+            },
+            Progress::Ended(Outcome::Failed { message, hint, .. }) => Landing {
+                ok: false,
+                title: "That did not work".into(),
+                message: format!("{}.", capital(message)),
+                detail: hint.clone(),
+            },
+            Progress::Waiting | Progress::Away | Progress::Back => return None,
+        };
+        Some(landing)
+    }
+
+    async fn client_metadata(&self) -> Option<String> {
+        let key = self.0.client_key.as_ref()?;
+        Some(client_metadata(&self.0.config().server.public_url, key).to_string())
+    }
+
+    async fn healthy(&self) -> bool {
+        self.0.ready.load(std::sync::atomic::Ordering::Relaxed) && self.0.store.failure().is_none()
+    }
+}
+
+fn stranger() -> Landing {
+    Landing {
+        ok: false,
+        title: "Nothing to do here".into(),
+        message: "This address is used while an account is being connected.".into(),
+        detail: None,
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

@@ -1,0 +1,219 @@
+//! Domain values as the control socket shows them, and the sentences of the event log.
+
+use jiff::Timestamp;
+
+use crate::control::messages as m;
+use crate::domain::account::Account;
+use crate::domain::delivery::{Delivery, Reason, RetryWhy, State};
+use crate::domain::media::MediaItem;
+use crate::domain::post::{Content, Post};
+use crate::domain::schedule::echo;
+use crate::http::{redact, terminal};
+use crate::validate::Checked;
+
+/// Most of a raw answer that is kept and shown.
+const RAW_MAX: usize = 4096;
+
+/// A network's raw answer, safe to keep and to print: no secrets, no control characters, capped.
+pub(super) fn raw(body: &[u8]) -> String {
+    terminal::clean(&redact::body(body, RAW_MAX))
+}
+
+pub(super) fn account(it: &Account) -> m::Account {
+    m::Account {
+        account: it.name.to_string(),
+        platform: it.name.platform().to_string(),
+        handle: it.name.handle().to_owned(),
+        remote_id: it.remote_id.clone(),
+        username: it.username.clone(),
+        display_name: it.display_name.clone(),
+        avatar_url: it.avatar_url.clone(),
+        state: m::AccountState::from_word(it.state.as_str()).unwrap_or(m::AccountState::NeedsReconnect),
+        reason: it.reason.clone(),
+        scopes: it.scopes.clone(),
+        missing_scopes: it.missing_scopes.clone(),
+        expires_at: it.expires_at,
+        can_refresh: it.can_refresh,
+        connected_at: it.connected_at,
+        server: it.server.clone(),
+        tier: it.tier.clone(),
+        grant_expires_at: it.grant_expires_at,
+    }
+}
+
+fn variant(content: &Content) -> m::Variant {
+    m::Variant {
+        body: content.parts.first().cloned(),
+        parts: content.parts.clone(),
+        comment: content.comment.clone(),
+    }
+}
+
+fn media(item: &MediaItem) -> m::Media {
+    m::Media {
+        id: item.id.to_string(),
+        name: item.name.clone(),
+        kind: item.kind.word().to_owned(),
+        bytes: item.bytes,
+        alt: item.alt.clone(),
+    }
+}
+
+/// A post with its deliveries, in the order they were made.
+pub(super) fn post(post: &Post, deliveries: &[Delivery]) -> m::Post {
+    let states: Vec<_> = deliveries.iter().map(|it| (state(it.state), it.held)).collect();
+    m::Post {
+        id: post.id.to_string(),
+        status: m::PostStatus::of(&states),
+        to: post.to.iter().map(|it| it.name.to_string()).collect(),
+        body: post.content.parts.first().cloned().unwrap_or_default(),
+        parts: post.content.parts.clone(),
+        comment: post.content.comment.clone(),
+        variants: post.variants.iter().map(|(name, content)| (name.clone(), variant(content))).collect(),
+        media: post.media.iter().map(media).collect(),
+        created_at: post.created_at,
+        source: m::Source::from_word(post.source.as_str()).unwrap_or(m::Source::Api),
+        deliveries: deliveries.iter().map(delivery).collect(),
+        options: post.options.iter().map(|(name, set)| (name.to_string(), set.clone())).collect(),
+        version: post.version,
+        existing: false,
+        notices: Vec::new(),
+    }
+}
+
+fn state(state: State) -> m::DeliveryState {
+    // Both enums have the same words; the test below holds them together.
+    m::DeliveryState::from_word(state.as_str()).unwrap_or(m::DeliveryState::Unknown)
+}
+
+pub(super) fn delivery(it: &Delivery) -> m::Delivery {
+    let steps = it.steps.iter().enumerate().map(|(n, step)| {
+        let word = if step.is_live() {
+            "published"
+        } else if n == usize::from(it.step) || it.state.is_terminal() {
+            it.state.as_str()
+        } else {
+            "scheduled"
+        };
+        m::Step {
+            n: u32::try_from(n + 1).unwrap_or(u32::MAX),
+            kind: step.kind.as_str().to_owned(),
+            state: word.to_owned(),
+            remote_id: step.remote_id.clone(),
+            permalink: step.permalink.clone(),
+        }
+    });
+    let first = it.steps.first();
+    m::Delivery {
+        id: it.id.to_string(),
+        post: it.post.to_string(),
+        account: it.name.to_string(),
+        state: state(it.state),
+        held: it.held,
+        due: it.due.instant,
+        zone: it.due.zone.clone(),
+        attempts: u32::from(it.attempts).max(u32::from(it.sent_at.is_some())),
+        next_try: it.next_try,
+        sent_at: it.sent_at,
+        published_at: it.published_at,
+        lateness_ms: it.lateness_ms(),
+        remote_id: first.and_then(|step| step.remote_id.clone()),
+        permalink: first.and_then(|step| step.permalink.clone()),
+        verified: it.verified,
+        reason: it.reason.as_ref().map(reason),
+        steps: steps.collect(),
+        progress: None,
+    }
+}
+
+fn reason(it: &Reason) -> m::Reason {
+    m::Reason {
+        class: it.class.clone(),
+        message: it.message.clone(),
+        hint: it.hint.clone(),
+        raw: it.raw.clone(),
+    }
+}
+
+/// What validation says of one target. `name` is an account or a bare platform name.
+pub(super) fn target(name: &str, checked: &Checked) -> m::CheckTarget {
+    let problems = checked.problems.iter().map(|it| m::Problem {
+        account: Some(name.to_owned()),
+        field: it.field.clone(),
+        code: it.code.to_owned(),
+        message: it.message.clone(),
+        hint: it.hint.clone(),
+    });
+    m::CheckTarget {
+        account: name.to_owned(),
+        ok: checked.ok(),
+        length: m::Length {
+            used: checked.used as u64,
+            max: checked.max as u64,
+            unit: checked.unit.as_str().to_owned(),
+        },
+        problems: problems.collect(),
+        preview: checked.preview.clone(),
+    }
+}
+
+/// One line of the event log about a delivery.
+pub(super) fn delivery_event(at: Timestamp, it: &Delivery, event: &str) -> m::LogEvent {
+    let why = it.reason.as_ref().map(|reason| reason.message.as_str()).unwrap_or_default();
+    let later = it.next_try.map(|at| at.to_string()).unwrap_or_default();
+    let (level, message) = match it.state {
+        State::Scheduled => ("info", format!("scheduled for {}", echo(&it.due))),
+        State::Claimed => ("debug", "its time has come".to_owned()),
+        State::Preparing => ("debug", "preparing".to_owned()),
+        State::Sending => ("debug", "sending".to_owned()),
+        State::Unknown if it.held => ("error", format!("waits for you: {why}")),
+        State::Unknown => ("warn", format!("checking whether it is live: {why}")),
+        State::Retry if it.retry_why == Some(RetryWhy::NextPart) => {
+            ("info", format!("part {} of {} is live", it.step, it.steps.len()))
+        }
+        State::Retry => ("warn", format!("tried again at {later}: {why}")),
+        State::NeedsReconnect => ("error", format!("the account must be connected again: {why}")),
+        State::Published => {
+            let link = it.steps.first().and_then(|step| step.permalink.as_deref()).unwrap_or("no link");
+            ("info", format!("published: {link}"))
+        }
+        State::HandedOver => ("info", "handed over to the inbox on the network".to_owned()),
+        State::Rejected => ("error", format!("rejected: {why}")),
+        State::Cancelled => ("info", format!("cancelled: {why}")),
+        State::Missed => ("error", format!("missed: {why}")),
+    };
+    m::LogEvent {
+        at,
+        level: level.to_owned(),
+        event: if event == "created" { "delivery.created".to_owned() } else { format!("delivery.{}", it.state.as_str()) },
+        message: terminal::clean_line(&format!("{}: {message}", it.name)),
+        post: Some(it.post.to_string()),
+        delivery: Some(it.id.to_string()),
+        account: Some(it.name.to_string()),
+    }
+}
+
+/// One line of the event log about an account.
+pub(super) fn account_event(at: Timestamp, it: &Account, level: &str, event: &str, text: &str) -> m::LogEvent {
+    m::LogEvent {
+        at,
+        level: level.to_owned(),
+        event: event.to_owned(),
+        message: terminal::clean_line(&format!("{}: {text}", it.name)),
+        post: None,
+        delivery: None,
+        account: Some(it.name.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_its_word_on_the_wire() {
+        for it in State::ALL {
+            assert_eq!(state(it).as_str(), it.as_str());
+        }
+    }
+}
