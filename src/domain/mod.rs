@@ -3,6 +3,7 @@
 //! Start reading at [`delivery`]: the state machine is the heart of the program.
 
 pub mod account;
+pub mod attempt;
 pub mod delivery;
 pub mod ids;
 pub mod media;

@@ -1,1 +1,38 @@
-//! The only room that names redb.
+//! The only room that names redb: what the daemon must not forget.
+//!
+//! Reading order: [`tables`] (every table, its key order explained), [`records`](self) (on-disk
+//! shapes), [`deliveries`] and [`posts`] (small functions over a transaction), `writer` (one
+//! writer, group commit), [`open`] (locks, schema, damage).
+//!
+//! What the rest of the program may rely on:
+//!
+//! - A write is acknowledged only after its own data is on the disk: two-phase commit with quick
+//!   repair, never a weaker durability.
+//! - Writes that arrive while a commit runs share the next one. A caller that is refused spoils
+//!   nothing for the others.
+//! - A row and its indexes change in one function, in one transaction ([`check`] proves it).
+//! - After the first storage error nothing more succeeds: [`Store::failed`] resolves and the
+//!   process must end, so that it is started again with a fresh look at the file.
+//! - Nothing is kept in memory that grows with the number of stored rows.
+
+pub mod accounts;
+pub mod audit;
+pub mod check;
+pub mod deliveries;
+pub mod errors;
+pub mod intent;
+pub mod meta;
+pub mod open;
+pub mod posts;
+pub mod queues;
+mod records;
+pub mod tables;
+pub mod tx;
+pub mod vault;
+mod writer;
+
+pub use errors::{OpenError, StoreError};
+pub use intent::DurableIntent;
+pub use open::Options;
+pub use tx::{Rx, Source, Tx};
+pub use writer::Store;

@@ -1,0 +1,65 @@
+//! The two append-only records beside a delivery: what was sent, and how its state moved.
+
+use jiff::Timestamp;
+
+use super::delivery::{Delivery, Reason, State};
+use super::ids::DeliveryId;
+
+/// One publishing call. Written before its first byte leaves; completed once, when the answer is
+/// known. An attempt without an end is one whose answer nobody ever saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub delivery: DeliveryId,
+    /// Index of the step it was made for.
+    pub step: u16,
+    /// Counts the calls of the whole delivery, from 1.
+    pub n: u32,
+    /// The client-chosen id, key or fingerprint it carried.
+    pub marker: String,
+    /// SHA-256 of the request body.
+    pub digest: [u8; 32],
+    pub started: Timestamp,
+    pub ended: Option<Timestamp>,
+    /// What came of it, as one stable word: `applied`, `refused`, `ambiguous`, …
+    pub outcome: Option<String>,
+    /// HTTP status, if an answer came.
+    pub status: Option<u16>,
+    /// The raw answer: already redacted. The store cuts it at [`Attempt::RAW_MAX`] bytes.
+    pub raw: Option<String>,
+    /// The network's own id for the call, for a question to its support.
+    pub trace: Option<String>,
+}
+
+impl Attempt {
+    /// Most bytes of a raw answer that are kept.
+    pub const RAW_MAX: usize = 8 * 1024;
+}
+
+/// One move of a delivery's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// Counts the moves of one delivery, from 1. The store sets it when it writes the row.
+    pub seq: u32,
+    pub at: Timestamp,
+    /// The event's name, or a word of ours for the first row (`created`).
+    pub event: String,
+    pub from: State,
+    pub to: State,
+    pub reason: Option<Reason>,
+    pub note: Option<String>,
+}
+
+impl Transition {
+    /// The move from `was` to `now` by an event of this name.
+    pub fn between(was: &Delivery, now: &Delivery, event: &str, at: Timestamp) -> Self {
+        Self {
+            seq: 0,
+            at,
+            event: event.to_owned(),
+            from: was.state,
+            to: now.state,
+            reason: now.reason.clone(),
+            note: None,
+        }
+    }
+}

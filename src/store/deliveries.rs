@@ -1,0 +1,419 @@
+//! Deliveries, their calls and their moves.
+//!
+//! [`put`] is the only function that writes a delivery. It changes the row and every index of it
+//! together, and refuses if the row is not the one the caller started from.
+
+use jiff::Timestamp;
+use redb::{ReadableTable, TableHandle as _};
+use sha2::{Digest, Sha256};
+
+use super::errors::StoreError;
+use super::records::{Key, Place, Stored, decode, encode};
+use super::tables::{
+    ATTEMPTS, BOUND, BY_ACCOUNT, BY_POST, BY_STATE, COUNTS, DELIVERIES, DUE, HISTORY, IN_FLIGHT, NEEDS,
+    OPEN_BY_ACCOUNT, TOMBSTONES,
+};
+use super::tx::{Source, Tx};
+use crate::domain::attempt::{Attempt, Transition};
+use crate::domain::delivery::{Delivery, State};
+use crate::domain::ids::{AccountId, DeliveryId, PostId};
+
+/// Which deliveries of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those that have not ended.
+    Open,
+    All,
+}
+
+/// Writes a delivery, with its move if there was one, and keeps all indexes in step.
+///
+/// `was` is the row the caller started from, `None` for a new one: if the stored row is another,
+/// the answer is [`StoreError::Conflict`] and nothing is written. A remote id that belongs to
+/// another step is refused the same way. Returns the row's number in the history, if one was written.
+pub fn put(
+    tx: &mut Tx<'_>,
+    was: Option<&Delivery>,
+    now: &Delivery,
+    transition: Option<Transition>,
+) -> Result<Option<u32>, StoreError> {
+    let stored = get(tx, now.id)?;
+    if stored.as_ref() != was {
+        return Err(StoreError::conflict(match (&stored, was) {
+            (None, _) => format!("delivery `{}` is gone", now.id),
+            (Some(_), None) => format!("delivery `{}` exists already", now.id),
+            (Some(it), Some(_)) => {
+                format!("delivery `{}` was changed meanwhile (it is `{}` now)", now.id, it.state.as_str())
+            }
+        }));
+    }
+    if was.is_some_and(|was| was.post != now.post || was.account != now.account) {
+        return Err(StoreError::conflict(format!(
+            "delivery `{}` may not change its post or account",
+            now.id
+        )));
+    }
+    bind(tx, now)?;
+    if let Some(was) = was {
+        unindex(tx, was, Some(now))?;
+    }
+    index(tx, was, now)?;
+    let id = now.id.as_u128();
+    let row = encode(place(id), now)?;
+    tx.insert(DELIVERIES, id, row.as_slice())?;
+    match transition {
+        Some(transition) => Ok(Some(append_history(tx, now.id, transition)?)),
+        None => Ok(None),
+    }
+}
+
+/// One delivery.
+pub fn get(source: &impl Source, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+    let key = id.as_u128();
+    let table = source.table(DELIVERIES)?;
+    table.get(key)?.map(|row| decode(place(key), row.value())).transpose()
+}
+
+/// One delivery, or [`StoreError::NotFound`].
+pub fn need(source: &impl Source, id: DeliveryId) -> Result<Delivery, StoreError> {
+    get(source, id)?.ok_or_else(|| StoreError::not_found(format!("delivery `{id}`")))
+}
+
+/// What is to be looked at by `until`, earliest first, at most `max`.
+pub fn due(
+    source: &impl Source,
+    until: Timestamp,
+    max: usize,
+) -> Result<Vec<(Timestamp, DeliveryId)>, StoreError> {
+    let table = source.table(DUE)?;
+    let mut found = Vec::new();
+    for row in table.range(..=(until.as_millisecond(), u128::MAX))?.take(max) {
+        let (ms, id) = row?.0.value();
+        found.push((instant(ms), DeliveryId::from_u128(id)));
+    }
+    Ok(found)
+}
+
+/// When the next delivery is to be looked at; the millisecond it falls in.
+pub fn next_due(source: &impl Source) -> Result<Option<Timestamp>, StoreError> {
+    Ok(source.table(DUE)?.first()?.map(|(key, _)| instant(key.value().0)))
+}
+
+/// Everything a worker owned (claimed, preparing, sending): start-up's list.
+pub fn in_flight(source: &impl Source) -> Result<Vec<DeliveryId>, StoreError> {
+    let mut found = Vec::new();
+    for row in source.table(IN_FLIGHT)?.iter()? {
+        found.push(DeliveryId::from_u128(row?.0.value()));
+    }
+    Ok(found)
+}
+
+/// The deliveries of a post, in the order they were made.
+pub fn of_post(source: &impl Source, post: PostId) -> Result<Vec<Delivery>, StoreError> {
+    let post = post.as_u128();
+    let mut found = Vec::new();
+    for row in source.table(BY_POST)?.range((post, 0)..=(post, u128::MAX))? {
+        found.push(need(source, DeliveryId::from_u128(row?.0.value().1))?);
+    }
+    Ok(found)
+}
+
+/// The deliveries of an account, earliest first, at most `max`.
+pub fn of_account(
+    source: &impl Source,
+    account: AccountId,
+    which: Which,
+    max: usize,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    let account = account.as_u128();
+    let table = source.table(match which {
+        Which::Open => OPEN_BY_ACCOUNT,
+        Which::All => BY_ACCOUNT,
+    })?;
+    let all = (account, i64::MIN, 0, 0)..=(account, i64::MAX, u128::MAX, u128::MAX);
+    let mut found = Vec::new();
+    for row in table.range(all)?.take(max) {
+        found.push(DeliveryId::from_u128(row?.0.value().3));
+    }
+    Ok(found)
+}
+
+/// The deliveries that wait for this account to be connected again.
+pub fn needs_reconnect(source: &impl Source, account: AccountId) -> Result<Vec<DeliveryId>, StoreError> {
+    let account = account.as_u128();
+    let mut found = Vec::new();
+    for row in source.table(NEEDS)?.range((account, 0)..=(account, u128::MAX))? {
+        found.push(DeliveryId::from_u128(row?.0.value().1));
+    }
+    Ok(found)
+}
+
+/// How many deliveries are in each state that has any. `held` counts again those of `unknown` that
+/// wait for the user.
+pub fn counts(source: &impl Source) -> Result<Vec<(String, u64)>, StoreError> {
+    let mut found = Vec::new();
+    for row in source.table(COUNTS)?.iter()? {
+        let (word, n) = row?;
+        found.push((word.value().to_owned(), n.value()));
+    }
+    Ok(found)
+}
+
+/// The publishing calls of a delivery, oldest first.
+pub fn attempts(source: &impl Source, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+    rows(source, ATTEMPTS, id)
+}
+
+/// The moves of a delivery, oldest first.
+pub fn history(source: &impl Source, id: DeliveryId) -> Result<Vec<Transition>, StoreError> {
+    rows(source, HISTORY, id)
+}
+
+/// The number the next publishing call of a delivery gets, from 1.
+pub fn next_attempt(source: &impl Source, id: DeliveryId) -> Result<u32, StoreError> {
+    next_number(source, ATTEMPTS, id)
+}
+
+/// Writes a publishing call before it is made. Its number must be [`next_attempt`].
+pub fn add_attempt(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), StoreError> {
+    let expected = next_attempt(tx, attempt.delivery)?;
+    if attempt.n != expected {
+        return Err(StoreError::conflict(format!(
+            "attempt {} of delivery `{}` is out of order (the next is {expected})",
+            attempt.n, attempt.delivery
+        )));
+    }
+    write_row(tx, ATTEMPTS, attempt.delivery, attempt.n, attempt)
+}
+
+/// Completes a publishing call with what came of it. Only the end may differ from what was written
+/// before, and only once.
+pub fn end_attempt(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), StoreError> {
+    let id = attempt.delivery.as_u128();
+    let stored: Attempt = {
+        let table = tx.table(ATTEMPTS)?;
+        let row = table.get((id, attempt.n))?.ok_or_else(|| {
+            StoreError::not_found(format!("attempt {} of delivery `{}`", attempt.n, attempt.delivery))
+        })?;
+        decode(numbered(ATTEMPTS, id, attempt.n), row.value())?
+    };
+    let as_begun =
+        Attempt { ended: None, outcome: None, status: None, raw: None, trace: None, ..attempt.clone() };
+    if stored != as_begun {
+        return Err(StoreError::conflict(format!(
+            "attempt {} of delivery `{}` is complete already, or another",
+            attempt.n, attempt.delivery
+        )));
+    }
+    write_row(tx, ATTEMPTS, attempt.delivery, attempt.n, attempt)
+}
+
+/// Writes a row of the history without a change of the delivery (a look, a note). Returns its number.
+pub fn append_history(
+    tx: &mut Tx<'_>,
+    id: DeliveryId,
+    mut transition: Transition,
+) -> Result<u32, StoreError> {
+    transition.seq = next_number(tx, HISTORY, id)?;
+    write_row(tx, HISTORY, id, transition.seq, &transition)?;
+    Ok(transition.seq)
+}
+
+/// The step a remote object belongs to.
+pub fn bound(
+    source: &impl Source,
+    account: AccountId,
+    remote_id: &str,
+) -> Result<Option<(DeliveryId, u16)>, StoreError> {
+    let table = source.table(BOUND)?;
+    let row = table.get((account.as_u128(), short_digest(remote_id)))?;
+    Ok(row.map(|it| it.value()).map(|(id, step)| (DeliveryId::from_u128(id), step)))
+}
+
+/// Notes a marker that must never be sent again.
+pub fn bury(tx: &mut Tx<'_>, account: AccountId, marker: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.insert(TOMBSTONES, (account.as_u128(), marker), now.as_millisecond()).map(drop)
+}
+
+/// Whether a marker must never be sent again.
+pub fn is_buried(source: &impl Source, account: AccountId, marker: &str) -> Result<bool, StoreError> {
+    Ok(source.table(TOMBSTONES)?.get((account.as_u128(), marker))?.is_some())
+}
+
+/// Removes an ended delivery with its calls and moves. What it published stays bound to it.
+pub(super) fn remove(tx: &mut Tx<'_>, it: &Delivery) -> Result<(), StoreError> {
+    let id = it.id.as_u128();
+    unindex(tx, it, None)?;
+    tx.remove(BY_POST, (it.post.as_u128(), id))?;
+    tx.remove(DELIVERIES, id)?;
+    for table in [ATTEMPTS, HISTORY] {
+        let mut numbers = Vec::new();
+        for row in tx.table(table)?.range((id, 0)..=(id, u32::MAX))? {
+            numbers.push(row?.0.value().1);
+        }
+        for n in numbers {
+            tx.remove(table, (id, n))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ties each live object to its step, for ever (I9).
+fn bind(tx: &mut Tx<'_>, it: &Delivery) -> Result<(), StoreError> {
+    let account = it.account.as_u128();
+    let mut fresh = Vec::new();
+    for (at, step) in (0_u16..).zip(&it.steps) {
+        let Some(remote_id) = step.remote_id.as_deref() else { continue };
+        match bound(tx, it.account, remote_id)? {
+            Some(owner) if owner == (it.id, at) => {}
+            Some((owner, step)) => {
+                return Err(StoreError::conflict(format!(
+                    "`{remote_id}` belongs to step {step} of delivery `{owner}` already"
+                )));
+            }
+            None => fresh.push((short_digest(remote_id), at)),
+        }
+    }
+    for (digest, at) in fresh {
+        tx.insert(BOUND, (account, digest), (it.id.as_u128(), at))?;
+    }
+    Ok(())
+}
+
+/// The words a delivery is listed and counted under.
+pub(super) fn words(it: &Delivery) -> impl Iterator<Item = &'static str> {
+    let held = it.state == State::Unknown && it.held;
+    [Some(it.state.as_str()), held.then_some("held")].into_iter().flatten()
+}
+
+/// Removes the index rows of `was` that `now` does not have too.
+fn unindex(tx: &mut Tx<'_>, was: &Delivery, now: Option<&Delivery>) -> Result<(), StoreError> {
+    let (id, post, account) = (was.id.as_u128(), was.post.as_u128(), was.account.as_u128());
+    let ms = was.due.instant.as_millisecond();
+    let moved = now.is_none_or(|now| now.due.instant.as_millisecond() != ms);
+    if let Some(at) = was.wakes_at()
+        && now.and_then(Delivery::wakes_at).map(Timestamp::as_millisecond) != Some(at.as_millisecond())
+    {
+        tx.remove(DUE, (at.as_millisecond(), id))?;
+    }
+    if was.in_flight() && !now.is_some_and(Delivery::in_flight) {
+        tx.remove(IN_FLIGHT, id)?;
+    }
+    if moved {
+        tx.remove(BY_ACCOUNT, (account, ms, post, id))?;
+    }
+    if moved || now.is_some_and(|now| now.state.is_terminal()) {
+        tx.remove(OPEN_BY_ACCOUNT, (account, ms, post, id))?;
+    }
+    if was.state == State::NeedsReconnect && now.is_none_or(|now| now.state != State::NeedsReconnect) {
+        tx.remove(NEEDS, (account, id))?;
+    }
+    for word in words(was) {
+        let stays = now.is_some_and(|now| words(now).any(|it| it == word));
+        if moved || !stays {
+            tx.remove(BY_STATE, (word, ms, post, id))?;
+        }
+        if !stays {
+            count(tx, word, -1)?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds the index rows of `now` that `was` does not have too.
+fn index(tx: &mut Tx<'_>, was: Option<&Delivery>, now: &Delivery) -> Result<(), StoreError> {
+    let (id, post, account) = (now.id.as_u128(), now.post.as_u128(), now.account.as_u128());
+    let ms = now.due.instant.as_millisecond();
+    let moved = was.is_none_or(|was| was.due.instant.as_millisecond() != ms);
+    if let Some(at) = now.wakes_at()
+        && was.and_then(Delivery::wakes_at).map(Timestamp::as_millisecond) != Some(at.as_millisecond())
+    {
+        tx.insert(DUE, (at.as_millisecond(), id), ())?;
+    }
+    if now.in_flight() && !was.is_some_and(Delivery::in_flight) {
+        tx.insert(IN_FLIGHT, id, ())?;
+    }
+    if was.is_none() {
+        tx.insert(BY_POST, (post, id), ())?;
+    }
+    if moved {
+        tx.insert(BY_ACCOUNT, (account, ms, post, id), ())?;
+        if !now.state.is_terminal() {
+            tx.insert(OPEN_BY_ACCOUNT, (account, ms, post, id), ())?;
+        }
+    }
+    if now.state == State::NeedsReconnect && was.is_none_or(|was| was.state != State::NeedsReconnect) {
+        tx.insert(NEEDS, (account, id), ())?;
+    }
+    for word in words(now) {
+        let stayed = was.is_some_and(|was| words(was).any(|it| it == word));
+        if moved || !stayed {
+            tx.insert(BY_STATE, (word, ms, post, id), ())?;
+        }
+        if !stayed {
+            count(tx, word, 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn count(tx: &mut Tx<'_>, word: &str, by: i64) -> Result<(), StoreError> {
+    let n = tx.table(COUNTS)?.get(word)?.map_or(0, |it| it.value());
+    match n.saturating_add_signed(by) {
+        0 => tx.remove(COUNTS, word).map(drop),
+        n => tx.insert(COUNTS, word, n).map(drop),
+    }
+}
+
+type Numbered = redb::TableDefinition<'static, (u128, u32), &'static [u8]>;
+
+fn next_number(source: &impl Source, table: Numbered, id: DeliveryId) -> Result<u32, StoreError> {
+    let id = id.as_u128();
+    let table = source.table(table)?;
+    let last = table.range((id, 0)..=(id, u32::MAX))?.next_back().transpose()?;
+    Ok(last.map_or(0, |(key, _)| key.value().1).saturating_add(1))
+}
+
+fn rows<D: Stored>(source: &impl Source, table: Numbered, id: DeliveryId) -> Result<Vec<D>, StoreError> {
+    let key = id.as_u128();
+    let mut found = Vec::new();
+    for row in source.table(table)?.range((key, 0)..=(key, u32::MAX))? {
+        let (at, bytes) = row?;
+        let n = at.value().1;
+        found.push(decode(numbered(table, key, n), bytes.value())?);
+    }
+    Ok(found)
+}
+
+fn write_row<D: Stored>(
+    tx: &mut Tx<'_>,
+    table: Numbered,
+    id: DeliveryId,
+    n: u32,
+    value: &D,
+) -> Result<(), StoreError> {
+    let key = id.as_u128();
+    let row = encode(numbered(table, key, n), value)?;
+    tx.insert(table, (key, n), row.as_slice()).map(drop)
+}
+
+fn numbered(table: Numbered, id: u128, n: u32) -> Place {
+    let table = if table.name() == ATTEMPTS.name() { "attempts" } else { "history" };
+    Place { table, key: Key::Numbered(DeliveryId::PREFIX, id, n) }
+}
+
+fn place(id: u128) -> Place {
+    Place { table: "deliveries", key: Key::Id(DeliveryId::PREFIX, id) }
+}
+
+/// First half of SHA-256: enough that nobody meets the same value for two ids.
+fn short_digest(text: &str) -> u128 {
+    let mut half = [0; 16];
+    half.copy_from_slice(&Sha256::digest(text.as_bytes())[..16]);
+    u128::from_be_bytes(half)
+}
+
+/// The instant of a key. Keys are written from instants, so the bounds cannot be passed.
+fn instant(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}

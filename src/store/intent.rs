@@ -1,0 +1,120 @@
+//! The proof that a publishing call may be made.
+
+use super::deliveries;
+use super::errors::StoreError;
+use super::tx::Tx;
+use super::writer::Store;
+use crate::domain::attempt::{Attempt, Transition};
+use crate::domain::delivery::{Delivery, Frozen, State};
+use crate::domain::ids::{AccountId, DeliveryId};
+
+/// A publishing call that is durable as intended and not yet made (W3). The code that puts bytes on
+/// the wire takes this value, and only [`Store::intend`] makes one, after its commit: so no byte can
+/// leave before the intent is on the disk. It is used up by the call, hence not `Clone`.
+///
+/// ```compile_fail
+/// // Private fields: nobody else can make one.
+/// let _ = sendoff::store::DurableIntent { step: 0, claim_gen: 0 };
+/// ```
+///
+/// ```compile_fail
+/// fn twice(intent: sendoff::store::DurableIntent) -> [sendoff::store::DurableIntent; 2] {
+///     [intent.clone(), intent]
+/// }
+/// ```
+#[derive(Debug)]
+pub struct DurableIntent {
+    delivery: Delivery,
+    frozen: Frozen,
+    attempt: Attempt,
+}
+
+impl DurableIntent {
+    pub fn id(&self) -> DeliveryId {
+        self.delivery.id
+    }
+
+    pub fn account(&self) -> AccountId {
+        self.delivery.account
+    }
+
+    /// The delivery as it was committed, in `Sending`.
+    pub fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// Index of the step to publish.
+    pub fn step(&self) -> u16 {
+        self.delivery.step
+    }
+
+    /// The marker and the exact body to send.
+    pub fn frozen(&self) -> &Frozen {
+        &self.frozen
+    }
+
+    /// The call's row, to be completed by `deliveries::end_attempt`.
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
+    /// The owner this intent belongs to.
+    pub fn claim_gen(&self) -> u32 {
+        self.delivery.claim_gen
+    }
+}
+
+impl Store {
+    /// Makes a publishing call durable before it is made (W3): the delivery in `Sending`, the call's
+    /// row, and the move in the history, in one commit.
+    pub async fn intend(
+        &self,
+        before: Delivery,
+        after: Delivery,
+        attempt: Attempt,
+    ) -> Result<DurableIntent, StoreError> {
+        self.intend_if(before, after, attempt, |_| Ok(())).await
+    }
+
+    /// As [`Store::intend`], with a last check inside the transaction (life of a key, a marker that
+    /// must not be sent again). If `guard` answers an error, nothing is written.
+    pub async fn intend_if(
+        &self,
+        before: Delivery,
+        after: Delivery,
+        attempt: Attempt,
+        mut guard: impl FnMut(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<DurableIntent, StoreError> {
+        let frozen = match (&after.state, &after.flight.frozen) {
+            (State::Sending, Some(frozen)) => frozen.clone(),
+            _ => {
+                return Err(StoreError::conflict(format!(
+                    "delivery `{}` is `{}`, or its request is not fixed: there is nothing to intend",
+                    after.id,
+                    after.state.as_str()
+                )));
+            }
+        };
+        let belongs = attempt.delivery == after.id
+            && attempt.step == after.step
+            && attempt.marker == frozen.marker
+            && attempt.ended.is_none();
+        if !belongs {
+            return Err(StoreError::conflict(format!("the attempt is not one of delivery `{}`", after.id)));
+        }
+        self.write(move |tx| {
+            guard(tx)?;
+            if deliveries::is_buried(tx, after.account, &attempt.marker)? {
+                return Err(StoreError::Refused {
+                    why: format!("the marker of delivery `{}` must never be sent again", after.id),
+                });
+            }
+            let transition = Transition::between(&before, &after, "intend", attempt.started);
+            deliveries::put(tx, Some(&before), &after, Some(transition))?;
+            deliveries::add_attempt(tx, &attempt)?;
+            Ok((after.clone(), attempt.clone()))
+        })
+        .await
+        .map(|(delivery, attempt)| DurableIntent { delivery, frozen, attempt })
+    }
+}

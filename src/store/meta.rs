@@ -1,0 +1,54 @@
+//! Numbers the daemon keeps about itself.
+
+use jiff::Timestamp;
+use redb::ReadableTable;
+
+use super::errors::StoreError;
+use super::tables::META;
+use super::tx::{Source, Tx};
+
+/// The latest wall time the daemon is sure to have seen. A clock behind it is wrong.
+pub fn high_water(source: &impl Source) -> Result<Option<Timestamp>, StoreError> {
+    let ms = number(source, "high_water_ms")?.and_then(|it| i64::try_from(it).ok());
+    Ok(ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
+}
+
+/// Raises the high-water mark; an earlier instant changes nothing.
+pub fn raise_high_water(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    if number(tx, "high_water_ms")?.is_some_and(|it| it >= ms) {
+        return Ok(());
+    }
+    tx.insert(META, "high_water_ms", ms).map(drop)
+}
+
+/// Counts the store's generations; the sidecar file holds the largest, so that a store that was
+/// rolled back is noticed.
+pub fn generation(source: &impl Source) -> Result<u64, StoreError> {
+    Ok(number(source, "generation")?.unwrap_or(0))
+}
+
+/// Sets the generation.
+pub fn set_generation(tx: &mut Tx<'_>, generation: u64) -> Result<(), StoreError> {
+    tx.insert(META, "generation", generation).map(drop)
+}
+
+/// When the store was made.
+pub fn created_at(source: &impl Source) -> Result<Option<Timestamp>, StoreError> {
+    let ms = number(source, "created_ms")?.and_then(|it| i64::try_from(it).ok());
+    Ok(ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
+}
+
+/// Asks for a compaction the next time the store is opened.
+pub fn ask_for_compaction(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    tx.insert(META, "compact", 1).map(drop)
+}
+
+/// Whether a compaction was asked for and has not been done.
+pub fn compaction_asked(source: &impl Source) -> Result<bool, StoreError> {
+    Ok(number(source, "compact")?.is_some())
+}
+
+fn number(source: &impl Source, name: &str) -> Result<Option<u64>, StoreError> {
+    Ok(source.table(META)?.get(name)?.map(|it| it.value()))
+}

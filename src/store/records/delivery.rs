@@ -1,0 +1,349 @@
+//! Deliveries, their publishing calls and their moves.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::post::{DueRow, LateRow, bad_name};
+use super::{Bytes, Stored, by_word, digest_from_hex, hex};
+use crate::domain::attempt::{Attempt, Transition};
+use crate::domain::delivery::{Delivery, Flight, Frozen, Handle, Reason, RetryWhy, State, Step, StepKind};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct DeliveryRow {
+    id: String,
+    post: String,
+    account: String,
+    name: String,
+    due: DueRow,
+    late: LateRow,
+    give_up_at: Timestamp,
+    created_at: Timestamp,
+    state: String,
+    next_try: Option<Timestamp>,
+    retry_why: Option<String>,
+    held: bool,
+    cancel_requested: bool,
+    attempts: u16,
+    claim_gen: u32,
+    step: u16,
+    steps: Vec<StepRow>,
+    flight: FlightRow,
+    sent_at: Option<Timestamp>,
+    published_at: Option<Timestamp>,
+    verified: bool,
+    reason: Option<ReasonRow>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StepRow {
+    kind: StepKindRow,
+    remote_id: Option<String>,
+    permalink: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    extra: BTreeMap<String, String>,
+    published_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StepKindRow {
+    Post,
+    Thread,
+    Comment,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct FlightRow {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    handles: BTreeMap<String, HandleRow>,
+    frozen: Option<FrozenRow>,
+    first_sent: Option<Timestamp>,
+    amb_since: Option<Timestamp>,
+    earlier_open: bool,
+    unknown_since: Option<Timestamp>,
+    absent_at: Option<Timestamp>,
+    looks: u16,
+    stumbles: u16,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct HandleRow {
+    value: String,
+    expires: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct FrozenRow {
+    marker: String,
+    body: Bytes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ReasonRow {
+    class: String,
+    message: String,
+    hint: Option<String>,
+    raw: Option<String>,
+}
+
+impl From<&Reason> for ReasonRow {
+    fn from(it: &Reason) -> Self {
+        Self {
+            class: it.class.clone(),
+            message: it.message.clone(),
+            hint: it.hint.clone(),
+            raw: it.raw.clone(),
+        }
+    }
+}
+
+impl From<ReasonRow> for Reason {
+    fn from(row: ReasonRow) -> Self {
+        Self { class: row.class, message: row.message, hint: row.hint, raw: row.raw }
+    }
+}
+
+impl From<&Step> for StepRow {
+    fn from(it: &Step) -> Self {
+        let kind = match it.kind {
+            StepKind::Post => StepKindRow::Post,
+            StepKind::Thread => StepKindRow::Thread,
+            StepKind::Comment => StepKindRow::Comment,
+        };
+        Self {
+            kind,
+            remote_id: it.remote_id.clone(),
+            permalink: it.permalink.clone(),
+            extra: it.extra.clone(),
+            published_at: it.published_at,
+        }
+    }
+}
+
+impl From<StepRow> for Step {
+    fn from(row: StepRow) -> Self {
+        let kind = match row.kind {
+            StepKindRow::Post => StepKind::Post,
+            StepKindRow::Thread => StepKind::Thread,
+            StepKindRow::Comment => StepKind::Comment,
+        };
+        Self {
+            kind,
+            remote_id: row.remote_id,
+            permalink: row.permalink,
+            extra: row.extra,
+            published_at: row.published_at,
+        }
+    }
+}
+
+impl From<&Flight> for FlightRow {
+    fn from(it: &Flight) -> Self {
+        Self {
+            handles: it
+                .handles
+                .iter()
+                .map(|(name, it)| (name.clone(), HandleRow { value: it.value.clone(), expires: it.expires }))
+                .collect(),
+            frozen: it
+                .frozen
+                .as_ref()
+                .map(|it| FrozenRow { marker: it.marker.clone(), body: it.body.as_slice().into() }),
+            first_sent: it.first_sent,
+            amb_since: it.amb_since,
+            earlier_open: it.earlier_open,
+            unknown_since: it.unknown_since,
+            absent_at: it.absent_at,
+            looks: it.looks,
+            stumbles: it.stumbles,
+        }
+    }
+}
+
+impl TryFrom<FlightRow> for Flight {
+    type Error = String;
+    fn try_from(row: FlightRow) -> Result<Self, String> {
+        let frozen = match row.frozen {
+            Some(it) => Some(Frozen { marker: it.marker, body: it.body.read()? }),
+            None => None,
+        };
+        Ok(Self {
+            handles: row
+                .handles
+                .into_iter()
+                .map(|(name, it)| (name, Handle { value: it.value, expires: it.expires }))
+                .collect(),
+            frozen,
+            first_sent: row.first_sent,
+            amb_since: row.amb_since,
+            earlier_open: row.earlier_open,
+            unknown_since: row.unknown_since,
+            absent_at: row.absent_at,
+            looks: row.looks,
+            stumbles: row.stumbles,
+        })
+    }
+}
+
+impl From<&Delivery> for DeliveryRow {
+    fn from(it: &Delivery) -> Self {
+        Self {
+            id: it.id.to_string(),
+            post: it.post.to_string(),
+            account: it.account.to_string(),
+            name: it.name.to_string(),
+            due: (&it.due).into(),
+            late: it.late.into(),
+            give_up_at: it.give_up_at,
+            created_at: it.created_at,
+            state: it.state.as_str().to_owned(),
+            next_try: it.next_try,
+            retry_why: it.retry_why.map(|it| it.as_str().to_owned()),
+            held: it.held,
+            cancel_requested: it.cancel_requested,
+            attempts: it.attempts,
+            claim_gen: it.claim_gen,
+            step: it.step,
+            steps: it.steps.iter().map(Into::into).collect(),
+            flight: (&it.flight).into(),
+            sent_at: it.sent_at,
+            published_at: it.published_at,
+            verified: it.verified,
+            reason: it.reason.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl Stored for Delivery {
+    type Twin = DeliveryRow;
+
+    fn read(row: DeliveryRow) -> Result<Self, String> {
+        Ok(Self {
+            id: row.id.parse().map_err(bad_name)?,
+            post: row.post.parse().map_err(bad_name)?,
+            account: row.account.parse().map_err(bad_name)?,
+            name: row.name.parse().map_err(bad_name)?,
+            due: row.due.into(),
+            late: row.late.into(),
+            give_up_at: row.give_up_at,
+            created_at: row.created_at,
+            state: state(&row.state)?,
+            next_try: row.next_try,
+            retry_why: row
+                .retry_why
+                .map(|it| by_word(&RetryWhy::ALL, &it, RetryWhy::as_str, "reason to try again"))
+                .transpose()?,
+            held: row.held,
+            cancel_requested: row.cancel_requested,
+            attempts: row.attempts,
+            claim_gen: row.claim_gen,
+            step: row.step,
+            steps: row.steps.into_iter().map(Into::into).collect(),
+            flight: row.flight.try_into()?,
+            sent_at: row.sent_at,
+            published_at: row.published_at,
+            verified: row.verified,
+            reason: row.reason.map(Into::into),
+        })
+    }
+}
+
+fn state(word: &str) -> Result<State, String> {
+    by_word(&State::ALL, word, State::as_str, "state")
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct AttemptRow {
+    delivery: String,
+    step: u16,
+    n: u32,
+    marker: String,
+    digest: String,
+    started: Timestamp,
+    ended: Option<Timestamp>,
+    outcome: Option<String>,
+    status: Option<u16>,
+    raw: Option<String>,
+    trace: Option<String>,
+}
+
+impl From<&Attempt> for AttemptRow {
+    fn from(it: &Attempt) -> Self {
+        Self {
+            delivery: it.delivery.to_string(),
+            step: it.step,
+            n: it.n,
+            marker: it.marker.clone(),
+            digest: hex(&it.digest),
+            started: it.started,
+            ended: it.ended,
+            outcome: it.outcome.clone(),
+            status: it.status,
+            raw: it.raw.as_deref().map(|it| it[..it.floor_char_boundary(Attempt::RAW_MAX)].to_owned()),
+            trace: it.trace.clone(),
+        }
+    }
+}
+
+impl Stored for Attempt {
+    type Twin = AttemptRow;
+
+    fn read(row: AttemptRow) -> Result<Self, String> {
+        Ok(Self {
+            delivery: row.delivery.parse().map_err(bad_name)?,
+            step: row.step,
+            n: row.n,
+            marker: row.marker,
+            digest: digest_from_hex(&row.digest)?,
+            started: row.started,
+            ended: row.ended,
+            outcome: row.outcome,
+            status: row.status,
+            raw: row.raw,
+            trace: row.trace,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct TransitionRow {
+    seq: u32,
+    at: Timestamp,
+    event: String,
+    from: String,
+    to: String,
+    reason: Option<ReasonRow>,
+    note: Option<String>,
+}
+
+impl From<&Transition> for TransitionRow {
+    fn from(it: &Transition) -> Self {
+        Self {
+            seq: it.seq,
+            at: it.at,
+            event: it.event.clone(),
+            from: it.from.as_str().to_owned(),
+            to: it.to.as_str().to_owned(),
+            reason: it.reason.as_ref().map(Into::into),
+            note: it.note.clone(),
+        }
+    }
+}
+
+impl Stored for Transition {
+    type Twin = TransitionRow;
+
+    fn read(row: TransitionRow) -> Result<Self, String> {
+        Ok(Self {
+            seq: row.seq,
+            at: row.at,
+            event: row.event,
+            from: state(&row.from)?,
+            to: state(&row.to)?,
+            reason: row.reason.map(Into::into),
+            note: row.note,
+        })
+    }
+}

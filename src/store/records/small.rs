@@ -1,0 +1,181 @@
+//! The small records: grants, refreshes under way, erasures, receipts, audit rows.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::post::bad_name;
+use super::{Bytes, Stored, digest_from_hex, hex};
+use crate::store::audit::{AuditRow, Receipt};
+use crate::store::vault::{Erasure, Grant, RefreshIntent};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct GrantRow {
+    version: u64,
+    sealed: Bytes,
+    issued_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+}
+
+impl From<&Grant> for GrantRow {
+    fn from(it: &Grant) -> Self {
+        Self {
+            version: it.version,
+            sealed: it.sealed.as_slice().into(),
+            issued_at: it.issued_at,
+            expires_at: it.expires_at,
+        }
+    }
+}
+
+impl Stored for Grant {
+    type Twin = GrantRow;
+
+    fn read(row: GrantRow) -> Result<Self, String> {
+        Ok(Self {
+            version: row.version,
+            sealed: row.sealed.read()?,
+            issued_at: row.issued_at,
+            expires_at: row.expires_at,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct RefreshRow {
+    account: String,
+    version: u64,
+    digest: String,
+    started: Timestamp,
+}
+
+impl From<&RefreshIntent> for RefreshRow {
+    fn from(it: &RefreshIntent) -> Self {
+        Self {
+            account: it.account.to_string(),
+            version: it.version,
+            digest: hex(&it.digest),
+            started: it.started,
+        }
+    }
+}
+
+impl Stored for RefreshIntent {
+    type Twin = RefreshRow;
+
+    fn read(row: RefreshRow) -> Result<Self, String> {
+        Ok(Self {
+            account: row.account.parse().map_err(bad_name)?,
+            version: row.version,
+            digest: digest_from_hex(&row.digest)?,
+            started: row.started,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct ErasureRow {
+    account: String,
+    step: String,
+    receipt: String,
+    started: Timestamp,
+}
+
+impl From<&Erasure> for ErasureRow {
+    fn from(it: &Erasure) -> Self {
+        Self {
+            account: it.account.to_string(),
+            step: it.step.clone(),
+            receipt: it.receipt.to_string(),
+            started: it.started,
+        }
+    }
+}
+
+impl Stored for Erasure {
+    type Twin = ErasureRow;
+
+    fn read(row: ErasureRow) -> Result<Self, String> {
+        Ok(Self {
+            account: row.account.parse().map_err(bad_name)?,
+            step: row.step,
+            receipt: row.receipt.parse().map_err(bad_name)?,
+            started: row.started,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct ReceiptRow {
+    id: String,
+    kind: String,
+    subject: String,
+    code: String,
+    requested_at: Timestamp,
+    finished_at: Option<Timestamp>,
+    outcome: Vec<(String, String)>,
+}
+
+impl From<&Receipt> for ReceiptRow {
+    fn from(it: &Receipt) -> Self {
+        Self {
+            id: it.id.to_string(),
+            kind: it.kind.clone(),
+            subject: it.subject.clone(),
+            code: it.code.clone(),
+            requested_at: it.requested_at,
+            finished_at: it.finished_at,
+            outcome: it.outcome.clone(),
+        }
+    }
+}
+
+impl Stored for Receipt {
+    type Twin = ReceiptRow;
+
+    fn read(row: ReceiptRow) -> Result<Self, String> {
+        Ok(Self {
+            id: row.id.parse().map_err(bad_name)?,
+            kind: row.kind,
+            subject: row.subject,
+            code: row.code,
+            requested_at: row.requested_at,
+            finished_at: row.finished_at,
+            outcome: row.outcome,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct AuditTwin {
+    at: Timestamp,
+    actor: String,
+    action: String,
+    subject: Option<String>,
+    outcome: String,
+}
+
+impl From<&AuditRow> for AuditTwin {
+    fn from(it: &AuditRow) -> Self {
+        Self {
+            at: it.at,
+            actor: it.actor.clone(),
+            action: it.action.clone(),
+            subject: it.subject.clone(),
+            outcome: it.outcome.clone(),
+        }
+    }
+}
+
+impl Stored for AuditRow {
+    type Twin = AuditTwin;
+
+    fn read(row: AuditTwin) -> Result<Self, String> {
+        Ok(Self {
+            at: row.at,
+            actor: row.actor,
+            action: row.action,
+            subject: row.subject,
+            outcome: row.outcome,
+        })
+    }
+}
