@@ -1,4 +1,15 @@
-//! Outbound clients: one-shot, retrying, egress-guarded. Redaction.
+//! Outbound clients: one-shot, reading, egress-guarded. Redaction.
+//!
+//! Everything that leaves goes through [`Exchange`]. Which client stands behind it decides what a
+//! lost answer may mean, so `daemon` picks it, and the rooms that talk take it by argument.
+
+pub mod addresses;
+pub mod clients;
+pub mod egress;
+#[cfg(test)]
+mod raw_server;
+pub mod redact;
+pub mod terminal;
 
 use async_trait::async_trait;
 use bytes::Bytes;
