@@ -127,7 +127,7 @@ fn excerpt(line: usize, column: usize, length: usize, whole: &str, show: Show) -
     if let Some((key, _)) = whole.split_once('=')
         && (show == Show::Key || sounds_secret(key))
     {
-        shown = format!("{}= …", key);
+        shown = format!("{key}= …");
         let end = shown.chars().count();
         // A caret that stood in the value now stands below the mark of what was left out.
         column = column.min(end);

@@ -120,19 +120,24 @@ pub enum WhenError {
         now: String,
     },
     /// The clocks jump over it.
-    #[error("{civil} does not exist in {zone}: clocks go forward from {from} to {to}")]
+    #[error("{} does not exist in {zone}: clocks go forward from {} to {}",
+        wall(*civil), from.strftime("%H:%M"), to.strftime("%H:%M"))]
     Nonexistent {
         /// The wall time asked for.
-        civil: String,
+        civil: DateTime,
         /// The zone's name.
         zone: String,
         /// The wall time at which the gap opens.
-        from: String,
+        from: Time,
         /// The wall time at which it closes.
-        to: String,
-        /// The same time reckoned before the change, and after it.
-        neighbours: (String, String),
+        to: Time,
+        /// The same time reckoned before the change, and after it: both exist.
+        neighbours: (DateTime, DateTime),
     },
+}
+
+fn wall(civil: DateTime) -> impl fmt::Display {
+    civil.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 impl WhenError {
@@ -145,7 +150,7 @@ impl WhenError {
             ),
             Self::Past { .. } => Some("check the time zone (`--tz`), or use `--now`".to_owned()),
             Self::Nonexistent { neighbours: (before, after), .. } => {
-                Some(format!("write `{before}` or `{after}`"))
+                Some(format!("write `{}` or `{}`", wall(*before), wall(*after)))
             }
         }
     }
@@ -282,14 +287,12 @@ fn typed(text: &str, civil: DateTime, zone: &TimeZone, zone_name: &str) -> Resul
     let (early, late) = (ambiguous.earlier().map_err(outside)?, ambiguous.later().map_err(outside)?);
     // Both readings enclose the change itself.
     let change = zone.following(early).next().map_or(late, |it| it.timestamp());
-    let show = |it: DateTime| it.strftime("%Y-%m-%d %H:%M").to_string();
-    let edge = |offset: Offset| offset.to_datetime(change).strftime("%H:%M").to_string();
     Err(WhenError::Nonexistent {
-        civil: show(civil),
+        civil,
         zone: zone_name.to_owned(),
-        from: edge(before),
-        to: edge(after),
-        neighbours: (show(before.to_datetime(early)), show(after.to_datetime(late))),
+        from: before.to_datetime(change).time(),
+        to: after.to_datetime(change).time(),
+        neighbours: (before.to_datetime(early), after.to_datetime(late)),
     })
 }
 
