@@ -375,6 +375,7 @@ fn a_queue_at_fault_is_pointed_at() {
 
 #[test]
 fn other_values_at_fault_are_pointed_at() {
+    check("[defaults]\ntimezone = \"Etc/Unknown\"\n", (2, 12), "not a time zone", "IANA name");
     check("[defaults]\nlate = \"never\"\n", (2, 8), "not a late policy", "");
     check("[engine]\nsettle = \"-5m\"\n", (2, 10), "not a duration", "");
     check("[engine]\ngive_up_after = \"0s\"\n", (2, 17), "longer than nothing", "");
