@@ -430,6 +430,11 @@ fn a_secret_written_into_the_file_is_refused_and_never_repeated() {
         format!("[platforms.x]\nclient_id = \"a\"\nclient_secrt = \"{canary}\"\n"),
         format!("[platforms.x]\nclient_secret = \"{canary}\"\n"),
         format!("[keys]\nmaster = \"{canary}\"\n"),
+        format!(
+            "[platforms.x]\nclient_id = \"a\"\nclient_secret = {{\n  file = \"a\",\n  foo = \"{canary}\n}}\n"
+        ),
+        format!("[platforms.x]\nclient_id = \"a\"\nclient_secret = \"\"\"\n{canary}\u{1}\n"),
+        format!("[platforms.x.client_secret]\nfile = \"a\"\nfoo = {canary}\n"),
         format!("[keys]\nmaster = {{ file = \"a\", value = \"{canary}\" }}\n"),
     ] {
         let error = parse(&text, Path::new(FILE)).unwrap_err();
