@@ -98,8 +98,10 @@ impl fmt::Display for ConfigError {
 pub(super) enum Show {
     /// All of it, unless its key sounds like a secret.
     Line,
-    /// Only what stands before the `=`: the key is at fault, or the value may be a secret.
+    /// Only what stands before the `=`, if there is one: the key is at fault.
     Key,
+    /// As `Key`, and nothing of a line without `=`: it may be a part of a secret.
+    Nothing,
 }
 
 impl Fault {
@@ -124,10 +126,9 @@ fn excerpt(line: usize, column: usize, length: usize, whole: &str, show: Show) -
     let whole: String =
         whole.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
     let (mut shown, mut column, mut length) = (whole.clone(), column, length.max(1));
-    if let Some((key, _)) = whole.split_once('=')
-        && (show == Show::Key || sounds_secret(key))
-    {
-        shown = format!("{}= …", key);
+    let key = whole.split_once('=').map(|(key, _)| key);
+    if show == Show::Nothing || key.is_some_and(|it| show == Show::Key || sounds_secret(it)) {
+        shown = key.map_or_else(|| "…".to_owned(), |it| format!("{it}= …"));
         let end = shown.chars().count();
         // A caret that stood in the value now stands below the mark of what was left out.
         column = column.min(end);
@@ -137,6 +138,19 @@ fn excerpt(line: usize, column: usize, length: usize, whole: &str, show: Show) -
     let pad: String = shown.chars().take(column - 1).map(|c| if c == '\t' { c } else { ' ' }).collect();
     let pad = format!("{pad}{}", " ".repeat((column - 1).saturating_sub(pad.chars().count())));
     format!("{gutter} |\n{line} | {shown}\n{gutter} | {pad}{}", "^".repeat(length))
+}
+
+/// Whether a place may lie inside a secret that began on an earlier line: in a section named like
+/// one, in an open table of one, or right below its key (a text over several lines). Says yes too
+/// often rather than too seldom; all it costs is a shorter excerpt.
+fn within_secret(text: &str, at: usize) -> bool {
+    let before = &text[..text.floor_char_boundary(at)];
+    let earlier = &before[..before.rfind('\n').map_or(0, |it| it + 1)];
+    let section = earlier.lines().rev().find(|it| it.trim_start().starts_with('['));
+    let key = earlier.lines().rev().find(|it| it.contains('='));
+    let table = earlier.rfind('{').filter(|open| !earlier[*open..].contains('}'));
+    let table = table.and_then(|open| earlier[..open].lines().next_back());
+    [section, key, table].into_iter().flatten().any(sounds_secret)
 }
 
 fn sounds_secret(key: &str) -> bool {
@@ -162,7 +176,8 @@ pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Con
         _ => {
             // Some clauses end in the place of the next; one line serves an excerpt better.
             let clause = message.lines().next().unwrap_or("not valid TOML").trim_end_matches('.').to_owned();
-            Fault::at(text, &span, clause, None, Show::Line)
+            let show = if within_secret(text, span.start) { Show::Nothing } else { Show::Line };
+            Fault::at(text, &span, clause, None, show)
         }
     };
     ConfigError::Faults { path: path.to_owned(), faults: vec![fault] }

@@ -82,7 +82,9 @@ impl UnknownZone {
 impl Zone {
     /// Looks a zone up by its IANA name; upper and lower case are alike.
     pub fn named(name: &str) -> Result<Self, UnknownZone> {
-        let rules = TimeZone::get(name).map_err(|_| UnknownZone(name.to_owned()))?;
+        // `Etc/Unknown` exists and stands for no answer; as a setting it would pass for UTC.
+        let rules = TimeZone::get(name).ok().filter(|it| !it.is_unknown());
+        let rules = rules.ok_or_else(|| UnknownZone(name.to_owned()))?;
         let name = rules.iana_name().unwrap_or("UTC").to_owned();
         Ok(Self { name, rules })
     }

@@ -7,6 +7,7 @@ use super::secret::SecretSource;
 use super::{Config, InstagramLogin, LogFormat, Platform, TikTokApp, TikTokMode};
 use crate::domain::ids::PlatformName;
 use crate::domain::schedule::print_duration;
+use crate::domain::schedule::slots::SlotPattern;
 
 /// A TOML string with all escapes it needs.
 fn quote(text: &str) -> String {
@@ -37,11 +38,11 @@ struct Page(String);
 impl Page {
     fn section(&mut self, header: &str) {
         let gap = if self.0.is_empty() { "" } else { "\n" };
-        self.0 += &format!("{gap}{header}\n");
+        self.0.extend([gap, header, "\n"]);
     }
 
     fn line(&mut self, key: &str, value: impl Display) {
-        self.0 += &format!("{key} = {value}\n");
+        self.0.extend([key, " = ", &value.to_string(), "\n"]);
     }
 }
 
@@ -75,7 +76,7 @@ pub(super) fn print(config: &Config) -> String {
     for queue in &config.queues {
         page.section("[[queue]]");
         page.line("name", quote(&queue.name));
-        let cron: Vec<_> = queue.cron.iter().map(|it| it.as_str()).collect();
+        let cron: Vec<_> = queue.cron.iter().map(SlotPattern::as_str).collect();
         page.line("cron", list(&cron));
         page.line("timezone", quote(&queue.timezone.name));
         page.line("accounts", list(&queue.accounts));

@@ -208,3 +208,68 @@ impl<'de> Visitor<'de> for Written {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_read_from_its_source_and_shown_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str, mode: u32| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            SecretSource::File(path)
+        };
+        let text = |source: &SecretSource| source.read(&|_| None).map(|it| it.expose_secret().to_owned());
+        assert_eq!(text(&write("a", "s3cret\n", 0o600)).unwrap(), "s3cret");
+        assert_eq!(text(&write("b", "s3cret\r\n", 0o400)).unwrap(), "s3cret");
+        assert_eq!(
+            text(&write("c", " s3 cret \n\n", 0o640)).unwrap(),
+            " s3 cret \n",
+            "one newline is cut, no more"
+        );
+        let open = text(&write("d", "s3cret", 0o644)).unwrap_err();
+        assert!(matches!(open, SecretError::Exposed { mode: 0o644, .. }), "{open}");
+        assert!(
+            open.hint().unwrap().starts_with("run `chmod 600 ") && open.to_string().contains("mode 0644")
+        );
+        assert!(matches!(text(&write("e", "\n", 0o600)).unwrap_err(), SecretError::Empty { .. }));
+        assert!(matches!(
+            text(&write("f", &"x".repeat(70_000), 0o600)).unwrap_err(),
+            SecretError::NotText { .. }
+        ));
+        let gone = text(&SecretSource::File(dir.path().join("gone"))).unwrap_err();
+        assert!(gone.to_string().contains("gone`: No such file"), "{gone}");
+
+        let here = |name: &str| match name {
+            "CREDENTIALS_DIRECTORY" => Some(dir.path().as_os_str().to_owned()),
+            "TOKEN" => Some("s3cret".into()),
+            "VOID" => Some("".into()),
+            _ => None,
+        };
+        let credential = SecretSource::Credential("a".to_owned());
+        assert_eq!(credential.read(&here).unwrap().expose_secret(), "s3cret");
+        let error = credential.read(&|_| None).unwrap_err();
+        assert!(
+            error.to_string().contains("$CREDENTIALS_DIRECTORY")
+                && error.hint().unwrap().contains("LoadCredential=a:")
+        );
+        assert_eq!(SecretSource::Env("TOKEN".into()).read(&here).unwrap().expose_secret(), "s3cret");
+        assert!(SecretSource::Env("VOID".into()).read(&here).unwrap_err().to_string().contains("is empty"));
+        assert!(
+            SecretSource::Env("GONE".into()).read(&here).unwrap_err().hint().unwrap().contains("set `GONE`")
+        );
+        assert!(!format!("{:?}", credential.read(&here).unwrap()).contains("s3cret"));
+
+        let file = dir.path().join("sendoff.toml");
+        std::fs::write(&file, "[platforms.x]\nclient_id = \"id\"\nclient_secret = { file = \"a\" }\n")
+            .unwrap();
+        let config = crate::config::load(&file).unwrap();
+        assert!(!config.print().contains("s3cret") && !format!("{config:?}").contains("s3cret"));
+        assert!(config.print().contains("client_secret = { file = "), "shown as its source");
+    }
+}

@@ -120,19 +120,24 @@ pub enum WhenError {
         now: String,
     },
     /// The clocks jump over it.
-    #[error("{civil} does not exist in {zone}: clocks go forward from {from} to {to}")]
+    #[error("{} does not exist in {zone}: clocks go forward from {} to {}",
+        wall(*civil), from.strftime("%H:%M"), to.strftime("%H:%M"))]
     Nonexistent {
         /// The wall time asked for.
-        civil: String,
+        civil: DateTime,
         /// The zone's name.
         zone: String,
         /// The wall time at which the gap opens.
-        from: String,
+        from: Time,
         /// The wall time at which it closes.
-        to: String,
-        /// The same time reckoned before the change, and after it.
-        neighbours: (String, String),
+        to: Time,
+        /// The same time reckoned before the change, and after it: both exist.
+        neighbours: (DateTime, DateTime),
     },
+}
+
+fn wall(civil: DateTime) -> impl fmt::Display {
+    civil.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 impl WhenError {
@@ -145,7 +150,7 @@ impl WhenError {
             ),
             Self::Past { .. } => Some("check the time zone (`--tz`), or use `--now`".to_owned()),
             Self::Nonexistent { neighbours: (before, after), .. } => {
-                Some(format!("write `{before}` or `{after}`"))
+                Some(format!("write `{}` or `{}`", wall(*before), wall(*after)))
             }
         }
     }
@@ -213,13 +218,14 @@ fn absolute(text: &str, lower: &str, zone: &TimeZone, zone_name: &str) -> Result
     let Some(at) = rest.find(['z', '+', '-']) else {
         return typed(text, date.to_datetime(clock(text, rest)?), zone, zone_name);
     };
-    let civil = date.to_datetime(clock(text, &rest[..at])?);
+    let civil = date.to_datetime(clock(text, rest[..at].trim_end())?);
     let offset = parse_offset(&rest[at..]).ok_or_else(|| {
         unreadable(text, format!("`{}` is not an offset like `Z` or `+01:00`", &rest[at..]))
     })?;
     let instant = offset.to_timestamp(civil).map_err(fault)?;
     if zone.to_offset(instant) != offset {
-        return Ok(Due { instant, civil, zone: print_offset(offset), choice: Choice::Instant });
+        let zone = if offset == Offset::UTC { "UTC".to_owned() } else { print_offset(offset) };
+        return Ok(Due { instant, civil, zone, choice: Choice::Instant });
     }
     let choice = match zone.to_ambiguous_timestamp(civil).offset() {
         AmbiguousOffset::Fold { before, .. } if before == offset => Choice::FirstOfFold,
@@ -282,23 +288,28 @@ fn typed(text: &str, civil: DateTime, zone: &TimeZone, zone_name: &str) -> Resul
     let (early, late) = (ambiguous.earlier().map_err(outside)?, ambiguous.later().map_err(outside)?);
     // Both readings enclose the change itself.
     let change = zone.following(early).next().map_or(late, |it| it.timestamp());
-    let show = |it: DateTime| it.strftime("%Y-%m-%d %H:%M").to_string();
-    let edge = |offset: Offset| offset.to_datetime(change).strftime("%H:%M").to_string();
     Err(WhenError::Nonexistent {
-        civil: show(civil),
+        civil,
         zone: zone_name.to_owned(),
-        from: edge(before),
-        to: edge(after),
-        neighbours: (show(before.to_datetime(early)), show(after.to_datetime(late))),
+        from: before.to_datetime(change).time(),
+        to: after.to_datetime(change).time(),
+        neighbours: (before.to_datetime(early), after.to_datetime(late)),
     })
 }
 
-/// `17:30`, `9:00:15`, `9am`, `9:30pm`.
+/// `17:30`, `9:00:15`, `9:00:15.250`, `9am`, `9:30pm`.
 fn clock(text: &str, time: &str) -> Result<Time, WhenError> {
     let fault = || unreadable(text, format!("`{time}` is not a time of day like `9:00`, `17:30` or `9am`"));
     let (digits, half) = match time.strip_suffix("am").or_else(|| time.strip_suffix("pm")) {
         Some(digits) => (digits.trim_end(), Some(time.ends_with("pm"))),
         None => (time, None),
+    };
+    // Programs write fractions of a second (`…:00.000Z`); they follow whole seconds only.
+    let (digits, fraction) = match digits.split_once('.') {
+        Some((digits, fraction)) if digits.matches(':').count() == 2 => {
+            (digits, nanoseconds(fraction).ok_or_else(fault)?)
+        }
+        _ => (digits, 0),
     };
     let parts: Vec<&str> = digits.split(':').collect();
     let plain = parts.iter().all(|it| (1..=2).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_digit()));
@@ -316,7 +327,13 @@ fn clock(text: &str, time: &str) -> Result<Time, WhenError> {
         (hour @ 1..=12, Some(afternoon)) => hour % 12 + if afternoon { 12 } else { 0 },
         _ => return Err(fault()),
     };
-    Time::new(hour, number(1)?, number(2)?, 0).map_err(|_| fault())
+    Time::new(hour, number(1)?, number(2)?, fraction).map_err(|_| fault())
+}
+
+/// The digits after the decimal point of a second, nine at most.
+fn nanoseconds(fraction: &str) -> Option<i32> {
+    let fits = (1..=9).contains(&fraction.len()) && fraction.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| format!("{fraction:0<9}").parse().ok())?
 }
 
 fn weekday(name: &str) -> Option<Weekday> {

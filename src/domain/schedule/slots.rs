@@ -34,7 +34,7 @@ impl Eq for SlotPattern {}
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// Not five fields.
-    #[error("`{text}` has {found} fields, not 5 (minute, hour, day of month, month, day of week)")]
+    #[error("`{text}` needs 5 fields and has {found} (minute, hour, day of month, month, day of week)")]
     Fields {
         /// The expression.
         text: String,
