@@ -67,7 +67,7 @@ pub(super) fn blob_cid(bytes: &[u8]) -> String {
 
 /// The content id of a record: codec `dag-cbor`. `None` when the value has no such form: a number
 /// with a fraction, or a link that is none.
-pub(super) fn record_cid(value: &Value) -> Option<String> {
+pub(in crate::sandbox) fn record_cid(value: &Value) -> Option<String> {
     let mut out = Vec::new();
     encode(value, &mut out)?;
     Some(cid(0x71, &out))

@@ -5,7 +5,7 @@
 //! PLC directory under `/plc`. Loopback clients only: a client that names itself by an https
 //! document would have to be fetched, and a stand-in fetches nothing.
 
-mod cbor;
+pub(super) mod cbor;
 mod dpop;
 mod oauth;
 mod record;
