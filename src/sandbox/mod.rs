@@ -1,1 +1,423 @@
-//! Stand-ins for the networks, written from their documents.
+//! Stand-ins for the networks, on one loopback listener: what `sandbox` serves, what `demo` runs
+//! against, and what tests of the whole product talk to.
+//!
+//! They are written from the networks' documents and share no code with our connectors: a stand-in
+//! that borrowed their field names would agree with every mistake in them. They refuse what the
+//! network refuses, and write down each refusal ([`Running::refusals`]), so that a test can demand
+//! that our side was never refused.
+//!
+//! ```text
+//! /                      what is here            /x, /bluesky     what was published, for people
+//! /x/…                   X: x.authorize = x.api = "{url}/x"
+//! /xrpc/… /oauth/… /.well-known/…   Bluesky: the account's own server, `--instance {url}`
+//! /plc/{did}             Bluesky's directory of identities: bluesky.plc = "{url}/plc"
+//! ```
+//!
+//! # Who is there
+//! X has `acme` (280 characters) and `alice` (Premium: 25,000); its clients are `sandbox-x` with the
+//! secret `sandbox-x-secret` and the public `sandbox-x-public`. Bluesky has `acme.test` and
+//! `alice.test`; it takes loopback clients only, because a stand-in fetches nothing.
+//!
+//! # Consent from a script
+//! A person opens the authorize link and presses a button. A script sends one POST **to that same
+//! link**, query included, as a form: `decision` = `allow` or `deny`, `user` = a user name or handle
+//! (optional, else the hinted or first one), `scope` = what to grant (optional, else all that was
+//! asked for; less is a person who unticks a box). The answer is a 303 to the redirect address.
+//!
+//! # Simplifications
+//! Everything lives in memory, bounded, and is gone when the listener stops. Nothing is ever
+//! fetched. Ids and tokens follow from the seed and the clock.
+
+mod bluesky;
+mod consent;
+mod faults;
+mod pages;
+#[cfg(test)]
+mod tests;
+mod wire;
+mod x;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderValue, Request, Response, header};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::clock::Clock;
+use wire::{Answer, Call};
+
+pub use faults::{Fault, Faults, FaultsError, ROUTES};
+
+/// The largest request body that is read at all: X's 15 MB GIF in its multipart dress.
+const BODY_MAX: usize = 17 * 1024 * 1024;
+
+/// How many refusals are kept; the oldest go first.
+const REFUSALS_MAX: usize = 1_000;
+
+/// How to start the stand-ins.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    pub faults: Faults,
+    /// Same seed, same clock, same calls: same ids and tokens.
+    pub seed: u64,
+}
+
+/// Why the stand-ins did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error(
+        "cannot listen on `{address}`: the port is in use; name another with --listen, or port 0 for a free one"
+    )]
+    InUse { address: SocketAddr },
+    #[error("cannot listen on `{address}`")]
+    Listen { address: SocketAddr, source: std::io::Error },
+}
+
+/// A post that a network took, as an onlooker sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// `x` or `bluesky`.
+    pub network: &'static str,
+    /// The user name (X) or handle (Bluesky).
+    pub account: String,
+    /// The post's id (X) or `at://` address (Bluesky).
+    pub id: String,
+    /// As it was sent, links in full.
+    pub text: String,
+    /// The id of the post that it answers.
+    pub parent: Option<String>,
+    /// The alternative text of each picture, in order; empty where none was given.
+    pub alts: Vec<String>,
+    pub at: Timestamp,
+    /// Set when it was deleted since.
+    pub deleted: Option<Timestamp>,
+}
+
+/// A call that a network refused for a reason that lies with the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub network: &'static str,
+    /// Method and path, without the query: that may hold a secret.
+    pub call: String,
+    pub status: u16,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+/// Both stand-ins, listening. Dropping it closes the listener and every connection.
+#[derive(Debug)]
+pub struct Running {
+    /// The origin of everything, with a trailing slash as [`Url`] prints it.
+    pub url: Url,
+    config: String,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    world: Mutex<World>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+impl Shared {
+    /// A panic in one handler must not take the pages of all others with it.
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All state of both networks.
+struct World {
+    x: x::X,
+    bluesky: bluesky::Bluesky,
+    faults: Faults,
+    refusals: VecDeque<Refusal>,
+}
+
+/// Starts the stand-ins.
+///
+/// # Errors
+/// [`SandboxError`] when the address cannot be bound.
+pub async fn start(options: Options, clock: Arc<dyn Clock>) -> Result<Running, SandboxError> {
+    let address = options.listen;
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::AddrInUse => SandboxError::InUse { address },
+        _ => SandboxError::Listen { address, source },
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let origin = format!("http://{bound}");
+    let url = Url::parse(&origin)
+        .map_err(|it| SandboxError::Listen { address, source: std::io::Error::other(it) })?;
+    let world = World {
+        x: x::X::new(options.seed),
+        bluesky: bluesky::Bluesky::new(options.seed, origin.clone()),
+        faults: options.faults,
+        refusals: VecDeque::new(),
+    };
+    let shared = Arc::new(Shared { clock, world: Mutex::new(world) });
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(accept(listener, Arc::clone(&shared), stop.clone()));
+    let config = config(&origin, bound);
+    Ok(Running { url, config, shared, stop, task: Some(task) })
+}
+
+/// The TOML that points a daemon at the stand-ins.
+///
+/// The public client is the one named, because the file then needs no secret beside it.
+fn config(origin: &str, bound: SocketAddr) -> String {
+    let ip = bound.ip();
+    let bits = if ip.is_ipv4() { 32 } else { 128 };
+    format!(
+        "[platforms.x]\n\
+         # The confidential client is `sandbox-x`, its secret `sandbox-x-secret`.\n\
+         client_id = \"sandbox-x-public\"\n\n\
+         [platforms.x.endpoints]\n\
+         authorize = \"{origin}/x\"\n\
+         api = \"{origin}/x\"\n\n\
+         # Connect with: sendoff account connect bluesky --instance {origin}\n\
+         [platforms.bluesky.endpoints]\n\
+         plc = \"{origin}/plc\"\n\n\
+         [egress]\n\
+         allow = [\"{ip}/{bits}\"]\n"
+    )
+}
+
+/// The line that `sandbox --json` prints first: `{"event":"ready","url","config"}`.
+pub fn ready_line(running: &Running) -> String {
+    let url = running.url.as_str().trim_end_matches('/');
+    serde_json::json!({ "event": "ready", "url": url, "config": running.config }).to_string()
+}
+
+impl Running {
+    /// `[platforms]` and `[egress]` TOML that points a daemon here.
+    pub fn config(&self) -> &str {
+        &self.config
+    }
+
+    /// Everything that was published, X first, oldest first; deleted posts too.
+    pub fn published(&self) -> Vec<Published> {
+        let world = self.shared.world();
+        let mut all = world.x.published();
+        all.extend(world.bluesky.published());
+        all
+    }
+
+    /// Every call that a network refused, oldest first, the last 1,000 of them.
+    ///
+    /// Not in it: ordinary turns of the protocols (Bluesky's "use this nonce", a record that is not
+    /// there, a person who says no) and answers that a fault made up.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.shared.world().refusals.iter().cloned().collect()
+    }
+
+    /// Orders more faults, behind those still waiting.
+    pub fn inject(&self, faults: Faults) {
+        self.shared.world().faults.extend(faults);
+    }
+
+    /// Closes the listener and every connection, and waits until that is done.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Some(task) = self.task.take() {
+            task.await.ok();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Takes connections until told to stop. A connection's task dies with the set that holds it.
+async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = open.join_next() => {}
+            incoming = listener.accept() => match incoming {
+                Ok((stream, _)) => { open.spawn(connection(stream, Arc::clone(&shared))); }
+                // Out of descriptors, as a rule: give the connections that are open a chance to end.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            },
+        }
+    }
+    open.shutdown().await;
+}
+
+/// One connection. hyper is used bare because a service that fails is the one way to hang up
+/// without an answer, and axum's services cannot fail.
+async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+    let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+        let shared = Arc::clone(&shared);
+        async move { serve(request, &shared).await }
+    });
+    // An error here is a client that went away or a fault that we made: neither is news.
+    hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(30))
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+        .ok();
+}
+
+/// What makes hyper close the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is dropped on order")]
+struct HangUp;
+
+async fn serve(request: Request<hyper::body::Incoming>, shared: &Shared) -> Result<Response<Body>, HangUp> {
+    let (head, body) = request.into_parts();
+    let call = match axum::body::to_bytes(Body::new(body), BODY_MAX).await {
+        Ok(body) => Call {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            query: url::form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect(),
+            headers: head.headers,
+            body,
+            now: shared.clock.now(),
+        },
+        Err(_) => return Ok(respond(Answer::new(413, "text/plain; charset=utf-8", ""))),
+    };
+    let outcome = shared.world().judge(&call);
+    match outcome {
+        Outcome::HangUp => Err(HangUp),
+        Outcome::Whole(answer) => Ok(respond(answer)),
+        Outcome::Slow(answer, over) => Ok(drip(answer, over)),
+        Outcome::Truncated(answer) => Ok(truncate(answer)),
+    }
+}
+
+/// What goes back over the wire, and how.
+enum Outcome {
+    HangUp,
+    Whole(Answer),
+    Slow(Answer, Duration),
+    Truncated(Answer),
+}
+
+impl World {
+    /// Answers one call, with whatever fault waits for it.
+    fn judge(&mut self, call: &Call) -> Outcome {
+        let route = if call.path.starts_with("/x/") {
+            x::route_name(&call.method, &call.path)
+        } else {
+            bluesky::route_name(&call.method, &call.path)
+        };
+        let waiting = route.and_then(|it| self.faults.waiting(it).map(|fault| (it, fault)));
+        let Some((route, fault)) = waiting else {
+            return Outcome::Whole(self.answer(call));
+        };
+        if !fault.is_after() {
+            self.faults.spend(route);
+        }
+        match fault {
+            Fault::LostBefore => return Outcome::HangUp,
+            Fault::TooMany if route.starts_with("x.") => return Outcome::Whole(x::too_many(call.now)),
+            Fault::TooMany => return Outcome::Whole(bluesky::too_many(call.now)),
+            Fault::Slow | Fault::LostAfter | Fault::ErrorAfter | Fault::Truncate => {}
+        }
+        let answer = self.answer(call);
+        if fault == Fault::Slow {
+            return Outcome::Slow(answer, self.faults.slow);
+        }
+        if !answer.status.is_success() {
+            return Outcome::Whole(answer);
+        }
+        self.faults.spend(route);
+        match fault {
+            Fault::LostAfter => Outcome::HangUp,
+            Fault::Truncate => Outcome::Truncated(answer),
+            _ if route.starts_with("x.") => Outcome::Whole(x::broken()),
+            _ => Outcome::Whole(bluesky::broken()),
+        }
+    }
+
+    fn answer(&mut self, call: &Call) -> Answer {
+        let network = if call.path == "/x" || call.path.starts_with("/x/") { "x" } else { "bluesky" };
+        let mut answer = match pages::answer(self, call) {
+            Some(page) => page,
+            None if network == "x" => self.x.answer(call),
+            None => self.bluesky.answer(call),
+        };
+        if let Some(reason) = answer.refusal.take() {
+            while self.refusals.len() >= REFUSALS_MAX {
+                self.refusals.pop_front();
+            }
+            self.refusals.push_back(Refusal {
+                network,
+                call: format!("{} {}", call.method, call.path),
+                status: answer.status.as_u16(),
+                reason,
+                at: call.now,
+            });
+        }
+        answer
+    }
+}
+
+fn respond(answer: Answer) -> Response<Body> {
+    with_body(answer, Body::from)
+}
+
+fn with_body(answer: Answer, body: impl FnOnce(Bytes) -> Body) -> Response<Body> {
+    let mut response = Response::new(body(answer.body));
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    response
+}
+
+/// The answer in eight drips, spread over `over`, with its true length announced.
+fn drip(mut answer: Answer, over: Duration) -> Response<Body> {
+    announce_length(&mut answer);
+    with_body(answer, |body| {
+        let size = body.len().div_ceil(8).max(1);
+        let drips = stream::unfold(body, move |mut rest| async move {
+            if rest.is_empty() {
+                return None;
+            }
+            tokio::time::sleep(over / 8).await;
+            let drip = rest.split_to(size.min(rest.len()));
+            Some((Ok::<_, Infallible>(drip), rest))
+        });
+        Body::from_stream(drips)
+    })
+}
+
+/// Half the answer under its full announced length, then a closed connection.
+fn truncate(mut answer: Answer) -> Response<Body> {
+    announce_length(&mut answer);
+    with_body(answer, |body| {
+        let half = body.slice(..body.len() / 2);
+        Body::from_stream(stream::iter([Ok(half), Err(HangUp)]))
+    })
+}
+
+fn announce_length(answer: &mut Answer) {
+    answer.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
+}

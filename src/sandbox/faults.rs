@@ -1,0 +1,170 @@
+//! Faults on order: `x.create=lost_after*2,bluesky.put=slow`.
+//!
+//! A fault belongs to a route (see [`ROUTES`]) and is spent by the first N calls that meet it.
+//! `lost_before`, `429` and `slow` are spent by any call; `lost_after`, `500_after` and `truncate`
+//! wait for a call that took effect (a 2xx answer), because spending one on a refusal, such as
+//! Bluesky's "use this nonce", would test nothing.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Every name that a fault can be hung on.
+pub const ROUTES: &[&str] = &[
+    "x.token",
+    "x.revoke",
+    "x.me",
+    "x.create",
+    "x.read",
+    "x.delete",
+    "x.timeline",
+    "x.upload",
+    "x.initialize",
+    "x.append",
+    "x.finalize",
+    "x.status",
+    "x.metadata",
+    "bluesky.par",
+    "bluesky.token",
+    "bluesky.revoke",
+    "bluesky.metadata",
+    "bluesky.plc",
+    "bluesky.resolve",
+    "bluesky.describe",
+    "bluesky.session",
+    "bluesky.put",
+    "bluesky.create",
+    "bluesky.get",
+    "bluesky.list",
+    "bluesky.delete",
+    "bluesky.upload",
+];
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The request is read, nothing happens, the connection closes.
+    LostBefore,
+    /// The effect happens, then the connection closes without an answer.
+    LostAfter,
+    /// The effect happens, the answer is a 500.
+    ErrorAfter,
+    /// Nothing happens; the network's own 429 with its headers.
+    TooMany,
+    /// The answer comes in drips over [`Faults::slow`].
+    Slow,
+    /// The answer announces its whole length, then breaks off half-way.
+    Truncate,
+}
+
+/// Their names in a SPEC.
+const KINDS: &[(&str, Fault)] = &[
+    ("lost_before", Fault::LostBefore),
+    ("lost_after", Fault::LostAfter),
+    ("500_after", Fault::ErrorAfter),
+    ("429", Fault::TooMany),
+    ("slow", Fault::Slow),
+    ("truncate", Fault::Truncate),
+];
+
+impl Fault {
+    /// Whether it lets the call take effect first.
+    pub(super) fn is_after(self) -> bool {
+        matches!(self, Self::LostAfter | Self::ErrorAfter | Self::Truncate)
+    }
+}
+
+/// An order of faults, in the order in which each route meets them.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    rules: VecDeque<Rule>,
+    /// How long a `slow` answer takes from its first to its last byte.
+    pub slow: Duration,
+}
+
+#[derive(Debug, Clone)]
+struct Rule {
+    route: &'static str,
+    fault: Fault,
+    left: u32,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self { rules: VecDeque::new(), slow: Duration::from_secs(3) }
+    }
+}
+
+impl Faults {
+    /// The fault that waits at `route`, not yet spent.
+    pub(super) fn waiting(&self, route: &str) -> Option<Fault> {
+        self.rules.iter().find(|it| it.route == route).map(|it| it.fault)
+    }
+
+    /// Spends one of the fault that waits at `route`.
+    pub(super) fn spend(&mut self, route: &str) {
+        if let Some(at) = self.rules.iter().position(|it| it.route == route) {
+            self.rules[at].left -= 1;
+            if self.rules[at].left == 0 {
+                self.rules.remove(at);
+            }
+        }
+    }
+
+    /// Adds the rules of `more` behind those still waiting, and takes over its `slow`.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.slow = more.slow;
+        self.rules.extend(more.rules);
+    }
+}
+
+/// A SPEC that says nothing we can do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FaultsError {
+    #[error("`{0}` is not `platform.route=fault` or `platform.route=fault*N`")]
+    Shape(String),
+    #[error("unknown route `{name}`; known are {}", ROUTES.join(", "))]
+    Route { name: String },
+    #[error("unknown fault `{name}`; known are {}", kinds())]
+    Kind { name: String },
+    #[error("`{0}` is not a number of calls between 1 and 1000000")]
+    Times(String),
+}
+
+fn kinds() -> String {
+    let mut out = String::new();
+    for (at, (name, _)) in KINDS.iter().enumerate() {
+        let _ = write!(out, "{}{name}", if at == 0 { "" } else { ", " });
+    }
+    out
+}
+
+impl FromStr for Faults {
+    type Err = FaultsError;
+
+    /// Reads `platform.route=fault[*N]`, comma-separated; the empty text orders nothing.
+    fn from_str(spec: &str) -> Result<Self, FaultsError> {
+        let mut faults = Self::default();
+        for part in spec.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+            let (route, what) = part.split_once('=').ok_or_else(|| FaultsError::Shape(part.to_owned()))?;
+            let (kind, times) = what.split_once('*').unwrap_or((what, "1"));
+            let route = ROUTES
+                .iter()
+                .find(|it| **it == route.trim())
+                .ok_or_else(|| FaultsError::Route { name: route.trim().to_owned() })?;
+            let (_, fault) = KINDS
+                .iter()
+                .find(|(name, _)| *name == kind.trim())
+                .ok_or_else(|| FaultsError::Kind { name: kind.trim().to_owned() })?;
+            let left = times
+                .trim()
+                .parse()
+                .ok()
+                .filter(|it| (1..=1_000_000).contains(it))
+                .ok_or_else(|| FaultsError::Times(times.trim().to_owned()))?;
+            faults.rules.push_back(Rule { route, fault: *fault, left });
+        }
+        Ok(faults)
+    }
+}

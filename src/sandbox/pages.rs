@@ -1,0 +1,160 @@
+//! Pages for people: what is here, and what each network published. No script, nothing from
+//! elsewhere; they reload themselves, so that a watcher sees posts arrive.
+
+use jiff::Timestamp;
+
+use super::wire::{Answer, Call, escape};
+use super::{Published, World};
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--line:#8883;--soft:#8881;--accent:#2563eb}\
+*{box-sizing:border-box}body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:0 auto;padding:1.5rem 1rem}\
+h1{font-size:1.4rem;margin:0 0 .75rem}nav{display:flex;gap:1rem;margin-bottom:1.5rem}a{color:var(--accent)}\
+code{font-size:.9em;background:var(--soft);padding:.1em .3em;border-radius:.25em;overflow-wrap:anywhere}\
+article{border:1px solid var(--line);border-radius:.75rem;padding:.75rem 1rem;margin:0 0 .75rem}\
+article.reply{margin-left:1.5rem;border-left:3px solid var(--accent)}\
+article.deleted .text{text-decoration:line-through;opacity:.6}\
+.text{white-space:pre-wrap;overflow-wrap:anywhere;margin:.25rem 0}\
+.meta,.small{font-size:.85rem;opacity:.75}.gone{color:#dc2626;font-weight:600}\
+figure{margin:.5rem 0 0;display:inline-block;max-width:48%}img{max-width:100%;border-radius:.5rem}\
+figcaption{font-size:.8rem;opacity:.75}fieldset{border:1px solid var(--line);border-radius:.5rem}\
+.choice{display:block;padding:.25rem 0}button{font:inherit;padding:.5rem 1.25rem;border:0;border-radius:.5rem;\
+background:var(--accent);color:#fff;cursor:pointer}button.quiet{background:var(--soft);color:inherit}\
+pre{background:var(--soft);padding:.75rem;border-radius:.5rem;overflow-x:auto}";
+
+/// A whole page around `body`. `reload` is in seconds.
+pub(super) fn layout(title: &str, reload: Option<u32>, body: &str) -> String {
+    let reload =
+        reload.map_or_else(String::new, |it| format!("<meta http-equiv=\"refresh\" content=\"{it}\">"));
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">{reload}\
+         <title>{title}</title><style>{STYLE}</style></head><body>\
+         <nav><a href=\"/\">Sandbox</a><a href=\"/x\">X</a><a href=\"/bluesky\">Bluesky</a></nav>\
+         {body}</body></html>",
+        title = escape(title)
+    )
+}
+
+/// A picture to show beside a post: its address here, if its bytes were kept, and its text.
+pub(super) struct Picture {
+    pub(super) src: Option<String>,
+    pub(super) alt: String,
+}
+
+/// The answer to a page's address; `None` when the address belongs to a network.
+pub(super) fn answer(world: &World, call: &Call) -> Option<Answer> {
+    if call.method != "GET" {
+        return None;
+    }
+    let path = call.path.trim_matches('/');
+    let parts: Vec<&str> = path.split('/').collect();
+    let found = match parts.as_slice() {
+        [""] => start(world),
+        ["x"] => list(world, "x", "X", None),
+        ["bluesky"] => list(world, "bluesky", "Bluesky", None),
+        // X's own form of a post's address, under the base that stands for x.com.
+        ["x", _, "status", id] => list(world, "x", "X", Some(id)),
+        ["profile", did, "post", rkey] => {
+            let uri = format!("at://{did}/app.bsky.feed.post/{rkey}");
+            list(world, "bluesky", "Bluesky", Some(&uri))
+        }
+        ["x", "media", id] => picture(world.x.picture(id)),
+        ["bluesky", "blob", cid] => picture(world.bluesky.picture(cid)),
+        _ => return None,
+    };
+    Some(found)
+}
+
+/// A stored file, shown only under the type that its own first bytes give it.
+fn picture(bytes: Option<bytes::Bytes>) -> Answer {
+    let kind = bytes.as_ref().and_then(|it| infer::get(it)).map(|it| it.mime_type());
+    match (bytes, kind) {
+        (Some(bytes), Some(kind)) if kind.starts_with("image/") => Answer::new(200, kind, bytes)
+            .with("x-content-type-options", "nosniff")
+            .with("content-security-policy", "default-src 'none'; sandbox"),
+        _ => Answer::new(404, "text/plain; charset=utf-8", "no such picture\n"),
+    }
+}
+
+fn start(world: &World) -> Answer {
+    let x = world.x.published().len();
+    let bluesky = world.bluesky.published().len();
+    let body = format!(
+        "<h1>Sandbox</h1>\
+         <p>Stand-ins for two networks. Nothing here reaches the real ones, and all of it is gone \
+         when the program stops.</p>\
+         <ul><li><a href=\"/x\">X</a>: {x} published, users <code>acme</code> and <code>alice</code></li>\
+         <li><a href=\"/bluesky\">Bluesky</a>: {bluesky} published, users <code>acme.test</code> and \
+         <code>alice.test</code></li></ul>\
+         <p>Calls refused so far: {refused}.</p>",
+        refused = world.refusals.len()
+    );
+    Answer::html(200, layout("Sendoff sandbox", Some(5), &body))
+}
+
+/// The newest thread first, the parts of a thread in the order of their publication.
+fn list(world: &World, network: &str, name: &str, only: Option<&str>) -> Answer {
+    let posts = match network {
+        "x" => world.x.published(),
+        _ => world.bluesky.published(),
+    };
+    let mut body = format!("<h1>{name}: what was published</h1>");
+    let wanted: Vec<&Published> = posts.iter().filter(|it| only.is_none_or(|id| it.id == id)).collect();
+    if wanted.is_empty() {
+        body += "<p class=\"small\">Nothing yet. This page reloads itself.</p>";
+    }
+    for root in wanted.iter().rev().filter(|it| only.is_some() || !is_reply(it, &posts)) {
+        article(world, root, &mut body);
+        let mut thread = vec![root.id.as_str()];
+        for later in posts.iter().filter(|_| only.is_none()) {
+            if later.parent.as_deref().is_some_and(|it| thread.contains(&it)) {
+                thread.push(&later.id);
+                article(world, later, &mut body);
+            }
+        }
+    }
+    let status = if only.is_some() && wanted.is_empty() { 404 } else { 200 };
+    Answer::html(status, layout(&format!("{name} sandbox"), Some(3), &body))
+}
+
+fn is_reply(post: &Published, all: &[Published]) -> bool {
+    post.parent.as_ref().is_some_and(|parent| all.iter().any(|it| it.id == *parent))
+}
+
+fn article(world: &World, post: &Published, out: &mut String) {
+    let pictures = match post.network {
+        "x" => world.x.pictures(&post.id),
+        _ => world.bluesky.pictures(&post.id),
+    };
+    let mut classes = String::new();
+    if post.parent.is_some() {
+        classes += "reply ";
+    }
+    if post.deleted.is_some() {
+        classes += "deleted";
+    }
+    *out += &format!(
+        "<article class=\"{classes}\"><div class=\"meta\"><strong>{account}</strong> · <time>{at}</time>{gone}</div>\
+         <div class=\"text\">{text}</div>",
+        account = escape(&post.account),
+        at = clock_time(post.at),
+        gone = post.deleted.map_or_else(String::new, |at| {
+            format!(" · <span class=\"gone\">deleted {}</span>", clock_time(at))
+        }),
+        text = escape(&post.text),
+    );
+    for it in pictures {
+        let alt = escape(&it.alt);
+        let image =
+            it.src.map_or_else(String::new, |src| format!("<img src=\"{}\" alt=\"{alt}\">", escape(&src)));
+        let caption =
+            if it.alt.is_empty() { "no alternative text".to_owned() } else { format!("Alt: {alt}") };
+        *out += &format!("<figure>{image}<figcaption>{caption}</figcaption></figure>");
+    }
+    *out += &format!("<div class=\"meta\"><code>{}</code></div></article>", escape(&post.id));
+}
+
+fn clock_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}

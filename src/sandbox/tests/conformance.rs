@@ -1,0 +1,89 @@
+//! X's answers against X's own OpenAPI document, where that document is at hand: it may not be
+//! shipped with the product. `SENDOFF_CONFORMANCE` names the directory that holds `data/`, by
+//! default `../shared/platforms` beside the sources.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::x::{connect, create, get, post, upload};
+use super::{PNG, read, stage};
+
+fn spec() -> Option<Value> {
+    let base = std::env::var_os("SENDOFF_CONFORMANCE")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/platforms"), PathBuf::from);
+    let file = base.join("data/x-openapi.json");
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        println!("skipped: no OpenAPI document at {}; set SENDOFF_CONFORMANCE", file.display());
+        return None;
+    };
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+/// OpenAPI 3.0 says `nullable` where JSON Schema says a second type.
+fn widened(value: &mut Value) {
+    if let Some(map) = value.as_object_mut() {
+        if map.remove("nullable") == Some(Value::Bool(true))
+            && let Some(Value::String(kind)) = map.get("type").cloned()
+        {
+            map.insert("type".to_owned(), json!([kind, "null"]));
+        }
+        map.values_mut().for_each(widened);
+    } else if let Some(all) = value.as_array_mut() {
+        all.iter_mut().for_each(widened);
+    }
+}
+
+fn check(spec: &Value, schema: &str, answer: &Value) {
+    let mut document = spec.clone();
+    widened(&mut document);
+    document["$ref"] = format!("#/components/schemas/{schema}").into();
+    let validator = jsonschema::validator_for(&document).unwrap();
+    let faults: Vec<String> =
+        validator.iter_errors(answer).map(|it| format!("{} at {}", it, it.instance_path())).collect();
+    assert!(faults.is_empty(), "{schema}: {faults:?}\n{answer:#}");
+}
+
+#[tokio::test]
+async fn answers_of_x_fit_its_openapi_document() {
+    let Some(spec) = spec() else { return };
+    let stage = stage().await;
+    let grant = connect(&stage).await;
+    let (_, me) = get(&stage, &grant, "users/me?user.fields=created_at,profile_image_url,protected,subscription_type,verified,verified_type").await;
+    check(&spec, "GetUsersMeResponse", &me);
+    let (_, file) = upload(&stage, &grant, PNG).await;
+    check(&spec, "MediaUploadResponse", &file);
+    let body =
+        json!({ "text": "see https://example.com & more", "media": { "media_ids": [file["data"]["id"]] } });
+    let (_, made) = create(&stage, &grant, &body).await;
+    check(&spec, "CreatePostsResponse", &made);
+    let id = made["data"]["id"].as_str().unwrap();
+    let reply = json!({ "text": "two", "reply": { "in_reply_to_tweet_id": id } });
+    create(&stage, &grant, &reply).await;
+    for names in ["tweet.fields", "post.fields"] {
+        let fields = format!(
+            "{names}=attachments,author_id,conversation_id,created_at,entities,lang,public_metrics,\
+                              non_public_metrics,referenced_tweets,reply_settings,source"
+        );
+        let user = me["data"]["id"].as_str().unwrap();
+        let (status, line) = get(&stage, &grant, &format!("users/{user}/tweets?{fields}")).await;
+        assert_eq!((status, line["data"].as_array().unwrap().len()), (200, 2));
+        check(&spec, "GetUsersPostsResponse", &line);
+        check(&spec, "GetPostsByIdResponse", &get(&stage, &grant, &format!("tweets/{id}?{fields}")).await.1);
+    }
+    check(&spec, "GetPostsByIdsResponse", &get(&stage, &grant, &format!("tweets?ids={id},42")).await.1);
+    check(&spec, "GetPostsByIdResponse", &get(&stage, &grant, "tweets/42").await.1);
+    let (_, invalid) = post(&stage, &grant, "").await;
+    check(&spec, "InvalidRequestProblem", &invalid);
+    let url = format!("{}/x/2/tweets/", stage.url);
+    let delete = |id: &str| stage.http.delete(format!("{url}{id}")).bearer_auth(&grant.access).send();
+    check(&spec, "DeletePostsResponse", &read(delete(id).await.unwrap()).await.1);
+    check(&spec, "ResourceNotFoundProblem", &read(delete("42").await.unwrap()).await.1);
+}
+
+#[test]
+fn the_check_itself_can_fail() {
+    let Some(spec) = spec() else { return };
+    let wrong = json!({ "data": { "id": 5, "text": "a" } });
+    assert!(std::panic::catch_unwind(|| check(&spec, "CreatePostsResponse", &wrong)).is_err());
+}
