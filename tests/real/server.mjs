@@ -1,6 +1,6 @@
 // Boots the Bluesky reference server and its PLC directory on loopback.
 //
-//   NODE server.mjs DATA_DIR [--cache DIR] [--host localhost|127.0.0.1] [--verbose]
+//   NODE server.mjs DATA_DIR [--cache DIR] [--host localhost|127.0.0.1] [--until-stdin-ends] [--verbose]
 //
 // NODE is the one that install.sh put into the cache; the cache is --cache or
 // SENDOFF_REAL_CACHE. When both servers answer and the accounts exist, one line
@@ -8,9 +8,10 @@
 //
 //   {"event":"ready","pds":URL,"plc":URL,"accounts":[{"handle","did","password"}]}
 //
-// SIGTERM or SIGINT ends it with exit code 0. The PLC directory keeps its data in
-// memory, so a second run on the same DATA_DIR would not know its own accounts:
-// give a fresh one each time.
+// SIGTERM or SIGINT ends it with exit code 0, and with --until-stdin-ends so does
+// the death of whoever holds the other end of its standard input. The PLC directory
+// keeps its data in memory, so a second run on the same DATA_DIR would not know its
+// own accounts: give a fresh one each time.
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -28,11 +29,12 @@ const { values: options, positionals } = parseArgs({
     cache: { type: 'string', default: process.env.SENDOFF_REAL_CACHE },
     // `localhost` is what the server itself uses in development; the other spares name resolution.
     host: { type: 'string', default: 'localhost' },
+    'until-stdin-ends': { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 })
 if (positionals.length !== 1 || !options.cache || !['localhost', '127.0.0.1'].includes(options.host)) {
-  console.error('usage: server.mjs DATA_DIR --cache DIR [--host localhost|127.0.0.1] [--verbose]')
+  console.error('usage: server.mjs DATA_DIR --cache DIR [--host localhost|127.0.0.1] [--until-stdin-ends] [--verbose]')
   process.exit(2)
 }
 const dataDir = resolve(positionals[0])
@@ -152,5 +154,6 @@ async function stop() {
 }
 process.on('SIGTERM', stop)
 process.on('SIGINT', stop)
+if (options['until-stdin-ends']) process.stdin.on('end', stop).resume()
 
 process.stdout.write(`${JSON.stringify({ event: 'ready', pds: pdsUrl, plc: plcUrl, accounts })}\n`)
