@@ -268,13 +268,19 @@ fn secrets_of(server: &ReferenceServer, accounts: &[&RemoteAccount]) -> Vec<Stri
     secrets
 }
 
-/// No secret stands in any file below `dir`, plain, in hex or in base64, and no signed token at all.
 fn assert_no_trace(dir: &Path, secrets: &[String], when: &str) {
+    let trace = trace_of(dir, secrets);
+    assert_eq!(trace, None, "{when}");
+}
+
+/// The first file below `dir` that holds a secret (plain, in hex or in base64) or any signed token.
+fn trace_of(dir: &Path, secrets: &[String]) -> Option<String> {
     // How every JWT begins: {"typ": or {"alg": in base64.
     let mut needles = vec![b"eyJ0eXAiOi".to_vec(), b"eyJhbGciOi".to_vec()];
     for secret in secrets {
         needles.push(secret.clone().into_bytes());
-        needles.push(secret.bytes().flat_map(|it| format!("{it:02x}").into_bytes()).collect());
+        let digits = secret.bytes().flat_map(|it| [it >> 4, it & 15]);
+        needles.push(digits.map(|it| b"0123456789abcdef"[usize::from(it)]).collect());
         // Base64 looks different at each of the three offsets a neighbour can cause.
         // The first and last four characters mix with that neighbour and are left out.
         for offset in 0..3 {
@@ -285,12 +291,36 @@ fn assert_no_trace(dir: &Path, secrets: &[String], when: &str) {
     }
     let files = files_below(dir);
     assert!(!files.is_empty(), "nothing to look through in {}", dir.display());
-    for file in files {
+    files.into_iter().find_map(|file| {
         let content = fs::read(&file).expect("the file is readable");
-        for needle in &needles {
-            let found = content.windows(needle.len()).any(|it| it == needle);
-            assert!(!found, "{when}, `{}` holds `{}`", file.display(), String::from_utf8_lossy(needle));
-        }
+        let found =
+            needles.iter().find(|needle| content.windows(needle.len()).any(|it| it == needle.as_slice()))?;
+        Some(format!("`{}` holds `{}`", file.display(), String::from_utf8_lossy(found)))
+    })
+}
+
+#[test]
+fn a_secret_is_found_in_every_encoding_it_could_hide_in() {
+    let secret = "ref-410aa00fb615b27bc19e613a8fd976a5".to_owned();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("deep");
+    fs::create_dir(&file).expect("a directory");
+    let file = file.join("store");
+    let search = || trace_of(dir.path(), std::slice::from_ref(&secret));
+
+    fs::write(&file, "ref-another and eyJust a word").expect("a file");
+    assert_eq!(search(), None);
+    let mut hidden = vec![
+        secret.clone(),
+        "7265662d3431306161303066623631356232376263313965363133613866643937366135".to_owned(),
+        "eyJ0eXAiOiJkcG9wK2p3dCJ9.e30.c2ln".to_owned(),
+    ];
+    for neighbour in ["", "a", "ab"] {
+        hidden.push(STANDARD_NO_PAD.encode(format!("{neighbour}{secret}{neighbour}")));
+    }
+    for content in hidden {
+        fs::write(&file, format!("\0before {content} after")).expect("a file");
+        assert!(search().is_some(), "`{content}` was overlooked");
     }
 }
 
@@ -412,7 +442,7 @@ impl Sendoff {
             .args(["account", "connect", "bluesky", "--instance", &server.pds])
             .args(["--name", name, "--yes", "--json"])
             .args(options);
-        let log = self.dir.with_file_name(format!("connect-{name}.log"));
+        let log = self.dir.join(format!("connect-{name}.log"));
         let process = Process::start("sendoff account connect", &mut command, log);
         let event = process.next_json().expect("a link is printed");
         assert_eq!(event["event"], "link", "{event}");

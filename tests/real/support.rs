@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// How long a silent process is waited for before the run is given up. Never reached by a healthy one.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Says where the run stands. Written past the test harness, so that a passing run shows it too.
 pub(crate) fn stage(text: &str) {
