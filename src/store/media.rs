@@ -1,0 +1,94 @@
+//! Uploaded files that posts may use: what their bytes said, and a digest of them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::errors::StoreError;
+use super::records::{Key, Place, Stored, decode, digest_from_hex, encode, hex};
+use super::tables::MEDIA;
+use super::tx::{Source, Tx};
+use crate::domain::ids::MediaId;
+use crate::domain::media::{MediaItem, MediaKind};
+
+/// A file the library keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMedia {
+    /// Without an alt text unless the upload brought one.
+    pub item: MediaItem,
+    /// SHA-256 of the bytes: the same file uploaded twice is known as the same.
+    pub digest: [u8; 32],
+    pub uploaded_at: Timestamp,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct MediaRow {
+    id: String,
+    name: String,
+    mime: String,
+    bytes: u64,
+    width: u32,
+    height: u32,
+    alt: Option<String>,
+    digest: String,
+    uploaded_at: Timestamp,
+}
+
+impl From<&StoredMedia> for MediaRow {
+    fn from(it: &StoredMedia) -> Self {
+        Self {
+            id: it.item.id.to_string(),
+            name: it.item.name.clone(),
+            mime: it.item.kind.mime().to_owned(),
+            bytes: it.item.bytes,
+            width: it.item.width,
+            height: it.item.height,
+            alt: it.item.alt.clone(),
+            digest: hex(&it.digest),
+            uploaded_at: it.uploaded_at,
+        }
+    }
+}
+
+impl Stored for StoredMedia {
+    type Twin = MediaRow;
+
+    fn read(row: MediaRow) -> Result<Self, String> {
+        Ok(Self {
+            item: MediaItem {
+                id: row.id.parse().map_err(|_| format!("`{}` is not a media id", row.id))?,
+                name: row.name,
+                kind: MediaKind::from_mime(&row.mime).ok_or_else(|| format!("`{}` is not a media type", row.mime))?,
+                bytes: row.bytes,
+                width: row.width,
+                height: row.height,
+                alt: row.alt,
+            },
+            digest: digest_from_hex(&row.digest)?,
+            uploaded_at: row.uploaded_at,
+        })
+    }
+}
+
+/// Notes a file that was just taken in.
+pub fn put(tx: &mut Tx<'_>, media: &StoredMedia) -> Result<(), StoreError> {
+    let id = media.item.id.as_u128();
+    let row = encode(place(id), media)?;
+    tx.insert(MEDIA, id, row.as_slice()).map(drop)
+}
+
+/// One file.
+pub fn get(source: &impl Source, id: MediaId) -> Result<Option<StoredMedia>, StoreError> {
+    let key = id.as_u128();
+    let table = source.table(MEDIA)?;
+    use redb::ReadableTable;
+    table.get(key)?.map(|row| decode(place(key), row.value())).transpose()
+}
+
+/// Forgets a file. Says whether it was known.
+pub fn remove(tx: &mut Tx<'_>, id: MediaId) -> Result<bool, StoreError> {
+    tx.remove(MEDIA, id.as_u128())
+}
+
+fn place(id: u128) -> Place<'static> {
+    Place { table: "media", key: Key::Number(id) }
+}
