@@ -232,6 +232,7 @@ impl Driver {
             });
             match read {
                 Ok((rows, all, next)) => {
+                    let rows = rows.into_iter().map(due_row).collect();
                     *wake.lock().unwrap_or_else(PoisonError::into_inner) = next;
                     shared.send(Input::Due { rows, all });
                 }
@@ -337,7 +338,7 @@ impl Driver {
         };
         self.attempts.insert(id, attempt.clone());
         let account = after.account;
-        let write = self.shared.store.intend(before, after, attempt, now);
+        let write = self.shared.store.intend(before, after, attempt);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             let intent = match write.await {
@@ -408,6 +409,10 @@ pub(super) async fn call(shared: &Arc<Shared>, account: AccountId, request: &Req
         }
         Err(why) => Reply::NotSent(why),
     }
+}
+
+fn due_row(row: deliveries::DueRow) -> DueRow {
+    DueRow { at: row.at, id: row.id, account: row.account, unknown: row.unknown }
 }
 
 type Contents = (crate::domain::account::Account, Option<crate::auth::Grant>, Option<Bytes>);

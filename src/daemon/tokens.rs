@@ -36,23 +36,36 @@ pub(super) enum TokenError {
     Store(#[from] StoreError),
 }
 
+/// A grant as the vault stores it.
+pub(super) struct Sealed {
+    pub(super) sealed: Vec<u8>,
+    pub(super) issued_at: Option<Timestamp>,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
 /// Opens an account's grant.
 pub(super) fn load(shared: &Shared, account: AccountId) -> Result<Grant, TokenError> {
+    load_version(shared, account).map(|(grant, _)| grant)
+}
+
+/// The grant and its version, which a refresh replaces.
+fn load_version(shared: &Shared, account: AccountId) -> Result<(Grant, u64), TokenError> {
     let sealed = shared.store.read(|rx| vault::get_grant(rx, account))?.ok_or(TokenError::None)?;
     let plain = shared
         .keyring
         .open_sealed(account, GRANT_TABLE, GRANT_FIELD, &sealed.sealed)
         .map_err(|error| TokenError::Sealed(error.to_string()))?;
-    Grant::from_sealed_json(&plain).map_err(|error| TokenError::Sealed(error.to_string()))
+    let grant = Grant::from_sealed_json(&plain).map_err(|error| TokenError::Sealed(error.to_string()))?;
+    Ok((grant, sealed.version))
 }
 
 /// Seals a grant for the store. The account's data key exists.
-pub(super) fn seal(shared: &Shared, account: AccountId, grant: &Grant) -> Result<vault::SealedGrant, TokenError> {
+pub(super) fn seal(shared: &Shared, account: AccountId, grant: &Grant) -> Result<Sealed, TokenError> {
     let sealed = shared
         .keyring
         .seal(account, GRANT_TABLE, GRANT_FIELD, &grant.to_sealed_json())
         .map_err(|error| TokenError::Sealed(error.to_string()))?;
-    Ok(vault::SealedGrant { sealed, issued_at: grant.issued_at, expires_at: grant.expires_at })
+    Ok(Sealed { sealed, issued_at: Some(grant.issued_at), expires_at: grant.expires_at })
 }
 
 /// Copies what the grant says about its own life into the account.
@@ -83,7 +96,7 @@ async fn refresh_alone(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) ->
     if account.issued_at.is_some_and(|issued| issued >= asked) {
         return Ok(Refreshed::Fresh(Box::new(account)));
     }
-    let grant = load(shared, id)?;
+    let (grant, version) = load_version(shared, id)?;
     let platform = account.name.platform();
     let provider = match shared.provider(platform) {
         Ok(provider) => provider,
@@ -97,8 +110,9 @@ async fn refresh_alone(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) ->
         return dead(shared, account, "there is no refresh token, and the access token has ended").await;
     }
     // The intent before the request: a crash in between is then known to have happened.
-    let intent = vault::RefreshIntent { digest: grant.fingerprint(), at: shared.now() };
-    shared.store.write(move |tx| vault::put_refresh_intent(tx, id, &intent)).await?;
+    let intent =
+        vault::RefreshIntent { account: id, version, digest: grant.fingerprint(), started: shared.now() };
+    shared.store.write(move |tx| vault::begin_refresh(tx, &intent)).await?;
     let wire = shared.wire();
     let tools = || Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
     let mut outcome = provider.refresh(tools(), &grant).await;
@@ -115,8 +129,7 @@ async fn refresh_alone(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) ->
                     // The row may have changed meanwhile (renamed, paused); only the token is ours.
                     let mut account = accounts::need(tx, id)?;
                     describe(&mut account, &fresh);
-                    vault::put_grant(tx, id, &sealed)?;
-                    vault::clear_refresh_intent(tx, id)?;
+                    vault::put_grant(tx, id, Some(version), &sealed.sealed, sealed.issued_at, sealed.expires_at)?;
                     accounts::put(tx, &account)?;
                     Ok(account)
                 })
@@ -146,7 +159,7 @@ async fn refresh_alone(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) ->
 }
 
 async fn clear_intent(shared: &Shared, id: AccountId) -> Result<(), StoreError> {
-    shared.store.write(move |tx| vault::clear_refresh_intent(tx, id)).await
+    shared.store.write(move |tx| vault::clear_refresh(tx, id).map(drop)).await
 }
 
 /// The account needs a person. The grant row stays until the user acts.

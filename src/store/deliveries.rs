@@ -53,7 +53,7 @@ pub fn put(
             now.id
         )));
     }
-    bind(tx, now)?;
+    bind(tx, now, was.is_none())?;
     if let Some(was) = was {
         unindex(tx, was, Some(now))?;
     }
@@ -79,17 +79,30 @@ pub fn need(source: &impl Source, id: DeliveryId) -> Result<Delivery, StoreError
     get(source, id)?.ok_or_else(|| StoreError::not_found(format!("delivery `{id}`")))
 }
 
+/// A row of the due index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueRow {
+    /// The millisecond it falls in.
+    pub at: Timestamp,
+    pub id: DeliveryId,
+    pub account: AccountId,
+    /// It is to be looked up, not to be sent.
+    pub unknown: bool,
+}
+
 /// What is to be looked at by `until`, earliest first, at most `max`.
-pub fn due(
-    source: &impl Source,
-    until: Timestamp,
-    max: usize,
-) -> Result<Vec<(Timestamp, DeliveryId)>, StoreError> {
+pub fn due(source: &impl Source, until: Timestamp, max: usize) -> Result<Vec<DueRow>, StoreError> {
     let table = source.table(DUE)?;
     let mut found = Vec::new();
     for row in table.range(..=(until.as_millisecond(), u128::MAX))?.take(max) {
-        let (ms, id) = row?.0.value();
-        found.push((instant(ms), DeliveryId::from_u128(id)));
+        let (key, value) = row?;
+        let ((ms, id), (account, unknown)) = (key.value(), value.value());
+        found.push(DueRow {
+            at: instant(ms),
+            id: DeliveryId::from_u128(id),
+            account: AccountId::from_u128(account),
+            unknown,
+        });
     }
     Ok(found)
 }
@@ -97,6 +110,13 @@ pub fn due(
 /// When the next delivery is to be looked at; the millisecond it falls in.
 pub fn next_due(source: &impl Source) -> Result<Option<Timestamp>, StoreError> {
     Ok(source.table(DUE)?.first()?.map(|(key, _)| instant(key.value().0)))
+}
+
+/// The same, of those that are not due yet.
+pub fn next_due_after(source: &impl Source, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let table = source.table(DUE)?;
+    let mut later = table.range((now.as_millisecond(), u128::MAX)..)?;
+    later.next().map(|row| Ok(instant(row?.0.value().0))).transpose()
 }
 
 /// Everything a worker owned (claimed, preparing, sending): start-up's list.
@@ -259,10 +279,18 @@ pub(super) fn remove(tx: &mut Tx<'_>, it: &Delivery) -> Result<(), StoreError> {
 }
 
 /// Ties each live object to its step, for ever (I9).
-fn bind(tx: &mut Tx<'_>, it: &Delivery) -> Result<(), StoreError> {
+fn bind(tx: &mut Tx<'_>, it: &Delivery, is_new: bool) -> Result<(), StoreError> {
     let account = it.account.as_u128();
     let mut fresh = Vec::new();
     for (at, step) in (0_u16..).zip(&it.steps) {
+        // A retry begins after the parts that its forerunner made live; they stay that one's.
+        if at < it.step
+            && let Some(remote_id) = step.remote_id.as_deref()
+            && let Some((owner, _)) = bound(tx, it.account, remote_id)?
+            && (is_new || owner != it.id)
+        {
+            continue;
+        }
         let Some(remote_id) = step.remote_id.as_deref() else { continue };
         match bound(tx, it.account, remote_id)? {
             Some(owner) if owner == (it.id, at) => {}
@@ -286,15 +314,20 @@ pub(super) fn words(it: &Delivery) -> impl Iterator<Item = &'static str> {
     [Some(it.state.as_str()), held.then_some("held")].into_iter().flatten()
 }
 
+/// Its place in the due index, in milliseconds, and whether it is to be looked up.
+fn due_row(it: &Delivery) -> Option<(i64, bool)> {
+    it.wakes_at().map(|at| (at.as_millisecond(), it.state == State::Unknown))
+}
+
 /// Removes the index rows of `was` that `now` does not have too.
 fn unindex(tx: &mut Tx<'_>, was: &Delivery, now: Option<&Delivery>) -> Result<(), StoreError> {
     let (id, post, account) = (was.id.as_u128(), was.post.as_u128(), was.account.as_u128());
     let ms = was.due.instant.as_millisecond();
     let moved = now.is_none_or(|now| now.due.instant.as_millisecond() != ms);
-    if let Some(at) = was.wakes_at()
-        && now.and_then(Delivery::wakes_at).map(Timestamp::as_millisecond) != Some(at.as_millisecond())
+    if let Some((at, _)) = due_row(was)
+        && now.and_then(due_row).map(|it| it.0) != Some(at)
     {
-        tx.remove(DUE, (at.as_millisecond(), id))?;
+        tx.remove(DUE, (at, id))?;
     }
     if was.in_flight() && !now.is_some_and(Delivery::in_flight) {
         tx.remove(IN_FLIGHT, id)?;
@@ -325,10 +358,10 @@ fn index(tx: &mut Tx<'_>, was: Option<&Delivery>, now: &Delivery) -> Result<(), 
     let (id, post, account) = (now.id.as_u128(), now.post.as_u128(), now.account.as_u128());
     let ms = now.due.instant.as_millisecond();
     let moved = was.is_none_or(|was| was.due.instant.as_millisecond() != ms);
-    if let Some(at) = now.wakes_at()
-        && was.and_then(Delivery::wakes_at).map(Timestamp::as_millisecond) != Some(at.as_millisecond())
+    if let Some((at, unknown)) = due_row(now)
+        && was.and_then(due_row) != Some((at, unknown))
     {
-        tx.insert(DUE, (at.as_millisecond(), id), ())?;
+        tx.insert(DUE, (at, id), (account, unknown))?;
     }
     if now.in_flight() && !was.is_some_and(Delivery::in_flight) {
         tx.insert(IN_FLIGHT, id, ())?;

@@ -66,55 +66,50 @@ impl DurableIntent {
 
 impl Store {
     /// Makes a publishing call durable before it is made (W3): the delivery in `Sending`, the call's
-    /// row, and the move in the history, in one commit.
-    pub async fn intend(
+    /// row, and the move in the history, in one commit. Queued by the call itself, as
+    /// [`Store::write`]. Refused, with nothing written, if its marker must never be sent again.
+    pub fn intend(
         &self,
         before: Delivery,
         after: Delivery,
         attempt: Attempt,
-    ) -> Result<DurableIntent, StoreError> {
-        self.intend_if(before, after, attempt, |_| Ok(())).await
-    }
-
-    /// As [`Store::intend`], with a last check inside the transaction (life of a key, a marker that
-    /// must not be sent again). If `guard` answers an error, nothing is written.
-    pub async fn intend_if(
-        &self,
-        before: Delivery,
-        after: Delivery,
-        attempt: Attempt,
-        mut guard: impl FnMut(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<DurableIntent, StoreError> {
-        let frozen = match (&after.state, &after.flight.frozen) {
-            (State::Sending, Some(frozen)) => frozen.clone(),
-            _ => {
-                return Err(StoreError::conflict(format!(
-                    "delivery `{}` is `{}`, or its request is not fixed: there is nothing to intend",
-                    after.id,
-                    after.state.as_str()
-                )));
-            }
-        };
-        let belongs = attempt.delivery == after.id
-            && attempt.step == after.step
-            && attempt.marker == frozen.marker
-            && attempt.ended.is_none();
-        if !belongs {
-            return Err(StoreError::conflict(format!("the attempt is not one of delivery `{}`", after.id)));
+    ) -> impl Future<Output = Result<DurableIntent, StoreError>> + Send + use<> {
+        let queued = ready(&after, &attempt).map(|frozen| {
+            let write = self.write(move |tx| {
+                if deliveries::is_buried(tx, after.account, &attempt.marker)? {
+                    return Err(StoreError::Refused {
+                        why: format!("the marker of delivery `{}` must never be sent again", after.id),
+                    });
+                }
+                let transition = Transition::between(&before, &after, "intend", attempt.started);
+                deliveries::put(tx, Some(&before), &after, Some(transition))?;
+                deliveries::add_attempt(tx, &attempt)?;
+                Ok((after.clone(), attempt.clone()))
+            });
+            (frozen, write)
+        });
+        async move {
+            let (frozen, write) = queued?;
+            write.await.map(|(delivery, attempt)| DurableIntent { delivery, frozen, attempt })
         }
-        self.write(move |tx| {
-            guard(tx)?;
-            if deliveries::is_buried(tx, after.account, &attempt.marker)? {
-                return Err(StoreError::Refused {
-                    why: format!("the marker of delivery `{}` must never be sent again", after.id),
-                });
-            }
-            let transition = Transition::between(&before, &after, "intend", attempt.started);
-            deliveries::put(tx, Some(&before), &after, Some(transition))?;
-            deliveries::add_attempt(tx, &attempt)?;
-            Ok((after.clone(), attempt.clone()))
-        })
-        .await
-        .map(|(delivery, attempt)| DurableIntent { delivery, frozen, attempt })
     }
+}
+
+/// The frozen request, if state and attempt are those of an intent.
+fn ready(after: &Delivery, attempt: &Attempt) -> Result<Frozen, StoreError> {
+    let (State::Sending, Some(frozen)) = (&after.state, &after.flight.frozen) else {
+        return Err(StoreError::conflict(format!(
+            "delivery `{}` is `{}`, or its request is not fixed: there is nothing to intend",
+            after.id,
+            after.state.as_str()
+        )));
+    };
+    let belongs = attempt.delivery == after.id
+        && attempt.step == after.step
+        && attempt.marker == frozen.marker
+        && attempt.ended.is_none();
+    if !belongs {
+        return Err(StoreError::conflict(format!("the attempt is not one of delivery `{}`", after.id)));
+    }
+    Ok(frozen.clone())
 }

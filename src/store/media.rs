@@ -1,6 +1,7 @@
 //! Uploaded files that posts may use: what their bytes said, and a digest of them.
 
 use jiff::Timestamp;
+use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
 use super::errors::StoreError;
@@ -80,7 +81,6 @@ pub fn put(tx: &mut Tx<'_>, media: &StoredMedia) -> Result<(), StoreError> {
 pub fn get(source: &impl Source, id: MediaId) -> Result<Option<StoredMedia>, StoreError> {
     let key = id.as_u128();
     let table = source.table(MEDIA)?;
-    use redb::ReadableTable;
     table.get(key)?.map(|row| decode(place(key), row.value())).transpose()
 }
 
@@ -89,6 +89,6 @@ pub fn remove(tx: &mut Tx<'_>, id: MediaId) -> Result<bool, StoreError> {
     tx.remove(MEDIA, id.as_u128())
 }
 
-fn place(id: u128) -> Place<'static> {
-    Place { table: "media", key: Key::Number(id) }
+fn place(id: u128) -> Place {
+    Place { table: "media", key: Key::Id(MediaId::PREFIX, id) }
 }

@@ -21,6 +21,7 @@ pub mod check;
 pub mod deliveries;
 pub mod errors;
 pub mod intent;
+pub mod media;
 pub mod meta;
 pub mod open;
 pub mod posts;

@@ -19,11 +19,15 @@ pub(super) const POSTS_BY_TIME: T<'static, (i64, u128), ()> = T::new("posts_by_t
 /// (media, post) → (). Says whether a media file is still wanted.
 pub(super) const BY_MEDIA: T<'static, (u128, u128), ()> = T::new("by_media.v1");
 
+/// Media file → what its bytes said, from its upload until it is removed.
+pub(super) const MEDIA: T<'static, u128, &[u8]> = T::new("media.v1");
+
 /// Delivery → record.
 pub(super) const DELIVERIES: T<'static, u128, &[u8]> = T::new("deliveries.v1");
-/// (when to look at it, delivery) → (). The next work is the first row, so a tick costs what is
-/// due and not what is stored.
-pub(super) const DUE: T<'static, (i64, u128), ()> = T::new("due.v1");
+/// (when to look at it, delivery) → (account, whether it is unknown). The next work is the first row,
+/// so a tick costs what is due and not what is stored; the value says which lane it belongs to
+/// without reading the delivery.
+pub(super) const DUE: T<'static, (i64, u128), (u128, bool)> = T::new("due.v1");
 /// Delivery → (), for those a worker owned: what start-up must look at.
 pub(super) const IN_FLIGHT: T<'static, u128, ()> = T::new("in_flight.v1");
 /// (post, delivery) → ().
@@ -82,7 +86,7 @@ pub(super) const AUDIT: T<'static, (i64, u32), &[u8]> = T::new("audit.v1");
 /// Creates every table, so that no reader meets one that does not exist.
 pub(super) fn create_all(tx: &redb::WriteTransaction) -> Result<(), redb::TableError> {
     macro_rules! create { ($($table:ident)*) => { $( drop(tx.open_table($table)?); )* }; }
-    create!(META POSTS POSTS_BY_TIME BY_MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT OPEN_BY_ACCOUNT
+    create!(META POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT OPEN_BY_ACCOUNT
         BY_STATE COUNTS NEEDS ATTEMPTS HISTORY BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES ACCOUNT_REMOTE
         GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RECEIPTS
         RECEIPT_CODES AUDIT);

@@ -99,22 +99,27 @@ impl Store {
         }
     }
 
-    /// Runs `work` in a write transaction and returns when its changes are durable.
+    /// Runs `work` in a write transaction; the future ends when its changes are durable. The write
+    /// is queued by the call itself, so writes happen in the order of the calls, awaited or not.
     ///
     /// `work` may run more than once (see the module's head), each time from a clean state: it must
     /// not change anything outside the transaction. Once queued, the write happens even if the
     /// returned future is dropped.
-    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let (answer, start) = self.enqueue(work)?;
-        if start {
+        let queued = self.enqueue(work);
+        let store = self.clone();
+        if let Ok((_, true)) = queued {
             let inner = Arc::clone(&self.inner);
             tokio::task::spawn_blocking(move || inner.drain());
         }
-        answer.await.unwrap_or_else(|_| Err(self.stopped()))
+        async move {
+            let (answer, _) = queued?;
+            answer.await.unwrap_or_else(|_| Err(store.stopped()))
+        }
     }
 
     /// As [`Store::write`], for code outside of async: tools, tests, start-up. Blocks.

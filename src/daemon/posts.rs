@@ -1,0 +1,477 @@
+//! Posts that exist: shown, listed, edited, cancelled, retried, moved.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::create::{self, read_media, read_options, read_variants};
+use super::shared::Shared;
+use super::{audit, errors, queues, view};
+use crate::control::api::{ApiError, ApiResult, Caller};
+use crate::control::messages as m;
+use crate::control::requests as r;
+use crate::domain::attempt::Transition;
+use crate::domain::delivery::{Delivery, Flight, State};
+use crate::domain::ids::{AccountName, DeliveryId, PostId};
+use crate::domain::post::{Post, SlotTaken};
+use crate::domain::schedule::{Choice, Due, Late, echo, parse_shift};
+use crate::engine::ask::{self, Ask};
+use crate::platforms;
+use crate::store::posts::{Filter, Wanted};
+use crate::store::{StoreError, accounts, deliveries, posts};
+
+/// Posts in a page unless another number is asked for, and at most.
+const PAGE: u32 = 50;
+const PAGE_MAX: u32 = 500;
+/// A row that somebody else is changing is read again this often.
+const TRIES: usize = 8;
+
+/// What an id of the command line names.
+pub(super) enum Named {
+    Post(PostId),
+    Delivery(DeliveryId),
+}
+
+pub(super) fn named(id: &str) -> ApiResult<Named> {
+    if id.starts_with(DeliveryId::PREFIX) {
+        return id.parse().map(Named::Delivery).map_err(errors::bad_name);
+    }
+    id.parse().map(Named::Post).map_err(errors::bad_name)
+}
+
+/// The post and those of its deliveries that are meant.
+fn meant(shared: &Shared, id: &str) -> ApiResult<(PostId, Vec<Delivery>)> {
+    let named = named(id)?;
+    let read = shared.store.read(|rx| match named {
+        Named::Post(post) => {
+            posts::need(rx, post)?;
+            Ok((post, deliveries::of_post(rx, post)?))
+        }
+        Named::Delivery(delivery) => {
+            let delivery = deliveries::need(rx, delivery)?;
+            Ok((delivery.post, vec![delivery]))
+        }
+    });
+    read.map_err(|error| match error {
+        StoreError::NotFound { .. } => ApiError::not_found("unknown_id", format!("there is no `{id}`"))
+            .hint("`sendoff post list` shows what there is"),
+        other => errors::store(other),
+    })
+}
+
+/// One post with all its deliveries.
+pub(super) fn show(shared: &Shared, id: PostId) -> ApiResult<m::Post> {
+    let read = shared.store.read(|rx| Ok((posts::need(rx, id)?, deliveries::of_post(rx, id)?)));
+    let (post, deliveries) = read.map_err(errors::store)?;
+    Ok(view::post(&post, &deliveries))
+}
+
+/// `post show`: by `pst_…`, or by `dlv_…` with that delivery alone.
+pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
+    let (post, meant) = meant(shared, id)?;
+    let post = shared.store.read(|rx| posts::need(rx, post)).map_err(errors::store)?;
+    Ok(view::post(&post, &meant))
+}
+
+pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList> {
+    let zone = create::zone(shared, ask.tz.as_deref())?;
+    let bound = |text: &Option<String>| -> ApiResult<Option<Timestamp>> {
+        let Some(text) = text else { return Ok(None) };
+        // A list may look back, so the past is no fault here.
+        let far_back = Timestamp::UNIX_EPOCH;
+        let relative = text.starts_with('+') || text.starts_with('-');
+        let read = if relative {
+            parse_shift(text).ok().and_then(|span| shared.now().checked_add(span).ok())
+        } else {
+            crate::domain::schedule::parse_when(text, far_back, &zone.rules, &zone.name).ok().map(|it| it.instant)
+        };
+        read.map(Some).ok_or_else(|| {
+            ApiError::bad_request("bad_time", format!("`{text}` is not a time"))
+                .hint("write e.g. `2026-12-01`, `2026-12-01 09:00`, or `-7d`")
+        })
+    };
+    let account = match &ask.account {
+        None => None,
+        Some(name) => Some(create::account(shared, &name.parse::<AccountName>().map_err(errors::bad_name)?)?.id),
+    };
+    let limit = ask.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX) as usize;
+    let cursor = ask.after.as_deref().map(str::parse).transpose().map_err(|error: StoreError| {
+        ApiError::bad_request("bad_cursor", error.to_string())
+    })?;
+    let (wanted, status) = wanted(ask.state.as_deref())?;
+    let filter = Filter {
+        wanted,
+        account,
+        since: bound(&ask.since)?,
+        until: bound(&ask.until)?,
+        ..Filter::default()
+    };
+    let read = shared.store.read(|rx| {
+        let mut found = Vec::new();
+        let mut after = cursor;
+        loop {
+            let page = posts::list(rx, &filter, limit - found.len(), after)?;
+            for id in &page.posts {
+                let shown = view::post(&posts::need(rx, *id)?, &deliveries::of_post(rx, *id)?);
+                if status.is_none_or(|it| it == shown.status) {
+                    found.push(shown);
+                }
+            }
+            after = page.next;
+            if after.is_none() || found.len() >= limit {
+                return Ok((found, after));
+            }
+        }
+    });
+    let (posts, next) = read.map_err(errors::store)?;
+    Ok(m::PostList { posts, next_cursor: next.map(|it| it.to_string()) })
+}
+
+/// A word of `--state`: a delivery state, `held`, or a post's status. The index narrows what it can.
+fn wanted(word: Option<&str>) -> ApiResult<(Option<Wanted>, Option<m::PostStatus>)> {
+    let Some(word) = word else { return Ok((None, None)) };
+    if let Some(status) = m::PostStatus::from_word(word) {
+        let wanted = match status {
+            m::PostStatus::Draft => Some(Wanted::Draft),
+            m::PostStatus::Scheduled => Some(Wanted::State(State::Scheduled)),
+            m::PostStatus::Published | m::PostStatus::Partial => Some(Wanted::State(State::Published)),
+            m::PostStatus::Cancelled => Some(Wanted::State(State::Cancelled)),
+            m::PostStatus::Missed => Some(Wanted::State(State::Missed)),
+            m::PostStatus::HandedOver => Some(Wanted::State(State::HandedOver)),
+            m::PostStatus::Publishing | m::PostStatus::Attention | m::PostStatus::Failed => None,
+        };
+        return Ok((wanted, Some(status)));
+    }
+    if word == "held" {
+        return Ok((Some(Wanted::Held), None));
+    }
+    match State::from_word(word) {
+        Some(state) => Ok((Some(Wanted::State(state)), None)),
+        None => {
+            let known: Vec<_> = m::PostStatus::ALL.iter().map(|it| it.as_str()).collect();
+            Err(ApiError::bad_request("unknown_state", format!("`{word}` is not a state"))
+                .hint(format!("one of: {}, or a delivery's state", known.join(", "))))
+        }
+    }
+}
+
+/// Carries a wish out: through the engine where it holds the delivery, else by compare-and-swap.
+async fn grant(shared: &Arc<Shared>, id: DeliveryId, wish: &Ask, now: Timestamp) -> ApiResult<()> {
+    let give_up_after = shared.config().engine.give_up_after;
+    for _ in 0..TRIES {
+        let before = shared.store.read(|rx| deliveries::need(rx, id)).map_err(errors::store)?;
+        if before.in_flight() {
+            match shared.asks.ask(shared, id, wish.clone()).await {
+                // It came to rest meanwhile: look at the row again.
+                Err(refused) if refused.code == "changed" => continue,
+                other => return other.map_err(errors::ask),
+            }
+        }
+        let event = ask::event(&before, wish, give_up_after, now).map_err(errors::ask)?;
+        let name = event.name();
+        let after = before.apply(event, now).map_err(|illegal| ApiError::conflict("not_now", illegal.to_string()))?;
+        let transition = Transition::between(&before, &after, name, now);
+        let shown = after.clone();
+        let written = shared
+            .store
+            .write(move |tx| deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop))
+            .await;
+        match written {
+            Ok(()) => {
+                shared.announce(view::delivery_event(now, &shown, name));
+                return Ok(());
+            }
+            Err(StoreError::Conflict { .. }) => {}
+            Err(error) => return Err(errors::store(error)),
+        }
+    }
+    Err(ApiError::conflict("busy", format!("delivery `{id}` keeps changing")).hint("try again"))
+}
+
+pub(super) async fn cancel(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiResult<m::Post> {
+    let (post, meant) = meant(shared, id)?;
+    let now = shared.now();
+    let open: Vec<_> = meant.iter().filter(|it| !it.state.is_terminal()).collect();
+    if open.is_empty() {
+        let word = meant.first().map_or("a draft", |it| it.state.as_str());
+        let hint = if meant.is_empty() { "`sendoff post delete` removes a draft" } else { "`sendoff post delete` removes it from the networks" };
+        return Err(ApiError::conflict("already_over", format!("`{id}` is {word}: there is nothing to cancel")).hint(hint));
+    }
+    let mut notices = Vec::new();
+    for delivery in open {
+        grant(shared, delivery.id, &Ask::Cancel, now).await?;
+        let after = shared.store.read(|rx| deliveries::need(rx, delivery.id)).map_err(errors::store)?;
+        if !after.state.is_terminal() {
+            notices.push(format!("{}: checking whether it is already live; it is cancelled if not", after.name));
+        }
+    }
+    free_slot(shared, post).await?;
+    shared.nudge();
+    audit(shared, Some(by), "post.cancel", id);
+    Ok(m::Post { notices, ..show(shared, post)? })
+}
+
+/// A post whose deliveries were all taken back gives its place in the queue back.
+async fn free_slot(shared: &Shared, id: PostId) -> ApiResult<()> {
+    shared
+        .store
+        .write(move |tx| {
+            let post = posts::need(tx, id)?;
+            let all = deliveries::of_post(tx, id)?.iter().all(|it| it.state == State::Cancelled);
+            if let (Some(slot), true) = (&post.slot, all) {
+                crate::store::queues::free_slot(tx, &slot.queue, slot.local, id)?;
+            }
+            Ok(())
+        })
+        .await
+        .map_err(errors::store)
+}
+
+pub(super) async fn retry(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiResult<m::Post> {
+    let (post, meant) = meant(shared, id)?;
+    let now = shared.now();
+    // A delivery that ended is left as it is; a later one of the same account may have taken over.
+    let mut done = false;
+    for delivery in &meant {
+        match delivery.state {
+            State::Retry | State::NeedsReconnect | State::Unknown => {
+                grant(shared, delivery.id, &Ask::TryNow, now).await?;
+                done = true;
+            }
+            State::Rejected | State::Missed if !superseded(shared, delivery)? => {
+                anew(shared, delivery, now).await?;
+                done = true;
+            }
+            _ => {}
+        }
+    }
+    if !done {
+        return Err(ApiError::conflict("nothing_to_retry", format!("`{id}` has nothing that failed or waits")));
+    }
+    shared.nudge();
+    audit(shared, Some(by), "post.retry", id);
+    show(shared, post)
+}
+
+fn superseded(shared: &Shared, delivery: &Delivery) -> ApiResult<bool> {
+    let all = shared.store.read(|rx| deliveries::of_post(rx, delivery.post)).map_err(errors::store)?;
+    Ok(all.iter().any(|it| it.account == delivery.account && it.id > delivery.id))
+}
+
+/// A new delivery for one that ended (I14), which starts after what is already live.
+async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult<()> {
+    let zone = shared.config().timezone.clone();
+    let due = create::due_now(now, &zone);
+    let id = DeliveryId::new(now, Shared::random());
+    let mut fresh =
+        Delivery::new(id, old.post, old.account, old.name.clone(), due, Late::Always, old.steps.clone(), now);
+    fresh.step = u16::try_from(old.live_prefix()).unwrap_or(u16::MAX);
+    fresh.give_up_at = now.saturating_add(shared.config().engine.give_up_after).unwrap_or(Timestamp::MAX);
+    let row = create::first_row(&fresh, now);
+    shared
+        .store
+        .write(move |tx| deliveries::put(tx, None, &fresh, Some(row.clone())).map(drop))
+        .await
+        .map_err(errors::store)
+}
+
+pub(super) async fn reschedule(
+    shared: &Arc<Shared>,
+    by: Caller,
+    id: &str,
+    to: r::Move,
+    tz: Option<String>,
+) -> ApiResult<m::Post> {
+    let (post_id, meant) = meant(shared, id)?;
+    let zone = create::zone(shared, tz.as_deref())?;
+    let now = shared.now();
+    let post = shared.store.read(|rx| posts::need(rx, post_id)).map_err(errors::store)?;
+    let whole = matches!(named(id)?, Named::Post(_));
+    if let Some(sent) = meant.iter().find(|it| it.state != State::Scheduled) {
+        return Err(ApiError::conflict("not_scheduled", format!("delivery `{}` is {}; only a scheduled one can be moved", sent.id, sent.state.as_str())));
+    }
+    let _one = shared.slot_lock.lock().await;
+    let (due, slot) = match &to {
+        r::Move::At(text) => (create::when(shared, text, &zone)?, None),
+        r::Move::Queue(name) => {
+            let queue = queues::find(shared, name)?;
+            let (local, due) = queues::next_free(shared, &queue, now)?;
+            (due, Some(SlotTaken { queue: queue.name, local }))
+        }
+        r::Move::By(text) => (shifted(&post, &meant, text, now)?, None),
+    };
+    if meant.is_empty() && post.due.is_some() {
+        return Err(ApiError::conflict("not_scheduled", format!("post `{post_id}` has nothing left to move")));
+    }
+    if meant.is_empty() {
+        schedule_draft(shared, post, due.clone(), slot).await?;
+    } else {
+        for delivery in &meant {
+            grant(shared, delivery.id, &Ask::Reschedule(due.clone()), now).await?;
+        }
+        if whole {
+            move_post(shared, post_id, due.clone(), slot).await?;
+        }
+    }
+    shared.nudge();
+    audit(shared, Some(by), "post.reschedule", id);
+    Ok(m::Post { notices: vec![format!("scheduled for {}", echo(&due))], ..show(shared, post_id)? })
+}
+
+/// `--by ±DURATION`, from the present due time.
+fn shifted(post: &Post, meant: &[Delivery], text: &str, now: Timestamp) -> ApiResult<Due> {
+    let span = parse_shift(text).map_err(|error| {
+        ApiError::bad_request("bad_duration", error.to_string()).hint("write e.g. `--by +2h` or `--by -30m`")
+    })?;
+    let from = meant.first().map(|it| &it.due).or(post.due.as_ref()).ok_or_else(|| {
+        ApiError::conflict("no_time", "a draft has no time to move from").hint("use `--at` or `--queue`")
+    })?;
+    let instant = from.instant.checked_add(span).map_err(|error| ApiError::bad_request("bad_time", error.to_string()))?;
+    if instant <= now {
+        return Err(ApiError::bad_request("past_time", format!("that would be {instant}, which has passed")));
+    }
+    let zone = crate::config::Zone::named(&from.zone).map(|it| it.rules).unwrap_or(jiff::tz::TimeZone::UTC);
+    Ok(Due { instant, civil: zone.to_datetime(instant), zone: from.zone.clone(), choice: Choice::Instant })
+}
+
+/// Keeps the post's own time and slot in step with its deliveries.
+async fn move_post(shared: &Shared, id: PostId, due: Due, slot: Option<SlotTaken>) -> ApiResult<()> {
+    shared
+        .store
+        .write(move |tx| {
+            let mut post = posts::need(tx, id)?;
+            if let Some(old) = post.slot.take() {
+                crate::store::queues::free_slot(tx, &old.queue, old.local, id)?;
+            }
+            if let Some(new) = &slot {
+                crate::store::queues::take_slot(tx, &new.queue, new.local, id)?;
+            }
+            post.due = Some(due.clone());
+            post.slot.clone_from(&slot);
+            post.version += 1;
+            posts::put(tx, &post)
+        })
+        .await
+        .map_err(errors::store)
+}
+
+async fn schedule_draft(shared: &Shared, mut post: Post, due: Due, slot: Option<SlotTaken>) -> ApiResult<()> {
+    let now = shared.now();
+    check_again(shared, &post)?;
+    post.due = Some(due);
+    post.slot = slot;
+    post.version += 1;
+    let deliveries = create::deliveries_of(shared, &post, now);
+    shared
+        .store
+        .write(move |tx| {
+            if let Some(new) = &post.slot {
+                crate::store::queues::take_slot(tx, &new.queue, new.local, post.id)?;
+            }
+            posts::put(tx, &post)?;
+            for it in &deliveries {
+                deliveries::put(tx, None, it, Some(create::first_row(it, now)))?;
+            }
+            Ok(())
+        })
+        .await
+        .map_err(errors::store)
+}
+
+/// The one check, for every target of a post as it is now.
+fn check_again(shared: &Shared, post: &Post) -> ApiResult<()> {
+    let mut targets = Vec::new();
+    for target in &post.to {
+        let Some(platform) = platforms::find(target.name.platform()) else { continue };
+        let account = shared.store.read(|rx| accounts::get(rx, target.account)).map_err(errors::store)?;
+        let Some(account) = account else { return Err(errors::unknown_account(&target.name, &[])) };
+        let content = post.content_for(&target.name);
+        let options = post.options_for(target.name.platform());
+        let draft = crate::validate::Draft {
+            parts: &content.parts,
+            comment: content.comment.as_deref(),
+            media: &post.media,
+            options: &options,
+        };
+        let checked = crate::validate::check(platform, account.tier.as_deref(), draft);
+        targets.push(view::target(&target.name.to_string(), &checked));
+    }
+    create::refuse_problems(targets)
+}
+
+/// `post edit`: allowed while no attempt is open and nothing is being sent.
+pub(super) async fn edit(shared: &Arc<Shared>, by: Caller, id: &str, ask: r::EditPost) -> ApiResult<m::Post> {
+    let Named::Post(post_id) = named(id)? else {
+        return Err(ApiError::bad_request("not_a_post", "only a whole post (`pst_…`) can be edited"));
+    };
+    let (before, rows) = shared
+        .store
+        .read(|rx| Ok((posts::need(rx, post_id)?, deliveries::of_post(rx, post_id)?)))
+        .map_err(errors::store)?;
+    if ask.version.is_some_and(|it| it != before.version) {
+        return Err(ApiError::conflict("changed_meanwhile", format!("post `{id}` was edited meanwhile (version {})", before.version))
+            .hint("look at it again, then edit"));
+    }
+    if let Some(gone) = rows.iter().find(|it| !may_edit(it)) {
+        return Err(ApiError::conflict("too_late", format!("{} is {}: the text can no longer change", gone.name, gone.state.as_str()))
+            .hint("delete it and post it anew"));
+    }
+    let mut post = before.clone();
+    if let Some(parts) = ask.parts {
+        post.content.parts = if parts.is_empty() { vec![String::new()] } else { parts };
+    }
+    if let Some(comment) = ask.comment {
+        post.content.comment = (!comment.is_empty()).then_some(comment);
+    }
+    if let Some(options) = &ask.options {
+        post.options = read_options(options)?;
+    }
+    if let Some(variants) = &ask.variants {
+        post.variants = read_variants(variants, &post.content)?;
+    }
+    if let Some(media) = &ask.media {
+        post.media = read_media(shared, media)?;
+    }
+    if let Some(late) = &ask.late {
+        post.late = late.parse().map_err(|error: crate::domain::schedule::LateError| {
+            ApiError::bad_request("bad_late", error.to_string())
+        })?;
+    }
+    if let Some(to) = &ask.to {
+        if !rows.is_empty() {
+            return Err(ApiError::conflict("targets_fixed", "the accounts of a scheduled post are fixed")
+                .hint("cancel it and make a new one, or edit a draft"));
+        }
+        let targets = create::read_targets(shared, to)?;
+        post.to = targets.into_iter().map(|it| crate::domain::post::Target { account: it.id, name: it.name }).collect();
+    }
+    check_again(shared, &post)?;
+    post.version += 1;
+    let shown = post.clone();
+    shared
+        .store
+        .write(move |tx| {
+            posts::put(tx, &post)?;
+            for was in &rows {
+                // The row changes too, so that a worker that read the old text cannot claim it.
+                let mut now = was.clone();
+                now.claim_gen = was.claim_gen.wrapping_add(1);
+                now.late = post.late;
+                now.flight = Flight::default();
+                now.steps = create::steps(post.content_for(&was.name));
+                deliveries::put(tx, Some(was), &now, None)?;
+            }
+            Ok(())
+        })
+        .await
+        .map_err(errors::store)?;
+    audit(shared, Some(by), "post.edit", &shown.id.to_string());
+    show(shared, post_id)
+}
+
+/// Nothing of it is live or on its way, and no attempt is open.
+fn may_edit(delivery: &Delivery) -> bool {
+    matches!(delivery.state, State::Scheduled | State::Retry | State::NeedsReconnect)
+        && delivery.flight.amb_since.is_none()
+        && delivery.live_prefix() == 0
+}
