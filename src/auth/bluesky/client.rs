@@ -39,7 +39,7 @@ impl BlueskyClient {
                     .append_pair("redirect_uri", redirect_uri.as_str())
                     .append_pair("scope", scope)
                     .finish();
-                format!("http://localhost?{query}")
+                format!("http://localhost?{}", query.replace('+', "%20"))
             }
             Self::Web { client_id, .. } => client_id.to_string(),
         }
