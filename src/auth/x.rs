@@ -169,7 +169,7 @@ impl XProvider {
         let username = text("username").filter(is_name).ok_or_else(problem)?;
         Ok(Found {
             remote_id: text("id").filter(is_id).ok_or_else(problem)?,
-            display_name: text("name").map(|it| wire::clean(&it, &[])).unwrap_or_else(|| username.clone()),
+            display_name: text("name").map_or_else(|| username.clone(), |it| wire::clean(&it, &[])),
             username,
             avatar_url: text("profile_image_url").map(|it| larger(&it)),
             server: None,

@@ -95,8 +95,8 @@ impl BlueskyClient {
     }
 }
 
-/// The document about ourselves, to be served at `{public_url}/oauth/bluesky/client.json`.
-/// `jwk` is the public half of the client's key ([`Key::public_jwk`]); its `kid` is its thumbprint.
+/// The document about ourselves, to be served at `{public_url}/oauth/bluesky/client.json` and named
+/// by exactly that address. Only the public half of `key` is in it; its `kid` is its thumbprint.
 pub fn client_metadata(public_url: &Url, key: &Key) -> Value {
     let mut jwk = key.public_jwk();
     jwk["kid"] = key.thumbprint().into();

@@ -74,8 +74,8 @@ impl World {
         world
     }
 
-    fn document(&mut self, url: &str, status: u16, body: Value) {
-        self.documents.insert(url.into(), (status, body.to_string()));
+    fn document(&mut self, url: &str, status: u16, body: impl Into<Value>) {
+        self.documents.insert(url.into(), (status, body.into().to_string()));
     }
 
     fn account(&mut self, did: &str, pds: &str) {
@@ -137,7 +137,7 @@ impl World {
         let form: BTreeMap<_, _> = fields(request).into_iter().collect();
         let key = match self.check_proof(request, &url) {
             Ok(key) => key,
-            Err(refusal) => return refusal,
+            Err(refusal) => return *refusal,
         };
         if !self.check_client(&form) {
             return answer(401, r#"{"error":"invalid_client"}"#);
@@ -153,9 +153,10 @@ impl World {
         }
     }
 
-    fn check_proof(&mut self, request: &Request<Bytes>, url: &str) -> Result<Value, Answer> {
+    fn check_proof(&mut self, request: &Request<Bytes>, url: &str) -> Result<Value, Box<Answer>> {
         let bad = |why: &str| {
-            Err(answer(400, &json!({"error": "invalid_dpop_proof", "error_description": why}).to_string()))
+            let body = json!({"error": "invalid_dpop_proof", "error_description": why}).to_string();
+            Err(Box::new(answer(400, &body)))
         };
         let proof = request.headers()["dpop"].to_str().unwrap();
         let (signed, signature) = proof.rsplit_once('.').unwrap();
@@ -171,11 +172,11 @@ impl World {
             return bad("replayed");
         }
         if claims["nonce"] != "n1" || self.nonce_loop {
-            return Err(Ok(Response::builder()
+            return Err(Box::new(Ok(Response::builder()
                 .status(400)
                 .header("DPoP-Nonce", "n1")
                 .body(Bytes::from_static(br#"{"error":"use_dpop_nonce"}"#))
-                .unwrap()));
+                .unwrap())));
         }
         Ok(header["jwk"].clone())
     }
