@@ -223,11 +223,9 @@ fn no_mutated_arrival_is_ever_accepted() {
     let mut accepted = 0;
     for round in 0..12_000 {
         let mut flows = Flows::default();
-        let away = [
-            in_browser(&mut flows, &random),
-            at_terminal(&mut flows, &random),
-            in_browser(&mut flows, &random),
-        ];
+        let make: [fn(&mut Flows, &Random<'_>) -> Away; 4] =
+            [in_browser, at_terminal, in_browser, at_terminal];
+        let away = make.map(|it| it(&mut flows, &random));
         let one = die(away.len());
         accepted += usize::from(mutated(&mut flows, &away, one, &die).is_ok());
         // The registry itself is not simply deaf: a connect nobody touched still ends well.
