@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn the_sealed_form_is_a_promise() {
         let json = grant(Proof::Bearer).to_sealed_json();
-        insta::assert_snapshot!(std::str::from_utf8(&json).unwrap(), @"");
+        insta::assert_snapshot!(std::str::from_utf8(&json).unwrap(), @r#"{"v":1,"access":"canary-access","refresh":"canary-refresh","dpop":null,"scopes":["atproto"],"issued_at":"2026-12-01T09:00:00Z","expires_at":"2026-12-01T10:00:00Z","grant_expires_at":null,"client_id":"client","server":{"issuer":"https://pds.example","subject":"did:plc:abc","token":"https://pds.example/oauth/token","revocation":null}}"#);
     }
 
     #[test]

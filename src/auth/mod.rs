@@ -261,7 +261,8 @@ impl Provider {
     ) -> Result<Connected, AuthError> {
         // Before anything else, and before `error` is believed: whoever does not know the state has
         // no say in this connect.
-        if !back.state().is_some_and(|state| pending.answers_to(state)) {
+        let ours = pending.platform() == self.platform();
+        if !ours || !back.state().is_some_and(|state| pending.answers_to(state)) {
             return Err(AuthError::UnknownState);
         }
         match self {

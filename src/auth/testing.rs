@@ -32,9 +32,11 @@ pub(crate) fn noise(seed: u64) -> impl Fn(&mut [u8]) + Sync {
 
 pub(crate) type Answer = Result<Response<Bytes>, ExchangeError>;
 
+type Answers<'a> = Box<dyn Fn(&Request<Bytes>) -> Answer + Send + Sync + 'a>;
+
 /// A network in memory: a closure answers, and every request is kept.
 pub(crate) struct Net<'a> {
-    answer: Box<dyn Fn(&Request<Bytes>) -> Answer + Send + Sync + 'a>,
+    answer: Answers<'a>,
     seen: Mutex<Vec<Request<Bytes>>>,
 }
 
@@ -69,6 +71,7 @@ impl Exchange for Net<'_> {
 }
 
 /// A JSON answer.
+#[allow(clippy::unnecessary_wraps)] // stands wherever an answer stands
 pub(crate) fn json(status: u16, body: &str) -> Answer {
     Ok(Response::builder()
         .status(status)

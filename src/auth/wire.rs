@@ -196,6 +196,13 @@ pub(super) fn below(base: &Url, path: &str) -> Url {
     url
 }
 
+/// Writes the spaces of a query as `%20`, which every reader understands, where `+` is for readers
+/// of forms alone. A real plus is `%2B` by then.
+pub(super) fn plain_spaces(url: &mut Url) {
+    let query = url.query().map(|it| it.replace('+', "%20"));
+    url.set_query(query.as_deref());
+}
+
 /// Host and port, as messages name a server.
 pub(super) fn place(url: &Url) -> String {
     match (url.host_str(), url.port()) {

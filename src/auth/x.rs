@@ -1,6 +1,9 @@
 //! X: authorization code with PKCE through the `oauth2` crate
 //! (docs.x.com/resources/fundamentals/authentication/oauth-2-0/user-access-token).
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -65,13 +68,14 @@ impl XProvider {
         let verifier = secret(tools.random);
         let challenge =
             PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(verifier.to_string()));
-        let (authorize_url, _) = self
+        let (mut authorize_url, _) = self
             .client()
             .set_redirect_uri(RedirectUrl::from_url(ask.redirect_uri.clone()))
             .authorize_url(|| CsrfToken::new(state.to_string()))
             .add_scopes(SCOPES.iter().map(|need| Scope::new(need.scope.into())))
             .set_pkce_challenge(challenge)
             .url();
+        wire::plain_spaces(&mut authorize_url);
         let pending = Pending {
             state: Digest::of(&state),
             verifier: verifier.to_string().into(),
@@ -165,7 +169,7 @@ impl XProvider {
         let username = text("username").filter(is_name).ok_or_else(problem)?;
         Ok(Found {
             remote_id: text("id").filter(is_id).ok_or_else(problem)?,
-            display_name: text("name").map(|it| wire::clean(&it, &[])).unwrap_or_else(|| username.clone()),
+            display_name: text("name").map_or_else(|| username.clone(), |it| wire::clean(&it, &[])),
             username,
             avatar_url: text("profile_image_url").map(|it| larger(&it)),
             server: None,
@@ -195,6 +199,8 @@ impl XProvider {
         let mut tokens: Vec<(&'static str, &str)> = Vec::new();
         tokens.extend(grant.refresh.as_ref().map(|it| ("refresh token", it.expose())));
         tokens.push(("access token", grant.access.expose()));
+        // A server may echo either token in either answer.
+        let hide: Vec<&str> = tokens.iter().map(|(_, token)| *token).collect();
         let url = wire::below(&self.api, "2/oauth2/revoke");
         let mut lines = Vec::new();
         for (what, token) in tokens {
@@ -210,7 +216,7 @@ impl XProvider {
             }
             let fault = match tools.fixed.exchange(request).await {
                 Ok(answer) if answer.status() == StatusCode::OK => None,
-                Ok(answer) => Some(wire::refusal(&answer, &[token], tools.now)),
+                Ok(answer) => Some(wire::refusal(&answer, &hide, tools.now)),
                 Err(error) => Some(error.into()),
             };
             lines.push(Revocation {

@@ -39,7 +39,7 @@ impl BlueskyClient {
                     .append_pair("redirect_uri", redirect_uri.as_str())
                     .append_pair("scope", scope)
                     .finish();
-                format!("http://localhost?{query}")
+                format!("http://localhost?{}", query.replace('+', "%20"))
             }
             Self::Web { client_id, .. } => client_id.to_string(),
         }
@@ -95,8 +95,8 @@ impl BlueskyClient {
     }
 }
 
-/// The document about ourselves, to be served at `{public_url}/oauth/bluesky/client.json`.
-/// `jwk` is the public half of the client's key ([`Key::public_jwk`]); its `kid` is its thumbprint.
+/// The document about ourselves, to be served at `{public_url}/oauth/bluesky/client.json` and named
+/// by exactly that address. Only the public half of `key` is in it; its `kid` is its thumbprint.
 pub fn client_metadata(public_url: &Url, key: &Key) -> Value {
     let mut jwk = key.public_jwk();
     jwk["kid"] = key.thumbprint().into();

@@ -280,14 +280,14 @@ impl BlueskyProvider {
                     client_id: &grant.client_id,
                     issuer: &server.issuer,
                     key,
-                    hide: &[token],
+                    hide: &[token, grant.access.expose()],
                 };
                 match call.send(url, &[("token", token)]).await {
                     Ok(answer) if answer.status() == StatusCode::OK => {
                         (wire::place(url), RevocationResult::Done, None)
                     }
                     Ok(answer) => {
-                        let fault = wire::refusal(&answer, &[token], tools.now);
+                        let fault = wire::refusal(&answer, call.hide, tools.now);
                         (wire::place(url), RevocationResult::Failed, Some(fault.to_string()))
                     }
                     Err(fault) => (wire::place(url), RevocationResult::Failed, Some(fault.to_string())),
