@@ -149,6 +149,6 @@ pub(super) fn receipt(answer: &m::ReceiptAnswer, ui: &mut Ui<'_, '_>) -> Outcome
 
 impl From<m::ErrorDetail> for CliError {
     fn from(detail: m::ErrorDetail) -> Self {
-        Self { exit: 1, detail, causes: Vec::new(), quiet: false }
+        Self { exit: 1, detail: detail.into(), causes: Vec::new(), quiet: false }
     }
 }

@@ -16,7 +16,7 @@ pub struct CliError {
     /// 1 failed · 2 usage or bad configuration · 3 daemon not reachable · 4 some targets failed · 75 and 78
     /// are the daemon's own.
     pub exit: u8,
-    pub detail: ErrorDetail,
+    pub detail: Box<ErrorDetail>,
     /// What lies behind it, outermost first.
     pub causes: Vec<String>,
     /// Nothing is printed: it was said already, or the reader has gone.
@@ -33,7 +33,7 @@ impl CliError {
             problems: Vec::new(),
             targets: Vec::new(),
         };
-        Self { exit, detail, causes: Vec::new(), quiet: false }
+        Self { exit, detail: detail.into(), causes: Vec::new(), quiet: false }
     }
 
     /// It was tried and failed. Exit 1.
@@ -55,14 +55,14 @@ impl CliError {
 
     /// The error as one line of JSON.
     pub fn json(&self) -> String {
-        let answer = ErrorAnswer { error: self.detail.clone() };
+        let answer = ErrorAnswer { error: (*self.detail).clone() };
         serde_json::to_string(&answer).unwrap_or_else(|_| r#"{"error":{"code":"internal"}}"#.to_owned())
     }
 }
 
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
-        Self { exit: error.exit_code(), detail: error.detail(), causes: Vec::new(), quiet: false }
+        Self { exit: error.exit_code(), detail: error.detail().into(), causes: Vec::new(), quiet: false }
     }
 }
 

@@ -16,8 +16,8 @@ pub struct Ui<'a, 'b> {
     pub io: &'a mut Io<'b>,
     pub json: bool,
     pub quiet: bool,
-    color_out: bool,
-    color_err: bool,
+    /// On stdout, on stderr.
+    color: [bool; 2],
 }
 
 /// A colour, or weight. Meaning is never in the colour alone.
@@ -49,8 +49,8 @@ impl<'a, 'b> Ui<'a, 'b> {
             Color::Never => false,
             Color::Auto => terminal && (io.env)("NO_COLOR").is_none(),
         };
-        let (color_out, color_err) = (wanted(io.terminal[1]), wanted(io.terminal[2]));
-        Self { json: globals.json, quiet: globals.quiet, color_out, color_err, io }
+        let color = [wanted(io.terminal[1]), wanted(io.terminal[2])];
+        Self { json: globals.json, quiet: globals.quiet, color, io }
     }
 
     /// Text on stdout, as it is.
@@ -91,7 +91,7 @@ impl<'a, 'b> Ui<'a, 'b> {
 
     /// Text in a colour, if there is colour.
     pub fn paint(&self, paint: Paint, text: &str) -> String {
-        colored(self.color_out, paint, text)
+        colored(self.color[0], paint, text)
     }
 
     /// Asks on stderr and reads one line; anything but `y` or `yes` is no, the end of input too.
@@ -126,7 +126,7 @@ impl<'a, 'b> Ui<'a, 'b> {
     /// Prints an error and gives its exit code.
     pub fn fail(&mut self, error: &CliError) -> u8 {
         if !error.quiet {
-            let text = if self.json { format!("{}\n", error.json()) } else { render(error, self.color_err) };
+            let text = if self.json { format!("{}\n", error.json()) } else { render(error, self.color[1]) };
             let _ = self.io.err.write_all(text.as_bytes());
         }
         error.exit
@@ -164,7 +164,7 @@ impl<'a, 'b> Ui<'a, 'b> {
         let mut put = |cells: &mut dyn Iterator<Item = (&str, Option<Paint>)>| {
             for (n, (text, paint)) in cells.enumerate() {
                 let pad = if n == last { 0 } else { widths[n] - text.chars().count() + 2 };
-                let text = paint.map_or_else(|| text.to_owned(), |it| colored(self.color_out, it, text));
+                let text = paint.map_or_else(|| text.to_owned(), |it| colored(self.color[0], it, text));
                 let _ = write!(out, "{text}{}", " ".repeat(pad));
             }
             out.truncate(out.trim_end().len());
