@@ -1,1 +1,215 @@
-//! The command line: one file per command, and how errors and tables look.
+//! The command line: one file per command group, and how errors and tables look.
+//!
+//! Everything that concerns the daemon is asked over its socket. What needs another room (the daemon
+//! itself, the sandbox, the configuration) comes in through [`Rooms`], so that nothing here knows them.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use jiff::tz::TimeZone;
+
+use crate::clock::{Clock, SystemClock};
+use crate::control::client::Client;
+
+pub mod account;
+pub mod args;
+pub mod connect;
+pub mod error;
+pub mod local;
+pub mod post;
+pub mod queue;
+pub mod render;
+pub mod status;
+
+use args::{Cli, Command, Globals};
+use error::CliError;
+use render::Ui;
+
+/// Where the socket is when neither flag, configuration nor environment says.
+const SOCKET: &str = "/run/sendoff/control.sock";
+
+/// What other rooms do for the command line.
+///
+/// Every method gets plain paths and parsed arguments. An exit code other than 0 may come back with `Ok`
+/// where the method has said itself what went wrong.
+pub trait Rooms {
+    /// Runs the daemon until it is told to stop.
+    fn serve(&self, config: Option<&Path>, globals: &Globals) -> Result<u8, CliError>;
+    /// Runs the stand-in networks until interrupted.
+    fn sandbox(&self, args: &args::Sandbox, globals: &Globals) -> Result<u8, CliError>;
+    /// Runs the demonstration.
+    fn demo(&self, args: &args::Demo, globals: &Globals) -> Result<u8, CliError>;
+    /// Writes configuration, key and directories; says what was done and what to do next.
+    fn init(&self, dir: Option<&Path>) -> Result<String, CliError>;
+    /// Checks a configuration file; says what it found, warnings included.
+    fn config_check(&self, path: &Path) -> Result<String, CliError>;
+    /// The settings in force as TOML, secrets as their source.
+    fn config_print(&self, path: &Path) -> Result<String, CliError>;
+    /// The control socket that this configuration names.
+    fn control_socket(&self, path: &Path) -> Result<PathBuf, CliError>;
+    /// Checks a post for bare platform names, without account or daemon.
+    fn offline_check(&self, draft: &post::Offline) -> Result<crate::control::messages::Check, CliError>;
+}
+
+/// The world around a command: streams, environment, time.
+pub struct Io<'a> {
+    pub out: &'a mut dyn Write,
+    pub err: &'a mut dyn Write,
+    pub input: &'a mut dyn BufRead,
+    /// stdin, stdout, stderr are terminals.
+    pub terminal: [bool; 3],
+    pub env: &'a dyn Fn(&str) -> Option<OsString>,
+    pub clock: &'a dyn Clock,
+    /// The zone that times are shown in where nothing else is known.
+    pub zone: TimeZone,
+}
+
+/// Runs the program: parses, acts, prints, and says how it ended.
+pub fn main(args: impl IntoIterator<Item = OsString>, rooms: &dyn Rooms) -> ExitCode {
+    let terminal =
+        [std::io::stdin().is_terminal(), std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
+    let mut io = Io {
+        out: &mut std::io::stdout(),
+        err: &mut std::io::stderr(),
+        input: &mut std::io::stdin().lock(),
+        terminal,
+        env: &|name: &str| std::env::var_os(name).filter(|it| !it.is_empty()),
+        clock: &SystemClock,
+        zone: TimeZone::system(),
+    };
+    ExitCode::from(run(args, rooms, &mut io))
+}
+
+/// [`main`] with the world by argument. Gives the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>, rooms: &dyn Rooms, io: &mut Io<'_>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let parsed = Cli::command().try_get_matches_from(&args).and_then(|it| Cli::from_arg_matches(&it));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &args, io),
+    };
+    let mut ui = Ui::new(io, &cli.globals);
+    match dispatch(cli.command, &cli.globals, rooms, &mut ui) {
+        Ok(code) => code,
+        Err(error) => ui.fail(&error),
+    }
+}
+
+/// Prints what clap has to say: help on stdout, everything else as an error.
+fn usage(error: &clap::Error, args: &[OsString], io: &mut Io<'_>) -> u8 {
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        let _ = io.out.write_all(text.as_bytes());
+        return 0;
+    }
+    if args.iter().any(|it| it == OsStr::new("--json")) {
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let error = CliError::usage(message).hint("the command's arguments are shown by --help");
+        let _ = writeln!(io.err, "{}", error.json());
+    } else {
+        let _ = io.err.write_all(text.as_bytes());
+    }
+    2
+}
+
+fn dispatch(
+    command: Option<Command>,
+    globals: &Globals,
+    rooms: &dyn Rooms,
+    ui: &mut Ui<'_, '_>,
+) -> Result<u8, CliError> {
+    let Some(command) = command else {
+        let help = Cli::command().render_help().to_string();
+        ui.print(&help)?;
+        ui.print("\nThe console is not part of this version yet; every command above is.\n")?;
+        return Ok(0);
+    };
+    let config = config_path(globals, ui.io.env);
+    let config = config.as_deref();
+    match command {
+        Command::Serve => return rooms.serve(config, globals),
+        Command::Sandbox(args) => return rooms.sandbox(&args, globals),
+        Command::Demo(args) => return rooms.demo(&args, globals),
+        Command::Init { dir } => return local::init(rooms, dir.as_deref(), ui),
+        Command::Config { command } => return local::config(rooms, &command, config, ui),
+        Command::Completions { shell } => return local::completions(shell, ui),
+        Command::Man { dir } => return local::man(&dir, ui),
+        Command::Version => return local::version(ui),
+        _ => {}
+    }
+    if let Command::Post { command: args::Post::Create(create) } = &command
+        && let Some(draft) = post::Offline::of(create)?
+    {
+        let check = rooms.offline_check(&draft)?;
+        return post::show_check(&check, ui);
+    }
+    let client = Client::new(&socket(globals, config, rooms, ui)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed("runtime", format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        match command {
+            Command::Account { command: args::Account::Connect(it) } => connect::run(&client, it, ui).await,
+            Command::Account { command } => account::run(&client, command, ui).await,
+            Command::Post { command } => post::run(&client, command, ui).await,
+            Command::Queue { command } => queue::run(&client, command, ui).await,
+            Command::Status => status::status(&client, ui).await,
+            Command::Pause { reason } => status::pause(&client, reason, ui).await,
+            Command::Resume => status::resume(&client, ui).await,
+            Command::Log { follow, lines } => status::log(&client, follow, lines, ui).await,
+            Command::Audit { command: args::Audit::List { limit, after } } => {
+                status::audit(&client, limit, after, ui).await
+            }
+            Command::Serve
+            | Command::Sandbox(_)
+            | Command::Demo(_)
+            | Command::Init { .. }
+            | Command::Config { .. }
+            | Command::Completions { .. }
+            | Command::Man { .. }
+            | Command::Version => unreachable!("handled above, without a daemon"),
+        }
+    })
+}
+
+/// The configuration file: `--config`, `$SENDOFF_CONFIG`, or the first that exists of the usual places.
+pub fn config_path(globals: &Globals, env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    if let Some(path) = &globals.config {
+        return Some(path.clone());
+    }
+    if let Some(path) = env("SENDOFF_CONFIG") {
+        return Some(path.into());
+    }
+    let home = env("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env("HOME").map(|it| PathBuf::from(it).join(".config")))
+        .map(|it| it.join("sendoff/config.toml"));
+    [Some(PathBuf::from("sendoff.toml")), home, Some(PathBuf::from("/etc/sendoff/config.toml"))]
+        .into_iter()
+        .flatten()
+        .find(|it| it.exists())
+}
+
+/// The socket: `--socket`; else a configuration that was named; else `$SENDOFF_SOCKET`; else a configuration
+/// that was found; else the usual place.
+fn socket(
+    globals: &Globals,
+    config: Option<&Path>,
+    rooms: &dyn Rooms,
+    ui: &Ui<'_, '_>,
+) -> Result<PathBuf, CliError> {
+    if let Some(path) = &globals.socket {
+        return Ok(path.clone());
+    }
+    let named = globals.config.is_some() || (ui.io.env)("SENDOFF_CONFIG").is_some();
+    match (config, (ui.io.env)("SENDOFF_SOCKET")) {
+        (Some(config), _) if named => rooms.control_socket(config),
+        (_, Some(path)) => Ok(path.into()),
+        (Some(config), None) => rooms.control_socket(config),
+        (None, None) => Ok(SOCKET.into()),
+    }
+}

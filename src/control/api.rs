@@ -181,8 +181,8 @@ pub struct ApiError {
     pub hint: Option<String>,
     /// Everything wrong with a refused post.
     pub problems: Vec<m::Problem>,
-    /// The check's view of each target of a refused post.
-    pub targets: Vec<m::CheckTarget>,
+    /// The check's view of each target of a refused post. A boxed slice keeps the error small.
+    pub targets: Box<[m::CheckTarget]>,
 }
 
 impl ApiError {
@@ -194,7 +194,7 @@ impl ApiError {
             message: message.into(),
             hint: None,
             problems: Vec::new(),
-            targets: Vec::new(),
+            targets: Box::default(),
         }
     }
 
@@ -216,7 +216,7 @@ impl ApiError {
     /// A post that failed its check: the problems of all targets, flattened.
     pub fn refused(message: impl Into<String>, targets: Vec<m::CheckTarget>) -> Self {
         let problems = targets.iter().flat_map(|it| it.problems.iter().cloned()).collect();
-        Self { problems, targets, ..Self::new(ErrorKind::Refused, "validation", message) }
+        Self { problems, targets: targets.into(), ..Self::new(ErrorKind::Refused, "validation", message) }
     }
 
     /// Adds what to do about it.
@@ -233,7 +233,7 @@ impl ApiError {
             message: self.message.clone(),
             hint: self.hint.clone(),
             problems: self.problems.clone(),
-            targets: self.targets.clone(),
+            targets: self.targets.to_vec(),
         }
     }
 
@@ -245,7 +245,7 @@ impl ApiError {
             message: detail.message,
             hint: detail.hint,
             problems: detail.problems,
-            targets: detail.targets,
+            targets: detail.targets.into(),
         }
     }
 }

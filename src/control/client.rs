@@ -134,7 +134,7 @@ impl Client {
     fn failed(&self, error: &reqwest::Error) -> ClientError {
         let cause = io_cause(error);
         if !error.is_connect() {
-            return ClientError::Broken(cause.map_or_else(|| error.to_string(), |it| it.to_string()));
+            return ClientError::Broken(cause.map_or_else(|| error.to_string(), ToString::to_string));
         }
         let kind = cause.map(std::io::Error::kind);
         let (why, hint) = match kind {

@@ -169,6 +169,7 @@ message! {
 
 /// What happens while an account is being connected, in this order: `link`, `found`, then `connected` once
 /// per account, or `failed` at any point. The stream ends after the last one.
+#[allow(clippy::large_enum_variant, reason = "one of these exists at a time")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum ConnectEvent {

@@ -38,13 +38,13 @@ fn operation(route: &Route, defs: &mut Map<String, Value>) -> Value {
     let mut request = None;
     match route.input {
         Input::Nothing => {}
-        Input::Query(schema) => parameters.extend(query(schema(defs), defs)),
+        Input::Query(schema) => parameters.extend(query(&schema(defs), defs)),
         Input::Json(schema) => {
             let schema = schema(defs);
             request = Some(json!({"content": {"application/json": {"schema": schema}}}));
         }
         Input::File(schema) => {
-            parameters.extend(query(schema(defs), defs));
+            parameters.extend(query(&schema(defs), defs));
             request = Some(json!({"required": true, "content": {"application/octet-stream": {}}}));
         }
     }
@@ -74,7 +74,7 @@ fn operation(route: &Route, defs: &mut Map<String, Value>) -> Value {
 }
 
 /// The fields of a request message as parameters. It leaves the schemas: nothing refers to it any more.
-fn query(reference: Value, defs: &mut Map<String, Value>) -> Vec<Value> {
+fn query(reference: &Value, defs: &mut Map<String, Value>) -> Vec<Value> {
     let name = reference["$ref"].as_str().and_then(|it| it.rsplit('/').next()).unwrap_or_default();
     let Some(Value::Object(properties)) = defs.remove(name).map(|mut it| it["properties"].take()) else {
         return Vec::new();

@@ -203,7 +203,7 @@ mod tests {
         let pid = i32::try_from(std::process::id()).ok();
         let uid = rustix::process::getuid().as_raw();
         let ours: Vec<u32> =
-            rustix::process::getgroups().unwrap().into_iter().map(|it| it.as_raw()).collect();
+            rustix::process::getgroups().unwrap().into_iter().map(rustix::process::Gid::as_raw).collect();
         let mut found = groups_of(Caller { uid, gid: 0, pid });
         found.retain(|it| ours.contains(it));
         assert_eq!(found.len(), ours.len());

@@ -1,0 +1,154 @@
+//! `account list · show · rename · refresh · pause · resume · disconnect`.
+
+use super::args::Account;
+use super::error::{CliError, Outcome, SOME_FAILED};
+use super::render::{Cell, Ui, clean_line, relative};
+use crate::control::client::Client;
+use crate::control::messages as m;
+
+pub(super) async fn run(client: &Client, command: Account, ui: &mut Ui<'_, '_>) -> Outcome {
+    match command {
+        Account::Connect(args) => super::connect::run(client, args, ui).await,
+        Account::List => {
+            let list = client.account_list().await?;
+            show_list(&list, ui)
+        }
+        Account::Show { account } => {
+            let account = client.account_show(&account).await?;
+            show(&account, ui)
+        }
+        Account::Rename { account, name } => {
+            let renamed = client.account_rename(&account, &name).await?;
+            changed(&renamed, &format!("{} is now {}", clean_line(&account), renamed.account), ui)
+        }
+        Account::Refresh { account } => {
+            let account = client.account_refresh(&account).await?;
+            let until = account.expires_at.map(|at| format!(", good until {}", ui.time(at, None)));
+            let said = format!("{} has a fresh token{}", account.account, until.unwrap_or_default());
+            changed(&account, &said, ui)
+        }
+        Account::Pause { account } => {
+            let account = client.account_pause(&account).await?;
+            changed(&account, &format!("{} is paused: nothing is sent to it", account.account), ui)?;
+            ui.next(&format!("sendoff account resume {}", account.account))?;
+            Ok(0)
+        }
+        Account::Resume { account } => {
+            let account = client.account_resume(&account).await?;
+            changed(&account, &format!("{} is {}", account.account, account.state), ui)
+        }
+        Account::Disconnect { account, yes } => {
+            let question = format!(
+                "Disconnect {}? Its tokens are revoked and deleted for good; what waits to be sent is cancelled.",
+                clean_line(&account)
+            );
+            ui.destroy(yes, &question)?;
+            let answer = client.account_disconnect(&account).await?;
+            receipt(&answer, ui)
+        }
+    }
+}
+
+fn changed(account: &m::Account, said: &str, ui: &mut Ui<'_, '_>) -> Outcome {
+    if ui.json {
+        ui.document(account)?;
+    } else {
+        ui.line(&clean_line(said))?;
+    }
+    Ok(0)
+}
+
+fn show_list(list: &m::AccountList, ui: &mut Ui<'_, '_>) -> Outcome {
+    if ui.json {
+        ui.document(list)?;
+        return Ok(0);
+    }
+    if list.accounts.is_empty() {
+        ui.line("No account is connected yet.")?;
+        ui.next("sendoff account connect x")?;
+        return Ok(0);
+    }
+    let now = ui.now();
+    let rows: Vec<Vec<Cell>> = list
+        .accounts
+        .iter()
+        .map(|it| {
+            let token = match it.expires_at {
+                Some(_) if it.can_refresh => "renewed by itself".to_owned(),
+                Some(at) => format!("ends {}", relative(at, now)),
+                None => "does not end".to_owned(),
+            };
+            vec![
+                Cell::new(&it.account),
+                Cell::state(it.state.as_str()),
+                Cell::new(&it.display_name),
+                Cell::new(token),
+                Cell::new(it.reason.as_deref().unwrap_or_default()),
+            ]
+        })
+        .collect();
+    ui.table(&["ACCOUNT", "STATE", "NAME", "TOKEN", "REASON"], &rows)?;
+    if let Some(broken) = list.accounts.iter().find(|it| it.state == m::AccountState::NeedsReconnect) {
+        ui.next(&format!("sendoff account connect {} --name {}", broken.platform, broken.handle))?;
+    }
+    Ok(0)
+}
+
+fn show(account: &m::Account, ui: &mut Ui<'_, '_>) -> Outcome {
+    if ui.json {
+        ui.document(account)?;
+        return Ok(0);
+    }
+    let list = |words: &[String]| (!words.is_empty()).then(|| clean_line(&words.join(", ")));
+    let text = |it: &Option<String>| it.as_deref().map(clean_line);
+    ui.line(&format!("{}  {}", clean_line(&account.account), account.state))?;
+    let facts = [
+        ("reason", text(&account.reason)),
+        ("name", Some(clean_line(&account.display_name))),
+        ("user", Some(format!("@{}", clean_line(&account.username)))),
+        ("remote id", Some(clean_line(&account.remote_id))),
+        ("server", text(&account.server)),
+        ("tier", text(&account.tier)),
+        ("scopes", list(&account.scopes)),
+        ("missing", list(&account.missing_scopes)),
+        ("token ends", account.expires_at.map(|at| ui.time(at, None))),
+        ("refresh", Some(if account.can_refresh { "by itself" } else { "not possible" }.to_owned())),
+        ("grant ends", account.grant_expires_at.map(|at| ui.time(at, None))),
+        ("connected", Some(ui.time(account.connected_at, None))),
+    ];
+    ui.facts(&facts)?;
+    Ok(0)
+}
+
+/// Prints a receipt; exit 4 when an item of it failed.
+pub(super) fn receipt(answer: &m::ReceiptAnswer, ui: &mut Ui<'_, '_>) -> Outcome {
+    let receipt = &answer.receipt;
+    if ui.json {
+        ui.document(answer)?;
+    } else {
+        ui.line(&format!("{}  {}", clean_line(&receipt.subject), clean_line(&receipt.id)))?;
+        let rows: Vec<Vec<Cell>> = receipt
+            .items
+            .iter()
+            .map(|it| {
+                let said = [it.message.as_deref(), it.hint.as_deref()];
+                let said: Vec<&str> = said.into_iter().flatten().collect();
+                vec![
+                    Cell::state(it.result.as_str()),
+                    Cell::new(&it.what),
+                    Cell::new(&it.r#where),
+                    Cell::new(said.join("; ")),
+                ]
+            })
+            .collect();
+        ui.table(&["RESULT", "WHAT", "WHERE", ""], &rows)?;
+    }
+    let failed = receipt.items.iter().any(|it| it.result == m::Outcome::Failed);
+    Ok(if failed { SOME_FAILED } else { 0 })
+}
+
+impl From<m::ErrorDetail> for CliError {
+    fn from(detail: m::ErrorDetail) -> Self {
+        Self { exit: 1, detail: detail.into(), causes: Vec::new(), quiet: false }
+    }
+}

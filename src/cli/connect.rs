@@ -1,0 +1,230 @@
+//! `account connect`: a link out, a browser somewhere, a question, an account.
+//!
+//! Nothing is stored before the question is answered, so leaving at any point leaves nothing behind.
+
+use std::fmt::Write as _;
+
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+
+use super::args::Connect;
+use super::error::{CliError, Outcome};
+use super::render::{Paint, Ui, clean_line};
+use crate::control::client::Client;
+use crate::control::messages as m;
+use crate::control::requests as r;
+
+pub(super) async fn run(client: &Client, args: Connect, ui: &mut Ui<'_, '_>) -> Outcome {
+    let decided = args.yes || !args.select.is_empty();
+    if args.no_wait && !decided {
+        return Err(CliError::usage("--no-wait leaves nobody to confirm the account")
+            .hint("add --yes, or --select REMOTE_ID"));
+    }
+    let ask = r::Connect {
+        platform: args.platform,
+        name: args.name,
+        kind: args.kind,
+        instance: args.instance,
+        handle: args.handle,
+        select: args.select,
+        yes: args.yes,
+        paste: args.paste,
+    };
+    let id = client.connect_start(&ask).await?.id;
+    let mut events = client.connect_events(&id).await?;
+    let mut connected = Vec::new();
+    while let Some(event) = events.next().await {
+        let event = event?;
+        if ui.json {
+            ui.document(&event)?;
+        }
+        match event {
+            m::ConnectEvent::Link { url, expires_at, callback, code_lives_s } => {
+                if !ui.json {
+                    show_link(&ask, &url, expires_at, ui)?;
+                }
+                if args.no_wait {
+                    return Ok(0);
+                }
+                if ask.paste {
+                    let address = paste(&ask, callback.as_deref(), code_lives_s, ui)?;
+                    client.connect_paste(&id, &address).await?;
+                } else if !ui.json {
+                    ui.note("Waiting for the browser… (Ctrl-C leaves; nothing is stored)")?;
+                }
+            }
+            m::ConnectEvent::Found { accounts } => {
+                if !ui.json {
+                    show_found(&ask, &accounts, ui)?;
+                }
+                if !decided {
+                    let choice = choose(&accounts, ui)?;
+                    client.connect_confirm(&id, &choice).await?;
+                }
+            }
+            m::ConnectEvent::Connected { account } => connected.push(account),
+            m::ConnectEvent::Failed { error } => return Err(error.into()),
+        }
+    }
+    if connected.is_empty() {
+        return Err(CliError::failed("ended", "the conversation ended without an account")
+            .hint("see what the daemon says: sendoff log"));
+    }
+    if !ui.json {
+        show_connected(&connected, ui)?;
+    }
+    Ok(0)
+}
+
+fn show_link(
+    ask: &r::Connect,
+    url: &str,
+    expires_at: Timestamp,
+    ui: &mut Ui<'_, '_>,
+) -> Result<(), CliError> {
+    let url = clean_line(url);
+    ui.line(&format!("To connect {}, open this link in a browser:\n", clean_line(&ask.platform)))?;
+    ui.line(&format!("  {}\n", ui.paint(Paint::Bold, &url)))?;
+    if ui.io.terminal[1]
+        && !ui.quiet
+        && let Some(code) = qr(&url)
+    {
+        ui.line(&code)?;
+    }
+    let until = ui.time(expires_at, None);
+    ui.note(&format!("The link works once, until {until}."))
+}
+
+/// The address as a QR code of half blocks, or nothing if it is too long for one that fits a terminal.
+fn qr(url: &str) -> Option<String> {
+    let code = qrcode::QrCode::with_error_correction_level(url, qrcode::EcLevel::L).ok()?;
+    if code.width() > 72 {
+        return None;
+    }
+    // Light on dark: terminals are dark more often than not, and scanners read both.
+    let image = code
+        .render::<qrcode::render::unicode::Dense1x2>()
+        .dark_color(qrcode::render::unicode::Dense1x2::Dark)
+        .light_color(qrcode::render::unicode::Dense1x2::Light)
+        .build();
+    Some(image.lines().fold(String::new(), |mut out, line| {
+        let _ = writeln!(out, "  {line}");
+        out
+    }))
+}
+
+/// Explains what to paste, and reads it.
+fn paste(
+    ask: &r::Connect,
+    callback: Option<&str>,
+    code_lives_s: Option<u32>,
+    ui: &mut Ui<'_, '_>,
+) -> Result<String, CliError> {
+    let mut text =
+        "\nAfter you have agreed, the browser lands on an address that it may not be able to open. \
+        That is fine:\ncopy the whole address from its address bar and paste it here."
+            .to_owned();
+    if let Some(seconds) = code_lives_s {
+        let _ = write!(
+            text,
+            "\nBe quick: the code of {} in it lives {seconds} seconds.",
+            clean_line(&ask.platform)
+        );
+    }
+    if let Some(port) =
+        callback.and_then(|it| url::Url::parse(it).ok()).and_then(|it| it.port_or_known_default())
+    {
+        let _ = write!(
+            text,
+            "\n\nNo hurry at all with a forwarded port, run on the machine with the browser:\n\n  \
+             ssh -L {port}:127.0.0.1:{port} THIS_HOST\n\nand then connect again without --paste.\n"
+        );
+    }
+    ui.note(&text)?;
+    let address = ui.ask("\nPaste the address: ")?;
+    if address.is_empty() {
+        return Err(CliError::failed("no_address", "no address was pasted; nothing is stored")
+            .hint("run it again, and paste the whole address the browser landed on"));
+    }
+    Ok(address)
+}
+
+fn show_found(ask: &r::Connect, accounts: &[m::FoundAccount], ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
+    ui.line(&format!("\nFound on {}:", clean_line(&ask.platform)))?;
+    for (n, it) in accounts.iter().enumerate() {
+        let number = if accounts.len() > 1 { format!("{}. ", n + 1) } else { String::new() };
+        let local =
+            it.account.as_deref().map(|it| format!(", will be {}", clean_line(it))).unwrap_or_default();
+        let user = ui.paint(Paint::Bold, &format!("@{}", clean_line(&it.username)));
+        ui.line(&format!(
+            "  {number}{user}  {}  (id {}{local})",
+            clean_line(&it.display_name),
+            clean_line(&it.remote_id)
+        ))?;
+        if !it.missing_scopes.is_empty() {
+            let missing = clean_line(&it.missing_scopes.join(", "));
+            ui.line(&ui.paint(Paint::Yellow, &format!("     not granted: {missing}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// One line decides: `y` for all, numbers for some, anything else for none.
+fn choose(accounts: &[m::FoundAccount], ui: &mut Ui<'_, '_>) -> Result<r::Choice, CliError> {
+    let question = if accounts.len() > 1 {
+        format!("Connect all {}? [y/N, or numbers such as 1,3] ", accounts.len())
+    } else {
+        "Connect this account? [y/N] ".to_owned()
+    };
+    let line = ui.ask(&question)?.to_lowercase();
+    if matches!(line.as_str(), "y" | "yes") {
+        return Ok(r::Choice::All);
+    }
+    let numbers: Option<Vec<usize>> =
+        line.split([',', ' ']).filter(|it| !it.is_empty()).map(|it| it.parse().ok()).collect();
+    let picked: Option<Vec<String>> = numbers.filter(|it| !it.is_empty()).and_then(|numbers| {
+        let pick = |n: usize| Some(accounts.get(n.checked_sub(1)?)?.remote_id.clone());
+        numbers.into_iter().map(pick).collect()
+    });
+    Ok(picked.map_or(r::Choice::No, r::Choice::Select))
+}
+
+fn show_connected(accounts: &[m::Account], ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
+    for it in accounts {
+        let name = clean_line(&it.account);
+        let said = ui.paint(Paint::Green, &format!("connected {name}"));
+        ui.line(&format!("\n{said}  {} (@{})", clean_line(&it.display_name), clean_line(&it.username)))?;
+        let list = |words: &[String]| (!words.is_empty()).then(|| clean_line(&words.join(", ")));
+        let renewal = (!it.can_refresh).then_some(it.expires_at).flatten();
+        let facts = [
+            ("granted", list(&it.scopes)),
+            ("missing", list(&it.missing_scopes)),
+            (
+                "token ends",
+                renewal.map(|at| format!("{}, and cannot be renewed by itself", ui.time(at, None))),
+            ),
+        ];
+        ui.facts(&facts)?;
+    }
+    match accounts.first() {
+        Some(first) => ui.next(&format!(
+            "sendoff post create \"Hello\" --to {} --at \"tomorrow 9am\"",
+            clean_line(&first.account)
+        )),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_becomes_a_square_of_half_blocks_and_a_very_long_one_none() {
+        let code = qr("https://post.example.org/connect/AbCdEfGh12345678").unwrap();
+        let widths: Vec<usize> = code.lines().map(|it| it.chars().count()).collect();
+        assert!(widths.iter().all(|it| *it == widths[0]) && widths[0] < 60, "{widths:?}");
+        assert!(code.chars().all(|it| " ▀▄█\n".contains(it)));
+        assert_eq!(qr(&"x".repeat(2_000)), None);
+    }
+}

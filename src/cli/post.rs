@@ -1,0 +1,483 @@
+//! `post create · list · show · edit · cancel · retry · reschedule · delete`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures_util::StreamExt as _;
+use tokio_util::io::ReaderStream;
+
+use super::args::{Create, Edit, List, MediaArgs, MediaFile, Post, Reschedule};
+use super::error::{CliError, Outcome, SOME_FAILED};
+use super::render::{Cell, Paint, Ui, clean, clean_line, shorten, size, state_words};
+use crate::control::client::Client;
+use crate::control::messages as m;
+use crate::control::requests as r;
+use crate::domain::ids::PlatformName;
+
+/// Files above this size show how far they are.
+const SLOW: u64 = 8 << 20;
+
+/// A post to check for bare platform names, without account or daemon.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offline {
+    pub platforms: Vec<PlatformName>,
+    pub parts: Vec<String>,
+    pub comment: Option<String>,
+    /// Local files, not uploaded anywhere.
+    pub media: Vec<MediaFile>,
+    /// Platform → option → value.
+    pub options: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Offline {
+    /// The check that needs no daemon: `--check`, every target a bare platform name, no text from stdin.
+    pub(super) fn of(args: &Create) -> Result<Option<Self>, CliError> {
+        if !args.check || args.to.iter().any(|it| it.contains(':')) || args.text.iter().any(|it| it == "-") {
+            return Ok(None);
+        }
+        let platforms: Result<Vec<PlatformName>, _> = args.to.iter().map(|it| it.parse()).collect();
+        let platforms = platforms.map_err(|error| CliError::usage(error.to_string()))?;
+        Ok(Some(Self {
+            platforms,
+            parts: args.text.clone(),
+            comment: args.comment.clone(),
+            media: args.media.files.clone(),
+            options: options(&args.options)?,
+        }))
+    }
+}
+
+pub(super) async fn run(client: &Client, command: Post, ui: &mut Ui<'_, '_>) -> Outcome {
+    match command {
+        Post::Create(args) => create(client, args, ui).await,
+        Post::List(args) => list(client, args, ui).await,
+        Post::Show { id } => {
+            let post = client.post_show(&id).await?;
+            show(&post, ui)
+        }
+        Post::Edit(args) => edit(client, args, ui).await,
+        Post::Cancel { id, yes: _ } => {
+            let post = client.post_cancel(&id).await?;
+            acted(&post, "cancelled", ui)
+        }
+        Post::Retry { id } => {
+            let post = client.post_retry(&id).await?;
+            acted(&post, "trying again", ui)
+        }
+        Post::Reschedule(args) => reschedule(client, args, ui).await,
+        Post::Delete { id, local_only, yes } => {
+            let reach = if local_only { "here only" } else { "here and from the networks that allow it" };
+            ui.destroy(yes, &format!("Delete {}, {reach}? This cannot be undone.", clean_line(&id)))?;
+            let answer = client.post_delete(&id, local_only).await?;
+            super::account::receipt(&answer, ui)
+        }
+    }
+}
+
+async fn create(client: &Client, args: Create, ui: &mut Ui<'_, '_>) -> Outcome {
+    let when = match (args.at, args.queue) {
+        (Some(at), _) => Some(r::When::At(at)),
+        (_, Some(queue)) => Some(r::When::Queue(queue)),
+        _ if args.now => Some(r::When::Now),
+        _ if args.draft => Some(r::When::Draft),
+        _ => None,
+    };
+    if when.is_none() && !args.check {
+        return Err(CliError::usage("the post has no time")
+            .hint("add --at WHEN, --queue QUEUE, --now or --draft; or --check to only look"));
+    }
+    if args.text.is_empty() && args.media.files.is_empty() {
+        return Err(CliError::usage("the post has neither text nor media")
+            .hint("write the text behind the command, or `-` to read it from stdin"));
+    }
+    let ask = r::CreatePost {
+        options: options(&args.options)?,
+        parts: texts(args.text, ui)?,
+        media: upload(client, &args.media, ui).await?,
+        comment: args.comment,
+        to: args.to,
+        when,
+        tz: args.tz,
+        late: args.late,
+        variants: BTreeMap::new(),
+        key: args.key,
+        source: Some(m::Source::Cli.as_str().to_owned()),
+    };
+    if args.check {
+        let check = client.post_check(&ask).await?;
+        return show_check(&check, ui);
+    }
+    let post = client.post_create(&ask).await?;
+    if ui.json {
+        ui.document(&post)?;
+        return Ok(0);
+    }
+    let said = if post.existing {
+        format!("this key has made {} before; nothing new was created", clean_line(&post.id))
+    } else {
+        format!("created {}", clean_line(&post.id))
+    };
+    ui.line(&ui.paint(Paint::Green, &said))?;
+    outlook(&post, ui)?;
+    ui.next(&format!("sendoff post show {}", clean_line(&post.id)))?;
+    Ok(0)
+}
+
+/// The texts as given; one `-` is replaced by stdin without its last line end.
+fn texts(texts: Vec<String>, ui: &mut Ui<'_, '_>) -> Result<Vec<String>, CliError> {
+    if texts.iter().filter(|it| *it == "-").count() > 1 {
+        return Err(CliError::usage("stdin can be read only once").hint("give one `-` at most"));
+    }
+    let mut read = |text: String| {
+        if text != "-" {
+            return Ok(text);
+        }
+        let mut input = String::new();
+        std::io::Read::read_to_string(&mut ui.io.input, &mut input)
+            .map_err(|error| CliError::usage(format!("cannot read the text from stdin: {error}")))?;
+        let text = input.strip_suffix('\n').unwrap_or(&input);
+        Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+    };
+    texts.into_iter().map(&mut read).collect()
+}
+
+/// Reads `platform.key=value`.
+fn options(given: &[String]) -> Result<BTreeMap<String, BTreeMap<String, String>>, CliError> {
+    let mut found: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for option in given {
+        let parsed = option.split_once('=').and_then(|(name, value)| Some((name.split_once('.')?, value)));
+        let Some(((platform, key), value)) = parsed.filter(|((_, key), _)| !key.is_empty()) else {
+            return Err(CliError::usage(format!("`{option}` is not an option"))
+                .hint("write platform.key=value, e.g. x.reply_settings=following"));
+        };
+        let platform: PlatformName =
+            platform.parse().map_err(|error| CliError::usage(format!("in `{option}`: {error}")))?;
+        let before = found.entry(platform.to_string()).or_default().insert(key.to_owned(), value.to_owned());
+        if before.is_some() {
+            return Err(CliError::usage(format!("`{platform}.{key}` is given twice")));
+        }
+    }
+    Ok(found)
+}
+
+/// Sends the files up, in order.
+async fn upload(
+    client: &Client,
+    media: &MediaArgs,
+    ui: &mut Ui<'_, '_>,
+) -> Result<Vec<r::MediaRef>, CliError> {
+    let mut stored = Vec::new();
+    for it in &media.files {
+        let id = upload_one(client, &it.path, ui).await?.id;
+        stored.push(r::MediaRef { id, alt: it.alt.clone() });
+    }
+    Ok(stored)
+}
+
+async fn upload_one(client: &Client, path: &Path, ui: &mut Ui<'_, '_>) -> Result<m::Uploaded, CliError> {
+    let unreadable = |error: std::io::Error| {
+        CliError::new(2, "media_file", format!("cannot read the media file `{}`: {error}", path.display()))
+            .hint("check the path; the file is read with your own rights, not the daemon's")
+    };
+    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+    let about = file.metadata().await.map_err(unreadable)?;
+    if !about.is_file() {
+        return Err(CliError::new(2, "media_file", format!("`{}` is not a file", path.display())));
+    }
+    let name = path.file_name().map(|it| it.to_string_lossy().into_owned());
+    let shown = ui.io.terminal[2] && !ui.quiet && about.len() > SLOW;
+    let label = clean_line(name.as_deref().unwrap_or("file"));
+    let (total, mut sent, mut last) = (about.len(), 0u64, 0u64);
+    let body = ReaderStream::with_capacity(file, 64 << 10).inspect(move |chunk| {
+        if let (true, Ok(chunk)) = (shown, chunk) {
+            sent += chunk.len() as u64;
+            let percent = (sent * 100 / total.max(1)).min(100);
+            if percent > last {
+                last = percent;
+                // A stream has no way to the command's own stderr; this is only ever a terminal.
+                eprint!("\r{label}  {percent} %{}", if percent == 100 { "\n" } else { "" });
+            }
+        }
+    });
+    Ok(client.media_upload(name, body).await?)
+}
+
+async fn edit(client: &Client, args: Edit, ui: &mut Ui<'_, '_>) -> Outcome {
+    let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
+    let options = options(&args.options)?;
+    let media = (!args.media.files.is_empty()).then_some(&args.media);
+    let mut ask = r::EditPost {
+        parts: some(args.text),
+        comment: if args.no_comment { Some(String::new()) } else { args.comment },
+        to: some(args.to),
+        media: None,
+        options: (!options.is_empty()).then_some(options),
+        variants: None,
+        late: args.late,
+        version: None,
+    };
+    if media.is_none() && ask == r::EditPost::default() {
+        return Err(CliError::usage("nothing to change was given").hint(
+            "give a new text, --to, --media, --comment, --option or --late; a new time: post reschedule",
+        ));
+    }
+    if let Some(parts) = ask.parts.take() {
+        ask.parts = Some(texts(parts, ui)?);
+    }
+    if let Some(media) = media {
+        ask.media = Some(upload(client, media, ui).await?);
+    }
+    let post = client.post_edit(&args.id, &ask).await?;
+    acted(&post, "changed", ui)
+}
+
+async fn reschedule(client: &Client, args: Reschedule, ui: &mut Ui<'_, '_>) -> Outcome {
+    let to = match (args.at, args.queue, args.by) {
+        (Some(at), _, _) => r::Move::At(at),
+        (_, Some(queue), _) => r::Move::Queue(queue),
+        (_, _, by) => r::Move::By(by.unwrap_or_default()),
+    };
+    let mut moved = m::PostList { posts: Vec::new(), next_cursor: None };
+    let mut failed = Vec::new();
+    for id in &args.ids {
+        match client.post_reschedule(id, to.clone(), args.tz.clone()).await {
+            Ok(post) => {
+                if !ui.json {
+                    acted(&post, "moved", ui)?;
+                }
+                moved.posts.push(post);
+            }
+            Err(error) => failed.push((id, CliError::from(error))),
+        }
+    }
+    // With one id its own error says it all; with several, each is told and the rest stands.
+    if moved.posts.is_empty()
+        && let Some((_, first)) = failed.first()
+    {
+        return Err(first.clone());
+    }
+    if ui.json {
+        ui.document(&moved)?;
+    }
+    for (id, error) in &failed {
+        let mut error = error.clone();
+        error.detail.message = format!("{id}: {}", error.detail.message);
+        ui.fail(&error);
+    }
+    Ok(if failed.is_empty() { 0 } else { SOME_FAILED })
+}
+
+async fn list(client: &Client, args: List, ui: &mut Ui<'_, '_>) -> Outcome {
+    if let Some(state) = &args.state
+        && m::PostStatus::from_word(state).is_none()
+        && m::DeliveryState::from_word(state).is_none()
+    {
+        let known: Vec<&str> = m::PostStatus::ALL.iter().map(|it| it.as_str()).collect();
+        return Err(CliError::usage(format!("`{state}` is not a state"))
+            .hint(format!("a post is {}; a delivery's states are in `post show`", known.join(", "))));
+    }
+    let ask = r::ListPosts {
+        state: args.state,
+        account: args.account,
+        since: args.since,
+        until: args.until,
+        tz: args.tz,
+        limit: args.limit,
+        after: args.after,
+    };
+    let page = client.post_list(&ask).await?;
+    if ui.json {
+        ui.document(&page)?;
+        return Ok(0);
+    }
+    if page.posts.is_empty() {
+        ui.line("No posts.")?;
+        if ask == r::ListPosts::default() {
+            ui.next("sendoff post create \"Hello\" --to ACCOUNT --at \"tomorrow 9am\"")?;
+        }
+        return Ok(0);
+    }
+    let rows: Vec<Vec<Cell>> = page
+        .posts
+        .iter()
+        .map(|it| {
+            let due = it.deliveries.iter().map(|it| it.due).min();
+            vec![
+                Cell::new(&it.id),
+                Cell::state(it.status.as_str()),
+                Cell::new(due.map_or_else(|| "no time".to_owned(), |at| ui.short_time(at))),
+                Cell::new(shorten(&it.to.join(" "), 32)),
+                Cell::new(shorten(&it.body, 48)),
+            ]
+        })
+        .collect();
+    ui.table(&["POST", "STATUS", "DUE", "TO", "TEXT"], &rows)?;
+    if let Some(cursor) = &page.next_cursor {
+        ui.next(&format!("add --after {}", clean_line(cursor)))?;
+    }
+    Ok(0)
+}
+
+/// What a change did, and where the post stands now.
+fn acted(post: &m::Post, said: &str, ui: &mut Ui<'_, '_>) -> Outcome {
+    if ui.json {
+        ui.document(post)?;
+        return Ok(0);
+    }
+    ui.line(&format!("{said}: {}", clean_line(&post.id)))?;
+    outlook(post, ui)?;
+    Ok(0)
+}
+
+/// What the daemon understood, and the deliveries in short.
+fn outlook(post: &m::Post, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
+    for notice in &post.notices {
+        ui.line(&format!("  {}", clean_line(notice)))?;
+    }
+    if post.notices.is_empty()
+        && let Some(first) = post
+            .deliveries
+            .iter()
+            .filter(|it| it.state == m::DeliveryState::Scheduled)
+            .min_by_key(|it| it.due)
+    {
+        let at = ui.time(first.due, Some(&first.zone));
+        ui.line(&format!("  Scheduled for {at}"))?;
+    }
+    if post.deliveries.is_empty() {
+        ui.line(&format!("  a {} for {}", post.status, clean_line(&post.to.join(", "))))?;
+    }
+    for it in &post.deliveries {
+        let words = state_words(it.state, it.held);
+        let state =
+            super::render::state_paint(it.state.as_str()).map_or(words.to_owned(), |p| ui.paint(p, words));
+        ui.line(&format!("  {}  {state}", clean_line(&it.account)))?;
+    }
+    Ok(())
+}
+
+fn show(post: &m::Post, ui: &mut Ui<'_, '_>) -> Outcome {
+    if ui.json {
+        ui.document(post)?;
+        return Ok(0);
+    }
+    let status = post.status.as_str();
+    let status = super::render::state_paint(status).map_or(status.to_owned(), |it| ui.paint(it, status));
+    ui.line(&format!("{}  {status}", clean_line(&post.id)))?;
+    for (n, part) in post.parts.iter().enumerate() {
+        let mark =
+            if post.parts.len() > 1 { format!("{}/{} ", n + 1, post.parts.len()) } else { String::new() };
+        for (line, text) in clean(part).lines().enumerate() {
+            let mark = if line == 0 { mark.clone() } else { " ".repeat(mark.len()) };
+            ui.line(&format!("  │ {mark}{text}"))?;
+        }
+    }
+    let media: Vec<String> = post
+        .media
+        .iter()
+        .map(|it| {
+            let alt = it
+                .alt
+                .as_deref()
+                .map_or_else(|| "no description".to_owned(), |it| format!("“{}”", shorten(it, 60)));
+            format!("{} ({}), {alt}", clean_line(&it.name), size(it.bytes))
+        })
+        .collect();
+    let facts = [
+        ("comment", post.comment.as_deref().map(|it| shorten(it, 80))),
+        ("media", (!media.is_empty()).then(|| media.join("; "))),
+        ("to", Some(clean_line(&post.to.join(", ")))),
+        ("created", Some(format!("{}, from {}", ui.time(post.created_at, None), post.source))),
+    ];
+    ui.facts(&facts)?;
+    for it in &post.deliveries {
+        show_delivery(it, ui)?;
+    }
+    if let Some(next) = next_step(post) {
+        ui.next(&next)?;
+    }
+    Ok(0)
+}
+
+fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
+    let words = state_words(it.state, it.held);
+    let state =
+        super::render::state_paint(it.state.as_str()).map_or(words.to_owned(), |p| ui.paint(p, words));
+    ui.line(&format!(
+        "\n{}  {state}  {}",
+        clean_line(&it.account),
+        ui.paint(Paint::Dim, &clean_line(&it.id))
+    ))?;
+    let text = |it: &Option<String>| it.as_deref().map(clean_line);
+    let published = it.published_at.map(|at| {
+        let late = it.lateness_ms.map(|ms| format!(", sent {ms} ms after it was due")).unwrap_or_default();
+        let proof = if it.verified { "read back" } else { "accepted, not verified" };
+        format!("{}{late}, {proof}", ui.time(at, Some(&it.zone)))
+    });
+    let reason = it.reason.as_ref();
+    let progress = it.progress.as_ref().map(|p| {
+        let percent = (p.done_bytes.saturating_mul(100) / p.total_bytes.max(1)).min(100);
+        format!("{} {percent} % of {}", clean_line(&p.phase), size(p.total_bytes))
+    });
+    let parts = it.steps.iter().filter(|step| step.permalink.is_some()).count();
+    let facts = [
+        ("due", it.published_at.is_none().then(|| ui.time(it.due, Some(&it.zone)))),
+        ("next try", it.next_try.map(|at| ui.time(at, Some(&it.zone)))),
+        ("published", published),
+        ("link", text(&it.permalink)),
+        ("parts", (it.steps.len() > 1).then(|| format!("{parts} of {} public", it.steps.len()))),
+        ("attempts", (it.attempts > 1).then(|| it.attempts.to_string())),
+        ("uploading", progress),
+        ("reason", reason.map(|it| clean_line(&it.message))),
+        ("network said", reason.and_then(|it| it.raw.as_deref()).map(|it| shorten(it, 400))),
+        ("hint", reason.and_then(|it| it.hint.as_deref()).map(clean_line)),
+    ];
+    ui.facts(&facts)
+}
+
+/// The command that helps most, if one does.
+fn next_step(post: &m::Post) -> Option<String> {
+    let stuck = |state| post.deliveries.iter().find(|it| it.state == state);
+    if let Some(it) = stuck(m::DeliveryState::NeedsReconnect) {
+        let (platform, name) = it.account.split_once(':')?;
+        return Some(format!("sendoff account connect {} --name {}", clean_line(platform), clean_line(name)));
+    }
+    if let Some(it) = stuck(m::DeliveryState::Rejected).or_else(|| stuck(m::DeliveryState::Missed)) {
+        return Some(format!("sendoff post retry {}", clean_line(&it.id)));
+    }
+    (post.status == m::PostStatus::Draft)
+        .then(|| format!("sendoff post reschedule {} --at \"tomorrow 9am\"", clean_line(&post.id)))
+}
+
+/// What each network would get; exit 1 when one would refuse it.
+pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
+    if ui.json {
+        ui.document(check)?;
+    } else {
+        for it in &check.targets {
+            let state = if it.ok { ui.paint(Paint::Green, "ok") } else { ui.paint(Paint::Red, "not ok") };
+            let length = format!("{} of {} {}", it.length.used, it.length.max, clean_line(&it.length.unit));
+            ui.line(&format!("{}  {state}  {length}", clean_line(&it.account)))?;
+            for problem in &it.problems {
+                let field = clean_line(&problem.field);
+                ui.line(&format!(
+                    "  {} {field}: {}",
+                    ui.paint(Paint::Red, "×"),
+                    clean_line(&problem.message)
+                ))?;
+                if let Some(hint) = &problem.hint {
+                    ui.line(&format!("    hint: {}", clean_line(hint)))?;
+                }
+            }
+            let preview = match &it.preview {
+                serde_json::Value::String(text) => text.clone(),
+                serde_json::Value::Null => String::new(),
+                other => serde_json::to_string_pretty(other).unwrap_or_default(),
+            };
+            for line in clean(&preview).lines() {
+                ui.line(&format!("  │ {line}"))?;
+            }
+        }
+    }
+    Ok(u8::from(!check.ok))
+}

@@ -1,0 +1,379 @@
+//! How things look: errors, tables, times, colour. Everything that came from a network is cleaned here.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::Io;
+use super::args::{Color, Globals};
+use super::error::CliError;
+use crate::control::messages::DeliveryState;
+
+/// The streams of a command together with how to write on them.
+pub struct Ui<'a, 'b> {
+    pub io: &'a mut Io<'b>,
+    pub json: bool,
+    pub quiet: bool,
+    /// On stdout, on stderr.
+    color: [bool; 2],
+}
+
+/// A colour, or weight. Meaning is never in the colour alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    Bold,
+    Dim,
+    Red,
+    Green,
+    Yellow,
+}
+
+impl Paint {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Red => "31",
+            Self::Green => "32",
+            Self::Yellow => "33",
+        }
+    }
+}
+
+impl<'a, 'b> Ui<'a, 'b> {
+    pub fn new(io: &'a mut Io<'b>, globals: &Globals) -> Self {
+        let wanted = |terminal: bool| match globals.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && (io.env)("NO_COLOR").is_none(),
+        };
+        let color = [wanted(io.terminal[1]), wanted(io.terminal[2])];
+        Self { json: globals.json, quiet: globals.quiet, color, io }
+    }
+
+    /// Text on stdout, as it is.
+    pub fn print(&mut self, text: &str) -> Result<(), CliError> {
+        self.io.out.write_all(text.as_bytes())?;
+        self.io.out.flush()?;
+        Ok(())
+    }
+
+    /// A line on stdout.
+    pub fn line(&mut self, text: &str) -> Result<(), CliError> {
+        self.print(&format!("{text}\n"))
+    }
+
+    /// A line on stderr that `-q` keeps away.
+    pub fn note(&mut self, text: &str) -> Result<(), CliError> {
+        if !self.quiet {
+            writeln!(self.io.err, "{text}")?;
+        }
+        Ok(())
+    }
+
+    /// What to do next, on stdout, for people only.
+    pub fn next(&mut self, command: &str) -> Result<(), CliError> {
+        if self.quiet || self.json {
+            return Ok(());
+        }
+        let text = self.paint(Paint::Dim, &format!("next: {command}"));
+        self.line(&format!("\n{text}"))
+    }
+
+    /// One JSON document, or one of several lines.
+    pub fn document(&mut self, value: &impl Serialize) -> Result<(), CliError> {
+        let text = serde_json::to_string(value)
+            .map_err(|error| CliError::failed("internal", format!("cannot write JSON: {error}")))?;
+        self.line(&text)
+    }
+
+    /// Text in a colour, if there is colour.
+    pub fn paint(&self, paint: Paint, text: &str) -> String {
+        colored(self.color[0], paint, text)
+    }
+
+    /// Asks on stderr and reads one line; anything but `y` or `yes` is no, the end of input too.
+    pub fn confirm(&mut self, question: &str) -> Result<bool, CliError> {
+        let answer = self.ask(&format!("{question} [y/N] "))?;
+        Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Shows a prompt where a person sits, and reads one line.
+    pub fn ask(&mut self, prompt: &str) -> Result<String, CliError> {
+        if self.io.terminal[0] {
+            write!(self.io.err, "{prompt}")?;
+            self.io.err.flush()?;
+        }
+        let mut line = String::new();
+        self.io
+            .input
+            .read_line(&mut line)
+            .map_err(|error| CliError::failed("input", format!("cannot read the answer: {error}")))?;
+        Ok(line.trim().to_owned())
+    }
+
+    /// Lets only a `y` or `--yes` through to what cannot be undone.
+    pub fn destroy(&mut self, yes: bool, question: &str) -> Result<(), CliError> {
+        if yes || self.confirm(question)? {
+            return Ok(());
+        }
+        Err(CliError::failed("not_confirmed", "nothing was done: it was not confirmed")
+            .hint("answer `y`, or add --yes"))
+    }
+
+    /// Prints an error and gives its exit code.
+    pub fn fail(&mut self, error: &CliError) -> u8 {
+        if !error.quiet {
+            let text = if self.json { format!("{}\n", error.json()) } else { render(error, self.color[1]) };
+            let _ = self.io.err.write_all(text.as_bytes());
+        }
+        error.exit
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.io.clock.now()
+    }
+
+    /// An instant as a person reads it: `Tue 1 Dec 2026 09:00 +01:00 Europe/Berlin (in 8 days)`.
+    /// `zone` is the one it was meant in; the terminal's own otherwise.
+    pub fn time(&self, at: Timestamp, zone: Option<&str>) -> String {
+        let zone = zone.and_then(|it| TimeZone::get(it).ok()).unwrap_or_else(|| self.io.zone.clone());
+        let name = zone.iana_name().map(|it| format!(" {it}")).unwrap_or_default();
+        let shown = at.to_zoned(zone).strftime("%a %-d %b %Y %H:%M %:z").to_string();
+        format!("{shown}{name} ({})", relative(at, self.now()))
+    }
+
+    /// An instant in a table: `1 Dec 09:00, in 8 days`, in the terminal's zone.
+    pub fn short_time(&self, at: Timestamp) -> String {
+        let shown = at.to_zoned(self.io.zone.clone()).strftime("%-d %b %H:%M").to_string();
+        format!("{shown}, {}", relative(at, self.now()))
+    }
+
+    /// Prints rows under their headings, columns aligned; the last column is not padded.
+    pub fn table(&mut self, headings: &[&str], rows: &[Vec<Cell>]) -> Result<(), CliError> {
+        let mut widths: Vec<usize> = headings.iter().map(|it| it.chars().count()).collect();
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.text.chars().count());
+            }
+        }
+        let mut out = String::new();
+        let last = headings.len().saturating_sub(1);
+        let mut put = |cells: &mut dyn Iterator<Item = (&str, Option<Paint>)>| {
+            for (n, (text, paint)) in cells.enumerate() {
+                let pad = if n == last { 0 } else { widths[n] - text.chars().count() + 2 };
+                let text = paint.map_or_else(|| text.to_owned(), |it| colored(self.color[0], it, text));
+                let _ = write!(out, "{text}{}", " ".repeat(pad));
+            }
+            out.truncate(out.trim_end().len());
+            out.push('\n');
+        };
+        put(&mut headings.iter().map(|it| (*it, Some(Paint::Dim))));
+        for row in rows {
+            put(&mut row.iter().map(|it| (it.text.as_str(), it.paint)));
+        }
+        self.print(&out)
+    }
+
+    /// Prints `name  value` pairs, aligned; pairs without a value are left out.
+    pub fn facts(&mut self, facts: &[(&str, Option<String>)]) -> Result<(), CliError> {
+        let width = facts.iter().filter(|(_, v)| v.is_some()).map(|(k, _)| k.len()).max().unwrap_or(0);
+        for (name, value) in facts {
+            if let Some(value) = value {
+                let name = self.paint(Paint::Dim, &format!("{name:width$}"));
+                self.line(&format!("  {name}  {value}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One place of a table. The text is cleaned as it goes in.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    text: String,
+    paint: Option<Paint>,
+}
+
+impl Cell {
+    pub fn new(text: impl AsRef<str>) -> Self {
+        Self { text: clean_line(text.as_ref()), paint: None }
+    }
+
+    pub fn painted(text: impl AsRef<str>, paint: Paint) -> Self {
+        Self { paint: Some(paint), ..Self::new(text) }
+    }
+
+    /// A delivery's or post's state in its colour.
+    pub fn state(word: &str) -> Self {
+        match state_paint(word) {
+            Some(paint) => Self::painted(word, paint),
+            None => Self::new(word),
+        }
+    }
+}
+
+/// Green is over and well, red is over and not well, yellow wants a look.
+pub fn state_paint(word: &str) -> Option<Paint> {
+    match word {
+        "published" | "handed_over" | "ready" | "done" => Some(Paint::Green),
+        "rejected" | "missed" | "failed" | "error" => Some(Paint::Red),
+        "attention" | "needs_reconnect" | "unknown" | "partial" | "paused" | "retry" | "not_possible"
+        | "warn" => Some(Paint::Yellow),
+        "cancelled" | "draft" => Some(Paint::Dim),
+        _ => None,
+    }
+}
+
+/// A state as a person says it.
+pub fn state_words(state: DeliveryState, held: bool) -> &'static str {
+    match state {
+        _ if held => "held, needs you",
+        DeliveryState::Unknown => "checking whether it went out",
+        DeliveryState::Retry => "will be tried again",
+        DeliveryState::NeedsReconnect => "needs reconnect",
+        DeliveryState::HandedOver => "handed over",
+        other => other.as_str(),
+    }
+}
+
+fn colored(on: bool, paint: Paint, text: &str) -> String {
+    if on { format!("\x1b[{}m{text}\x1b[0m", paint.code()) } else { text.to_owned() }
+}
+
+/// `error: …`, one `caused by: …` per cause, each problem of a refused post, and a `hint: …` if there is one.
+pub fn render(error: &CliError, color: bool) -> String {
+    let detail = &error.detail;
+    let mut out = format!("{} {}\n", colored(color, Paint::Red, "error:"), clean(&detail.message));
+    for cause in &error.causes {
+        let _ = writeln!(out, "  caused by: {}", clean(cause));
+    }
+    for problem in &detail.problems {
+        let at = problem.account.as_deref().map(|it| format!("{}: ", clean_line(it))).unwrap_or_default();
+        let _ = writeln!(out, "  - {at}{}", clean_line(&problem.message));
+        if let Some(hint) = &problem.hint {
+            let _ = writeln!(out, "    {}", clean_line(hint));
+        }
+    }
+    if let Some(hint) = &detail.hint {
+        let _ = writeln!(out, "\n{} {}", colored(color, Paint::Yellow, "hint:"), clean(hint));
+    }
+    out
+}
+
+/// Text from outside without what could steer a terminal: control characters (C0, DEL, C1, so every escape
+/// sequence), and the bidirectional and invisible format characters that make text read as another text.
+/// Line ends and tabs stay.
+pub fn clean(text: &str) -> String {
+    text.replace("\r\n", "\n").chars().filter(|it| matches!(it, '\n' | '\t') || !steers(*it)).collect()
+}
+
+/// [`clean`], on one line.
+pub fn clean_line(text: &str) -> String {
+    let flat: String =
+        clean(text).chars().map(|it| if matches!(it, '\n' | '\t') { ' ' } else { it }).collect();
+    flat.trim_end().to_owned()
+}
+
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
+}
+
+/// At most `max` characters on one line, the cut shown.
+pub fn shorten(text: &str, max: usize) -> String {
+    let text = clean_line(text);
+    if text.chars().count() <= max {
+        return text;
+    }
+    let mut cut: String = text.chars().take(max.saturating_sub(1)).collect();
+    cut.truncate(cut.trim_end().len());
+    cut.push('…');
+    cut
+}
+
+/// How far away an instant is, in one unit: `in 8 days`, `3 min ago`, `now`.
+pub fn relative(at: Timestamp, now: Timestamp) -> String {
+    let seconds = at.as_second() - now.as_second();
+    let far = seconds.unsigned_abs();
+    let amount = match far {
+        0..5 => return "now".to_owned(),
+        5..90 => format!("{far} s"),
+        90..5_400 => format!("{} min", (far + 30) / 60),
+        5_400..129_600 => format!("{} h", (far + 1_800) / 3_600),
+        _ => format!("{} days", (far + 43_200) / 86_400),
+    };
+    if seconds > 0 { format!("in {amount}") } else { format!("{amount} ago") }
+}
+
+/// A size in the unit that keeps it short: `832 B`, `1.4 MiB`.
+pub fn size(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss)] // One decimal is shown.
+    let mut amount = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if amount < 1024.0 || unit == "GiB" {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{amount:.1} {unit}") };
+        }
+        amount /= 1024.0;
+    }
+    unreachable!("the last unit takes every size")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_survives_cleaning() {
+        let mut corpus: Vec<String> = (0u32..0x20)
+            .chain(0x7f..0xa0)
+            .chain([0x61c, 0x200e, 0x200f, 0x2028, 0x2029, 0xfeff])
+            .chain(0x202a..0x202f)
+            .chain(0x2066..0x206a)
+            .filter_map(char::from_u32)
+            .map(|c| format!("a{c}b"))
+            .collect();
+        corpus.push("\x1b]52;c;ZXZpbA==\x07copied".into());
+        corpus.push("\x1b]8;;http://evil\x1b\\link".into());
+        for text in corpus {
+            let shown = clean_line(&text);
+            assert!(!shown.chars().any(steers), "{text:?} became {shown:?}");
+        }
+    }
+
+    #[test]
+    fn ordinary_text_of_any_script_stays_as_it_is() {
+        for text in ["Grüße, 今日は", "👨‍👩‍👧 family", "a\nb\tc", "مرحبا"] {
+            assert_eq!(clean(text), text);
+        }
+    }
+
+    #[test]
+    fn distances_use_one_unit() {
+        let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+        for (at, shown) in [
+            ("2026-11-22T08:00:02Z", "now"),
+            ("2026-11-22T08:00:30Z", "in 30 s"),
+            ("2026-11-22T07:57:00Z", "3 min ago"),
+            ("2026-11-22T10:00:00Z", "in 2 h"),
+            ("2026-12-01T08:00:00Z", "in 9 days"),
+        ] {
+            assert_eq!(relative(at.parse().unwrap(), now), shown);
+        }
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!([size(832), size(1_500_000), size(3 << 40)], ["832 B", "1.4 MiB", "3072.0 GiB"]);
+    }
+
+    #[test]
+    fn an_error_is_readable_without_colour() {
+        let mut error = CliError::failed("x", "it broke\x1b[2J").hint("mend it");
+        error.causes.push("the wire".into());
+        assert_eq!(render(&error, false), "error: it broke[2J\n  caused by: the wire\n\nhint: mend it\n");
+    }
+}

@@ -1,0 +1,143 @@
+//! `status · pause · resume · log · audit list`.
+
+use futures_util::StreamExt as _;
+
+use super::error::Outcome;
+use super::render::{Cell, Paint, Ui, clean_line, relative, size, state_paint};
+use crate::control::client::Client;
+use crate::control::messages as m;
+use crate::control::requests as r;
+
+pub(super) async fn status(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
+    let status = client.status().await?;
+    if ui.json {
+        ui.document(&status)?;
+        return Ok(0);
+    }
+    let state = match (status.ready, status.paused) {
+        (_, true) => ui.paint(Paint::Yellow, "paused"),
+        (true, false) => ui.paint(Paint::Green, "ready"),
+        (false, false) => ui.paint(Paint::Yellow, "starting"),
+    };
+    ui.line(&format!("sendoff {}  {state}", clean_line(&status.version)))?;
+    let counts = |of: &[(&str, u64)]| {
+        let some: Vec<String> =
+            of.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} {}", clean_line(word))).collect();
+        if some.is_empty() { "none".to_owned() } else { some.join(", ") }
+    };
+    let accounts = counts(&[
+        ("ready", status.accounts.ready),
+        ("need reconnect", status.accounts.needs_reconnect),
+        ("paused", status.accounts.paused),
+    ]);
+    // In the order in which a delivery passes through them.
+    let states: Vec<(&str, u64)> = m::DeliveryState::ALL
+        .iter()
+        .filter_map(|it| Some((it.as_str(), *status.deliveries.get(it.as_str())?)))
+        .collect();
+    let facts = [
+        ("paused because", status.pause_reason.as_deref().map(clean_line)),
+        ("accounts", Some(accounts)),
+        ("deliveries", Some(counts(&states))),
+        ("next due", Some(status.next_due.map_or_else(|| "nothing".to_owned(), |at| ui.time(at, None)))),
+        ("last tick", status.last_tick.map(|at| relative(at, ui.now()))),
+        ("store", Some(format!("{}, schema {}", size(status.store.bytes), status.store.schema))),
+        ("running", Some(format!("pid {}, for {}", status.pid, uptime(status.uptime_s)))),
+    ];
+    ui.facts(&facts)?;
+    for alert in &status.alerts {
+        let word = ui.paint(Paint::Yellow, "attention:");
+        ui.line(&format!("\n{word} {}", clean_line(&alert.message)))?;
+        if let Some(hint) = &alert.hint {
+            ui.line(&format!("  hint: {}", clean_line(hint)))?;
+        }
+    }
+    if status.paused {
+        ui.next("sendoff resume")?;
+    } else if status.accounts == (m::AccountCounts { ready: 0, needs_reconnect: 0, paused: 0 }) {
+        ui.next("sendoff account connect x")?;
+    }
+    Ok(0)
+}
+
+fn uptime(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+pub(super) async fn pause(client: &Client, reason: Option<String>, ui: &mut Ui<'_, '_>) -> Outcome {
+    let state = client.pause(reason).await?;
+    if ui.json {
+        ui.document(&state)?;
+    } else {
+        ui.line("paused: nothing new is sent; what is on the wire is finished")?;
+        ui.next("sendoff resume")?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn resume(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
+    let state = client.resume().await?;
+    if ui.json {
+        ui.document(&state)?;
+    } else {
+        ui.line("sending again")?;
+        ui.next("sendoff status")?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn log(client: &Client, follow: bool, lines: u32, ui: &mut Ui<'_, '_>) -> Outcome {
+    let mut events = client.events(&r::Events { backlog: Some(lines), follow }).await?;
+    while let Some(event) = events.next().await {
+        let event = event?;
+        if ui.json {
+            ui.document(&event)?;
+            continue;
+        }
+        let at = event.at.to_zoned(ui.io.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+        let about = [&event.account, &event.delivery, &event.post].into_iter().flatten().next();
+        let about = about.map(|it| format!(" {}", clean_line(it))).unwrap_or_default();
+        let message = clean_line(&event.message);
+        let message = state_paint(&event.level).map_or(message.clone(), |it| ui.paint(it, &message));
+        let what = clean_line(&event.event);
+        ui.line(&format!("{}  {what}{about}  {message}", ui.paint(Paint::Dim, &at)))?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn audit(
+    client: &Client,
+    limit: Option<u32>,
+    after: Option<String>,
+    ui: &mut Ui<'_, '_>,
+) -> Outcome {
+    let list = client.audit_list(&r::ListAudit { limit, after }).await?;
+    if ui.json {
+        ui.document(&list)?;
+        return Ok(0);
+    }
+    let rows: Vec<Vec<Cell>> = list
+        .entries
+        .iter()
+        .map(|it| {
+            let who = it.who.as_ref().map_or_else(|| "daemon".to_owned(), |who| format!("uid {}", who.uid));
+            vec![
+                Cell::new(ui.short_time(it.at)),
+                Cell::new(who),
+                Cell::new(&it.action),
+                Cell::new(&it.subject),
+                Cell::state(&it.result),
+            ]
+        })
+        .collect();
+    ui.table(&["WHEN", "WHO", "DID", "TO", "RESULT"], &rows)?;
+    if let Some(cursor) = &list.next_cursor {
+        ui.next(&format!("sendoff audit list --after {}", clean_line(cursor)))?;
+    }
+    Ok(0)
+}

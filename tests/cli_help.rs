@@ -1,0 +1,114 @@
+//! Help that teaches: every command shows how it is used.
+
+#[path = "support/control.rs"]
+#[allow(dead_code, reason = "the other test file uses the rest")]
+mod support;
+
+use clap::CommandFactory as _;
+use sendoff::cli::args::Cli;
+use support::Shell;
+
+/// Every command and subcommand by its words.
+fn commands(command: &clap::Command, words: &[String], found: &mut Vec<Vec<String>>) {
+    found.push(words.to_vec());
+    for inner in command.get_subcommands() {
+        let words = [words, &[inner.get_name().to_owned()]].concat();
+        commands(inner, &words, found);
+    }
+}
+
+#[test]
+fn every_help_has_examples_of_its_own_command() {
+    let mut found = Vec::new();
+    commands(&Cli::command(), &[], &mut found);
+    assert!(found.len() > 30, "{found:?}");
+    for words in found {
+        let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
+        args.push("--help");
+        let ran = Shell::new().run(&args);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{words:?}");
+        let (_, examples) =
+            ran.out.split_once("Examples:").unwrap_or_else(|| panic!("{words:?}: {}", ran.out));
+        assert!(examples.contains(&words.join(" ")), "{words:?}: {examples}");
+    }
+}
+
+#[test]
+fn examples_are_commands_that_parse() {
+    let mut found = Vec::new();
+    commands(&Cli::command(), &[], &mut found);
+    for words in found {
+        let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
+        args.push("--help");
+        let help = Shell::new().run(&args).out.replace("\\\n      ", "");
+        for line in help.lines().filter_map(|it| it.trim().strip_prefix("sendoff ")) {
+            // What stands behind two spaces is a remark; behind `|` or `>` another program.
+            let command = line.split("  ").next().unwrap();
+            let command = command.split(['|', '>']).next().unwrap();
+            let parsed = Cli::command()
+                .try_get_matches_from(std::iter::once("sendoff".to_owned()).chain(words_of(command)));
+            assert!(parsed.is_ok(), "`{command}`: {}", parsed.unwrap_err());
+        }
+    }
+}
+
+/// Splits as a shell does, as far as the examples need it.
+fn words_of(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for c in command.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(std::mem::take(&mut word)),
+            c => word.push(c),
+        }
+    }
+    words.push(word);
+    words.retain(|it| !it.is_empty());
+    words
+}
+
+#[test]
+fn bare_sendoff_shows_the_commands_and_where_the_console_is() {
+    let ran = Shell::new().run(&[]);
+    assert_eq!(ran.code, 0);
+    assert!(ran.out.contains("account") && ran.out.contains("The console is not part of this version yet"));
+}
+
+#[test]
+fn the_version_is_told_to_people_and_scripts() {
+    assert_eq!(Shell::new().run(&["version"]).out, format!("sendoff {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(Shell::new().run(&["version", "--json"]).json()["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(Shell::new().run(&["--version"]).code, 0);
+}
+
+#[test]
+fn completions_and_manual_pages_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = Shell::new().run(&["completions", shell]);
+        assert!(ran.code == 0 && ran.out.contains("disconnect"), "{shell}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().join("man1");
+    assert_eq!(Shell::new().run(&["man", into.to_str().unwrap()]).code, 0);
+    for page in ["sendoff.1", "sendoff-post-create.1"] {
+        assert!(std::fs::read_to_string(into.join(page)).unwrap().contains("Examples"), "{page}");
+    }
+}
+
+#[test]
+fn other_rooms_get_what_was_written() {
+    let told = |args: &[&str]| {
+        let ran = Shell::new().run(args);
+        (ran.code, format!("{}{}", ran.out, ran.err))
+    };
+    assert_eq!(told(&["--config", "/c.toml", "serve"]), (78, "error: serve Some(\"/c.toml\")\n".into()));
+    assert_eq!(
+        told(&["sandbox", "--listen", "127.0.0.1:9", "--faults", "x.post=429", "--seed", "7"]).1,
+        "error: sandbox Some(127.0.0.1:9) Some(\"x.post=429\") Some(7)\n"
+    );
+    assert_eq!(told(&["demo", "--once", "--fast"]).1, "error: demo true true false\n");
+    assert_eq!(told(&["init", "--dir", "/d"]), (0, "init Some(\"/d\")\n".into()));
+    let (code, text) = told(&["--config", "/c.toml", "config", "check"]);
+    assert_eq!((code, text.as_str()), (2, "error: /c.toml:4:8: hour 99 is out of range\n"));
+    assert_eq!(told(&["--config", "/c.toml", "config", "print"]).1, "# /c.toml\n");
+}
