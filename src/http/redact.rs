@@ -122,10 +122,10 @@ pub fn text(text: &str) -> String {
         } else if let Some(value) = is_secret(word).then(|| value_after(after)).flatten() {
             out.push_str(word);
             out.push_str(&after[..value.start]);
-            if !is_harmless(word, &after[value.clone()], after[..value.start].contains('"')) {
-                out.push_str(PLACEHOLDER);
-            } else {
+            if is_harmless(word, &after[value.clone()], after[..value.start].contains('"')) {
                 out.push_str(&after[value.clone()]);
+            } else {
+                out.push_str(PLACEHOLDER);
             }
             rest = &after[value.end..];
         } else if let Some(value) =
