@@ -22,7 +22,7 @@ pub const ANSWER_MAX: usize = 1 << 20;
 /// Time to reach a server: name, TCP and TLS.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a whole exchange with a small body.
-pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
+pub const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
 /// The slowest upload that is waited for, in bytes per second. A larger body gets more time.
 const UPLOAD_FLOOR: u64 = 64 << 10;
 

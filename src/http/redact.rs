@@ -119,13 +119,13 @@ pub fn text(text: &str) -> String {
             let end = after.find(ends_address).unwrap_or(after.len());
             out.push_str(&url(&format!("{word}{}", &after[..end])));
             rest = &after[end..];
-        } else if let Some(value) = is_secret(word).then(|| value_after(after)).flatten() {
+        } else if let Some(value) = is_secret(word).then(|| value_after(word, after)).flatten() {
             out.push_str(word);
             out.push_str(&after[..value.start]);
-            if !is_harmless(word, &after[value.clone()], after[..value.start].contains('"')) {
-                out.push_str(PLACEHOLDER);
-            } else {
+            if is_harmless(word, &after[value.clone()], after[..value.start].contains('"')) {
                 out.push_str(&after[value.clone()]);
+            } else {
+                out.push_str(PLACEHOLDER);
             }
             rest = &after[value.end..];
         } else if let Some(value) =
@@ -205,7 +205,7 @@ fn ends_address(c: char) -> bool {
 }
 
 /// Where the value lies in `="value"`, `: value`, `":"value`, `%3Dvalue`: behind a name.
-fn value_after(after: &str) -> Option<std::ops::Range<usize>> {
+fn value_after(name: &str, after: &str) -> Option<std::ops::Range<usize>> {
     let mut start = 0;
     let skip = |start: &mut usize, set: &[&str]| {
         while let Some(it) = set.iter().find(|it| after[*start..].starts_with(**it)) {
@@ -226,6 +226,8 @@ fn value_after(after: &str) -> Option<std::ops::Range<usize>> {
         }
         // A number or nested value in JSON is not a secret.
         Some('{' | '[') => return None,
+        // A cookie line holds several values, all of them secret.
+        _ if plain(name).ends_with("cookie") => (0, &['\r', '\n']),
         _ => (0, &['&', ';', ',', '"', '\'', '\\', '\r', '\n', ')', '}', ']', '<']),
     };
     start += open;
@@ -286,6 +288,8 @@ mod tests {
                 format!("{name}: {CANARY}\r\nhost: x"),
                 format!("{name}%3D{CANARY}%26a"),
                 format!("{name}='{CANARY}'"),
+                format!("set-cookie: a=b; {name}={CANARY}; Path=/"),
+                format!("> Cookie: a={CANARY}; b={CANARY}\r\n> {name}: {CANARY}"),
                 format!("see https://example.com/cb?{name}={CANARY}&x=y for more"),
                 format!("error sending request for url (https://a.example/x?{name}={CANARY})"),
             ] {

@@ -35,10 +35,14 @@ pub fn clean_line(text: &str) -> String {
 fn is_unsafe(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
-        // Direction marks, embeddings, overrides and isolates.
-        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        // Line and paragraph separators, and the byte order mark.
-        '\u{2028}' | '\u{2029}' | '\u{feff}' => true,
+        // Direction marks, line and paragraph separators with embeddings and overrides, isolates,
+        // and the byte order mark.
+        '\u{061c}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => true,
         c => c.is_control(),
     }
 }
@@ -71,8 +75,7 @@ fn after_parameters(rest: &str) -> &str {
 
 /// What follows a control string (title, link, clipboard …) and its terminator.
 fn after_string(rest: &str) -> &str {
-    let mut chars = rest.char_indices().take(SEQUENCE_MAX);
-    while let Some((at, c)) = chars.next() {
+    for (at, c) in rest.char_indices().take(SEQUENCE_MAX) {
         match c {
             '\u{7}' | '\u{9c}' => return &rest[at + c.len_utf8()..],
             '\u{1b}' => {

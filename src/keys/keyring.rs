@@ -506,4 +506,57 @@ mod tests {
         let shown = format!("{ring:?}");
         assert!(shown.contains("[secret]") && !shown.contains(&format!("{key:?}")), "{shown}");
     }
+
+    #[test]
+    fn callers_on_many_threads_neither_lose_keys_nor_mix_them_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let ring = Keyring::open(dir.path(), &master(1)).unwrap();
+        std::thread::scope(|scope| {
+            for n in 1..=8 {
+                let ring = &ring;
+                scope.spawn(move || {
+                    ring.create(account(n)).unwrap();
+                    for round in 0..100_u16 {
+                        let sealed = ring.seal(account(n), 1, round, &n.to_be_bytes()).unwrap();
+                        let opened = ring.open_sealed(account(n), 1, round, &sealed).unwrap();
+                        assert_eq!(opened.as_slice(), n.to_be_bytes());
+                    }
+                    if n % 2 == 0 {
+                        assert!(ring.destroy(account(n)).unwrap());
+                    }
+                });
+            }
+        });
+        let left = [1, 3, 5, 7].map(account);
+        assert_eq!(ring.accounts(), left);
+        assert_eq!(Keyring::open(dir.path(), &master(1)).unwrap().accounts(), left);
+    }
+
+    #[test]
+    fn a_thousand_destroyed_tokens_stay_unreadable_with_every_byte_and_the_master_key() {
+        // The attacker has the master key, the directory as it was left, and every sealed value.
+        let dir = tempfile::tempdir().unwrap();
+        let ring = Keyring::open(dir.path(), &master(1)).unwrap();
+        let mut sealed = Vec::new();
+        for n in 0..40 {
+            ring.create(account(n)).unwrap();
+            for field in 0..25 {
+                sealed.push((n, field, ring.seal(account(n), 1, field, b"a token").unwrap()));
+            }
+        }
+        for n in 0..40 {
+            ring.destroy(account(n)).unwrap();
+        }
+        let kek = derive(&master(1), Purpose::Kek);
+        let files = snapshot(dir.path());
+        assert_eq!(files.len(), 1, "nothing but the keyring is left");
+        for (n, _, value) in &sealed {
+            let id = seal::key_id(value).unwrap();
+            let found = files[0].1.windows(WRAPPED).any(|it| seal::unwrap(&kek, *n, id, it).is_some());
+            assert!(!found, "the key of account {n}");
+        }
+        for (n, field, value) in &sealed {
+            assert!(ring.open_sealed(account(*n), 1, *field, value).is_err());
+        }
+    }
 }

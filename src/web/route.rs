@@ -1,0 +1,278 @@
+//! One request in, one answer out. The list of what answers is [`Shared::answer`], and it is all.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use url::form_urlencoded;
+
+use crate::domain::ids::PlatformName;
+
+use super::client::{Hosts, address, cookie, cookie_name, is_token};
+use super::limit::Rate;
+use super::{Back, Door, Landing, Start, WebConfig, page};
+
+/// Parameters of a callback that are looked at. Networks send three or four.
+const PARAMETERS_MAX: usize = 64;
+
+/// What every request needs.
+pub(super) struct Shared {
+    pub(super) config: WebConfig,
+    pub(super) hosts: Hosts,
+    pub(super) rate: Rate,
+    pub(super) door: Arc<dyn Door>,
+}
+
+/// What a handler says; the headers that all answers share are added by [`Shared::respond`].
+struct Answer {
+    status: StatusCode,
+    kind: &'static str,
+    body: String,
+    extra: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Answer {
+    fn text(status: StatusCode, body: &str) -> Self {
+        Self { status, kind: "text/plain; charset=utf-8", body: body.to_owned(), extra: Vec::new() }
+    }
+
+    fn html(status: StatusCode, body: String) -> Self {
+        Self { status, kind: "text/html; charset=utf-8", body, extra: Vec::new() }
+    }
+
+    /// The one answer for everything that is not there.
+    fn not_found() -> Self {
+        Self::text(StatusCode::NOT_FOUND, "not found\n")
+    }
+
+    /// The one answer for everything that is malformed or too large; the connection ends with it.
+    fn refused(status: StatusCode) -> Self {
+        Self::text(status, "refused\n").with(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    fn see_other(location: HeaderValue) -> Self {
+        Self::text(StatusCode::SEE_OTHER, "").with(header::LOCATION, location)
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.extra.push((name, value));
+        self
+    }
+}
+
+impl Shared {
+    /// Answers a request that came from `peer`.
+    pub(super) async fn respond(&self, peer: IpAddr, request: Request<Body>) -> Response<Body> {
+        let method = request.method().clone();
+        let (route, answer) = self.checked(peer, request).await;
+        // The route's name, not the path: paths and queries hold tickets, codes and states.
+        tracing::debug!(%method, route, status = answer.status.as_u16(), "request");
+        self.finish(&method, answer)
+    }
+
+    /// Checks the limits, then answers.
+    async fn checked(&self, peer: IpAddr, request: Request<Body>) -> (&'static str, Answer) {
+        let limits = &self.config.limits;
+        let (head, body) = request.into_parts();
+        let target = head.uri.path_and_query().map_or("", |it| it.as_str());
+        let header_bytes: usize =
+            head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if target.len() > limits.target
+            || head.headers.len() > limits.headers
+            || header_bytes > limits.header_bytes
+        {
+            return ("limits", Answer::refused(StatusCode::BAD_REQUEST));
+        }
+        if !matches!(head.method, Method::GET | Method::HEAD | Method::POST) {
+            let allow = HeaderValue::from_static("GET, HEAD, POST");
+            return ("method", Answer::refused(StatusCode::METHOD_NOT_ALLOWED).with(header::ALLOW, allow));
+        }
+        // A full address in the request line is for proxies, which this is not.
+        if head.uri.authority().is_some() || !self.hosts.admit(&head.headers) {
+            return ("host", Answer::refused(StatusCode::MISDIRECTED_REQUEST));
+        }
+        // No route reads a body yet, but a body is taken in full or the connection ends: bytes left
+        // over must never be read as the next request.
+        match tokio::time::timeout(limits.body_time, to_bytes(body, limits.body)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) | Err(_) => return ("body", Answer::refused(StatusCode::BAD_REQUEST)),
+        }
+        let client = address(peer, &head.headers, &self.config.trusted_proxies);
+        self.answer(&head.method, head.uri.path(), head.uri.query(), &head.headers, client).await
+    }
+
+    /// Everything that answers. Paths are compared as written: nothing is decoded, so no two
+    /// spellings lead to one route.
+    async fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        client: IpAddr,
+    ) -> (&'static str, Answer) {
+        if method == Method::POST {
+            return ("none", Answer::not_found());
+        }
+        if let Some(ticket) = path.strip_prefix("/connect/").filter(|it| is_token(it)) {
+            return ("connect", self.connect(method, ticket, client).await);
+        }
+        if let Some(platform) = path
+            .strip_prefix("/oauth/")
+            .and_then(|it| it.strip_suffix("/callback"))
+            .and_then(|it| it.parse::<PlatformName>().ok())
+        {
+            return ("callback", self.callback(method, platform, query, headers, client).await);
+        }
+        match path {
+            "/healthz" => ("health", self.health().await),
+            "/oauth/bluesky/client.json" => ("metadata", self.metadata().await),
+            _ => ("file", self.file(path)),
+        }
+    }
+
+    async fn connect(&self, method: &Method, ticket: &str, client: IpAddr) -> Answer {
+        if !self.rate.admit(client, self.config.clock.now()) {
+            return too_many();
+        }
+        // Chat programs and mail scanners look at links before people do. A look must not burn the
+        // ticket.
+        if method == Method::HEAD {
+            return Answer::text(StatusCode::OK, "");
+        }
+        match self.door.start(ticket).await {
+            Start::Go { location, cookie } if is_token(&cookie) => {
+                let https = self.config.is_https();
+                let name = cookie_name(https);
+                let secure = if https { "; Secure" } else { "" };
+                let set = format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Lax; Max-Age=900{secure}");
+                let (Ok(location), Ok(set)) =
+                    (HeaderValue::try_from(location.as_str()), HeaderValue::try_from(set))
+                else {
+                    return broken("a consent address that is no header value");
+                };
+                Answer::see_other(location).with(header::SET_COOKIE, set)
+            }
+            Start::Go { .. } => broken("a cookie with characters that need quoting"),
+            Start::Gone => Answer::html(StatusCode::GONE, page::gone()),
+        }
+    }
+
+    async fn callback(
+        &self,
+        method: &Method,
+        platform: PlatformName,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        client: IpAddr,
+    ) -> Answer {
+        if !self.rate.admit(client, self.config.clock.now()) {
+            return too_many();
+        }
+        let cookie = cookie(headers, cookie_name(self.config.is_https()));
+        let Some(query) = query else {
+            return match self.door.landing(platform.as_str(), cookie).await {
+                Some(landing) => show(&landing),
+                None => Answer::not_found(),
+            };
+        };
+        // The code works once; a preview must not spend it.
+        if method == Method::HEAD {
+            return Answer::text(StatusCode::OK, "");
+        }
+        let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes())
+            .take(PARAMETERS_MAX + 1)
+            .map(|(k, v)| (k.into(), v.into()))
+            .collect();
+        if parameters.len() > PARAMETERS_MAX {
+            return Answer::refused(StatusCode::BAD_REQUEST);
+        }
+        match self.door.back(platform.as_str(), parameters, cookie).await {
+            Back::Done => match HeaderValue::try_from(format!("/oauth/{platform}/callback")) {
+                Ok(clean) => Answer::see_other(clean),
+                Err(_) => broken("a platform name that is no header value"),
+            },
+            Back::Refused(landing) => show(&landing),
+        }
+    }
+
+    async fn health(&self) -> Answer {
+        if self.door.healthy().await {
+            Answer::text(StatusCode::OK, "ok\n")
+        } else {
+            Answer::text(StatusCode::SERVICE_UNAVAILABLE, "unhealthy\n")
+        }
+    }
+
+    async fn metadata(&self) -> Answer {
+        let document = if self.config.is_https() { self.door.client_metadata().await } else { None };
+        match document {
+            Some(body) => Answer { kind: "application/json", ..Answer::html(StatusCode::OK, body) },
+            None => Answer::not_found(),
+        }
+    }
+
+    fn file(&self, path: &str) -> Answer {
+        let Some((name, content)) =
+            path.strip_prefix('/').and_then(|name| self.config.verification_files.get_key_value(name))
+        else {
+            return Answer::not_found();
+        };
+        let is_html = name.rsplit_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case("html"));
+        if is_html {
+            Answer::html(StatusCode::OK, content.clone())
+        } else {
+            Answer::text(StatusCode::OK, content)
+        }
+    }
+
+    /// The headers that every answer carries.
+    fn finish(&self, method: &Method, answer: Answer) -> Response<Body> {
+        let length = answer.body.len();
+        let body = if method == Method::HEAD { Body::empty() } else { Body::from(answer.body) };
+        let mut response = Response::new(body);
+        *response.status_mut() = answer.status;
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (header::CONTENT_TYPE, answer.kind),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::X_FRAME_OPTIONS, "DENY"),
+            (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+            (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+            (HeaderName::from_static("x-robots-tag"), "noindex"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if let Ok(policy) = HeaderValue::from_str(&page::POLICY) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        if self.config.is_https() {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        }
+        headers.insert(header::CONTENT_LENGTH, length.into());
+        for (name, value) in answer.extra {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+fn show(landing: &Landing) -> Answer {
+    let status = if landing.ok { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    Answer::html(status, page::landing(landing))
+}
+
+fn too_many() -> Answer {
+    Answer::text(StatusCode::TOO_MANY_REQUESTS, "too many requests\n")
+        .with(header::RETRY_AFTER, HeaderValue::from_static("60"))
+}
+
+/// The door said something that cannot be passed on. That is our own mistake, told in the log.
+fn broken(what: &'static str) -> Answer {
+    tracing::error!(what, "the public listener was given something it cannot send");
+    Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+}
