@@ -243,6 +243,8 @@ async fn finish(shared: &Arc<Shared>, arrived: crate::auth::flows::Arrived, back
                 remote_id: connected.found.remote_id.clone(),
                 username: connected.found.username.clone(),
                 display_name: connected.found.display_name.clone(),
+                account: name_of(shared, &talk, &connected).map(|it| it.to_string()),
+                missing_scopes: connected.missing_scopes.clone(),
             };
             let selected = talk.yes || talk.select.contains(&found.remote_id);
             let who = format!("@{}", found.username);
@@ -264,6 +266,19 @@ async fn finish(shared: &Arc<Shared>, arrived: crate::auth::flows::Arrived, back
                 );
             }
         }
+    }
+}
+
+/// The name the account found would get here.
+fn name_of(shared: &Shared, talk: &Talk, connected: &Connected) -> Option<AccountName> {
+    let platform = talk.wanted.platform;
+    let known = shared.store.read(|rx| {
+        accounts::by_remote(rx, platform, &connected.found.remote_id)?.map(|id| accounts::need(rx, id)).transpose()
+    });
+    match (known.ok()?, &talk.wanted.purpose) {
+        (Some(account), _) => Some(account.name),
+        (None, Purpose::New { name: Some(name) }) => Some(name.clone()),
+        (None, _) => free_name(shared, platform, &connected.found.username).ok(),
     }
 }
 

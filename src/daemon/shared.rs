@@ -20,6 +20,7 @@ use crate::control::messages::LogEvent;
 use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, PlatformName};
 use crate::engine::Input;
+use crate::keys::derive::Signer;
 use crate::keys::keyring::Keyring;
 use crate::media::Library;
 use crate::platforms::{Endpoint, Request};
@@ -53,6 +54,10 @@ pub(super) struct Shared {
     pub(super) disk_low: AtomicBool,
     /// Whether sending is stopped, why, since when.
     pub(super) pause: Mutex<Option<(Option<String>, Timestamp)>>,
+    /// Places slots inside their jitter window; the same on every start.
+    pub(super) jitter_seed: [u8; 32],
+    /// Hashes what receipts are about.
+    pub(super) receipts: Signer,
     /// Bluesky's client key, when this installation has a public https address.
     pub(super) client_key: Option<crate::auth::dpop::Key>,
 }
@@ -67,6 +72,8 @@ pub(super) struct Made {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) wire: Wire,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
+    pub(super) jitter_seed: [u8; 32],
+    pub(super) receipts: Signer,
     pub(super) client_key: Option<crate::auth::dpop::Key>,
 }
 
@@ -93,6 +100,8 @@ impl Shared {
             ready: AtomicBool::new(false),
             disk_low: AtomicBool::new(false),
             pause: Mutex::default(),
+            jitter_seed: made.jitter_seed,
+            receipts: made.receipts,
             client_key: made.client_key,
         }
     }

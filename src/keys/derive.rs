@@ -28,19 +28,22 @@ pub enum Purpose {
     Backup,
     /// Places a slot inside its jitter window; the same slot lands on the same second again.
     SlotJitter,
+    /// Hashes what a receipt is about, so that it names nobody.
+    Receipt,
     /// Tells the right master key from a wrong one, and an intact keyring from a changed one.
     KeyCheck,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Kek,
         Self::MediaUrl,
         Self::OauthState,
         Self::Cursor,
         Self::Backup,
         Self::SlotJitter,
+        Self::Receipt,
         Self::KeyCheck,
     ];
 

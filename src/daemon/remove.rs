@@ -1,0 +1,162 @@
+//! `post delete`: from the networks first, where they allow it, then here.
+
+use std::sync::Arc;
+
+use super::accounts::hex;
+use super::posts::{Named, named};
+use super::shared::Shared;
+use super::{audit, drive, errors};
+use crate::control::api::{ApiError, ApiResult, Caller};
+use crate::control::messages as m;
+use crate::domain::delivery::{Delivery, State};
+use crate::domain::ids::{PostId, ReceiptId};
+use crate::engine::{Refreshed, Reply};
+use crate::platforms::{self, Deletion, Failure, FailureClass};
+use crate::store::audit::{Receipt, put_receipt};
+use crate::store::{accounts, deliveries, media, posts};
+
+pub(super) async fn delete(shared: &Arc<Shared>, by: Caller, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer> {
+    let Named::Post(post_id) = named(id)? else {
+        return Err(ApiError::bad_request("not_a_post", "only a whole post (`pst_…`) can be deleted"));
+    };
+    let (post, rows) = shared
+        .store
+        .read(|rx| Ok((posts::need(rx, post_id)?, deliveries::of_post(rx, post_id)?)))
+        .map_err(|_| ApiError::not_found("unknown_id", format!("there is no `{id}`")))?;
+    if let Some(open) = rows.iter().find(|it| !it.state.is_terminal()) {
+        let hint = match open.state {
+            State::Unknown => "wait until it is settled; it may be live",
+            _ => "`sendoff post cancel` takes it back first",
+        };
+        return Err(ApiError::conflict("not_over", format!("{} is still {}", open.name, open.state.as_str())).hint(hint));
+    }
+    let mut items = Vec::new();
+    if !local_only {
+        for delivery in &rows {
+            items.extend(from_network(shared, delivery).await?);
+        }
+    }
+    let failed = items.iter().any(|it| it.result == m::Outcome::Failed);
+    if !failed {
+        items.push(forget(shared, post_id, &post.media.iter().map(|it| it.id).collect::<Vec<_>>()).await?);
+    }
+    audit(shared, Some(by), "post.delete", id);
+    let receipt = m::Receipt {
+        id: ReceiptId::new(shared.now(), Shared::random()).to_string(),
+        at: shared.now(),
+        subject: id.to_owned(),
+        items,
+    };
+    keep(shared, &receipt, post_id).await?;
+    Ok(m::ReceiptAnswer { receipt })
+}
+
+/// Every live object of one delivery, the last first: a reply is never left without its parent
+/// longer than needed.
+async fn from_network(shared: &Arc<Shared>, delivery: &Delivery) -> ApiResult<Vec<m::ReceiptItem>> {
+    let mut items = Vec::new();
+    let Some(platform) = platforms::find(delivery.name.platform()) else { return Ok(items) };
+    let account = shared.store.read(|rx| accounts::get(rx, delivery.account)).map_err(errors::store)?;
+    for (n, step) in delivery.steps.iter().enumerate().rev() {
+        let Some(remote_id) = step.remote_id.as_deref().filter(|_| step.is_live()) else { continue };
+        let what = format!("{} {} on {}", step.kind.as_str(), n + 1, delivery.name);
+        let place = step.permalink.clone().unwrap_or_else(|| remote_id.to_owned());
+        let done = |result, message, hint| m::ReceiptItem { what: what.clone(), r#where: place.clone(), result, message, hint };
+        let Some(account) = &account else {
+            items.push(done(
+                m::Outcome::NotPossible,
+                Some("the account is no longer connected".to_owned()),
+                Some("delete it on the network yourself".to_owned()),
+            ));
+            continue;
+        };
+        let Some(request) = platform.delete(account, remote_id) else {
+            items.push(done(
+                m::Outcome::NotPossible,
+                Some("the network has no way to delete through its API".to_owned()),
+                Some("delete it on the network yourself".to_owned()),
+            ));
+            continue;
+        };
+        let mut outcome = call(shared, delivery, platform, &request).await;
+        if let Deletion::Failed(Failure { class: FailureClass::AuthExpired, .. }) = &outcome
+            && let Refreshed::Fresh(_) = super::tokens::refresh(shared, account.id, shared.now()).await
+        {
+            outcome = call(shared, delivery, platform, &request).await;
+        }
+        items.push(match outcome {
+            Deletion::Done => done(m::Outcome::Done, None, None),
+            Deletion::Failed(failure) => done(m::Outcome::Failed, Some(failure.message), failure.hint),
+        });
+    }
+    Ok(items)
+}
+
+async fn call(
+    shared: &Arc<Shared>,
+    delivery: &Delivery,
+    platform: &dyn platforms::Platform,
+    request: &platforms::Request,
+) -> Deletion {
+    match drive::call(shared, delivery.account, request).await {
+        Reply::Answer(answer) => platform.deleted(&answer, shared.now()),
+        Reply::NotSent(message) | Reply::Lost(message) => Deletion::Failed(Failure {
+            class: FailureClass::Transient,
+            message,
+            hint: Some("run the command again".into()),
+            until: None,
+        }),
+    }
+}
+
+/// The rows and files here. A marker that was live is buried: nothing may bring the post back.
+async fn forget(shared: &Arc<Shared>, id: PostId, files: &[crate::domain::ids::MediaId]) -> ApiResult<m::ReceiptItem> {
+    let now = shared.now();
+    let ids = files.to_vec();
+    let unused = shared
+        .store
+        .write(move |tx| {
+            for delivery in deliveries::of_post(tx, id)? {
+                for remote in delivery.steps.iter().filter_map(|it| it.remote_id.as_deref()) {
+                    let marker = remote.rsplit('/').next().unwrap_or(remote);
+                    deliveries::bury(tx, delivery.account, marker, now)?;
+                }
+            }
+            posts::delete(tx, id)?;
+            let mut unused = Vec::new();
+            for file in &ids {
+                if posts::of_media(tx, *file)?.is_empty() {
+                    media::remove(tx, *file)?;
+                    unused.push(*file);
+                }
+            }
+            Ok(unused)
+        })
+        .await
+        .map_err(errors::store)?;
+    for file in unused {
+        if let Err(error) = shared.library.remove(file) {
+            tracing::warn!(media = %file, %error, "a media file could not be removed; the next sweep tries again");
+        }
+    }
+    Ok(m::ReceiptItem {
+        what: "text, media and history".into(),
+        r#where: "this installation".into(),
+        result: m::Outcome::Done,
+        message: None,
+        hint: None,
+    })
+}
+
+async fn keep(shared: &Shared, receipt: &m::Receipt, post: PostId) -> ApiResult<()> {
+    let stored = Receipt {
+        id: receipt.id.parse().map_err(errors::bad_name)?,
+        kind: "post_delete".into(),
+        subject: hex(&shared.receipts.sign(&[b"subject", post.to_string().as_bytes()])),
+        code: hex(&Shared::random::<16>()),
+        requested_at: receipt.at,
+        finished_at: Some(receipt.at),
+        outcome: receipt.items.iter().map(|it| (it.what.clone(), it.result.as_str().to_owned())).collect(),
+    };
+    shared.store.write(move |tx| put_receipt(tx, &stored)).await.map_err(errors::store)
+}
