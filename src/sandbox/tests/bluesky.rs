@@ -266,7 +266,7 @@ async fn an_honest_client_finds_the_server_connects_publishes_and_is_never_refus
     assert_eq!(stage.running.refusals(), []);
 }
 
-/// The table of bluesky.md §4.1, row by row.
+/// Measured on the reference server, row by row: what a second write to one key does.
 #[tokio::test]
 async fn the_same_key_written_twice_answers_as_the_reference_server_does() {
     let stage = stage().await;
