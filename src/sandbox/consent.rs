@@ -1,5 +1,7 @@
 //! The page on which a person allows or denies, the same for both networks.
 
+use std::fmt::Write as _;
+
 use super::wire::{Answer, Call, Fields, escape};
 
 /// What the page shows.
@@ -17,13 +19,14 @@ pub(super) struct Consent<'a> {
 pub(super) fn page(consent: &Consent) -> Answer {
     let mut scopes = String::new();
     for it in consent.scopes {
-        scopes += &format!("<li><code>{}</code></li>", escape(it));
+        let _ = write!(scopes, "<li><code>{}</code></li>", escape(it));
     }
     let mut users = String::new();
     for (at, it) in consent.users.iter().enumerate() {
         let checked = if at == 0 { " checked" } else { "" };
         let name = escape(it);
-        users += &format!(
+        let _ = write!(
+            users,
             "<label class=\"choice\"><input type=\"radio\" name=\"user\" value=\"{name}\"{checked}> {name}</label>"
         );
     }

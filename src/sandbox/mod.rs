@@ -388,7 +388,7 @@ fn respond(answer: Answer) -> Response<Body> {
 fn with_body(answer: Answer, body: impl FnOnce(Bytes) -> Body) -> Response<Body> {
     let mut response = Response::new(body(answer.body));
     *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
+    *response.headers_mut() = *answer.headers;
     response
 }
 
@@ -414,7 +414,14 @@ fn truncate(mut answer: Answer) -> Response<Body> {
     announce_length(&mut answer);
     with_body(answer, |body| {
         let half = body.slice(..body.len() / 2);
-        Body::from_stream(stream::iter([Ok(half), Err(HangUp)]))
+        // hyper drops what it has not flushed when a body fails; a turn between lets it flush.
+        let broken = stream::unfold(Some(half), |half| async move {
+            if half.is_none() {
+                tokio::task::yield_now().await;
+            }
+            Some((half.ok_or(HangUp), None))
+        });
+        Body::from_stream(broken)
     })
 }
 

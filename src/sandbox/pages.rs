@@ -1,6 +1,8 @@
 //! Pages for people: what is here, and what each network published. No script, nothing from
 //! elsewhere; they reload themselves, so that a watcher sees posts arrive.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
 use super::wire::{Answer, Call, escape};
@@ -134,7 +136,8 @@ fn article(world: &World, post: &Published, out: &mut String) {
     if post.deleted.is_some() {
         classes += "deleted";
     }
-    *out += &format!(
+    let _ = write!(
+        out,
         "<article class=\"{classes}\"><div class=\"meta\"><strong>{account}</strong> · <time>{at}</time>{gone}</div>\
          <div class=\"text\">{text}</div>",
         account = escape(&post.account),
@@ -150,9 +153,9 @@ fn article(world: &World, post: &Published, out: &mut String) {
             it.src.map_or_else(String::new, |src| format!("<img src=\"{}\" alt=\"{alt}\">", escape(&src)));
         let caption =
             if it.alt.is_empty() { "no alternative text".to_owned() } else { format!("Alt: {alt}") };
-        *out += &format!("<figure>{image}<figcaption>{caption}</figcaption></figure>");
+        let _ = write!(out, "<figure>{image}<figcaption>{caption}</figcaption></figure>");
     }
-    *out += &format!("<div class=\"meta\"><code>{}</code></div></article>", escape(&post.id));
+    let _ = write!(out, "<div class=\"meta\"><code>{}</code></div></article>", escape(&post.id));
 }
 
 fn clock_time(at: Timestamp) -> String {

@@ -87,7 +87,8 @@ impl Fields {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+    /// Boxed, because answers travel as errors too and a header map is large.
+    pub(super) headers: Box<HeaderMap>,
     pub(super) body: Bytes,
     /// Why the network refused, if it did; it ends up in [`Running::refusals`](super::Running::refusals).
     pub(super) refusal: Option<String>,
@@ -98,7 +99,7 @@ impl Answer {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, headers, body: body.into(), refusal: None }
+        Self { status, headers: Box::new(headers), body: body.into(), refusal: None }
     }
 
     pub(super) fn json(status: u16, body: &Value) -> Self {

@@ -78,17 +78,17 @@ fn head(major: u8, length: u64, out: &mut Vec<u8>) {
     let bytes = length.to_be_bytes();
     match length {
         0..=23 => out.push(major | bytes[7]),
-        24..=0xFF => out.extend([major | 24, bytes[7]]),
+        24..=0xFF => out.extend([major | 0x18, bytes[7]]),
         0x100..=0xFFFF => {
-            out.push(major | 25);
+            out.push(major | 0x19);
             out.extend(&bytes[6..]);
         }
         0x1_0000..=0xFFFF_FFFF => {
-            out.push(major | 26);
+            out.push(major | 0x1A);
             out.extend(&bytes[4..]);
         }
         _ => {
-            out.push(major | 27);
+            out.push(major | 0x1B);
             out.extend(bytes);
         }
     }

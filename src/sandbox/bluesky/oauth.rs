@@ -98,6 +98,7 @@ fn refuse(error: &str, description: impl AsRef<str>) -> Answer {
 
 type Refused = Box<Answer>;
 
+#[expect(clippy::unnecessary_box_returns, reason = "it is the error type of every step in this room")]
 fn refused(error: &str, description: impl AsRef<str>) -> Refused {
     Box::new(refuse(error, description))
 }

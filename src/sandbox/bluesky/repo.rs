@@ -106,15 +106,16 @@ fn check_swap(condition: Option<&Value>, there: Option<&str>) -> Result<(), Refu
     Err(Box::new(fault(400, "InvalidSwap", format!("Record was at {}", there.unwrap_or("null")))))
 }
 
-impl Bluesky {
-    fn require(&self, caller: &Caller, collection: &str, action: &str) -> Result<(), Refused> {
-        if scope::allows_repo(&caller.scopes, collection, action) {
-            return Ok(());
-        }
-        let why = format!("Missing required scope \"repo:{collection}?action={action}\"");
-        Err(Box::new(fault(403, "ScopeMissingError", why)))
+/// Whether the grant covers the action.
+fn require(caller: &Caller, collection: &str, action: &str) -> Result<(), Refused> {
+    if scope::allows_repo(&caller.scopes, collection, action) {
+        return Ok(());
     }
+    let why = format!("Missing required scope \"repo:{collection}?action={action}\"");
+    Err(Box::new(fault(403, "ScopeMissingError", why)))
+}
 
+impl Bluesky {
     /// The collection and that the repo is the caller's own.
     fn own_collection<'v>(&self, input: &'v Value, caller: &Caller) -> Result<&'v str, Refused> {
         let repo = word(input, "repo")?;
@@ -241,8 +242,8 @@ impl Bluesky {
         let input = input(call, &known)?;
         let collection = self.own_collection(&input, caller)?;
         // An upsert needs both, whichever of the two it turns out to be.
-        self.require(caller, collection, "create")?;
-        self.require(caller, collection, "update")?;
+        require(caller, collection, "create")?;
+        require(caller, collection, "update")?;
         let rkey = word(&input, "rkey")?;
         check_rkey(collection, rkey)?;
         let (value, cid, status) = self.prepare(&input, caller, collection, call.now)?;
@@ -266,7 +267,7 @@ impl Bluesky {
         let known = ["repo", "collection", "rkey", "validate", "record", "swapCommit"];
         let input = input(call, &known)?;
         let collection = self.own_collection(&input, caller)?;
-        self.require(caller, collection, "create")?;
+        require(caller, collection, "create")?;
         let rkey = match input.get("rkey") {
             None => self.next_tid(call.now),
             Some(_) => word(&input, "rkey")?.to_owned(),
@@ -289,7 +290,7 @@ impl Bluesky {
     fn delete(&mut self, call: &Call, caller: &Caller) -> Result<Answer, Refused> {
         let input = input(call, &["repo", "collection", "rkey", "swapRecord", "swapCommit"])?;
         let collection = self.own_collection(&input, caller)?;
-        self.require(caller, collection, "delete")?;
+        require(caller, collection, "delete")?;
         let rkey = word(&input, "rkey")?.to_owned();
         let key = Key { account: caller.account, collection: collection.to_owned(), rkey };
         let there = self.there(&key);

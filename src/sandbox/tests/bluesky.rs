@@ -266,7 +266,7 @@ async fn an_honest_client_finds_the_server_connects_publishes_and_is_never_refus
     assert_eq!(stage.running.refusals(), []);
 }
 
-/// The table of bluesky.md §4.1, row by row.
+/// Measured on the reference server, row by row: what a second write to one key does.
 #[tokio::test]
 async fn the_same_key_written_twice_answers_as_the_reference_server_does() {
     let stage = stage().await;
@@ -296,13 +296,15 @@ async fn the_same_key_written_twice_answers_as_the_reference_server_does() {
     assert_eq!(stage.running.published()[0].deleted, None);
 }
 
+/// Spoils a proof: its header, its claims.
+type Change = fn(&mut Value, &mut Value);
+
 #[tokio::test]
 async fn every_part_of_a_proof_is_checked() {
     let stage = stage().await;
     let agent = Agent::connected(&stage, SCOPES).await;
     let path = "/xrpc/com.atproto.server.getSession";
     let good = || (agent.header(), agent.claims("GET", path, Some(&agent.access)));
-    type Change = fn(&mut Value, &mut Value);
     let changes: &[(&str, Change)] = &[
         ("typ", |head, _| head["typ"] = "JWT".into()),
         ("alg", |head, _| head["alg"] = "none".into()),

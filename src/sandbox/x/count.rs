@@ -66,7 +66,9 @@ pub(super) fn links(text: &str) -> Vec<(usize, usize)> {
 fn next_link(text: &str, from: usize) -> Option<(usize, usize)> {
     let mut before = text[..from].chars().next_back();
     for (offset, it) in text[from..].char_indices() {
-        let open = !before.is_some_and(|it| it.is_alphanumeric() || "@#$_-./".contains(it));
+        // A letter before it makes it part of a word; Chinese and Japanese write without spaces.
+        let open =
+            !before.is_some_and(|it| (it.is_alphanumeric() && weight(it) == 1) || "@#$_-./".contains(it));
         if open && it.is_ascii_alphanumeric() {
             let start = from + offset;
             if let Some(length) = link_length(&text[start..]) {

@@ -238,6 +238,15 @@ impl X {
 
 /// What excludes what, and what a self-serve app may not send at all.
 fn check_kind(value: &Value) -> Result<(), Box<Answer>> {
+    const CLOSED: &[&str] = &[
+        "card_uri",
+        "community_id",
+        "direct_message_deep_link",
+        "edit_options",
+        "for_super_followers_only",
+        "nullcast",
+        "share_with_followers",
+    ];
     const EXCLUSIVE: &[&str] = &["media", "poll", "quote_tweet_id", "card_uri", "direct_message_deep_link"];
     let given: Vec<&str> = EXCLUSIVE.iter().copied().filter(|it| value.get(it).is_some()).collect();
     if given.len() > 1 {
@@ -251,15 +260,6 @@ fn check_kind(value: &Value) -> Result<(), Box<Answer>> {
         let detail = "Quoting a post through the API needs an Enterprise plan.";
         return Err(Box::new(blank(403, "Forbidden", detail).because(detail)));
     }
-    const CLOSED: &[&str] = &[
-        "card_uri",
-        "community_id",
-        "direct_message_deep_link",
-        "edit_options",
-        "for_super_followers_only",
-        "nullcast",
-        "share_with_followers",
-    ];
     match CLOSED.iter().find(|it| value.get(it).is_some_and(|it| *it != Value::Bool(false))) {
         Some(name) => Err(Box::new(not_permitted(&format!("`{name}` is closed to the sandbox's users")))),
         None => Ok(()),
