@@ -11,11 +11,12 @@ use crate::control::api::{ApiError, ApiResult, Caller, ErrorKind};
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::attempt::Transition;
-use crate::domain::delivery::{Event, Reason, State};
+use crate::domain::delivery::{Delivery, Event, Reason, State};
 use crate::domain::ids::{AccountId, AccountName, ReceiptId};
 use crate::engine::ask::Ask;
 use crate::engine::{Input, Refreshed};
 use crate::privacy::DisconnectStep;
+use crate::store::StoreError;
 use crate::store::audit::Receipt;
 use crate::store::deliveries::Which;
 use crate::store::vault::Erasure;
@@ -35,7 +36,12 @@ pub(super) fn find(shared: &Shared, name: &str) -> ApiResult<Account> {
     create::account(shared, &name.parse::<AccountName>().map_err(errors::bad_name)?)
 }
 
-pub(super) async fn rename(shared: &Arc<Shared>, by: Caller, account: &str, name: &str) -> ApiResult<m::Account> {
+pub(super) async fn rename(
+    shared: &Arc<Shared>,
+    by: Caller,
+    account: &str,
+    name: &str,
+) -> ApiResult<m::Account> {
     let found = find(shared, account)?;
     // `x:new` and `new` both say it.
     let wanted = match name.parse::<AccountName>() {
@@ -43,7 +49,8 @@ pub(super) async fn rename(shared: &Arc<Shared>, by: Caller, account: &str, name
         Err(_) => AccountName::new(found.name.platform(), name).map_err(errors::bad_name)?,
     };
     let id = found.id;
-    let renamed = shared.store.write(move |tx| accounts::rename(tx, id, &wanted)).await.map_err(errors::store)?;
+    let renamed =
+        shared.store.write(move |tx| accounts::rename(tx, id, &wanted)).await.map_err(errors::store)?;
     audit(shared, Some(by), "account.rename", &format!("{} → {}", found.name, renamed.name));
     Ok(view::account(&renamed))
 }
@@ -67,7 +74,12 @@ pub(super) async fn refresh(shared: &Arc<Shared>, by: Caller, account: &str) -> 
     }
 }
 
-pub(super) async fn set_paused(shared: &Arc<Shared>, by: Caller, account: &str, on: bool) -> ApiResult<m::Account> {
+pub(super) async fn set_paused(
+    shared: &Arc<Shared>,
+    by: Caller,
+    account: &str,
+    on: bool,
+) -> ApiResult<m::Account> {
     let found = find(shared, account)?;
     let id = found.id;
     let changed = shared
@@ -85,7 +97,10 @@ pub(super) async fn set_paused(shared: &Arc<Shared>, by: Caller, account: &str, 
         .await
         .map_err(errors::store)?;
     if on && changed.state == AccountState::NeedsReconnect {
-        return Err(ApiError::conflict("needs_reconnect", format!("`{account}` must be connected again; nothing is sent to it anyway")));
+        return Err(ApiError::conflict(
+            "needs_reconnect",
+            format!("`{account}` must be connected again; nothing is sent to it anyway"),
+        ));
     }
     shared.send(Input::AccountChanged(id));
     audit(shared, Some(by), if on { "account.pause" } else { "account.resume" }, account);
@@ -93,12 +108,22 @@ pub(super) async fn set_paused(shared: &Arc<Shared>, by: Caller, account: &str, 
 }
 
 /// What became of one thing, for the receipt.
-fn item(what: &str, place: &str, result: m::Outcome, message: Option<String>, hint: Option<String>) -> m::ReceiptItem {
+fn item(
+    what: &str,
+    place: &str,
+    result: m::Outcome,
+    message: Option<String>,
+    hint: Option<String>,
+) -> m::ReceiptItem {
     m::ReceiptItem { what: what.to_owned(), r#where: place.to_owned(), result, message, hint }
 }
 
 /// `account disconnect`: everything, in the order of the plan; a crash is finished at the next start.
-pub(super) async fn disconnect(shared: &Arc<Shared>, by: Caller, account: &str) -> ApiResult<m::ReceiptAnswer> {
+pub(super) async fn disconnect(
+    shared: &Arc<Shared>,
+    by: Caller,
+    account: &str,
+) -> ApiResult<m::ReceiptAnswer> {
     let found = find(shared, account)?;
     let erasure = Erasure {
         account: found.id,
@@ -123,7 +148,11 @@ pub(super) async fn finish_erasures(shared: &Arc<Shared>) -> ApiResult<()> {
     Ok(())
 }
 
-async fn carry_out(shared: &Arc<Shared>, erasure: &Erasure, account: Option<Account>) -> ApiResult<m::Receipt> {
+async fn carry_out(
+    shared: &Arc<Shared>,
+    erasure: &Erasure,
+    account: Option<Account>,
+) -> ApiResult<m::Receipt> {
     let id = erasure.account;
     let name = account.as_ref().map_or_else(|| id.to_string(), |it| it.name.to_string());
     let mut items = Vec::new();
@@ -148,7 +177,13 @@ async fn carry_out(shared: &Arc<Shared>, erasure: &Erasure, account: Option<Acco
                 let destroyed = tokio::task::spawn_blocking(move || ring.keyring.destroy(id)).await;
                 destroyed.map_err(|error| errors::internal(&error))?.map_err(errors::key)?;
                 let message = "copies of the tokens in old pages and backups cannot be opened any more";
-                items.push(item("data key", "this installation", m::Outcome::Done, Some(message.into()), None));
+                items.push(item(
+                    "data key",
+                    "this installation",
+                    m::Outcome::Done,
+                    Some(message.into()),
+                    None,
+                ));
             }
             DisconnectStep::Compact => items.push(compact(shared).await),
         }
@@ -157,7 +192,13 @@ async fn carry_out(shared: &Arc<Shared>, erasure: &Erasure, account: Option<Acco
     }
     if let Some(account) = &account {
         shared.wire().forget(account);
-        shared.announce(view::account_event(shared.now(), account, "info", "account.disconnected", "disconnected"));
+        shared.announce(view::account_event(
+            shared.now(),
+            account,
+            "info",
+            "account.disconnected",
+            "disconnected",
+        ));
     }
     shared.send(Input::AccountChanged(id));
     let receipt = m::Receipt { id: erasure.receipt.to_string(), at: shared.now(), subject: name, items };
@@ -174,7 +215,12 @@ async fn carry_out(shared: &Arc<Shared>, erasure: &Erasure, account: Option<Acco
 }
 
 /// The receipt that outlives what it is about holds no name, only a keyed hash (R58).
-fn stored_receipt(shared: &Shared, erasure: &Erasure, account: Option<&Account>, shown: &m::Receipt) -> Receipt {
+fn stored_receipt(
+    shared: &Shared,
+    erasure: &Erasure,
+    account: Option<&Account>,
+    shown: &m::Receipt,
+) -> Receipt {
     let remote = account.map_or("", |it| it.remote_id.as_str());
     let subject = hex(&shared.receipts.sign(&[b"subject", remote.as_bytes()]));
     let code = hex(&Shared::random::<16>());
@@ -198,7 +244,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// person to see, because nobody can look any more.
 async fn close_deliveries(shared: &Arc<Shared>, account: AccountId) -> ApiResult<m::ReceiptItem> {
     let now = shared.now();
-    let open = shared.store.read(|rx| deliveries::of_account(rx, account, Which::Open)).map_err(errors::store)?;
+    let open = shared.store.read(|rx| open_of(rx, account)).map_err(errors::store)?;
     let count = open.len();
     for delivery in open {
         if delivery.in_flight() {
@@ -211,7 +257,7 @@ async fn close_deliveries(shared: &Arc<Shared>, account: AccountId) -> ApiResult
         .store
         .write(move |tx| {
             let mut unverified = 0;
-            for before in deliveries::of_account(tx, account, Which::Open)? {
+            for before in open_of(tx, account)? {
                 let reason = Reason::new("disconnected", "the account was disconnected");
                 let after = match before.state {
                     // An open attempt, and soon nobody can look any more: a person must.
@@ -223,8 +269,11 @@ async fn close_deliveries(shared: &Arc<Shared>, account: AccountId) -> ApiResult
                         )
                         .hint("look on the network yourself");
                         let lost = Event::Lose { next_check: now, reason: reason.clone() };
-                        let unknown =
-                            if before.state == State::Sending { before.apply(lost, now) } else { Ok(before.clone()) };
+                        let unknown = if before.state == State::Sending {
+                            before.apply(lost, now)
+                        } else {
+                            Ok(before.clone())
+                        };
                         unknown.and_then(|it| it.apply(Event::Hold { reason }, now))
                     }
                     _ => before.apply(Event::Cancel { reason }, now),
@@ -246,6 +295,13 @@ async fn close_deliveries(shared: &Arc<Shared>, account: AccountId) -> ApiResult
     Ok(item("pending deliveries", "this installation", m::Outcome::Done, Some(message), None))
 }
 
+fn open_of(source: &impl crate::store::Source, account: AccountId) -> Result<Vec<Delivery>, StoreError> {
+    deliveries::of_account(source, account, Which::Open, usize::MAX)?
+        .into_iter()
+        .map(|id| deliveries::need(source, id))
+        .collect()
+}
+
 /// Resolves when a delivery is no longer in a worker's hands. Its events wake us.
 async fn at_rest(shared: &Arc<Shared>, id: crate::domain::ids::DeliveryId) {
     let (_, mut events) = shared.listen(0);
@@ -264,7 +320,9 @@ async fn at_rest(shared: &Arc<Shared>, id: crate::domain::ids::DeliveryId) {
 async fn revoke(shared: &Arc<Shared>, account: Option<&Account>) -> Vec<m::ReceiptItem> {
     let Some(account) = account else { return Vec::new() };
     let place = account.name.platform().title();
-    let failed = |message: String, hint: Option<String>| vec![item("grant", place, m::Outcome::Failed, Some(message), hint)];
+    let failed = |message: String, hint: Option<String>| {
+        vec![item("grant", place, m::Outcome::Failed, Some(message), hint)]
+    };
     let grant = match tokens::load(shared, account.id) {
         Ok(grant) => grant,
         Err(tokens::TokenError::None) => return Vec::new(),

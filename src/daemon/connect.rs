@@ -62,7 +62,13 @@ impl Talk {
     }
 
     fn fail(&self, code: &str, message: String, hint: Option<String>) {
-        let error = m::ErrorDetail { code: code.to_owned(), message, hint, problems: Vec::new(), targets: Vec::new() };
+        let error = m::ErrorDetail {
+            code: code.to_owned(),
+            message,
+            hint,
+            problems: Vec::new(),
+            targets: Vec::new(),
+        };
         self.say(m::ConnectEvent::Failed { error });
     }
 }
@@ -130,7 +136,8 @@ pub(super) async fn start(shared: &Arc<Shared>, ask: r::Connect) -> ApiResult<m:
     let redirect = redirect_uri(&public, platform);
     let expires_at = tokens::later(now, crate::auth::flows::LIFETIME);
     let (flow, url) = if ask.paste {
-        let flow = shared.connects.flows().open_at_terminal(wanted.clone(), now, &fill).map_err(errors::flow)?;
+        let flow =
+            shared.connects.flows().open_at_terminal(wanted.clone(), now, &fill).map_err(errors::flow)?;
         let url = match begin(shared, &flow, &wanted).await {
             Ok(url) => url,
             Err(outcome) => {
@@ -166,8 +173,11 @@ pub(super) async fn start(shared: &Arc<Shared>, ask: r::Connect) -> ApiResult<m:
 
 fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResult<Wanted> {
     if ask.kind.is_some() {
-        return Err(ApiError::bad_request("unknown_kind", format!("{} has one kind of account", platform.title()))
-            .hint("leave `--kind` out"));
+        return Err(ApiError::bad_request(
+            "unknown_kind",
+            format!("{} has one kind of account", platform.title()),
+        )
+        .hint("leave `--kind` out"));
     }
     let mut instance = None;
     let mut handle = ask.handle.clone();
@@ -185,10 +195,14 @@ fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResul
             None => {}
         }
     } else if ask.instance.is_some() {
-        return Err(ApiError::bad_request("no_instance", format!("{} has no servers to choose from", platform.title()))
-            .hint("leave `--instance` out"));
+        return Err(ApiError::bad_request(
+            "no_instance",
+            format!("{} has no servers to choose from", platform.title()),
+        )
+        .hint("leave `--instance` out"));
     }
-    let name = ask.name.as_deref().map(|it| AccountName::new(platform, it)).transpose().map_err(errors::bad_name)?;
+    let name =
+        ask.name.as_deref().map(|it| AccountName::new(platform, it)).transpose().map_err(errors::bad_name)?;
     let known = match &name {
         Some(name) => shared
             .store
@@ -223,7 +237,11 @@ async fn begin(shared: &Arc<Shared>, flow: &FlowId, wanted: &Wanted) -> Result<U
         reconnect,
     };
     let started = provider.begin(tools, ask).await.map_err(|error| Outcome::from(&error))?;
-    shared.connects.flows().begun(flow, started.pending, shared.now()).map_err(|error| Outcome::from(&error))?;
+    shared
+        .connects
+        .flows()
+        .begun(flow, started.pending, shared.now())
+        .map_err(|error| Outcome::from(&error))?;
     Ok(started.authorize_url)
 }
 
@@ -273,7 +291,9 @@ async fn finish(shared: &Arc<Shared>, arrived: crate::auth::flows::Arrived, back
 fn name_of(shared: &Shared, talk: &Talk, connected: &Connected) -> Option<AccountName> {
     let platform = talk.wanted.platform;
     let known = shared.store.read(|rx| {
-        accounts::by_remote(rx, platform, &connected.found.remote_id)?.map(|id| accounts::need(rx, id)).transpose()
+        accounts::by_remote(rx, platform, &connected.found.remote_id)?
+            .map(|id| accounts::need(rx, id))
+            .transpose()
     });
     match (known.ok()?, &talk.wanted.purpose) {
         (Some(account), _) => Some(account.name),
@@ -313,7 +333,9 @@ async fn keep(shared: &Arc<Shared>, talk: &Talk) -> ApiResult<()> {
     let remote_id = connected.found.remote_id.clone();
     let known = shared
         .store
-        .read(|rx| accounts::by_remote(rx, platform, &remote_id)?.map(|id| accounts::need(rx, id)).transpose())
+        .read(|rx| {
+            accounts::by_remote(rx, platform, &remote_id)?.map(|id| accounts::need(rx, id)).transpose()
+        })
         .map_err(errors::store)?;
     let is_new = known.is_none();
     let mut account = match known {
@@ -438,14 +460,20 @@ pub(super) async fn confirm(shared: &Arc<Shared>, id: &str, choice: r::Choice) -
         found.as_ref().map(|it| it.found.remote_id.clone())
     };
     let Some(remote_id) = remote_id else {
-        return Err(ApiError::conflict("nothing_found", "there is nothing to confirm yet, or it was confirmed before"));
+        return Err(ApiError::conflict(
+            "nothing_found",
+            "there is nothing to confirm yet, or it was confirmed before",
+        ));
     };
     match choice {
         r::Choice::All => keep(shared, &talk).await?,
         r::Choice::Select(ids) if ids.contains(&remote_id) => keep(shared, &talk).await?,
         r::Choice::Select(ids) => {
-            return Err(ApiError::bad_request("unknown_remote_id", format!("`{}` was not found", ids.join("`, `")))
-                .hint(format!("found: `{remote_id}`")));
+            return Err(ApiError::bad_request(
+                "unknown_remote_id",
+                format!("`{}` was not found", ids.join("`, `")),
+            )
+            .hint(format!("found: `{remote_id}`")));
         }
         r::Choice::No => {
             give_back(shared, &talk).await;
@@ -458,7 +486,8 @@ pub(super) async fn confirm(shared: &Arc<Shared>, id: &str, choice: r::Choice) -
 pub(super) async fn paste(shared: &Arc<Shared>, id: &str, address: &str) -> ApiResult<m::Done> {
     let talk = shared.connects.talk(id)?;
     let redirect = shared.connects.flows().redirect_uri(&talk.flow).cloned().ok_or_else(|| {
-        ApiError::conflict("wrong_step", "no address is waited for").hint("begin again with `sendoff account connect`")
+        ApiError::conflict("wrong_step", "no address is waited for")
+            .hint("begin again with `sendoff account connect`")
     })?;
     let back = CallbackParams::from_address(address, &redirect).map_err(|error| {
         let refusal = ApiError::bad_request("bad_address", error.to_string());

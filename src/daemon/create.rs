@@ -191,8 +191,11 @@ pub(super) fn check(shared: &Shared, ask: &r::CreatePost) -> ApiResult<m::Check>
 
 fn connector(platform: PlatformName) -> ApiResult<&'static dyn Platform> {
     platforms::find(platform).ok_or_else(|| {
-        ApiError::bad_request("platform_not_ready", format!("{} is not available in this version", platform.title()))
-            .hint("this version speaks to `x` and `bluesky`")
+        ApiError::bad_request(
+            "platform_not_ready",
+            format!("{} is not available in this version", platform.title()),
+        )
+        .hint("this version speaks to `x` and `bluesky`")
     })
 }
 
@@ -238,7 +241,9 @@ pub(super) async fn create(shared: &Arc<Shared>, by: Caller, ask: r::CreatePost)
         Some(key) => {
             let digest = digest(shared, &ask)?;
             // Before anything that time could change: a repeat finds its post however late it comes.
-            if let Some((before, id)) = shared.store.read(|rx| posts::by_key(rx, key)).map_err(errors::store)? {
+            if let Some((before, id)) =
+                shared.store.read(|rx| posts::by_key(rx, key)).map_err(errors::store)?
+            {
                 return if before == digest { existing(shared, id) } else { Err(key_taken(key, id)) };
             }
             Some((key.clone(), digest))
@@ -247,7 +252,9 @@ pub(super) async fn create(shared: &Arc<Shared>, by: Caller, ask: r::CreatePost)
     let zone = zone(shared, ask.tz.as_deref())?;
     let late = match &ask.late {
         None => shared.config().late,
-        Some(text) => text.parse::<Late>().map_err(|error| ApiError::bad_request("bad_late", error.to_string()))?,
+        Some(text) => {
+            text.parse::<Late>().map_err(|error| ApiError::bad_request("bad_late", error.to_string()))?
+        }
     };
     let queue = match &wish {
         r::When::Queue(name) => Some(queues::find(shared, name)?),
@@ -311,7 +318,9 @@ pub(super) async fn create(shared: &Arc<Shared>, by: Caller, ask: r::CreatePost)
         Created::New => {}
         Created::Existing(id) => return existing(shared, id),
         Created::KeyTaken(id) => return Err(key_taken(ask.key.as_deref().unwrap_or_default(), id)),
-        Created::SlotTaken(_) => return Err(ApiError::conflict("queue_full", "no free place was found in the queue")),
+        Created::SlotTaken(_) => {
+            return Err(ApiError::conflict("queue_full", "no free place was found in the queue"));
+        }
     }
     shared.nudge();
     super::audit(shared, Some(by), "post.create", &post.id.to_string());
@@ -343,8 +352,11 @@ fn existing(shared: &Shared, id: PostId) -> ApiResult<m::Post> {
 }
 
 fn key_taken(key: &str, id: PostId) -> ApiError {
-    ApiError::conflict("key_taken", format!("the key `{key}` was used before for another content (post `{id}`)"))
-        .hint("use another `--key`, or give the same content again")
+    ApiError::conflict(
+        "key_taken",
+        format!("the key `{key}` was used before for another content (post `{id}`)"),
+    )
+    .hint("use another `--key`, or give the same content again")
 }
 
 /// What a key stands for: everything the user said, with files by their content. An upload of the
@@ -406,8 +418,16 @@ pub(super) fn deliveries_of(shared: &Shared, post: &Post, now: Timestamp) -> Vec
         .map(|target| {
             let id = DeliveryId::new(now, Shared::random());
             let steps = steps(post.content_for(&target.name));
-            let mut delivery =
-                Delivery::new(id, post.id, target.account, target.name.clone(), due.clone(), post.late, steps, now);
+            let mut delivery = Delivery::new(
+                id,
+                post.id,
+                target.account,
+                target.name.clone(),
+                due.clone(),
+                post.late,
+                steps,
+                now,
+            );
             delivery.give_up_at = due.instant.saturating_add(give_up_after).unwrap_or(Timestamp::MAX);
             delivery
         })

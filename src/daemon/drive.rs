@@ -133,7 +133,8 @@ impl Driver {
     }
 
     /// Runs until told to stop, then lets running calls finish and be recorded.
-    pub(super) async fn run(mut self, found: Vec<DueRow>, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn run(mut self, found: Vec<DueRow>, paused: bool, mut stop: watch::Receiver<bool>) {
+        self.step(Input::Pause(paused));
         self.step(Input::Due { rows: found, all: true });
         self.step(Input::Tick);
         let mut stopping = None;
@@ -183,7 +184,11 @@ impl Driver {
         if let Input::Ask { id, ticket, .. } = &input
             && !self.engine.holds(*id)
         {
-            let gone = Refused { code: "changed", message: format!("delivery `{id}` changed meanwhile"), hint: None };
+            let gone = Refused {
+                code: "changed",
+                message: format!("delivery `{id}` changed meanwhile"),
+                hint: None,
+            };
             return self.shared.asks.answer(*ticket, Err(gone));
         }
         let effects = self.engine.apply(input, now);
@@ -343,7 +348,9 @@ impl Driver {
         tokio::spawn(async move {
             let intent = match write.await {
                 Ok(intent) => intent,
-                Err(error) if error.is_fatal() => return tracing::error!(%error, "an intent could not be written"),
+                Err(error) if error.is_fatal() => {
+                    return tracing::error!(%error, "an intent could not be written");
+                }
                 Err(error) => {
                     tracing::warn!(delivery = %id, %error, "an intent was refused");
                     return shared.send(Input::Saved { id, seq, conflict: true });
@@ -459,7 +466,10 @@ fn load_work(shared: &Arc<Shared>, id: DeliveryId) -> Result<Option<Work>, Store
         let (shared, account) = (Arc::clone(shared), delivery.account);
         // When the index cannot be read, everything counts as bound: nothing is then mistaken for ours.
         move |remote: &str| {
-            shared.store.read(|rx| deliveries::bound(rx, account, remote)).map_or(true, |found| found.is_some())
+            shared
+                .store
+                .read(|rx| deliveries::bound(rx, account, remote))
+                .map_or(true, |found| found.is_some())
         }
     };
     Ok(Some(Work { delivery, post: Arc::new(post), account, platform, bound: Arc::new(bound), problems }))

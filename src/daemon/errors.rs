@@ -4,7 +4,7 @@ use crate::auth::flows::{FlowError, Outcome};
 use crate::control::api::{ApiError, ErrorKind};
 use crate::domain::ids::{AccountName, BadName};
 use crate::engine::ask::Refused;
-use crate::keys::KeyError;
+use crate::keys::error::KeyError;
 use crate::store::StoreError;
 
 pub(super) fn bad_name(error: BadName) -> ApiError {
@@ -43,7 +43,9 @@ pub(super) fn outcome(outcome: &Outcome) -> ApiError {
         Outcome::Failed { code, message, hint } => {
             with_hint(ApiError::new(ErrorKind::Failed, *code, message.clone()), hint.clone())
         }
-        Outcome::Found { .. } | Outcome::Stored { .. } => ApiError::conflict("wrong_step", "the connect went on"),
+        Outcome::Found { .. } | Outcome::Stored { .. } => {
+            ApiError::conflict("wrong_step", "the connect went on")
+        }
     }
 }
 

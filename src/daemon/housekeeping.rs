@@ -103,7 +103,9 @@ pub(super) async fn after_end(shared: &Arc<Shared>, id: PostId) {
         .await;
     match gone {
         Ok(gone) => remove(shared, &gone),
-        Err(error) => tracing::warn!(post = %id, %error, "media could not be cleaned up; the sweep tries again"),
+        Err(error) => {
+            tracing::warn!(post = %id, %error, "media could not be cleaned up; the sweep tries again")
+        }
     }
 }
 

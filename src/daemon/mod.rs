@@ -1,1 +1,107 @@
-//! Puts the real parts together: select loop, effects carried out, shutdown.
+//! Puts the real parts together: start, the loop, the edges, shutdown.
+//!
+//! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
+//! around the engine), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`create`],
+//! [`posts`], [`accounts`], [`queues`] (what users ask), [`housekeeping`].
+
+mod accounts;
+mod api;
+mod connect;
+mod create;
+mod drive;
+mod errors;
+mod housekeeping;
+mod posts;
+mod queues;
+mod remove;
+mod shared;
+pub mod start;
+mod status;
+mod tokens;
+mod view;
+mod wire;
+
+use std::sync::{Arc, PoisonError};
+
+use shared::Shared;
+use wire::Wire;
+
+use crate::config::change::changed;
+use crate::control::api::{ApiError, ApiResult, Caller};
+use crate::control::messages as m;
+use crate::engine::Input;
+use crate::store::audit::{AuditRow, append};
+use crate::store::{StoreError, meta};
+
+/// Notes who did what. Queued at once and not waited for: the deed itself has its own write.
+fn audit(shared: &Arc<Shared>, by: Option<Caller>, action: &str, subject: &str) {
+    let actor = match by {
+        Some(by) => match by.pid {
+            Some(pid) => format!("uid:{} gid:{} pid:{pid}", by.uid, by.gid),
+            None => format!("uid:{} gid:{}", by.uid, by.gid),
+        },
+        None => "daemon".to_owned(),
+    };
+    let row = AuditRow {
+        at: shared.now(),
+        actor,
+        action: action.to_owned(),
+        subject: (!subject.is_empty()).then(|| subject.to_owned()),
+        outcome: "ok".to_owned(),
+    };
+    let write = shared.store.write(move |tx| append(tx, &row));
+    tokio::spawn(async move {
+        if let Err(error) = write.await {
+            tracing::error!(%error, "an audit row could not be written");
+        }
+    });
+}
+
+/// The emergency stop survives a restart.
+async fn store_pause(shared: &Arc<Shared>) -> ApiResult<()> {
+    let state = shared.pause.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    shared.store.write(move |tx| meta::set_pause(tx, state.clone())).await.map_err(errors::store)
+}
+
+/// Reads the configuration again. A bad file changes nothing.
+fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
+    let fresh = crate::config::load(&shared.config_path).map_err(|error| {
+        ApiError::bad_request("bad_config", error.to_string()).hint("nothing was changed")
+    })?;
+    let old = shared.config();
+    let changes = changed(&old, &fresh);
+    let weak = fresh.engine.weakened();
+    let warnings = if weak.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("the delivery guarantees are weakened: `{}` below the default", weak.join("`, `"))]
+    };
+    // What needs a restart keeps its old value until then.
+    let mut used = fresh;
+    used.server.listen = old.server.listen;
+    used.server.control_socket.clone_from(&old.server.control_socket);
+    used.data_dir.clone_from(&old.data_dir);
+    used.master = old.master.clone();
+    let wire = if used.egress_allow == old.egress_allow {
+        None
+    } else {
+        Some(Wire::new(&used.egress_allow).map_err(|error| errors::internal(&error))?)
+    };
+    let settings = drive::settings(&used);
+    shared.set_config(used, wire);
+    shared.send(Input::Configure(Box::new(settings)));
+    tracing::info!(
+        changed = changes.reload.join(", "),
+        restart = changes.restart.join(", "),
+        "configuration read again"
+    );
+    Ok(m::Reloaded { changed: changes.reload, needs_restart: changes.restart, warnings })
+}
+
+/// Reads whether sending was stopped before the daemon ended.
+fn load_pause(shared: &Shared) -> Result<bool, StoreError> {
+    let stored = shared.store.read(meta::pause)?;
+    let stopped = stored.is_some();
+    *shared.pause.lock().unwrap_or_else(PoisonError::into_inner) = stored;
+    Ok(stopped)
+}

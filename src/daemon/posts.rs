@@ -83,7 +83,9 @@ pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList
         let read = if relative {
             parse_shift(text).ok().and_then(|span| shared.now().checked_add(span).ok())
         } else {
-            crate::domain::schedule::parse_when(text, far_back, &zone.rules, &zone.name).ok().map(|it| it.instant)
+            crate::domain::schedule::parse_when(text, far_back, &zone.rules, &zone.name)
+                .ok()
+                .map(|it| it.instant)
         };
         read.map(Some).ok_or_else(|| {
             ApiError::bad_request("bad_time", format!("`{text}` is not a time"))
@@ -92,20 +94,20 @@ pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList
     };
     let account = match &ask.account {
         None => None,
-        Some(name) => Some(create::account(shared, &name.parse::<AccountName>().map_err(errors::bad_name)?)?.id),
+        Some(name) => {
+            Some(create::account(shared, &name.parse::<AccountName>().map_err(errors::bad_name)?)?.id)
+        }
     };
     let limit = ask.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX) as usize;
-    let cursor = ask.after.as_deref().map(str::parse).transpose().map_err(|error: StoreError| {
-        ApiError::bad_request("bad_cursor", error.to_string())
-    })?;
+    let cursor = ask
+        .after
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: StoreError| ApiError::bad_request("bad_cursor", error.to_string()))?;
     let (wanted, status) = wanted(ask.state.as_deref())?;
-    let filter = Filter {
-        wanted,
-        account,
-        since: bound(&ask.since)?,
-        until: bound(&ask.until)?,
-        ..Filter::default()
-    };
+    let filter =
+        Filter { wanted, account, since: bound(&ask.since)?, until: bound(&ask.until)?, ..Filter::default() };
     let read = shared.store.read(|rx| {
         let mut found = Vec::new();
         let mut after = cursor;
@@ -169,7 +171,8 @@ async fn grant(shared: &Arc<Shared>, id: DeliveryId, wish: &Ask, now: Timestamp)
         }
         let event = ask::event(&before, wish, give_up_after, now).map_err(errors::ask)?;
         let name = event.name();
-        let after = before.apply(event, now).map_err(|illegal| ApiError::conflict("not_now", illegal.to_string()))?;
+        let after =
+            before.apply(event, now).map_err(|illegal| ApiError::conflict("not_now", illegal.to_string()))?;
         let transition = Transition::between(&before, &after, name, now);
         let shown = after.clone();
         let written = shared
@@ -194,15 +197,24 @@ pub(super) async fn cancel(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiRes
     let open: Vec<_> = meant.iter().filter(|it| !it.state.is_terminal()).collect();
     if open.is_empty() {
         let word = meant.first().map_or("a draft", |it| it.state.as_str());
-        let hint = if meant.is_empty() { "`sendoff post delete` removes a draft" } else { "`sendoff post delete` removes it from the networks" };
-        return Err(ApiError::conflict("already_over", format!("`{id}` is {word}: there is nothing to cancel")).hint(hint));
+        let hint = if meant.is_empty() {
+            "`sendoff post delete` removes a draft"
+        } else {
+            "`sendoff post delete` removes it from the networks"
+        };
+        return Err(ApiError::conflict(
+            "already_over",
+            format!("`{id}` is {word}: there is nothing to cancel"),
+        )
+        .hint(hint));
     }
     let mut notices = Vec::new();
     for delivery in open {
         grant(shared, delivery.id, &Ask::Cancel, now).await?;
         let after = shared.store.read(|rx| deliveries::need(rx, delivery.id)).map_err(errors::store)?;
         if !after.state.is_terminal() {
-            notices.push(format!("{}: checking whether it is already live; it is cancelled if not", after.name));
+            notices
+                .push(format!("{}: checking whether it is already live; it is cancelled if not", after.name));
         }
     }
     free_slot(shared, post).await?;
@@ -246,7 +258,10 @@ pub(super) async fn retry(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiResu
         }
     }
     if !done {
-        return Err(ApiError::conflict("nothing_to_retry", format!("`{id}` has nothing that failed or waits")));
+        return Err(ApiError::conflict(
+            "nothing_to_retry",
+            format!("`{id}` has nothing that failed or waits"),
+        ));
     }
     shared.nudge();
     audit(shared, Some(by), "post.retry", id);
@@ -288,7 +303,10 @@ pub(super) async fn reschedule(
     let post = shared.store.read(|rx| posts::need(rx, post_id)).map_err(errors::store)?;
     let whole = matches!(named(id)?, Named::Post(_));
     if let Some(sent) = meant.iter().find(|it| it.state != State::Scheduled) {
-        return Err(ApiError::conflict("not_scheduled", format!("delivery `{}` is {}; only a scheduled one can be moved", sent.id, sent.state.as_str())));
+        return Err(ApiError::conflict(
+            "not_scheduled",
+            format!("delivery `{}` is {}; only a scheduled one can be moved", sent.id, sent.state.as_str()),
+        ));
     }
     let _one = shared.slot_lock.lock().await;
     let (due, slot) = match &to {
@@ -301,7 +319,10 @@ pub(super) async fn reschedule(
         r::Move::By(text) => (shifted(&post, &meant, text, now)?, None),
     };
     if meant.is_empty() && post.due.is_some() {
-        return Err(ApiError::conflict("not_scheduled", format!("post `{post_id}` has nothing left to move")));
+        return Err(ApiError::conflict(
+            "not_scheduled",
+            format!("post `{post_id}` has nothing left to move"),
+        ));
     }
     if meant.is_empty() {
         schedule_draft(shared, post, due.clone(), slot).await?;
@@ -326,7 +347,10 @@ fn shifted(post: &Post, meant: &[Delivery], text: &str, now: Timestamp) -> ApiRe
     let from = meant.first().map(|it| &it.due).or(post.due.as_ref()).ok_or_else(|| {
         ApiError::conflict("no_time", "a draft has no time to move from").hint("use `--at` or `--queue`")
     })?;
-    let instant = from.instant.checked_add(span).map_err(|error| ApiError::bad_request("bad_time", error.to_string()))?;
+    let instant = from
+        .instant
+        .checked_add(span)
+        .map_err(|error| ApiError::bad_request("bad_time", error.to_string()))?;
     if instant <= now {
         return Err(ApiError::bad_request("past_time", format!("that would be {instant}, which has passed")));
     }
@@ -409,12 +433,18 @@ pub(super) async fn edit(shared: &Arc<Shared>, by: Caller, id: &str, ask: r::Edi
         .read(|rx| Ok((posts::need(rx, post_id)?, deliveries::of_post(rx, post_id)?)))
         .map_err(errors::store)?;
     if ask.version.is_some_and(|it| it != before.version) {
-        return Err(ApiError::conflict("changed_meanwhile", format!("post `{id}` was edited meanwhile (version {})", before.version))
-            .hint("look at it again, then edit"));
+        return Err(ApiError::conflict(
+            "changed_meanwhile",
+            format!("post `{id}` was edited meanwhile (version {})", before.version),
+        )
+        .hint("look at it again, then edit"));
     }
     if let Some(gone) = rows.iter().find(|it| !may_edit(it)) {
-        return Err(ApiError::conflict("too_late", format!("{} is {}: the text can no longer change", gone.name, gone.state.as_str()))
-            .hint("delete it and post it anew"));
+        return Err(ApiError::conflict(
+            "too_late",
+            format!("{} is {}: the text can no longer change", gone.name, gone.state.as_str()),
+        )
+        .hint("delete it and post it anew"));
     }
     let mut post = before.clone();
     if let Some(parts) = ask.parts {
@@ -443,7 +473,10 @@ pub(super) async fn edit(shared: &Arc<Shared>, by: Caller, id: &str, ask: r::Edi
                 .hint("cancel it and make a new one, or edit a draft"));
         }
         let targets = create::read_targets(shared, to)?;
-        post.to = targets.into_iter().map(|it| crate::domain::post::Target { account: it.id, name: it.name }).collect();
+        post.to = targets
+            .into_iter()
+            .map(|it| crate::domain::post::Target { account: it.id, name: it.name })
+            .collect();
     }
     check_again(shared, &post)?;
     post.version += 1;

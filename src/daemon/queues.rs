@@ -25,7 +25,10 @@ pub(super) fn find(shared: &Shared, name: &str) -> ApiResult<Queue> {
     config.queue(name).cloned().ok_or_else(|| {
         let known: Vec<_> = config.queues.iter().map(|it| format!("`{}`", it.name)).collect();
         let hint = if known.is_empty() {
-            format!("no queue is configured; add a [[queue]] to `{}` and reload", shared.config_path.display())
+            format!(
+                "no queue is configured; add a [[queue]] to `{}` and reload",
+                shared.config_path.display()
+            )
         } else {
             format!("configured: {}", known.join(", "))
         };
@@ -43,23 +46,29 @@ fn runs_at(shared: &Shared, queue: &Queue, slot: &Slot) -> Due {
 /// The next slot nobody has, and its due time.
 pub(super) fn next_free(shared: &Shared, queue: &Queue, now: Timestamp) -> ApiResult<(civil::DateTime, Due)> {
     for slot in slots(&queue.cron, &queue.timezone.rules, &queue.timezone.name, now).take(SEARCH) {
-        let taken = shared.store.read(|rx| queues::slot_taken(rx, &queue.name, slot.local)).map_err(errors::store)?;
+        let taken =
+            shared.store.read(|rx| queues::slot_taken(rx, &queue.name, slot.local)).map_err(errors::store)?;
         if taken.is_none() {
             let due = runs_at(shared, queue, &slot);
             return Ok((slot.local, due));
         }
     }
-    Err(ApiError::conflict("queue_full", format!("the next {SEARCH} places of queue `{}` are taken", queue.name))
-        .hint("add slots to the queue, or use `--at`"))
+    Err(ApiError::conflict(
+        "queue_full",
+        format!("the next {SEARCH} places of queue `{}` are taken", queue.name),
+    )
+    .hint("add slots to the queue, or use `--at`"))
 }
 
 fn view(shared: &Shared, queue: &Queue, next: u32) -> ApiResult<m::Queue> {
     let now = shared.now();
-    let places = slots(&queue.cron, &queue.timezone.rules, &queue.timezone.name, now).take(next.min(NEXT_MAX) as usize);
+    let places = slots(&queue.cron, &queue.timezone.rules, &queue.timezone.name, now)
+        .take(next.min(NEXT_MAX) as usize);
     let mut shown = Vec::new();
     let mut waiting = 0;
     for slot in places {
-        let post = shared.store.read(|rx| queues::slot_taken(rx, &queue.name, slot.local)).map_err(errors::store)?;
+        let post =
+            shared.store.read(|rx| queues::slot_taken(rx, &queue.name, slot.local)).map_err(errors::store)?;
         waiting += u64::from(post.is_some());
         shown.push(m::Slot {
             at: runs_at(shared, queue, &slot).instant,
@@ -70,7 +79,12 @@ fn view(shared: &Shared, queue: &Queue, next: u32) -> ApiResult<m::Queue> {
     // Taken places further on than those shown.
     let more = slots(&queue.cron, &queue.timezone.rules, &queue.timezone.name, now).skip(shown.len());
     for slot in more.take(SEARCH) {
-        if shared.store.read(|rx| queues::slot_taken(rx, &queue.name, slot.local)).map_err(errors::store)?.is_none() {
+        if shared
+            .store
+            .read(|rx| queues::slot_taken(rx, &queue.name, slot.local))
+            .map_err(errors::store)?
+            .is_none()
+        {
             // Places are taken from the front, so the first gap of some size ends the search.
             break;
         }
@@ -102,10 +116,17 @@ pub(super) fn show(shared: &Shared, name: &str, next: u32) -> ApiResult<m::Queue
 /// Tells somebody who just put a post into a paused queue.
 pub(super) fn paused_notice(shared: &Shared, queue: &str) -> Option<String> {
     let paused = shared.store.read(|rx| queues::paused_since(rx, queue)).ok()??;
-    Some(format!("the queue `{queue}` is paused since {paused}: nothing goes out until `sendoff queue resume {queue}`"))
+    Some(format!(
+        "the queue `{queue}` is paused since {paused}: nothing goes out until `sendoff queue resume {queue}`"
+    ))
 }
 
-pub(super) async fn set_paused(shared: &Arc<Shared>, by: Caller, name: &str, on: bool) -> ApiResult<m::Queue> {
+pub(super) async fn set_paused(
+    shared: &Arc<Shared>,
+    by: Caller,
+    name: &str,
+    on: bool,
+) -> ApiResult<m::Queue> {
     let queue = find(shared, name)?;
     let now = shared.now();
     let owned = queue.name.clone();

@@ -15,7 +15,12 @@ use crate::platforms::{self, Deletion, Failure, FailureClass};
 use crate::store::audit::{Receipt, put_receipt};
 use crate::store::{accounts, deliveries, media, posts};
 
-pub(super) async fn delete(shared: &Arc<Shared>, by: Caller, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer> {
+pub(super) async fn delete(
+    shared: &Arc<Shared>,
+    by: Caller,
+    id: &str,
+    local_only: bool,
+) -> ApiResult<m::ReceiptAnswer> {
     let Named::Post(post_id) = named(id)? else {
         return Err(ApiError::bad_request("not_a_post", "only a whole post (`pst_…`) can be deleted"));
     };
@@ -28,7 +33,11 @@ pub(super) async fn delete(shared: &Arc<Shared>, by: Caller, id: &str, local_onl
             State::Unknown => "wait until it is settled; it may be live",
             _ => "`sendoff post cancel` takes it back first",
         };
-        return Err(ApiError::conflict("not_over", format!("{} is still {}", open.name, open.state.as_str())).hint(hint));
+        return Err(ApiError::conflict(
+            "not_over",
+            format!("{} is still {}", open.name, open.state.as_str()),
+        )
+        .hint(hint));
     }
     let mut items = Vec::new();
     if !local_only {
@@ -61,7 +70,13 @@ async fn from_network(shared: &Arc<Shared>, delivery: &Delivery) -> ApiResult<Ve
         let Some(remote_id) = step.remote_id.as_deref().filter(|_| step.is_live()) else { continue };
         let what = format!("{} {} on {}", step.kind.as_str(), n + 1, delivery.name);
         let place = step.permalink.clone().unwrap_or_else(|| remote_id.to_owned());
-        let done = |result, message, hint| m::ReceiptItem { what: what.clone(), r#where: place.clone(), result, message, hint };
+        let done = |result, message, hint| m::ReceiptItem {
+            what: what.clone(),
+            r#where: place.clone(),
+            result,
+            message,
+            hint,
+        };
         let Some(account) = &account else {
             items.push(done(
                 m::Outcome::NotPossible,
@@ -110,7 +125,11 @@ async fn call(
 }
 
 /// The rows and files here. A marker that was live is buried: nothing may bring the post back.
-async fn forget(shared: &Arc<Shared>, id: PostId, files: &[crate::domain::ids::MediaId]) -> ApiResult<m::ReceiptItem> {
+async fn forget(
+    shared: &Arc<Shared>,
+    id: PostId,
+    files: &[crate::domain::ids::MediaId],
+) -> ApiResult<m::ReceiptItem> {
     let now = shared.now();
     let ids = files.to_vec();
     let unused = shared

@@ -194,12 +194,17 @@ impl Shared {
         let config = self.config();
         let settings = config.platform(platform);
         let address = |key: &'static str| {
-            settings.endpoints.get(key).and_then(|it| it.parse::<Url>().ok()).ok_or(NoProvider::NotBuilt(platform))
+            settings
+                .endpoints
+                .get(key)
+                .and_then(|it| it.parse::<Url>().ok())
+                .ok_or(NoProvider::NotBuilt(platform))
         };
         match platform {
             PlatformName::X => {
                 let client_id = settings.client_id.clone().ok_or(NoProvider::NoApp(platform))?;
-                let secret = settings.client_secret.as_ref().map(|it| it.read(&|name| std::env::var_os(name)));
+                let secret =
+                    settings.client_secret.as_ref().map(|it| it.read(&|name| std::env::var_os(name)));
                 let client_secret = secret.transpose().map_err(NoProvider::Secret)?;
                 Ok(Provider::X(XProvider {
                     app: App { client_id, client_secret },

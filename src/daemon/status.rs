@@ -65,10 +65,18 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
         if account.state == AccountState::NeedsReconnect {
             let why = account.reason.as_deref().unwrap_or("its grant has ended");
             let hint = format!("sendoff account connect {}", account.name.platform());
-            found.push(alert("needs_reconnect", format!("{} must be connected again: {why}", account.name), Some(hint)));
+            found.push(alert(
+                "needs_reconnect",
+                format!("{} must be connected again: {why}", account.name),
+                Some(hint),
+            ));
         } else if let Some(days) = ends_soon(account, now) {
             let hint = format!("sendoff account connect {}", account.name.platform());
-            found.push(alert("token_end", format!("the connection of {} ends within {days} d", account.name), Some(hint)));
+            found.push(alert(
+                "token_end",
+                format!("the connection of {} ends within {days} d", account.name),
+                Some(hint),
+            ));
         }
     }
     if let Some(free) = housekeeping::free_bytes(&config.data_dir).filter(|free| *free < ROOM) {

@@ -89,7 +89,11 @@ pub(super) async fn refresh(shared: &Arc<Shared>, id: AccountId, asked: Timestam
     }
 }
 
-async fn refresh_alone(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) -> Result<Refreshed, TokenError> {
+async fn refresh_alone(
+    shared: &Arc<Shared>,
+    id: AccountId,
+    asked: Timestamp,
+) -> Result<Refreshed, TokenError> {
     let Some(account) = shared.store.read(|rx| accounts::get(rx, id))? else {
         return Ok(Refreshed::Dead(Reason::new("account_gone", "the account is no longer connected")));
     };
@@ -129,7 +133,14 @@ async fn refresh_alone(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) ->
                     // The row may have changed meanwhile (renamed, paused); only the token is ours.
                     let mut account = accounts::need(tx, id)?;
                     describe(&mut account, &fresh);
-                    vault::put_grant(tx, id, Some(version), &sealed.sealed, sealed.issued_at, sealed.expires_at)?;
+                    vault::put_grant(
+                        tx,
+                        id,
+                        Some(version),
+                        &sealed.sealed,
+                        sealed.issued_at,
+                        sealed.expires_at,
+                    )?;
                     accounts::put(tx, &account)?;
                     Ok(account)
                 })
@@ -138,8 +149,12 @@ async fn refresh_alone(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) ->
             Ok(Refreshed::Fresh(Box::new(stored)))
         }
         Err(RefreshError::Lost { message }) => {
-            dead(shared, account, &format!("the answer to a refresh was lost twice ({message}), so the token may be spent"))
-                .await
+            dead(
+                shared,
+                account,
+                &format!("the answer to a refresh was lost twice ({message}), so the token may be spent"),
+            )
+            .await
         }
         Err(RefreshError::Dead { message }) => dead(shared, account, &message).await,
         Err(RefreshError::Config { message, hint }) => {
@@ -149,7 +164,10 @@ async fn refresh_alone(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) ->
         }
         Err(RefreshError::Later { until }) => {
             clear_intent(shared, id).await?;
-            Ok(Refreshed::Later { at: until, reason: Reason::new("rate_limited", "the network asks to wait") })
+            Ok(Refreshed::Later {
+                at: until,
+                reason: Reason::new("rate_limited", "the network asks to wait"),
+            })
         }
         Err(RefreshError::NotSent { message }) => {
             clear_intent(shared, id).await?;
@@ -171,7 +189,11 @@ async fn dead(shared: &Arc<Shared>, account: Account, why: &str) -> Result<Refre
 }
 
 /// Stores that an account needs a person.
-pub(super) async fn mark_dead(shared: &Arc<Shared>, id: AccountId, reason: &Reason) -> Result<(), StoreError> {
+pub(super) async fn mark_dead(
+    shared: &Arc<Shared>,
+    id: AccountId,
+    reason: &Reason,
+) -> Result<(), StoreError> {
     let message = reason.message.clone();
     let account = shared
         .store
@@ -187,7 +209,13 @@ pub(super) async fn mark_dead(shared: &Arc<Shared>, id: AccountId, reason: &Reas
         .await?;
     if let Some(account) = account {
         tracing::warn!(account = %account.name, reason = %reason.message, "the account must be connected again");
-        shared.announce(super::view::account_event(shared.now(), &account, "warn", "account.needs_reconnect", &reason.message));
+        shared.announce(super::view::account_event(
+            shared.now(),
+            &account,
+            "warn",
+            "account.needs_reconnect",
+            &reason.message,
+        ));
     }
     Ok(())
 }
@@ -196,7 +224,9 @@ pub(super) async fn mark_dead(shared: &Arc<Shared>, id: AccountId, reason: &Reas
 pub(super) fn is_ripe(account: &Account, now: Timestamp) -> bool {
     let (Some(issued), Some(end)) = (account.issued_at, account.expires_at) else { return false };
     let life = end.duration_since(issued).as_secs_f64();
-    account.can_refresh && account.state != AccountState::NeedsReconnect && now.duration_since(issued).as_secs_f64() > life * 0.65
+    account.can_refresh
+        && account.state != AccountState::NeedsReconnect
+        && now.duration_since(issued).as_secs_f64() > life * 0.65
 }
 
 pub(super) fn later(now: Timestamp, span: SignedDuration) -> Timestamp {

@@ -185,7 +185,11 @@ pub(super) fn delivery_event(at: Timestamp, it: &Delivery, event: &str) -> m::Lo
     m::LogEvent {
         at,
         level: level.to_owned(),
-        event: if event == "created" { "delivery.created".to_owned() } else { format!("delivery.{}", it.state.as_str()) },
+        event: if event == "created" {
+            "delivery.created".to_owned()
+        } else {
+            format!("delivery.{}", it.state.as_str())
+        },
         message: terminal::clean_line(&format!("{}: {message}", it.name)),
         post: Some(it.post.to_string()),
         delivery: Some(it.id.to_string()),
@@ -194,7 +198,13 @@ pub(super) fn delivery_event(at: Timestamp, it: &Delivery, event: &str) -> m::Lo
 }
 
 /// One line of the event log about an account.
-pub(super) fn account_event(at: Timestamp, it: &Account, level: &str, event: &str, text: &str) -> m::LogEvent {
+pub(super) fn account_event(
+    at: Timestamp,
+    it: &Account,
+    level: &str,
+    event: &str,
+    text: &str,
+) -> m::LogEvent {
     m::LogEvent {
         at,
         level: level.to_owned(),

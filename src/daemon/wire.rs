@@ -71,7 +71,12 @@ impl Wire {
     }
 
     /// The publishing call. Its intent is durable, or there would be no `DurableIntent`.
-    pub(super) async fn publish(&self, intent: DurableIntent, request: &Request, parcel: Parcel<'_>) -> Reply {
+    pub(super) async fn publish(
+        &self,
+        intent: DurableIntent,
+        request: &Request,
+        parcel: Parcel<'_>,
+    ) -> Reply {
         let once: &dyn Exchange =
             if is_guarded(parcel.account.name.platform()) { &self.guarded_once } else { &self.fixed_once };
         let reply = self.carry(once, request, &parcel).await;

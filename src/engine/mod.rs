@@ -145,6 +145,8 @@ pub enum Input {
     Pause(bool),
     /// An account was paused, resumed, reconnected or removed.
     AccountChanged(AccountId),
+    /// New settings. What is in hand goes on under them.
+    Configure(Box<Settings>),
     /// Whether there is room on the disk to record an outcome.
     Disk { enough: bool },
 }
@@ -296,11 +298,6 @@ impl Engine {
         }
     }
 
-    /// Takes new settings (SIGHUP). What is in hand goes on under the new ones.
-    pub fn configure(&mut self, settings: Settings) {
-        self.settings = settings;
-    }
-
     /// Nothing is in hand. A shutdown waits for this.
     pub fn is_idle(&self) -> bool {
         self.runs.is_empty()
@@ -325,6 +322,7 @@ impl Engine {
             Input::Ask { id, ask, ticket } => self.asked(id, &ask, ticket, now, &mut out),
             Input::Pause(on) => self.paused = on,
             Input::AccountChanged(account) => self.account_changed(account),
+            Input::Configure(settings) => self.settings = *settings,
             Input::Disk { enough } => self.disk_ok = enough,
         }
         self.start_work(now, &mut out);

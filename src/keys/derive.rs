@@ -56,6 +56,7 @@ impl Purpose {
             Self::Cursor => "sendoff/cursor/v1",
             Self::Backup => "sendoff/backup/v1",
             Self::SlotJitter => "sendoff/slot-jitter/v1",
+            Self::Receipt => "sendoff/receipt/v1",
             Self::KeyCheck => "sendoff/key-check/v1",
         }
     }

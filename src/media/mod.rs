@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
 use crate::domain::ids::MediaId;
@@ -28,6 +29,8 @@ pub struct Facts {
     /// Pixels, as shown (after EXIF orientation).
     pub width: u32,
     pub height: u32,
+    /// SHA-256 of the bytes.
+    pub digest: [u8; 32],
 }
 
 /// Why a file is not taken.
@@ -109,20 +112,22 @@ impl Library {
                 .await
                 .map_err(MediaError::Disk)?;
             let mut bytes: u64 = 0;
+            let mut hash = Sha256::new();
             while let Some(chunk) = body.next().await {
                 let chunk = chunk.map_err(MediaError::Upload)?;
                 bytes += chunk.len() as u64;
                 if bytes > FILE_MAX {
                     return Err(MediaError::TooBig { max: FILE_MAX });
                 }
+                hash.update(&chunk);
                 file.write_all(&chunk).await.map_err(MediaError::Disk)?;
             }
             if bytes == 0 {
                 return Err(MediaError::Empty);
             }
             file.sync_all().await.map_err(MediaError::Disk)?;
-            let probed = partial.clone();
-            let facts = tokio::task::spawn_blocking(move || probe::facts(&probed, bytes))
+            let (probed, digest) = (partial.clone(), hash.finalize().into());
+            let facts = tokio::task::spawn_blocking(move || probe::facts(&probed, bytes, digest))
                 .await
                 .map_err(|error| MediaError::Damaged(error.to_string()))??;
             tokio::fs::rename(&partial, &path).await.map_err(MediaError::Disk)?;
@@ -197,7 +202,11 @@ mod tests {
         let library = Library::new(dir.path().to_owned());
         let bytes = png(30, 20);
         let facts = library.take(id(1), body(&bytes)).await.unwrap();
-        assert_eq!(facts, Facts { kind: MediaKind::Png, bytes: bytes.len() as u64, width: 30, height: 20 });
+        let digest = Sha256::digest(&bytes).into();
+        assert_eq!(
+            facts,
+            Facts { kind: MediaKind::Png, bytes: bytes.len() as u64, width: 30, height: 20, digest }
+        );
         assert_eq!(library.read(id(1)).await.unwrap(), bytes);
         library.remove(id(1)).unwrap();
         library.remove(id(1)).unwrap();

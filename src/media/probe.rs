@@ -14,7 +14,7 @@ use crate::domain::media::MediaKind;
 const HEAD: u64 = 8192;
 
 /// Type and size of the file at `path`, which has `bytes` bytes.
-pub(super) fn facts(path: &Path, bytes: u64) -> Result<Facts, MediaError> {
+pub(super) fn facts(path: &Path, bytes: u64, digest: [u8; 32]) -> Result<Facts, MediaError> {
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head)).map_err(MediaError::Disk)?;
     let kind = match infer::get(&head).map(|it| it.mime_type()) {
@@ -45,5 +45,5 @@ pub(super) fn facts(path: &Path, bytes: u64) -> Result<Facts, MediaError> {
     ) {
         std::mem::swap(&mut width, &mut height);
     }
-    Ok(Facts { kind, bytes, width, height })
+    Ok(Facts { kind, bytes, width, height, digest })
 }

@@ -2,7 +2,6 @@
 
 use super::deliveries;
 use super::errors::StoreError;
-use super::tx::Tx;
 use super::writer::Store;
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, Frozen, State};

@@ -58,7 +58,8 @@ impl Stored for StoredMedia {
             item: MediaItem {
                 id: row.id.parse().map_err(|_| format!("`{}` is not a media id", row.id))?,
                 name: row.name,
-                kind: MediaKind::from_mime(&row.mime).ok_or_else(|| format!("`{}` is not a media type", row.mime))?,
+                kind: MediaKind::from_mime(&row.mime)
+                    .ok_or_else(|| format!("`{}` is not a media type", row.mime))?,
                 bytes: row.bytes,
                 width: row.width,
                 height: row.height,

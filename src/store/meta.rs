@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use redb::ReadableTable;
 
 use super::errors::StoreError;
-use super::tables::META;
+use super::tables::{META, NOTES};
 use super::tx::{Source, Tx};
 
 /// The latest wall time the daemon is sure to have seen. A clock behind it is wrong.
@@ -47,6 +47,25 @@ pub fn ask_for_compaction(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 /// Whether a compaction was asked for and has not been done.
 pub fn compaction_asked(source: &impl Source) -> Result<bool, StoreError> {
     Ok(number(source, "compact")?.is_some())
+}
+
+/// Notes that sending was stopped: why, and since when. `None`: it runs.
+pub fn set_pause(tx: &mut Tx<'_>, pause: Option<(Option<String>, Timestamp)>) -> Result<(), StoreError> {
+    tx.remove(NOTES, "pause_reason")?;
+    let Some((reason, since)) = pause else { return tx.remove(META, "paused_ms").map(drop) };
+    if let Some(reason) = &reason {
+        tx.insert(NOTES, "pause_reason", reason.as_str())?;
+    }
+    tx.insert(META, "paused_ms", u64::try_from(since.as_millisecond()).unwrap_or(0)).map(drop)
+}
+
+/// Whether sending is stopped: why, and since when.
+pub fn pause(source: &impl Source) -> Result<Option<(Option<String>, Timestamp)>, StoreError> {
+    let since =
+        number(source, "paused_ms")?.and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok());
+    let Some(since) = since else { return Ok(None) };
+    let reason = source.table(NOTES)?.get("pause_reason")?.map(|it| it.value().to_owned());
+    Ok(Some((reason, since)))
 }
 
 fn number(source: &impl Source, name: &str) -> Result<Option<u64>, StoreError> {

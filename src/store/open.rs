@@ -45,12 +45,12 @@ impl Store {
     /// Opens the store of a data directory, and makes both if they are new (0700, files 0600).
     /// Costs the same however many rows are stored. `now` becomes the birthday of a new store.
     pub fn open(dir: &Path, now: Timestamp, options: Options) -> Result<Self, OpenError> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|source| io_error("create", dir, source))?;
-        let lock = lock(dir)?;
+        Self::open_locked(DirLock::take(dir)?, now, options)
+    }
+
+    /// [`Store::open`] for a caller that had something to look at first, under the lock.
+    pub fn open_locked(lock: DirLock, now: Timestamp, options: Options) -> Result<Self, OpenError> {
+        let dir = lock.dir.as_path();
         let path = dir.join(FILE);
         let there = match fs::symlink_metadata(&path) {
             Ok(_) => true,
@@ -71,7 +71,7 @@ impl Store {
             .map_err(|source| io_error("open", &path, source))?;
         let mut db = on_file(options, file).map_err(|error| refine(&path, error))?;
         compact_if_asked(&mut db).map_err(|error| refine_any(&path, error))?;
-        Ok(Self::new(db, Some(lock)))
+        Ok(Self::new(db, Some(lock.file)))
     }
 
     /// A store on any backend, without a directory and its lock: for tests.
@@ -88,6 +88,25 @@ impl Store {
         }
         compact_if_asked(&mut db).map_err(|error| refine_any(&path, error))?;
         Ok(Self::new(db, None))
+    }
+}
+
+/// The data directory, and that nobody else uses it.
+#[derive(Debug)]
+pub struct DirLock {
+    dir: PathBuf,
+    file: File,
+}
+
+impl DirLock {
+    /// Makes the directory if it is new, and locks it. A second daemon gets [`OpenError::Locked`].
+    pub fn take(dir: &Path) -> Result<Self, OpenError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|source| io_error("create", dir, source))?;
+        Ok(Self { dir: dir.to_owned(), file: lock(dir)? })
     }
 }
 

@@ -8,9 +8,12 @@
 
 use redb::TableDefinition as T;
 
-/// Name → number: `schema`, `created_ms`, `high_water_ms`, `generation`, `compact`.
+/// Name → number: `schema`, `created_ms`, `high_water_ms`, `generation`, `compact`, `paused_ms`.
 /// `schema` stays readable here for ever: an older binary must be able to see that it is too old.
 pub(super) const META: T<'static, &str, u64> = T::new("meta.v1");
+
+/// Name → text: `pause_reason`.
+pub(super) const NOTES: T<'static, &str, &str> = T::new("notes.v1");
 
 /// Post → record.
 pub(super) const POSTS: T<'static, u128, &[u8]> = T::new("posts.v1");
@@ -86,7 +89,7 @@ pub(super) const AUDIT: T<'static, (i64, u32), &[u8]> = T::new("audit.v1");
 /// Creates every table, so that no reader meets one that does not exist.
 pub(super) fn create_all(tx: &redb::WriteTransaction) -> Result<(), redb::TableError> {
     macro_rules! create { ($($table:ident)*) => { $( drop(tx.open_table($table)?); )* }; }
-    create!(META POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT OPEN_BY_ACCOUNT
+    create!(META NOTES POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT OPEN_BY_ACCOUNT
         BY_STATE COUNTS NEEDS ATTEMPTS HISTORY BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES ACCOUNT_REMOTE
         GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RECEIPTS
         RECEIPT_CODES AUDIT);

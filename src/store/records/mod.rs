@@ -148,7 +148,7 @@ fn by_word<T: Copy>(all: &[T], word: &str, of: fn(T) -> &'static str, what: &str
 }
 
 /// A digest in hex, back to bytes.
-fn digest_from_hex(text: &str) -> Result<[u8; 32], String> {
+pub(super) fn digest_from_hex(text: &str) -> Result<[u8; 32], String> {
     let mut digest = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
         return Err("a digest has 64 hex digits".to_owned());
@@ -159,7 +159,7 @@ fn digest_from_hex(text: &str) -> Result<[u8; 32], String> {
     Ok(digest)
 }
 
-fn hex(digest: &[u8]) -> String {
+pub(super) fn hex(digest: &[u8]) -> String {
     use std::fmt::Write as _;
     digest.iter().fold(String::with_capacity(digest.len() * 2), |mut out, byte| {
         // Writing to a string cannot fail.

@@ -1,0 +1,270 @@
+//! The control socket's questions, each handed to the file that answers it.
+
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+
+use super::shared::Shared;
+use super::{accounts, audit, connect, create, errors, posts, queues, remove, status};
+use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
+use crate::control::messages as m;
+use crate::control::requests as r;
+use crate::domain::ids::MediaId;
+use crate::domain::media::MediaItem;
+use crate::engine::Input;
+use crate::media::MediaError;
+use crate::store::audit as trail;
+use crate::store::media::{self, StoredMedia};
+
+/// Audit entries in a page unless another number is asked for, and at most.
+const AUDIT_PAGE: u32 = 50;
+const AUDIT_MAX: u32 = 500;
+
+/// The daemon as the control socket sees it.
+pub(super) struct Door(pub(super) Arc<Shared>);
+
+#[async_trait]
+impl Api for Door {
+    async fn connect_start(&self, by: Caller, ask: r::Connect) -> ApiResult<m::ConnectStarted> {
+        audit(&self.0, Some(by), "account.connect", &ask.platform);
+        connect::start(&self.0, ask).await
+    }
+
+    async fn connect_events(&self, _by: Caller, id: &str) -> ApiResult<BoxStream<'static, m::ConnectEvent>> {
+        connect::events(&self.0, id)
+    }
+
+    async fn connect_confirm(&self, _by: Caller, id: &str, choice: r::Choice) -> ApiResult<m::Done> {
+        connect::confirm(&self.0, id, choice).await
+    }
+
+    async fn connect_paste(&self, _by: Caller, id: &str, address: &str) -> ApiResult<m::Done> {
+        connect::paste(&self.0, id, address).await
+    }
+
+    async fn connect_cancel(&self, _by: Caller, id: &str) -> ApiResult<m::Done> {
+        connect::cancel(&self.0, id).await
+    }
+
+    async fn account_list(&self, _by: Caller) -> ApiResult<m::AccountList> {
+        accounts::list(&self.0)
+    }
+
+    async fn account_show(&self, _by: Caller, account: &str) -> ApiResult<m::Account> {
+        accounts::find(&self.0, account).map(|it| super::view::account(&it))
+    }
+
+    async fn account_rename(&self, by: Caller, account: &str, name: &str) -> ApiResult<m::Account> {
+        accounts::rename(&self.0, by, account, name).await
+    }
+
+    async fn account_refresh(&self, by: Caller, account: &str) -> ApiResult<m::Account> {
+        accounts::refresh(&self.0, by, account).await
+    }
+
+    async fn account_pause(&self, by: Caller, account: &str) -> ApiResult<m::Account> {
+        accounts::set_paused(&self.0, by, account, true).await
+    }
+
+    async fn account_resume(&self, by: Caller, account: &str) -> ApiResult<m::Account> {
+        accounts::set_paused(&self.0, by, account, false).await
+    }
+
+    async fn account_disconnect(&self, by: Caller, account: &str) -> ApiResult<m::ReceiptAnswer> {
+        accounts::disconnect(&self.0, by, account).await
+    }
+
+    async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {
+        create::create(&self.0, by, ask).await
+    }
+
+    async fn post_check(&self, _by: Caller, ask: r::CreatePost) -> ApiResult<m::Check> {
+        create::check(&self.0, &ask)
+    }
+
+    async fn post_list(&self, _by: Caller, ask: r::ListPosts) -> ApiResult<m::PostList> {
+        posts::list(&self.0, &ask)
+    }
+
+    async fn post_show(&self, _by: Caller, id: &str) -> ApiResult<m::Post> {
+        posts::show_named(&self.0, id)
+    }
+
+    async fn post_edit(&self, by: Caller, id: &str, ask: r::EditPost) -> ApiResult<m::Post> {
+        posts::edit(&self.0, by, id, ask).await
+    }
+
+    async fn post_cancel(&self, by: Caller, id: &str) -> ApiResult<m::Post> {
+        posts::cancel(&self.0, by, id).await
+    }
+
+    async fn post_retry(&self, by: Caller, id: &str) -> ApiResult<m::Post> {
+        posts::retry(&self.0, by, id).await
+    }
+
+    async fn post_reschedule(
+        &self,
+        by: Caller,
+        id: &str,
+        to: r::Move,
+        tz: Option<String>,
+    ) -> ApiResult<m::Post> {
+        posts::reschedule(&self.0, by, id, to, tz).await
+    }
+
+    async fn post_delete(&self, by: Caller, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer> {
+        remove::delete(&self.0, by, id, local_only).await
+    }
+
+    async fn queue_list(&self, _by: Caller) -> ApiResult<m::QueueList> {
+        queues::list(&self.0)
+    }
+
+    async fn queue_show(&self, _by: Caller, queue: &str, next: u32) -> ApiResult<m::Queue> {
+        queues::show(&self.0, queue, next)
+    }
+
+    async fn queue_pause(&self, by: Caller, queue: &str) -> ApiResult<m::Queue> {
+        queues::set_paused(&self.0, by, queue, true).await
+    }
+
+    async fn queue_resume(&self, by: Caller, queue: &str) -> ApiResult<m::Queue> {
+        queues::set_paused(&self.0, by, queue, false).await
+    }
+
+    async fn pause(&self, by: Caller, reason: Option<String>) -> ApiResult<m::PauseState> {
+        let now = self.0.now();
+        {
+            let mut pause = self.0.pause.lock().unwrap_or_else(PoisonError::into_inner);
+            let since = pause.as_ref().map_or(now, |(_, since)| *since);
+            *pause = Some((reason.clone(), since));
+        }
+        super::store_pause(&self.0).await?;
+        self.0.send(Input::Pause(true));
+        audit(&self.0, Some(by), "pause", reason.as_deref().unwrap_or_default());
+        Ok(pause_state(&self.0))
+    }
+
+    async fn resume(&self, by: Caller) -> ApiResult<m::PauseState> {
+        *self.0.pause.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        super::store_pause(&self.0).await?;
+        self.0.send(Input::Pause(false));
+        audit(&self.0, Some(by), "resume", "");
+        Ok(pause_state(&self.0))
+    }
+
+    async fn status(&self, _by: Caller) -> ApiResult<m::Status> {
+        status::status(&self.0)
+    }
+
+    async fn events(
+        &self,
+        _by: Caller,
+        backlog: u32,
+        follow: bool,
+    ) -> ApiResult<BoxStream<'static, m::LogEvent>> {
+        let (recent, receiver) = self.0.listen(backlog as usize);
+        let first = stream::iter(recent);
+        if !follow {
+            return Ok(first.boxed());
+        }
+        let rest = stream::unfold(receiver, |mut receiver| async move {
+            loop {
+                match receiver.recv().await {
+                    Ok(event) => return Some((event, receiver)),
+                    // A client too slow to follow misses some; the next ones still come.
+                    Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        });
+        Ok(first.chain(rest).boxed())
+    }
+
+    async fn audit_list(&self, _by: Caller, ask: r::ListAudit) -> ApiResult<m::AuditList> {
+        let limit = ask.limit.unwrap_or(AUDIT_PAGE).clamp(1, AUDIT_MAX) as usize;
+        let after = ask.after.as_deref().map(cursor).transpose()?;
+        let (rows, next) = self.0.store.read(|rx| trail::list(rx, limit, after)).map_err(errors::store)?;
+        let entries = rows
+            .into_iter()
+            .map(|row| m::AuditEntry {
+                at: row.at,
+                who: who(&row.actor),
+                action: row.action,
+                subject: row.subject.unwrap_or_default(),
+                result: row.outcome,
+            })
+            .collect();
+        Ok(m::AuditList { entries, next_cursor: next.map(|(ms, n)| format!("{ms}.{n}")) })
+    }
+
+    async fn config_reload(&self, by: Caller) -> ApiResult<m::Reloaded> {
+        audit(&self.0, Some(by), "config.reload", "");
+        super::reload(&self.0)
+    }
+
+    async fn media_upload(&self, _by: Caller, name: Option<String>, body: Upload) -> ApiResult<m::Uploaded> {
+        let now = self.0.now();
+        let id = MediaId::new(now, Shared::random());
+        let facts = self.0.library.take(id, body).await.map_err(|error| refused(&error))?;
+        let name = name.map(|it| crate::http::terminal::clean_line(&it)).filter(|it| !it.is_empty());
+        let item = MediaItem {
+            id,
+            name: name.unwrap_or_else(|| "file".into()),
+            kind: facts.kind,
+            bytes: facts.bytes,
+            width: facts.width,
+            height: facts.height,
+            alt: None,
+        };
+        let row = StoredMedia { item: item.clone(), digest: facts.digest, uploaded_at: now };
+        if let Err(error) = self.0.store.write(move |tx| media::put(tx, &row)).await {
+            // Without its row the file would only be litter.
+            drop(self.0.library.remove(id));
+            return Err(errors::store(error));
+        }
+        Ok(m::Uploaded {
+            id: id.to_string(),
+            name: item.name,
+            kind: item.kind.word().to_owned(),
+            bytes: item.bytes,
+            width: item.width,
+            height: item.height,
+        })
+    }
+}
+
+fn pause_state(shared: &Shared) -> m::PauseState {
+    let pause = shared.pause.lock().unwrap_or_else(PoisonError::into_inner);
+    m::PauseState {
+        paused: pause.is_some(),
+        reason: pause.as_ref().and_then(|(reason, _)| reason.clone()),
+        since: pause.as_ref().map(|(_, since)| *since),
+    }
+}
+
+fn refused(error: &MediaError) -> ApiError {
+    let kind = match error {
+        MediaError::TooBig { .. } => ErrorKind::TooLarge,
+        MediaError::Disk(_) => ErrorKind::Internal,
+        _ => ErrorKind::Refused,
+    };
+    errors::with_hint(ApiError::new(kind, error.code(), error.to_string()), error.hint().map(str::to_owned))
+}
+
+fn cursor(text: &str) -> ApiResult<(i64, u32)> {
+    text.split_once('.')
+        .and_then(|(ms, n)| Some((ms.parse().ok()?, n.parse().ok()?)))
+        .ok_or_else(|| ApiError::bad_request("bad_cursor", format!("`{text}` is not a cursor")))
+}
+
+/// `uid:1000 gid:1000 pid:77`, as [`super::audit`] writes it; the daemon itself is nobody.
+fn who(actor: &str) -> Option<m::Who> {
+    let mut words = actor.split(' ').map(|it| it.split_once(':'));
+    let mut number =
+        |name: &str| words.next().flatten().filter(|(key, _)| *key == name)?.1.parse::<u32>().ok();
+    let (uid, gid) = (number("uid")?, number("gid")?);
+    Some(m::Who { uid, gid, pid: number("pid").and_then(|it| i32::try_from(it).ok()) })
+}

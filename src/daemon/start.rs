@@ -1,0 +1,319 @@
+//! Starting and ending a daemon.
+//!
+//! The order matters: the lock before anything is looked at, the master key before the store is
+//! touched (a wrong one must leave every file as it was), recovery before anything may send, both
+//! listeners bound before anybody is told that we are ready.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::connect::PublicDoor;
+use super::drive::{Driver, recover};
+use super::shared::{Made, Shared};
+use super::wire::{Wire, fill};
+use super::{accounts, api, housekeeping, load_pause, reload};
+use crate::auth::dpop::Key;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::secret::SecretSource;
+use crate::control::socket::{Allowed, BindError, bind};
+use crate::control::{api::ApiError, server};
+use crate::domain::ids::AccountId;
+use crate::http::clients::ClientError;
+use crate::keys::derive::{Purpose, Signer};
+use crate::keys::error::KeyError;
+use crate::keys::keyring::Keyring;
+use crate::keys::master::MasterKey;
+use crate::media::Library;
+use crate::store::open::{DirLock, FILE};
+use crate::store::{OpenError, Options, Store, StoreError, vault};
+use crate::web::{self, WebConfig, WebError};
+
+/// The owner of the application's own keys in the keyring.
+const OWN_KEYS: u128 = 0;
+const CLIENT_KEY_TABLE: u16 = 2;
+const CLIENT_KEY_FIELD: u16 = 1;
+/// Open connections and streams get this long at shutdown.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What a daemon needs to start.
+pub struct Plan {
+    pub config: Config,
+    pub config_path: PathBuf,
+    pub clock: Arc<dyn Clock>,
+    /// Tells the service manager that we are ready and alive.
+    pub notify: bool,
+}
+
+/// A running daemon.
+pub struct Daemon {
+    shared: Arc<Shared>,
+    /// Where the public listener really is.
+    pub listen: SocketAddr,
+    stop: watch::Sender<bool>,
+    driver: JoinHandle<()>,
+    edges: Vec<JoinHandle<()>>,
+}
+
+/// Why a daemon did not start, or how it ended against its will.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("the keyring of `{}` is missing, but its store has data", dir.display())]
+    NoKeyring { dir: PathBuf },
+    #[error("no master key: `$CREDENTIALS_DIRECTORY` is not set")]
+    NoCredentials,
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    #[error(transparent)]
+    Web(#[from] WebError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("{0}")]
+    Prepare(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl DaemonError {
+    /// The exit status: 78 needs a person, 75 wants a restart, 1 is everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Open(error) => error.exit_code(),
+            Self::Key(_) | Self::NoKeyring { .. } | Self::NoCredentials => 78,
+            Self::Store(_) => 75,
+            Self::Listen { .. } | Self::Socket(_) | Self::Web(_) | Self::Client(_) | Self::Prepare(_) => 1,
+        }
+    }
+
+    /// A stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Open(OpenError::Locked { .. }) => "second_daemon",
+            Self::Open(OpenError::Newer { .. }) => "newer_store",
+            Self::Open(OpenError::Damaged { .. }) => "damaged_store",
+            Self::Open(_) | Self::Store(_) => "store",
+            Self::Key(_) | Self::NoCredentials => "master_key",
+            Self::NoKeyring { .. } => "keyring_missing",
+            Self::Listen { .. } => "port_in_use",
+            Self::Socket(_) => "control_socket",
+            Self::Web(_) => "public_listener",
+            Self::Client(_) | Self::Prepare(_) => "start",
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Open(error) => error.hint(),
+            Self::Key(error) => error.hint(),
+            Self::NoKeyring { .. } => {
+                Some("restore `keyring` together with the store from one backup; nothing was changed".into())
+            }
+            Self::NoCredentials => Some(
+                "start it as a systemd service with LoadCredential=, or set `[keys] master = { file = \"…\" }`".into(),
+            ),
+            Self::Listen { address, .. } => {
+                Some(format!("another program may use port {}; change `[server] listen`", address.port()))
+            }
+            Self::Socket(error) => Some(error.hint()),
+            Self::Web(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Client(_) | Self::Prepare(_) => None,
+        }
+    }
+}
+
+fn prepare(error: impl std::fmt::Display) -> DaemonError {
+    DaemonError::Prepare(error.to_string())
+}
+
+/// Starts a daemon; on return it is ready.
+pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
+    let Plan { config, config_path, clock, notify } = plan;
+    // Files we make are ours alone, whatever the environment says.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let dir = config.data_dir.clone();
+    let lock = DirLock::take(&dir)?;
+    let master = master_key(&config)?;
+    if dir.join(FILE).exists() && !dir.join("keyring").exists() {
+        return Err(DaemonError::NoKeyring { dir });
+    }
+    let keyring = Keyring::open(&dir, &master)?;
+    let store = Store::open_locked(lock, clock.now(), Options::default())?;
+    let media = dir.join("media");
+    std::fs::create_dir_all(&media).map_err(prepare)?;
+    let client_key = client_key(&config, &store, &keyring).await?;
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .map_err(|source| DaemonError::Listen { address: config.server.listen, source })?;
+    let listen = listener.local_addr().map_err(prepare)?;
+    let socket_path = config.server.control_socket.clone();
+    let socket = bind(&socket_path)?;
+    let allowed = Allowed::for_socket(&socket_path).map_err(prepare)?;
+    let weak = config.engine.weakened();
+    if !weak.is_empty() {
+        tracing::warn!(keys = weak.join(", "), "the delivery guarantees are weakened by [engine]");
+    }
+    let mut web_config = WebConfig::new(config.server.public_url.clone(), Arc::clone(&clock))?;
+    web_config.trusted_proxies.clone_from(&config.server.trusted_proxies);
+    web_config.verification_files = config.server.verification_files.clone();
+    web_config.limits.connections = config.limits.connections as usize;
+    web_config.limits.connections_per_address = config.limits.per_address as usize;
+    web_config.limits.per_minute = config.limits.callbacks_per_minute;
+    let wire = Wire::new(&config.egress_allow)?;
+    let jitter_seed = Signer::new(&master, Purpose::SlotJitter).sign(&[b"slots"]);
+    let receipts = Signer::new(&master, Purpose::Receipt);
+    drop(master);
+
+    let (inputs, receiver) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared::new(Made {
+        config,
+        config_path,
+        store,
+        keyring,
+        library: Library::new(media),
+        clock,
+        wire,
+        inputs,
+        jitter_seed,
+        receipts,
+        client_key,
+    }));
+    let stopped = load_pause(&shared)?;
+    let (stop, stopping) = watch::channel(false);
+    let recovering = Arc::clone(&shared);
+    let found = tokio::task::spawn_blocking(move || recover(&recovering)).await.map_err(prepare)??;
+    let driver =
+        tokio::spawn(Driver::new(Arc::clone(&shared), receiver).run(found, stopped, stopping.clone()));
+    accounts::finish_erasures(&shared).await.map_err(|error: ApiError| prepare(error))?;
+    housekeeping::sweep_media(&shared, shared.now()).await;
+
+    let mut edges = vec![tokio::spawn(housekeeping::run(Arc::clone(&shared)))];
+    let door = Arc::new(PublicDoor(Arc::clone(&shared)));
+    let until = until(stopping.clone());
+    edges.push(tokio::spawn(async move {
+        if let Err(error) = web::server::serve(listener, web_config, door, until).await {
+            tracing::error!(%error, "the public listener ended");
+        }
+    }));
+    let control = Arc::new(api::Door(Arc::clone(&shared)));
+    let until = self::until(stopping);
+    edges.push(tokio::spawn(async move {
+        if let Err(error) = server::serve(socket, control, allowed, until).await {
+            tracing::error!(%error, "the control socket ended");
+        }
+        drop(std::fs::remove_file(socket_path));
+    }));
+    shared.ready.store(true, Ordering::Relaxed);
+    if notify && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        tracing::warn!(%error, "the service manager could not be told that we are ready");
+    }
+    tracing::info!(%listen, socket = %shared.config().server.control_socket.display(), "ready");
+    Ok(Daemon { shared, listen, stop, driver, edges })
+}
+
+async fn until(mut stopping: watch::Receiver<bool>) {
+    // The sender going away means the same.
+    drop(stopping.wait_for(|stop| *stop).await);
+}
+
+fn master_key(config: &Config) -> Result<MasterKey, DaemonError> {
+    match &config.master {
+        SecretSource::File(path) => Ok(MasterKey::from_file(path)?),
+        SecretSource::Credential(name) => {
+            let dir = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(DaemonError::NoCredentials)?;
+            Ok(MasterKey::from_credential(dir.as_ref(), name)?)
+        }
+        // The configuration refuses it; an environment is visible to too many.
+        SecretSource::Env(_) => Err(DaemonError::NoCredentials),
+    }
+}
+
+/// The key by which Bluesky servers know this installation. All sessions die with it, so it is
+/// made once and kept, sealed. Without a public https address there is none.
+async fn client_key(config: &Config, store: &Store, keyring: &Keyring) -> Result<Option<Key>, DaemonError> {
+    if config.server.public_url.scheme() != "https" {
+        return Ok(None);
+    }
+    let owner = AccountId::from_u128(OWN_KEYS);
+    if let Some(sealed) = store.read(|rx| vault::get_client_key(rx, "bluesky"))? {
+        let der = keyring.open_sealed(owner, CLIENT_KEY_TABLE, CLIENT_KEY_FIELD, &sealed)?;
+        return Key::from_pkcs8(&der).map(Some).map_err(prepare);
+    }
+    let key = Key::generate().map_err(prepare)?;
+    keyring.create(owner)?;
+    let sealed = keyring.seal(owner, CLIENT_KEY_TABLE, CLIENT_KEY_FIELD, &key.to_pkcs8())?;
+    store.write(move |tx| vault::put_client_key(tx, "bluesky", &sealed)).await?;
+    Ok(Some(key))
+}
+
+impl Daemon {
+    /// Reads the configuration again (SIGHUP). A bad file changes nothing and is told in the log.
+    pub fn reload(&self) {
+        if let Err(error) = reload(&self.shared) {
+            tracing::error!(error = %error.message, "the configuration was not changed");
+        }
+    }
+
+    /// Resolves when the store has failed: the process must end then (exit status 75).
+    pub async fn failed(&self) -> DaemonError {
+        DaemonError::Store(self.shared.store.failed().await)
+    }
+
+    /// Stops in order: nothing new is sent, a running call is finished and recorded, the doors
+    /// close, the store is closed.
+    pub async fn stop(self) {
+        self.shared.ready.store(false, Ordering::Relaxed);
+        self.stop.send_replace(true);
+        drop(self.driver.await);
+        for edge in self.edges {
+            let mut edge = edge;
+            if tokio::time::timeout(FAREWELL, &mut edge).await.is_err() {
+                edge.abort();
+            }
+        }
+        self.shared.store.close().await;
+    }
+
+    /// Runs until `stop` resolves or the store fails. `reloads` yields once per SIGHUP.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()>,
+        mut reloads: mpsc::UnboundedReceiver<()>,
+    ) -> Result<(), DaemonError> {
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => {
+                    tracing::info!("stopping");
+                    self.stop().await;
+                    return Ok(());
+                }
+                error = self.failed() => {
+                    tracing::error!(%error, "the store failed; ending, so that a restart opens it anew");
+                    return Err(error);
+                }
+                Some(()) = reloads.recv() => self.reload(),
+            }
+        }
+    }
+}
+
+/// Random bytes for keys, from the system.
+pub fn random(buffer: &mut [u8]) {
+    fill(buffer);
+}
