@@ -10,7 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use sendoff::control::messages as m;
 use sendoff::control::requests::When;
-use sendoff::control::socket::{Allowed, BindError, bind};
+use sendoff::control::socket::{BindError, bind};
 use serde_json::json;
 use support::{Daemon, Shell};
 
@@ -407,21 +407,6 @@ fn what_cannot_be_undone_asks_and_the_server_insists() {
 }
 
 #[test]
-fn a_caller_who_is_not_allowed_learns_and_does_nothing() {
-    let stranger = rustix::process::geteuid().as_raw() + 1;
-    let daemon = Daemon::with(Allowed { uid: stranger, gids: vec![] });
-    // Root passes every list, so there the refusal is shown by the unit tests of `Allowed` alone.
-    let (status, answer) = ask(&daemon, "GET", "/v1/status", "");
-    if rustix::process::geteuid().is_root() {
-        assert_eq!(status, 200);
-    } else {
-        assert_eq!((status, answer["error"]["code"].clone()), (403, json!("not_allowed")));
-        assert_eq!(daemon.asked(), Vec::<String>::new());
-        assert_eq!(daemon.run(&["status"]).code, 1);
-    }
-}
-
-#[test]
 fn the_daemon_is_told_who_called() {
     let daemon = Daemon::start();
     daemon.run(&["status"]);
@@ -544,8 +529,7 @@ fn people_see_calm_tables() {
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         seen += &format!("$ sendoff {}\n{}\n", args.join(" "), ran.out);
     }
-    let uid = format!("uid {} ", rustix::process::geteuid().as_raw());
-    insta::assert_snapshot!(seen.replace(&uid, "uid ME "));
+    insta::assert_snapshot!(seen);
     assert!(!seen.chars().any(|it| it.is_control() && it != '\n'));
 }
 
@@ -571,7 +555,9 @@ fn a_socket_is_only_opened_where_it_is_safe() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
     assert!(matches!(bind(&path).unwrap_err(), BindError::InUse(_)));
+    assert!(UnixStream::connect(&path).is_ok());
     drop(listener);
+    assert_eq!(UnixStream::connect(&path).unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
     drop(bind(&path).expect("a socket that nobody answers on is ours to replace"));
 
     let link = dir.path().join("link.sock");
