@@ -139,7 +139,7 @@ fn json_shapes_are_the_promised_ones() {
 fn a_post_goes_up_as_it_was_written() {
     let daemon = Daemon::start();
     let (one, two) = (daemon.dir.path().join("one.jpg"), daemon.dir.path().join("two.jpg"));
-    std::fs::write(&one, [7; 300_000]).unwrap();
+    std::fs::write(&one, vec![7; 300_000]).unwrap();
     std::fs::write(&two, [8; 20]).unwrap();
     let (one, two) = (one.to_str().unwrap(), two.to_str().unwrap());
     let ran = daemon.shell().typing("from stdin\n").run(&[
@@ -540,7 +540,7 @@ fn people_see_calm_tables() {
     ] {
         let ran = daemon.run(args);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-        seen += &format!("$ sendoff {}\n{}\n", args.join(" "), ran.out);
+        seen.extend(["$ sendoff ", &args.join(" "), "\n", &ran.out, "\n"]);
     }
     insta::assert_snapshot!(seen);
     assert!(!seen.chars().any(|it| it.is_control() && it != '\n'));
