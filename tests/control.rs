@@ -554,6 +554,8 @@ fn the_socket_is_found_by_flag_configuration_and_environment() {
     assert_eq!(Shell::new().run(&["--config", config, "status"]).code, 0);
     assert_eq!(Shell::new().env("SENDOFF_SOCKET", &daemon.path).run(&["status"]).code, 0);
     assert_eq!(Shell::new().env("SENDOFF_CONFIG", config).run(&["status"]).code, 0);
+    let both = Shell::new().env("SENDOFF_SOCKET", "/nonexistent").run(&["--config", config, "status"]);
+    assert_eq!(both.code, 0, "a configuration that was named comes before the environment");
     assert_eq!(Shell::new().env("SENDOFF_SOCKET", "/nonexistent").run(&["status"]).code, 3);
 }
 
