@@ -1,4 +1,5 @@
 //! Help that teaches: every command shows how it is used.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
 #[path = "support/control.rs"]
 #[allow(dead_code, reason = "the other test file uses the rest")]

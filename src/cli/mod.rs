@@ -20,6 +20,7 @@ pub mod connect;
 pub mod error;
 pub mod local;
 pub mod post;
+pub mod post_args;
 pub mod queue;
 pub mod render;
 pub mod status;
@@ -140,7 +141,7 @@ fn dispatch(
         Command::Version => return local::version(ui),
         _ => {}
     }
-    if let Command::Post { command: args::Post::Create(create) } = &command
+    if let Command::Post { command: post_args::Post::Create(create) } = &command
         && let Some(draft) = post::Offline::of(create)?
     {
         let check = rooms.offline_check(&draft)?;

@@ -6,8 +6,8 @@ use std::path::Path;
 use futures_util::StreamExt as _;
 use tokio_util::io::ReaderStream;
 
-use super::args::{Create, Edit, List, MediaArgs, MediaFile, Post, Reschedule};
 use super::error::{CliError, Outcome, SOME_FAILED};
+use super::post_args::{Create, Edit, List, MediaArgs, MediaFile, Post, Reschedule};
 use super::render::{Cell, Paint, Ui, clean, clean_line, shorten, size, state_words};
 use crate::control::client::Client;
 use crate::control::messages as m;

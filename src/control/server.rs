@@ -82,11 +82,14 @@ pub(crate) fn router(app: App) -> Router {
     for route in routes::table() {
         router = router.route(route.path, route.handler);
     }
-    router
-        .fallback(unknown_route)
-        .method_not_allowed_fallback(unknown_method)
-        .layer(axum::middleware::from_fn_with_state(app.clone(), admit))
-        .with_state(app)
+    router = router.fallback(unknown_route).method_not_allowed_fallback(unknown_method);
+    let allowed = Arc::clone(&app.allowed);
+    guarded(router.with_state(app), allowed)
+}
+
+/// Puts the check of the caller before every route, known and unknown.
+fn guarded(router: Router, allowed: Arc<Allowed>) -> Router {
+    router.layer(axum::middleware::from_fn_with_state(allowed, admit))
 }
 
 /// The caller's credentials as the kernel gave them when the connection was made.
@@ -101,13 +104,13 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 
 /// Turns away whoever may not be here, before the request is looked at.
 async fn admit(
-    State(app): State<App>,
+    State(allowed): State<Arc<Allowed>>,
     ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     mut request: Request,
     next: Next,
 ) -> Response {
     match peer {
-        Some(by) if app.allowed.admits(by, groups_of) => {
+        Some(by) if allowed.admits(by, groups_of) => {
             tracing::debug!(uid = by.uid, pid = by.pid, method = %request.method(), path = request.uri().path(), "control request");
             request.extensions_mut().insert(by);
             let mut response = next.run(request).await;
@@ -288,4 +291,34 @@ where
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn status_for(peer: Option<Caller>) -> (StatusCode, String) {
+        let open = Router::new().route("/", axum::routing::get(|| async { "inside" }));
+        let router = guarded(open, Arc::new(Allowed { uid: 990, gids: vec![985] }));
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(ConnectInfo(Peer(peer)));
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), BODY_MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn strangers_and_callers_the_kernel_does_not_name_stay_outside() {
+        let caller = |uid, gid| Some(Caller { uid, gid, pid: None });
+        assert_eq!(status_for(caller(990, 1)).await, (StatusCode::OK, "inside".into()));
+        assert_eq!(status_for(caller(1000, 985)).await.0, StatusCode::OK);
+        for peer in [caller(1000, 1000), caller(65_534, 985), None] {
+            let (status, body) = status_for(peer).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{peer:?}");
+            assert!(body.contains(r#""code":"not_allowed""#), "{body}");
+        }
+    }
 }

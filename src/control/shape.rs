@@ -1,6 +1,6 @@
 //! JSON shapes as data, so that the OpenAPI document cannot drift from the structs.
 //!
-//! [`message!`](crate::control::shape::message) and [`words!`](crate::control::shape::words) write the
+//! `message!` and `words!` write the
 //! type and its schema from one source: a field that is added, renamed or documented changes both.
 
 use std::collections::BTreeMap;

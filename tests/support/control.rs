@@ -1,4 +1,6 @@
 //! A daemon of cardboard on a real socket, and the command line pointed at it.
+//!
+//! long because the daemon answers every operation of the protocol.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 use std::collections::BTreeMap;
@@ -219,7 +221,7 @@ impl Api for Fake {
             callback: Some("http://127.0.0.1:8420/oauth/x/callback".into()),
             code_lives_s: Some(30),
         });
-        let found = vec![Self::found("4711", "acme"), Self::found("4712", "shop")];
+        let found = [Self::found("4711", "acme"), Self::found("4712", "shop")];
         if ask.platform == "denied" {
             let error = ApiError::new(ErrorKind::Refused, "denied", "the network reports `access_denied`");
             self.send(m::ConnectEvent::Failed { error: error.hint("agree in the browser").detail() });
@@ -451,7 +453,7 @@ impl Api for Fake {
 
     async fn audit_list(&self, by: Caller, ask: r::ListAudit) -> ApiResult<m::AuditList> {
         self.note(by, format!("audit {:?}", ask.limit));
-        let who = m::Who { uid: by.uid, gid: by.gid, pid: by.pid };
+        let who = m::Who { uid: 1000, gid: 1000, pid: None };
         let entry = m::AuditEntry {
             at: at(NOW),
             who: Some(who),
@@ -494,10 +496,7 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn start() -> Self {
-        Self::with(Allowed { uid: rustix::process::geteuid().as_raw(), gids: vec![] })
-    }
-
-    pub(crate) fn with(allowed: Allowed) -> Self {
+        let allowed = Allowed { uid: rustix::process::geteuid().as_raw(), gids: vec![] };
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("control.sock");
         let fake = Arc::new(Fake::default());
