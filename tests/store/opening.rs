@@ -1,0 +1,199 @@
+//! Opening: one daemon, a known schema, a whole file.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use redb::TableDefinition;
+use sendoff::store::{OpenError, Options, Store, StoreError, deliveries, meta, posts, vault};
+use tempfile::TempDir;
+
+use super::{account_id, check, made, minutes, now};
+
+const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta.v1");
+const POSTS: TableDefinition<'static, u128, &[u8]> = TableDefinition::new("posts.v1");
+
+fn open(dir: &Path) -> Result<Store, OpenError> {
+    Store::open(dir, now(), Options::default())
+}
+
+/// A directory with a store of some posts, closed in order.
+fn filled() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    for n in 0..50 {
+        made(&store, n, Some(minutes(n.into())), &[1, 2]);
+    }
+    dir
+}
+
+/// Changes the file by hand, as another program would.
+fn tamper(dir: &Path, work: impl FnOnce(&redb::WriteTransaction)) {
+    let db = redb::Database::open(dir.join("sendoff.redb")).unwrap();
+    let tx = db.begin_write().unwrap();
+    work(&tx);
+    tx.commit().unwrap();
+}
+
+#[test]
+fn a_new_store_is_private_and_keeps_what_it_is_given() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("deep/data");
+    let (post, all) = made(&open(&dir).unwrap(), 1, Some(minutes(1)), &[1]);
+    for (path, mode) in [(dir.clone(), 0o700), (dir.join("sendoff.redb"), 0o600), (dir.join("lock"), 0o600)] {
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+    }
+    let store = open(&dir).unwrap();
+    assert_eq!(store.read(|rx| posts::get(rx, post.id)).unwrap(), Some(post));
+    assert_eq!(store.read(|rx| deliveries::get(rx, all[0].id)).unwrap().as_ref(), Some(&all[0]));
+    assert_eq!(store.read(meta::created_at).unwrap(), Some(now()));
+    check(&store);
+}
+
+#[test]
+fn a_second_daemon_is_told_who_has_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(
+        matches!(error, OpenError::Locked { pid: Some(pid), .. } if pid == std::process::id()),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("in use by another daemon"), "{error}");
+    assert_eq!(error.exit_code(), 78);
+    assert!(error.hint().unwrap().contains("data_dir"));
+    drop(first);
+    open(dir.path()).unwrap();
+}
+
+#[test]
+fn a_store_of_a_newer_release_is_refused_and_not_one_byte_changes() {
+    let dir = filled();
+    tamper(dir.path(), |tx| {
+        tx.open_table(META).unwrap().insert("schema", 2).unwrap();
+    });
+    let file = dir.path().join("sendoff.redb");
+    let before = fs::read(&file).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error:?}");
+    assert_eq!(error.exit_code(), 78);
+    assert!(fs::read(&file).unwrap() == before, "the file was written to");
+
+    // The same after a kill, when the file still says that it is in use.
+    let db = redb::Database::open(&file).unwrap();
+    let mut tx = db.begin_write().unwrap();
+    tx.set_quick_repair(true);
+    tx.open_table(META).unwrap().insert("generation", 7).unwrap();
+    tx.commit().unwrap();
+    let killed = fs::read(&file).unwrap();
+    drop(db);
+    fs::write(&file, &killed).unwrap();
+    assert!(matches!(open(dir.path()), Err(OpenError::Newer { .. })));
+    assert!(fs::read(&file).unwrap() == killed, "the file was written to");
+}
+
+#[test]
+fn a_store_cut_short_anywhere_is_refused_and_left_as_it_is() {
+    let dir = filled();
+    let file = dir.path().join("sendoff.redb");
+    let whole = fs::read(&file).unwrap();
+    for keep in [0, 1, 300, 512, 4095, 4096, 8192, whole.len() / 2, whole.len() - 4096, whole.len() - 1] {
+        let cut = &whole[..keep];
+        fs::write(&file, cut).unwrap();
+        let error =
+            open(dir.path()).err().unwrap_or_else(|| panic!("{keep} of {} bytes opened", whole.len()));
+        assert!(matches!(error, OpenError::Damaged { .. }), "{keep} bytes: {error:?}");
+        assert_eq!(error.exit_code(), 78);
+        assert!(error.hint().unwrap().contains("backup"));
+        assert!(fs::read(&file).unwrap() == cut, "the file was written to ({keep} bytes)");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_a_store_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sendoff.redb");
+    fs::write(&file, "not a store".repeat(1000)).unwrap();
+    assert!(matches!(open(dir.path()), Err(OpenError::Damaged { .. })));
+    fs::remove_file(&file).unwrap();
+    drop(redb::Database::create(&file).unwrap());
+    let error = open(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("no schema number"), "{error}");
+}
+
+#[test]
+fn a_first_start_that_was_interrupted_starts_again() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("sendoff.redb.new"), "half").unwrap();
+    made(&open(dir.path()).unwrap(), 1, None, &[]);
+    assert!(!dir.path().join("sendoff.redb.new").exists());
+}
+
+#[test]
+fn a_record_whose_bytes_changed_is_named_and_never_shown() {
+    let dir = filled();
+    let mut stored = Vec::new();
+    tamper(dir.path(), |tx| {
+        let mut table = tx.open_table(POSTS).unwrap();
+        let (key, row) = {
+            use redb::ReadableTable as _;
+            let (key, row) = table.first().unwrap().unwrap();
+            (key.value(), row.value().to_vec())
+        };
+        stored = row;
+        let at = stored.windows(6).position(|it| it == b"post 0").unwrap();
+        stored[at] = b'P';
+        table.insert(key, stored.as_slice()).unwrap();
+    });
+    let store = open(dir.path()).unwrap();
+    let id = super::post(0, None, &[]).id;
+    let error = store.read(|rx| posts::get(rx, id)).unwrap_err();
+    let StoreError::Damaged { table, key, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((*table, key.as_str()), ("posts", id.to_string().as_str()));
+    assert!(error.hint().unwrap().contains("backup"));
+    assert!(store.failure().is_none(), "one bad row does not stop the rest");
+}
+
+#[test]
+fn rows_that_changed_places_are_damaged_too() {
+    let dir = filled();
+    tamper(dir.path(), |tx| {
+        use redb::ReadableTable as _;
+        let mut table = tx.open_table(POSTS).unwrap();
+        let rows: Vec<_> = table
+            .iter()
+            .unwrap()
+            .take(2)
+            .map(|it| it.map(|(k, v)| (k.value(), v.value().to_vec())).unwrap())
+            .collect();
+        table.insert(rows[0].0, rows[1].1.as_slice()).unwrap();
+        table.insert(rows[1].0, rows[0].1.as_slice()).unwrap();
+    });
+    let store = open(dir.path()).unwrap();
+    let error = store.read(|rx| posts::get(rx, super::post(0, None, &[]).id)).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+}
+
+#[test]
+fn a_finished_erasure_has_the_file_compacted_and_its_rows_gone_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let secret = b"SEALED-TOKENS-OF-THE-ACCOUNT".repeat(20);
+    let (account, sealed) = (account_id(1), secret.clone());
+    store.write_blocking(move |tx| vault::put_grant(tx, account, None, &sealed, None, None)).unwrap();
+    store
+        .write_blocking(move |tx| {
+            vault::remove_grant(tx, account)?;
+            vault::finish_erasure(tx, account)
+        })
+        .unwrap();
+    assert!(store.read(meta::compaction_asked).unwrap());
+    drop(store);
+    let file = dir.path().join("sendoff.redb");
+    let holds = || fs::read(&file).unwrap().windows(28).any(|it| it == &secret[..28]);
+    assert!(holds(), "the positive control: deleted rows stay in free pages until then");
+    let store = open(dir.path()).unwrap();
+    assert!(!store.read(meta::compaction_asked).unwrap());
+    drop(store);
+    assert!(!holds(), "the row's bytes are still in the file");
+}
