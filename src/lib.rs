@@ -13,12 +13,13 @@ pub mod keys;
 pub mod media;
 pub mod platforms;
 pub mod privacy;
+mod rooms;
 pub mod sandbox;
 pub mod store;
 pub mod validate;
 pub mod web;
 
 /// Runs the program and says how it ended.
-pub fn run(_args: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    rooms::run(args)
 }

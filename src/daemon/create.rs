@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::shared::Shared;
 use super::{errors, queues, view};
 use crate::config::Zone;
-use crate::control::api::{ApiError, ApiResult, Caller};
+use crate::control::api::{ApiError, ApiResult, Caller, ErrorKind};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::account::Account;
@@ -153,11 +153,13 @@ pub(super) fn zone(shared: &Shared, tz: Option<&str>) -> ApiResult<Zone> {
 /// A WHEN as typed.
 pub(super) fn when(shared: &Shared, text: &str, zone: &Zone) -> ApiResult<Due> {
     parse_when(text, shared.now(), &zone.rules, &zone.name).map_err(|error| {
-        let code = match error {
-            crate::domain::schedule::WhenError::Past { .. } => "past_time",
-            _ => "bad_time",
+        let kind = match error {
+            // Understood, and against the rules: the clock says no, not the spelling.
+            crate::domain::schedule::WhenError::Past { .. } => ErrorKind::Refused,
+            _ => ErrorKind::BadRequest,
         };
-        errors::with_hint(ApiError::bad_request(code, error.to_string()), error.hint())
+        let code = if kind == ErrorKind::Refused { "past_time" } else { "bad_time" };
+        errors::with_hint(ApiError::new(kind, code, error.to_string()), error.hint())
     })
 }
 

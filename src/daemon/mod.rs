@@ -18,7 +18,7 @@ mod shared;
 pub mod start;
 mod status;
 mod tokens;
-mod view;
+pub(crate) mod view;
 mod wire;
 
 use std::sync::{Arc, PoisonError};

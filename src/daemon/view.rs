@@ -136,7 +136,7 @@ fn reason(it: &Reason) -> m::Reason {
 }
 
 /// What validation says of one target. `name` is an account or a bare platform name.
-pub(super) fn target(name: &str, checked: &Checked) -> m::CheckTarget {
+pub(crate) fn target(name: &str, checked: &Checked) -> m::CheckTarget {
     let problems = checked.problems.iter().map(|it| m::Problem {
         account: Some(name.to_owned()),
         field: it.field.clone(),

@@ -48,7 +48,7 @@ pub enum MediaError {
     TooManyPixels { width: u32, height: u32 },
     #[error("the image cannot be read: {0}")]
     Damaged(String),
-    #[error("the upload broke off: {0}")]
+    #[error("cannot read the file: {0}")]
     Upload(io::Error),
     #[error("cannot keep the file: {0}")]
     Disk(io::Error),
@@ -80,6 +80,16 @@ impl MediaError {
             Self::Disk(_) => Some("check the free space and the rights of `data_dir`"),
         }
     }
+}
+
+/// Reads what a file is where it lies, without keeping it.
+pub fn look(path: &Path) -> Result<Facts, MediaError> {
+    let bytes = std::fs::read(path).map_err(MediaError::Upload)?;
+    let length = bytes.len() as u64;
+    if length == 0 {
+        return Err(MediaError::Empty);
+    }
+    probe::facts(path, length, Sha256::digest(&bytes).into())
 }
 
 /// The folder of media files.

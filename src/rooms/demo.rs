@@ -1,0 +1,400 @@
+//! `demo`: the sandbox, a real daemon, real OAuth round trips over HTTP, posts through a queue from
+//! a TOML file, and what became of them.
+//!
+//! Nothing here takes a short cut: accounts are connected by the same link a person would open
+//! (with a stand-in for the browser that presses "Allow"), posts are made over the control socket,
+//! and what is shown at the end is what the daemon says of its deliveries.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{daemon_error, load, setup};
+use crate::cli::args::{Demo, Globals};
+use crate::cli::error::CliError;
+use crate::clock::SystemClock;
+use crate::control::client::{Client, ClientError};
+use crate::control::{messages as m, requests as r};
+use crate::daemon::start::{self, Plan};
+use crate::http::clients::{reading_client, tls};
+use crate::sandbox::{self, Running};
+
+/// Longest wait for the last delivery: a queue's slot is at most a minute away.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// Prints what happens: sentences, or JSON lines.
+struct Stage {
+    json: bool,
+    quiet: bool,
+}
+
+impl Stage {
+    #[allow(clippy::print_stdout)] // the demonstration is its output
+    fn say(&self, text: &str, event: &Value) {
+        if self.json {
+            println!("{event}");
+        } else if !self.quiet {
+            println!("{text}");
+        }
+        // A pipe that was closed ends nothing here.
+        drop(std::io::stdout().flush());
+    }
+}
+
+fn failed(what: &str, error: impl std::fmt::Display) -> CliError {
+    CliError::failed("demo", format!("{what}: {error}"))
+}
+
+fn asked(error: &ClientError) -> CliError {
+    let detail = error.detail();
+    let plain = CliError::new(error.exit_code(), &detail.code, detail.message);
+    match detail.hint {
+        Some(hint) => plain.hint(hint),
+        None => plain,
+    }
+}
+
+pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> {
+    let began = Instant::now();
+    let stage = Stage { json: globals.json, quiet: globals.quiet };
+    let (dir, throw_away) = directory(args)?;
+    let options =
+        sandbox::Options { listen: ([127, 0, 0, 1], 0).into(), faults: sandbox::Faults::default(), seed: 1 };
+    let running =
+        sandbox::start(options, Arc::new(SystemClock)).await.map_err(|error| failed("the sandbox", error))?;
+    stage.say(
+        &format!("sandbox    {} (stand-ins for X and Bluesky)", running.url),
+        &json!({ "event": "sandbox", "url": running.url }),
+    );
+    let config_path = write_config(&dir, &running, args.fast)?;
+    let config = load(&config_path)?;
+    super::log(&config, globals);
+    let socket = config.server.control_socket.clone();
+    let plan = Plan { config, config_path: config_path.clone(), clock: Arc::new(SystemClock), notify: false };
+    let daemon = start::start(plan).await.map_err(|error| daemon_error(&error))?;
+    stage.say(
+        &format!("daemon     {} with {}", daemon.listen, config_path.display()),
+        &json!({ "event": "daemon", "listen": daemon.listen, "config": config_path }),
+    );
+    let client = Client::new(&socket).map_err(|error| asked(&error))?;
+    let outcome = play(&stage, &client, &running, began).await;
+    let outcome = match outcome {
+        Ok(code) if !args.once => {
+            stage.say(
+                &format!(
+                    "\nLook at {}x and {}bluesky; Ctrl-C ends the demonstration.",
+                    running.url, running.url
+                ),
+                &json!({ "event": "waiting", "url": running.url }),
+            );
+            drop(tokio::signal::ctrl_c().await);
+            Ok(code)
+        }
+        other => other,
+    };
+    daemon.stop().await;
+    running.stop().await;
+    if throw_away {
+        drop(std::fs::remove_dir_all(&dir));
+    }
+    outcome
+}
+
+/// `--dir`, or a directory of our own that goes at the end.
+fn directory(args: &Demo) -> Result<(PathBuf, bool), CliError> {
+    if let Some(dir) = &args.dir {
+        return Ok((dir.clone(), false));
+    }
+    let mut tail = [0; 8];
+    start::random(&mut tail);
+    let name = tail.iter().fold(String::from("sendoff-demo-"), |name, byte| format!("{name}{byte:02x}"));
+    Ok((std::env::temp_dir().join(name), true))
+}
+
+/// What `init` writes, pointed at the sandbox, with a queue.
+fn write_config(dir: &Path, running: &Running, fast: bool) -> Result<PathBuf, CliError> {
+    setup::init(Some(dir))?;
+    let path = dir.join("sendoff.toml");
+    // A port that is free now; the daemon says so if somebody was quicker.
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|it| it.local_addr())
+        .map_err(|error| failed("no free port", error))?
+        .port();
+    let written = std::fs::read_to_string(&path).map_err(|error| failed("the configuration", error))?;
+    let mut settings: toml::Table = written.parse().map_err(|error| failed("the configuration", error))?;
+    let more = format!(
+        "[server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\n{}\n\
+         [engine]\nlane_spacing = \"{}\"\n\
+         [[queue]]\nname = \"every-minute\"\ncron = [\"* * * * *\"]\ntimezone = \"UTC\"\n\
+         accounts = [\"x:acme\", \"bluesky:acme\"]\n",
+        running.config(),
+        if fast { "200ms" } else { "1s" },
+    );
+    merge(&mut settings, more.parse().map_err(|error| failed("the sandbox's configuration", error))?);
+    std::fs::write(&path, settings.to_string()).map_err(|error| failed("the configuration", error))?;
+    Ok(path)
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => merge(old, new),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+async fn play(stage: &Stage, client: &Client, running: &Running, began: Instant) -> Result<u8, CliError> {
+    let instance = running.url.as_str().trim_end_matches('/').to_owned();
+    connect(stage, client, "x", None, "acme").await?;
+    connect(stage, client, "bluesky", Some(instance), "acme").await?;
+    let refusal = refuse(stage, client).await?;
+
+    let mut events =
+        client.events(&r::Events { backlog: Some(0), follow: true }).await.map_err(|error| asked(&error))?;
+    let both = ["x:acme", "bluesky:acme"];
+    let mut posts = Vec::new();
+    let text = "Good morning from a queue in a TOML file ☀️";
+    posts.push(post(stage, client, &[text], &both, r::When::Queue("every-minute".into()), Vec::new()).await?);
+    let thread = ["A thread, part one: written once,", "part two: published once, in order."];
+    posts.push(post(stage, client, &thread, &both, r::When::At("+3s".into()), Vec::new()).await?);
+    let picture = upload(client).await?;
+    let text = "A picture with a description, see https://example.com/oven #bread";
+    posts.push(post(stage, client, &[text], &["bluesky:acme"], r::When::At("+2s".into()), picture).await?);
+    posts.push(post(stage, client, &["And one right now."], &["x:acme"], r::When::Now, Vec::new()).await?);
+
+    let limit = tokio::time::sleep(PATIENCE);
+    tokio::pin!(limit);
+    let mut told = Vec::new();
+    loop {
+        let deliveries = current(client, &posts).await?;
+        for delivery in deliveries.iter().filter(|it| is_over(it)) {
+            if !told.contains(&delivery.id) {
+                told.push(delivery.id.clone());
+                tell(stage, running, delivery);
+            }
+        }
+        if deliveries.iter().all(is_over) {
+            return Ok(finish(stage, running, &deliveries, &refusal, began));
+        }
+        tokio::select! {
+            event = events.next() => if event.is_none() {
+                return Err(failed("the daemon", "its event stream ended"));
+            },
+            () = &mut limit => return Err(failed("time", "not everything was published in time")),
+        }
+    }
+}
+
+fn is_over(delivery: &m::Delivery) -> bool {
+    use m::DeliveryState as D;
+    matches!(delivery.state, D::Published | D::HandedOver | D::Rejected | D::Cancelled | D::Missed)
+}
+
+async fn current(client: &Client, posts: &[String]) -> Result<Vec<m::Delivery>, CliError> {
+    let mut all = Vec::new();
+    for id in posts {
+        all.extend(client.post_show(id).await.map_err(|error| asked(&error))?.deliveries);
+    }
+    Ok(all)
+}
+
+/// Where a person can see it: the network's own address, on the stand-in.
+fn shown_at(running: &Running, delivery: &m::Delivery) -> String {
+    let link = delivery.permalink.clone().unwrap_or_default();
+    let base = running.url.as_str().trim_end_matches('/');
+    link.replacen("https://x.com/", &format!("{base}/x/"), 1).replacen(
+        "https://bsky.app/",
+        &format!("{base}/"),
+        1,
+    )
+}
+
+fn tell(stage: &Stage, running: &Running, delivery: &m::Delivery) {
+    let late = delivery.lateness_ms.unwrap_or_default();
+    let text = if delivery.state == m::DeliveryState::Published {
+        format!(
+            "published  {:<13} {} ({late} ms after its time)",
+            delivery.account,
+            shown_at(running, delivery)
+        )
+    } else {
+        let why = delivery.reason.as_ref().map_or("", |it| it.message.as_str());
+        format!("{:<10} {:<13} {why}", delivery.state.as_str(), delivery.account)
+    };
+    stage.say(
+        &text,
+        &json!({ "event": "delivery", "delivery": delivery, "shown_at": shown_at(running, delivery) }),
+    );
+}
+
+fn finish(
+    stage: &Stage,
+    running: &Running,
+    deliveries: &[m::Delivery],
+    refusal: &m::ErrorDetail,
+    began: Instant,
+) -> u8 {
+    let all = deliveries.iter().all(|it| it.state == m::DeliveryState::Published);
+    // What the stand-in refused would have been refused by the network.
+    let refused: Vec<_> = running.refusals().iter().map(|it| format!("{}: {}", it.call, it.reason)).collect();
+    let ok = all && refused.is_empty();
+    let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let verified = deliveries.iter().filter(|it| it.verified).count();
+    let mut text = format!(
+        "\n{} of {} published ({verified} read back), 1 refused before it was scheduled, in {:.1} s",
+        deliveries.iter().filter(|it| it.state == m::DeliveryState::Published).count(),
+        deliveries.len(),
+        began.elapsed().as_secs_f64(),
+    );
+    for line in &refused {
+        text += &format!("\nthe stand-in refused: {line}");
+    }
+    stage.say(
+        &text,
+        &json!({
+            "event": "done", "ok": ok, "deliveries": deliveries, "refused": [refusal],
+            "network_refusals": refused, "elapsed_ms": elapsed_ms,
+        }),
+    );
+    u8::from(!ok)
+}
+
+/// The over-long text: refused before it is scheduled, with the reason in the network's own unit.
+async fn refuse(stage: &Stage, client: &Client) -> Result<m::ErrorDetail, CliError> {
+    let long = "Too long for X. ".repeat(20);
+    let ask = r::CreatePost {
+        parts: vec![long],
+        to: vec!["x:acme".into()],
+        when: Some(r::When::Now),
+        source: Some("cli".into()),
+        ..r::CreatePost::default()
+    };
+    match client.post_create(&ask).await {
+        Err(ClientError::Api(error)) if !error.problems.is_empty() => {
+            let detail = error.detail();
+            let hint = detail.hint.as_deref().unwrap_or_default();
+            stage.say(
+                &format!("refused    x:acme        {} (hint: {hint})", detail.message),
+                &json!({ "event": "refused", "error": detail }),
+            );
+            Ok(detail)
+        }
+        Err(error) => Err(asked(&error)),
+        Ok(_) => Err(failed("validation", "a text that is too long was taken")),
+    }
+}
+
+async fn post(
+    stage: &Stage,
+    client: &Client,
+    parts: &[&str],
+    to: &[&str],
+    when: r::When,
+    media: Vec<r::MediaRef>,
+) -> Result<String, CliError> {
+    let ask = r::CreatePost {
+        parts: parts.iter().map(|it| (*it).to_owned()).collect(),
+        to: to.iter().map(|it| (*it).to_owned()).collect(),
+        media,
+        when: Some(when),
+        source: Some("cli".into()),
+        options: BTreeMap::new(),
+        ..r::CreatePost::default()
+    };
+    let made = client.post_create(&ask).await.map_err(|error| asked(&error))?;
+    let notice = made.notices.join("; ");
+    stage.say(
+        &format!("post       {:<13} {notice}", made.to.join(", ")),
+        &json!({ "event": "scheduled", "post": made }),
+    );
+    Ok(made.id)
+}
+
+/// A small picture made here: a gradient, so that there is something to see.
+async fn upload(client: &Client) -> Result<Vec<r::MediaRef>, CliError> {
+    let picture = image::RgbImage::from_fn(320, 180, |x, y| {
+        let shade = |part: u32, whole: u32| u8::try_from(part * 255 / whole).unwrap_or(255);
+        image::Rgb([240, shade(x, 320) / 2 + 80, shade(y, 180) / 2 + 40])
+    });
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, image::ImageFormat::Png).map_err(|error| failed("the picture", error))?;
+    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(png.into_inner()))]);
+    let file = client.media_upload(Some("oven.png".into()), body).await.map_err(|error| asked(&error))?;
+    Ok(vec![r::MediaRef { id: file.id, alt: Some("A warm gradient, like the inside of an oven".into()) }])
+}
+
+/// Connects an account as a person would: opens the link, allows, comes back, confirms.
+async fn connect(
+    stage: &Stage,
+    client: &Client,
+    platform: &str,
+    instance: Option<String>,
+    name: &str,
+) -> Result<(), CliError> {
+    let ask =
+        r::Connect { platform: platform.into(), name: Some(name.into()), instance, ..r::Connect::default() };
+    let started = client.connect_start(&ask).await.map_err(|error| asked(&error))?;
+    let mut events = client.connect_events(&started.id).await.map_err(|error| asked(&error))?;
+    while let Some(event) = events.next().await {
+        match event.map_err(|error| asked(&error))? {
+            m::ConnectEvent::Link { url, .. } => browse(&url).await?,
+            m::ConnectEvent::Found { .. } => {
+                client.connect_confirm(&started.id, &r::Choice::All).await.map_err(|error| asked(&error))?;
+            }
+            m::ConnectEvent::Connected { account } => {
+                stage.say(
+                    &format!(
+                        "connected  {:<13} @{} ({} scopes granted)",
+                        account.account,
+                        account.username,
+                        account.scopes.len()
+                    ),
+                    &json!({ "event": "connected", "account": account }),
+                );
+                return Ok(());
+            }
+            m::ConnectEvent::Failed { error } => return Err(failed(platform, error.message)),
+        }
+    }
+    Err(failed(platform, "the connect ended without an answer"))
+}
+
+/// The stand-in for a browser: follows the start link, keeps its cookie, presses "Allow" on the
+/// consent page, and goes where it is sent.
+async fn browse(link: &str) -> Result<(), CliError> {
+    let http = tls(None).and_then(reading_client).map_err(|error| failed("the browser", error))?;
+    let fault = |error: reqwest::Error| failed("the browser", error.without_url());
+    let go = |answer: &reqwest::Response| -> Result<Url, CliError> {
+        let place = answer.headers().get(http::header::LOCATION).and_then(|it| it.to_str().ok());
+        place
+            .and_then(|it| answer.url().join(it).ok())
+            .ok_or_else(|| failed("the browser", format!("expected to be sent on, got {}", answer.status())))
+    };
+    let first = http.get(link).send().await.map_err(fault)?;
+    let cookie = first
+        .headers()
+        .get(http::header::SET_COOKIE)
+        .and_then(|it| it.to_str().ok())
+        .and_then(|it| it.split(';').next())
+        .unwrap_or_default()
+        .to_owned();
+    let consent = go(&first)?;
+    // The page itself, as a person would see it; then the button.
+    http.get(consent.clone()).send().await.and_then(reqwest::Response::error_for_status).map_err(fault)?;
+    let pressed = http.post(consent).form(&[("decision", "allow")]).send().await.map_err(fault)?;
+    let back = go(&pressed)?;
+    let landed = http.get(back).header(http::header::COOKIE, &cookie).send().await.map_err(fault)?;
+    let clean = go(&landed)?;
+    http.get(clean).header(http::header::COOKIE, &cookie).send().await.map_err(fault)?;
+    Ok(())
+}

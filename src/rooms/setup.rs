@@ -1,0 +1,118 @@
+//! `init`, and the check of a post without a daemon.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use crate::cli::error::CliError;
+use crate::cli::post::Offline;
+use crate::config;
+use crate::control::messages as m;
+use crate::keys::master::MasterKey;
+use crate::platforms;
+use crate::validate::{self, Draft};
+
+/// The configuration's name inside the directory.
+const FILE: &str = "sendoff.toml";
+
+/// Writes configuration, master key and directories. What is there already is never touched.
+pub(super) fn init(dir: Option<&Path>) -> Result<String, CliError> {
+    let dir = std::path::absolute(dir.unwrap_or(Path::new(".")))
+        .map_err(|error| CliError::failed("init", format!("cannot find the directory: {error}")))?;
+    let failed = |what: &Path, error: &dyn std::fmt::Display| {
+        CliError::failed("init", format!("cannot write `{}`: {error}", what.display()))
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|error| failed(&dir, &error))?;
+    let file = dir.join(FILE);
+    let key = dir.join("master.key");
+    for there in [&file, &key] {
+        if there.exists() {
+            return Err(CliError::failed("exists", format!("`{}` exists already", there.display()))
+                .hint("nothing was changed; choose another directory with `--dir`"));
+        }
+    }
+    let zone = jiff::tz::TimeZone::system();
+    let text = config::starter(&dir, zone.iana_name().unwrap_or("UTC"));
+    let settings = config::parse(&text, &file)
+        .map_err(|error| CliError::failed("init", format!("the starter configuration is faulty: {error}")))?;
+    let master = MasterKey::generate(getrandom::fill).map_err(|error| failed(&key, &error))?;
+    master.write_new(&key).map_err(|error| failed(&key, &error))?;
+    let socket_dir = settings.server.control_socket.parent().unwrap_or(&dir);
+    for made in [settings.data_dir.as_path(), socket_dir] {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(made)
+            .map_err(|error| failed(made, &error))?;
+    }
+    // The configuration last: with it the directory counts as set up.
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&file)
+        .and_then(|mut out| out.write_all(text.as_bytes()))
+        .map_err(|error| failed(&file, &error))?;
+    let path = file.display();
+    Ok(format!(
+        "wrote {path}\n      {key} (keep a copy of it elsewhere: without it the tokens are lost)\n      {data}/\n\n\
+         next: add your apps under [platforms] in {path}\n      \
+         sendoff serve --config {path}\n      \
+         sendoff account connect bluesky --config {path}\n",
+        key = key.display(),
+        data = settings.data_dir.display(),
+    ))
+}
+
+/// `post create --check` for bare platform names.
+pub(super) fn offline_check(draft: &Offline) -> Result<m::Check, CliError> {
+    let mut targets = Vec::new();
+    for name in &draft.platforms {
+        let platform = platforms::find(*name).ok_or_else(|| {
+            CliError::new(
+                2,
+                "platform_not_ready",
+                format!("{} is not available in this version", name.title()),
+            )
+            .hint("this version speaks to `x` and `bluesky`")
+        })?;
+        let items = media(draft)?;
+        let options: BTreeMap<String, String> = draft.options.get(name.as_str()).cloned().unwrap_or_default();
+        let parts = if draft.parts.is_empty() { vec![String::new()] } else { draft.parts.clone() };
+        let words =
+            Draft { parts: &parts, comment: draft.comment.as_deref(), media: &items, options: &options };
+        let checked = validate::check(platform, None, words);
+        targets.push(crate::daemon::view::target(name.as_str(), &checked));
+    }
+    Ok(m::Check { ok: targets.iter().all(|it| it.ok), targets })
+}
+
+/// What the files are, read where they lie.
+fn media(draft: &Offline) -> Result<Vec<crate::domain::media::MediaItem>, CliError> {
+    use crate::domain::ids::MediaId;
+    use crate::domain::media::MediaItem;
+    draft
+        .media
+        .iter()
+        .map(|file| {
+            let facts = crate::media::look(&file.path).map_err(|error| {
+                let plain = CliError::failed(error.code(), format!("`{}`: {error}", file.path.display()));
+                match error.hint() {
+                    Some(hint) => plain.hint(hint),
+                    None => plain,
+                }
+            })?;
+            Ok(MediaItem {
+                id: MediaId::from_u128(0),
+                name: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                kind: facts.kind,
+                bytes: facts.bytes,
+                width: facts.width,
+                height: facts.height,
+                alt: file.alt.clone(),
+            })
+        })
+        .collect()
+}
