@@ -93,7 +93,7 @@ fn deliveries(post: &Post) -> Vec<Delivery> {
         .zip(&post.to)
         .map(|(n, it)| {
             let mut random = [n; 10];
-            random[..8].copy_from_slice(&post.id.as_u128().to_be_bytes()[8..]);
+            random[..2].copy_from_slice(&post.id.as_u128().to_be_bytes()[6..8]);
             let steps = vec![Step::new(StepKind::Post), Step::new(StepKind::Thread)];
             let id = DeliveryId::new(now(), random);
             Delivery::new(id, post.id, it.account, it.name.clone(), due.clone(), post.late, steps, now())
