@@ -38,8 +38,8 @@ impl Rx {
 impl Source for Rx {
     type Table<'a, K: Key + 'static, V: Value + 'static> = ReadOnlyTable<K, V>;
 
-    fn table<'a, K: Key + 'static, V: Value + 'static>(
-        &'a self,
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &self,
         table: TableDefinition<'_, K, V>,
     ) -> Result<ReadOnlyTable<K, V>, StoreError> {
         Ok(self.inner.open_table(table)?)

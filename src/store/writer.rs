@@ -50,7 +50,10 @@ struct Queue {
 
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("jobs", &self.jobs.len()).field("running", &self.running).finish()
+        f.debug_struct("Queue")
+            .field("jobs", &self.jobs.len())
+            .field("running", &self.running)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,6 +64,9 @@ trait Job: Send {
     /// Tells the caller. Called once, after the commit.
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
+
+/// A caller's write, and what became of it in the transaction at hand.
+type Noted = (Box<dyn Job>, Option<Result<(), StoreError>>);
 
 struct Typed<T, F> {
     work: F,
@@ -185,7 +191,6 @@ impl Store {
     }
 
     /// Puts a write in the queue. The flag says that no commit runs and the caller must start one.
-    #[expect(clippy::type_complexity)] // the pair is taken apart at once
     fn enqueue<T, F>(&self, work: F) -> Result<(oneshot::Receiver<Result<T, StoreError>>, bool), StoreError>
     where
         T: Send + 'static,
@@ -249,8 +254,7 @@ impl Inner {
 
     /// One transaction for all of `batch`, and the answers.
     fn commit(&self, batch: Vec<Box<dyn Job>>) {
-        let mut jobs: Vec<(Box<dyn Job>, Option<Result<(), StoreError>>)> =
-            batch.into_iter().map(|job| (job, None)).collect();
+        let mut jobs: Vec<Noted> = batch.into_iter().map(|job| (job, None)).collect();
         let outcome = if self.failed.borrow().is_some() {
             Err(StoreError::Failed)
         } else {
@@ -276,10 +280,7 @@ impl Inner {
 
 /// Runs every job in one transaction and commits; notes beside each job what became of it.
 /// `Err` means the store itself failed, and then nothing of the batch counts.
-fn run_all(
-    db: &Database,
-    jobs: &mut [(Box<dyn Job>, Option<Result<(), StoreError>>)],
-) -> Result<(), StoreError> {
+fn run_all(db: &Database, jobs: &mut [Noted]) -> Result<(), StoreError> {
     let mut taken_out = vec![false; jobs.len()];
     'again: loop {
         let mut tx = db.begin_write()?;
@@ -308,9 +309,9 @@ fn run_all(
             *outcome = Some(its);
         }
         if changed {
-            tx.commit()?
+            tx.commit()?;
         } else {
-            tx.abort()?
+            tx.abort()?;
         }
         return Ok(());
     }

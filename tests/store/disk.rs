@@ -114,8 +114,8 @@ impl StorageBackend for Disk {
         let mut state = self.changed.wait_while(state, |it| it.gate_shut).unwrap();
         state.waiting -= 1;
         state.syncs += 1;
-        state.synced = state.bytes.clone();
-        let image = state.synced.clone();
+        let image = state.bytes.clone();
+        state.synced.clone_from(&image);
         if let Some(images) = &mut state.images {
             images.push(image);
         }

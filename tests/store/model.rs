@@ -79,7 +79,7 @@ proptest! {
     fn rows_and_indexes_never_drift(ops in proptest::collection::vec(op(), 1..80)) {
         let store = memory();
         let mut rows: BTreeMap<DeliveryId, Delivery> = BTreeMap::new();
-        let mut all_posts: BTreeMap<PostId, ()> = BTreeMap::new();
+        let mut all_posts: BTreeMap<PostId, usize> = BTreeMap::new(); // with its number of deliveries
         let mut made_so_far = 0;
         for op in ops {
             match op {
@@ -87,7 +87,7 @@ proptest! {
                     accounts.dedup();
                     made_so_far += 1;
                     let (post, all) = made(&store, made_so_far, minute.map(minutes), &accounts);
-                    all_posts.insert(post.id, ());
+                    all_posts.insert(post.id, all.len());
                     rows.extend(all.into_iter().map(|it| (it.id, it)));
                 }
                 Op::Move { which, what, minute } => {
@@ -107,6 +107,8 @@ proptest! {
                 }
                 Op::Delete { which } => {
                     let Some(id) = pick(&all_posts, which) else { continue };
+                    let deliveries_left = rows.values().filter(|it| it.post == id).count();
+                    prop_assert_eq!(all_posts[&id], deliveries_left);
                     let ended = rows.values().filter(|it| it.post == id).all(|it| it.state.is_terminal());
                     let outcome = store.write_blocking(move |tx| posts::delete(tx, id));
                     prop_assert_eq!(outcome.is_ok(), ended);
