@@ -4,7 +4,7 @@ use super::source::{Named, Source};
 use super::{EXPOSES_SECRETS, LINES_MAX, MAY_SLEEP, MAY_USE, MUST_NOT_NAME, NEVER_EVEN_IN_TESTS};
 
 /// Uses of rooms that the table does not allow.
-pub fn uses(sources: &[Source], platforms: &[&str]) -> Vec<String> {
+pub(crate) fn uses(sources: &[Source], platforms: &[&str]) -> Vec<String> {
     let mut broken = Vec::new();
     for source in sources {
         let module = source.module();
@@ -21,7 +21,7 @@ pub fn uses(sources: &[Source], platforms: &[&str]) -> Vec<String> {
             let Some(path) = in_crate(&module, &named) else { continue };
             let used = path[0].as_str();
             let at = format!("{}:{}", source.path, named.line);
-            let fits = |it: &&str| {
+            let fits = |it: &str| {
                 let wanted: Vec<&str> = it.split("::").collect();
                 path.len() >= wanted.len() && path.iter().zip(&wanted).all(|(a, b)| a == b)
             };
@@ -34,7 +34,7 @@ pub fn uses(sources: &[Source], platforms: &[&str]) -> Vec<String> {
                 {
                     broken.push(format!("{at}: {room}::{own} may not use {room}::{other}"));
                 }
-            } else if (!named.test && !allowed.iter().any(|it| fits(&it))) || never.contains(&used) {
+            } else if (!named.test && !allowed.iter().any(|it| fits(it))) || never.contains(&used) {
                 broken.push(format!("{at}: {room} may not use {}", shown(&path, allowed)));
             } else if used == "platforms"
                 && !named.test
@@ -73,7 +73,7 @@ fn shown(path: &[String], allowed: &[&str]) -> String {
     path[..if in_part { path.len().min(2) } else { 1 }].join("::")
 }
 
-pub fn foreign(sources: &[Source]) -> Vec<String> {
+pub(crate) fn foreign(sources: &[Source]) -> Vec<String> {
     let mut broken = Vec::new();
     for source in sources {
         let module = source.module();
@@ -97,7 +97,7 @@ pub fn foreign(sources: &[Source]) -> Vec<String> {
     broken
 }
 
-pub fn times(sources: &[Source]) -> Vec<String> {
+pub(crate) fn times(sources: &[Source]) -> Vec<String> {
     let mut broken = Vec::new();
     for source in sources.iter().filter(|it| it.path != "src/clock.rs") {
         for named in source.paths() {
@@ -117,7 +117,7 @@ pub fn times(sources: &[Source]) -> Vec<String> {
     broken
 }
 
-pub fn clients(sources: &[Source], until: &[&str]) -> Vec<String> {
+pub(crate) fn clients(sources: &[Source], until: &[&str]) -> Vec<String> {
     let factory = ["src/http/clients.rs", "src/http/egress.rs"];
     let mut broken = Vec::new();
     for source in sources.iter().filter(|it| !factory.contains(&it.path.as_str())) {
@@ -146,7 +146,7 @@ pub fn clients(sources: &[Source], until: &[&str]) -> Vec<String> {
     broken
 }
 
-pub fn secrets(sources: &[Source]) -> Vec<String> {
+pub(crate) fn secrets(sources: &[Source]) -> Vec<String> {
     let mut broken = Vec::new();
     for source in sources {
         let found: Vec<_> =
@@ -162,7 +162,7 @@ pub fn secrets(sources: &[Source]) -> Vec<String> {
     broken
 }
 
-pub fn unfinished(sources: &[Source]) -> Vec<String> {
+pub(crate) fn unfinished(sources: &[Source]) -> Vec<String> {
     let mut broken = Vec::new();
     for source in sources {
         let mut all = Vec::new();
@@ -182,7 +182,7 @@ pub fn unfinished(sources: &[Source]) -> Vec<String> {
     broken
 }
 
-pub fn prints(sources: &[Source]) -> Vec<String> {
+pub(crate) fn prints(sources: &[Source]) -> Vec<String> {
     let mut broken = Vec::new();
     for source in sources.iter().filter(|it| !it.path.starts_with("src/cli/")) {
         for word in ["print", "println"] {
@@ -194,7 +194,7 @@ pub fn prints(sources: &[Source]) -> Vec<String> {
     broken
 }
 
-pub fn long(sources: &[Source]) -> Vec<String> {
+pub(crate) fn long(sources: &[Source]) -> Vec<String> {
     sources
         .iter()
         .map(|it| (it, it.text.lines().count()))
@@ -208,7 +208,7 @@ pub fn long(sources: &[Source]) -> Vec<String> {
 }
 
 /// Targets of links in Markdown that stay in the repository.
-pub fn links(text: &str) -> Vec<&str> {
+pub(crate) fn links(text: &str) -> Vec<&str> {
     text.split("](")
         .skip(1)
         .filter_map(|it| it.split(')').next())

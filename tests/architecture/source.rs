@@ -11,42 +11,42 @@ use std::path::Path;
 
 /// One word, or one sign (`::` counts as one).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    pub text: String,
-    pub line: usize,
+pub(crate) struct Token {
+    pub(crate) text: String,
+    pub(crate) line: usize,
     /// Inline modules around it.
-    pub depth: usize,
+    pub(crate) depth: usize,
     /// Below `#[cfg(test)]`.
-    pub test: bool,
+    pub(crate) test: bool,
 }
 
 /// A path as written out in full: `use a::{b, c::d}` is two of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
-    pub segments: Vec<String>,
-    pub line: usize,
-    pub depth: usize,
-    pub test: bool,
+pub(crate) struct Named {
+    pub(crate) segments: Vec<String>,
+    pub(crate) line: usize,
+    pub(crate) depth: usize,
+    pub(crate) test: bool,
 }
 
 /// One file below `src/` or `tests/`.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// As in messages: `src/store/open.rs`.
-    pub path: String,
-    pub text: String,
-    pub tokens: Vec<Token>,
+    pub(crate) path: String,
+    pub(crate) text: String,
+    pub(crate) tokens: Vec<Token>,
 }
 
 impl Source {
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         let mut tokens = tokens(text);
         mark_modules_and_tests(&mut tokens);
         Self { path: path.to_owned(), text: text.to_owned(), tokens }
     }
 
     /// Modules from the crate's root: `src/auth/bluesky/mod.rs` is `auth`, `bluesky`.
-    pub fn module(&self) -> Vec<String> {
+    pub(crate) fn module(&self) -> Vec<String> {
         let inner = self.path.strip_prefix("src/").unwrap_or(&self.path).trim_end_matches(".rs");
         let mut module: Vec<String> = inner.split('/').map(str::to_owned).collect();
         if module.last().is_some_and(|it| ["mod", "lib", "main"].contains(&it.as_str())) {
@@ -65,7 +65,7 @@ impl Source {
     }
 
     /// Every path of two or more segments, groups taken apart.
-    pub fn paths(&self) -> Vec<Named> {
+    pub(crate) fn paths(&self) -> Vec<Named> {
         let mut found = Vec::new();
         let mut at = 0;
         while at < self.tokens.len() {
@@ -89,8 +89,7 @@ impl Source {
     fn path_from(&self, start: usize, before: &[String], found: &mut Vec<Named>) -> usize {
         let mut segments = before.to_vec();
         let mut at = start;
-        loop {
-            let Some(token) = self.tokens.get(at) else { break };
+        while let Some(token) = self.tokens.get(at) {
             if token.text == "{" {
                 at += 1;
                 while self.tokens.get(at).is_some_and(|it| it.text != "}") {
@@ -123,7 +122,7 @@ impl Source {
     }
 
     /// Lines on which these tokens follow each other, with whether only tests compile them.
-    pub fn sequences(&self, wanted: &[&str]) -> Vec<&Token> {
+    pub(crate) fn sequences(&self, wanted: &[&str]) -> Vec<&Token> {
         self.tokens
             .windows(wanted.len())
             .filter(|window| window.iter().zip(wanted).all(|(token, it)| token.text == *it))
@@ -133,7 +132,7 @@ impl Source {
 }
 
 /// All Rust files below `root/folder`, sorted; files that only tests compile are marked throughout.
-pub fn read_all(root: &Path, folder: &str) -> Vec<Source> {
+pub(crate) fn read_all(root: &Path, folder: &str) -> Vec<Source> {
     let mut sources = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -142,7 +141,7 @@ pub fn read_all(root: &Path, folder: &str) -> Vec<Source> {
             let path = format!("{folder}/{}", entry.file_name().to_str().expect("names are UTF-8"));
             if entry.file_type().expect("the entry has a type").is_dir() {
                 folders.push(path);
-            } else if path.ends_with(".rs") {
+            } else if Path::new(&path).extension().is_some_and(|it| it == "rs") {
                 let text = fs::read_to_string(entry.path()).expect("the file is readable");
                 sources.push(Source::new(&path, &text));
             }
@@ -154,7 +153,7 @@ pub fn read_all(root: &Path, folder: &str) -> Vec<Source> {
 }
 
 /// A file below `#[cfg(test)] mod name;` is test code from its first line.
-pub fn mark_test_files(sources: &mut [Source]) {
+pub(crate) fn mark_test_files(sources: &mut [Source]) {
     let modules: BTreeSet<Vec<String>> = sources.iter().flat_map(Source::test_modules).collect();
     for source in sources {
         let module = source.module();
