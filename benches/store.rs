@@ -1,0 +1,217 @@
+//! What the store costs when it is nearly empty and when it holds a million posts.
+//!
+//! `cargo bench --bench store`. Needs about 4 GB in the temporary directory (`TMPDIR`) and some minutes,
+//! because the full store is really filled, through the same functions the daemon uses.
+//!
+//! Filling, and reading how much memory an opened store takes, happen in processes of their own, so
+//! that the one that measures starts small.
+
+#![allow(clippy::print_stdout)] // a benchmark reports
+
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use sendoff::domain::delivery::{Delivery, Step, StepKind};
+use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, PlatformName, PostId};
+use sendoff::domain::post::{Content, Post, Source, Target};
+use sendoff::domain::schedule::{Choice, Due, Late};
+use sendoff::store::{Options, Store, deliveries, posts};
+use tempfile::TempDir;
+
+const FEW: u64 = 1_000;
+const MANY: u64 = 1_000_000;
+/// Rows per transaction while filling.
+const BULK: u64 = 20_000;
+const ACCOUNTS: u64 = 100;
+/// When the first post is due; each next one a minute later.
+const FIRST: i64 = 1_796_000_000;
+
+static FEW_STORED: LazyLock<TempDir> = LazyLock::new(|| filled(FEW));
+static MANY_STORED: LazyLock<TempDir> = LazyLock::new(|| filled(MANY));
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.get(1..).unwrap_or_default() {
+        [job, dir, rows] if job == "fill" => fill(Path::new(dir), rows.parse().expect("a number of rows")),
+        [job, dir] if job == "memory" => memory(Path::new(dir)),
+        _ => {
+            for dir in [&FEW_STORED, &MANY_STORED] {
+                run(&["memory".to_owned(), dir.path().display().to_string()]);
+            }
+            divan::main();
+        }
+    }
+}
+
+/// A tick that finds nothing due, which is what nearly all of them are.
+#[divan::bench(args = [FEW, MANY])]
+fn tick_with_nothing_due(bencher: Bencher<'_, '_>, stored: u64) {
+    tick(bencher, stored, 0);
+}
+
+/// A tick that finds a hundred deliveries due.
+#[divan::bench(args = [FEW, MANY])]
+fn tick_with_a_hundred_due(bencher: Bencher<'_, '_>, stored: u64) {
+    tick(bencher, stored, 100);
+}
+
+fn tick(bencher: Bencher<'_, '_>, stored: u64, due: usize) {
+    let store = open(dir_of(stored));
+    let now = if due == 0 { instant(0) - SignedDuration::from_secs(1) } else { instant(due as u64 - 1) };
+    bencher.bench_local(|| {
+        let found = store.read(|rx| Ok((deliveries::due(rx, now, 256)?, deliveries::next_due(rx)?)));
+        let (found, next) = found.expect("the store is readable");
+        assert_eq!(found.len(), due);
+        black_box(next)
+    });
+}
+
+/// From nothing to a store that answers: lock, look at the file, open it, first tick.
+#[divan::bench(args = [FEW, MANY], sample_size = 1, sample_count = 30)]
+fn start(bencher: Bencher<'_, '_>, stored: u64) {
+    let dir = dir_of(stored);
+    bencher.bench_local(|| {
+        let store = open(dir);
+        store.read(deliveries::next_due).expect("the store is readable");
+        store
+    });
+}
+
+/// Callers at once, each making one post and waiting until it is durable.
+#[divan::bench(args = [1, 10, 100], sample_size = 1, sample_count = 60)]
+fn durable_writes(bencher: Bencher<'_, '_>, callers: u64) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let dir = TempDir::new().expect("a temporary directory");
+    let store = open(dir.path());
+    let mut next = 0;
+    bencher.counter(ItemsCount::new(callers)).bench_local(|| {
+        let first = next;
+        next += callers;
+        runtime.block_on(async {
+            let writes = (first..next).map(|n| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let (post, delivery) = post(n);
+                    let deliveries = [delivery];
+                    store.write(move |tx| posts::create(tx, &post, &deliveries, None, None)).await
+                })
+            });
+            for write in writes.collect::<Vec<_>>() {
+                write.await.expect("the task ends").expect("the write is durable");
+            }
+        });
+    });
+}
+
+fn dir_of(stored: u64) -> &'static Path {
+    if stored == FEW { FEW_STORED.path() } else { MANY_STORED.path() }
+}
+
+fn open(dir: &Path) -> Store {
+    Store::open(dir, instant(0), Options::default()).expect("the store opens")
+}
+
+/// A directory with a store of so many posts, filled by another process.
+fn filled(rows: u64) -> TempDir {
+    let dir = TempDir::new().expect("a temporary directory");
+    run(&["fill".to_owned(), dir.path().display().to_string(), rows.to_string()]);
+    dir
+}
+
+fn run(arguments: &[String]) {
+    let program: PathBuf = std::env::current_exe().expect("this program has a path");
+    let status = Command::new(program).args(arguments).status().expect("this program starts again");
+    assert!(status.success(), "{arguments:?} failed");
+}
+
+fn fill(dir: &Path, rows: u64) {
+    let began = Instant::now();
+    let store = open(dir);
+    for first in (0..rows).step_by(usize::try_from(BULK).expect("it fits")) {
+        let until = rows.min(first + BULK);
+        let bulk = move |tx: &mut sendoff::store::Tx<'_>| {
+            for n in first..until {
+                let (post, delivery) = post(n);
+                posts::create(tx, &post, &[delivery], None, None)?;
+            }
+            Ok(())
+        };
+        store.write_blocking(bulk).expect("the store takes it");
+    }
+    drop(store);
+    let bytes = std::fs::metadata(dir.join("sendoff.redb")).expect("the store is there").len();
+    println!("filled: {rows} posts, {} MiB, {:.0} s", bytes >> 20, began.elapsed().as_secs_f64());
+}
+
+/// Prints what the process takes before and after it opened the store and looked for work.
+fn memory(dir: &Path) {
+    let before = resident();
+    let store = open(dir);
+    for _ in 0..1_000 {
+        store
+            .read(|rx| Ok((deliveries::due(rx, instant(99), 256)?, deliveries::next_due(rx)?)))
+            .expect("the store is readable");
+    }
+    let after = resident();
+    let rows = store.read(deliveries::counts).expect("the store is readable");
+    println!("memory: {before} KiB resident, {after} KiB with an open store of {rows:?}, 1,000 ticks later");
+}
+
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line = status.lines().find(|it| it.starts_with("VmRSS:")).expect("Linux has it");
+    line.split_whitespace().nth(1).and_then(|it| it.parse().ok()).expect("it is a number")
+}
+
+fn instant(n: u64) -> Timestamp {
+    let seconds = FIRST + i64::try_from(n * 60).expect("it fits");
+    Timestamp::from_second(seconds).expect("it is a time")
+}
+
+/// The nth post and its one delivery: a text of ordinary length, made a month before it is due.
+fn post(n: u64) -> (Post, Delivery) {
+    let due = Due {
+        instant: instant(n),
+        civil: TimeZone::UTC.to_datetime(instant(n)),
+        zone: "UTC".to_owned(),
+        choice: Choice::Instant,
+    };
+    let made = instant(n) - SignedDuration::from_hours(24 * 30);
+    let random = |tag: u8| {
+        let mut bytes = [tag; 10];
+        bytes[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+        bytes
+    };
+    let account = AccountId::from_u128(u128::from(n % ACCOUNTS) + 1);
+    let name = AccountName::new(PlatformName::X, &format!("account-{}", n % ACCOUNTS)).expect("it is a name");
+    let text = format!(
+        "Post number {n}. The ovens are lit at four, the first loaves are out at six, and the door \
+         opens at seven; whoever comes late finds crumbs. https://example.org/bread/{n}"
+    );
+    let post = Post {
+        id: PostId::new(made, random(1)),
+        to: vec![Target { account, name: name.clone() }],
+        content: Content { parts: vec![text], comment: None },
+        variants: std::collections::BTreeMap::new(),
+        options: std::collections::BTreeMap::new(),
+        media: Vec::new(),
+        due: Some(due.clone()),
+        late: Late::Within(SignedDuration::from_mins(60)),
+        slot: None,
+        source: Source::Cli,
+        key: None,
+        created_at: made,
+        version: 1,
+    };
+    let steps = vec![Step::new(StepKind::Post)];
+    let id = DeliveryId::new(made, random(2));
+    let delivery = Delivery::new(id, post.id, account, name, due, post.late, steps, made);
+    (post, delivery)
+}
