@@ -208,7 +208,7 @@ impl Shared {
                 let client_secret = secret.transpose().map_err(NoProvider::Secret)?;
                 Ok(Provider::X(XProvider {
                     app: App { client_id, client_secret },
-                    authorize: address("authorize")?,
+                    authorize: page(address("authorize")?, "/i/oauth2/authorize"),
                     api: address("api")?,
                 }))
             }
@@ -231,6 +231,13 @@ impl Shared {
             | PlatformName::Threads => Err(NoProvider::NotBuilt(platform)),
         }
     }
+}
+
+/// A network's own path behind a configured base, whose path prefix stays.
+fn page(mut base: Url, path: &str) -> Url {
+    let joined = format!("{}{path}", base.path().trim_end_matches('/'));
+    base.set_path(&joined);
+    base
 }
 
 /// Why a network cannot be talked to.

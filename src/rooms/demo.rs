@@ -29,6 +29,9 @@ use crate::sandbox::{self, Running};
 /// Longest wait for the last delivery: a queue's slot is at most a minute away.
 const PATIENCE: Duration = Duration::from_secs(150);
 
+/// Longest wait for the read-back of what is published.
+const READ_BACK: Duration = Duration::from_secs(5);
+
 /// Prints what happens: sentences, or JSON lines.
 struct Stage {
     json: bool,
@@ -75,7 +78,8 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     );
     let config_path = write_config(&dir, &running, args.fast)?;
     let config = load(&config_path)?;
-    super::log(&config, globals);
+    // The demonstration tells its own story; the daemon's log is for `-v`.
+    super::log(&config, &Globals { quiet: globals.verbose == 0, ..globals.clone() });
     let socket = config.server.control_socket.clone();
     let plan = Plan { config, config_path: config_path.clone(), clock: Arc::new(SystemClock), notify: false };
     let daemon = start::start(plan).await.map_err(|error| daemon_error(&error))?;
@@ -175,6 +179,7 @@ async fn play(stage: &Stage, client: &Client, running: &Running, began: Instant)
     let limit = tokio::time::sleep(PATIENCE);
     tokio::pin!(limit);
     let mut told = Vec::new();
+    let mut settled = Instant::now();
     loop {
         let deliveries = current(client, &posts).await?;
         for delivery in deliveries.iter().filter(|it| is_over(it)) {
@@ -183,10 +188,15 @@ async fn play(stage: &Stage, client: &Client, running: &Running, began: Instant)
                 tell(stage, running, delivery);
             }
         }
-        if deliveries.iter().all(is_over) {
+        // Published is told at once; the read-back follows within moments and is worth waiting for.
+        let read_back = deliveries.iter().all(|it| it.verified) || settled.elapsed() > READ_BACK;
+        if !deliveries.iter().all(is_over) {
+            settled = Instant::now();
+        } else if read_back {
             return Ok(finish(stage, running, &deliveries, &refusal, began));
         }
         tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(250)) => {}
             event = events.next() => if event.is_none() {
                 return Err(failed("the daemon", "its event stream ended"));
             },
