@@ -447,7 +447,13 @@ impl Sendoff {
         let event = process.next_json().expect("a link is printed");
         assert_eq!(event["event"], "link", "{event}");
         let link = text(&event["url"]);
-        assert!(link.starts_with(&format!("{}/connect/", self.public_url)), "{event}");
+        // With `--paste` the link is the network's own: the browser need not reach us at all.
+        let start = if options.contains(&"--paste") {
+            server.pds.clone()
+        } else {
+            format!("{}/connect", self.public_url)
+        };
+        assert!(link.starts_with(&format!("{start}/")), "{event}");
         Connect { process, link }
     }
 
@@ -468,8 +474,11 @@ impl Sendoff {
             if status != "published" {
                 return None;
             }
+            // Published is told with the answer; the read-back follows.
             let delivery = only_delivery(&shown);
-            assert_eq!(delivery["verified"], true, "{delivery}");
+            if delivery["verified"] != true {
+                return None;
+            }
             assert!(text(&delivery["permalink"]).contains("/post/"), "{delivery}");
             Some(shown)
         })
