@@ -232,6 +232,7 @@ pub struct Flight {
     /// An earlier attempt under this marker was still open when the last one began: then a
     /// refusal of the last proves nothing about the earlier.
     pub earlier_open: bool,
+    /// When the last attempt became unknown: the time to settle counts from here.
     pub unknown_since: Option<Timestamp>,
     /// The first of the two negative reads that prove absence.
     pub absent_at: Option<Timestamp>,
@@ -464,6 +465,10 @@ impl Delivery {
             }
             (S::Claimed | S::Preparing | S::Sending, E::Defer { at, why, reason, again }) => {
                 to.close_attempt();
+                if to.cancelled_meanwhile() {
+                    to.end(S::Cancelled, Some(taken_back())).map_err(illegal)?;
+                    return Ok(to);
+                }
                 to.enter(S::Retry);
                 if again {
                     to.flight.handles.clear();
@@ -487,6 +492,10 @@ impl Delivery {
                 if to.flight.amb_since.is_some() {
                     return Err(illegal("an earlier attempt is still open"));
                 }
+                if to.cancelled_meanwhile() {
+                    to.end(S::Cancelled, Some(taken_back())).map_err(illegal)?;
+                    return Ok(to);
+                }
                 to.enter(S::NeedsReconnect);
                 to.reason = Some(reason);
             }
@@ -505,6 +514,7 @@ impl Delivery {
                 to.doubt(next_check, Some(reason), now);
             }
             (S::Unknown, E::Look { next_check, absent_at, reason }) => {
+                to.held = false;
                 to.next_try = Some(next_check);
                 to.flight.absent_at = absent_at;
                 to.flight.looks = self.flight.looks.saturating_add(1);
@@ -646,10 +656,20 @@ impl Delivery {
         }
     }
 
+    /// The user took it back during a call that is now known to have had no effect: there is
+    /// nothing left to wait for.
+    fn cancelled_meanwhile(&self) -> bool {
+        self.cancel_requested && self.flight.amb_since.is_none()
+    }
+
     fn doubt(&mut self, next_check: Timestamp, reason: Option<Reason>, now: Timestamp) {
+        let from = self.state;
         self.enter(State::Unknown);
         self.next_try = Some(next_check);
-        self.flight.unknown_since = Some(self.flight.unknown_since.unwrap_or(now));
+        if from == State::Sending || self.flight.unknown_since.is_none() {
+            // A repeat under the same marker that was lost as well starts the wait anew.
+            self.flight.unknown_since = Some(now);
+        }
         self.flight.absent_at = None;
         self.flight.looks = 0;
         self.reason = reason;
@@ -688,3 +708,11 @@ impl Delivery {
         Ok(())
     }
 }
+
+fn taken_back() -> Reason {
+    Reason::new("cancelled", "cancelled by the user during a call that had no effect")
+}
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;
