@@ -15,6 +15,8 @@ const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(120);
 const BILLING_PROBE: SignedDuration = SignedDuration::from_hours(6);
 /// A wrong app set-up: the operator is told; the app is probed this rarely.
 const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
+/// After such a wait one delivery tries alone; the others of the network wait this long for it.
+const PROBE: SignedDuration = SignedDuration::from_mins(2);
 /// No room to record an outcome: looked at again after this.
 const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// Sent later than this after its instant: a catch-up, spaced wider.
@@ -44,6 +46,12 @@ impl Engine {
         if !in_flight && due.is_none_or(|at| at > now) {
             return self.release(id);
         }
+        // The row may have been read before the delivery moved on: what is to be sent waits in its
+        // lane, and nothing is claimed once a pause was asked for.
+        let in_lane = self.runs.get(&id).is_some_and(|run| run.in_lane);
+        if (self.paused && !in_flight) || (!in_lane && state != State::Unknown) {
+            return self.release(id);
+        }
         match state {
             State::Unknown => self.look(id, now, out),
             State::Scheduled | State::Retry | State::Claimed | State::Preparing => self.claim(id, now, out),
@@ -70,7 +78,8 @@ impl Engine {
         };
         if account.state == AccountState::Paused {
             self.lanes.entry(run.account).or_default().halted = true;
-            return self.release(id);
+            let reason = Reason::new("paused", "the account is paused");
+            return self.step_back(id, now, reason, now, out);
         }
         if delivery.cancel_requested {
             let reason = Reason::new("cancelled", "cancelled by the user");
@@ -79,7 +88,9 @@ impl Engine {
         if let Some(reason) = too_late(delivery, now) {
             return self.stop(id, Event::Miss { reason }, now, out);
         }
-        if now > delivery.give_up_at && delivery.state == State::Retry {
+        // The next part of a thread has not been tried yet, however late the thread began.
+        let tried = delivery.retry_why != Some(RetryWhy::NextPart);
+        if now > delivery.give_up_at && delivery.state == State::Retry && tried {
             let reason = gave_up(delivery);
             return self.stop(id, Event::Refuse { reason }, now, out);
         }
@@ -91,14 +102,39 @@ impl Engine {
             .hint(format!("sendoff account connect {}", account.name.platform()));
             return self.stop(id, Event::AccountDead { reason }, now, out);
         }
-        if let Some(until) = self.parked.get(&account.name.platform()).filter(|until| **until > now) {
-            self.lanes.entry(run.account).or_default().parked_until = Some(*until);
-            return self.release(id);
+        let platform = account.name.platform();
+        if let Some(until) = self.parked.get(&platform).copied() {
+            if until > now {
+                self.lanes.entry(run.account).or_default().parked_until = Some(until);
+                let reason = Reason::new("parked", format!("sending to {platform} waits"));
+                return self.step_back(id, until, reason, now, out);
+            }
+            // The wait is over: this one tries, and the other accounts wait for what it meets.
+            self.parked.insert(platform, now.saturating_add(PROBE).unwrap_or(now));
         }
         if self.token_first(id, now, out) {
             return;
         }
         self.save(id, Event::Claim, Then::Advance, None, now, out);
+    }
+
+    /// Lets go of a delivery whose lane must wait. Claimed work (found at start-up) is in no index,
+    /// so it is given a time first; the row of any other says when already.
+    fn step_back(
+        &mut self,
+        id: DeliveryId,
+        at: Timestamp,
+        reason: Reason,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let run = self.runs.get(&id).and_then(|run| run.work.as_ref());
+        if run.is_some_and(|work| work.delivery.in_flight()) {
+            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
+            self.save(id, event, Then::Done, None, now, out);
+        } else {
+            self.release(id);
+        }
     }
 
     /// Ends or moves a delivery before it is sent; while an attempt is open it is looked up first.
@@ -164,7 +200,12 @@ impl Engine {
                         State::Claimed | State::Preparing if run.confirm.is_none() => {
                             self.advance(id, now, out);
                         }
-                        State::Scheduled | State::Retry => self.claim(id, now, out),
+                        // The user may have moved it meanwhile.
+                        State::Scheduled | State::Retry
+                            if work.delivery.wakes_at().is_some_and(|at| at <= now) =>
+                        {
+                            self.claim(id, now, out);
+                        }
                         _ => self.release(id),
                     }
                 }
@@ -180,7 +221,14 @@ impl Engine {
                         self.stop(id, Event::AccountDead { reason: reason.clone() }, now, out);
                     }
                 }
-                Refreshed::Later { .. } => self.release(id),
+                Refreshed::Later { at, reason } => match work.delivery.state {
+                    State::Unknown => {
+                        let absent_at = work.delivery.flight.absent_at;
+                        let event = Event::Look { next_check: *at, absent_at, reason: Some(reason.clone()) };
+                        self.save(id, event, Then::Done, None, now, out);
+                    }
+                    _ => self.step_back(id, *at, reason.clone(), now, out),
+                },
             }
         }
     }
@@ -234,6 +282,10 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let Some(account) = &work.account else { return self.release(id) };
+        if work.delivery.cancel_requested {
+            let reason = Reason::new("cancelled", "cancelled by the user");
+            return self.stop(id, Event::Cancel { reason }, now, out);
+        }
         if let Some(problem) = work.problems.first()
             && work.delivery.flight.amb_since.is_none()
         {
@@ -243,7 +295,10 @@ impl Engine {
         }
         let next = with_job(work, |job| work.platform.next(job, &work.delivery.flight.handles, fresh));
         match next {
-            None => self.release(id),
+            None => {
+                let reason = Reason::new("invalid_content", "the post has no text for this part any more");
+                self.stop(id, Event::Refuse { reason }, now, out);
+            }
             Some(Ok(Next::Call(request))) => {
                 run.call = Some(request.clone());
                 run.phase = Phase::Calling(Purpose::Prepare);
@@ -312,13 +367,18 @@ impl Engine {
                     raw: message.clone().into_bytes(),
                     trace: None,
                 };
-                self.lose(id, "ambiguous", message, evidence, now, out);
+                self.lose(id, Reason::new("ambiguous", message), Some(evidence), now, out);
             }
             Reply::Answer(answer) => {
                 let verdict = with_job(work, |job| work.platform.judge(job, &frozen, &answer, now));
                 match verdict {
                     Some(Verdict::Applied(live)) => {
                         run.confirm = Some(usize::from(work.delivery.step));
+                        // The network takes posts (again).
+                        self.parked.remove(&work.platform.name());
+                        if let Some(lane) = self.lanes.get_mut(&run.account) {
+                            lane.parks = 0;
+                        }
                         let next_part_at = now.saturating_add(spacing).unwrap_or(now);
                         let event = Event::Applied { live, next_part_at };
                         self.save(id, event, Then::Done, Some(evidence("applied", &answer)), now, out);
@@ -328,14 +388,17 @@ impl Engine {
                         self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
                     }
                     Some(Verdict::Duplicate { message }) => {
-                        self.lose(id, "duplicate", message, evidence("duplicate", &answer), now, out);
+                        let kept = evidence("duplicate", &answer);
+                        self.lose(id, Reason::new("duplicate", message), Some(kept), now, out);
                     }
                     Some(Verdict::Ambiguous { message }) => {
-                        self.lose(id, "ambiguous", message, evidence("ambiguous", &answer), now, out);
+                        let kept = evidence("ambiguous", &answer);
+                        self.lose(id, Reason::new("ambiguous", message), Some(kept), now, out);
                     }
                     None => {
                         let message = "the account disappeared during the call".to_owned();
-                        self.lose(id, "ambiguous", message, evidence("ambiguous", &answer), now, out);
+                        let kept = evidence("ambiguous", &answer);
+                        self.lose(id, Reason::new("ambiguous", message), Some(kept), now, out);
                     }
                 }
             }
@@ -411,11 +474,8 @@ impl Engine {
         let Some(work) = &run.work else { return };
         let (account_id, delivery) = (run.account, &work.delivery);
         let platform = work.platform.name();
-        if delivery.state == State::Sending && delivery.flight.earlier_open {
-            let evidence =
-                kept.unwrap_or(Evidence { outcome: "refused", status: None, raw: Vec::new(), trace: None });
-            return self.lose(id, "ambiguous", failure.message, evidence, now, out);
-        }
+        let sending = delivery.state == State::Sending;
+        let open = if sending { delivery.flight.earlier_open } else { delivery.flight.amb_since.is_some() };
         let tries =
             if delivery.state == State::Sending { delivery.attempts } else { delivery.flight.stumbles };
         let class = if kept.as_ref().is_some_and(|it| it.outcome == "not_sent") {
@@ -436,7 +496,11 @@ impl Engine {
                             + SignedDuration::from_secs(1)
                             + backoff::scaled(SignedDuration::from_secs(29), dice)
                     }
-                    None => later(backoff::delay(backoff::NO_RESET, tries, dice, scale)),
+                    None => {
+                        let lane = self.lanes.entry(account_id).or_default();
+                        lane.parks = lane.parks.saturating_add(1);
+                        later(backoff::delay(backoff::NO_RESET, lane.parks - 1, dice, scale))
+                    }
                 };
                 self.lanes.entry(account_id).or_default().parked_until = Some(at);
                 parked(at, reason)
@@ -485,23 +549,29 @@ impl Engine {
                 again: false,
             },
         };
-        self.save(id, event, Then::Done, kept, now, out);
+        match event {
+            // The lane and the account have learnt what there is to learn; of the earlier attempt it
+            // says nothing.
+            Event::Defer { reason, .. } if open && sending => self.lose(id, reason, kept, now, out),
+            Event::Refuse { reason } | Event::AccountDead { reason } if open => {
+                self.lose(id, reason, kept, now, out);
+            }
+            event => self.save(id, event, Then::Done, kept, now, out),
+        }
     }
 
     /// The call may have taken effect.
     fn lose(
         &mut self,
         id: DeliveryId,
-        class: &'static str,
-        message: String,
-        evidence: Evidence,
+        reason: Reason,
+        evidence: Option<Evidence>,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
         let next_check = self.first_check(id, now);
-        let reason =
-            Reason::new(class, message).hint("checking whether it is already live; nothing to do for now");
-        self.save(id, Event::Lose { next_check, reason }, Then::Done, Some(evidence), now, out);
+        let reason = reason.hint("checking whether it is already live; nothing to do for now");
+        self.save(id, Event::Lose { next_check, reason }, Then::Done, evidence, now, out);
     }
 
     pub(super) fn asked(

@@ -102,14 +102,16 @@ pub fn fingerprint(text: &str) -> String {
 
 /// A post's text with entities undone and `t.co` links replaced by what they stand for.
 fn unwrapped(post: &Value) -> String {
-    let mut text = post["text"].as_str().unwrap_or_default().to_owned();
+    let text = post["text"].as_str().unwrap_or_default();
+    // `&amp;` last, or `&amp;lt;` would be undone twice; all before the links, whose addresses are
+    // not escaped.
+    let mut text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
     for url in post["entities"]["urls"].as_array().into_iter().flatten() {
         if let (Some(short), Some(long)) = (url["url"].as_str(), url["expanded_url"].as_str()) {
             text = text.replacen(short, long, 1);
         }
     }
-    // `&amp;` last, or `&amp;lt;` would be undone twice.
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    text
 }
 
 fn parent_of(post: &Value) -> Option<&str> {
