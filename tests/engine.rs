@@ -7,10 +7,11 @@
 mod world;
 
 use jiff::{SignedDuration, Timestamp};
+use sendoff::domain::account::AccountState;
 use sendoff::domain::delivery::{Delivery, Event, Reason, State};
 use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName};
 use sendoff::domain::schedule::Late;
-use sendoff::engine::Input;
+use sendoff::engine::{DueRow, Input};
 use serde_json::json;
 use world::networks::{Fault, answer};
 use world::{Rng, World, secs, start};
@@ -392,4 +393,66 @@ fn a_daemon_that_was_down_for_days_looks_before_it_asks_the_user() {
         state(&world, id).reason.as_ref().unwrap().message,
         "another record sits at the key of this post"
     );
+}
+
+#[test]
+fn work_claimed_before_a_crash_waits_for_a_paused_account_and_is_not_forgotten() {
+    let mut world = calm(PlatformName::X, 1);
+    let id = world.post(1, 0, 1, Late::Always);
+    let claimed = state(&world, id).apply(Event::Claim, start()).unwrap();
+    world.store.insert(id, claimed);
+    let account = AccountId::from_u128(1);
+    world.accounts.get_mut(&account).unwrap().state = AccountState::Paused;
+    run(&mut world, 600);
+    assert_eq!((world.sent.len(), state(&world, id).state), (0, State::Retry));
+    world.accounts.get_mut(&account).unwrap().state = AccountState::Ready;
+    world.input(Input::AccountChanged(account));
+    run(&mut world, 1200);
+    assert_eq!(state(&world, id).state, State::Published);
+}
+
+#[test]
+fn a_row_that_was_read_before_the_delivery_moved_on_sends_nothing_outside_its_lane() {
+    let mut world = calm(PlatformName::X, 1);
+    let first = world.post(1, 10, 1, Late::Always);
+    let second = world.post(1, 10, 1, Late::Always);
+    world.network.script = vec![Fault::LostBefore];
+    run(&mut world, 15);
+    assert_eq!(state(&world, first).state, State::Sending);
+    let row = DueRow { at: start(), id: second, account: AccountId::from_u128(1), unknown: true };
+    // The world refuses two calls in flight on one account.
+    world.input(Input::Due { rows: vec![row], all: true });
+    run(&mut world, 3600);
+    assert!(world.store.values().all(|it| it.state == State::Published));
+}
+
+#[test]
+fn a_refused_repeat_does_not_deny_the_first_attempt() {
+    let mut world = calm(PlatformName::Bluesky, 1);
+    let invalid = refused(400, &json!({ "error": "InvalidRequest", "message": "no" }));
+    world.network.script = vec![Fault::LostAfter, invalid];
+    let id = world.post(1, 10, 1, Late::Always);
+    run(&mut world, 3600);
+    assert_eq!((state(&world, id).state, world.network.objects.len()), (State::Published, 1));
+
+    let invalid = refused(400, &json!({ "error": "InvalidRequest", "message": "no" }));
+    let mut world = calm(PlatformName::Bluesky, 1);
+    world.network.script = vec![Fault::LostBefore, invalid];
+    let id = world.post(1, 10, 1, Late::Always);
+    run(&mut world, 3600);
+    assert_eq!(
+        (state(&world, id).state, world.sent.len()),
+        (State::Rejected, 2),
+        "refused for good, and looked twice"
+    );
+}
+
+#[test]
+fn a_repeat_under_the_same_key_still_refreshes_an_expired_token() {
+    let mut world = calm(PlatformName::Bluesky, 1);
+    let expired = refused(401, &json!({ "error": "invalid_token" }));
+    world.network.script = vec![Fault::LostBefore, expired];
+    let id = world.post(1, 10, 1, Late::Always);
+    run(&mut world, 600);
+    assert_eq!((world.network.refreshes(), state(&world, id).state), (1, State::Published));
 }

@@ -428,7 +428,7 @@ impl World {
                 let outcome = if self.rng.chance(10) {
                     Refreshed::Later { at: self.now + secs(60), reason: Reason::new("refresh", "no answer") }
                 } else {
-                    self.network.fresh_token(&self.accounts[&account].remote_id);
+                    self.network.refresh();
                     Refreshed::Fresh(Box::new(self.accounts[&account].clone()))
                 };
                 self.soon(Input::Refreshed { account, outcome });

@@ -30,7 +30,7 @@ pub fn request(user_id: &str, since: Timestamp) -> Request {
         query: vec![
             ("max_results".into(), PAGE.to_string()),
             ("start_time".into(), start.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-            ("tweet.fields".into(), "created_at,entities,referenced_tweets".into()),
+            ("tweet.fields".into(), "created_at,entities,note_tweet,referenced_tweets".into()),
         ],
         body: Body::None,
         auth: true,
@@ -102,6 +102,9 @@ pub fn fingerprint(text: &str) -> String {
 
 /// A post's text with entities undone and `t.co` links replaced by what they stand for.
 fn unwrapped(post: &Value) -> String {
+    // `text` of a long post (Premium) is cut at 280; the whole is in its note, in either spelling.
+    let notes = [&post["note_tweet"], &post["note_post"]];
+    let post = notes.into_iter().find(|it| it["text"].is_string()).unwrap_or(post);
     let text = post["text"].as_str().unwrap_or_default();
     // `&amp;` last, or `&amp;lt;` would be undone twice; all before the links, whose addresses are
     // not escaped.
