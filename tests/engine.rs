@@ -3,6 +3,8 @@
 //! `SIM_SEEDS=10000 cargo test --test engine` runs more seeds per network;
 //! `SIM_PLATFORM=x SIM_SEED=42 SIM_TRACE=1 cargo test --test engine -- --nocapture one_seed` replays one.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test may panic, and says why
+
 #[path = "support/world.rs"]
 mod world;
 

@@ -1,5 +1,7 @@
 //! Bluesky: the record byte by byte, and the key that makes every repeat harmless.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test may panic, and says why
+
 #[path = "support/jobs.rs"]
 mod jobs;
 

@@ -1,5 +1,7 @@
 //! X: every request against its OpenAPI document, and finding our own post again.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test may panic, and says why
+
 #[path = "support/jobs.rs"]
 mod jobs;
 mod support;
@@ -77,7 +79,7 @@ impl Spec {
         assert_eq!(keys.len(), request.query.len(), "a parameter twice: {what}");
         match &request.body {
             Body::None => {
-                assert!(self.versions[0]["paths"][template][&method].get("requestBody").is_none(), "{what}")
+                assert!(self.versions[0]["paths"][template][&method].get("requestBody").is_none(), "{what}");
             }
             Body::Json(bytes) => {
                 let body: Value = serde_json::from_slice(bytes).unwrap();
@@ -148,7 +150,9 @@ fn every_request_is_one_that_the_openapi_document_takes() {
     });
     runner
         .run(&any::<String>(), |text| {
-            for request in requests(&text, Some("verified")) {
+            // The others do not depend on the text.
+            let with_text = |it: &Request| it.body != Body::None;
+            for request in requests(&text, Some("verified")).into_iter().filter(with_text) {
                 spec.check(&request);
             }
             Ok(())
@@ -156,10 +160,12 @@ fn every_request_is_one_that_the_openapi_document_takes() {
         .unwrap();
 }
 
+/// Makes a request wrong in one way.
+type Spoil = fn(&mut Request);
+
 #[test]
 fn the_check_against_the_document_would_notice() {
     let Some(spec) = Spec::load() else { return };
-    type Spoil = fn(&mut Request);
     let spoilt: [(usize, Spoil); 7] = [
         (0, |it| it.body = Body::Json(br#"{"text":"a","reply_settings":"everyone"}"#.to_vec())),
         (0, |it| it.body = Body::Json(br#"{"text":"a","extra":1}"#.to_vec())),

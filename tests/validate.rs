@@ -1,9 +1,12 @@
 //! The check of a post for its targets: at each boundary, and in the words people read.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test may panic, and says why
+
 #[path = "support/jobs.rs"]
 mod jobs;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use jobs::image;
 use sendoff::domain::media::{MediaItem, MediaKind};
@@ -178,8 +181,8 @@ fn the_messages_as_people_read_them() {
         let mut seen = std::collections::BTreeSet::new();
         for it in everything.on(platform, None).problems {
             if seen.insert(it.code) {
-                page +=
-                    &format!("{} [{}]\n  {}\n  hint: {}\n", it.field, it.code, it.message, it.hint.unwrap());
+                writeln!(page, "{} [{}]\n  {}\n  hint: {}", it.field, it.code, it.message, it.hint.unwrap())
+                    .unwrap();
             }
         }
         page += "\n";

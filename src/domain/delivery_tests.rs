@@ -242,7 +242,7 @@ proptest! {
         let mut now = at(0);
         let bodies = ["a", "b"];
         for (pick, flavour, passed) in picks {
-            now = now + SignedDuration::from_secs(passed);
+            now += SignedDuration::from_secs(passed);
             let event = match events().swap_remove(pick).1 {
                 Event::Intend { .. } => Event::Intend { frozen: frozen(bodies[flavour % 2]) },
                 Event::Defer { .. } => defer(RetryWhy::ALL[flavour], now),

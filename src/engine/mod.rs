@@ -10,11 +10,13 @@
 //! during a call is a write of its own, not a race.
 //!
 //! Reading order: this file (what can happen), [`lanes`] (who is next), [`send`] (one delivery
-//! from claim to answer), [`reconcile`] (looking before trying again), [`backoff`], [`ask`].
+//! from claim to call), [`outcome`] (what the reply means), [`reconcile`] (looking before trying
+//! again), [`backoff`], [`ask`].
 
 pub mod ask;
 pub mod backoff;
 mod lanes;
+mod outcome;
 mod reconcile;
 mod send;
 

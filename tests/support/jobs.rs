@@ -113,7 +113,7 @@ pub(crate) fn shown(request: &Request) -> String {
     for (n, (key, value)) in request.query.iter().enumerate() {
         write!(text, "{}{key}={value}", if n == 0 { "?" } else { "&" }).unwrap();
     }
-    write!(text, "{}\n", if request.auth { " (token)" } else { "" }).unwrap();
+    writeln!(text, "{}", if request.auth { " (token)" } else { "" }).unwrap();
     match &request.body {
         sendoff::platforms::Body::None => {}
         sendoff::platforms::Body::Json(bytes) => text += &String::from_utf8(bytes.clone()).unwrap(),
