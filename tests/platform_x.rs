@@ -236,6 +236,8 @@ fn our_own_post_is_recognised_however_x_shows_it() {
             "https://t.co/AAAAAAAAAA https://t.co/BBBBBBBBBB",
             vec![(t, "http://a.com"), (u, "http://b.com")],
         ),
+        ("read Example.COM/A", "read https://t.co/AAAAAAAAAA", vec![(t, "http://example.com/A")]),
+        ("  indented", "indented", vec![]),
         ("one\r\ntwo", "one\ntwo", vec![]),
         ("one  \ntwo \n\n", "one\ntwo", vec![]),
         ("cafe\u{301}", "café", vec![]),

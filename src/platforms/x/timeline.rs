@@ -80,8 +80,10 @@ pub fn seen(
     }
 }
 
-/// The text as X would compare it: NFC, one kind of line end, no trailing blanks, links without
-/// scheme and trailing slash (X expands `example.com` to `http://example.com`).
+/// The text as X would compare it: NFC, one kind of line end, no blanks around it or at line ends,
+/// links without scheme and trailing slash (X expands `example.com` to `http://example.com`) and
+/// with the host in lower case. Where X's own habit is not known, the form is the coarser one: a
+/// post missed here is a post sent twice.
 pub fn fingerprint(text: &str) -> String {
     let text: String = text.replace("\r\n", "\n").nfc().collect();
     let mut plain = String::with_capacity(text.len());
@@ -93,11 +95,13 @@ pub fn fingerprint(text: &str) -> String {
             .strip_prefix("https://")
             .or_else(|| url.text.strip_prefix("http://"))
             .unwrap_or(url.text);
-        plain.push_str(bare.trim_end_matches('/'));
+        let (host, rest) = bare.split_at(bare.find(['/', '?', '#']).unwrap_or(bare.len()));
+        plain.push_str(&host.to_lowercase());
+        plain.push_str(rest.trim_end_matches('/'));
         from = url.end;
     }
     plain.push_str(&text[from..]);
-    plain.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+    plain.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
 /// A post's text with entities undone and `t.co` links replaced by what they stand for.
