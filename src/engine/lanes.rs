@@ -26,6 +26,8 @@ pub(super) struct Lane {
     pub(super) halted: bool,
     /// A refresh is under way; waits for [`super::Input::Refreshed`].
     pub(super) refreshing: bool,
+    /// Rate limits in a row that named no end; each doubles the wait.
+    pub(super) parks: u16,
 }
 
 impl Lane {
@@ -90,9 +92,13 @@ impl Engine {
             if lane.ready_at().is_none_or(|at| at > now) {
                 continue;
             }
-            if let Some((_, id)) = lane.waiting.pop_first() {
-                lane.busy = Some(id);
-                started.push((id, *account));
+            // A row read before its delivery was taken in hand is stale: that run's end asks anew.
+            while let Some((_, id)) = lane.waiting.pop_first() {
+                if !self.runs.contains_key(&id) {
+                    lane.busy = Some(id);
+                    started.push((id, *account));
+                    break;
+                }
             }
         }
         for (id, account) in started {
@@ -103,6 +109,7 @@ impl Engine {
                 || !lane.waiting.is_empty()
                 || lane.halted
                 || lane.refreshing
+                || lane.parks > 0
                 || lane.free_at.max(lane.parked_until).is_some_and(|at| at > now)
         });
     }
@@ -115,6 +122,9 @@ impl Engine {
                 break;
             }
             entry.remove();
+            if self.runs.contains_key(&id) {
+                continue;
+            }
             self.begin(id, account, false, out);
         }
     }
@@ -155,10 +165,7 @@ impl Engine {
         if let Some(lane) = self.lanes.get_mut(&account) {
             lane.halted = false;
             lane.parked_until = None;
-            // The rows may have changed with the account; the index is the truth.
-            lane.waiting.clear();
         }
-        self.looks.retain(|_, of| *of != account);
         self.refetch = true;
     }
 }

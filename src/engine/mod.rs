@@ -10,15 +10,17 @@
 //! during a call is a write of its own, not a race.
 //!
 //! Reading order: this file (what can happen), [`lanes`] (who is next), [`send`] (one delivery
-//! from claim to answer), [`reconcile`] (looking before trying again), [`backoff`], [`ask`].
+//! from claim to call), [`outcome`] (what the reply means), [`reconcile`] (looking before trying
+//! again), [`backoff`], [`ask`].
 
 pub mod ask;
 pub mod backoff;
 mod lanes;
+mod outcome;
 mod reconcile;
 mod send;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -265,12 +267,13 @@ pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 #[allow(clippy::struct_excessive_bools)] // independent facts, not one state
 pub struct Engine {
     settings: Settings,
-    lanes: HashMap<AccountId, Lane>,
-    runs: HashMap<DeliveryId, Run>,
+    // Ordered maps: the same inputs must give the same effects in the same order.
+    lanes: BTreeMap<AccountId, Lane>,
+    runs: BTreeMap<DeliveryId, Run>,
     /// Unknown deliveries whose look is due, in the order of their time.
     looks: BTreeMap<(Timestamp, DeliveryId), AccountId>,
     /// Whole networks that must wait (billing, app set-up).
-    parked: HashMap<PlatformName, Timestamp>,
+    parked: BTreeMap<PlatformName, Timestamp>,
     random: Random,
     paused: bool,
     disk_ok: bool,
@@ -285,10 +288,10 @@ impl Engine {
     pub fn new(settings: Settings, random: Random) -> Self {
         Self {
             settings,
-            lanes: HashMap::new(),
-            runs: HashMap::new(),
+            lanes: BTreeMap::new(),
+            runs: BTreeMap::new(),
             looks: BTreeMap::new(),
-            parked: HashMap::new(),
+            parked: BTreeMap::new(),
             random,
             paused: false,
             disk_ok: true,
@@ -387,6 +390,12 @@ impl Engine {
         let mut bytes = [0; N];
         (self.random)(&mut bytes);
         bytes
+    }
+
+    /// The `n`-th delay of a ladder, with chance and the rehearsal's scale.
+    fn backoff(&mut self, ladder: backoff::Ladder, n: u16) -> SignedDuration {
+        let dice = self.dice();
+        backoff::delay(ladder, n, dice, self.settings.backoff_scale)
     }
 
     /// A uniform number in 0..1 for backoff.

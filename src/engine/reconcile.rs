@@ -5,9 +5,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::backoff::scaled;
+use super::backoff::{self, scaled};
 use super::send::{evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work};
+use crate::domain::account::AccountState;
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Reason};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Late;
@@ -35,11 +36,6 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let delivery = &work.delivery;
-        let waited =
-            delivery.flight.unknown_since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
-        if waited > self.settings.hold_after {
-            return self.hold(id, "looking could not settle whether it is live", now, out);
-        }
         let since = delivery.flight.first_sent.unwrap_or(delivery.due.instant);
         let request = match (&delivery.flight.frozen, &work.account) {
             (Some(frozen), Some(_)) => with_job(work, |job| work.platform.look(job, frozen, since)).flatten(),
@@ -99,6 +95,12 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        // Asked only after a look has failed: a daemon that was down for days looks first.
+        let since = work.delivery.flight.unknown_since.unwrap_or(now);
+        if now.duration_since(since) > self.settings.hold_after {
+            let why = format!("looking could not settle whether it is live: {message}");
+            return self.hold(id, &why, now, out);
+        }
         let looks = work.delivery.flight.looks;
         let wait = EARLY.get(usize::from(looks)).map_or(SLOW, |it| SignedDuration::from_secs(*it));
         let next_check = self.in_scaled(now, wait).max(until.unwrap_or(now));
@@ -124,8 +126,22 @@ impl Engine {
         let class = class_of(work);
         let wanted =
             !delivery.cancel_requested && now <= delivery.give_up_at && over_late(delivery, now).is_none();
-        if class == Class::ClientId && wanted {
-            return self.save(id, Event::SendAgain { at: now }, Then::Done, Some(kept.clone()), now, out);
+        let attempts = delivery.attempts;
+        // Repeated under its own marker, it was refused for good: all that is left to learn is
+        // whether the earlier attempt is live.
+        let refusal =
+            delivery.reason.clone().filter(|it| matches!(it.class.as_str(), "invalid_content" | "policy"));
+        if class == Class::ClientId && wanted && refusal.is_none() {
+            let ready = work.account.as_ref().is_some_and(|it| it.state != AccountState::NeedsReconnect);
+            let event = if ready {
+                // Spaced like any other retry: the network may be down for hours.
+                let wait = self.backoff(backoff::NOT_SENT, attempts.saturating_sub(1));
+                Event::SendAgain { at: now.saturating_add(wait).unwrap_or(now) }
+            } else {
+                let next_check = self.in_scaled(now, SLOW);
+                Event::Look { next_check, absent_at: None, reason: None }
+            };
+            return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
         // I7: two negative reads, the first at least SETTLE after the last attempt, apart by
         // durable time stamps.
@@ -161,7 +177,9 @@ impl Engine {
                 out,
             );
         }
-        let then = if delivery.cancel_requested {
+        let then = if let Some(reason) = refusal {
+            AfterAbsence::Rejected { reason }
+        } else if delivery.cancel_requested {
             AfterAbsence::Cancelled {
                 reason: Reason::new("cancelled", "cancelled by the user; looked twice, it is not live"),
             }

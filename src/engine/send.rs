@@ -2,19 +2,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::backoff::{self, Ladder};
+use super::backoff;
 use super::{Effect, Engine, Evidence, Phase, Purpose, Refreshed, Reply, Then, Work, ask};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, Event, Frozen, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
-use crate::platforms::{Answer, Failure, FailureClass, Fresh, Job, Next, Sight, Verdict};
+use crate::platforms::{Answer, Failure, FailureClass, Fresh, Job, Next, Sight};
 
 /// A token must outlive this much for a publishing call to start.
 const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(120);
-/// Billing trouble: the app is probed this rarely.
-const BILLING_PROBE: SignedDuration = SignedDuration::from_hours(6);
-/// A wrong app set-up: the operator is told; the app is probed this rarely.
-const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
+/// After such a wait one delivery tries alone; the others of the network wait this long for it.
+const PROBE: SignedDuration = SignedDuration::from_mins(2);
 /// No room to record an outcome: looked at again after this.
 const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// Sent later than this after its instant: a catch-up, spaced wider.
@@ -44,6 +42,12 @@ impl Engine {
         if !in_flight && due.is_none_or(|at| at > now) {
             return self.release(id);
         }
+        // The row may have been read before the delivery moved on: what is to be sent waits in its
+        // lane, and nothing is claimed once a pause was asked for.
+        let in_lane = self.runs.get(&id).is_some_and(|run| run.in_lane);
+        if (self.paused && !in_flight) || (!in_lane && state != State::Unknown) {
+            return self.release(id);
+        }
         match state {
             State::Unknown => self.look(id, now, out),
             State::Scheduled | State::Retry | State::Claimed | State::Preparing => self.claim(id, now, out),
@@ -70,7 +74,8 @@ impl Engine {
         };
         if account.state == AccountState::Paused {
             self.lanes.entry(run.account).or_default().halted = true;
-            return self.release(id);
+            let reason = Reason::new("paused", "the account is paused");
+            return self.step_back(id, now, reason, now, out);
         }
         if delivery.cancel_requested {
             let reason = Reason::new("cancelled", "cancelled by the user");
@@ -79,7 +84,9 @@ impl Engine {
         if let Some(reason) = too_late(delivery, now) {
             return self.stop(id, Event::Miss { reason }, now, out);
         }
-        if now > delivery.give_up_at && delivery.state == State::Retry {
+        // The next part of a thread has not been tried yet, however late the thread began.
+        let tried = delivery.retry_why != Some(RetryWhy::NextPart);
+        if now > delivery.give_up_at && delivery.state == State::Retry && tried {
             let reason = gave_up(delivery);
             return self.stop(id, Event::Refuse { reason }, now, out);
         }
@@ -91,14 +98,39 @@ impl Engine {
             .hint(format!("sendoff account connect {}", account.name.platform()));
             return self.stop(id, Event::AccountDead { reason }, now, out);
         }
-        if let Some(until) = self.parked.get(&account.name.platform()).filter(|until| **until > now) {
-            self.lanes.entry(run.account).or_default().parked_until = Some(*until);
-            return self.release(id);
+        let platform = account.name.platform();
+        if let Some(until) = self.parked.get(&platform).copied() {
+            if until > now {
+                self.lanes.entry(run.account).or_default().parked_until = Some(until);
+                let reason = Reason::new("parked", format!("sending to {platform} waits"));
+                return self.step_back(id, until, reason, now, out);
+            }
+            // The wait is over: this one tries, and the other accounts wait for what it meets.
+            self.parked.insert(platform, now.saturating_add(PROBE).unwrap_or(now));
         }
         if self.token_first(id, now, out) {
             return;
         }
         self.save(id, Event::Claim, Then::Advance, None, now, out);
+    }
+
+    /// Lets go of a delivery whose lane must wait. Claimed work (found at start-up) is in no index,
+    /// so it is given a time first; the row of any other says when already.
+    fn step_back(
+        &mut self,
+        id: DeliveryId,
+        at: Timestamp,
+        reason: Reason,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let run = self.runs.get(&id).and_then(|run| run.work.as_ref());
+        if run.is_some_and(|work| work.delivery.in_flight()) {
+            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
+            self.save(id, event, Then::Done, None, now, out);
+        } else {
+            self.release(id);
+        }
     }
 
     /// Ends or moves a delivery before it is sent; while an attempt is open it is looked up first.
@@ -164,7 +196,12 @@ impl Engine {
                         State::Claimed | State::Preparing if run.confirm.is_none() => {
                             self.advance(id, now, out);
                         }
-                        State::Scheduled | State::Retry => self.claim(id, now, out),
+                        // The user may have moved it meanwhile.
+                        State::Scheduled | State::Retry
+                            if work.delivery.wakes_at().is_some_and(|at| at <= now) =>
+                        {
+                            self.claim(id, now, out);
+                        }
                         _ => self.release(id),
                     }
                 }
@@ -180,7 +217,14 @@ impl Engine {
                         self.stop(id, Event::AccountDead { reason: reason.clone() }, now, out);
                     }
                 }
-                Refreshed::Later { .. } => self.release(id),
+                Refreshed::Later { at, reason } => match work.delivery.state {
+                    State::Unknown => {
+                        let absent_at = work.delivery.flight.absent_at;
+                        let event = Event::Look { next_check: *at, absent_at, reason: Some(reason.clone()) };
+                        self.save(id, event, Then::Done, None, now, out);
+                    }
+                    _ => self.step_back(id, *at, reason.clone(), now, out),
+                },
             }
         }
     }
@@ -234,6 +278,10 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let Some(account) = &work.account else { return self.release(id) };
+        if work.delivery.cancel_requested {
+            let reason = Reason::new("cancelled", "cancelled by the user");
+            return self.stop(id, Event::Cancel { reason }, now, out);
+        }
         if let Some(problem) = work.problems.first()
             && work.delivery.flight.amb_since.is_none()
         {
@@ -243,7 +291,10 @@ impl Engine {
         }
         let next = with_job(work, |job| work.platform.next(job, &work.delivery.flight.handles, fresh));
         match next {
-            None => self.release(id),
+            None => {
+                let reason = Reason::new("invalid_content", "the post has no text for this part any more");
+                self.stop(id, Event::Refuse { reason }, now, out);
+            }
             Some(Ok(Next::Call(request))) => {
                 run.call = Some(request.clone());
                 run.phase = Phase::Calling(Purpose::Prepare);
@@ -290,55 +341,6 @@ impl Engine {
             }
             self.lanes.entry(account).or_default().free_at = now.checked_add(spacing).ok();
             out.push(Effect::Publish { save: Box::new(save), request });
-        }
-    }
-
-    /// The publishing call's reply: what it proves decides (guarantees §6).
-    pub(super) fn published(&mut self, id: DeliveryId, reply: Reply, now: Timestamp, out: &mut Vec<Effect>) {
-        let spacing = self.settings.lane_spacing;
-        let Some(run) = self.runs.get_mut(&id).filter(|run| run.phase == Phase::Publishing) else { return };
-        let Some(work) = &run.work else { return };
-        let Some(frozen) = work.delivery.flight.frozen.clone() else { return };
-        match reply {
-            Reply::NotSent(message) => {
-                let failure = Failure { class: FailureClass::Transient, message, hint: None, until: None };
-                let evidence = Evidence { outcome: "not_sent", status: None, raw: Vec::new(), trace: None };
-                self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
-            }
-            Reply::Lost(message) => {
-                let evidence = Evidence {
-                    outcome: "ambiguous",
-                    status: None,
-                    raw: message.clone().into_bytes(),
-                    trace: None,
-                };
-                self.lose(id, "ambiguous", message, evidence, now, out);
-            }
-            Reply::Answer(answer) => {
-                let verdict = with_job(work, |job| work.platform.judge(job, &frozen, &answer, now));
-                match verdict {
-                    Some(Verdict::Applied(live)) => {
-                        run.confirm = Some(usize::from(work.delivery.step));
-                        let next_part_at = now.saturating_add(spacing).unwrap_or(now);
-                        let event = Event::Applied { live, next_part_at };
-                        self.save(id, event, Then::Done, Some(evidence("applied", &answer)), now, out);
-                    }
-                    Some(Verdict::Refused(failure)) => {
-                        let evidence = evidence("refused", &answer);
-                        self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
-                    }
-                    Some(Verdict::Duplicate { message }) => {
-                        self.lose(id, "duplicate", message, evidence("duplicate", &answer), now, out);
-                    }
-                    Some(Verdict::Ambiguous { message }) => {
-                        self.lose(id, "ambiguous", message, evidence("ambiguous", &answer), now, out);
-                    }
-                    None => {
-                        let message = "the account disappeared during the call".to_owned();
-                        self.lose(id, "ambiguous", message, evidence("ambiguous", &answer), now, out);
-                    }
-                }
-            }
         }
     }
 
@@ -392,116 +394,6 @@ impl Engine {
                 }
             }
         }
-    }
-
-    /// This attempt is known to have had no effect. If an earlier one is still open that settles
-    /// nothing, and the step is looked up.
-    fn no_effect(
-        &mut self,
-        id: DeliveryId,
-        failure: Failure,
-        ladder: Ladder,
-        kept: Option<Evidence>,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        let dice = self.dice();
-        let scale = self.settings.backoff_scale;
-        let Some(run) = self.runs.get(&id) else { return };
-        let Some(work) = &run.work else { return };
-        let (account_id, delivery) = (run.account, &work.delivery);
-        let platform = work.platform.name();
-        if delivery.state == State::Sending && delivery.flight.earlier_open {
-            let evidence =
-                kept.unwrap_or(Evidence { outcome: "refused", status: None, raw: Vec::new(), trace: None });
-            return self.lose(id, "ambiguous", failure.message, evidence, now, out);
-        }
-        let tries =
-            if delivery.state == State::Sending { delivery.attempts } else { delivery.flight.stumbles };
-        let class = if kept.as_ref().is_some_and(|it| it.outcome == "not_sent") {
-            "not_sent"
-        } else {
-            failure.class.as_str()
-        };
-        let mut reason = Reason::new(class, failure.message);
-        reason.hint = failure.hint;
-        let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
-        let parked = |at, reason| Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
-        let event = match failure.class {
-            FailureClass::RateLimited => {
-                // Past the network's own reset, and not all accounts at the same instant.
-                let at = match failure.until {
-                    Some(until) => {
-                        until.max(now)
-                            + SignedDuration::from_secs(1)
-                            + backoff::scaled(SignedDuration::from_secs(29), dice)
-                    }
-                    None => later(backoff::delay(backoff::NO_RESET, tries, dice, scale)),
-                };
-                self.lanes.entry(account_id).or_default().parked_until = Some(at);
-                parked(at, reason)
-            }
-            FailureClass::AuthExpired => {
-                let again = delivery.reason.as_ref().is_some_and(|it| it.class == "auth_expired");
-                let can = work.account.as_ref().is_some_and(|it| it.can_refresh);
-                if again || !can {
-                    reason.hint = Some(format!("sendoff account connect {platform}"));
-                    out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
-                    Event::AccountDead { reason }
-                } else {
-                    self.lanes.entry(account_id).or_default().refreshing = true;
-                    out.push(Effect::Refresh { account: account_id });
-                    Event::Defer { at: now, why: RetryWhy::Backoff, reason, again: false }
-                }
-            }
-            FailureClass::AccountDead | FailureClass::Permission => {
-                out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
-                Event::AccountDead { reason }
-            }
-            FailureClass::Billing => {
-                let at = later(BILLING_PROBE);
-                self.parked.insert(platform, at);
-                parked(at, reason)
-            }
-            FailureClass::Config => {
-                let at = later(CONFIG_PROBE);
-                self.parked.insert(platform, at);
-                parked(at, reason)
-            }
-            FailureClass::InvalidContent | FailureClass::Policy => Event::Refuse { reason },
-            FailureClass::MediaGone | FailureClass::Transient if tries >= ladder.tries => {
-                Event::Refuse { reason }
-            }
-            FailureClass::MediaGone => Event::Defer {
-                at: later(backoff::delay(backoff::PREPARING, tries, dice, scale)),
-                why: RetryWhy::Backoff,
-                reason,
-                again: true,
-            },
-            FailureClass::Transient => Event::Defer {
-                at: later(backoff::delay(ladder, tries.saturating_sub(1), dice, scale)),
-                why: RetryWhy::Backoff,
-                reason,
-                again: false,
-            },
-        };
-        self.save(id, event, Then::Done, kept, now, out);
-    }
-
-    /// The call may have taken effect.
-    fn lose(
-        &mut self,
-        id: DeliveryId,
-        class: &'static str,
-        message: String,
-        evidence: Evidence,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        let next_check = self.first_check(id, now);
-        let reason =
-            Reason::new(class, message).hint("checking whether it is already live; nothing to do for now");
-        self.save(id, Event::Lose { next_check, reason }, Then::Done, Some(evidence), now, out);
     }
 
     pub(super) fn asked(

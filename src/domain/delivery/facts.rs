@@ -1,0 +1,225 @@
+//! The parts a delivery is made of: its states, its steps, and what is known of the current one.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+/// The state, without the facts that surround it (those are fields of [`Delivery`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Waiting for its instant.
+    Scheduled,
+    /// Owned by the lane worker of its account.
+    Claimed,
+    /// Uploads and containers; nothing public yet.
+    Preparing,
+    /// The intent is durable; the publishing call may be on the wire.
+    Sending,
+    /// The call may have taken effect; reconciling. With [`Delivery::held`]: waiting for the user.
+    Unknown,
+    /// Will be tried again at [`Delivery::next_try`].
+    Retry,
+    /// The account cannot act until a person connects it again.
+    NeedsReconnect,
+    /// Terminal: it is live, with evidence.
+    Published,
+    /// Terminal: it lies in a person's inbox on the network.
+    HandedOver,
+    /// Terminal: refused for good; nothing of the current step is live.
+    Rejected,
+    /// Terminal: taken back by the user before anything went live.
+    Cancelled,
+    /// Terminal: its time passed by more than the late policy allows.
+    Missed,
+}
+
+impl State {
+    pub const ALL: [Self; 12] = [
+        Self::Scheduled,
+        Self::Claimed,
+        Self::Preparing,
+        Self::Sending,
+        Self::Unknown,
+        Self::Retry,
+        Self::NeedsReconnect,
+        Self::Published,
+        Self::HandedOver,
+        Self::Rejected,
+        Self::Cancelled,
+        Self::Missed,
+    ];
+
+    /// The word on the wire and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Claimed => "claimed",
+            Self::Preparing => "preparing",
+            Self::Sending => "sending",
+            Self::Unknown => "unknown",
+            Self::Retry => "retry",
+            Self::NeedsReconnect => "needs_reconnect",
+            Self::Published => "published",
+            Self::HandedOver => "handed_over",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+            Self::Missed => "missed",
+        }
+    }
+
+    /// The state behind a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+
+    /// Nothing more will happen.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Published | Self::HandedOver | Self::Rejected | Self::Cancelled | Self::Missed)
+    }
+}
+
+/// Why a delivery will be tried again. Parked waits use up no attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryWhy {
+    /// Refused or not sent; the backoff decides.
+    Backoff,
+    /// The network said when (rate limit), or the lane is stopped (billing).
+    Parked,
+    /// The next part of a thread, after the lane's spacing.
+    NextPart,
+    /// The same request again, under the same client-chosen id (class A) or key (class B).
+    SameMarker,
+    /// Absence was proven; a fresh marker is made.
+    Absent,
+    /// The user asked, or the account came back.
+    Asked,
+}
+
+impl RetryWhy {
+    pub const ALL: [Self; 6] =
+        [Self::Backoff, Self::Parked, Self::NextPart, Self::SameMarker, Self::Absent, Self::Asked];
+
+    /// The word in the store and in explanations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Backoff => "backoff",
+            Self::Parked => "parked",
+            Self::NextPart => "next_part",
+            Self::SameMarker => "same_marker",
+            Self::Absent => "absent",
+            Self::Asked => "asked",
+        }
+    }
+}
+
+/// Why something ended or waits, in the network's words and ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// A stable word: `invalid_content`, `rate_limited`, `ambiguous`, `late`, …
+    pub class: String,
+    /// What happened.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The network's raw answer, redacted and capped.
+    pub raw: Option<String>,
+}
+
+impl Reason {
+    pub fn new(class: &str, message: impl Into<String>) -> Self {
+        Self { class: class.to_owned(), message: message.into(), hint: None, raw: None }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn raw(mut self, raw: impl Into<String>) -> Self {
+        self.raw = Some(raw.into());
+        self
+    }
+}
+
+/// What one public object of a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    Post,
+    Thread,
+    Comment,
+}
+
+impl StepKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Thread => "thread",
+            Self::Comment => "comment",
+        }
+    }
+}
+
+/// One public object of a delivery: the post, a thread part, the first comment. In order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub kind: StepKind,
+    /// Set when it is live.
+    pub remote_id: Option<String>,
+    pub permalink: Option<String>,
+    /// What the next step needs besides the id (Bluesky: `cid`).
+    pub extra: BTreeMap<String, String>,
+    pub published_at: Option<Timestamp>,
+}
+
+impl Step {
+    pub fn new(kind: StepKind) -> Self {
+        Self { kind, remote_id: None, permalink: None, extra: BTreeMap::new(), published_at: None }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.published_at.is_some()
+    }
+}
+
+/// Something a network gave us before publishing: an upload, a container, a looked-up id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handle {
+    pub value: String,
+    pub expires: Option<Timestamp>,
+}
+
+/// Handles by the connector's own names.
+pub type Handles = BTreeMap<String, Handle>;
+
+/// What is fixed at the first intent of a step and repeated unchanged by every retry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frozen {
+    /// Client-chosen id, idempotency key, or text fingerprint.
+    pub marker: String,
+    /// The exact request body. No token.
+    pub body: Vec<u8>,
+}
+
+/// The facts of the current step: what was sent and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Flight {
+    pub handles: Handles,
+    pub frozen: Option<Frozen>,
+    /// First intent of this marker; key life counts from here.
+    pub first_sent: Option<Timestamp>,
+    /// Set while an attempt may have taken effect.
+    pub amb_since: Option<Timestamp>,
+    /// An earlier attempt under this marker was still open when the last one began: then a
+    /// refusal of the last proves nothing about the earlier.
+    pub earlier_open: bool,
+    /// When the last attempt became unknown: the time to settle counts from here.
+    pub unknown_since: Option<Timestamp>,
+    /// The first of the two negative reads that prove absence.
+    pub absent_at: Option<Timestamp>,
+    /// Looks taken since the step became unknown.
+    pub looks: u16,
+    /// Tries of the preparing calls since the last success.
+    pub stumbles: u16,
+}

@@ -1,0 +1,293 @@
+//! The state machine under test: the whole table, its guards, and what no sequence may break.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::ids::PlatformName;
+use crate::domain::schedule::Choice;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn due(instant: Timestamp) -> Due {
+    let civil = instant.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+    Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant }
+}
+
+/// A delivery of `steps` steps, due at second 0.
+fn delivery(steps: usize) -> Delivery {
+    Delivery::new(
+        DeliveryId::from_u128(1),
+        PostId::from_u128(2),
+        AccountId::from_u128(3),
+        AccountName::new(PlatformName::X, "acme").unwrap(),
+        due(at(0)),
+        Late::Always,
+        (0..steps).map(|n| Step::new(if n == 0 { StepKind::Post } else { StepKind::Thread })).collect(),
+        at(-60),
+    )
+}
+
+fn frozen(body: &str) -> Frozen {
+    Frozen { marker: body.to_owned(), body: body.as_bytes().to_vec() }
+}
+
+fn live(id: &str) -> Live {
+    Live { remote_id: Some(id.to_owned()), permalink: None, extra: BTreeMap::new(), verified: false }
+}
+
+fn why() -> Reason {
+    Reason::new("test", "test")
+}
+
+fn defer(why: RetryWhy, at: Timestamp) -> Event {
+    Event::Defer { at, why, reason: Reason::new("test", "test"), again: false }
+}
+
+/// Which attempts may have had an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    /// None.
+    No,
+    /// The last one.
+    Last,
+    /// An earlier one as well.
+    Earlier,
+}
+
+/// A delivery that was put into a state with the facts that belong to it.
+fn in_state(state: State, open: Open) -> Delivery {
+    let mut it = delivery(1);
+    it.state = state;
+    if open != Open::No {
+        it.flight.frozen = Some(frozen("a"));
+        it.flight.first_sent = Some(at(0));
+        it.flight.amb_since = Some(at(0));
+        it.attempts = 1;
+    }
+    it.flight.earlier_open = open == Open::Earlier;
+    it
+}
+
+/// One event of each kind; `Absent` in all its four forms.
+fn events() -> Vec<(String, Event)> {
+    let absent = |word: &str, then| (format!("absent.{word}"), Event::Absent { then });
+    let mut all: Vec<_> = [
+        Event::Claim,
+        Event::Prepare { handles: Handles::new() },
+        Event::Intend { frozen: frozen("a") },
+        Event::Applied { live: live("1"), next_part_at: at(5) },
+        Event::HandOver { live: live("1") },
+        defer(RetryWhy::Backoff, at(5)),
+        Event::Refuse { reason: why() },
+        Event::AccountDead { reason: why() },
+        Event::TryNow { at: at(1) },
+        Event::Lose { next_check: at(10), reason: why() },
+        Event::Look { next_check: at(60), absent_at: None, reason: None },
+        Event::Hold { reason: why() },
+        Event::SendAgain { at: at(1) },
+        Event::Cancel { reason: why() },
+        Event::Miss { reason: why() },
+        Event::Reschedule { due: due(at(99)), give_up_at: at(999) },
+        Event::Restore { next_check: at(10), reason: why() },
+    ]
+    .into_iter()
+    .map(|it| (it.name().to_owned(), it))
+    .collect();
+    all.push(absent("retry", AfterAbsence::Retry { at: at(1) }));
+    all.push(absent("cancelled", AfterAbsence::Cancelled { reason: why() }));
+    all.push(absent("rejected", AfterAbsence::Rejected { reason: why() }));
+    all.push(absent("missed", AfterAbsence::Missed { reason: why() }));
+    all
+}
+
+#[test]
+fn the_whole_table_of_states_and_events() {
+    use std::fmt::Write as _;
+    let mut table = String::new();
+    for open in [Open::No, Open::Last, Open::Earlier] {
+        writeln!(table, "== attempts that may have had an effect: {open:?}").unwrap();
+        for state in State::ALL {
+            let from = in_state(state, open);
+            let mut moves = Vec::new();
+            for (name, event) in events() {
+                match from.apply(event, at(1)) {
+                    Ok(to) => {
+                        let mut cell = format!("{name} -> {}", to.state.as_str());
+                        if to.state == state && to == from {
+                            cell += " (unchanged)";
+                        }
+                        if to.cancel_requested {
+                            cell += " (cancel noted)";
+                        }
+                        if to.held {
+                            cell += " (held)";
+                        }
+                        moves.push(cell);
+                    }
+                    Err(it) if it.why == "the machine has no such move" => {}
+                    Err(it) if it.why == "a terminal state never changes" => {
+                        assert!(state.is_terminal());
+                    }
+                    Err(it) => moves.push(format!("{name} -- {}", it.why)),
+                }
+            }
+            writeln!(table, "{}", state.as_str()).unwrap();
+            for cell in &moves {
+                writeln!(table, "    {cell}").unwrap();
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn nothing_is_claimed_before_its_instant() {
+    let scheduled = delivery(1);
+    assert_eq!(scheduled.apply(Event::Claim, at(-1)).unwrap_err().why, "it is before its instant");
+    assert_eq!(scheduled.apply(Event::Claim, at(0)).unwrap().state, State::Claimed);
+    let mut waiting = in_state(State::Retry, Open::No);
+    waiting.next_try = Some(at(30));
+    assert_eq!(waiting.apply(Event::Claim, at(29)).unwrap_err().why, "it is before the time of its next try");
+    assert_eq!(waiting.apply(Event::Claim, at(30)).unwrap().claim_gen, 1);
+}
+
+#[test]
+fn a_refusal_of_the_last_attempt_proves_nothing_about_an_earlier_one() {
+    let sending = in_state(State::Sending, Open::Earlier);
+    for event in [
+        defer(RetryWhy::Backoff, at(5)),
+        Event::Refuse { reason: why() },
+        Event::AccountDead { reason: why() },
+    ] {
+        assert_eq!(sending.apply(event, at(1)).unwrap_err().why, "an earlier attempt is still open");
+    }
+}
+
+#[test]
+fn a_parked_try_uses_up_no_attempt_and_a_backoff_does() {
+    let sending =
+        delivery(1).apply(Event::Claim, at(0)).unwrap().apply(Event::Intend { frozen: frozen("a") }, at(0));
+    let sending = sending.unwrap();
+    assert_eq!(sending.attempts, 1);
+    let parked = sending.apply(defer(RetryWhy::Parked, at(9)), at(1)).unwrap();
+    assert_eq!((parked.attempts, parked.flight.amb_since), (0, None));
+    let backed_off = sending.apply(defer(RetryWhy::Backoff, at(9)), at(1)).unwrap();
+    assert_eq!(backed_off.attempts, 1);
+}
+
+#[test]
+fn a_cancel_during_a_call_that_had_no_effect_ends_it() {
+    let sending = in_state(State::Sending, Open::Last);
+    let noted = sending.apply(Event::Cancel { reason: why() }, at(1)).unwrap();
+    assert!(noted.cancel_requested && noted.state == State::Sending);
+    for event in [defer(RetryWhy::Parked, at(99_999)), Event::AccountDead { reason: why() }] {
+        let ended = noted.apply(event, at(2)).unwrap();
+        assert_eq!(ended.state, State::Cancelled, "nobody should wait hours for what is known now");
+    }
+    assert_eq!(noted.apply(Event::Refuse { reason: why() }, at(2)).unwrap().state, State::Rejected);
+}
+
+#[test]
+fn the_time_to_settle_counts_from_the_last_attempt() {
+    let mut lost = in_state(State::Sending, Open::Last)
+        .apply(Event::Lose { next_check: at(11), reason: why() }, at(10))
+        .unwrap();
+    assert_eq!(lost.flight.unknown_since, Some(at(10)));
+    for event in [Event::SendAgain { at: at(2000) }, Event::Claim, Event::Intend { frozen: frozen("a") }] {
+        lost = lost.apply(event, at(2000)).unwrap();
+    }
+    let again = lost.apply(Event::Lose { next_check: at(2011), reason: why() }, at(2010)).unwrap();
+    assert_eq!(again.flight.unknown_since, Some(at(2010)), "the second call may still take effect");
+    assert_eq!(again.flight.amb_since, Some(at(0)));
+}
+
+#[test]
+fn looking_again_takes_a_delivery_out_of_the_users_hands() {
+    let held = in_state(State::Unknown, Open::Last).apply(Event::Hold { reason: why() }, at(1)).unwrap();
+    assert_eq!(held.wakes_at(), None);
+    let asked = held.apply(Event::Look { next_check: at(2), absent_at: None, reason: None }, at(2)).unwrap();
+    assert_eq!(asked.wakes_at(), Some(at(2)), "a look the user asks for must happen");
+}
+
+#[test]
+fn a_thread_goes_on_after_each_part_and_ends_with_the_last() {
+    let mut it = delivery(3);
+    for part in 0..3_u16 {
+        let now = at(i64::from(part) * 10);
+        it = it.apply(Event::Claim, now).unwrap();
+        it = it.apply(Event::Intend { frozen: frozen(&part.to_string()) }, now).unwrap();
+        assert_eq!((it.step, it.attempts, it.live_prefix()), (part, 1, usize::from(part)));
+        it = it.apply(Event::Applied { live: live(&part.to_string()), next_part_at: now }, now).unwrap();
+    }
+    assert_eq!(it.state, State::Published);
+    assert_eq!(it.published_at, Some(at(20)));
+}
+
+fn any_open() -> impl Strategy<Value = usize> {
+    0..21_usize
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is thrown at it, in whatever order: the promises hold at every move.
+    #[test]
+    fn no_sequence_of_events_breaks_a_promise(
+        picks in prop::collection::vec((any_open(), 0..4_usize, 0..40_i64), 1..60),
+        steps in 1..4_usize,
+    ) {
+        let mut it = delivery(steps);
+        let mut now = at(0);
+        let bodies = ["a", "b"];
+        for (pick, flavour, passed) in picks {
+            now += SignedDuration::from_secs(passed);
+            let event = match events().swap_remove(pick).1 {
+                Event::Intend { .. } => Event::Intend { frozen: frozen(bodies[flavour % 2]) },
+                Event::Defer { .. } => defer(RetryWhy::ALL[flavour], now),
+                Event::SendAgain { .. } => Event::SendAgain { at: now },
+                Event::Applied { .. } => Event::Applied { live: live("1"), next_part_at: now },
+                other => other,
+            };
+            let absent = matches!(event, Event::Absent { .. });
+            let parked = matches!(event, Event::Defer { why: RetryWhy::Parked, .. });
+            let name = event.name();
+            let before = it.clone();
+            let Ok(after) = it.apply(event, now) else { continue };
+
+            prop_assert!(!before.state.is_terminal(), "a terminal state changed by {name}");
+            if matches!(after.state, State::Cancelled | State::Missed | State::Rejected) {
+                prop_assert!(after.flight.amb_since.is_none(), "ended by {name} while an attempt was open");
+            }
+            if let (Some(old), Some(new)) = (&before.flight.frozen, &after.flight.frozen) {
+                prop_assert!(old == new, "{name} changed the frozen request");
+            }
+            if before.flight.frozen.is_some() && after.flight.frozen.is_none() {
+                prop_assert!(absent || after.steps[usize::from(before.step)].is_live(), "{name} forgot the frozen request");
+            }
+            if before.flight.amb_since.is_some() && after.flight.amb_since.is_none() {
+                prop_assert!(
+                    absent || after.steps[usize::from(before.step)].is_live()
+                        || (before.state == State::Sending && !before.flight.earlier_open),
+                    "{name} forgot an open attempt",
+                );
+            }
+            if after.state == State::Sending {
+                prop_assert!(after.flight.amb_since.is_some() && after.flight.frozen.is_some());
+                prop_assert!(after.steps[..usize::from(after.step)].iter().all(Step::is_live));
+            }
+            let expected = match name {
+                "intend" => before.attempts + 1,
+                "applied" | "hand_over" => 0,
+                "defer" if parked && before.state == State::Sending => before.attempts - 1,
+                _ => before.attempts,
+            };
+            prop_assert_eq!(after.attempts, expected);
+            prop_assert!(after.wakes_at().is_some() || after.held || after.in_flight()
+                || after.state.is_terminal() || after.state == State::NeedsReconnect,
+                "{} would be forgotten after {}", after.state.as_str(), name);
+            it = after;
+        }
+    }
+}

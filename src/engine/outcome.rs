@@ -1,0 +1,189 @@
+//! What the reply to a publishing call means for its delivery, its lane and its network
+//! (delivery guarantees §6, §10).
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::backoff::{self, Ladder};
+use super::send::{evidence, with_job};
+use super::{Effect, Engine, Evidence, Phase, Reply, Then};
+use crate::domain::delivery::{Event, Reason, RetryWhy, State};
+use crate::domain::ids::DeliveryId;
+use crate::platforms::{Failure, FailureClass, Verdict};
+
+/// Billing trouble: the app is probed this rarely.
+const BILLING_PROBE: SignedDuration = SignedDuration::from_hours(6);
+/// A wrong app set-up: the operator is told; the app is probed this rarely.
+const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
+
+impl Engine {
+    /// The publishing call's reply: what it proves decides (guarantees §6).
+    pub(super) fn published(&mut self, id: DeliveryId, reply: Reply, now: Timestamp, out: &mut Vec<Effect>) {
+        let spacing = self.settings.lane_spacing;
+        let Some(run) = self.runs.get_mut(&id).filter(|run| run.phase == Phase::Publishing) else { return };
+        let Some(work) = &run.work else { return };
+        let Some(frozen) = work.delivery.flight.frozen.clone() else { return };
+        match reply {
+            Reply::NotSent(message) => {
+                let failure = Failure { class: FailureClass::Transient, message, hint: None, until: None };
+                let evidence = Evidence { outcome: "not_sent", status: None, raw: Vec::new(), trace: None };
+                self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
+            }
+            Reply::Lost(message) => {
+                let evidence = Evidence {
+                    outcome: "ambiguous",
+                    status: None,
+                    raw: message.clone().into_bytes(),
+                    trace: None,
+                };
+                self.lose(id, Reason::new("ambiguous", message), Some(evidence), now, out);
+            }
+            Reply::Answer(answer) => {
+                let verdict = with_job(work, |job| work.platform.judge(job, &frozen, &answer, now));
+                match verdict {
+                    Some(Verdict::Applied(live)) => {
+                        run.confirm = Some(usize::from(work.delivery.step));
+                        // The network takes posts (again).
+                        self.parked.remove(&work.platform.name());
+                        if let Some(lane) = self.lanes.get_mut(&run.account) {
+                            lane.parks = 0;
+                        }
+                        let next_part_at = now.saturating_add(spacing).unwrap_or(now);
+                        let event = Event::Applied { live, next_part_at };
+                        self.save(id, event, Then::Done, Some(evidence("applied", &answer)), now, out);
+                    }
+                    Some(Verdict::Refused(failure)) => {
+                        let evidence = evidence("refused", &answer);
+                        self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
+                    }
+                    Some(Verdict::Duplicate { message }) => {
+                        let kept = evidence("duplicate", &answer);
+                        self.lose(id, Reason::new("duplicate", message), Some(kept), now, out);
+                    }
+                    Some(Verdict::Ambiguous { message }) => {
+                        let kept = evidence("ambiguous", &answer);
+                        self.lose(id, Reason::new("ambiguous", message), Some(kept), now, out);
+                    }
+                    None => {
+                        let message = "the account disappeared during the call".to_owned();
+                        let kept = evidence("ambiguous", &answer);
+                        self.lose(id, Reason::new("ambiguous", message), Some(kept), now, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// This attempt is known to have had no effect. If an earlier one is still open that settles
+    /// nothing, and the step is looked up.
+    pub(super) fn no_effect(
+        &mut self,
+        id: DeliveryId,
+        failure: Failure,
+        ladder: Ladder,
+        kept: Option<Evidence>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let dice = self.dice();
+        let scale = self.settings.backoff_scale;
+        let Some(run) = self.runs.get(&id) else { return };
+        let Some(work) = &run.work else { return };
+        let (account_id, delivery) = (run.account, &work.delivery);
+        let platform = work.platform.name();
+        let sending = delivery.state == State::Sending;
+        let open = if sending { delivery.flight.earlier_open } else { delivery.flight.amb_since.is_some() };
+        let tries =
+            if delivery.state == State::Sending { delivery.attempts } else { delivery.flight.stumbles };
+        let class = if kept.as_ref().is_some_and(|it| it.outcome == "not_sent") {
+            "not_sent"
+        } else {
+            failure.class.as_str()
+        };
+        let mut reason = Reason::new(class, failure.message);
+        reason.hint = failure.hint;
+        let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
+        let parked = |at, reason| Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
+        let event = match failure.class {
+            FailureClass::RateLimited => {
+                // Past the network's own reset, and not all accounts at the same instant.
+                let lane = self.lanes.entry(account_id).or_default();
+                let at = if let Some(until) = failure.until {
+                    until.max(now)
+                        + SignedDuration::from_secs(1)
+                        + backoff::scaled(SignedDuration::from_secs(29), dice)
+                } else {
+                    lane.parks = lane.parks.saturating_add(1);
+                    later(backoff::delay(backoff::NO_RESET, lane.parks - 1, dice, scale))
+                };
+                lane.parked_until = Some(at);
+                parked(at, reason)
+            }
+            FailureClass::AuthExpired => {
+                let again = delivery.reason.as_ref().is_some_and(|it| it.class == "auth_expired");
+                let can = work.account.as_ref().is_some_and(|it| it.can_refresh);
+                if again || !can {
+                    reason.hint = Some(format!("sendoff account connect {platform}"));
+                    out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
+                    Event::AccountDead { reason }
+                } else {
+                    self.lanes.entry(account_id).or_default().refreshing = true;
+                    out.push(Effect::Refresh { account: account_id });
+                    Event::Defer { at: now, why: RetryWhy::Backoff, reason, again: false }
+                }
+            }
+            FailureClass::AccountDead | FailureClass::Permission => {
+                out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
+                Event::AccountDead { reason }
+            }
+            FailureClass::Billing => {
+                let at = later(BILLING_PROBE);
+                self.parked.insert(platform, at);
+                parked(at, reason)
+            }
+            FailureClass::Config => {
+                let at = later(CONFIG_PROBE);
+                self.parked.insert(platform, at);
+                parked(at, reason)
+            }
+            FailureClass::InvalidContent | FailureClass::Policy => Event::Refuse { reason },
+            FailureClass::MediaGone | FailureClass::Transient if tries >= ladder.tries => {
+                Event::Refuse { reason }
+            }
+            FailureClass::MediaGone => Event::Defer {
+                at: later(backoff::delay(backoff::PREPARING, tries, dice, scale)),
+                why: RetryWhy::Backoff,
+                reason,
+                again: true,
+            },
+            FailureClass::Transient => Event::Defer {
+                at: later(backoff::delay(ladder, tries.saturating_sub(1), dice, scale)),
+                why: RetryWhy::Backoff,
+                reason,
+                again: false,
+            },
+        };
+        match event {
+            // The lane and the account have learnt what there is to learn; of the earlier attempt it
+            // says nothing.
+            Event::Defer { reason, .. } if open && sending => self.lose(id, reason, kept, now, out),
+            Event::Refuse { reason } | Event::AccountDead { reason } if open => {
+                self.lose(id, reason, kept, now, out);
+            }
+            event => self.save(id, event, Then::Done, kept, now, out),
+        }
+    }
+
+    /// The call may have taken effect.
+    fn lose(
+        &mut self,
+        id: DeliveryId,
+        reason: Reason,
+        evidence: Option<Evidence>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let next_check = self.first_check(id, now);
+        let reason = reason.hint("checking whether it is already live; nothing to do for now");
+        self.save(id, Event::Lose { next_check, reason }, Then::Done, evidence, now, out);
+    }
+}

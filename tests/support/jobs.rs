@@ -1,0 +1,123 @@
+//! Jobs for connectors, without a daemon around them.
+#![allow(dead_code)] // each test file uses its part
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sendoff::domain::account::{Account, AccountState};
+use sendoff::domain::delivery::{Frozen, Handles, Step, StepKind};
+use sendoff::domain::ids::{AccountId, AccountName, MediaId, PlatformName};
+use sendoff::domain::media::{MediaItem, MediaKind};
+use sendoff::platforms::{Answer, Fresh, Job, Next, Platform, Request};
+
+pub(crate) fn now() -> Timestamp {
+    "2026-12-01T09:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn fresh() -> Fresh {
+    Fresh { now: now(), random: [7; 8] }
+}
+
+pub(crate) fn account(platform: PlatformName) -> Account {
+    Account {
+        id: AccountId::from_u128(1),
+        name: AccountName::new(platform, "acme").unwrap(),
+        remote_id: if platform == PlatformName::X { "2244994945".into() } else { "did:plc:a1".into() },
+        username: "acme".into(),
+        display_name: "Acme".into(),
+        avatar_url: None,
+        server: None,
+        tier: None,
+        state: AccountState::Ready,
+        reason: None,
+        scopes: Vec::new(),
+        missing_scopes: Vec::new(),
+        expires_at: None,
+        issued_at: None,
+        grant_expires_at: None,
+        can_refresh: true,
+        connected_at: now(),
+    }
+}
+
+pub(crate) fn image(n: u128) -> MediaItem {
+    MediaItem {
+        id: MediaId::from_u128(n),
+        name: format!("{n}.png"),
+        kind: MediaKind::Png,
+        bytes: 1000,
+        width: 640,
+        height: 480,
+        alt: Some(format!("picture {n}")),
+    }
+}
+
+/// A live step, to reply to.
+pub(crate) fn live_step(id: &str, cid: &str) -> Step {
+    let mut step = Step::new(StepKind::Post);
+    step.remote_id = Some(id.to_owned());
+    step.extra = [("cid".to_owned(), cid.to_owned())].into();
+    step.published_at = Some(now());
+    step
+}
+
+/// Everything a [`Job`] borrows.
+pub(crate) struct Owned {
+    pub(crate) account: Account,
+    pub(crate) text: String,
+    pub(crate) media: Vec<MediaItem>,
+    pub(crate) options: BTreeMap<String, String>,
+    pub(crate) before: Vec<Step>,
+}
+
+impl Owned {
+    pub(crate) fn new(platform: PlatformName, text: &str) -> Self {
+        Self {
+            account: account(platform),
+            text: text.to_owned(),
+            media: Vec::new(),
+            options: BTreeMap::new(),
+            before: Vec::new(),
+        }
+    }
+
+    pub(crate) fn job(&self) -> Job<'_> {
+        Job {
+            account: &self.account,
+            text: &self.text,
+            kind: if self.before.is_empty() { StepKind::Post } else { StepKind::Thread },
+            step: self.before.len(),
+            media: &self.media,
+            options: &self.options,
+            before: &self.before,
+        }
+    }
+
+    /// The frozen request, where nothing needs preparing.
+    pub(crate) fn frozen(&self, platform: &dyn Platform) -> Frozen {
+        match platform.next(&self.job(), &Handles::new(), fresh()) {
+            Ok(Next::Publish(frozen)) => frozen,
+            other => panic!("nothing needs preparing, yet: {other:?}"),
+        }
+    }
+}
+
+pub(crate) fn answer(status: u16, body: &serde_json::Value) -> Answer {
+    Answer { status, headers: Vec::new(), body: body.to_string().into_bytes() }
+}
+
+/// A request as text, for snapshots.
+pub(crate) fn shown(request: &Request) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("{} {:?}{}", request.method, request.endpoint, request.path);
+    for (n, (key, value)) in request.query.iter().enumerate() {
+        write!(text, "{}{key}={value}", if n == 0 { "?" } else { "&" }).unwrap();
+    }
+    writeln!(text, "{}", if request.auth { " (token)" } else { "" }).unwrap();
+    match &request.body {
+        sendoff::platforms::Body::None => {}
+        sendoff::platforms::Body::Json(bytes) => text += &String::from_utf8(bytes.clone()).unwrap(),
+        sendoff::platforms::Body::Media { id, mime } => write!(text, "<{mime} of {id}>").unwrap(),
+    }
+    text
+}

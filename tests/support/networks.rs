@@ -1,0 +1,238 @@
+//! Two networks in memory, as far apart as they come: one where the client names the object (A)
+//! and one that only lists what the account has (E). They answer as their documents say.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use jiff::{SignedDuration, Timestamp};
+use sendoff::domain::ids::PlatformName;
+use sendoff::platforms::{Answer, Body, Request};
+use serde_json::{Value, json};
+
+use super::Rng;
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// No byte left.
+    NotSent,
+    /// Bytes left, nothing came of it.
+    LostBefore,
+    /// No answer; it takes effect now or within five minutes.
+    LostAfter,
+    /// An error that looks final, and yet it takes effect.
+    Misleading(Answer),
+    /// Refused at the door: no effect.
+    Refused(Answer),
+    /// It took effect; the answer is cut short.
+    Cut,
+}
+
+/// A public object.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    pub(crate) id: String,
+    pub(crate) owner: String,
+    pub(crate) text: String,
+    body: Value,
+    parent: Option<String>,
+    created: Timestamp,
+    listed_at: Timestamp,
+}
+
+pub(crate) struct Network {
+    pub(crate) platform: PlatformName,
+    pub(crate) objects: Vec<Object>,
+    /// Percent of calls that go wrong.
+    pub(crate) trouble: u64,
+    /// Faults there are left; the network is well after that.
+    pub(crate) patience: u64,
+    /// How long a new post is missing from the list.
+    pub(crate) list_lag: SignedDuration,
+    /// A repeat of the same text is refused.
+    pub(crate) refuses_repeats: bool,
+    /// Answers given to every publishing call, ahead of faults. For plain tests.
+    pub(crate) script: Vec<Fault>,
+    clock: Timestamp,
+    refreshes: u64,
+}
+
+pub(crate) fn answer(status: u16, body: &Value) -> Answer {
+    Answer { status, headers: Vec::new(), body: body.to_string().into_bytes() }
+}
+
+impl Network {
+    pub(crate) fn new(platform: PlatformName) -> Self {
+        Self {
+            platform,
+            objects: Vec::new(),
+            trouble: 0,
+            patience: 0,
+            list_lag: SignedDuration::ZERO,
+            refuses_repeats: true,
+            script: Vec::new(),
+            clock: super::start(),
+            refreshes: 0,
+        }
+    }
+
+    pub(crate) fn refresh(&mut self) {
+        self.refreshes += 1;
+    }
+
+    /// How often a token was refreshed.
+    pub(crate) fn refreshes(&self) -> u64 {
+        self.refreshes
+    }
+
+    pub(crate) fn fault(&mut self, rng: &mut Rng, publishing: bool) -> Fault {
+        if publishing && !self.script.is_empty() {
+            return self.script.remove(0);
+        }
+        if self.patience == 0 || !rng.chance(self.trouble) {
+            return Fault::None;
+        }
+        self.patience -= 1;
+        let x = self.platform == PlatformName::X;
+        match rng.below(if publishing { 8 } else { 5 }) {
+            0 => Fault::NotSent,
+            1 => Fault::LostBefore,
+            2 => Fault::Refused(answer(503, &json!({ "title": "Service Unavailable", "error": "Upstream" }))),
+            3 => Fault::Refused(self.limited(rng)),
+            4 if x => Fault::Refused(answer(
+                401,
+                &json!({ "title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized" }),
+            )),
+            4 => Fault::Refused(answer(401, &json!({ "error": "invalid_token", "message": "expired" }))),
+            5 => Fault::LostAfter,
+            6 if rng.chance(50) => Fault::Misleading(answer(500, &json!({ "error": "InternalServerError" }))),
+            6 => Fault::Misleading(answer(
+                if x { 403 } else { 400 },
+                &json!({ "error": "ActionBlocked", "title": "Forbidden", "detail": "this action is blocked" }),
+            )),
+            _ => Fault::Cut,
+        }
+    }
+
+    fn limited(&self, rng: &mut Rng) -> Answer {
+        let reset = self.clock.as_second() + 60 + i64::try_from(rng.below(900)).unwrap();
+        let (names, body) = if self.platform == PlatformName::X {
+            (["x-rate-limit-remaining", "x-rate-limit-reset"], json!({ "title": "Too Many Requests" }))
+        } else {
+            (["ratelimit-remaining", "ratelimit-reset"], json!({ "error": "RateLimitExceeded" }))
+        };
+        let headers = vec![(names[0].to_owned(), "0".to_owned()), (names[1].to_owned(), reset.to_string())];
+        Answer { status: 429, headers, body: body.to_string().into_bytes() }
+    }
+
+    /// A request arrives and is carried out.
+    pub(crate) fn land(&mut self, owner: &str, request: &Request, now: Timestamp) -> Answer {
+        self.clock = self.clock.max(now);
+        let body = match &request.body {
+            Body::Json(bytes) => serde_json::from_slice(bytes).unwrap(),
+            Body::None | Body::Media { .. } => Value::Null,
+        };
+        match request.label {
+            "x.create" => self.create(owner, &body, now),
+            "x.timeline" => self.timeline(owner, request, now),
+            "x.get" => {
+                let id = request.path.rsplit('/').next().unwrap();
+                match self.objects.iter().find(|it| it.id == id) {
+                    Some(it) => answer(200, &json!({ "data": { "id": it.id, "text": it.text } })),
+                    None => answer(404, &json!({ "title": "Not Found Error" })),
+                }
+            }
+            "bluesky.put" => self.put(owner, &body, now),
+            "bluesky.get" => {
+                let rkey = &request.query[2].1;
+                match self.objects.iter().find(|it| it.id.ends_with(rkey) && it.owner == owner) {
+                    Some(it) => answer(200, &json!({ "uri": it.id, "cid": cid(&it.body), "value": it.body })),
+                    None => answer(400, &json!({ "error": "RecordNotFound", "message": "no such record" })),
+                }
+            }
+            "bluesky.upload" => answer(
+                200,
+                &json!({ "blob": { "$type": "blob", "ref": { "$link": "bafkrei1" }, "mimeType": "image/png", "size": 10 } }),
+            ),
+            other => panic!("the network knows no `{other}`"),
+        }
+    }
+
+    fn create(&mut self, owner: &str, body: &Value, now: Timestamp) -> Answer {
+        let text = body["text"].as_str().unwrap().to_owned();
+        let parent = body["reply"]["in_reply_to_tweet_id"].as_str().map(str::to_owned);
+        let mut mine = self.objects.iter().filter(|it| it.owner == owner);
+        if self.refuses_repeats && mine.any(|it| it.text == text && it.parent == parent) {
+            let detail = "You are not allowed to create a Tweet with duplicate content.";
+            return answer(403, &json!({ "title": "Forbidden", "type": "about:blank", "detail": detail }));
+        }
+        let id = (1_900_000_000_000_000_000_u64 + self.objects.len() as u64).to_string();
+        let listed_at = now + self.list_lag;
+        self.objects.push(Object {
+            id: id.clone(),
+            owner: owner.to_owned(),
+            text: text.clone(),
+            body: Value::Null,
+            parent,
+            created: now,
+            listed_at,
+        });
+        answer(201, &json!({ "data": { "id": id, "text": text } }))
+    }
+
+    /// As X lists: HTML-escaped, links shortened, whole seconds and milliseconds in its own clock.
+    fn timeline(&self, owner: &str, request: &Request, now: Timestamp) -> Answer {
+        let from: Timestamp =
+            request.query.iter().find(|(it, _)| it == "start_time").unwrap().1.parse().unwrap();
+        let posts: Vec<_> = self
+            .objects
+            .iter()
+            .filter(|it| it.owner == owner && it.listed_at <= now && it.created >= from)
+            .map(|it| {
+                let (text, link) = it.text.split_once("example.com").unwrap();
+                let shown = format!("{}https://t.co/AAAAAAAAAA", text.replace('&', "&amp;"));
+                let mut post = json!({
+                    "id": it.id, "text": shown, "created_at": it.created.to_string(),
+                    "entities": { "urls": [{ "url": "https://t.co/AAAAAAAAAA", "expanded_url": format!("http://example.com{link}") }] },
+                });
+                if let Some(parent) = &it.parent {
+                    post["referenced_tweets"] = json!([{ "type": "replied_to", "id": parent }]);
+                }
+                post
+            })
+            .collect();
+        if posts.is_empty() {
+            return answer(200, &json!({ "meta": { "result_count": 0 } }));
+        }
+        answer(200, &json!({ "meta": { "result_count": posts.len() }, "data": posts }))
+    }
+
+    fn put(&mut self, owner: &str, body: &Value, now: Timestamp) -> Answer {
+        assert!(body["swapRecord"].is_null() && body.get("swapRecord").is_some() && body["repo"] == owner);
+        let uri = format!("at://{owner}/app.bsky.feed.post/{}", body["rkey"].as_str().unwrap());
+        let record = &body["record"];
+        if let Some(there) = self.objects.iter().find(|it| it.id == uri) {
+            if there.body != *record {
+                let message = format!("Record was at {}", cid(&there.body));
+                return answer(400, &json!({ "error": "InvalidSwap", "message": message }));
+            }
+        } else {
+            self.objects.push(Object {
+                id: uri.clone(),
+                owner: owner.to_owned(),
+                text: record["text"].as_str().unwrap().to_owned(),
+                body: record.clone(),
+                parent: None,
+                created: now,
+                listed_at: now,
+            });
+        }
+        answer(200, &json!({ "uri": uri, "cid": cid(record), "validationStatus": "valid" }))
+    }
+}
+
+fn cid(record: &Value) -> String {
+    let mut hasher = DefaultHasher::new();
+    record.to_string().hash(&mut hasher);
+    format!("bafyrei{:016x}", hasher.finish())
+}
