@@ -25,7 +25,7 @@ use crate::store::{accounts, audit as trail, deliveries, vault};
 /// The network gets this long to revoke.
 const REVOKE: Duration = Duration::from_secs(10);
 /// A call on the wire gets this long before its delivery is closed unverified.
-const RUNNING_CALL: Duration = Duration::from_secs(60);
+const RUNNING_CALL: Duration = Duration::from_mins(1);
 
 pub(super) fn list(shared: &Shared) -> ApiResult<m::AccountList> {
     let accounts = shared.store.read(accounts::list).map_err(errors::store)?;
@@ -237,7 +237,12 @@ fn stored_receipt(
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Pending deliveries are cancelled; one on the wire may finish; what stays unknown is closed for a

@@ -360,7 +360,7 @@ async fn keep(shared: &Arc<Shared>, talk: &Talk) -> ApiResult<()> {
         .store
         .write(move |tx| {
             accounts::put(tx, &row)?;
-            vault::put_grant(tx, id, None, &sealed.sealed, sealed.issued_at, sealed.expires_at)?;
+            vault::put_grant(tx, id, None, &sealed.bytes, sealed.issued_at, sealed.expires_at)?;
             revive(tx, id, now)
         })
         .await;
@@ -517,10 +517,8 @@ pub(super) struct PublicDoor(pub(super) Arc<Shared>);
 impl Door for PublicDoor {
     async fn start(&self, ticket: &str) -> Start {
         let shared = &self.0;
-        let redeemed = match shared.connects.flows().redeem(ticket, shared.now(), &fill) {
-            Ok(redeemed) => redeemed,
-            Err(_) => return Start::Gone,
-        };
+        let redeemed = shared.connects.flows().redeem(ticket, shared.now(), &fill);
+        let Ok(redeemed) = redeemed else { return Start::Gone };
         match begin(shared, &redeemed.flow, &redeemed.wanted).await {
             Ok(location) => Start::Go { location, cookie: redeemed.cookie.to_string() },
             Err(outcome) => {

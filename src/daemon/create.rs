@@ -370,7 +370,7 @@ fn digest(shared: &Shared, ask: &r::CreatePost) -> ApiResult<[u8; 32]> {
     for reference in &mut plain.media {
         let id: MediaId = reference.id.parse().map_err(errors::bad_name)?;
         if let Some(stored) = shared.store.read(|rx| media::get(rx, id)).map_err(errors::store)? {
-            reference.id = stored.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            reference.id = super::accounts::hex(&stored.digest);
         }
     }
     let text = serde_json::to_vec(&plain).map_err(|error| errors::internal(&error))?;

@@ -11,6 +11,7 @@ pub(super) fn bad_name(error: BadName) -> ApiError {
     ApiError::bad_request("bad_name", error.message)
 }
 
+#[allow(clippy::needless_pass_by_value)] // the shape `map_err` wants
 pub(super) fn store(error: StoreError) -> ApiError {
     let hint = error.hint();
     let refusal = match &error {
@@ -22,6 +23,7 @@ pub(super) fn store(error: StoreError) -> ApiError {
     with_hint(refusal, hint)
 }
 
+#[allow(clippy::needless_pass_by_value)] // the shape `map_err` wants
 pub(super) fn key(error: KeyError) -> ApiError {
     with_hint(ApiError::new(ErrorKind::Internal, "keyring", error.to_string()), error.hint())
 }

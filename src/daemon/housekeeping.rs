@@ -104,7 +104,7 @@ pub(super) async fn after_end(shared: &Arc<Shared>, id: PostId) {
     match gone {
         Ok(gone) => remove(shared, &gone),
         Err(error) => {
-            tracing::warn!(post = %id, %error, "media could not be cleaned up; the sweep tries again")
+            tracing::warn!(post = %id, %error, "media could not be cleaned up; the sweep tries again");
         }
     }
 }

@@ -147,14 +147,12 @@ fn wanted(word: Option<&str>) -> ApiResult<(Option<Wanted>, Option<m::PostStatus
     if word == "held" {
         return Ok((Some(Wanted::Held), None));
     }
-    match State::from_word(word) {
-        Some(state) => Ok((Some(Wanted::State(state)), None)),
-        None => {
-            let known: Vec<_> = m::PostStatus::ALL.iter().map(|it| it.as_str()).collect();
-            Err(ApiError::bad_request("unknown_state", format!("`{word}` is not a state"))
-                .hint(format!("one of: {}, or a delivery's state", known.join(", "))))
-        }
+    if let Some(state) = State::from_word(word) {
+        return Ok((Some(Wanted::State(state)), None));
     }
+    let known: Vec<_> = m::PostStatus::ALL.iter().map(|it| it.as_str()).collect();
+    Err(ApiError::bad_request("unknown_state", format!("`{word}` is not a state"))
+        .hint(format!("one of: {}, or a delivery's state", known.join(", "))))
 }
 
 /// Carries a wish out: through the engine where it holds the delivery, else by compare-and-swap.
@@ -354,7 +352,7 @@ fn shifted(post: &Post, meant: &[Delivery], text: &str, now: Timestamp) -> ApiRe
     if instant <= now {
         return Err(ApiError::bad_request("past_time", format!("that would be {instant}, which has passed")));
     }
-    let zone = crate::config::Zone::named(&from.zone).map(|it| it.rules).unwrap_or(jiff::tz::TimeZone::UTC);
+    let zone = crate::config::Zone::named(&from.zone).map_or(jiff::tz::TimeZone::UTC, |it| it.rules);
     Ok(Due { instant, civil: zone.to_datetime(instant), zone: from.zone.clone(), choice: Choice::Instant })
 }
 

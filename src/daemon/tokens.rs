@@ -38,7 +38,7 @@ pub(super) enum TokenError {
 
 /// A grant as the vault stores it.
 pub(super) struct Sealed {
-    pub(super) sealed: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     pub(super) issued_at: Option<Timestamp>,
     pub(super) expires_at: Option<Timestamp>,
 }
@@ -65,7 +65,7 @@ pub(super) fn seal(shared: &Shared, account: AccountId, grant: &Grant) -> Result
         .keyring
         .seal(account, GRANT_TABLE, GRANT_FIELD, &grant.to_sealed_json())
         .map_err(|error| TokenError::Sealed(error.to_string()))?;
-    Ok(Sealed { sealed, issued_at: Some(grant.issued_at), expires_at: grant.expires_at })
+    Ok(Sealed { bytes: sealed, issued_at: Some(grant.issued_at), expires_at: grant.expires_at })
 }
 
 /// Copies what the grant says about its own life into the account.
@@ -137,7 +137,7 @@ async fn refresh_alone(
                         tx,
                         id,
                         Some(version),
-                        &sealed.sealed,
+                        &sealed.bytes,
                         sealed.issued_at,
                         sealed.expires_at,
                     )?;

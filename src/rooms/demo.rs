@@ -67,7 +67,7 @@ fn asked(error: &ClientError) -> CliError {
 pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> {
     let began = Instant::now();
     let stage = Stage { json: globals.json, quiet: globals.quiet };
-    let (dir, throw_away) = directory(args)?;
+    let (dir, throw_away) = directory(args);
     let options =
         sandbox::Options { listen: ([127, 0, 0, 1], 0).into(), faults: sandbox::Faults::default(), seed: 1 };
     let running =
@@ -112,14 +112,14 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
 }
 
 /// `--dir`, or a directory of our own that goes at the end.
-fn directory(args: &Demo) -> Result<(PathBuf, bool), CliError> {
+fn directory(args: &Demo) -> (PathBuf, bool) {
     if let Some(dir) = &args.dir {
-        return Ok((dir.clone(), false));
+        return (dir.clone(), false);
     }
     let mut tail = [0; 8];
     start::random(&mut tail);
     let name = tail.iter().fold(String::from("sendoff-demo-"), |name, byte| format!("{name}{byte:02x}"));
-    Ok((std::env::temp_dir().join(name), true))
+    (std::env::temp_dir().join(name), true)
 }
 
 /// What `init` writes, pointed at the sandbox, with a queue.
@@ -267,7 +267,8 @@ fn finish(
         began.elapsed().as_secs_f64(),
     );
     for line in &refused {
-        text += &format!("\nthe stand-in refused: {line}");
+        text.push_str("\nthe stand-in refused: ");
+        text.push_str(line);
     }
     stage.say(
         &text,

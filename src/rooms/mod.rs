@@ -59,9 +59,9 @@ impl Rooms for House {
         let config = load(path)?;
         let mut text = format!("{} is fine: {} queues\n", path.display(), config.queues.len());
         for key in config.engine.weakened() {
-            text += &format!(
-                "warning: [engine] {key} is below its default; the delivery guarantees are weakened\n"
-            );
+            text.push_str("warning: [engine] ");
+            text.push_str(&key);
+            text.push_str(" is below its default; the delivery guarantees are weakened\n");
         }
         Ok(text)
     }
@@ -129,7 +129,8 @@ fn daemon_error(error: &DaemonError) -> CliError {
     while let Some(cause) = source {
         let text = cause.to_string();
         if !message.contains(&text) {
-            message += &format!(": {text}");
+            message.push_str(": ");
+            message.push_str(&text);
         }
         source = cause.source();
     }

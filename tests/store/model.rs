@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use sendoff::domain::delivery::{AfterAbsence, Delivery, Event, Frozen, Live, Reason, RetryWhy};
+use sendoff::domain::delivery::{AfterAbsence, Delivery, Event, Frozen, Live, Reason, RetryWhy, State};
 use sendoff::domain::ids::{DeliveryId, PostId};
 use sendoff::store::{StoreError, deliveries, posts};
 
@@ -55,7 +55,7 @@ fn event(what: u8, of: &Delivery, at: Timestamp) -> Event {
         2 => Event::Prepare { handles: BTreeMap::new() },
         3 | 4 => Event::Intend { frozen },
         5 => Event::Applied { live, next_part_at: at },
-        6 => Event::Defer { at, why: RetryWhy::Backoff, reason },
+        6 => Event::Defer { at, why: RetryWhy::Backoff, reason, again: false },
         7 => Event::Refuse { reason },
         8 => Event::AccountDead { reason },
         9 => Event::TryNow { at },
@@ -120,9 +120,17 @@ proptest! {
             }
         }
         check(&store);
-        let mut waiting: Vec<_> = rows.values().filter_map(|it| Some((it.wakes_at()?, it.id))).collect();
-        waiting.sort();
-        prop_assert_eq!(store.read(deliveries::next_due).unwrap(), waiting.first().map(|it| it.0));
+        let row = |it: &Delivery| {
+            Some(deliveries::DueRow {
+                at: it.wakes_at()?,
+                id: it.id,
+                account: it.account,
+                unknown: it.state == State::Unknown,
+            })
+        };
+        let mut waiting: Vec<_> = rows.values().filter_map(row).collect();
+        waiting.sort_by_key(|it| (it.at, it.id));
+        prop_assert_eq!(store.read(deliveries::next_due).unwrap(), waiting.first().map(|it| it.at));
         prop_assert_eq!(store.read(|rx| deliveries::due(rx, minutes(99), usize::MAX)).unwrap(), waiting);
         for n in 1..4 {
             for (which, open_only) in [(deliveries::Which::All, false), (deliveries::Which::Open, true)] {

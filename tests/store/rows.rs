@@ -86,18 +86,12 @@ async fn a_publishing_call_is_on_the_disk_before_there_is_a_proof_of_it() {
 }
 
 #[tokio::test]
-async fn a_guard_that_says_no_and_a_buried_marker_keep_the_call_from_being_made() {
+async fn a_buried_marker_keeps_the_call_from_being_made() {
     let store = memory();
     let (_, all) = made(&store, 1, Some(minutes(0)), &[1]);
     let claimed = step(&store, &all[0], Event::Claim, minutes(0));
     let sending = claimed.apply(Event::Intend { frozen: frozen("m1") }, minutes(0)).unwrap();
     let row = attempt(&sending, 1, minutes(0));
-    let no = store
-        .intend_if(claimed.clone(), sending.clone(), row.clone(), |_| {
-            Err(StoreError::Refused { why: "the key is too old".to_owned() })
-        })
-        .await;
-    assert!(matches!(no, Err(StoreError::Refused { .. })), "{no:?}");
     store.write(|tx| deliveries::bury(tx, account_id(1), "m1", now())).await.unwrap();
     let no = store.intend(claimed.clone(), sending, row).await;
     assert!(matches!(no, Err(StoreError::Refused { .. })), "{no:?}");

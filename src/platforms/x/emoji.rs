@@ -31,10 +31,10 @@ pub(super) fn emoji_len(chars: &[char]) -> Option<usize> {
     if region_letter(first).is_some() {
         return Some(if is_flag(first, chars.get(1).copied()) { 2 } else { 1 });
     }
-    if first == BLACK_FLAG {
-        if let Some(length) = tagged_flag_len(chars) {
-            return Some(length);
-        }
+    if first == BLACK_FLAG
+        && let Some(length) = tagged_flag_len(chars)
+    {
+        return Some(length);
     }
     let mut length = element_len(chars)?;
     while let [JOINER, joined, rest @ ..] = &chars[length..] {

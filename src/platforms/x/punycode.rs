@@ -50,11 +50,11 @@ fn encoded_len(label: &[char]) -> usize {
         let Some(next) = label.iter().map(|&c| u32::from(c)).filter(|&c| c >= n).min() else { break };
         delta += (next - n) * (handled + 1);
         n = next;
-        for &c in label {
-            let c = u32::from(c);
-            if c < n {
+        for &letter in label {
+            let letter = u32::from(letter);
+            if letter < n {
                 delta += 1;
-            } else if c == n {
+            } else if letter == n {
                 let (mut q, mut k) = (delta, BASE);
                 loop {
                     length += 1;

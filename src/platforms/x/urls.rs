@@ -163,10 +163,11 @@ impl Scanner<'_> {
             let first = self.found.len();
             self.found.extend(ascii_domains(self.chars, host, host_end));
             // A port or query counts only behind a path, and belongs to the last domain.
-            if path_end > path && self.found.len() > first {
-                if let Some(last) = self.found.last_mut() {
-                    last.1 = end;
-                }
+            if path_end > path
+                && self.found.len() > first
+                && let Some(last) = self.found.last_mut()
+            {
+                last.1 = end;
             }
         }
         Some(end)
