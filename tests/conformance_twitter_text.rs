@@ -2,6 +2,8 @@
 //! our own counting and URL extraction. Each test names how many cases it expects, so that a group
 //! cannot shrink unseen.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // helpers of tests; the counts are the output
+
 mod support;
 
 use sendoff::platforms::x::url_syntax::{Scheme, is_web_url};

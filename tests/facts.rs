@@ -1,5 +1,7 @@
 //! The tables of facts are what their sources say, and in the order the look-ups rely on.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 mod support;
 
 use std::fmt::Write as _;

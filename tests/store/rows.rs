@@ -57,7 +57,7 @@ async fn a_publishing_call_is_on_the_disk_before_there_is_a_proof_of_it() {
     let row = attempt(&sending, 1, minutes(0));
     let intent = store.intend(claimed.clone(), sending.clone(), row.clone()).await.unwrap();
     assert_eq!(store.read(|rx| deliveries::get(rx, intent.id())).unwrap().as_ref(), Some(&sending));
-    assert_eq!(store.read(|rx| deliveries::attempts(rx, intent.id())).unwrap(), [row.clone()]);
+    assert_eq!(store.read(|rx| deliveries::attempts(rx, intent.id())).unwrap(), std::slice::from_ref(&row));
     assert_eq!((intent.frozen(), intent.step(), intent.claim_gen()), (&frozen("m1"), 0, 1));
     let history = store.read(|rx| deliveries::history(rx, sending.id)).unwrap();
     assert_eq!(history.last().map(|it| (it.from, it.to)), Some((State::Claimed, State::Sending)));
@@ -294,7 +294,7 @@ fn tokens_are_replaced_only_by_who_saw_the_last_ones() {
     let intent = RefreshIntent { account: id, version: 1, digest: [9; 32], started: now() };
     let begun = intent.clone();
     store.write_blocking(move |tx| vault::begin_refresh(tx, &begun)).unwrap();
-    assert_eq!(store.read(vault::refreshes).unwrap(), [intent.clone()]);
+    assert_eq!(store.read(vault::refreshes).unwrap(), std::slice::from_ref(&intent));
     assert_eq!(put(Some(1), b"\xfftwo").unwrap(), 2);
     assert!(store.read(vault::refreshes).unwrap().is_empty(), "new tokens end the refresh that brought them");
     conflict(put(Some(1), b"late"), "replaced meanwhile");

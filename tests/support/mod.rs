@@ -1,5 +1,7 @@
 //! What more than one test file needs.
 
+#![allow(clippy::print_stdout)] // a skipped test says so
+
 use std::path::PathBuf;
 
 /// Path of a conformance file, for example `data/twitter-text-extract.json`, if it is there.
