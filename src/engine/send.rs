@@ -15,6 +15,8 @@ const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(120);
 const BILLING_PROBE: SignedDuration = SignedDuration::from_hours(6);
 /// A wrong app set-up: the operator is told; the app is probed this rarely.
 const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
+/// Held back ([`Work::hold`]): looked at again after this, unless somebody says earlier.
+const HOLD_WAIT: SignedDuration = SignedDuration::from_mins(1);
 /// No room to record an outcome: looked at again after this.
 const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// Sent later than this after its instant: a catch-up, spaced wider.
@@ -234,6 +236,12 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let Some(account) = &work.account else { return self.release(id) };
+        if let (Some(reason), None) = (&work.hold, work.delivery.flight.amb_since) {
+            let at = now.saturating_add(HOLD_WAIT).unwrap_or(now);
+            let reason = reason.clone();
+            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
+            return self.save(id, event, Then::Done, None, now, out);
+        }
         if let Some(problem) = work.problems.first()
             && work.delivery.flight.amb_since.is_none()
         {
