@@ -506,7 +506,15 @@ fn load_work(shared: &Arc<Shared>, id: DeliveryId) -> Result<Option<Work>, Store
                 .map_or(true, |found| found.is_some())
         }
     };
-    Ok(Some(Work { delivery, post: Arc::new(post), account, platform, bound: Arc::new(bound), problems, hold }))
+    Ok(Some(Work {
+        delivery,
+        post: Arc::new(post),
+        account,
+        platform,
+        bound: Arc::new(bound),
+        problems,
+        hold,
+    }))
 }
 
 /// Class A: the marker is an id of ours. Elsewhere it is a print of the text, which may be posted again.
