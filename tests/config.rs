@@ -497,20 +497,19 @@ fn a_reload_knows_what_it_can_take_up_and_what_needs_a_restart() {
     let changes = changed(&old, &new);
     assert_eq!(
         changes.restart,
-        ["[server] listen", "[server] control_socket", "[storage] data_dir", "[keys] master"]
-    );
-    // With no `public_url` the listener's own address is the public one, so that follows it.
-    assert_eq!(
-        changes.reload,
         [
+            "[server] listen",
+            // With no `public_url` the listener's own address is the public one, so that follows it.
             "[server] public_url",
-            "[defaults] late",
-            "[platforms.x]",
-            "[[queue]] a",
-            "[[queue]] b",
-            "[engine]",
+            "[server] control_socket",
+            "[storage] data_dir",
+            "[keys] master",
             "[limits]"
         ]
+    );
+    assert_eq!(
+        changes.reload,
+        ["[defaults] late", "[platforms.x]", "[[queue]] a", "[[queue]] b", "[engine]"]
     );
 }
 

@@ -32,19 +32,20 @@ pub fn changed(old: &Config, new: &Config) -> Changes {
         }
     };
     restart(old.server.listen != new.server.listen, "[server] listen");
+    restart(old.server.public_url != new.server.public_url, "[server] public_url");
+    restart(old.server.trusted_proxies != new.server.trusted_proxies, "[server] trusted_proxies");
+    restart(old.server.verification_files != new.server.verification_files, "[server] verification_files");
     restart(old.server.control_socket != new.server.control_socket, "[server] control_socket");
     restart(old.data_dir != new.data_dir, "[storage] data_dir");
     restart(old.master != new.master, "[keys] master");
-    restart(old.log.format != new.log.format, "[log] format");
+    restart(old.limits != new.limits, "[limits]");
+    restart(old.log != new.log, "[log]");
 
     let mut reload = |differs: bool, name: &str| {
         if differs {
             changes.reload.push(name.to_owned());
         }
     };
-    reload(old.server.public_url != new.server.public_url, "[server] public_url");
-    reload(old.server.trusted_proxies != new.server.trusted_proxies, "[server] trusted_proxies");
-    reload(old.server.verification_files != new.server.verification_files, "[server] verification_files");
     reload(old.timezone != new.timezone, "[defaults] timezone");
     reload(old.late != new.late, "[defaults] late");
     for name in PlatformName::ALL {
@@ -56,8 +57,6 @@ pub fn changed(old: &Config, new: &Config) -> Changes {
     }
     reload(old.engine != new.engine, "[engine]");
     reload(old.egress_allow != new.egress_allow, "[egress]");
-    reload(old.limits != new.limits, "[limits]");
-    reload(old.log.level != new.log.level, "[log] level");
     reload(old.privacy != new.privacy, "[privacy]");
     changes
 }

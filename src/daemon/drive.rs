@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,9 +16,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::shared::Shared;
 use super::wire::{Parcel, fill};
-use super::{tokens, view};
+use super::{queues, tokens, view};
 use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, Reason, State};
+use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
 use crate::engine::{DueRow, Effect, Engine, Evidence, Input, Purpose, Reply, Save, Settings, Work};
@@ -35,7 +35,14 @@ const GRACE: Duration = Duration::from_secs(80);
 #[derive(Default)]
 pub(super) struct Asks {
     next: AtomicU64,
-    waiting: Mutex<HashMap<u64, oneshot::Sender<Result<(), Refused>>>>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    senders: HashMap<u64, oneshot::Sender<Result<(), Refused>>>,
+    /// The loop has ended: nobody will answer any more.
+    closed: bool,
 }
 
 impl Asks {
@@ -43,7 +50,7 @@ impl Asks {
     pub(super) async fn ask(&self, shared: &Shared, id: DeliveryId, ask: Ask) -> Result<(), Refused> {
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(ticket, sender);
+        self.wait(ticket, sender);
         shared.send(Input::Ask { id, ask, ticket });
         receiver.await.unwrap_or_else(|_| {
             Err(Refused { code: "stopping", message: "the daemon is stopping".into(), hint: None })
@@ -51,11 +58,30 @@ impl Asks {
     }
 
     fn answer(&self, ticket: u64, result: Result<(), Refused>) {
-        let sender = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket);
+        let sender = self.waiting().senders.remove(&ticket);
         if let Some(sender) = sender {
             // The client may have gone away.
             drop(sender.send(result));
         }
+    }
+
+    fn wait(&self, ticket: u64, sender: oneshot::Sender<Result<(), Refused>>) {
+        let mut waiting = self.waiting();
+        // Dropping the sender is the answer when nobody will give one.
+        if !waiting.closed {
+            waiting.senders.insert(ticket, sender);
+        }
+    }
+
+    /// Whoever still waits hears that the daemon is stopping.
+    fn close(&self) {
+        let mut waiting = self.waiting();
+        waiting.closed = true;
+        waiting.senders.clear();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,29 +107,30 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
 }
 
 /// Reads what a crash left behind and makes it safe: `Sending` becomes `Unknown`, never anything
-/// that would send again (I3). Claimed work is handed to the engine anew.
-pub(super) fn recover(shared: &Shared) -> Result<Vec<DueRow>, StoreError> {
+/// that would send again (I3). Work that was only claimed goes back to the due index, so that from
+/// here on the index names everything there is to do.
+pub(super) fn recover(shared: &Shared) -> Result<(), StoreError> {
     let now = shared.now();
-    let ids = shared.store.read(deliveries::in_flight)?;
-    let mut rows = Vec::new();
-    for id in ids {
+    for id in shared.store.read(deliveries::in_flight)? {
         let Some(delivery) = shared.store.read(|rx| deliveries::get(rx, id))? else { continue };
-        if delivery.state == State::Sending {
+        let event = if delivery.state == State::Sending {
+            tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
             let reason = Reason::new("ambiguous", "the daemon stopped during the call")
                 .hint("checking whether it is already live; nothing to do for now");
-            let lost = delivery.apply(Event::Lose { next_check: now, reason }, now).map_err(|illegal| {
-                StoreError::conflict(format!("delivery `{id}` cannot be recovered: {illegal}"))
-            })?;
-            tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
-            let transition = Transition::between(&delivery, &lost, "recovered", now);
-            shared.store.write_blocking(move |tx| {
-                deliveries::put(tx, Some(&delivery), &lost, Some(transition.clone())).map(drop)
-            })?;
+            Event::Lose { next_check: now, reason }
         } else {
-            rows.push(DueRow { at: delivery.due.instant, id, account: delivery.account, unknown: false });
-        }
+            let reason = Reason::new("restarted", "the daemon stopped before anything was sent");
+            Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false }
+        };
+        let after = delivery.apply(event, now).map_err(|illegal| {
+            StoreError::conflict(format!("delivery `{id}` cannot be recovered: {illegal}"))
+        })?;
+        let transition = Transition::between(&delivery, &after, "recovered", now);
+        shared.store.write_blocking(move |tx| {
+            deliveries::put(tx, Some(&delivery), &after, Some(transition.clone())).map(drop)
+        })?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// The loop's own state.
@@ -133,9 +160,13 @@ impl Driver {
     }
 
     /// Runs until told to stop, then lets running calls finish and be recorded.
-    pub(super) async fn run(mut self, found: Vec<DueRow>, paused: bool, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn run(mut self, paused: bool, stop: watch::Receiver<bool>) {
+        self.work(paused, stop).await;
+        self.shared.asks.close();
+    }
+
+    async fn work(&mut self, paused: bool, mut stop: watch::Receiver<bool>) {
         self.step(Input::Pause(paused));
-        self.step(Input::Due { rows: found, all: true });
         self.step(Input::Tick);
         let mut stopping = None;
         loop {
@@ -343,6 +374,7 @@ impl Driver {
         };
         self.attempts.insert(id, attempt.clone());
         let account = after.account;
+        let moved = after.clone();
         let write = self.shared.store.intend(before, after, attempt);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
@@ -356,6 +388,7 @@ impl Driver {
                     return shared.send(Input::Saved { id, seq, conflict: true });
                 }
             };
+            log_move(&shared, &moved, "intend", now);
             let reply = match parcel_of(&shared, account, &request).await {
                 Ok((account, grant, media)) => {
                     let parcel = Parcel {
@@ -446,11 +479,12 @@ async fn parcel_of(shared: &Arc<Shared>, account: AccountId, request: &Request) 
 fn load_work(shared: &Arc<Shared>, id: DeliveryId) -> Result<Option<Work>, StoreError> {
     let read = shared.store.read(|rx| {
         let Some(delivery) = deliveries::get(rx, id)? else { return Ok(None) };
-        let post = posts::get(rx, delivery.post)?;
+        let Some(post) = posts::get(rx, delivery.post)? else { return Ok(None) };
         let account = accounts::get(rx, delivery.account)?;
-        Ok(post.map(|post| (delivery, post, account)))
+        let hold = queues::hold(rx, &delivery, &post)?;
+        Ok(Some((delivery, post, account, hold)))
     })?;
-    let Some((delivery, post, account)) = read else { return Ok(None) };
+    let Some((delivery, post, account, hold)) = read else { return Ok(None) };
     let Some(platform) = platforms::find(delivery.name.platform()) else { return Ok(None) };
     let options = post.options_for(delivery.name.platform());
     let content = post.content_for(&delivery.name);
@@ -472,7 +506,15 @@ fn load_work(shared: &Arc<Shared>, id: DeliveryId) -> Result<Option<Work>, Store
                 .map_or(true, |found| found.is_some())
         }
     };
-    Ok(Some(Work { delivery, post: Arc::new(post), account, platform, bound: Arc::new(bound), problems }))
+    Ok(Some(Work {
+        delivery,
+        post: Arc::new(post),
+        account,
+        platform,
+        bound: Arc::new(bound),
+        problems,
+        hold,
+    }))
 }
 
 /// Class A: the marker is an id of ours. Elsewhere it is a print of the text, which may be posted again.

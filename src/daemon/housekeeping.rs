@@ -13,7 +13,7 @@ use super::tokens;
 use crate::domain::delivery::State;
 use crate::domain::ids::{MediaId, PostId};
 use crate::engine::Input;
-use crate::store::{StoreError, accounts, deliveries, media, meta, posts};
+use crate::store::{StoreError, accounts, deliveries, media, meta, posts, vault};
 
 /// How often the small things are looked at.
 const ROUND: Duration = Duration::from_secs(5);
@@ -68,15 +68,21 @@ fn watch_disk(shared: &Shared) {
     }
 }
 
-/// Renews tokens past 65 % of their life, unless their account sends within two minutes.
+/// Renews tokens past 65 % of their life, unless their account sends within two minutes. At once,
+/// whatever is due, where the answer to an earlier refresh was lost: nobody knows what the stored
+/// token is still worth.
 async fn refresh_ripe(shared: &Arc<Shared>, now: Timestamp) -> Result<(), StoreError> {
     let soon = tokens::later(now, NEAR_SEND);
-    let (all, busy) = shared.store.read(|rx| {
+    let (all, busy, lost) = shared.store.read(|rx| {
         let busy: Vec<_> = deliveries::due(rx, soon, 10_000)?.into_iter().map(|row| row.account).collect();
-        Ok((accounts::list(rx)?, busy))
+        let lost: Vec<_> = vault::refreshes(rx)?.into_iter().map(|it| it.account).collect();
+        Ok((accounts::list(rx)?, busy, lost))
     })?;
-    for account in all.iter().filter(|it| tokens::is_ripe(it, now) && !busy.contains(&it.id)) {
-        tokens::refresh(shared, account.id, now).await;
+    for account in all {
+        let ripe = tokens::is_ripe(&account, now) && !busy.contains(&account.id);
+        if ripe || lost.contains(&account.id) {
+            tokens::refresh(shared, account.id, now).await;
+        }
     }
     Ok(())
 }

@@ -309,6 +309,11 @@ pub(super) async fn reschedule(
     let _one = shared.slot_lock.lock().await;
     let (due, slot) = match &to {
         r::Move::At(text) => (create::when(shared, text, &zone)?, None),
+        // A place belongs to a post; half a post cannot take one.
+        r::Move::Queue(_) if !whole => {
+            return Err(ApiError::bad_request("not_a_post", "only a whole post (`pst_…`) goes into a queue")
+                .hint(format!("name the post, `{post_id}`, or use `--at`")));
+        }
         r::Move::Queue(name) => {
             let queue = queues::find(shared, name)?;
             let (local, due) = queues::next_free(shared, &queue, now)?;
@@ -482,6 +487,9 @@ pub(super) async fn edit(shared: &Arc<Shared>, by: Caller, id: &str, ask: r::Edi
     shared
         .store
         .write(move |tx| {
+            if posts::need(tx, post_id)?.version != before.version {
+                return Err(StoreError::conflict(format!("post `{post_id}` was edited meanwhile")));
+            }
             posts::put(tx, &post)?;
             for was in &rows {
                 // The row changes too, so that a worker that read the old text cannot claim it.

@@ -9,10 +9,12 @@ use super::{audit, errors};
 use crate::config::Queue;
 use crate::control::api::{ApiError, ApiResult, Caller};
 use crate::control::messages as m;
-use crate::domain::delivery::{Event, RetryWhy, State};
+use crate::domain::attempt::Transition;
+use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
+use crate::domain::post::Post;
 use crate::domain::schedule::slots::{Slot, jitter, slots};
 use crate::domain::schedule::{Due, print_duration};
-use crate::store::{deliveries, posts, queues};
+use crate::store::{Source, StoreError, deliveries, posts, queues};
 
 /// Slots looked through at most for a free one: years of an hourly queue.
 const SEARCH: usize = 20_000;
@@ -113,6 +115,24 @@ pub(super) fn show(shared: &Shared, name: &str, next: u32) -> ApiResult<m::Queue
     view(shared, &find(shared, name)?, next)
 }
 
+/// The class of the reason a delivery of a paused queue waits with.
+const PAUSED: &str = "queue_paused";
+
+/// Why a delivery waits although its time has come: its queue is paused. A thread that has begun
+/// is not torn apart.
+pub(super) fn hold(
+    source: &impl Source,
+    delivery: &Delivery,
+    post: &Post,
+) -> Result<Option<Reason>, StoreError> {
+    let Some(slot) = post.slot.as_ref().filter(|_| delivery.live_prefix() == 0) else { return Ok(None) };
+    let since = queues::paused_since(source, &slot.queue)?;
+    Ok(since.map(|since| {
+        Reason::new(PAUSED, format!("the queue `{}` is paused since {since}", slot.queue))
+            .hint(format!("`sendoff queue resume {}` lets it go", slot.queue))
+    }))
+}
+
 /// Tells somebody who just put a post into a paused queue.
 pub(super) fn paused_notice(shared: &Shared, queue: &str) -> Option<String> {
     let paused = shared.store.read(|rx| queues::paused_since(rx, queue)).ok()??;
@@ -162,9 +182,10 @@ async fn release(shared: &Arc<Shared>, name: &str, now: Timestamp) -> ApiResult<
                     }
                     for before in deliveries::of_post(tx, *id)? {
                         let held = before.retry_why == Some(RetryWhy::Parked)
-                            && before.reason.as_ref().is_some_and(|it| it.class == "queue_paused");
+                            && before.reason.as_ref().is_some_and(|it| it.class == PAUSED);
                         if let (true, Ok(moved)) = (held, before.apply(Event::TryNow { at: now }, now)) {
-                            deliveries::put(tx, Some(&before), &moved, None)?;
+                            let row = Transition::between(&before, &moved, "queue_resumed", now);
+                            deliveries::put(tx, Some(&before), &moved, Some(row))?;
                         }
                     }
                 }

@@ -179,6 +179,15 @@ impl Shared {
         Arc::clone(all.entry(account).or_default())
     }
 
+    /// Resolves when the refreshes that run now have ended.
+    pub(super) async fn refreshes_end(&self) {
+        let all: Vec<_> =
+            self.refreshing.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for one in all {
+            drop(one.lock().await);
+        }
+    }
+
     /// The base address of a request's named endpoint.
     pub(super) fn base(&self, account: &Account, request: &Request) -> Option<Url> {
         match request.endpoint {

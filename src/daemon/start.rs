@@ -196,13 +196,18 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
     let stopped = load_pause(&shared)?;
     let (stop, stopping) = watch::channel(false);
     let recovering = Arc::clone(&shared);
-    let found = tokio::task::spawn_blocking(move || recover(&recovering)).await.map_err(prepare)??;
-    let driver =
-        tokio::spawn(Driver::new(Arc::clone(&shared), receiver).run(found, stopped, stopping.clone()));
+    tokio::task::spawn_blocking(move || recover(&recovering)).await.map_err(prepare)??;
+    let driver = tokio::spawn(Driver::new(Arc::clone(&shared), receiver).run(stopped, stopping.clone()));
     accounts::finish_erasures(&shared).await.map_err(|error: ApiError| prepare(error))?;
     housekeeping::sweep_media(&shared, shared.now()).await;
 
-    let mut edges = vec![tokio::spawn(housekeeping::run(Arc::clone(&shared)))];
+    let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(stopping.clone()));
+    let mut edges = vec![tokio::spawn(async move {
+        tokio::select! {
+            () = keeping => {}
+            () = end => {}
+        }
+    })];
     let door = Arc::new(PublicDoor(Arc::clone(&shared)));
     let until = until(stopping.clone());
     edges.push(tokio::spawn(async move {
@@ -280,6 +285,8 @@ impl Daemon {
         self.shared.ready.store(false, Ordering::Relaxed);
         self.stop.send_replace(true);
         drop(self.driver.await);
+        // A rotated token whose answer is on its way would be lost with us.
+        drop(tokio::time::timeout(FAREWELL, self.shared.refreshes_end()).await);
         for edge in self.edges {
             let mut edge = edge;
             if tokio::time::timeout(FAREWELL, &mut edge).await.is_err() {

@@ -113,16 +113,26 @@ async fn refresh_alone(
     if grant.refresh.is_none() {
         return dead(shared, account, "there is no refresh token, and the access token has ended").await;
     }
-    // The intent before the request: a crash in between is then known to have happened.
-    let intent =
-        vault::RefreshIntent { account: id, version, digest: grant.fingerprint(), started: shared.now() };
-    shared.store.write(move |tx| vault::begin_refresh(tx, &intent)).await?;
+    // The intent before the request: a crash in between is then known to have happened. One that is
+    // there already is such a crash: this refresh is its one repeat.
+    let digest = grant.fingerprint();
+    let left = shared.store.read(|rx| vault::refresh_of(rx, id))?;
+    let mut repeat = left.is_some_and(|it| it.version == version && it.digest == digest);
+    if !repeat {
+        let intent = vault::RefreshIntent { account: id, version, digest, started: shared.now() };
+        shared.store.write(move |tx| vault::begin_refresh(tx, &intent)).await?;
+    }
     let wire = shared.wire();
     let tools = || Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
     let mut outcome = provider.refresh(tools(), &grant).await;
-    if let Err(RefreshError::Lost { message }) = &outcome {
+    if let (Err(RefreshError::Lost { message }), false) = (&outcome, repeat) {
         tracing::warn!(account = %account.name, %message, "the answer to a refresh was lost; one repeat");
+        repeat = true;
         outcome = provider.refresh(tools(), &grant).await;
+    }
+    // Once an answer was lost, only new tokens or the user's act settle what became of the old ones.
+    if !repeat && outcome.is_err() {
+        clear_intent(shared, id).await?;
     }
     match outcome {
         Ok(fresh) => {
@@ -156,21 +166,20 @@ async fn refresh_alone(
             )
             .await
         }
+        Err(RefreshError::Dead { message }) if repeat => {
+            let why = format!("the answer to a refresh was lost, and its token is spent: {message}");
+            dead(shared, account, &why).await
+        }
         Err(RefreshError::Dead { message }) => dead(shared, account, &message).await,
         Err(RefreshError::Config { message, hint }) => {
-            clear_intent(shared, id).await?;
             let reason = Reason::new("config", message).hint(hint);
             Ok(Refreshed::Later { at: later(shared.now(), CONFIG_LATER), reason })
         }
-        Err(RefreshError::Later { until }) => {
-            clear_intent(shared, id).await?;
-            Ok(Refreshed::Later {
-                at: until,
-                reason: Reason::new("rate_limited", "the network asks to wait"),
-            })
-        }
+        Err(RefreshError::Later { until }) => Ok(Refreshed::Later {
+            at: until,
+            reason: Reason::new("rate_limited", "the network asks to wait"),
+        }),
         Err(RefreshError::NotSent { message }) => {
-            clear_intent(shared, id).await?;
             Ok(Refreshed::Later { at: later(shared.now(), LATER), reason: Reason::new("not_sent", message) })
         }
     }
@@ -185,6 +194,8 @@ async fn dead(shared: &Arc<Shared>, account: Account, why: &str) -> Result<Refre
     let mut reason = Reason::new("account_dead", why.to_owned());
     reason.hint = Some(format!("sendoff account connect {}", account.name.platform()));
     mark_dead(shared, account.id, &reason).await?;
+    // The account waits for a person now; there is nothing left to repeat at the next start.
+    clear_intent(shared, account.id).await?;
     Ok(Refreshed::Dead(reason))
 }
 

@@ -84,6 +84,8 @@ pub struct Work {
     pub bound: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     /// What validation says now, with the account as it is now.
     pub problems: Vec<Problem>,
+    /// Why nothing may be sent for now although its time has come (a paused queue).
+    pub hold: Option<Reason>,
 }
 
 /// A row of the due index.

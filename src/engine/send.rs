@@ -13,6 +13,8 @@ use crate::platforms::{Answer, Failure, FailureClass, Fresh, Job, Next, Sight};
 const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(120);
 /// After such a wait one delivery tries alone; the others of the network wait this long for it.
 const PROBE: SignedDuration = SignedDuration::from_mins(2);
+/// Held back ([`Work::hold`]): looked at again after this, unless somebody says earlier.
+const HOLD_WAIT: SignedDuration = SignedDuration::from_mins(1);
 /// No room to record an outcome: looked at again after this.
 const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// Sent later than this after its instant: a catch-up, spaced wider.
@@ -281,6 +283,12 @@ impl Engine {
         if work.delivery.cancel_requested {
             let reason = Reason::new("cancelled", "cancelled by the user");
             return self.stop(id, Event::Cancel { reason }, now, out);
+        }
+        if let (Some(reason), None) = (&work.hold, work.delivery.flight.amb_since) {
+            let at = now.saturating_add(HOLD_WAIT).unwrap_or(now);
+            let reason = reason.clone();
+            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
+            return self.save(id, event, Then::Done, None, now, out);
         }
         if let Some(problem) = work.problems.first()
             && work.delivery.flight.amb_since.is_none()

@@ -1,0 +1,20 @@
+//! The daemon as a whole, in this process: real store, real control socket, real OAuth round trips
+//! and real HTTP, against the stand-ins on loopback.
+//!
+//! The clock is the machine's with a settable lead, shared by the daemon and the stand-ins, so that
+//! hours pass at once. Nothing sleeps: everything is waited for, with a limit.
+
+#[path = "daemon/accounts.rs"]
+mod accounts;
+#[path = "daemon/faults.rs"]
+mod faults;
+#[path = "daemon/house.rs"]
+mod house;
+#[path = "daemon/networks.rs"]
+mod networks;
+#[path = "daemon/posts.rs"]
+mod posts;
+#[path = "daemon/queues.rs"]
+mod queues;
+#[path = "daemon/restarts.rs"]
+mod restarts;

@@ -1,0 +1,69 @@
+//! Stopping and starting: everything, one account, one name; and an account that leaves.
+
+use jiff::SignedDuration;
+use sendoff::control::{messages as m, requests as r};
+
+use crate::house::House;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emergency_stop_outlives_a_restart() {
+    let mut house = House::furnished().await;
+    house.client.pause(Some("a bad day".into())).await.unwrap();
+    let made = house.post(&["x:acme", "bluesky:acme"], &["After the stop."], r::When::Now).await;
+    house.stop().await;
+    house.start().await;
+    let status = house.client.status().await.unwrap();
+    assert!(status.paused && status.ready);
+    assert_eq!(status.pause_reason.as_deref(), Some("a bad day"));
+    let waits = house.client.post_show(&made.id).await.unwrap();
+    assert!(waits.deliveries.iter().all(|it| it.state == m::DeliveryState::Scheduled), "{waits:?}");
+    assert_eq!(house.network.published(), []);
+    house.client.resume().await.unwrap();
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.live("After the stop.").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_account_waits_while_others_send() {
+    let house = House::furnished().await;
+    let paused = house.client.account_pause("x:acme").await.unwrap();
+    assert_eq!(paused.state, m::AccountState::Paused);
+    let waits = house.post(&["x:acme"], &["For X."], r::When::Now).await;
+    let other = house.post(&["bluesky:acme"], &["For Bluesky."], r::When::Now).await;
+    assert_eq!(house.ended(&other.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.client.post_show(&waits.id).await.unwrap().status, m::PostStatus::Scheduled);
+    assert_eq!(house.live("For X.").len(), 0);
+    house.client.account_resume("x:acme").await.unwrap();
+    assert_eq!(house.ended(&waits.id).await.status, m::PostStatus::Published);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_scheduled_under_an_old_name_still_goes_out() {
+    let house = House::furnished().await;
+    let made = house.post(&["x:acme"], &["Under the old name."], r::When::At("+1h".into())).await;
+    let renamed = house.client.account_rename("x:acme", "bakery").await.unwrap();
+    assert_eq!(renamed.account, "x:bakery");
+    house.pass(SignedDuration::from_mins(61)).await;
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    let fresh = house.post(&["x:bakery"], &["Under the new name."], r::When::Now).await;
+    assert_eq!(house.ended(&fresh.id).await.status, m::PostStatus::Published);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disconnect_takes_back_what_waits_and_nothing_of_it_goes_out() {
+    let house = House::furnished().await;
+    let made = house.post(&["x:acme", "bluesky:acme"], &["Half of it."], r::When::At("+1h".into())).await;
+    let receipt = house.client.account_disconnect("x:acme").await.unwrap().receipt;
+    let whats: Vec<_> = receipt.items.iter().map(|it| it.what.as_str()).collect();
+    assert!(whats.contains(&"pending deliveries") && whats.contains(&"data key"), "{receipt:?}");
+    house.pass(SignedDuration::from_mins(61)).await;
+    let done = house.ended(&made.id).await;
+    let states: Vec<_> = done.deliveries.iter().map(|it| (it.account.as_str(), it.state)).collect();
+    assert_eq!(
+        states,
+        [("x:acme", m::DeliveryState::Cancelled), ("bluesky:acme", m::DeliveryState::Published)]
+    );
+    assert_eq!(done.deliveries[0].reason.as_ref().unwrap().class, "disconnected");
+    assert_eq!(house.live("Half of it.").len(), 1);
+    house.assert_no_refusals();
+}

@@ -1,0 +1,146 @@
+//! What a user does to posts that exist.
+
+use jiff::SignedDuration;
+use sendoff::control::{messages as m, requests as r};
+
+use crate::house::{House, Wish, code, draft};
+
+fn at(text: &str) -> r::When {
+    r::When::At(text.into())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_changes_what_goes_out_and_comes_too_late_afterwards() {
+    let house = House::furnished().await;
+    let made = house.post(&["x:acme", "bluesky:acme"], &["Old words."], at("+1h")).await;
+    let edit =
+        r::EditPost { parts: Some(vec!["New words.".into()]), version: Some(1), ..r::EditPost::default() };
+    let edited = house.client.post_edit(&made.id, &edit).await.unwrap();
+    assert_eq!((edited.version, edited.body.as_str()), (2, "New words."));
+    assert_eq!(code(house.client.post_edit(&made.id, &edit).await), "changed_meanwhile");
+    let long = r::EditPost { parts: Some(vec!["long ".repeat(80)]), ..r::EditPost::default() };
+    assert_eq!(code(house.client.post_edit(&made.id, &long).await), "validation");
+    house.pass(SignedDuration::from_mins(61)).await;
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    assert_eq!((house.live("New words.").len(), house.live("Old words.").len()), (2, 0));
+    let late = r::EditPost { parts: Some(vec!["Later.".into()]), ..r::EditPost::default() };
+    assert_eq!(code(house.client.post_edit(&made.id, &late).await), "too_late");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_edits_at_once_none_is_lost_unseen() {
+    let house = House::furnished().await;
+    let made = house.post(&["x:acme"], &["Draft."], r::When::Draft).await;
+    let edits: Vec<_> = (0..8)
+        .map(|n| r::EditPost { parts: Some(vec![format!("Edit {n}.")]), ..r::EditPost::default() })
+        .collect();
+    let done =
+        futures_util::future::join_all(edits.iter().map(|it| house.client.post_edit(&made.id, it))).await;
+    let taken = u32::try_from(done.iter().filter(|it| it.is_ok()).count()).unwrap();
+    let after = house.client.post_show(&made.id).await.unwrap();
+    assert_eq!(after.version, 1 + taken, "every edit that was taken counts");
+    for refused in done.into_iter().filter(Result::is_err) {
+        assert_eq!(code(refused), "changed_meanwhile");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_post_never_goes_out() {
+    let house = House::furnished().await;
+    let made = house.post(&["x:acme", "bluesky:acme"], &["Taken back."], at("+1h")).await;
+    let cancelled = house.client.post_cancel(&made.id).await.unwrap();
+    assert_eq!(cancelled.status, m::PostStatus::Cancelled);
+    house.pass(SignedDuration::from_mins(61)).await;
+    let other = house.post(&["x:acme", "bluesky:acme"], &["Goes out."], r::When::Now).await;
+    assert_eq!(house.ended(&other.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.live("Taken back.").len(), 0);
+    assert_eq!(code(house.client.post_cancel(&made.id).await), "already_over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_in_the_middle_of_a_call_ends_with_the_truth() {
+    let house = House::with(Wish { patient: true, ..Wish::default() }).await;
+    house.connect("x").await;
+    // It took effect before the cancel: then it is published, and said so.
+    let mut slow: sendoff::sandbox::Faults = "x.create=slow".parse().unwrap();
+    slow.slow = std::time::Duration::from_secs(2);
+    house.network.inject(slow);
+    let made = house.post(&["x:acme"], &["Too late to cancel."], r::When::Now).await;
+    house.holds(1).await;
+    let asked = house.client.post_cancel(&made.id).await.unwrap();
+    assert!(asked.notices.iter().any(|it| it.contains("checking")), "{:?}", asked.notices);
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    // It never arrived: then it is cancelled, once that is proven.
+    house.inject("x.create=lost_before");
+    let made = house.post(&["x:acme"], &["Cancelled in doubt."], r::When::Now).await;
+    house.reaches(&made.id, m::DeliveryState::Unknown).await;
+    let asked = house.client.post_cancel(&made.id).await.unwrap();
+    assert!(asked.notices.iter().any(|it| it.contains("checking")), "{:?}", asked.notices);
+    let before = house.now();
+    house.pass(SignedDuration::from_mins(16)).await;
+    house
+        .until("the first absence", async |client| {
+            let post = client.post_show(&made.id).await.unwrap();
+            (post.deliveries[0].next_try? > before + SignedDuration::from_mins(17)).then_some(())
+        })
+        .await;
+    house.pass(SignedDuration::from_secs(95)).await;
+    let done = house.ended(&made.id).await;
+    assert_eq!(done.status, m::PostStatus::Cancelled);
+    assert_eq!(house.live("Cancelled in doubt.").len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missed_post_goes_out_by_a_new_delivery_when_it_is_asked_for() {
+    let house = House::furnished().await;
+    let ask =
+        r::CreatePost { late: Some("exact".into()), ..draft(&["x:acme"], &["On the dot."], at("+10m")) };
+    let made = house.client.post_create(&ask).await.unwrap();
+    house.pass(SignedDuration::from_mins(30)).await;
+    let missed = house.ended(&made.id).await;
+    assert_eq!(missed.status, m::PostStatus::Missed);
+    let reason = missed.deliveries[0].reason.clone().unwrap();
+    assert!(reason.hint.unwrap().contains("post retry"), "{}", reason.message);
+    house.client.post_retry(&made.id).await.unwrap();
+    let done = house.ended(&made.id).await;
+    let states: Vec<_> = done.deliveries.iter().map(|it| it.state).collect();
+    assert_eq!(states, [m::DeliveryState::Missed, m::DeliveryState::Published]);
+    assert_eq!(house.live("On the dot.").len(), 1);
+    assert_eq!(code(house.client.post_retry(&made.id).await), "nothing_to_retry");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_post_goes_from_both_networks_and_from_here() {
+    let house = House::furnished().await;
+    let both = ["x:acme", "bluesky:acme"];
+    let waits = house.post(&both, &["Not yet."], at("+1h")).await;
+    assert_eq!(code(house.client.post_delete(&waits.id, false).await), "not_over");
+    let made = house.post(&both, &["To be deleted.", "Both parts."], r::When::Now).await;
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    let receipt = house.client.post_delete(&made.id, false).await.unwrap().receipt;
+    assert_eq!(receipt.items.len(), 5, "{receipt:?}");
+    assert!(receipt.items.iter().all(|it| it.result == m::Outcome::Done), "{receipt:?}");
+    assert!(house.network.published().iter().all(|it| it.deleted.is_some()));
+    assert_eq!(code(house.client.post_show(&made.id).await), "unknown_id");
+    let kept = house.post(&both, &["Kept there."], r::When::Now).await;
+    house.ended(&kept.id).await;
+    house.client.post_delete(&kept.id, true).await.unwrap();
+    assert_eq!(house.live("Kept there.").len(), 2);
+    assert_eq!(code(house.client.post_show(&kept.id).await), "unknown_id");
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draft_goes_out_once_it_has_a_time() {
+    let house = House::furnished().await;
+    let made = house.post(&["x:acme"], &["From a draft."], r::When::Draft).await;
+    assert_eq!(made.status, m::PostStatus::Draft);
+    let moved = house.client.post_reschedule(&made.id, r::Move::At("+1h".into()), None).await.unwrap();
+    assert_eq!(moved.status, m::PostStatus::Scheduled);
+    let earlier = house.client.post_reschedule(&made.id, r::Move::By("-30m".into()), None).await.unwrap();
+    assert_eq!(earlier.deliveries[0].due, moved.deliveries[0].due - SignedDuration::from_mins(30));
+    house.pass_to(earlier.deliveries[0].due).await;
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    let sent = house.client.post_reschedule(&made.id, r::Move::At("+1h".into()), None).await;
+    assert_eq!(code(sent), "not_scheduled");
+}

@@ -1,0 +1,118 @@
+//! Slots: in order, once each, held back by a pause; and queues that come with a new configuration.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use sendoff::control::{messages as m, requests as r};
+
+use crate::house::{House, code, draft};
+
+fn queued() -> r::When {
+    r::When::Queue("hourly".into())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn posts_get_the_very_slots_that_the_queue_showed() {
+    let house = House::furnished().await;
+    let shown = house.client.queue_show("hourly", Some(3)).await.unwrap();
+    assert!(shown.next.iter().all(|it| it.post.is_none()));
+    for (n, slot) in shown.next.iter().enumerate() {
+        let made = house.post(&[], &[&format!("Slot {n}.")], queued()).await;
+        assert_eq!((made.to.as_slice(), made.deliveries[0].due), (["x:acme".into()].as_slice(), slot.at));
+        let after = house.client.queue_show("hourly", Some(3)).await.unwrap();
+        assert_eq!(after.next[n].post.as_ref(), Some(&made.id));
+        assert_eq!(after.waiting, n as u64 + 1);
+    }
+    // The first two go out, each at its time and not before.
+    for (n, slot) in shown.next.iter().take(2).enumerate() {
+        assert_eq!(house.network.published().len(), n);
+        house.pass_to(slot.at).await;
+        house.holds(n + 1).await;
+        assert_eq!(house.live(&format!("Slot {n}.")).len(), 1);
+    }
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_slot_is_given_twice_however_many_ask_at_once() {
+    let house = House::furnished().await;
+    let asks: Vec<_> =
+        (0..20).map(|n| draft(&["bluesky:acme"], &[&format!("Crowd {n}.")], queued())).collect();
+    let made = join_all(asks.iter().map(|ask| house.client.post_create(ask))).await;
+    let dues: BTreeSet<_> = made.into_iter().map(|it| it.unwrap().deliveries[0].due).collect();
+    assert_eq!(dues.len(), 20);
+    let shown = house.client.queue_show("hourly", Some(21)).await.unwrap();
+    let taken: BTreeSet<_> = shown.next.iter().filter_map(|it| it.post.clone()).collect();
+    assert_eq!((taken.len(), shown.waiting), (20, 20));
+    assert_eq!(shown.next[20].post, None, "no slot was left out either");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_queue_holds_its_posts_back_until_it_is_resumed() {
+    let house = House::furnished().await;
+    assert!(house.client.queue_pause("hourly").await.unwrap().paused);
+    let made = house.post(&["x:acme"], &["Held back."], queued()).await;
+    assert!(made.notices.iter().any(|it| it.contains("paused")), "{:?}", made.notices);
+    house.pass_to(made.deliveries[0].due).await;
+    let held = house.reaches(&made.id, m::DeliveryState::Retry).await;
+    let reason = held.reason.unwrap();
+    assert_eq!(reason.class, "queue_paused");
+    assert!(reason.hint.unwrap().contains("queue resume hourly"));
+    // Others of the same account are not held.
+    let other = house.post(&["x:acme"], &["Not in the queue."], r::When::Now).await;
+    assert_eq!(house.ended(&other.id).await.status, m::PostStatus::Published);
+    // Nor does waiting wear it down.
+    house.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!(house.live("Held back.").len(), 0);
+    assert!(!house.client.queue_resume("hourly").await.unwrap().paused);
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.live("Held back.").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_post_gives_its_slot_back_and_a_moved_one_takes_another() {
+    let house = House::furnished().await;
+    let first = house.post(&["x:acme"], &["First."], queued()).await;
+    let second = house.post(&["x:acme"], &["Second."], queued()).await;
+    house.client.post_cancel(&first.id).await.unwrap();
+    let third = house.post(&["x:acme"], &["Third."], queued()).await;
+    assert_eq!(third.deliveries[0].due, first.deliveries[0].due);
+    let part =
+        house.client.post_reschedule(&second.deliveries[0].id, r::Move::Queue("hourly".into()), None).await;
+    assert_eq!(code(part), "not_a_post");
+    let moved =
+        house.client.post_reschedule(&second.id, r::Move::Queue("hourly".into()), None).await.unwrap();
+    assert!(moved.deliveries[0].due > second.deliveries[0].due);
+    let fourth = house.post(&["x:acme"], &["Fourth."], queued()).await;
+    assert_eq!(fourth.deliveries[0].due, second.deliveries[0].due, "the place it left is free again");
+    let by = house.client.post_reschedule(&second.id, r::Move::By("+30m".into()), None).await.unwrap();
+    assert_eq!(by.deliveries[0].due, moved.deliveries[0].due + SignedDuration::from_mins(30));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_brings_a_new_queue_and_a_bad_file_changes_nothing() {
+    let house = House::furnished().await;
+    let names = async || {
+        let list = house.client.queue_list().await.unwrap();
+        list.queues.into_iter().map(|it| it.name).collect::<Vec<_>>()
+    };
+    let good = fs::read_to_string(house.config_path()).unwrap();
+    let more = "[[queue]]\nname = \"evenings\"\ncron = [\"0 19 * * *\"]\naccounts = [\"bluesky:acme\"]\n";
+    fs::write(house.config_path(), format!("{good}{more}")).unwrap();
+    house.hang_up();
+    assert_eq!(names().await, ["hourly", "spare", "evenings"]);
+    let evening = r::When::Queue("evenings".into());
+    let made = house.post(&[], &["Tonight."], evening).await;
+    assert_eq!(made.deliveries[0].due.to_string(), "2030-03-05T19:00:00Z");
+
+    fs::write(house.config_path(), format!("{good}{more}[[queue]]\nname = 7\n")).unwrap();
+    house.hang_up();
+    assert_eq!(code(house.client.config_reload().await), "bad_config");
+    assert_eq!(names().await, ["hourly", "spare", "evenings"]);
+    fs::write(house.config_path(), format!("{good}[limits]\nper_address = 3\n")).unwrap();
+    let told = house.client.config_reload().await.unwrap();
+    assert_eq!(told.needs_restart, ["[limits]"], "the listener is bound with its limits");
+    assert_eq!(told.changed, ["[[queue]] evenings"]);
+}
