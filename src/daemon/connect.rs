@@ -93,6 +93,18 @@ impl Connects {
         })
     }
 
+    /// Tells the terminal whose connect a refused arrival has just ended: it would wait in vain.
+    fn tell_refused(&self, now: jiff::Timestamp) {
+        let flows = self.flows();
+        for talk in self.talks().values() {
+            if let Some(Progress::Ended(Outcome::Failed { code, message, hint })) =
+                flows.progress(&talk.flow, now)
+            {
+                talk.fail(code, message.clone(), hint.clone());
+            }
+        }
+    }
+
     /// Ends conversations whose time is over, and forgets those that ended.
     pub(super) fn sweep(&self, now: jiff::Timestamp) {
         let flows = self.flows();
@@ -496,7 +508,11 @@ pub(super) async fn paste(shared: &Arc<Shared>, id: &str, address: &str) -> ApiR
             None => refusal,
         }
     })?;
-    let arrived = shared.connects.flows().paste(&talk.flow, &back, shared.now()).map_err(errors::flow)?;
+    let arrived = shared.connects.flows().paste(&talk.flow, &back, shared.now());
+    let arrived = arrived.map_err(|error| {
+        shared.connects.tell_refused(shared.now());
+        errors::flow(error)
+    })?;
     finish(shared, arrived, &back).await;
     Ok(m::Done { done: true })
 }
@@ -547,6 +563,7 @@ impl Door for PublicDoor {
             }
             Err(error) => {
                 tracing::warn!(%platform, code = error.code(), "a callback was refused");
+                shared.connects.tell_refused(shared.now());
                 Back::Refused(Landing {
                     ok: false,
                     title: "That did not work".into(),
