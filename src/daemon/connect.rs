@@ -317,8 +317,9 @@ fn name_of(shared: &Shared, talk: &Talk, connected: &Connected) -> Option<Accoun
 fn end(shared: &Shared, talk: &Talk, code: &str, message: String, hint: Option<String>) {
     tracing::warn!(platform = %talk.wanted.platform, code, %message, "a connect came to nothing");
     let outcome = Outcome::Failed { code: "failed", message: message.clone(), hint: hint.clone() };
-    shared.connects.flows().settle(&talk.flow, outcome, shared.now());
+    // The terminal first: the flow's outcome is for the browser, and knows only a common word.
     talk.fail(code, message, hint);
+    shared.connects.flows().settle(&talk.flow, outcome, shared.now());
 }
 
 /// Tokens nobody confirmed go back to the network; nothing of them was stored.
@@ -489,7 +490,15 @@ pub(super) async fn confirm(shared: &Arc<Shared>, id: &str, choice: r::Choice) -
         }
         r::Choice::No => {
             give_back(shared, &talk).await;
-            end(shared, &talk, "not_confirmed", "not confirmed; the tokens were given back".into(), None);
+            end(
+                shared,
+                &talk,
+                "not_confirmed",
+                "not confirmed; nothing was stored, and the tokens were given back".into(),
+                Some(
+                    "to connect another account, sign in to it on the network's site and begin again".into(),
+                ),
+            );
         }
     }
     Ok(m::Done { done: true })
