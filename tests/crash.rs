@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use e2e::{House, PATIENCE};
+use sendoff::sandbox::Faults;
 use serde_json::Value;
 
 const KILLS: usize = 10;
@@ -26,7 +27,8 @@ impl Chance {
 }
 
 fn create(house: &House, text: &str, key: &str, more: &[&str]) -> e2e::Ran {
-    let args = ["post", "create", text, "--to", "x:acme", "--at", "2040-01-01 09:00", "--key", key, "--json"];
+    let args =
+        ["post", "create", text, "--to", "bluesky:acme", "--at", "2040-01-01 09:00", "--key", key, "--json"];
     house.run(&[&args, more].concat())
 }
 
@@ -34,7 +36,7 @@ fn create(house: &House, text: &str, key: &str, more: &[&str]) -> e2e::Ran {
 fn the_same_key_and_content_make_one_post_even_across_a_power_cut() {
     let house = House::new();
     let daemon = house.serve();
-    house.connect("x", "acme");
+    house.connect("bluesky", "acme");
     let picture = house.path("oven.png");
     image::RgbImage::from_fn(64, 36, |x, y| image::Rgb([200, (x * 2) as u8, (y * 3) as u8]))
         .save(&picture)
@@ -91,6 +93,10 @@ fn a_daemon_that_is_killed_again_and_again_publishes_every_post_exactly_once() {
         let to = if n % 2 == 0 { "x:acme" } else { "bluesky:acme" };
         house.run(&["post", "create", text, "--to", to, "--now", "--json"]).json();
     }
+    // The effect at once and its answer late, so that kills fall between the two.
+    let mut faults: Faults = "x.create=slow*8,bluesky.put=slow*8".parse().unwrap();
+    faults.slow = Duration::from_secs(1);
+    house.sandbox.inject(faults);
     house.run(&["resume", "--json"]).json();
 
     let mut chance = Chance(42);
@@ -105,7 +111,8 @@ fn a_daemon_that_is_killed_again_and_again_publishes_every_post_exactly_once() {
         daemon = house.serve();
         interrupted += states(&house).values().filter(|it| it["state"] == "unknown").count();
     }
-    println!("{interrupted} deliveries were found on the wire after a kill");
+    assert!(interrupted > 0, "no kill fell between a request and its answer");
+    println!("{interrupted} times a delivery was on the wire when the daemon was killed");
 
     let began = Instant::now();
     let mut now = states(&house);

@@ -161,11 +161,14 @@ fn after_a_disconnect_no_file_and_no_key_gives_a_token_back() {
     // The control: what a thief takes now does give the tokens back, so the search can find them.
     let old = stolen(&house.data());
     let fresh = learn(old.path(), &master);
-    let access = String::from_utf8(fresh[0].clone()).unwrap();
     secrets.extend(fresh);
     assert!(secrets.len() >= before + 4, "both refreshes brought new tokens: {before} {}", secrets.len());
     let me = format!("{}/x/2/users/me", house.instance());
-    assert_eq!(house.browser().status_of(&me, &access), 200, "it is a token of the network");
+    let is_live = |token: &str| house.browser().status_of(&me, token) == 200;
+    let texts = secrets.iter().filter(|it| it.iter().all(u8::is_ascii_graphic));
+    let live: Vec<&str> = texts.map(|it| str::from_utf8(it).unwrap()).filter(|it| is_live(it)).collect();
+    // Refreshing X's tokens leaves the access token before to its two hours.
+    assert!(matches!(live.len(), 1 | 2), "what was learnt are tokens of the network");
 
     let daemon = house.serve();
     for account in ["x:acme", "bluesky:acme"] {
@@ -175,7 +178,7 @@ fn after_a_disconnect_no_file_and_no_key_gives_a_token_back() {
     }
     assert!(house.accounts().is_empty());
     logs.push(daemon.stop());
-    assert_eq!(house.browser().status_of(&me, &access), 401, "it was revoked");
+    assert!(!live.iter().any(|it| is_live(it)), "the network was told");
 
     let list: Vec<Vec<u8>> = secrets.iter().cloned().collect();
     let search = Search::new(&list);
