@@ -320,6 +320,22 @@ fn a_permission_that_was_withheld_is_named() {
 }
 
 #[test]
+fn somebody_else_cannot_take_the_place_of_an_account() {
+    let house = House::new();
+    let _daemon = house.serve();
+    house.connect("x", "acme");
+    let before = house.run(&["account", "show", "x:acme", "--json"]).json();
+    let connecting = house.connecting(&["x", "--name", "acme", "--yes"]);
+    let mut browser = house.browser();
+    let consent = browser.open(&connecting.link());
+    let back = browser.decide(&consent, &[("decision", "allow"), ("user", "alice")]);
+    browser.land(&back);
+    connecting.end().refused(1, "other_account", "was to be connected", "sign in to the right account");
+    assert_eq!(house.run(&["account", "show", "x:acme", "--json"]).json(), before);
+    house.run(&["account", "refresh", "x:acme", "--json"]).json();
+}
+
+#[test]
 fn an_account_nobody_confirms_is_not_stored() {
     let house = House::new();
     let _daemon = house.serve();
