@@ -93,6 +93,18 @@ impl Connects {
         })
     }
 
+    /// Tells the terminal whose connect a refused arrival has just ended: it would wait in vain.
+    fn tell_refused(&self, now: jiff::Timestamp) {
+        let flows = self.flows();
+        for talk in self.talks().values() {
+            if let Some(Progress::Ended(Outcome::Failed { code, message, hint })) =
+                flows.progress(&talk.flow, now)
+            {
+                talk.fail(code, message.clone(), hint.clone());
+            }
+        }
+    }
+
     /// Ends conversations whose time is over, and forgets those that ended.
     pub(super) fn sweep(&self, now: jiff::Timestamp) {
         let flows = self.flows();
@@ -305,8 +317,9 @@ fn name_of(shared: &Shared, talk: &Talk, connected: &Connected) -> Option<Accoun
 fn end(shared: &Shared, talk: &Talk, code: &str, message: String, hint: Option<String>) {
     tracing::warn!(platform = %talk.wanted.platform, code, %message, "a connect came to nothing");
     let outcome = Outcome::Failed { code: "failed", message: message.clone(), hint: hint.clone() };
-    shared.connects.flows().settle(&talk.flow, outcome, shared.now());
+    // The terminal first: the flow's outcome is for the browser, and knows only a common word.
     talk.fail(code, message, hint);
+    shared.connects.flows().settle(&talk.flow, outcome, shared.now());
 }
 
 /// Tokens nobody confirmed go back to the network; nothing of them was stored.
@@ -477,7 +490,15 @@ pub(super) async fn confirm(shared: &Arc<Shared>, id: &str, choice: r::Choice) -
         }
         r::Choice::No => {
             give_back(shared, &talk).await;
-            end(shared, &talk, "not_confirmed", "not confirmed; the tokens were given back".into(), None);
+            end(
+                shared,
+                &talk,
+                "not_confirmed",
+                "not confirmed; nothing was stored, and the tokens were given back".into(),
+                Some(
+                    "to connect another account, sign in to it on the network's site and begin again".into(),
+                ),
+            );
         }
     }
     Ok(m::Done { done: true })
@@ -496,7 +517,11 @@ pub(super) async fn paste(shared: &Arc<Shared>, id: &str, address: &str) -> ApiR
             None => refusal,
         }
     })?;
-    let arrived = shared.connects.flows().paste(&talk.flow, &back, shared.now()).map_err(errors::flow)?;
+    let arrived = shared.connects.flows().paste(&talk.flow, &back, shared.now());
+    let arrived = arrived.map_err(|error| {
+        shared.connects.tell_refused(shared.now());
+        errors::flow(error)
+    })?;
     finish(shared, arrived, &back).await;
     Ok(m::Done { done: true })
 }
@@ -545,6 +570,7 @@ impl Door for PublicDoor {
             }
             Err(error) => {
                 tracing::warn!(%platform, code = error.code(), "a callback was refused");
+                shared.connects.tell_refused(shared.now());
                 Back::Refused(Landing {
                     ok: false,
                     title: "That did not work".into(),
