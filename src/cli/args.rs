@@ -17,7 +17,8 @@ Examples:
   sendoff post create \"Good morning\" --to x:acme --at \"tomorrow 9am\"
   sendoff status
 
-Exit codes: 0 done, 1 failed, 2 usage or bad configuration, 3 daemon not reachable, 4 some targets failed")]
+Exit codes: 0 done, 1 failed, 2 usage or bad configuration, 3 daemon not
+reachable, 4 some targets failed")]
 pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,
@@ -25,10 +26,11 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// Flags that every command takes.
+/// Flags that every command takes; they stand below a command's own.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Globals {
-    /// Configuration file [default: $SENDOFF_CONFIG, ./sendoff.toml, ~/.config/sendoff/config.toml, /etc/sendoff/config.toml]
+    /// Configuration file [default: $SENDOFF_CONFIG, ./sendoff.toml, below ~/.config/sendoff or /etc/sendoff: config.toml]
     #[arg(long, global = true, value_name = "PATH")]
     pub config: Option<PathBuf>,
     /// The daemon's control socket [default: from the configuration, or $SENDOFF_SOCKET]
@@ -38,7 +40,15 @@ pub struct Globals {
     #[arg(long, global = true)]
     pub json: bool,
     /// When to use colour; NO_COLOR is honoured
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub color: Color,
     /// Say more (repeatable)
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
@@ -243,12 +253,13 @@ pub struct Sandbox {
 pub enum Account {
     /// Connect an account through the network's own consent page
     #[command(after_help = "\
-Prints a link, waits until you have agreed in a browser, shows which account that was, and asks before
-anything is stored. On a host that your browser cannot reach, use --paste.
+Prints a link, waits until you have agreed in a browser, shows which account
+that was, and asks before anything is stored. If your browser is on another
+machine, forward the port (`ssh -L 8420:127.0.0.1:8420 HOST`) or use --paste.
 
 Examples:
   sendoff account connect x
-  sendoff account connect bluesky --handle acme.example.org
+  sendoff account connect bluesky --handle you.bsky.social
   sendoff account connect x --name shop --paste
   sendoff account connect x --yes --json")]
     Connect(Connect),
@@ -304,7 +315,8 @@ Examples:
     },
     /// Revoke the grant and delete the account's tokens, rows and key
     #[command(after_help = "\
-What is published stays on the network. A receipt says what was done and what was not possible.
+What is published stays on the network. A receipt says what was done and what
+was not possible.
 
 Examples:
   sendoff account disconnect x:acme

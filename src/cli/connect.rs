@@ -13,6 +13,7 @@ use super::render::{Paint, Ui, clean_line};
 use crate::control::client::Client;
 use crate::control::messages as m;
 use crate::control::requests as r;
+use crate::domain::ids::PlatformName;
 
 pub(super) async fn run(client: &Client, args: Connect, ui: &mut Ui<'_, '_>) -> Outcome {
     let decided = args.yes || !args.select.is_empty();
@@ -83,32 +84,61 @@ fn show_link(
     ui: &mut Ui<'_, '_>,
 ) -> Result<(), CliError> {
     let url = clean_line(url);
-    ui.line(&format!("To connect {}, open this link in a browser:\n", clean_line(&ask.platform)))?;
-    ui.line(&format!("  {}\n", ui.paint(Paint::Bold, &url)))?;
+    // The code first: what is typed or copied stays in sight on a small terminal.
     if ui.io.terminal[1]
         && !ui.quiet
-        && let Some(code) = qr(&url)
+        && let Some(code) = qr(&url, ui.has_color())
     {
         ui.line(&code)?;
     }
+    ui.line(&format!("To connect {}, open this link in a browser:\n", title(ask)))?;
+    ui.line(&format!("  {}\n", ui.paint(Paint::Bold, &url)))?;
     let until = ui.time(expires_at, None);
-    ui.note(&format!("The link works once, until {until}."))
+    ui.note(&format!("The link works once, until {until}."))?;
+    match loopback_port(&url) {
+        Some(port) => ui.note(&format!(
+            "It leads to this machine. If your browser is on another one, run there first:\n\n  \
+             ssh -L {port}:127.0.0.1:{port} THIS_HOST\n"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The network as people call it.
+fn title(ask: &r::Connect) -> String {
+    let known = ask.platform.parse::<PlatformName>();
+    known.map_or_else(|_| clean_line(&ask.platform), |it| it.title().to_owned())
+}
+
+/// The port of an address that only this machine can open.
+fn loopback_port(url: &str) -> Option<u16> {
+    let url = url::Url::parse(url).ok()?;
+    let here = match url.host()? {
+        url::Host::Ipv4(it) => it.is_loopback(),
+        url::Host::Ipv6(it) => it.is_loopback(),
+        url::Host::Domain(it) => it == "localhost",
+    };
+    if here { url.port_or_known_default() } else { None }
 }
 
 /// The address as a QR code of half blocks, or nothing if it is too long for one that fits a terminal.
-fn qr(url: &str) -> Option<String> {
+///
+/// Scanners want dark on light. With colour that is said outright; without, a dark terminal is taken for
+/// granted, and its ink draws the light modules.
+fn qr(url: &str, color: bool) -> Option<String> {
+    use qrcode::render::unicode::Dense1x2;
     let code = qrcode::QrCode::with_error_correction_level(url, qrcode::EcLevel::L).ok()?;
     if code.width() > 72 {
         return None;
     }
-    // Light on dark: terminals are dark more often than not, and scanners read both.
-    let image = code
-        .render::<qrcode::render::unicode::Dense1x2>()
-        .dark_color(qrcode::render::unicode::Dense1x2::Dark)
-        .light_color(qrcode::render::unicode::Dense1x2::Light)
-        .build();
+    let (ink, paper) =
+        if color { (Dense1x2::Dark, Dense1x2::Light) } else { (Dense1x2::Light, Dense1x2::Dark) };
+    let image = code.render::<Dense1x2>().dark_color(ink).light_color(paper).build();
     Some(image.lines().fold(String::new(), |mut out, line| {
-        let _ = writeln!(out, "  {line}");
+        let _ = match color {
+            true => writeln!(out, "  \x1b[38;5;16;48;5;231m{line}\x1b[0m"),
+            false => writeln!(out, "  {line}"),
+        };
         out
     }))
 }
@@ -120,16 +150,11 @@ fn paste(
     code_lives_s: Option<u32>,
     ui: &mut Ui<'_, '_>,
 ) -> Result<String, CliError> {
-    let mut text =
-        "\nAfter you have agreed, the browser lands on an address that it may not be able to open. \
-        That is fine:\ncopy the whole address from its address bar and paste it here."
-            .to_owned();
+    let mut text = "\nAfter you have agreed, the browser lands on an address that it may not be\n\
+        able to open. That is fine: copy the whole address from its address bar and\npaste it here."
+        .to_owned();
     if let Some(seconds) = code_lives_s {
-        let _ = write!(
-            text,
-            "\nBe quick: the code of {} in it lives {seconds} seconds.",
-            clean_line(&ask.platform)
-        );
+        let _ = write!(text, "\nBe quick: the code of {} in it lives {seconds} seconds.", title(ask));
     }
     if let Some(port) =
         callback.and_then(|it| url::Url::parse(it).ok()).and_then(|it| it.port_or_known_default())
@@ -150,17 +175,15 @@ fn paste(
 }
 
 fn show_found(ask: &r::Connect, accounts: &[m::FoundAccount], ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
-    ui.line(&format!("\nFound on {}:", clean_line(&ask.platform)))?;
+    ui.line(&format!("\nFound on {}:", title(ask)))?;
     for (n, it) in accounts.iter().enumerate() {
         let number = if accounts.len() > 1 { format!("{}. ", n + 1) } else { String::new() };
-        let local =
-            it.account.as_deref().map(|it| format!(", will be {}", clean_line(it))).unwrap_or_default();
         let user = ui.paint(Paint::Bold, &format!("@{}", clean_line(&it.username)));
-        ui.line(&format!(
-            "  {number}{user}  {}  (id {}{local})",
-            clean_line(&it.display_name),
-            clean_line(&it.remote_id)
-        ))?;
+        ui.line(&format!("  {number}{user}  {}", clean_line(&it.display_name)))?;
+        ui.line(&format!("     id {}", clean_line(&it.remote_id)))?;
+        if let Some(name) = &it.account {
+            ui.line(&format!("     will be called {}", clean_line(name)))?;
+        }
         if !it.missing_scopes.is_empty() {
             let missing = clean_line(&it.missing_scopes.join(", "));
             ui.line(&ui.paint(Paint::Yellow, &format!("     not granted: {missing}")))?;
@@ -221,10 +244,28 @@ mod tests {
 
     #[test]
     fn a_link_becomes_a_square_of_half_blocks_and_a_very_long_one_none() {
-        let code = qr("https://post.example.org/connect/AbCdEfGh12345678").unwrap();
+        let code = qr("https://post.example.org/connect/AbCdEfGh12345678", false).unwrap();
         let widths: Vec<usize> = code.lines().map(|it| it.chars().count()).collect();
         assert!(widths.iter().all(|it| *it == widths[0]) && widths[0] < 60, "{widths:?}");
         assert!(code.chars().all(|it| " ▀▄█\n".contains(it)));
-        assert_eq!(qr(&"x".repeat(2_000)), None);
+        assert_eq!(qr(&"x".repeat(2_000), false), None);
+    }
+
+    #[test]
+    fn the_quiet_zone_is_light_with_colour_and_without() {
+        let first = |color| qr("https://post.example.org/connect/1", color).unwrap();
+        let plain = first(false);
+        assert!(plain.lines().next().unwrap().trim().chars().all(|it| it == '█'), "{plain}");
+        let painted = first(true);
+        let line = painted.lines().next().unwrap().trim();
+        let line = line.strip_prefix("\x1b[38;5;16;48;5;231m").and_then(|it| it.strip_suffix("\x1b[0m"));
+        assert!(line.unwrap().chars().all(|it| it == ' '), "{painted:?}");
+    }
+
+    #[test]
+    fn only_an_address_of_this_machine_asks_for_a_forwarded_port() {
+        assert_eq!(loopback_port("http://127.0.0.1:8420/connect/a"), Some(8420));
+        assert_eq!(loopback_port("http://[::1]:9/connect/a"), Some(9));
+        assert_eq!(loopback_port("https://post.example.org/connect/a"), None);
     }
 }

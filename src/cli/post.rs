@@ -8,7 +8,7 @@ use tokio_util::io::ReaderStream;
 
 use super::error::{CliError, Outcome, SOME_FAILED};
 use super::post_args::{Create, Edit, List, MediaArgs, MediaFile, Post, Reschedule};
-use super::render::{Cell, Paint, Ui, clean, clean_line, shorten, size, state_words};
+use super::render::{Paint, Ui, clean, clean_line, shorten, size, span, state_paint, state_words};
 use crate::control::client::Client;
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -31,8 +31,12 @@ pub struct Offline {
 
 impl Offline {
     /// The check that needs no daemon: `--check`, every target a bare platform name, no text from stdin.
+    /// Without a target the queue's accounts are meant, and only the daemon knows those.
     pub(super) fn of(args: &Create) -> Result<Option<Self>, CliError> {
-        if !args.check || args.to.iter().any(|it| it.contains(':')) || args.text.iter().any(|it| it == "-") {
+        let asks_daemon = args.to.is_empty()
+            || args.to.iter().any(|it| it.contains(':'))
+            || args.text.iter().any(|it| it == "-");
+        if !args.check || asks_daemon {
             return Ok(None);
         }
         let platforms: Result<Vec<PlatformName>, _> = args.to.iter().map(|it| it.parse()).collect();
@@ -297,21 +301,17 @@ async fn list(client: &Client, args: List, ui: &mut Ui<'_, '_>) -> Outcome {
         }
         return Ok(0);
     }
-    let rows: Vec<Vec<Cell>> = page
-        .posts
-        .iter()
-        .map(|it| {
-            let due = it.deliveries.iter().map(|it| it.due).min();
-            vec![
-                Cell::new(&it.id),
-                Cell::state(it.status.as_str()),
-                Cell::new(due.map_or_else(|| "no time".to_owned(), |at| ui.short_time(at))),
-                Cell::new(shorten(&it.to.join(" "), 32)),
-                Cell::new(shorten(&it.body, 48)),
-            ]
-        })
-        .collect();
-    ui.table(&["POST", "STATUS", "DUE", "TO", "TEXT"], &rows)?;
+    // Two lines each: an id, a state and a time fill a narrow terminal.
+    for it in &page.posts {
+        let due = it.deliveries.iter().map(|it| it.due).min();
+        let due = due.map_or_else(|| "no time".to_owned(), |at| ui.short_time(at));
+        let status = it.status.as_str();
+        let status = state_paint(status).map_or(status.to_owned(), |paint| ui.paint(paint, status));
+        ui.line(&format!("{}  {status}  {due}", clean_line(&it.id)))?;
+        let to = shorten(&it.to.join(", "), 30);
+        let text = shorten(&it.body, 76_usize.saturating_sub(to.chars().count()));
+        ui.line(&format!("  {}  {text}", ui.paint(Paint::Dim, &to)))?;
+    }
     if let Some(cursor) = &page.next_cursor {
         ui.next(&format!("add --after {}", clean_line(cursor)))?;
     }
@@ -349,8 +349,7 @@ fn outlook(post: &m::Post, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
     }
     for it in &post.deliveries {
         let words = state_words(it.state, it.held);
-        let state =
-            super::render::state_paint(it.state.as_str()).map_or(words.to_owned(), |p| ui.paint(p, words));
+        let state = state_paint(it.state.as_str()).map_or(words.to_owned(), |p| ui.paint(p, words));
         ui.line(&format!("  {}  {state}", clean_line(&it.account)))?;
     }
     Ok(())
@@ -362,7 +361,7 @@ fn show(post: &m::Post, ui: &mut Ui<'_, '_>) -> Outcome {
         return Ok(0);
     }
     let status = post.status.as_str();
-    let status = super::render::state_paint(status).map_or(status.to_owned(), |it| ui.paint(it, status));
+    let status = state_paint(status).map_or(status.to_owned(), |it| ui.paint(it, status));
     ui.line(&format!("{}  {status}", clean_line(&post.id)))?;
     for (n, part) in post.parts.iter().enumerate() {
         let mark =
@@ -401,8 +400,7 @@ fn show(post: &m::Post, ui: &mut Ui<'_, '_>) -> Outcome {
 
 fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
     let words = state_words(it.state, it.held);
-    let state =
-        super::render::state_paint(it.state.as_str()).map_or(words.to_owned(), |p| ui.paint(p, words));
+    let state = state_paint(it.state.as_str()).map_or(words.to_owned(), |p| ui.paint(p, words));
     ui.line(&format!(
         "\n{}  {state}  {}",
         clean_line(&it.account),
@@ -410,10 +408,10 @@ fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> 
     ))?;
     let text = |it: &Option<String>| it.as_deref().map(clean_line);
     let published = it.published_at.map(|at| {
-        let late = it.lateness_ms.map(|ms| format!(", sent {ms} ms after it was due")).unwrap_or_default();
         let proof = if it.verified { "read back" } else { "accepted, not verified" };
-        format!("{}{late}, {proof}", ui.time(at, Some(&it.zone)))
+        format!("{} ({proof})", ui.time(at, Some(&it.zone)))
     });
+    let late = it.lateness_ms.and_then(|ms| u64::try_from(ms).ok());
     let reason = it.reason.as_ref();
     let progress = it.progress.as_ref().map(|p| {
         let percent = (p.done_bytes.saturating_mul(100) / p.total_bytes.max(1)).min(100);
@@ -424,6 +422,7 @@ fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> 
         ("due", it.published_at.is_none().then(|| ui.time(it.due, Some(&it.zone)))),
         ("next try", it.next_try.map(|at| ui.time(at, Some(&it.zone)))),
         ("published", published),
+        ("sent", late.map(|ms| format!("{} after its time", span(ms)))),
         ("link", text(&it.permalink)),
         ("parts", (it.steps.len() > 1).then(|| format!("{parts} of {} public", it.steps.len()))),
         ("attempts", (it.attempts > 1).then(|| it.attempts.to_string())),
@@ -469,15 +468,52 @@ pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
                     ui.line(&format!("    hint: {}", clean_line(hint)))?;
                 }
             }
-            let preview = match &it.preview {
-                serde_json::Value::String(text) => text.clone(),
-                serde_json::Value::Null => String::new(),
-                other => serde_json::to_string_pretty(other).unwrap_or_default(),
-            };
-            for line in clean(&preview).lines() {
+            for line in preview(&it.preview).lines() {
                 ui.line(&format!("  │ {line}"))?;
             }
         }
     }
     Ok(u8::from(!check.ok))
+}
+
+/// What would be sent, for people: each request, its text as it stands, and whatever goes with it.
+fn preview(sent: &serde_json::Value) -> String {
+    use serde_json::Value;
+    let mut out = String::new();
+    let mut put = |line: &str| {
+        out += &clean(line);
+        out.push('\n');
+    };
+    for request in sent.as_array().into_iter().flatten().filter_map(Value::as_object) {
+        let body = request.get("body").and_then(Value::as_object);
+        let fields = request.iter().filter(|(_, value)| !value.is_object()).chain(body.into_iter().flatten());
+        for (name, value) in fields {
+            match (name.as_str(), value) {
+                ("request" | "text", Value::String(text)) => put(text),
+                (name, value) => put(&format!("{name}: {value}")),
+            }
+        }
+    }
+    if let Value::String(text) = sent {
+        put(text);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_shows_each_request_with_its_text_and_what_goes_with_it() {
+        let sent = serde_json::json!([
+            { "request": "POST /2/tweets", "body": { "text": "one\ntwo", "reply_settings": "following" } },
+            { "request": "POST /xrpc/put", "text": "three", "images": ["oven.jpg"] },
+        ]);
+        let shown = "POST /2/tweets\none\ntwo\nreply_settings: \"following\"\n\
+                     POST /xrpc/put\nthree\nimages: [\"oven.jpg\"]\n";
+        assert_eq!(preview(&sent), shown);
+        assert_eq!(preview(&"plain\u{1b}[2J".into()), "plain[2J\n");
+        assert_eq!(preview(&serde_json::Value::Null), "");
+    }
 }

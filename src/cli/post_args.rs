@@ -8,23 +8,25 @@ use clap::{ArgAction, Args, Subcommand};
 pub enum Post {
     /// Check a post and schedule it
     #[command(after_help = "\
-WHEN is RFC 3339, `2026-12-01 09:00` (in --tz or the default zone), `tomorrow 9am` or `+2h`; what was
-understood is printed with zone and offset. Several TEXT are the parts of a thread; `-` reads one from stdin.
+WHEN is RFC 3339, `2026-12-01 09:00` (in --tz or the default zone),
+`tomorrow 9am` or `+2h`; what was understood is printed with zone and offset.
 
 Examples:
   sendoff post create \"Good morning\" --to x:acme --now
-  sendoff post create \"The oven is here\" --to x:acme --to bluesky:acme \\
-      --media oven.jpg --alt \"Our new stone oven\" --at \"2026-12-01 09:00\" --tz Europe/Berlin
-  sendoff post create \"First part\" \"Second part\" --to x:acme --queue weekday-mornings
+  sendoff post create \"The oven is here\" --to bluesky:acme \\
+      --media oven.jpg --alt \"Our new stone oven\" \\
+      --at \"2026-12-01 09:00\" --tz Europe/Berlin
+  sendoff post create \"First part\" \"Second part\" --to x:acme --queue mornings
+  sendoff post create \"To every account of the queue\" --queue mornings
   sendoff post create \"Is this too long?\" --to x --check
-  fortune | sendoff post create - --to x:acme --at +2h --key \"fortune-$(date +%F)\"")]
+  fortune | sendoff post create - --to x:acme --at +2h --key \"$(date +%F)\"")]
     Create(Create),
     /// List posts, newest first
     #[command(after_help = "\
 Examples:
   sendoff post list
   sendoff post list --state attention
-  sendoff post list --account x:acme --since 2026-12-01 --until 2027-01-01 --limit 100")]
+  sendoff post list --account x:acme --since 2026-12-01 --limit 100")]
     List(List),
     /// One post and each of its deliveries
     #[command(after_help = "\
@@ -37,7 +39,8 @@ Examples:
     },
     /// Change a post that has not gone out
     #[command(after_help = "\
-What you leave out stays as it is; TEXT, --to, --media and --option replace all of their kind.
+What you leave out stays as it is; TEXT, --to, --media and --option replace all
+of their kind.
 
 Examples:
   sendoff post edit pst_0198… \"A better sentence\"
@@ -97,8 +100,8 @@ pub struct Create {
     /// The text; several are the parts of a thread, `-` reads stdin
     #[arg(value_name = "TEXT")]
     pub text: Vec<String>,
-    /// Account, `platform:name` (repeatable); with --check a bare platform will do
-    #[arg(long, required = true, value_name = "ACCOUNT")]
+    /// Account, `platform:name` (repeatable); with --queue the queue's accounts unless given, with --check a bare platform will do
+    #[arg(long, required_unless_present = "queue", value_name = "ACCOUNT")]
     pub to: Vec<String>,
     #[command(flatten)]
     pub media: MediaArgs,

@@ -87,11 +87,11 @@ fn show(queue: &m::Queue, ui: &mut Ui<'_, '_>) -> Outcome {
         .next
         .iter()
         .map(|it| {
-            let at = ui.time(it.at, Some(&queue.timezone));
+            let at = ui.wall_time(it.at, Some(&queue.timezone));
             vec![Cell::new(at), Cell::new(it.post.as_deref().unwrap_or("free"))]
         })
         .collect();
     ui.table(&["SLOT", "POST"], &rows)?;
-    ui.next(&format!("sendoff post create \"…\" --to ACCOUNT --queue {}", clean_line(&queue.name)))?;
+    ui.next(&format!("sendoff post create \"…\" --queue {}", clean_line(&queue.name)))?;
     Ok(0)
 }

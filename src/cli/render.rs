@@ -94,6 +94,11 @@ impl<'a, 'b> Ui<'a, 'b> {
         colored(self.color[0], paint, text)
     }
 
+    /// Whether stdout takes colour.
+    pub fn has_color(&self) -> bool {
+        self.color[0]
+    }
+
     /// Asks on stderr and reads one line; anything but `y` or `yes` is no, the end of input too.
     pub fn confirm(&mut self, question: &str) -> Result<bool, CliError> {
         let answer = self.ask(&format!("{question} [y/N] "))?;
@@ -136,13 +141,19 @@ impl<'a, 'b> Ui<'a, 'b> {
         self.io.clock.now()
     }
 
-    /// An instant as a person reads it: `Tue 1 Dec 2026 09:00 +01:00 Europe/Berlin (in 8 days)`.
+    /// An instant as a person reads it, as the daemon writes it too:
+    /// `Tue 2026-12-01 09:00 Europe/Berlin (+01:00), in 8 days`.
     /// `zone` is the one it was meant in; the terminal's own otherwise.
     pub fn time(&self, at: Timestamp, zone: Option<&str>) -> String {
+        format!("{}, {}", self.wall_time(at, zone), relative(at, self.now()))
+    }
+
+    /// [`Ui::time`] without the distance.
+    pub fn wall_time(&self, at: Timestamp, zone: Option<&str>) -> String {
         let zone = zone.and_then(|it| TimeZone::get(it).ok()).unwrap_or_else(|| self.io.zone.clone());
-        let name = zone.iana_name().map(|it| format!(" {it}")).unwrap_or_default();
-        let shown = at.to_zoned(zone).strftime("%a %-d %b %Y %H:%M %:z").to_string();
-        format!("{shown}{name} ({})", relative(at, self.now()))
+        let name = zone.iana_name().map(|it| format!(" {}", it.trim_start_matches("Etc/")));
+        let at = at.to_zoned(zone);
+        format!("{}{} ({})", at.strftime("%a %Y-%m-%d %H:%M"), name.unwrap_or_default(), at.strftime("%:z"))
     }
 
     /// An instant in a table: `1 Dec 09:00, in 8 days`, in the terminal's zone.
@@ -309,6 +320,17 @@ pub fn relative(at: Timestamp, now: Timestamp) -> String {
     if seconds > 0 { format!("in {amount}") } else { format!("{amount} ago") }
 }
 
+/// How long something took, in one unit: `12 ms`, `8 s`, `75 min`, `30 h`.
+pub fn span(milliseconds: u64) -> String {
+    match milliseconds {
+        0..2_000 => format!("{milliseconds} ms"),
+        2_000..120_000 => format!("{} s", milliseconds / 1_000),
+        120_000..7_200_000 => format!("{} min", milliseconds / 60_000),
+        7_200_000..172_800_000 => format!("{} h", milliseconds / 3_600_000),
+        _ => format!("{} days", milliseconds / 86_400_000),
+    }
+}
+
 /// A size in the unit that keeps it short: `832 B`, `1.4 MiB`.
 pub fn size(bytes: u64) -> String {
     #[allow(clippy::cast_precision_loss)] // One decimal is shown.
@@ -363,6 +385,12 @@ mod tests {
         ] {
             assert_eq!(relative(at.parse().unwrap(), now), shown);
         }
+    }
+
+    #[test]
+    fn spans_use_one_unit() {
+        let spans = [12, 8_400, 4_500_000, 108_000_000, 864_000_000].map(span);
+        assert_eq!(spans, ["12 ms", "8 s", "75 min", "30 h", "10 days"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 
 use super::error::Outcome;
-use super::render::{Cell, Paint, Ui, clean_line, relative, size, state_paint};
+use super::render::{Cell, Paint, Ui, clean_line, relative, size, span, state_paint};
 use crate::control::client::Client;
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -42,7 +42,7 @@ pub(super) async fn status(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
         ("next due", Some(status.next_due.map_or_else(|| "nothing".to_owned(), |at| ui.time(at, None)))),
         ("last tick", status.last_tick.map(|at| relative(at, ui.now()))),
         ("store", Some(format!("{}, schema {}", size(status.store.bytes), status.store.schema))),
-        ("running", Some(format!("pid {}, for {}", status.pid, uptime(status.uptime_s)))),
+        ("running", Some(format!("pid {}, for {}", status.pid, span(status.uptime_s.saturating_mul(1_000))))),
     ];
     ui.facts(&facts)?;
     for alert in &status.alerts {
@@ -58,15 +58,6 @@ pub(super) async fn status(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
         ui.next("sendoff account connect x")?;
     }
     Ok(0)
-}
-
-fn uptime(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }
 
 pub(super) async fn pause(client: &Client, reason: Option<String>, ui: &mut Ui<'_, '_>) -> Outcome {
@@ -103,6 +94,11 @@ pub(super) async fn log(client: &Client, follow: bool, lines: u32, ui: &mut Ui<'
         let about = [&event.account, &event.delivery, &event.post].into_iter().flatten().next();
         let about = about.map(|it| format!(" {}", clean_line(it))).unwrap_or_default();
         let message = clean_line(&event.message);
+        // The line names the account already.
+        let message = match &event.account {
+            Some(name) => message.strip_prefix(&format!("{name}: ")).unwrap_or(&message).to_owned(),
+            None => message,
+        };
         let message = state_paint(&event.level).map_or(message.clone(), |it| ui.paint(it, &message));
         let what = clean_line(&event.event);
         ui.line(&format!("{}  {what}{about}  {message}", ui.paint(Paint::Dim, &at)))?;
@@ -127,15 +123,15 @@ pub(super) async fn audit(
         .map(|it| {
             let who = it.who.as_ref().map_or_else(|| "daemon".to_owned(), |who| format!("uid {}", who.uid));
             vec![
-                Cell::new(ui.short_time(it.at)),
+                Cell::new(it.at.to_zoned(ui.io.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()),
                 Cell::new(who),
                 Cell::new(&it.action),
-                Cell::new(&it.subject),
                 Cell::state(&it.result),
+                Cell::new(&it.subject),
             ]
         })
         .collect();
-    ui.table(&["WHEN", "WHO", "DID", "TO", "RESULT"], &rows)?;
+    ui.table(&["WHEN", "WHO", "DID", "RESULT", "TO"], &rows)?;
     if let Some(cursor) = &list.next_cursor {
         ui.next(&format!("sendoff audit list --after {}", clean_line(cursor)))?;
     }

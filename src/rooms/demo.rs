@@ -233,7 +233,7 @@ fn tell(stage: &Stage, running: &Running, delivery: &m::Delivery) {
     let late = delivery.lateness_ms.unwrap_or_default();
     let text = if delivery.state == m::DeliveryState::Published {
         format!(
-            "published  {:<13} {} ({late} ms after its time)",
+            "published  {:<13} {late} ms after its time\n           {}",
             delivery.account,
             shown_at(running, delivery)
         )
@@ -295,7 +295,7 @@ async fn refuse(stage: &Stage, client: &Client) -> Result<m::ErrorDetail, CliErr
             let detail = error.detail();
             let hint = detail.hint.as_deref().unwrap_or_default();
             stage.say(
-                &format!("refused    x:acme        {} (hint: {hint})", detail.message),
+                &format!("refused    x:acme        {}\n{:25}hint: {hint}", detail.message, ""),
                 &json!({ "event": "refused", "error": detail }),
             );
             Ok(detail)
@@ -324,10 +324,8 @@ async fn post(
     };
     let made = client.post_create(&ask).await.map_err(|error| asked(&error))?;
     let notice = made.notices.join("; ");
-    stage.say(
-        &format!("post       {:<13} {notice}", made.to.join(", ")),
-        &json!({ "event": "scheduled", "post": made }),
-    );
+    let to: Vec<_> = made.to.iter().map(|account| format!("           {account:<13} {notice}")).collect();
+    stage.say(&to.join("\n").replacen("    ", "post", 1), &json!({ "event": "scheduled", "post": made }));
     Ok(made.id)
 }
 

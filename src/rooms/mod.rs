@@ -57,7 +57,12 @@ impl Rooms for House {
 
     fn config_check(&self, path: &Path) -> Result<String, CliError> {
         let config = load(path)?;
-        let mut text = format!("{} is fine: {} queues\n", path.display(), config.queues.len());
+        let queues = match config.queues.len() {
+            0 => "no queue".to_owned(),
+            1 => "1 queue".to_owned(),
+            n => format!("{n} queues"),
+        };
+        let mut text = format!("{} is fine: {queues}\n", path.display());
         for key in config.engine.weakened() {
             text.push_str("warning: [engine] ");
             text.push_str(&key);

@@ -34,7 +34,9 @@ pub(super) fn init(dir: Option<&Path>) -> Result<String, CliError> {
         }
     }
     let zone = jiff::tz::TimeZone::system();
-    let text = config::starter(&dir, zone.iana_name().unwrap_or("UTC"));
+    // Servers are set to UTC under several names; one is enough.
+    let zone = zone.iana_name().filter(|it| !it.ends_with("UTC")).unwrap_or("UTC");
+    let text = config::starter(&dir, zone);
     let settings = config::parse(&text, &file)
         .map_err(|error| CliError::failed("init", format!("the starter configuration is faulty: {error}")))?;
     let master = MasterKey::generate(getrandom::fill).map_err(|error| failed(&key, &error))?;
@@ -56,11 +58,16 @@ pub(super) fn init(dir: Option<&Path>) -> Result<String, CliError> {
         .and_then(|mut out| out.write_all(text.as_bytes()))
         .map_err(|error| failed(&file, &error))?;
     let path = file.display();
+    // Found by itself where it lies in the working directory; named everywhere else.
+    let here = std::env::current_dir().is_ok_and(|it| it == dir);
+    let named = if here { String::new() } else { format!(" --config {path}") };
     Ok(format!(
-        "wrote {path}\n      {key} (keep a copy of it elsewhere: without it the tokens are lost)\n      {data}/\n\n\
-         next: add your apps under [platforms] in {path}\n      \
-         sendoff serve --config {path}\n      \
-         sendoff account connect bluesky --config {path}\n",
+        "wrote {path}\n      {key}\n      {data}/\n\n\
+         Keep a copy of the key elsewhere: without it the stored tokens cannot be opened.\n\
+         X needs an app of yours under [platforms.x]; Bluesky needs nothing.\n\n\
+         next: sendoff serve{named}\n\
+         then, in another terminal:\n      \
+         sendoff account connect bluesky --handle you.bsky.social{named}\n",
         key = key.display(),
         data = settings.data_dir.display(),
     ))

@@ -25,6 +25,7 @@ border:2px solid currentColor;font-size:1.25rem;font-weight:600;line-height:1}\
 h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25;font-weight:650;letter-spacing:-.01em;text-wrap:balance}\
 p{margin:0 0 1rem;overflow-wrap:anywhere}\
 .detail{color:var(--soft);font:.875rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
+code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
 footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.9375rem}";
 
 /// The policy for every answer: nothing is loaded, framed or sent, and one style is applied.
@@ -42,7 +43,7 @@ pub(super) fn landing(it: &Landing) -> String {
     let detail = it
         .detail
         .as_ref()
-        .map_or_else(String::new, |detail| format!("\n<p class=\"detail\">{}</p>", escape(detail)));
+        .map_or_else(String::new, |detail| format!("\n<p class=\"detail\">{}</p>", prose(detail)));
     format!(
         "<!doctype html>\n\
          <html lang=\"en\">\n\
@@ -62,7 +63,7 @@ pub(super) fn landing(it: &Landing) -> String {
          </main>\n\
          </body>\n\
          </html>\n",
-        escape(&it.message)
+        prose(&it.message)
     )
 }
 
@@ -76,6 +77,21 @@ pub(super) fn gone() -> String {
             .into(),
         detail: None,
     })
+}
+
+/// A sentence as HTML, what stands between two backticks as code.
+fn prose(text: &str) -> String {
+    let text = escape(text);
+    let mut pieces = text.split('`');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    while let Some(code) = pieces.next() {
+        match pieces.next() {
+            Some(after) => out += &format!("<code>{code}</code>{after}"),
+            // A lone backtick is a backtick.
+            None => out += &format!("`{code}"),
+        }
+    }
+    out
 }
 
 /// Text as HTML shows it. Control characters and direction marks are left out: names come from
@@ -117,6 +133,12 @@ mod tests {
         );
         assert_eq!(page.matches("&lt;script&gt;alert(1)&lt;/script&gt;").count(), 4);
         assert!(!page.contains(['\u{202e}', '\u{1b}', '\0']));
+    }
+
+    #[test]
+    fn commands_stand_out_and_a_lone_backtick_stays() {
+        assert_eq!(prose("run `a <b>` or `c`."), "run <code>a &lt;b&gt;</code> or <code>c</code>.");
+        assert_eq!(prose("it`s"), "it`s");
     }
 
     #[test]
