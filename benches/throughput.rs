@@ -328,8 +328,12 @@ fn grant(n: u64) -> Grant {
 /// The nth post and its one delivery.
 fn post(n: u64, account: u64, due: Timestamp) -> (Post, Delivery) {
     let made = Timestamp::now();
-    let due =
-        Due { instant: due, civil: TimeZone::UTC.to_datetime(due), zone: "UTC".into(), choice: Choice::Instant };
+    let due = Due {
+        instant: due,
+        civil: TimeZone::UTC.to_datetime(due),
+        zone: "UTC".into(),
+        choice: Choice::Instant,
+    };
     let random = |tag: u8| {
         let mut bytes = [tag; 10];
         bytes[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());

@@ -173,10 +173,7 @@ const MAY_SLEEP: &[&str] = &["tests/real/support.rs"];
 const MAY_PRINT: &[&str] = &["src/cli/", "src/rooms/"];
 
 /// Files that still break "every client comes from the factory".
-const CLIENTS_UNTIL: &[&str] = &[
-    // until its client comes from `http::clients::unix_client`
-    "src/control/client.rs",
-];
+const CLIENTS_UNTIL: &[&str] = &[];
 
 const LINES_MAX: usize = 600;
 

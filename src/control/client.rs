@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::api::{ApiError, ErrorKind};
 use super::messages as m;
 use super::requests as r;
+use crate::http::clients::unix_client;
 
 /// The longest line of a stream; a longer one is not ours.
 const LINE_MAX: usize = 1 << 20;
@@ -71,32 +72,12 @@ pub struct Client {
     path: PathBuf,
 }
 
-/// The HTTP client behind [`Client`]. A TLS configuration is given although no TLS is spoken: without one
-/// the build looks for the system's certificates and fails where there are none.
-fn http_client(path: &Path) -> std::result::Result<reqwest::Client, String> {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|it| it.to_string())?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .unix_socket(path)
-        .http1_only()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .build()
-        .map_err(|it| it.to_string())
-}
-
 impl Client {
     /// A client for the daemon behind this socket. Nothing is opened yet.
     pub fn new(path: &Path) -> Result<Self> {
-        let http = http_client(path).map_err(|why| ClientError::Unreachable {
+        let http = unix_client(path).map_err(|why| ClientError::Unreachable {
             path: path.into(),
-            why,
+            why: why.to_string(),
             hint: "this is a fault of the program, please report it".into(),
         })?;
         Ok(Self { http, path: path.into() })

@@ -7,16 +7,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::shared::Shared;
 use super::wire::fill;
 use super::{errors, tokens, view};
-use crate::auth::bluesky::client_metadata;
 use crate::auth::flows::{FlowId, Flows, Outcome, Progress, Purpose, Wanted};
 use crate::auth::{Begin, CallbackParams, Connected, Tools};
 use crate::control::api::{ApiError, ApiResult};
@@ -28,7 +26,6 @@ use crate::domain::delivery::Event;
 use crate::domain::ids::{AccountId, AccountName, PlatformName};
 use crate::engine::Input;
 use crate::store::{StoreError, accounts, deliveries, vault};
-use crate::web::{Back, Door, Landing, Start};
 
 /// X's authorization codes live this long (docs.x.com, OAuth 2.0 authorization code).
 const X_CODE_SECONDS: u32 = 30;
@@ -43,7 +40,7 @@ pub(super) struct Connects {
 }
 
 /// One conversation.
-struct Talk {
+pub(super) struct Talk {
     flow: FlowId,
     events: watch::Sender<Vec<m::ConnectEvent>>,
     found: Mutex<Option<Connected>>,
@@ -78,7 +75,7 @@ fn is_last(event: &m::ConnectEvent) -> bool {
 }
 
 impl Connects {
-    fn flows(&self) -> std::sync::MutexGuard<'_, Flows> {
+    pub(super) fn flows(&self) -> std::sync::MutexGuard<'_, Flows> {
         self.flows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,7 +83,7 @@ impl Connects {
         self.talks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn talk(&self, id: &str) -> ApiResult<Arc<Talk>> {
+    pub(super) fn talk(&self, id: &str) -> ApiResult<Arc<Talk>> {
         self.talks().get(id).map(Arc::clone).ok_or_else(|| {
             ApiError::not_found("unknown_flow", "there is no such connect, or it has expired")
                 .hint("begin again with `sendoff account connect`")
@@ -94,7 +91,7 @@ impl Connects {
     }
 
     /// Tells the terminal whose connect a refused arrival has just ended: it would wait in vain.
-    fn tell_refused(&self, now: jiff::Timestamp) {
+    pub(super) fn tell_refused(&self, now: jiff::Timestamp) {
         let flows = self.flows();
         for talk in self.talks().values() {
             if let Some(Progress::Ended(Outcome::Failed { code, message, hint })) =
@@ -230,7 +227,7 @@ fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResul
 }
 
 /// Sends the network what it wants to know first, and returns its consent page.
-async fn begin(shared: &Arc<Shared>, flow: &FlowId, wanted: &Wanted) -> Result<Url, Outcome> {
+pub(super) async fn begin(shared: &Arc<Shared>, flow: &FlowId, wanted: &Wanted) -> Result<Url, Outcome> {
     let provider = shared.provider(wanted.platform).map_err(|error| Outcome::Failed {
         code: "platform_not_ready",
         message: error.to_string(),
@@ -258,7 +255,11 @@ async fn begin(shared: &Arc<Shared>, flow: &FlowId, wanted: &Wanted) -> Result<U
 }
 
 /// An arrival passed every check: redeems the code and shows what was found.
-async fn finish(shared: &Arc<Shared>, arrived: crate::auth::flows::Arrived, back: &CallbackParams) {
+pub(super) async fn finish(
+    shared: &Arc<Shared>,
+    arrived: crate::auth::flows::Arrived,
+    back: &CallbackParams,
+) {
     let Ok(talk) = shared.connects.talk(&arrived.flow.to_string()) else { return };
     let provider = match shared.provider(arrived.wanted.platform) {
         Ok(provider) => provider,
@@ -314,7 +315,7 @@ fn name_of(shared: &Shared, talk: &Talk, connected: &Connected) -> Option<Accoun
     }
 }
 
-fn end(shared: &Shared, talk: &Talk, code: &str, message: String, hint: Option<String>) {
+pub(super) fn end(shared: &Shared, talk: &Talk, code: &str, message: String, hint: Option<String>) {
     tracing::warn!(platform = %talk.wanted.platform, code, %message, "a connect came to nothing");
     let outcome = Outcome::Failed { code: "failed", message: message.clone(), hint: hint.clone() };
     // The terminal first: the flow's outcome is for the browser, and knows only a common word.
@@ -533,100 +534,4 @@ pub(super) async fn cancel(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Done>
     talk.fail("cancelled", "the connect was cancelled".into(), None);
     shared.connects.talks().remove(id);
     Ok(m::Done { done: true })
-}
-
-/// The public listener's way in.
-pub(super) struct PublicDoor(pub(super) Arc<Shared>);
-
-#[async_trait]
-impl Door for PublicDoor {
-    async fn start(&self, ticket: &str) -> Start {
-        let shared = &self.0;
-        let redeemed = shared.connects.flows().redeem(ticket, shared.now(), &fill);
-        let Ok(redeemed) = redeemed else { return Start::Gone };
-        match begin(shared, &redeemed.flow, &redeemed.wanted).await {
-            Ok(location) => Start::Go { location, cookie: redeemed.cookie.to_string() },
-            Err(outcome) => {
-                if let (Ok(talk), Outcome::Failed { code, message, hint }) =
-                    (shared.connects.talk(&redeemed.flow.to_string()), outcome)
-                {
-                    end(shared, &talk, code, message, hint);
-                }
-                Start::Gone
-            }
-        }
-    }
-
-    async fn back(&self, platform: &str, query: Vec<(String, String)>, cookie: Option<String>) -> Back {
-        let shared = &self.0;
-        let Ok(platform) = platform.parse::<PlatformName>() else { return Back::Refused(stranger()) };
-        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
-        let Ok(back) = CallbackParams::from_query(&query) else { return Back::Refused(stranger()) };
-        let arrived = shared.connects.flows().arrive(platform, cookie.as_deref(), &back, shared.now());
-        match arrived {
-            Ok(arrived) => {
-                finish(shared, arrived, &back).await;
-                Back::Done
-            }
-            Err(error) => {
-                tracing::warn!(%platform, code = error.code(), "a callback was refused");
-                shared.connects.tell_refused(shared.now());
-                Back::Refused(Landing {
-                    ok: false,
-                    title: "That did not work".into(),
-                    message: format!("{}.", capital(&error.to_string())),
-                    detail: Some(error.hint().to_owned()),
-                })
-            }
-        }
-    }
-
-    async fn landing(&self, _platform: &str, cookie: Option<String>) -> Option<Landing> {
-        let flows = self.0.connects.flows();
-        let landing = match flows.progress_by_cookie(cookie.as_deref()?, self.0.now())? {
-            Progress::Ended(Outcome::Found { who }) => Landing {
-                ok: true,
-                title: "Almost there".into(),
-                message: "Confirm the account in the terminal; nothing is stored before that.".into(),
-                detail: Some(who.clone()),
-            },
-            Progress::Ended(Outcome::Stored { account }) => Landing {
-                ok: true,
-                title: "Connected".into(),
-                message: "You can close this window and go back to the terminal.".into(),
-                detail: Some(account.to_string()),
-            },
-            Progress::Ended(Outcome::Failed { message, hint, .. }) => Landing {
-                ok: false,
-                title: "That did not work".into(),
-                message: format!("{}.", capital(message)),
-                detail: hint.clone(),
-            },
-            Progress::Waiting | Progress::Away | Progress::Back => return None,
-        };
-        Some(landing)
-    }
-
-    async fn client_metadata(&self) -> Option<String> {
-        let key = self.0.client_key.as_ref()?;
-        Some(client_metadata(&self.0.config().server.public_url, key).to_string())
-    }
-
-    async fn healthy(&self) -> bool {
-        self.0.ready.load(std::sync::atomic::Ordering::Relaxed) && self.0.store.failure().is_none()
-    }
-}
-
-fn stranger() -> Landing {
-    Landing {
-        ok: false,
-        title: "Nothing to do here".into(),
-        message: "This address is used while an account is being connected.".into(),
-        detail: None,
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -8,6 +8,7 @@ mod accounts;
 mod api;
 mod connect;
 mod create;
+mod door;
 mod drive;
 mod errors;
 mod housekeeping;

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::connect::PublicDoor;
+use super::door::PublicDoor;
 use super::drive::{Driver, recover};
 use super::shared::{Made, Shared};
 use super::wire::{Wire, fill};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -65,7 +65,7 @@ fn asked(error: &ClientError) -> CliError {
 }
 
 pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> {
-    let began = Instant::now();
+    let began = tokio::time::Instant::now();
     let stage = Stage { json: globals.json, quiet: globals.quiet };
     let (dir, throw_away) = directory(args);
     let options =
@@ -157,7 +157,12 @@ fn merge(into: &mut toml::Table, from: toml::Table) {
     }
 }
 
-async fn play(stage: &Stage, client: &Client, running: &Running, began: Instant) -> Result<u8, CliError> {
+async fn play(
+    stage: &Stage,
+    client: &Client,
+    running: &Running,
+    began: tokio::time::Instant,
+) -> Result<u8, CliError> {
     let instance = running.url.as_str().trim_end_matches('/').to_owned();
     connect(stage, client, "x", None, "acme").await?;
     connect(stage, client, "bluesky", Some(instance), "acme").await?;
@@ -179,7 +184,7 @@ async fn play(stage: &Stage, client: &Client, running: &Running, began: Instant)
     let limit = tokio::time::sleep(PATIENCE);
     tokio::pin!(limit);
     let mut told = Vec::new();
-    let mut settled = Instant::now();
+    let mut settled = tokio::time::Instant::now();
     loop {
         let deliveries = current(client, &posts).await?;
         for delivery in deliveries.iter().filter(|it| is_over(it)) {
@@ -191,7 +196,7 @@ async fn play(stage: &Stage, client: &Client, running: &Running, began: Instant)
         // Published is told at once; the read-back follows within moments and is worth waiting for.
         let read_back = deliveries.iter().all(|it| it.verified) || settled.elapsed() > READ_BACK;
         if !deliveries.iter().all(is_over) {
-            settled = Instant::now();
+            settled = tokio::time::Instant::now();
         } else if read_back {
             return Ok(finish(stage, running, &deliveries, &refusal, began));
         }
@@ -252,7 +257,7 @@ fn finish(
     running: &Running,
     deliveries: &[m::Delivery],
     refusal: &m::ErrorDetail,
-    began: Instant,
+    began: tokio::time::Instant,
 ) -> u8 {
     let all = deliveries.iter().all(|it| it.state == m::DeliveryState::Published);
     // What the stand-in refused would have been refused by the network.

@@ -454,6 +454,7 @@ impl World {
             .flat_map(|it| it.steps.iter().filter_map(|step| step.remote_id.clone()))
             .collect();
         Some(Work {
+            hold: None,
             post: Arc::clone(&self.posts[&delivery.post]),
             account: self.accounts.get(&delivery.account).cloned(),
             platform: platforms::find(self.network.platform).unwrap(),

@@ -1,0 +1,111 @@
+//! The public listener's way in: what a browser's arrival means for a running connect.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use url::form_urlencoded;
+
+use super::connect::{begin, end, finish};
+use super::shared::Shared;
+use super::wire::fill;
+use crate::auth::CallbackParams;
+use crate::auth::bluesky::client_metadata;
+use crate::auth::flows::{Outcome, Progress};
+use crate::domain::ids::PlatformName;
+use crate::web::{Back, Door, Landing, Start};
+
+/// The public listener's way in.
+pub(super) struct PublicDoor(pub(super) Arc<Shared>);
+
+#[async_trait]
+impl Door for PublicDoor {
+    async fn start(&self, ticket: &str) -> Start {
+        let shared = &self.0;
+        let redeemed = shared.connects.flows().redeem(ticket, shared.now(), &fill);
+        let Ok(redeemed) = redeemed else { return Start::Gone };
+        match begin(shared, &redeemed.flow, &redeemed.wanted).await {
+            Ok(location) => Start::Go { location, cookie: redeemed.cookie.to_string() },
+            Err(outcome) => {
+                if let (Ok(talk), Outcome::Failed { code, message, hint }) =
+                    (shared.connects.talk(&redeemed.flow.to_string()), outcome)
+                {
+                    end(shared, &talk, code, message, hint);
+                }
+                Start::Gone
+            }
+        }
+    }
+
+    async fn back(&self, platform: &str, query: Vec<(String, String)>, cookie: Option<String>) -> Back {
+        let shared = &self.0;
+        let Ok(platform) = platform.parse::<PlatformName>() else { return Back::Refused(stranger()) };
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        let Ok(back) = CallbackParams::from_query(&query) else { return Back::Refused(stranger()) };
+        let arrived = shared.connects.flows().arrive(platform, cookie.as_deref(), &back, shared.now());
+        match arrived {
+            Ok(arrived) => {
+                finish(shared, arrived, &back).await;
+                Back::Done
+            }
+            Err(error) => {
+                tracing::warn!(%platform, code = error.code(), "a callback was refused");
+                shared.connects.tell_refused(shared.now());
+                Back::Refused(Landing {
+                    ok: false,
+                    title: "That did not work".into(),
+                    message: format!("{}.", capital(&error.to_string())),
+                    detail: Some(error.hint().to_owned()),
+                })
+            }
+        }
+    }
+
+    async fn landing(&self, _platform: &str, cookie: Option<String>) -> Option<Landing> {
+        let flows = self.0.connects.flows();
+        let landing = match flows.progress_by_cookie(cookie.as_deref()?, self.0.now())? {
+            Progress::Ended(Outcome::Found { who }) => Landing {
+                ok: true,
+                title: "Almost there".into(),
+                message: "Confirm the account in the terminal; nothing is stored before that.".into(),
+                detail: Some(who.clone()),
+            },
+            Progress::Ended(Outcome::Stored { account }) => Landing {
+                ok: true,
+                title: "Connected".into(),
+                message: "You can close this window and go back to the terminal.".into(),
+                detail: Some(account.to_string()),
+            },
+            Progress::Ended(Outcome::Failed { message, hint, .. }) => Landing {
+                ok: false,
+                title: "That did not work".into(),
+                message: format!("{}.", capital(message)),
+                detail: hint.clone(),
+            },
+            Progress::Waiting | Progress::Away | Progress::Back => return None,
+        };
+        Some(landing)
+    }
+
+    async fn client_metadata(&self) -> Option<String> {
+        let key = self.0.client_key.as_ref()?;
+        Some(client_metadata(&self.0.config().server.public_url, key).to_string())
+    }
+
+    async fn healthy(&self) -> bool {
+        self.0.ready.load(std::sync::atomic::Ordering::Relaxed) && self.0.store.failure().is_none()
+    }
+}
+
+fn stranger() -> Landing {
+    Landing {
+        ok: false,
+        title: "Nothing to do here".into(),
+        message: "This address is used while an account is being connected.".into(),
+        detail: None,
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
