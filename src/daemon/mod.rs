@@ -80,7 +80,7 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     // What needs a restart keeps its old value until then.
     let mut used = fresh;
     used.server = old.server.clone();
-    used.limits = old.limits.clone();
+    used.limits = old.limits;
     used.data_dir.clone_from(&old.data_dir);
     used.master = old.master.clone();
     let wire = if used.egress_allow == old.egress_allow {

@@ -59,9 +59,12 @@ fn media(item: &MediaItem) -> m::Media {
     }
 }
 
-/// A post with its deliveries, in the order they were made.
+/// A post with its deliveries: by target as the user named them, then in the order they were made.
+/// Ids made in one millisecond have no order of their own.
 pub(super) fn post(post: &Post, deliveries: &[Delivery]) -> m::Post {
     let states: Vec<_> = deliveries.iter().map(|it| (state(it.state), it.held)).collect();
+    let mut ordered: Vec<_> = deliveries.iter().collect();
+    ordered.sort_by_key(|it| (post.to.iter().position(|to| to.account == it.account), it.id));
     m::Post {
         id: post.id.to_string(),
         status: m::PostStatus::of(&states),
@@ -73,7 +76,7 @@ pub(super) fn post(post: &Post, deliveries: &[Delivery]) -> m::Post {
         media: post.media.iter().map(media).collect(),
         created_at: post.created_at,
         source: m::Source::from_word(post.source.as_str()).unwrap_or(m::Source::Api),
-        deliveries: deliveries.iter().map(delivery).collect(),
+        deliveries: ordered.into_iter().map(delivery).collect(),
         options: post.options.iter().map(|(name, set)| (name.to_string(), set.clone())).collect(),
         version: post.version,
         existing: false,

@@ -13,10 +13,11 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use sendoff::clock::{Clock, SystemClock};
 use sendoff::control::client::{Client, ClientError};
 use sendoff::control::{messages as m, requests as r};
-use sendoff::daemon::start::{Daemon, Plan, start};
+use sendoff::daemon::start::{Daemon, DaemonError, Plan, start};
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::keys::master::MasterKey;
 use sendoff::sandbox::{self, Published, Running};
+use sendoff::store::OpenError;
 use tokio::runtime::{Builder, Runtime};
 
 /// Longest wait for anything. The machine may be busy; a test that passes never waits this long.
@@ -55,6 +56,7 @@ pub(crate) struct House {
 }
 
 /// How a house differs from the usual one.
+#[derive(Default)]
 pub(crate) struct Wish {
     /// X's client has a secret.
     pub(crate) confidential: bool,
@@ -62,12 +64,6 @@ pub(crate) struct Wish {
     pub(crate) public_url: Option<&'static str>,
     /// Unclear sends take their real quarter of an hour to settle.
     pub(crate) patient: bool,
-}
-
-impl Default for Wish {
-    fn default() -> Self {
-        Self { confidential: false, public_url: None, patient: false }
-    }
 }
 
 const QUEUES: &str = "\
@@ -145,11 +141,20 @@ impl House {
 
     pub(crate) async fn start(&mut self) {
         let path = self.config_path();
-        let config = sendoff::config::parse(&fs::read_to_string(&path).unwrap(), &path).unwrap();
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let plan = Plan { config, config_path: path, clock, notify: false };
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let daemon = runtime.spawn(start(plan)).await.unwrap().unwrap();
+        // A thread of whoever had the directory before may still be letting go of its lock.
+        let starting = async {
+            loop {
+                let config = sendoff::config::parse(&fs::read_to_string(&path).unwrap(), &path).unwrap();
+                let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+                let plan = Plan { config, config_path: path.clone(), clock, notify: false };
+                match runtime.spawn(start(plan)).await.unwrap() {
+                    Err(DaemonError::Open(OpenError::Locked { .. })) => tokio::task::yield_now().await,
+                    other => return other.unwrap(),
+                }
+            }
+        };
+        let daemon = tokio::time::timeout(PATIENCE, starting).await.expect("the directory stays locked");
         self.life = Some(Life { daemon, runtime });
         self.client = Client::new(&self.dir.path().join("ctl")).unwrap();
     }
@@ -301,6 +306,15 @@ impl House {
         let http = reading_client(tls(None).unwrap()).unwrap();
         let url = format!("http://127.0.0.1:{}{path}", self.port);
         http.get(url).header(reqwest::header::HOST, host).send().await.unwrap()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        // A runtime may not be waited for inside another.
+        if let Some(life) = self.life.take() {
+            life.runtime.shutdown_background();
+        }
     }
 }
 
