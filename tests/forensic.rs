@@ -87,7 +87,7 @@ fn the_search_sees_through_every_disguise() {
     }
     let text = String::from_utf8(secret.clone()).unwrap();
     let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let hex: String = secret.iter().map(|it| format!("{it:02x}")).collect();
+    let hex = secret.iter().fold(String::new(), |hex, it| format!("{hex}{it:02x}"));
     let reversed: String = text.chars().rev().collect();
     for disguise in [wide, hex.to_uppercase().into_bytes(), hex.into_bytes(), reversed.into_bytes()] {
         assert_eq!(search.find(&disguise), Some(0));
@@ -110,7 +110,7 @@ fn stolen(data: &Path) -> TempDir {
 /// The sealed grants of a stolen store.
 fn sealed(dir: &Path) -> Vec<(AccountId, Vec<u8>)> {
     let store = Store::open(dir, jiff::Timestamp::UNIX_EPOCH, Options::default()).unwrap();
-    let all = store.read(|rx| accounts::list(rx)).unwrap();
+    let all = store.read(accounts::list).unwrap();
     all.iter()
         .filter_map(|it| Some((it.id, store.read(|rx| vault::get_grant(rx, it.id)).unwrap()?.sealed)))
         .collect()

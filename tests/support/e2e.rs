@@ -27,7 +27,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(50);
 
 /// What a process writes, while it writes it.
 #[derive(Clone)]
-pub(crate) struct Output(Arc<(Mutex<(Vec<u8>, bool)>, Condvar)>);
+pub(crate) struct Output(Arc<(Mutex<Written>, Condvar)>);
+
+/// All bytes so far, and whether that is all.
+type Written = (Vec<u8>, bool);
 
 impl Output {
     fn of(mut source: impl Read + Send + 'static) -> Self {
