@@ -185,13 +185,40 @@ fn a_post_goes_up_as_it_was_written() {
 }
 
 #[test]
+fn a_queue_stands_for_its_accounts_where_none_is_named() {
+    let daemon = Daemon::start();
+    let ran = daemon.run(&["post", "create", "hi", "--queue", "mornings"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let sent = daemon.fake.created.lock().unwrap()[0].clone();
+    assert_eq!((sent.to, sent.when), (Vec::new(), Some(When::Queue("mornings".into()))));
+
+    let ran = daemon.run(&["post", "create", "hi", "--now"]);
+    assert_eq!(ran.code, 2, "{}", ran.out);
+    assert!(ran.err.contains("--to <ACCOUNT>"), "{}", ran.err);
+}
+
+#[test]
+fn a_check_for_a_queue_asks_the_daemon() {
+    let daemon = Daemon::start();
+    daemon.run(&["post", "create", "hi", "--queue", "mornings", "--check"]);
+    assert_eq!(daemon.asked(), ["post check"]);
+}
+
+#[test]
+fn held_posts_can_be_listed() {
+    let daemon = Daemon::start();
+    assert_eq!(daemon.run(&["post", "list", "--state", "held"]).code, 0);
+    assert_eq!(daemon.run(&["post", "list", "--state", "hold"]).code, 2);
+}
+
+#[test]
 fn the_same_key_again_says_that_nothing_new_was_made() {
     let daemon = Daemon::start();
     let args = ["post", "create", "hi", "--to", "x:acme", "--at", "+2h", "--key", "k"];
     let first = daemon.run(&args);
     assert!(first.out.contains("created pst_1"), "{}", first.out);
     assert!(
-        first.out.contains("Scheduled for Tue 1 Dec 2026 09:00 +01:00 Europe/Berlin (in 9 days)"),
+        first.out.contains("scheduled for Tue 2026-12-01 09:00 Europe/Berlin (+01:00), in 9 days"),
         "{}",
         first.out
     );

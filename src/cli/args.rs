@@ -11,9 +11,9 @@ use super::post_args::Post;
 #[command(name = "sendoff", version, disable_help_subcommand = true)]
 #[command(after_help = "\
 Examples:
-  sendoff demo --once                               see it work, without any account
-  sendoff init                                      write a configuration and a key
-  sendoff account connect x                         connect an account
+  sendoff demo --once            see it work, without any account
+  sendoff init                   write a configuration and a key
+  sendoff account connect x
   sendoff post create \"Good morning\" --to x:acme --at \"tomorrow 9am\"
   sendoff status
 
@@ -58,6 +58,17 @@ pub struct Globals {
     pub quiet: bool,
 }
 
+impl Globals {
+    /// Whether a stream takes colour: one that is a terminal, unless the user or `NO_COLOR` says otherwise.
+    pub fn wants_color(&self, terminal: bool, no_color: bool) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !no_color,
+        }
+    }
+}
+
 /// When to use colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -72,7 +83,7 @@ pub enum Color {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the whole thing: stand-in networks, a daemon, accounts, posts
+    /// See it work: stand-in networks, a daemon, posts
     #[command(after_help = "\
 Examples:
   sendoff demo --once            publish, print permalinks and timings, exit
@@ -141,7 +152,7 @@ Examples:
         #[command(subcommand)]
         command: Queue,
     },
-    /// Emergency stop: nothing new is sent, what is on the wire is finished
+    /// Emergency stop: nothing new is sent
     #[command(after_help = "\
 Examples:
   sendoff pause

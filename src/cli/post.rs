@@ -273,12 +273,13 @@ async fn reschedule(client: &Client, args: Reschedule, ui: &mut Ui<'_, '_>) -> O
 
 async fn list(client: &Client, args: List, ui: &mut Ui<'_, '_>) -> Outcome {
     if let Some(state) = &args.state
+        && state != "held"
         && m::PostStatus::from_word(state).is_none()
         && m::DeliveryState::from_word(state).is_none()
     {
         let known: Vec<&str> = m::PostStatus::ALL.iter().map(|it| it.as_str()).collect();
         return Err(CliError::usage(format!("`{state}` is not a state"))
-            .hint(format!("a post is {}; a delivery's states are in `post show`", known.join(", "))));
+            .hint(format!("a post is {}; or name a delivery's state, or `held`", known.join(", "))));
     }
     let ask = r::ListPosts {
         state: args.state,
@@ -342,7 +343,7 @@ fn outlook(post: &m::Post, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
             .min_by_key(|it| it.due)
     {
         let at = ui.time(first.due, Some(&first.zone));
-        ui.line(&format!("  Scheduled for {at}"))?;
+        ui.line(&format!("  scheduled for {at}"))?;
     }
     if post.deliveries.is_empty() {
         ui.line(&format!("  a {} for {}", post.status, clean_line(&post.to.join(", "))))?;

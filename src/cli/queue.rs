@@ -87,7 +87,7 @@ fn show(queue: &m::Queue, ui: &mut Ui<'_, '_>) -> Outcome {
         .next
         .iter()
         .map(|it| {
-            let at = ui.wall_time(it.at, Some(&queue.timezone));
+            let at = ui.slot_time(it.at, &queue.timezone);
             vec![Cell::new(at), Cell::new(it.post.as_deref().unwrap_or("free"))]
         })
         .collect();

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::Io;
-use super::args::{Color, Globals};
+use super::args::Globals;
 use super::error::CliError;
 use crate::control::messages::DeliveryState;
 
@@ -44,11 +44,7 @@ impl Paint {
 
 impl<'a, 'b> Ui<'a, 'b> {
     pub fn new(io: &'a mut Io<'b>, globals: &Globals) -> Self {
-        let wanted = |terminal: bool| match globals.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => terminal && (io.env)("NO_COLOR").is_none(),
-        };
+        let wanted = |terminal| globals.wants_color(terminal, (io.env)("NO_COLOR").is_some());
         let color = [wanted(io.terminal[1]), wanted(io.terminal[2])];
         Self { json: globals.json, quiet: globals.quiet, color, io }
     }
@@ -145,15 +141,20 @@ impl<'a, 'b> Ui<'a, 'b> {
     /// `Tue 2026-12-01 09:00 Europe/Berlin (+01:00), in 8 days`.
     /// `zone` is the one it was meant in; the terminal's own otherwise.
     pub fn time(&self, at: Timestamp, zone: Option<&str>) -> String {
-        format!("{}, {}", self.wall_time(at, zone), relative(at, self.now()))
+        let far = relative(at, self.now());
+        let at = at.to_zoned(self.zone(zone));
+        let name = at.time_zone().iana_name().map(|it| format!(" {}", it.trim_start_matches("Etc/")));
+        let name = name.unwrap_or_default();
+        format!("{}{name} ({}), {far}", at.strftime("%a %Y-%m-%d %H:%M"), at.strftime("%:z"))
     }
 
-    /// [`Ui::time`] without the distance.
-    pub fn wall_time(&self, at: Timestamp, zone: Option<&str>) -> String {
-        let zone = zone.and_then(|it| TimeZone::get(it).ok()).unwrap_or_else(|| self.io.zone.clone());
-        let name = zone.iana_name().map(|it| format!(" {}", it.trim_start_matches("Etc/")));
-        let at = at.to_zoned(zone);
-        format!("{}{} ({})", at.strftime("%a %Y-%m-%d %H:%M"), name.unwrap_or_default(), at.strftime("%:z"))
+    /// An instant in a list of times of one zone, which is told elsewhere: `Tue 2026-12-01 09:00 (+01:00)`.
+    pub fn slot_time(&self, at: Timestamp, zone: &str) -> String {
+        at.to_zoned(self.zone(Some(zone))).strftime("%a %Y-%m-%d %H:%M (%:z)").to_string()
+    }
+
+    fn zone(&self, name: Option<&str>) -> TimeZone {
+        name.and_then(|it| TimeZone::get(it).ok()).unwrap_or_else(|| self.io.zone.clone())
     }
 
     /// An instant in a table: `1 Dec 09:00, in 8 days`, in the terminal's zone.
@@ -250,7 +251,8 @@ pub fn state_words(state: DeliveryState, held: bool) -> &'static str {
     }
 }
 
-fn colored(on: bool, paint: Paint, text: &str) -> String {
+/// Text in a colour, if there is to be colour.
+pub fn colored(on: bool, paint: Paint, text: &str) -> String {
     if on { format!("\x1b[{}m{text}\x1b[0m", paint.code()) } else { text.to_owned() }
 }
 

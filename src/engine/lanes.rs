@@ -163,8 +163,8 @@ impl Engine {
 
     pub(super) fn account_changed(&mut self, account: AccountId) {
         if let Some(lane) = self.lanes.get_mut(&account) {
+            // A rate limit stays: it is the network's, not the account's.
             lane.halted = false;
-            lane.parked_until = None;
         }
         self.refetch = true;
     }

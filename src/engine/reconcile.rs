@@ -113,7 +113,7 @@ impl Engine {
 
     fn hold(&mut self, id: DeliveryId, why: &str, now: Timestamp, out: &mut Vec<Effect>) {
         let reason = Reason::new("held", why.to_owned())
-            .hint(format!("look on the network yourself, then `sendoff post show {id}` names the choices"));
+            .hint(format!("look on the network yourself; `sendoff post retry {id}` looks once more"));
         self.save(id, Event::Hold { reason }, Then::Done, None, now, out);
     }
 

@@ -83,12 +83,14 @@ impl Engine {
             let reason = Reason::new("cancelled", "cancelled by the user");
             return self.stop(id, Event::Cancel { reason }, now, out);
         }
-        if let Some(reason) = too_late(delivery, now) {
+        // What a paused queue holds back waits as long as the pause lasts.
+        let held_back = work.hold.is_some();
+        if let (Some(reason), false) = (too_late(delivery, now), held_back) {
             return self.stop(id, Event::Miss { reason }, now, out);
         }
         // The next part of a thread has not been tried yet, however late the thread began.
         let tried = delivery.retry_why != Some(RetryWhy::NextPart);
-        if now > delivery.give_up_at && delivery.state == State::Retry && tried {
+        if now > delivery.give_up_at && delivery.state == State::Retry && tried && !held_back {
             let reason = gave_up(delivery);
             return self.stop(id, Event::Refuse { reason }, now, out);
         }

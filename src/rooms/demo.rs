@@ -6,7 +6,7 @@
 //! and what is shown at the end is what the daemon says of its deliveries.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use url::Url;
 use super::{daemon_error, load, setup};
 use crate::cli::args::{Demo, Globals};
 use crate::cli::error::CliError;
+use crate::cli::render::{Paint, colored};
 use crate::clock::SystemClock;
 use crate::control::client::{Client, ClientError};
 use crate::control::{messages as m, requests as r};
@@ -36,6 +37,7 @@ const READ_BACK: Duration = Duration::from_secs(5);
 struct Stage {
     json: bool,
     quiet: bool,
+    color: bool,
 }
 
 impl Stage {
@@ -44,10 +46,20 @@ impl Stage {
         if self.json {
             println!("{event}");
         } else if !self.quiet {
-            println!("{text}");
+            println!("{}", self.painted(text));
         }
         // A pipe that was closed ends nothing here.
         drop(std::io::stdout().flush());
+    }
+
+    /// The word that says how it ended, in its colour.
+    fn painted(&self, text: &str) -> String {
+        for (word, paint) in [("published", Paint::Green), ("refused", Paint::Red)] {
+            if let Some(rest) = text.strip_prefix(word) {
+                return colored(self.color, paint, word) + rest;
+            }
+        }
+        text.to_owned()
     }
 }
 
@@ -66,7 +78,10 @@ fn asked(error: &ClientError) -> CliError {
 
 pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> {
     let began = tokio::time::Instant::now();
-    let stage = Stage { json: globals.json, quiet: globals.quiet };
+    let terminal = std::io::stdout().is_terminal();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
+    let stage =
+        Stage { json: globals.json, quiet: globals.quiet, color: globals.wants_color(terminal, no_color) };
     let (dir, throw_away) = directory(args);
     let options =
         sandbox::Options { listen: ([127, 0, 0, 1], 0).into(), faults: sandbox::Faults::default(), seed: 1 };
