@@ -84,9 +84,11 @@ fn show_link(
     ui: &mut Ui<'_, '_>,
 ) -> Result<(), CliError> {
     let url = clean_line(url);
-    // The code first: what is typed or copied stays in sight on a small terminal.
+    // The code first: what is typed or copied stays in sight on a small terminal. With --paste the address
+    // has to come back to this terminal, so a telephone is of no use.
     if ui.io.terminal[1]
         && !ui.quiet
+        && !ask.paste
         && let Some(code) = qr(&url, ui.has_color())
     {
         ui.line(&code)?;
@@ -95,7 +97,7 @@ fn show_link(
     ui.line(&format!("  {}\n", ui.paint(Paint::Bold, &url)))?;
     let until = ui.time(expires_at, None);
     ui.note(&format!("The link works once, until {until}."))?;
-    match loopback_port(&url) {
+    match loopback_port(&url).filter(|_| !ask.paste) {
         Some(port) => ui.note(&format!(
             "It leads to this machine. If your browser is on another one, run there first:\n\n  \
              ssh -L {port}:127.0.0.1:{port} THIS_HOST\n"
@@ -135,10 +137,8 @@ fn qr(url: &str, color: bool) -> Option<String> {
         if color { (Dense1x2::Dark, Dense1x2::Light) } else { (Dense1x2::Light, Dense1x2::Dark) };
     let image = code.render::<Dense1x2>().dark_color(ink).light_color(paper).build();
     Some(image.lines().fold(String::new(), |mut out, line| {
-        let _ = match color {
-            true => writeln!(out, "  \x1b[38;5;16;48;5;231m{line}\x1b[0m"),
-            false => writeln!(out, "  {line}"),
-        };
+        let (on, off) = if color { ("\x1b[38;5;16;48;5;231m", "\x1b[0m") } else { ("", "") };
+        let _ = writeln!(out, "  {on}{line}{off}");
         out
     }))
 }
