@@ -53,7 +53,7 @@ pub fn put(
             now.id
         )));
     }
-    bind(tx, now, was.is_none())?;
+    bind(tx, was, now)?;
     if let Some(was) = was {
         unindex(tx, was, Some(now))?;
     }
@@ -279,16 +279,17 @@ pub(super) fn remove(tx: &mut Tx<'_>, it: &Delivery) -> Result<(), StoreError> {
 }
 
 /// Ties each live object to its step, for ever (I9).
-fn bind(tx: &mut Tx<'_>, it: &Delivery, is_new: bool) -> Result<(), StoreError> {
+fn bind(tx: &mut Tx<'_>, was: Option<&Delivery>, it: &Delivery) -> Result<(), StoreError> {
     let account = it.account.as_u128();
     let mut fresh = Vec::new();
     for (at, step) in (0_u16..).zip(&it.steps) {
-        // A retry begins after the parts that its forerunner made live; they stay that one's.
-        if at < it.step
-            && let Some(remote_id) = step.remote_id.as_deref()
-            && let Some((owner, _)) = bound(tx, it.account, remote_id)?
-            && (is_new || owner != it.id)
-        {
+        // What was decided before stays. A retry begins after the parts that its forerunner made
+        // live; they stay that one's.
+        let known = match was {
+            Some(was) => was.steps.get(usize::from(at)).is_some_and(|old| old.remote_id == step.remote_id),
+            None => at < it.step,
+        };
+        if known {
             continue;
         }
         let Some(remote_id) = step.remote_id.as_deref() else { continue };
