@@ -230,18 +230,21 @@ impl FromRequest<App> for Call {
 /// A handler that answers with one JSON document.
 pub(crate) fn answered<T, F, Fut>(method: Method, handler: F) -> MethodRouter<App>
 where
-    T: Serialize,
+    T: Serialize + Send + 'static,
     F: Fn(Call) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = ApiResult<T>> + Send + 'static,
 {
     // The table holds plain methods only, which all have a filter.
     let filter = MethodFilter::try_from(method).unwrap_or(MethodFilter::TRACE);
     on(filter, move |call: Call| {
-        let answer = handler(call);
+        // A task of its own: a client that goes away must not cut a disconnect or a token refresh
+        // off in the middle. What was begun is finished; only its answer finds nobody.
+        let answer = tokio::spawn(handler(call));
         async move {
             match answer.await {
-                Ok(answer) => Json(answer).into_response(),
-                Err(error) => refusal(&error),
+                Ok(Ok(answer)) => Json(answer).into_response(),
+                Ok(Err(error)) => refusal(&error),
+                Err(error) => refusal(&ApiError::new(ErrorKind::Internal, "internal", error.to_string())),
             }
         }
     })

@@ -154,6 +154,9 @@ async fn carry_out(
     account: Option<Account>,
 ) -> ApiResult<m::Receipt> {
     let id = erasure.account;
+    // No refresh may bring new tokens while the old ones are being revoked.
+    let lock = shared.refresh_lock(id);
+    let _alone = lock.lock().await;
     let name = account.as_ref().map_or_else(|| id.to_string(), |it| it.name.to_string());
     let mut items = Vec::new();
     for step in DisconnectStep::after(DisconnectStep::from_word(&erasure.step)) {

@@ -102,9 +102,11 @@ impl Connects {
         }
     }
 
-    /// Ends conversations whose time is over, and forgets those that ended.
-    pub(super) fn sweep(&self, now: jiff::Timestamp) {
+    /// Ends conversations whose time is over, and forgets those that ended. Gives back those that
+    /// may still hold tokens nobody confirmed.
+    pub(super) fn sweep(&self, now: jiff::Timestamp) -> Vec<Arc<Talk>> {
         let flows = self.flows();
+        let mut over = Vec::new();
         self.talks().retain(|_, talk| {
             if flows.progress(&talk.flow, now).is_some() {
                 return true;
@@ -114,10 +116,12 @@ impl Connects {
                 "nobody finished the connect within ten minutes".into(),
                 Some("begin again with `sendoff account connect`".into()),
             );
+            over.push(Arc::clone(talk));
             false
         });
         drop(flows);
         self.flows().sweep(now);
+        over
     }
 }
 
@@ -324,7 +328,7 @@ pub(super) fn end(shared: &Shared, talk: &Talk, code: &str, message: String, hin
 }
 
 /// Tokens nobody confirmed go back to the network; nothing of them was stored.
-async fn give_back(shared: &Arc<Shared>, talk: &Talk) {
+pub(super) async fn give_back(shared: &Arc<Shared>, talk: &Talk) {
     let found = talk.found.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(connected) = found else { return };
     let Ok(provider) = shared.provider(talk.wanted.platform) else { return };

@@ -44,7 +44,10 @@ impl Door for PublicDoor {
         let arrived = shared.connects.flows().arrive(platform, cookie.as_deref(), &back, shared.now());
         match arrived {
             Ok(arrived) => {
-                finish(shared, arrived, &back).await;
+                // A browser that goes away now must not cost the tokens its code has bought.
+                let shared = Arc::clone(shared);
+                let finishing = tokio::spawn(async move { finish(&shared, arrived, &back).await });
+                drop(finishing.await);
                 Back::Done
             }
             Err(error) => {

@@ -23,7 +23,7 @@ use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
 use crate::engine::{DueRow, Effect, Engine, Evidence, Input, Purpose, Reply, Save, Settings, Work};
 use crate::platforms::{self, Body, Class, Request};
-use crate::store::{StoreError, accounts, deliveries, posts};
+use crate::store::{StoreError, Tx, accounts, deliveries, posts};
 use crate::validate;
 
 /// The clock is read again at least this often, whatever is due.
@@ -112,25 +112,40 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
 pub(super) fn recover(shared: &Shared) -> Result<(), StoreError> {
     let now = shared.now();
     for id in shared.store.read(deliveries::in_flight)? {
-        let Some(delivery) = shared.store.read(|rx| deliveries::get(rx, id))? else { continue };
-        let event = if delivery.state == State::Sending {
-            tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
-            let reason = Reason::new("ambiguous", "the daemon stopped during the call")
-                .hint("checking whether it is already live; nothing to do for now");
-            Event::Lose { next_check: now, reason }
-        } else {
-            let reason = Reason::new("restarted", "the daemon stopped before anything was sent");
-            Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false }
-        };
-        let after = delivery.apply(event, now).map_err(|illegal| {
-            StoreError::conflict(format!("delivery `{id}` cannot be recovered: {illegal}"))
-        })?;
-        let transition = Transition::between(&delivery, &after, "recovered", now);
-        shared.store.write_blocking(move |tx| {
-            deliveries::put(tx, Some(&delivery), &after, Some(transition.clone())).map(drop)
-        })?;
+        let reason = "the daemon stopped";
+        shared.store.write_blocking(move |tx| put_back(tx, id, reason, now))?;
     }
     Ok(())
+}
+
+/// A write was refused because the row had changed, and the engine let go of it. Rows in a worker's
+/// hands are not in the due index, so nobody would ever look at it again: it is put back.
+async fn settle(shared: &Arc<Shared>, id: DeliveryId) {
+    let now = shared.now();
+    let reason = "another change came in between";
+    if let Err(error) = shared.store.write(move |tx| put_back(tx, id, reason, now)).await {
+        tracing::error!(delivery = %id, %error, "a delivery could not be put back; a restart does it");
+    }
+    shared.nudge();
+}
+
+/// Out of a worker's hands and back into the due index.
+fn put_back(tx: &mut Tx<'_>, id: DeliveryId, why: &str, now: Timestamp) -> Result<(), StoreError> {
+    let Some(delivery) = deliveries::get(tx, id)?.filter(Delivery::in_flight) else { return Ok(()) };
+    let event = if delivery.state == State::Sending {
+        tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
+        let reason = Reason::new("ambiguous", format!("{why} during the call"))
+            .hint("checking whether it is already live; nothing to do for now");
+        Event::Lose { next_check: now, reason }
+    } else {
+        let reason = Reason::new("restarted", format!("{why} before anything was sent"));
+        Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false }
+    };
+    let after = delivery
+        .apply(event, now)
+        .map_err(|illegal| StoreError::conflict(format!("delivery `{id}` cannot be recovered: {illegal}")))?;
+    let transition = Transition::between(&delivery, &after, "recovered", now);
+    deliveries::put(tx, Some(&delivery), &after, Some(transition)).map(drop)
 }
 
 /// The loop's own state.
@@ -272,8 +287,13 @@ impl Driver {
                     *wake.lock().unwrap_or_else(PoisonError::into_inner) = next;
                     shared.send(Input::Due { rows, all });
                 }
-                // The store has latched its failure; the daemon is about to end.
-                Err(error) => tracing::error!(%error, "cannot read what is due"),
+                // An I/O error has ended the store, and the daemon with it. Anything else is tried
+                // again: the engine must not wait for an answer that never comes.
+                Err(error) => {
+                    tracing::error!(%error, "cannot read what is due");
+                    *wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    shared.send(Input::Due { rows: Vec::new(), all: true });
+                }
             }
         });
     }
@@ -301,7 +321,6 @@ impl Driver {
         if let Some(reason) = &mut transition.reason {
             reason.raw = attempt.as_ref().and_then(|it| it.raw.clone()).or(reason.raw.take());
         }
-        let after = with_raw(after, attempt.as_ref());
         let moved = after.clone();
         // Queued here, in the engine's order; awaited elsewhere.
         let write = self.shared.store.write(move |tx| {
@@ -323,6 +342,7 @@ impl Driver {
                 Ok(()) => {
                     log_move(&shared, &moved, event, now);
                     shared.send(Input::Saved { id, seq, conflict: false });
+                    queues::recheck(&shared, &moved).await;
                     if moved.state.is_terminal() {
                         super::housekeeping::after_end(&shared, moved.post).await;
                     }
@@ -331,6 +351,7 @@ impl Driver {
                 Err(error) => {
                     tracing::warn!(delivery = %id, %error, "a write was refused");
                     shared.send(Input::Saved { id, seq, conflict: true });
+                    settle(&shared, id).await;
                 }
             }
         });
@@ -385,7 +406,8 @@ impl Driver {
                 }
                 Err(error) => {
                     tracing::warn!(delivery = %id, %error, "an intent was refused");
-                    return shared.send(Input::Saved { id, seq, conflict: true });
+                    shared.send(Input::Saved { id, seq, conflict: true });
+                    return settle(&shared, id).await;
                 }
             };
             log_move(&shared, &moved, "intend", now);
@@ -520,16 +542,6 @@ fn load_work(shared: &Arc<Shared>, id: DeliveryId) -> Result<Option<Work>, Store
 /// Class A: the marker is an id of ours. Elsewhere it is a print of the text, which may be posted again.
 fn has_client_id(delivery: &Delivery) -> bool {
     platforms::find(delivery.name.platform()).is_some_and(|it| it.capabilities(None).class == Class::ClientId)
-}
-
-/// Keeps the network's raw answer with the reason that is shown for it.
-fn with_raw(mut after: Delivery, attempt: Option<&Attempt>) -> Delivery {
-    if let (Some(reason), Some(raw)) = (&mut after.reason, attempt.and_then(|it| it.raw.clone()))
-        && reason.raw.is_none()
-    {
-        reason.raw = Some(raw);
-    }
-    after
 }
 
 fn log_move(shared: &Shared, delivery: &Delivery, event: &'static str, now: Timestamp) {

@@ -33,7 +33,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut round: u64 = 0;
     loop {
         let now = shared.now();
-        shared.connects.sweep(now);
+        for talk in shared.connects.sweep(now) {
+            super::connect::give_back(&shared, &talk).await;
+        }
         watch_disk(&shared);
         if round.is_multiple_of(MINUTE) {
             if let Err(error) = refresh_ripe(&shared, now).await {
@@ -152,9 +154,11 @@ fn wanted(rx: &crate::store::Rx, id: MediaId, now: Timestamp) -> Result<bool, St
     for post in users {
         let rows = deliveries::of_post(rx, post)?;
         let waits = rows.is_empty() || rows.iter().any(|it| !it.state.is_terminal());
-        let failed_lately = rows.iter().any(|it| {
-            matches!(it.state, State::Rejected | State::Missed) && tokens::later(it.due.instant, KEEP) >= now
-        });
+        let mut failed_lately = false;
+        for it in rows.iter().filter(|it| matches!(it.state, State::Rejected | State::Missed)) {
+            let ended = deliveries::history(rx, it.id)?.last().map_or(it.due.instant, |row| row.at);
+            failed_lately |= tokens::later(ended, KEEP) >= now;
+        }
         if waits || failed_lately {
             return Ok(true);
         }

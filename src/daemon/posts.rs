@@ -61,16 +61,32 @@ fn meant(shared: &Shared, id: &str) -> ApiResult<(PostId, Vec<Delivery>)> {
 
 /// One post with all its deliveries.
 pub(super) fn show(shared: &Shared, id: PostId) -> ApiResult<m::Post> {
-    let read = shared.store.read(|rx| Ok((posts::need(rx, id)?, deliveries::of_post(rx, id)?)));
+    let read = shared.store.read(|rx| {
+        let rows = deliveries::of_post(rx, id)?;
+        let rows: Result<Vec<_>, _> = rows.into_iter().map(|it| with_answer(rx, it)).collect();
+        Ok((posts::need(rx, id)?, rows?))
+    });
     let (post, deliveries) = read.map_err(errors::store)?;
     Ok(view::post(&post, &deliveries))
+}
+
+/// The network's own words belong to the reason that is shown; they are kept with the attempt.
+fn with_answer(rx: &crate::store::Rx, mut it: Delivery) -> Result<Delivery, StoreError> {
+    if let Some(reason) = it.reason.as_mut().filter(|reason| reason.raw.is_none()) {
+        reason.raw = deliveries::attempts(rx, it.id)?.pop().and_then(|attempt| attempt.raw);
+    }
+    Ok(it)
 }
 
 /// `post show`: by `pst_…`, or by `dlv_…` with that delivery alone.
 pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
     let (post, meant) = meant(shared, id)?;
-    let post = shared.store.read(|rx| posts::need(rx, post)).map_err(errors::store)?;
-    Ok(view::post(&post, &meant))
+    let read = shared.store.read(|rx| {
+        let rows: Result<Vec<_>, _> = meant.into_iter().map(|it| with_answer(rx, it)).collect();
+        Ok((posts::need(rx, post)?, rows?))
+    });
+    let (post, rows) = read.map_err(errors::store)?;
+    Ok(view::post(&post, &rows))
 }
 
 pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList> {
@@ -248,10 +264,7 @@ pub(super) async fn retry(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiResu
                 grant(shared, delivery.id, &Ask::TryNow, now).await?;
                 done = true;
             }
-            State::Rejected | State::Missed if !superseded(shared, delivery)? => {
-                anew(shared, delivery, now).await?;
-                done = true;
-            }
+            State::Rejected | State::Missed => done |= anew(shared, delivery, now).await?,
             _ => {}
         }
     }
@@ -266,13 +279,9 @@ pub(super) async fn retry(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiResu
     show(shared, post)
 }
 
-fn superseded(shared: &Shared, delivery: &Delivery) -> ApiResult<bool> {
-    let all = shared.store.read(|rx| deliveries::of_post(rx, delivery.post)).map_err(errors::store)?;
-    Ok(all.iter().any(|it| it.account == delivery.account && it.id > delivery.id))
-}
-
-/// A new delivery for one that ended (I14), which starts after what is already live.
-async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult<()> {
+/// A new delivery for one that ended (I14), which starts after what is already live. `false`: one
+/// was made already. That is looked up in the same write, so two retries at once make one.
+async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult<bool> {
     let zone = shared.config().timezone.clone();
     let due = create::due_now(now, &zone);
     let id = DeliveryId::new(now, Shared::random());
@@ -281,9 +290,19 @@ async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult
     fresh.step = u16::try_from(old.live_prefix()).unwrap_or(u16::MAX);
     fresh.give_up_at = now.saturating_add(shared.config().engine.give_up_after).unwrap_or(Timestamp::MAX);
     let row = create::first_row(&fresh, now);
+    let (post, old) = (old.post, old.id);
     shared
         .store
-        .write(move |tx| deliveries::put(tx, None, &fresh, Some(row.clone())).map(drop))
+        .write(move |tx| {
+            // In the order they were made: whatever follows the old one has taken over.
+            let mut later =
+                deliveries::of_post(tx, post)?.into_iter().filter(|it| it.account == fresh.account);
+            let is_last = later.by_ref().last().is_some_and(|it| it.id == old);
+            if is_last {
+                deliveries::put(tx, None, &fresh, Some(row.clone()))?;
+            }
+            Ok(is_last)
+        })
         .await
         .map_err(errors::store)
 }

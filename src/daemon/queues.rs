@@ -162,6 +162,23 @@ pub(super) async fn set_paused(
     view(shared, &queue, 1)
 }
 
+/// A delivery was just held back; if its queue was resumed in that moment, it goes on.
+pub(super) async fn recheck(shared: &Arc<Shared>, it: &Delivery) {
+    if it.reason.as_ref().is_none_or(|reason| reason.class != PAUSED) || it.state != State::Retry {
+        return;
+    }
+    let resumed = shared.store.read(|rx| {
+        let slot = posts::get(rx, it.post)?.and_then(|post| post.slot);
+        let Some(slot) = slot else { return Ok(None) };
+        Ok(queues::paused_since(rx, &slot.queue)?.is_none().then_some(slot.queue))
+    });
+    if let Ok(Some(queue)) = resumed
+        && let Err(error) = release(shared, &queue, shared.now()).await
+    {
+        tracing::warn!(%queue, error = %error.message, "what was held back waits a minute more");
+    }
+}
+
 /// Deliveries that were held back by a pause are tried at once.
 async fn release(shared: &Arc<Shared>, name: &str, now: Timestamp) -> ApiResult<()> {
     let name = name.to_owned();

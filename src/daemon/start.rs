@@ -24,8 +24,8 @@ use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::secret::SecretSource;
+use crate::control::server;
 use crate::control::socket::{Allowed, BindError, bind};
-use crate::control::{api::ApiError, server};
 use crate::domain::ids::AccountId;
 use crate::http::clients::ClientError;
 use crate::keys::derive::{Purpose, Signer};
@@ -197,8 +197,12 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
     let (stop, stopping) = watch::channel(false);
     let recovering = Arc::clone(&shared);
     tokio::task::spawn_blocking(move || recover(&recovering)).await.map_err(prepare)??;
+    // Before anything may send: an account that was being disconnected sends nothing any more. A
+    // failure here must not keep all the others from their work; it is tried at every start.
+    if let Err(error) = accounts::finish_erasures(&shared).await {
+        tracing::error!(error = %error.message, "an interrupted disconnect could not be finished");
+    }
     let driver = tokio::spawn(Driver::new(Arc::clone(&shared), receiver).run(stopped, stopping.clone()));
-    accounts::finish_erasures(&shared).await.map_err(|error: ApiError| prepare(error))?;
     housekeeping::sweep_media(&shared, shared.now()).await;
 
     let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(stopping.clone()));

@@ -64,8 +64,9 @@ impl Engine {
     pub(super) fn start_work(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         if !self.paused {
             self.start_lanes(now, out);
-            self.start_looks(now, out);
         }
+        // A stop stops sending; what may be on the wire is still accounted for.
+        self.start_looks(now, out);
         if self.refetch && !self.fetching {
             self.refetch = false;
             self.fetching = true;

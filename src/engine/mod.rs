@@ -280,6 +280,8 @@ pub struct Engine {
     paused: bool,
     disk_ok: bool,
     seq: u64,
+    /// Wishes whose write is under way: number of the write → who asked.
+    tickets: BTreeMap<u64, u64>,
     fetching: bool,
     /// Something came to rest that may be due again: ask the index before sleeping.
     refetch: bool,
@@ -298,6 +300,7 @@ impl Engine {
             paused: false,
             disk_ok: true,
             seq: 0,
+            tickets: BTreeMap::new(),
             fetching: false,
             refetch: true,
         }

@@ -241,6 +241,10 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
+        if let Some(ticket) = self.tickets.remove(&seq) {
+            let result = if conflict { Err(changed(id)) } else { Ok(()) };
+            out.push(Effect::Reply { ticket, result });
+        }
         if conflict {
             // Somebody else wrote the row: what we hold is stale. The row is the truth.
             tracing::warn!(delivery = %id, "a write met a changed row; reading it again");
@@ -334,6 +338,13 @@ impl Engine {
             };
             return self.save(id, event, Then::Done, None, now, out);
         }
+        let open = self.runs.get(&id).and_then(|run| run.work.as_ref());
+        if self.paused && open.is_some_and(|work| work.delivery.flight.amb_since.is_none()) {
+            // Claimed before the stop, and nothing of it is on the wire yet.
+            let reason = Reason::new("paused", "sending is stopped").hint("`sendoff resume` starts it again");
+            let event = Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false };
+            return self.save(id, event, Then::Done, None, now, out);
+        }
         if self.token_first(id, now, out) {
             return;
         }
@@ -416,12 +427,7 @@ impl Engine {
     ) {
         let give_up_after = self.settings.give_up_after;
         let Some(run) = self.runs.get_mut(&id) else {
-            let gone = ask::Refused {
-                code: "changed",
-                message: format!("delivery `{id}` changed meanwhile"),
-                hint: None,
-            };
-            out.push(Effect::Reply { ticket, result: Err(gone) });
+            out.push(Effect::Reply { ticket, result: Err(changed(id)) });
             return;
         };
         let Some(work) = run.work.as_mut() else {
@@ -448,11 +454,16 @@ impl Engine {
                     run.confirm = None;
                 }
                 let save = super::Save { seq: self.seq, before, after, event: name, answer: None };
+                // "Done" is said when it is durable, not before.
+                self.tickets.insert(self.seq, ticket);
                 out.push(Effect::Save(Box::new(save)));
-                out.push(Effect::Reply { ticket, result: Ok(()) });
             }
         }
     }
+}
+
+fn changed(id: DeliveryId) -> ask::Refused {
+    ask::Refused { code: "changed", message: format!("delivery `{id}` changed meanwhile"), hint: None }
 }
 
 /// Why a delivery that was never sent is too late under its policy.
