@@ -4,6 +4,8 @@
 //! The clock is the machine's with a settable lead, shared by the daemon and the stand-ins, so that
 //! hours pass at once. Nothing sleeps: everything is waited for, with a limit.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 #[path = "daemon/accounts.rs"]
 mod accounts;
 #[path = "daemon/faults.rs"]

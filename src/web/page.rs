@@ -86,9 +86,9 @@ fn prose(text: &str) -> String {
     let mut out = pieces.next().unwrap_or_default().to_owned();
     while let Some(code) = pieces.next() {
         match pieces.next() {
-            Some(after) => out += &format!("<code>{code}</code>{after}"),
+            Some(after) => out.extend(["<code>", code, "</code>", after]),
             // A lone backtick is a backtick.
-            None => out += &format!("`{code}"),
+            None => out.extend(["`", code]),
         }
     }
     out

@@ -21,7 +21,7 @@ use sendoff::store::OpenError;
 use tokio::runtime::{Builder, Runtime};
 
 /// Longest wait for anything. The machine may be busy; a test that passes never waits this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// What makes no event is looked at again after this.
 const PULSE: Duration = Duration::from_millis(50);
 

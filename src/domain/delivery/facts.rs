@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-/// The state, without the facts that surround it (those are fields of [`Delivery`]).
+/// The state, without the facts that surround it (those are fields of [`Delivery`](super::Delivery)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// Waiting for its instant.
@@ -15,9 +15,9 @@ pub enum State {
     Preparing,
     /// The intent is durable; the publishing call may be on the wire.
     Sending,
-    /// The call may have taken effect; reconciling. With [`Delivery::held`]: waiting for the user.
+    /// The call may have taken effect; reconciling. With [`Delivery::held`](super::Delivery::held): waiting for the user.
     Unknown,
-    /// Will be tried again at [`Delivery::next_try`].
+    /// Will be tried again at [`Delivery::next_try`](super::Delivery::next_try).
     Retry,
     /// The account cannot act until a person connects it again.
     NeedsReconnect,
