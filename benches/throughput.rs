@@ -25,11 +25,10 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use sendoff::auth::Grant;
-use sendoff::auth::grant::Proof;
 use sendoff::clock::SystemClock;
 use sendoff::config::{self, Config};
 use sendoff::control::client::Client;
-use sendoff::daemon::{self, Plan};
+use sendoff::daemon::start::{Plan, start};
 use sendoff::domain::account::{Account, AccountState};
 use sendoff::domain::delivery::{Delivery, State, Step, StepKind};
 use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, PlatformName, PostId};
@@ -161,7 +160,7 @@ async fn row(accounts: u64, posts: u64, network: &str) -> Seen {
         clock: Arc::new(SystemClock),
         notify: false,
     };
-    let daemon = daemon::start(plan).await.expect("the daemon starts");
+    let daemon = start(plan).await.expect("the daemon starts");
     let client = Client::new(&socket).expect("a client");
     let ahead = due.duration_since(Timestamp::now()) - SignedDuration::from_millis(100);
     tokio::time::sleep(Duration::try_from(ahead).expect("it was filled and started in time")).await;
@@ -311,18 +310,21 @@ fn account(n: u64) -> Account {
     }
 }
 
+/// In its written form, the only way to a token from outside.
 fn grant(n: u64) -> Grant {
-    Grant {
-        access: oauth2::AccessToken::new(format!("token-of-account-{n}-and-some-more-to-make-it-long")),
-        refresh: None,
-        proof: Proof::Bearer,
-        scopes: Vec::new(),
-        issued_at: Timestamp::now(),
-        expires_at: None,
-        grant_expires_at: None,
-        client_id: "benchmark".to_owned(),
-        server: None,
-    }
+    let written = serde_json::json!({
+        "v": 1,
+        "access": format!("token-of-account-{n}-and-some-more-to-make-it-long"),
+        "refresh": null,
+        "dpop": null,
+        "scopes": [],
+        "issued_at": Timestamp::now(),
+        "expires_at": null,
+        "grant_expires_at": null,
+        "client_id": "benchmark",
+        "server": null,
+    });
+    Grant::from_sealed_json(written.to_string().as_bytes()).expect("a grant")
 }
 
 /// The nth post and its one delivery.
