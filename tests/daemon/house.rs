@@ -209,7 +209,7 @@ impl House {
         };
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(found) => found,
-            Err(_) => panic!("{what}: not in time; events: {:#?}", self.story(None).await),
+            Err(error) => panic!("{what}: not in time ({error}); events: {:#?}", self.story(None).await),
         }
     }
 

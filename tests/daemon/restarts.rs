@@ -34,7 +34,7 @@ async fn a_daemon_killed_in_the_middle_of_a_call_finds_what_it_sent() {
         let warm = house.post(&[account], &[&format!("Before {account}")], r::When::Now).await;
         house.ended(&warm.id).await;
         let mut slow: sendoff::sandbox::Faults = format!("{route}=slow").parse().unwrap();
-        slow.slow = std::time::Duration::from_secs(600);
+        slow.slow = std::time::Duration::from_mins(10);
         house.network.inject(slow);
         let text = format!("Killed on {account}");
         let before = house.network.published().len();
