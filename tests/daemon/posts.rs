@@ -1,5 +1,6 @@
 //! What a user does to posts that exist.
 
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
 
@@ -101,7 +102,9 @@ async fn a_missed_post_goes_out_by_a_new_delivery_when_it_is_asked_for() {
     assert_eq!(missed.status, m::PostStatus::Missed);
     let reason = missed.deliveries[0].reason.clone().unwrap();
     assert!(reason.hint.unwrap().contains("post retry"), "{}", reason.message);
-    house.client.post_retry(&made.id).await.unwrap();
+    // Asked for several times at once, as by an impatient script: one new delivery all the same.
+    let asked = join_all((0..5).map(|_| house.client.post_retry(&made.id))).await;
+    assert!(asked.iter().any(Result::is_ok), "{asked:?}");
     let done = house.ended(&made.id).await;
     let states: Vec<_> = done.deliveries.iter().map(|it| it.state).collect();
     assert_eq!(states, [m::DeliveryState::Missed, m::DeliveryState::Published]);

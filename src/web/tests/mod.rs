@@ -500,16 +500,21 @@ async fn no_ticket_code_state_or_cookie_reaches_the_log() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let server = Running::https().await;
     let cookie = "cookie: __Host-sendoff=canary\r\n";
-    for target in [
-        "/connect/canary",
-        "/connect/good-canary",
-        "/oauth/x/callback?code=canary&state=canary",
-        "/oauth/x/callback?error=canary",
-        "/nothing/canary?canary=canary",
-    ] {
-        server.ask("GET", target, cookie).await;
-        server.ask("HEAD", target, cookie).await;
-        server.ask("DELETE", target, cookie).await;
+    // Twice: a line of the log that another test's thread met first is switched off for good until
+    // the cache is built anew, and that helps only lines that were met before.
+    for _ in 0..2 {
+        for target in [
+            "/connect/canary",
+            "/connect/good-canary",
+            "/oauth/x/callback?code=canary&state=canary",
+            "/oauth/x/callback?error=canary",
+            "/nothing/canary?canary=canary",
+        ] {
+            server.ask("GET", target, cookie).await;
+            server.ask("HEAD", target, cookie).await;
+            server.ask("DELETE", target, cookie).await;
+        }
+        tracing::callsite::rebuild_interest_cache();
     }
     let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(written.contains("callback") && written.contains("connect"), "{written}");
