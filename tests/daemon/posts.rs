@@ -35,8 +35,7 @@ async fn of_many_edits_at_once_none_is_lost_unseen() {
     let edits: Vec<_> = (0..8)
         .map(|n| r::EditPost { parts: Some(vec![format!("Edit {n}.")]), ..r::EditPost::default() })
         .collect();
-    let done =
-        futures_util::future::join_all(edits.iter().map(|it| house.client.post_edit(&made.id, it))).await;
+    let done = join_all(edits.iter().map(|it| house.client.post_edit(&made.id, it))).await;
     let taken = u32::try_from(done.iter().filter(|it| it.is_ok()).count()).unwrap();
     let after = house.client.post_show(&made.id).await.unwrap();
     assert_eq!(after.version, 1 + taken, "every edit that was taken counts");
