@@ -1,7 +1,8 @@
 //! Puts the real parts together: start, the loop, the edges, shutdown.
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
-//! around the engine), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`create`],
+//! around the engine), [`ledger`]
+//! (what it reads and writes), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`create`],
 //! [`posts`], [`accounts`], [`queues`] (what users ask), [`housekeeping`].
 
 mod accounts;
@@ -12,6 +13,7 @@ mod door;
 mod drive;
 mod errors;
 mod housekeeping;
+pub mod ledger;
 mod posts;
 mod queues;
 mod remove;
