@@ -55,7 +55,11 @@ impl Engine {
                         let evidence = evidence("refused", &answer);
                         self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
                     }
-                    Some(Verdict::Duplicate { message }) => {
+                    Some(Verdict::HandedOver(live)) => {
+                        let kept = evidence("handed_over", &answer);
+                        self.save(id, Event::HandOver { live }, Then::Done, Some(kept), now, out);
+                    }
+                    Some(Verdict::Duplicate { message, original: _ }) => {
                         let kept = evidence("duplicate", &answer);
                         self.lose(id, Reason::new("duplicate", message), Some(kept), now, out);
                     }
@@ -149,6 +153,13 @@ impl Engine {
             FailureClass::MediaGone | FailureClass::Transient if tries >= ladder.tries => {
                 Event::Refuse { reason }
             }
+            FailureClass::NotReady if tries >= backoff::PROCESSING.tries => Event::Refuse { reason },
+            FailureClass::NotReady => Event::Defer {
+                at: later(backoff::delay(backoff::PROCESSING, tries, dice, self.settings.poll_scale)),
+                why: RetryWhy::Backoff,
+                reason,
+                again: false,
+            },
             FailureClass::MediaGone => Event::Defer {
                 at: later(backoff::delay(backoff::PREPARING, tries, dice, scale)),
                 why: RetryWhy::Backoff,

@@ -72,7 +72,11 @@ impl Engine {
                 let event = Event::Applied { live, next_part_at };
                 self.save(id, event, Then::Done, Some(evidence("found", &answer)), now, out);
             }
-            Some(Sight::Absent) => self.absent(id, &evidence("absent", &answer), now, out),
+            Some(Sight::HandedOver(live)) => {
+                let kept = evidence("handed_over", &answer);
+                self.save(id, Event::HandOver { live }, Then::Done, Some(kept), now, out);
+            }
+            Some(Sight::Absent | Sight::Gone) => self.absent(id, &evidence("absent", &answer), now, out),
             Some(Sight::Disputed { message }) => self.hold(id, &message, now, out),
             Some(Sight::Unclear(failure)) if failure.class == FailureClass::AuthExpired && expired_once => {
                 if let Some(run) = self.runs.get_mut(&id) {
