@@ -8,6 +8,8 @@
 
 #[path = "daemon/accounts.rs"]
 mod accounts;
+#[path = "daemon/explain.rs"]
+mod explain;
 #[path = "daemon/faults.rs"]
 mod faults;
 #[path = "daemon/house.rs"]

@@ -443,7 +443,35 @@ fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> 
         ("network said", reason.and_then(|it| it.raw.as_deref()).map(|it| shorten(it, 400))),
         ("hint", reason.and_then(|it| it.hint.as_deref()).map(clean_line)),
     ];
-    ui.facts(&facts)
+    ui.facts(&facts)?;
+    why(it, ui)
+}
+
+/// Every move with its evidence.
+fn why(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
+    if it.why.is_empty() {
+        return Ok(());
+    }
+    ui.line(&format!("  {}", ui.paint(Paint::Dim, "why")))?;
+    for row in &it.why {
+        let at = row.at.to_zoned(ui.zone(Some(&it.zone))).strftime("%m-%d %H:%M:%S%.3f").to_string();
+        ui.line(&format!("    {}  {}", ui.paint(Paint::Dim, &at), clean_line(&row.message)))?;
+        let status = row.http_status.map(|it| format!("HTTP {it}"));
+        let trace = row.trace.as_deref().map(|it| format!("trace {}", clean_line(it)));
+        let answer: Vec<_> = [status, trace].into_iter().flatten().collect();
+        let because = row.reason.as_deref().map(clean_line);
+        let said = row.raw.as_deref().map(|it| shorten(it, 240));
+        for (name, text) in [
+            ("because", because),
+            ("answer", (!answer.is_empty()).then(|| answer.join(", "))),
+            ("said", said),
+        ] {
+            if let Some(text) = text {
+                ui.line(&format!("                        {} {text}", ui.paint(Paint::Dim, name)))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The command that helps most, if one does.

@@ -37,6 +37,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             super::connect::give_back(&shared, &talk).await;
         }
         watch_disk(&shared);
+        if let Err(error) = super::precheck::round(&shared, now).await {
+            tracing::warn!(%error, "could not check what is due soon");
+        }
         if round.is_multiple_of(MINUTE) {
             if let Err(error) = refresh_ripe(&shared, now).await {
                 tracing::warn!(%error, "could not look at the tokens");

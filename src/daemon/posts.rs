@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::create::{self, read_media, read_options, read_variants};
 use super::shared::Shared;
-use super::{audit, errors, queues, view};
+use super::{audit, errors, explain, queues, view};
 use crate::control::api::{ApiError, ApiResult, Caller};
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -84,10 +84,17 @@ pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
     let (post, meant) = meant(shared, id)?;
     let read = shared.store.read(|rx| {
         let rows: Result<Vec<_>, _> = meant.into_iter().map(|it| with_answer(rx, it)).collect();
-        Ok((posts::need(rx, post)?, rows?))
+        let rows = rows?;
+        let mut shown = view::post(&posts::need(rx, post)?, &rows);
+        for row in &rows {
+            let id = row.id.to_string();
+            if let Some(it) = shown.deliveries.iter_mut().find(|it| it.id == id) {
+                it.why = explain::why(rx, row)?;
+            }
+        }
+        Ok(shown)
     });
-    let (post, rows) = read.map_err(errors::store)?;
-    Ok(view::post(&post, &rows))
+    read.map_err(errors::store)
 }
 
 pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList> {

@@ -52,6 +52,8 @@ pub(super) struct Shared {
     last_tick_ms: AtomicI64,
     pub(super) ready: AtomicBool,
     pub(super) disk_low: AtomicBool,
+    /// What the checks ahead of time found.
+    pub(super) findings: super::precheck::Findings,
     /// What the engine says is held back as a whole: networks and accounts.
     waits: Mutex<Vec<Wait>>,
     /// Whether sending is stopped, why, since when.
@@ -101,6 +103,7 @@ impl Shared {
             last_tick_ms: AtomicI64::new(0),
             ready: AtomicBool::new(false),
             disk_low: AtomicBool::new(false),
+            findings: super::precheck::Findings::default(),
             waits: Mutex::default(),
             pause: Mutex::default(),
             jitter_seed: made.jitter_seed,

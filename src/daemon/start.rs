@@ -19,7 +19,7 @@ use super::door::PublicDoor;
 use super::drive::Driver;
 use super::shared::{Made, Shared};
 use super::wire::{Wire, fill};
-use super::{accounts, api, housekeeping, ledger, load_pause, reload};
+use super::{accounts, api, housekeeping, ledger, load_pause, reload, watchdog};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -214,6 +214,13 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
             () = end => {}
         }
     })];
+    let (alive, end) = (watchdog::run(Arc::clone(&shared)), until(stopping.clone()));
+    edges.push(tokio::spawn(async move {
+        tokio::select! {
+            () = alive => {}
+            () = end => {}
+        }
+    }));
     let door = Arc::new(PublicDoor(Arc::clone(&shared)));
     let until = until(stopping.clone());
     edges.push(tokio::spawn(async move {

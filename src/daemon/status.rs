@@ -10,6 +10,7 @@ use super::{errors, housekeeping};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
+use crate::domain::delivery::State;
 use crate::engine::{Wait, WaitFor};
 use crate::store::{accounts, deliveries};
 
@@ -17,6 +18,8 @@ use crate::store::{accounts, deliveries};
 const SCHEMA: u32 = 1;
 /// Less than this free is worth a word (R68).
 const ROOM: u64 = 256 << 20;
+/// Findings of the checks ahead of time that are told one by one.
+const RISKS: usize = 5;
 /// Connections that end are announced this many days before.
 const WARN_DAYS: [i64; 4] = [14, 7, 3, 1];
 
@@ -62,6 +65,26 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
         let message = format!("{held} deliveries wait for your word: it is unclear whether they are live");
         found.push(alert("held", message, Some("sendoff post list --state held".into())));
     }
+    let risks = shared.findings.list(now);
+    for (id, it) in risks.iter().take(RISKS) {
+        found.push(alert(
+            "at_risk",
+            format!("{}: due {}, and would not go out: {}", it.account, it.due, it.reason.message),
+            it.reason.hint.clone().or_else(|| Some(format!("sendoff post show {id}"))),
+        ));
+    }
+    if let Some(more) = risks.len().checked_sub(RISKS).filter(|it| *it > 0) {
+        let message = format!("{more} more deliveries would not go out as things are");
+        found.push(alert("at_risk", message, Some("sendoff log".into())));
+    }
+    let missed = missed(shared, now);
+    if missed > 0 {
+        found.push(alert(
+            "missed",
+            format!("{missed} deliveries of the last day were missed"),
+            Some("`sendoff post list --state missed` names them; `sendoff post retry` sends one now".into()),
+        ));
+    }
     for wait in shared.waits() {
         found.push(waiting(&wait, all));
     }
@@ -100,6 +123,13 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
         ));
     }
     found
+}
+
+/// How many deliveries due within the last day were missed.
+fn missed(shared: &Shared, now: Timestamp) -> usize {
+    let from = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
+    let read = shared.store.read(|rx| deliveries::due_between(rx, State::Missed, from, now, 10_000));
+    read.map_or(0, |it| it.len())
 }
 
 /// A network or an account that is held back as a whole.

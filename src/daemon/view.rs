@@ -126,6 +126,7 @@ pub(super) fn delivery(it: &Delivery) -> m::Delivery {
         reason: it.reason.as_ref().map(reason),
         steps: steps.collect(),
         progress: None,
+        why: Vec::new(),
     }
 }
 
@@ -194,6 +195,21 @@ pub(super) fn delivery_event(at: Timestamp, it: &Delivery, event: &str) -> m::Lo
             format!("delivery.{}", it.state.as_str())
         },
         message: terminal::clean_line(&format!("{}: {message}", it.name)),
+        post: Some(it.post.to_string()),
+        delivery: Some(it.id.to_string()),
+        account: Some(it.name.to_string()),
+    }
+}
+
+/// A delivery that would not go out as things are, told ahead of its time.
+pub(super) fn risk_event(at: Timestamp, it: &Delivery) -> m::LogEvent {
+    let why = it.reason.as_ref().map(|reason| reason.message.as_str()).unwrap_or_default();
+    let text = format!("{}: due {}, and would not go out: {why}", it.name, echo(&it.due));
+    m::LogEvent {
+        at,
+        level: "warn".to_owned(),
+        event: "delivery.at_risk".to_owned(),
+        message: terminal::clean_line(&text),
         post: Some(it.post.to_string()),
         delivery: Some(it.id.to_string()),
         account: Some(it.name.to_string()),

@@ -119,6 +119,39 @@ pub fn next_due_after(source: &impl Source, now: Timestamp) -> Result<Option<Tim
     later.next().map(|row| Ok(instant(row?.0.value().0))).transpose()
 }
 
+/// Scheduled deliveries due after `after`, up to and including `upto`, earliest first, at most `max`.
+pub fn scheduled_between(
+    source: &impl Source,
+    after: Timestamp,
+    upto: Timestamp,
+    max: usize,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    due_between(source, State::Scheduled, after, upto, max)
+}
+
+/// Deliveries in a state whose instant lies after `after`, up to and including `upto`.
+pub fn due_between(
+    source: &impl Source,
+    state: State,
+    after: Timestamp,
+    upto: Timestamp,
+    max: usize,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    let word = state.as_str();
+    let (after, upto) = (after.as_millisecond(), upto.as_millisecond());
+    if after >= upto {
+        return Ok(Vec::new());
+    }
+    let table = source.table(BY_STATE)?;
+    let mut found = Vec::new();
+    for row in
+        table.range((word, after, u128::MAX, u128::MAX)..=(word, upto, u128::MAX, u128::MAX))?.take(max)
+    {
+        found.push(DeliveryId::from_u128(row?.0.value().3));
+    }
+    Ok(found)
+}
+
 /// Everything a worker owned (claimed, preparing, sending): start-up's list.
 pub fn in_flight(source: &impl Source) -> Result<Vec<DeliveryId>, StoreError> {
     let mut found = Vec::new();

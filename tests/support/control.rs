@@ -77,6 +77,7 @@ pub(crate) fn delivery(account: &str, state: m::DeliveryState) -> m::Delivery {
         reason: None,
         steps: vec![],
         progress: None,
+        why: Vec::new(),
     }
 }
 
