@@ -8,6 +8,8 @@
 
 #[path = "daemon/accounts.rs"]
 mod accounts;
+#[path = "daemon/disconnect.rs"]
+mod disconnect;
 #[path = "daemon/faults.rs"]
 mod faults;
 #[path = "daemon/house.rs"]
@@ -20,3 +22,5 @@ mod posts;
 mod queues;
 #[path = "daemon/restarts.rs"]
 mod restarts;
+#[path = "daemon/tokens.rs"]
+mod tokens;

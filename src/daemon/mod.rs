@@ -1,19 +1,22 @@
 //! Puts the real parts together: start, the loop, the edges, shutdown.
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
-//! around the engine), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`create`],
-//! [`posts`], [`accounts`], [`queues`] (what users ask), [`housekeeping`].
+//! around the engine), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`keep`], [`create`],
+//! [`posts`], [`accounts`], [`disconnect`], [`queues`] (what users ask), [`housekeeping`].
 
 mod accounts;
 mod api;
 mod connect;
 mod create;
+mod disconnect;
 mod door;
 mod drive;
 mod errors;
 mod housekeeping;
+mod keep;
 mod posts;
 mod queues;
+pub mod rehearsal;
 mod remove;
 mod shared;
 pub mod start;

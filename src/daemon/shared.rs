@@ -44,6 +44,11 @@ pub(super) struct Shared {
     recent: Mutex<std::collections::VecDeque<LogEvent>>,
     /// One refresh at a time per account.
     refreshing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Until when a network asked not to be asked for tokens again.
+    pub(super) waits: super::tokens::Waits,
+    /// Disconnects under way.
+    pub(super) erasing: super::disconnect::Erasing,
+    pub(super) rehearsal: super::rehearsal::Rehearsal,
     /// Asks of users that wait for the engine's answer.
     pub(super) asks: super::drive::Asks,
     /// Serialises choosing a queue slot with taking it.
@@ -52,6 +57,8 @@ pub(super) struct Shared {
     last_tick_ms: AtomicI64,
     pub(super) ready: AtomicBool,
     pub(super) disk_low: AtomicBool,
+    /// Told to stop: nothing new is begun that a network would have to answer.
+    pub(super) stopping: AtomicBool,
     /// Whether sending is stopped, why, since when.
     pub(super) pause: Mutex<Option<(Option<String>, Timestamp)>>,
     /// Places slots inside their jitter window; the same on every start.
@@ -71,6 +78,7 @@ pub(super) struct Made {
     pub(super) library: Library,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) wire: Wire,
+    pub(super) rehearsal: super::rehearsal::Rehearsal,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     pub(super) jitter_seed: [u8; 32],
     pub(super) receipts: Signer,
@@ -93,12 +101,16 @@ impl Shared {
             events: broadcast::channel(1024).0,
             recent: Mutex::default(),
             refreshing: Mutex::default(),
+            waits: super::tokens::Waits::default(),
+            erasing: super::disconnect::Erasing::default(),
+            rehearsal: made.rehearsal,
             asks: super::drive::Asks::default(),
             slot_lock: tokio::sync::Mutex::default(),
             started,
             last_tick_ms: AtomicI64::new(0),
             ready: AtomicBool::new(false),
             disk_low: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             pause: Mutex::default(),
             jitter_seed: made.jitter_seed,
             receipts: made.receipts,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::{errors, housekeeping};
+use super::{errors, housekeeping, tokens};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
@@ -64,14 +64,14 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
     for account in all {
         if account.state == AccountState::NeedsReconnect {
             let why = account.reason.as_deref().unwrap_or("its grant has ended");
-            let hint = format!("sendoff account connect {}", account.name.platform());
+            let hint = tokens::reconnect(account);
             found.push(alert(
                 "needs_reconnect",
                 format!("{} must be connected again: {why}", account.name),
                 Some(hint),
             ));
         } else if let Some(days) = ends_soon(account, now) {
-            let hint = format!("sendoff account connect {}", account.name.platform());
+            let hint = tokens::reconnect(account);
             found.push(alert(
                 "token_end",
                 format!("the connection of {} ends within {days} d", account.name),
@@ -102,5 +102,8 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
 fn ends_soon(account: &Account, now: Timestamp) -> Option<i64> {
     let end = if account.can_refresh { account.grant_expires_at } else { account.expires_at }?;
     let left = end.duration_since(now);
-    WARN_DAYS.into_iter().rev().find(|days| left <= SignedDuration::from_hours(24 * days))
+    // A grant that lives two weeks is no news on its first day.
+    let life = end.duration_since(account.connected_at);
+    let days = |n: i64| SignedDuration::from_hours(24 * n);
+    WARN_DAYS.into_iter().rev().find(|n| left <= days(*n) && (!account.can_refresh || days(*n) < life))
 }
