@@ -362,3 +362,81 @@ pub(super) const NEAR_SEND: SignedDuration = SignedDuration::from_secs(120);
 pub(super) fn later(now: Timestamp, span: SignedDuration) -> Timestamp {
     now.saturating_add(span).unwrap_or(now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{AccountName, PlatformName};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_900_000_000 + seconds).unwrap()
+    }
+
+    fn account(n: u128, life: i64) -> Account {
+        Account {
+            id: AccountId::from_u128(n),
+            name: AccountName::new(PlatformName::X, "acme").unwrap(),
+            remote_id: n.to_string(),
+            username: "acme".into(),
+            display_name: "Acme".into(),
+            avatar_url: None,
+            server: None,
+            tier: None,
+            state: AccountState::Ready,
+            reason: None,
+            scopes: Vec::new(),
+            missing_scopes: Vec::new(),
+            expires_at: Some(at(life)),
+            issued_at: Some(at(0)),
+            grant_expires_at: None,
+            can_refresh: true,
+            connected_at: at(0),
+        }
+    }
+
+    #[test]
+    fn tokens_ripen_between_half_and_four_fifths_of_their_life_and_not_together() {
+        for life in [1, 7_200, 5_184_000] {
+            let all: Vec<_> = (0..200).map(|n| ripe_at(&account(n, life), b"seed").unwrap()).collect();
+            assert!(all.iter().all(|it| *it >= at(0) + SignedDuration::from_millis(life * 500)), "{life}");
+            assert!(all.iter().all(|it| *it <= at(0) + SignedDuration::from_millis(life * 800)), "{life}");
+            let again: Vec<_> = (0..200).map(|n| ripe_at(&account(n, life), b"seed").unwrap()).collect();
+            assert_eq!(all, again, "the same seed gives the same instants");
+            let other = ripe_at(&account(7, life), b"other").unwrap();
+            assert!(other != all[7] || life == 1);
+            let thirds = |it: &Timestamp| (it.as_millisecond() - at(0).as_millisecond()) / (life * 100);
+            for tenth in 5..8 {
+                let there = all.iter().filter(|it| thirds(it) == tenth).count();
+                assert!((30..=110).contains(&there), "{there} of 200 between {tenth}0 % and the next");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_left_alone_before_a_send_that_it_outlives() {
+        let it = account(1, 7_200);
+        let seed = b"seed";
+        let now = ripe_at(&it, seed).unwrap();
+        assert!(is_ripe(&it, None, now, seed));
+        assert!(!is_ripe(&it, None, now - SignedDuration::from_secs(1), seed));
+        let soon = |now: Timestamp| Some(now + SignedDuration::from_secs(90));
+        assert!(!is_ripe(&it, soon(now), now, seed), "it lasts for this send");
+        assert!(!is_ripe(&it, Some(now), now, seed));
+        assert!(!is_ripe(&it, soon(at(6_990)), at(6_990), seed), "120 s behind the send are enough");
+        assert!(is_ripe(&it, soon(at(6_991)), at(6_991), seed), "it would be too short");
+        let dead = Account { state: AccountState::NeedsReconnect, ..it.clone() };
+        let fixed = Account { can_refresh: false, ..it };
+        assert!(!is_ripe(&dead, None, now, seed) && !is_ripe(&fixed, None, now, seed));
+    }
+
+    #[test]
+    fn a_wait_binds_until_it_is_over() {
+        let (waits, id) = (Waits::default(), AccountId::from_u128(1));
+        let wait = Wait { at: at(10), reason: Reason::new(RATE_LIMITED, "later"), asked: true };
+        waits.set(id, Some(wait));
+        assert!(waits.hold_back(id, at(9)) && !waits.hold_back(id, at(10)));
+        assert!(!waits.hold_back(AccountId::from_u128(2), at(9)));
+        waits.set(id, None);
+        assert!(!waits.hold_back(id, at(9)));
+    }
+}

@@ -246,7 +246,7 @@ async fn nothing_new_is_taken_for_an_account_that_is_leaving() {
             assert_eq!(refused.code, "disconnecting", "{point}: {refused:?}");
             assert!(refused.message.contains("x:acme") && refused.hint.is_some(), "{refused:?}");
             let to = r::Move::At("+1h".into());
-            let moved = house.client.post_reschedule(&draft.id, &to, None).await;
+            let moved = house.client.post_reschedule(&draft.id, to, None).await;
             assert_eq!(code(moved), "disconnecting", "{point}");
             assert_eq!(code(house.client.account_resume("x:acme").await), "disconnecting");
             assert_eq!(code(house.client.account_rename("x:acme", "new").await), "disconnecting");
@@ -257,7 +257,7 @@ async fn nothing_new_is_taken_for_an_account_that_is_leaving() {
         assert_eq!(whats(&receipt.unwrap().receipt), WHOLE, "{point}");
         assert_eq!(house.live("Too late.").len(), 0);
         house.connect("x").await;
-        let draft = house.client.post_reschedule(&draft.id, &r::Move::At("+1h".into()), None).await;
+        let draft = house.client.post_reschedule(&draft.id, r::Move::At("+1h".into()), None).await;
         assert!(draft.is_err(), "{point}: the draft is for the account that left");
     }
 }

@@ -6,7 +6,6 @@ use sendoff::domain::delivery::{Delivery, Event, Frozen, Live, State};
 use sendoff::domain::ids::{MediaId, ReceiptId};
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::domain::post::SlotTaken;
-use sendoff::store::StoreError;
 use sendoff::store::posts::{Created, Cursor, Filter, Order, Wanted};
 use sendoff::store::vault::{Erasure, ErasureLine, RefreshIntent};
 use sendoff::store::{Store, StoreError, accounts, audit, deliveries, meta, posts, queues, vault};
