@@ -92,7 +92,8 @@ async fn refresh_ripe(shared: Arc<Shared>, now: Timestamp) {
         .for_each_concurrent(REFRESHES, |account| {
             let shared = &shared;
             async move {
-                let idle = !shared.stopping.load(Ordering::Relaxed) && !shared.waits.hold_back(account, now);
+                let idle =
+                    !shared.stopping.load(Ordering::Relaxed) && !shared.token_waits.hold_back(account, now);
                 if idle {
                     tokens::refresh(shared, account, now).await;
                 }

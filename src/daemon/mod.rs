@@ -1,8 +1,9 @@
 //! Puts the real parts together: start, the loop, the edges, shutdown.
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
-//! around the engine), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`keep`], [`create`],
-//! [`posts`], [`accounts`], [`disconnect`], [`queues`] (what users ask), [`housekeeping`].
+//! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
+//! networks), [`connect`], [`keep`], [`create`], [`posts`], [`accounts`], [`disconnect`], [`queues`]
+//! (what users ask), [`housekeeping`].
 
 mod accounts;
 mod api;
@@ -14,6 +15,7 @@ mod drive;
 mod errors;
 mod housekeeping;
 mod keep;
+pub mod ledger;
 mod posts;
 mod queues;
 pub mod rehearsal;

@@ -19,7 +19,7 @@ use crate::config::secret::SecretError;
 use crate::control::messages::LogEvent;
 use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, PlatformName};
-use crate::engine::Input;
+use crate::engine::{Input, Wait};
 use crate::keys::derive::Signer;
 use crate::keys::keyring::Keyring;
 use crate::media::Library;
@@ -45,7 +45,7 @@ pub(super) struct Shared {
     /// One refresh at a time per account.
     refreshing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
     /// Until when a network asked not to be asked for tokens again.
-    pub(super) waits: super::tokens::Waits,
+    pub(super) token_waits: super::tokens::Waits,
     /// Disconnects under way.
     pub(super) erasing: super::disconnect::Erasing,
     pub(super) rehearsal: super::rehearsal::Rehearsal,
@@ -59,6 +59,8 @@ pub(super) struct Shared {
     pub(super) disk_low: AtomicBool,
     /// Told to stop: nothing new is begun that a network would have to answer.
     pub(super) stopping: AtomicBool,
+    /// What the engine says is held back as a whole: networks and accounts.
+    waits: Mutex<Vec<Wait>>,
     /// Whether sending is stopped, why, since when.
     pub(super) pause: Mutex<Option<(Option<String>, Timestamp)>>,
     /// Places slots inside their jitter window; the same on every start.
@@ -101,7 +103,7 @@ impl Shared {
             events: broadcast::channel(1024).0,
             recent: Mutex::default(),
             refreshing: Mutex::default(),
-            waits: super::tokens::Waits::default(),
+            token_waits: super::tokens::Waits::default(),
             erasing: super::disconnect::Erasing::default(),
             rehearsal: made.rehearsal,
             asks: super::drive::Asks::default(),
@@ -111,6 +113,7 @@ impl Shared {
             ready: AtomicBool::new(false),
             disk_low: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            waits: Mutex::default(),
             pause: Mutex::default(),
             jitter_seed: made.jitter_seed,
             receipts: made.receipts,
@@ -140,6 +143,15 @@ impl Shared {
     /// Wakes the engine. It being gone means the daemon is stopping; nothing is lost by that.
     pub(super) fn send(&self, input: Input) {
         drop(self.inputs.send(input));
+    }
+
+    pub(super) fn set_waits(&self, waits: Vec<Wait>) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = waits;
+    }
+
+    /// What is held back as a whole at the moment.
+    pub(super) fn waits(&self) -> Vec<Wait> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Something new may be due.

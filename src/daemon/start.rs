@@ -16,11 +16,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::door::PublicDoor;
-use super::drive::{Driver, recover};
+use super::drive::Driver;
 use super::rehearsal::Rehearsal;
 use super::shared::{Made, Shared};
 use super::wire::{Wire, fill};
-use super::{api, disconnect, housekeeping, load_pause, reload};
+use super::{api, disconnect, housekeeping, ledger, load_pause, reload};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -205,7 +205,9 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let stopped = load_pause(&shared)?;
     let (stop, stopping) = watch::channel(false);
     let recovering = Arc::clone(&shared);
-    tokio::task::spawn_blocking(move || recover(&recovering)).await.map_err(prepare)??;
+    tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.now()))
+        .await
+        .map_err(prepare)??;
     let driver = tokio::spawn(Driver::new(Arc::clone(&shared), receiver).run(stopped, stopping.clone()));
     // Beside the others' work, which need not wait for a network that does not answer: since its
     // disconnect began, the account is stopped.

@@ -147,9 +147,9 @@ pub(super) async fn refresh(shared: &Arc<Shared>, id: AccountId, asked: Timestam
     match &outcome {
         Refreshed::Later { at, reason } => {
             let asked = reason.class == RATE_LIMITED;
-            shared.waits.set(id, Some(Wait { at: *at, reason: reason.clone(), asked }));
+            shared.token_waits.set(id, Some(Wait { at: *at, reason: reason.clone(), asked }));
         }
-        Refreshed::Fresh(_) | Refreshed::Dead(_) => shared.waits.set(id, None),
+        Refreshed::Fresh(_) | Refreshed::Dead(_) => shared.token_waits.set(id, None),
     }
     outcome
 }
@@ -173,7 +173,7 @@ async fn refresh_alone(
     if account.issued_at.is_some_and(|issued| issued >= asked) {
         return Ok(Refreshed::Fresh(Box::new(account)));
     }
-    if let Some(wait) = shared.waits.get(id, shared.now()).filter(|it| it.asked) {
+    if let Some(wait) = shared.token_waits.get(id, shared.now()).filter(|it| it.asked) {
         return Ok(Refreshed::Later { at: wait.at, reason: wait.reason });
     }
     let (grant, version) = load_version(shared, id)?;
