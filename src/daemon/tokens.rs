@@ -138,6 +138,10 @@ pub(super) fn describe(account: &mut Account, grant: &Grant) {
 
 /// A fresh token for the account. Whoever comes second finds the first one's work done.
 pub(super) async fn refresh(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) -> Refreshed {
+    // Not behind the lock: a disconnect holds it for as long as the network takes to revoke.
+    if let Ok(Err(StoreError::Leaving { .. })) = shared.store.read(|rx| Ok(vault::not_leaving(rx, id))) {
+        return leaving(shared);
+    }
     let lock = shared.refresh_lock(id);
     let _one = lock.lock().await;
     let outcome = match refresh_alone(shared, id, asked).await {
@@ -154,6 +158,10 @@ pub(super) async fn refresh(shared: &Arc<Shared>, id: AccountId, asked: Timestam
     outcome
 }
 
+fn leaving(shared: &Shared) -> Refreshed {
+    not_now(shared, LATER, "disconnecting", "the account is being disconnected")
+}
+
 fn not_now(shared: &Shared, span: SignedDuration, class: &str, message: impl Into<String>) -> Refreshed {
     Refreshed::Later { at: later(shared.now(), span), reason: Reason::new(class, message) }
 }
@@ -168,7 +176,7 @@ async fn refresh_alone(
         return Ok(Refreshed::Dead(Reason::new("account_gone", "the account is no longer connected")));
     };
     if erasure.is_some() {
-        return Ok(not_now(shared, LATER, "disconnecting", "the account is being disconnected"));
+        return Ok(leaving(shared));
     }
     if account.issued_at.is_some_and(|issued| issued >= asked) {
         return Ok(Refreshed::Fresh(Box::new(account)));

@@ -234,8 +234,8 @@ async fn nothing_new_is_taken_for_an_account_that_is_leaving() {
     let (house, trap) = trapped().await;
     house.connect("x").await;
     house.connect("bluesky").await;
-    let draft = house.post(&["x:acme"], &["A draft."], r::When::Draft).await;
     for point in ["begun", "deliveries", "revoke"] {
+        let draft = house.post(&["x:acme"], &["A draft."], r::When::Draft).await;
         trap.arm(point);
         let leaving = async {
             trap.caught().await;
@@ -265,8 +265,8 @@ async fn nothing_new_is_taken_for_an_account_that_is_leaving() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reconnect_during_a_disconnect_ends_with_one_account_that_works() {
     let (house, trap) = trapped().await;
-    for point in POINTS {
-        house.connect("x").await;
+    house.connect("x").await;
+    for point in ["begun", "deliveries", "revoke not noted", "rows", "key", "compact"] {
         let flow = house.find("x").await;
         trap.arm(point);
         let back = async {
@@ -288,7 +288,6 @@ async fn a_reconnect_during_a_disconnect_ends_with_one_account_that_works() {
         let made = house.post(&["x:acme"], &[&text], r::When::Now).await;
         assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published, "{point}");
         house.client.account_refresh("x:acme").await.unwrap();
-        house.client.account_disconnect("x:acme").await.unwrap();
     }
 }
 
