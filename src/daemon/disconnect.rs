@@ -65,24 +65,21 @@ pub(super) async fn disconnect(
         }
         Ok(vault::erasures(rx)?.into_iter().find(|it| it.name == name.to_string()))
     });
-    let id = match left.map_err(errors::store)? {
-        Some(erasure) => erasure.account,
-        None => {
-            let account = find(shared, account)?;
-            let id = account.id;
-            // Taken before the first write: whoever else carries it out leaves the receipt here.
-            let slot = shared.erasing.slot(id);
-            if let Err(error) = begin(shared, account).await {
-                // Gone since it was read, by a call that was quicker: then its receipt is ours, too.
-                let theirs = slot.lock().await.clone();
-                return theirs.map(|receipt| m::ReceiptAnswer { receipt }).ok_or(error);
-            }
-            audit(shared, Some(by), "account.disconnect", &name.to_string());
-            return finish_in(shared, id, &slot).await.map(|receipt| m::ReceiptAnswer { receipt });
-        }
-    };
+    if let Some(erasure) = left.map_err(errors::store)? {
+        audit(shared, Some(by), "account.disconnect", account);
+        return finish(shared, erasure.account).await.map(|receipt| m::ReceiptAnswer { receipt });
+    }
+    let found = find(shared, account)?;
+    let id = found.id;
+    // Taken before the first write: whoever else carries it out leaves the receipt here.
+    let slot = shared.erasing.slot(id);
+    if let Err(error) = begin(shared, found).await {
+        // Gone since it was read, by a call that was quicker: then its receipt is ours, too.
+        let theirs = slot.lock().await.clone();
+        return theirs.map(|receipt| m::ReceiptAnswer { receipt }).ok_or(error);
+    }
     audit(shared, Some(by), "account.disconnect", account);
-    finish(shared, id).await.map(|receipt| m::ReceiptAnswer { receipt })
+    finish_in(shared, id, &slot).await.map(|receipt| m::ReceiptAnswer { receipt })
 }
 
 /// The first write: the account is stopped and the erasure noted, or the one under way is found.

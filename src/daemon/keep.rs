@@ -164,15 +164,15 @@ async fn store_alone(
 
 /// What the network said of the account, and that it is in order now.
 fn describe(account: &mut Account, connected: &Connected, now: jiff::Timestamp) {
-    account.username = connected.found.username.clone();
-    account.display_name = connected.found.display_name.clone();
-    account.avatar_url = connected.found.avatar_url.clone();
+    account.username.clone_from(&connected.found.username);
+    account.display_name.clone_from(&connected.found.display_name);
+    account.avatar_url.clone_from(&connected.found.avatar_url);
     account.server = connected.found.server.as_ref().map(ToString::to_string);
-    account.tier = connected.found.tier.clone();
+    account.tier.clone_from(&connected.found.tier);
     account.state = AccountState::Ready;
     account.reason = None;
-    account.scopes = connected.scopes.clone();
-    account.missing_scopes = connected.missing_scopes.clone();
+    account.scopes.clone_from(&connected.scopes);
+    account.missing_scopes.clone_from(&connected.missing_scopes);
     // The grant's life begins here, also for an account that was known.
     account.connected_at = now;
     tokens::describe(account, &connected.grant);

@@ -231,6 +231,7 @@ impl Keyring {
     }
 
     /// Seals with a use set aside before. Fails only if the key was destroyed since.
+    #[allow(clippy::needless_pass_by_value)] // taken, so that one use cannot be spent twice
     pub fn seal_reserved(
         &self,
         reserved: Reserved,

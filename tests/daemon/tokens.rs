@@ -76,8 +76,8 @@ async fn a_pause_during_an_upload_holds_the_post_back() {
     house
         .until("the upload to begin", async |client| {
             let post = client.post_show(&made.id).await.unwrap();
-            use m::DeliveryState as D;
-            matches!(post.deliveries[0].state, D::Claimed | D::Preparing).then_some(())
+            matches!(post.deliveries[0].state, m::DeliveryState::Claimed | m::DeliveryState::Preparing)
+                .then_some(())
         })
         .await;
     house.client.account_pause("bluesky:acme").await.unwrap();
