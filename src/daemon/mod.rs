@@ -20,6 +20,7 @@ mod posts;
 mod queues;
 pub mod rehearsal;
 mod remove;
+mod resolve;
 mod shared;
 pub mod start;
 mod status;
