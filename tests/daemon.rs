@@ -10,6 +10,8 @@
 mod accounts;
 #[path = "daemon/explain.rs"]
 mod explain;
+#[path = "daemon/disconnect.rs"]
+mod disconnect;
 #[path = "daemon/faults.rs"]
 mod faults;
 #[path = "daemon/house.rs"]
@@ -24,3 +26,5 @@ mod queues;
 mod resolve;
 #[path = "daemon/restarts.rs"]
 mod restarts;
+#[path = "daemon/tokens.rs"]
+mod tokens;

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 
 use super::shared::Shared;
-use super::{accounts, audit, connect, create, errors, posts, queues, remove, resolve, status};
+use super::{accounts, audit, connect, create, disconnect, errors, posts, queues, remove, resolve, status};
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -73,7 +73,7 @@ impl Api for Door {
     }
 
     async fn account_disconnect(&self, by: Caller, account: &str) -> ApiResult<m::ReceiptAnswer> {
-        accounts::disconnect(&self.0, by, account).await
+        disconnect::disconnect(&self.0, by, account).await
     }
 
     async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {

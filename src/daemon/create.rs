@@ -386,6 +386,9 @@ async fn store(shared: &Shared, post: &Post, key: Option<(String, [u8; 32])>) ->
         .write(move |tx| {
             let key = key.as_ref().map(|(key, digest)| (key.as_str(), *digest));
             let slot = post.slot.as_ref().map(|it| (it.queue.as_str(), it.local));
+            for it in &post.to {
+                accounts::may_take_work(tx, it.account, &it.name)?;
+            }
             let created = posts::create(tx, &post, &deliveries, key, slot)?;
             if created == Created::New {
                 for it in &deliveries {

@@ -1,23 +1,26 @@
 //! Puts the real parts together: start, the loop, the edges, shutdown.
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
-//! around the engine), [`ledger`]
-//! (what it reads and writes), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`create`],
-//! [`posts`], [`accounts`], [`queues`] (what users ask), [`housekeeping`].
+//! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
+//! networks), [`connect`], [`keep`], [`create`], [`posts`], [`accounts`], [`disconnect`], [`queues`]
+//! (what users ask), [`housekeeping`].
 
 mod accounts;
 mod api;
 mod connect;
 mod create;
+mod disconnect;
 mod door;
 mod drive;
 mod errors;
 mod explain;
 mod housekeeping;
+mod keep;
 pub mod ledger;
 mod posts;
 mod precheck;
 mod queues;
+pub mod rehearsal;
 mod remove;
 mod resolve;
 mod shared;

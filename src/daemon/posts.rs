@@ -309,6 +309,7 @@ async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult
                 deliveries::of_post(tx, post)?.into_iter().filter(|it| it.account == fresh.account);
             let is_last = later.by_ref().last().is_some_and(|it| it.id == old);
             if is_last {
+                accounts::may_take_work(tx, fresh.account, &fresh.name)?;
                 deliveries::put(tx, None, &fresh, Some(row.clone()))?;
             }
             Ok(is_last)
@@ -421,6 +422,9 @@ async fn schedule_draft(shared: &Shared, mut post: Post, due: Due, slot: Option<
     shared
         .store
         .write(move |tx| {
+            for it in &deliveries {
+                accounts::may_take_work(tx, it.account, &it.name)?;
+            }
             if let Some(new) = &post.slot {
                 crate::store::queues::take_slot(tx, &new.queue, new.local, post.id)?;
             }

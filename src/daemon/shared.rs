@@ -44,6 +44,11 @@ pub(super) struct Shared {
     recent: Mutex<std::collections::VecDeque<LogEvent>>,
     /// One refresh at a time per account.
     refreshing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Until when a network asked not to be asked for tokens again.
+    pub(super) token_waits: super::tokens::Waits,
+    /// Disconnects under way.
+    pub(super) erasing: super::disconnect::Erasing,
+    pub(super) rehearsal: super::rehearsal::Rehearsal,
     /// Asks of users that wait for the engine's answer.
     pub(super) asks: super::drive::Asks,
     /// Serialises choosing a queue slot with taking it.
@@ -54,6 +59,8 @@ pub(super) struct Shared {
     pub(super) disk_low: AtomicBool,
     /// What the checks ahead of time found.
     pub(super) findings: super::precheck::Findings,
+    /// Told to stop: nothing new is begun that a network would have to answer.
+    pub(super) stopping: AtomicBool,
     /// What the engine says is held back as a whole: networks and accounts.
     waits: Mutex<Vec<Wait>>,
     /// Whether sending is stopped, why, since when.
@@ -75,6 +82,7 @@ pub(super) struct Made {
     pub(super) library: Library,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) wire: Wire,
+    pub(super) rehearsal: super::rehearsal::Rehearsal,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     pub(super) jitter_seed: [u8; 32],
     pub(super) receipts: Signer,
@@ -97,6 +105,9 @@ impl Shared {
             events: broadcast::channel(1024).0,
             recent: Mutex::default(),
             refreshing: Mutex::default(),
+            token_waits: super::tokens::Waits::default(),
+            erasing: super::disconnect::Erasing::default(),
+            rehearsal: made.rehearsal,
             asks: super::drive::Asks::default(),
             slot_lock: tokio::sync::Mutex::default(),
             started,
@@ -104,6 +115,7 @@ impl Shared {
             ready: AtomicBool::new(false),
             disk_low: AtomicBool::new(false),
             findings: super::precheck::Findings::default(),
+            stopping: AtomicBool::new(false),
             waits: Mutex::default(),
             pause: Mutex::default(),
             jitter_seed: made.jitter_seed,

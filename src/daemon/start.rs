@@ -17,9 +17,10 @@ use tokio::task::JoinHandle;
 
 use super::door::PublicDoor;
 use super::drive::Driver;
+use super::rehearsal::Rehearsal;
 use super::shared::{Made, Shared};
 use super::wire::{Wire, fill};
-use super::{accounts, api, housekeeping, ledger, load_pause, reload, watchdog};
+use super::{api, disconnect, housekeeping, ledger, load_pause, reload, watchdog};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -41,6 +42,8 @@ use crate::web::{self, WebConfig, WebError};
 const OWN_KEYS: u128 = 0;
 const CLIENT_KEY_TABLE: u16 = 2;
 const CLIENT_KEY_FIELD: u16 = 1;
+/// Token refreshes on the wire get this long at shutdown; a request's own limit is 60 s.
+const REFRESH_GRACE: Duration = Duration::from_secs(65);
 /// Open connections and streams get this long at shutdown.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -143,6 +146,11 @@ fn prepare(error: impl std::fmt::Display) -> DaemonError {
 
 /// Starts a daemon; on return it is ready.
 pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
+    rehearse(plan, Rehearsal::default()).await
+}
+
+/// [`start`] with other times and with crash points, for rehearsals.
+pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, DaemonError> {
     let Plan { config, config_path, clock, notify } = plan;
     // Files we make are ours alone, whatever the environment says.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
@@ -188,6 +196,7 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
         library: Library::new(media),
         clock,
         wire,
+        rehearsal,
         inputs,
         jitter_seed,
         receipts,
@@ -199,12 +208,10 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
     tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.now()))
         .await
         .map_err(prepare)??;
-    // Before anything may send: an account that was being disconnected sends nothing any more. A
-    // failure here must not keep all the others from their work; it is tried at every start.
-    if let Err(error) = accounts::finish_erasures(&shared).await {
-        tracing::error!(error = %error.message, "an interrupted disconnect could not be finished");
-    }
     let driver = tokio::spawn(Driver::new(Arc::clone(&shared), receiver).run(stopped, stopping.clone()));
+    // Beside the others' work, which need not wait for a network that does not answer: since its
+    // disconnect began, the account is stopped.
+    disconnect::resume(&shared)?;
     housekeeping::sweep_media(&shared, shared.now()).await;
 
     let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(stopping.clone()));
@@ -296,9 +303,13 @@ impl Daemon {
     /// close, the store is closed.
     pub async fn stop(self) {
         self.shared.ready.store(false, Ordering::Relaxed);
+        self.shared.stopping.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
-        drop(self.driver.await);
-        // A rotated token whose answer is on its way would be lost with us.
+        // A rotated token whose answer is on its way would be lost with us: it gets as long as a
+        // running call does.
+        let refreshes = tokio::time::timeout(REFRESH_GRACE, self.shared.refreshes_end());
+        drop(tokio::join!(self.driver, refreshes));
+        // Those that the last calls asked for.
         drop(tokio::time::timeout(FAREWELL, self.shared.refreshes_end()).await);
         for edge in self.edges {
             let mut edge = edge;

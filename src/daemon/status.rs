@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::{errors, housekeeping};
+use super::{errors, housekeeping, tokens};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
@@ -91,14 +91,14 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
     for account in all {
         if account.state == AccountState::NeedsReconnect {
             let why = account.reason.as_deref().unwrap_or("its grant has ended");
-            let hint = format!("sendoff account connect {}", account.name.platform());
+            let hint = tokens::reconnect(account);
             found.push(alert(
                 "needs_reconnect",
                 format!("{} must be connected again: {why}", account.name),
                 Some(hint),
             ));
         } else if let Some(days) = ends_soon(account, now) {
-            let hint = format!("sendoff account connect {}", account.name.platform());
+            let hint = tokens::reconnect(account);
             found.push(alert(
                 "token_end",
                 format!("the connection of {} ends within {days} d", account.name),
@@ -149,6 +149,31 @@ fn waiting(wait: &Wait, all: &[Account]) -> m::Alert {
 /// Days until a connection that cannot be renewed ends, in the steps people are warned at.
 fn ends_soon(account: &Account, now: Timestamp) -> Option<i64> {
     let end = if account.can_refresh { account.grant_expires_at } else { account.expires_at }?;
-    let left = end.duration_since(now);
-    WARN_DAYS.into_iter().rev().find(|days| left <= SignedDuration::from_hours(24 * days))
+    // A session that lives two weeks and is refreshed within them is no news on its first day.
+    let life = account.can_refresh.then(|| end.duration_since(account.connected_at));
+    warn_days(end.duration_since(now), life)
+}
+
+/// The smallest step that `left` has come down to. Steps that are no shorter than the whole `life`
+/// do not count.
+fn warn_days(left: SignedDuration, life: Option<SignedDuration>) -> Option<i64> {
+    let days = |n: i64| SignedDuration::from_hours(24 * n);
+    WARN_DAYS.into_iter().rev().find(|n| left <= days(*n) && life.is_none_or(|life| days(*n) < life))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_connection_is_told_in_four_steps_and_not_on_its_first_day() {
+        let days = |n: i64| SignedDuration::from_hours(24 * n);
+        let steps = |life| [15, 14, 8, 7, 4, 3, 2, 1, 0].map(|left| warn_days(days(left), life));
+        let told = [None, Some(14), Some(14), Some(7), Some(7), Some(3), Some(3), Some(1), Some(1)];
+        assert_eq!(steps(None), told);
+        assert_eq!(steps(Some(days(60))), told);
+        let short = [None, None, None, Some(7), Some(7), Some(3), Some(3), Some(1), Some(1)];
+        assert_eq!(steps(Some(days(14))), short);
+        assert_eq!(warn_days(days(2), None), Some(3), "a short one that cannot be renewed is told at once");
+    }
 }

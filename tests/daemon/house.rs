@@ -13,7 +13,8 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use sendoff::clock::{Clock, SystemClock};
 use sendoff::control::client::{Client, ClientError};
 use sendoff::control::{messages as m, requests as r};
-use sendoff::daemon::start::{Daemon, DaemonError, Plan, start};
+use sendoff::daemon::rehearsal::Rehearsal;
+use sendoff::daemon::start::{Daemon, DaemonError, Plan, rehearse};
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::keys::master::MasterKey;
 use sendoff::sandbox::{self, Published, Running};
@@ -51,6 +52,8 @@ pub(crate) struct House {
     pub(crate) network: Running,
     pub(crate) client: Client,
     pub(crate) port: u16,
+    /// For the next start.
+    pub(crate) rehearsal: Rehearsal,
     dir: tempfile::TempDir,
     life: Option<Life>,
 }
@@ -64,6 +67,8 @@ pub(crate) struct Wish {
     pub(crate) public_url: Option<&'static str>,
     /// Unclear sends take their real quarter of an hour to settle.
     pub(crate) patient: bool,
+    /// Other times, and places to die at.
+    pub(crate) rehearsal: Rehearsal,
 }
 
 const QUEUES: &str = "\
@@ -118,7 +123,7 @@ impl House {
         );
         fs::write(dir.path().join("sendoff.toml"), text).unwrap();
         let client = Client::new(&dir.path().join("ctl")).unwrap();
-        let mut house = Self { clock, network, client, port, dir, life: None };
+        let mut house = Self { clock, network, client, port, rehearsal: wish.rehearsal, dir, life: None };
         house.start().await;
         house
     }
@@ -148,7 +153,7 @@ impl House {
                 let config = sendoff::config::parse(&fs::read_to_string(&path).unwrap(), &path).unwrap();
                 let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
                 let plan = Plan { config, config_path: path.clone(), clock, notify: false };
-                match runtime.spawn(start(plan)).await.unwrap() {
+                match runtime.spawn(rehearse(plan, self.rehearsal.clone())).await.unwrap() {
                     Err(DaemonError::Open(OpenError::Locked { .. })) => tokio::task::yield_now().await,
                     other => return other.unwrap(),
                 }
@@ -278,6 +283,19 @@ impl House {
 
     /// Connects `acme` on a network as a person with a browser would.
     pub(crate) async fn connect(&self, platform: &str) -> m::Account {
+        let flow = self.find(platform).await;
+        self.client.connect_confirm(&flow, &r::Choice::All).await.unwrap();
+        let mut events = self.client.connect_events(&flow).await.unwrap();
+        while let Some(event) = events.next().await {
+            if let m::ConnectEvent::Connected { account } = event.unwrap() {
+                return account;
+            }
+        }
+        panic!("the connect ended without an answer")
+    }
+
+    /// The same up to what was found, which waits to be confirmed.
+    pub(crate) async fn find(&self, platform: &str) -> String {
         let instance =
             (platform == "bluesky").then(|| self.network.url.as_str().trim_end_matches('/').to_owned());
         let ask = r::Connect {
@@ -291,10 +309,8 @@ impl House {
         while let Some(event) = events.next().await {
             match event.unwrap() {
                 m::ConnectEvent::Link { url, .. } => browse(&url).await,
-                m::ConnectEvent::Found { .. } => {
-                    self.client.connect_confirm(&started.id, &r::Choice::All).await.unwrap();
-                }
-                m::ConnectEvent::Connected { account } => return account,
+                m::ConnectEvent::Found { .. } => return started.id,
+                m::ConnectEvent::Connected { .. } => panic!("nobody confirmed it"),
                 m::ConnectEvent::Failed { error } => panic!("{}: {:?}", error.message, error.hint),
             }
         }
@@ -327,6 +343,18 @@ fn write_secret(path: &std::path::Path, text: &str) {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
+}
+
+/// Goes through a connect that confirms itself, to its end.
+pub(crate) async fn follow(client: &Client, flow: &str) {
+    let mut events = client.connect_events(flow).await.unwrap();
+    while let Some(event) = events.next().await {
+        match event.unwrap() {
+            m::ConnectEvent::Link { url, .. } => browse(&url).await,
+            m::ConnectEvent::Found { .. } | m::ConnectEvent::Connected { .. } => {}
+            m::ConnectEvent::Failed { error } => panic!("{}: {:?}", error.message, error.hint),
+        }
+    }
 }
 
 async fn browse(link: &str) {
