@@ -124,6 +124,7 @@ pub(super) struct Driver {
     /// When the engine, or the due index, has something again.
     engine_wake: Option<Timestamp>,
     index_wake: Arc<Mutex<Option<Timestamp>>>,
+    preflight: super::preflight::Preflight,
 }
 
 impl Driver {
@@ -137,6 +138,7 @@ impl Driver {
             ledger: Ledger::new(platforms::find),
             engine_wake: None,
             index_wake: Arc::default(),
+            preflight: super::preflight::Preflight::default(),
         }
     }
 
@@ -203,9 +205,11 @@ impl Driver {
             };
             return self.shared.asks.answer(*ticket, Err(gone));
         }
-        let effects = self.engine.apply(input, now);
-        for effect in effects {
-            self.carry_out(effect, now);
+        // What speaks against sending is known to the engine before it decides.
+        for input in self.preflight.news(&self.shared, now).into_iter().chain([input]) {
+            for effect in self.engine.apply(input, now) {
+                self.carry_out(effect, now);
+            }
         }
     }
 

@@ -1,18 +1,15 @@
 //! What happens beside the deliveries: tokens renewed in time, media gone when it is over, room on
 //! the disk watched, connects that nobody finished ended.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::tokens;
+use super::{rollback, tokens};
 use crate::domain::delivery::State;
 use crate::domain::ids::{MediaId, PostId};
-use crate::engine::Input;
 use crate::store::{StoreError, accounts, deliveries, media, meta, posts, vault};
 
 /// How often the small things are looked at.
@@ -21,8 +18,6 @@ const ROUND: Duration = Duration::from_secs(5);
 const MINUTE: u64 = 12;
 /// Every so many rounds: the media folder.
 const HOUR: u64 = 720;
-/// Less room than this: outcomes might not be recordable, so nothing is sent.
-const ROOM: u64 = 64 << 20;
 /// No refresh this close before a send (delivery guarantees §11).
 const NEAR_SEND: SignedDuration = SignedDuration::from_secs(120);
 /// Failed posts keep their files this long, for a retry; uploads nobody used as well.
@@ -36,12 +31,16 @@ pub(super) async fn run(shared: Arc<Shared>) {
         for talk in shared.connects.sweep(now) {
             super::connect::give_back(&shared, &talk).await;
         }
-        watch_disk(&shared);
-        if round.is_multiple_of(MINUTE) {
+        let room = watch_disk(&shared).await;
+        // Fresh tokens that could not be kept would be lost, and the old ones with them.
+        if round.is_multiple_of(MINUTE) && room {
             if let Err(error) = refresh_ripe(&shared, now).await {
                 tracing::warn!(%error, "could not look at the tokens");
             }
-            if let Err(error) = shared.store.write(move |tx| meta::raise_high_water(tx, now)).await {
+            // Not in the first minute: a machine that has just started may learn the time in it.
+            if round > 0
+                && let Err(error) = note_progress(&shared).await
+            {
                 tracing::warn!(%error, "could not note the time");
             }
         }
@@ -53,21 +52,35 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Free bytes for us in the file system of `path`.
-pub(super) fn free_bytes(path: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(path).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+/// Looks after the ballast, and wakes the loop when there is room again. True: there is.
+async fn watch_disk(shared: &Arc<Shared>) -> bool {
+    let before = shared.disk.look();
+    let tending = Arc::clone(shared);
+    if let Err(error) = tokio::task::spawn_blocking(move || tending.disk.tend()).await {
+        tracing::warn!(%error, "the ballast could not be looked after");
+    }
+    let enough = shared.disk.look();
+    if enough != before {
+        shared.nudge();
+    }
+    enough
 }
 
-fn watch_disk(shared: &Shared) {
-    let enough = free_bytes(&shared.config().data_dir).is_none_or(|free| free >= ROOM);
-    let was_low = shared.disk_low.swap(!enough, Ordering::Relaxed);
-    if was_low == enough {
-        if !enough {
-            tracing::error!("less than 64 MiB free in `data_dir`: nothing is sent until there is room");
-        }
-        shared.send(Input::Disk { enough });
+/// Notes how far the daemon has come, for the next start: the time, when nothing speaks against the
+/// clock, and the generation.
+async fn note_progress(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    if shared.time.is_sure() {
+        let (now, lower) = (shared.now(), shared.time.take_lowered());
+        shared
+            .store
+            .write(
+                move |tx| {
+                    if lower { meta::set_high_water(tx, now) } else { meta::raise_high_water(tx, now) }
+                },
+            )
+            .await?;
     }
+    rollback::raise(&shared.store, &shared.config().data_dir).await
 }
 
 /// Renews tokens past 65 % of their life, unless their account sends within two minutes. At once,

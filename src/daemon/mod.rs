@@ -3,23 +3,28 @@
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
 //! around the engine), [`ledger`]
 //! (what it reads and writes), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`create`],
-//! [`posts`], [`accounts`], [`queues`] (what users ask), [`housekeeping`].
+//! [`posts`], [`accounts`], [`queues`] (what users ask), [`housekeeping`]; [`preflight`] with
+//! [`disk`], [`time`] and [`rollback`] (when it is better to send nothing).
 
 mod accounts;
 mod api;
 mod connect;
 mod create;
+pub mod disk;
 mod door;
 mod drive;
 mod errors;
 mod housekeeping;
 pub mod ledger;
 mod posts;
+mod preflight;
 mod queues;
 mod remove;
+mod rollback;
 mod shared;
 pub mod start;
 mod status;
+mod time;
 mod tokens;
 pub(crate) mod view;
 mod wire;

@@ -51,7 +51,10 @@ pub(super) struct Shared {
     pub(super) started: Timestamp,
     last_tick_ms: AtomicI64,
     pub(super) ready: AtomicBool,
-    pub(super) disk_low: AtomicBool,
+    pub(super) disk: super::disk::Disk,
+    pub(super) time: super::time::Time,
+    /// The store was older than its sidecar at the start: so many deliveries were put in doubt.
+    pub(super) rolled_back: Option<usize>,
     /// Whether sending is stopped, why, since when.
     pub(super) pause: Mutex<Option<(Option<String>, Timestamp)>>,
     /// Places slots inside their jitter window; the same on every start.
@@ -75,6 +78,9 @@ pub(super) struct Made {
     pub(super) jitter_seed: [u8; 32],
     pub(super) receipts: Signer,
     pub(super) client_key: Option<crate::auth::dpop::Key>,
+    pub(super) disk: super::disk::Disk,
+    pub(super) time: super::time::Time,
+    pub(super) rolled_back: Option<usize>,
 }
 
 impl Shared {
@@ -98,7 +104,9 @@ impl Shared {
             started,
             last_tick_ms: AtomicI64::new(0),
             ready: AtomicBool::new(false),
-            disk_low: AtomicBool::new(false),
+            disk: made.disk,
+            time: made.time,
+            rolled_back: made.rolled_back,
             pause: Mutex::default(),
             jitter_seed: made.jitter_seed,
             receipts: made.receipts,

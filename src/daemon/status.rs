@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::errors;
 use super::shared::Shared;
-use super::{errors, housekeeping};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
@@ -14,8 +14,6 @@ use crate::store::{accounts, deliveries};
 
 /// The schema the store is written in.
 const SCHEMA: u32 = 1;
-/// Less than this free is worth a word (R68).
-const ROOM: u64 = 256 << 20;
 /// Connections that end are announced this many days before.
 const WARN_DAYS: [i64; 4] = [14, 7, 3, 1];
 
@@ -79,11 +77,16 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
             ));
         }
     }
-    if let Some(free) = housekeeping::free_bytes(&config.data_dir).filter(|free| *free < ROOM) {
+    found.extend(shared.disk.alert());
+    found.extend(shared.time.alert(now));
+    if let Some(doubted) = shared.rolled_back {
         found.push(alert(
-            "disk",
-            format!("{} MiB free in `data_dir`", free >> 20),
-            Some("below 64 MiB nothing is sent; free some space".into()),
+            "restored",
+            format!(
+                "the store was restored from a copy; {doubted} deliveries that may have gone out since are \
+                 looked up before anything of them is sent"
+            ),
+            Some("sendoff post list --state unknown".into()),
         ));
     }
     let weak = config.engine.weakened();

@@ -15,6 +15,8 @@ use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::Reason;
 use crate::domain::ids::AccountId;
 use crate::engine::Refreshed;
+use crate::keys::error::KeyError;
+use crate::store::ballast::is_full;
 use crate::store::{StoreError, accounts, vault};
 
 /// The sealed field: one grant as a whole.
@@ -61,10 +63,15 @@ fn load_version(shared: &Shared, account: AccountId) -> Result<(Grant, u64), Tok
 
 /// Seals a grant for the store. The account's data key exists.
 pub(super) fn seal(shared: &Shared, account: AccountId, grant: &Grant) -> Result<Sealed, TokenError> {
-    let sealed = shared
-        .keyring
-        .seal(account, GRANT_TABLE, GRANT_FIELD, &grant.to_sealed_json())
-        .map_err(|error| TokenError::Sealed(error.to_string()))?;
+    let plain = grant.to_sealed_json();
+    let once = || shared.keyring.seal(account, GRANT_TABLE, GRANT_FIELD, &plain);
+    let sealed = match once() {
+        // The keyring counts its uses on the disk. Tokens that cannot be kept are lost for good, so
+        // this is what the ballast is for.
+        Err(KeyError::Io { source, .. }) if is_full(&source) && shared.disk.give_way() => once(),
+        outcome => outcome,
+    };
+    let sealed = sealed.map_err(|error| TokenError::Sealed(error.to_string()))?;
     Ok(Sealed { bytes: sealed, issued_at: Some(grant.issued_at), expires_at: grant.expires_at })
 }
 

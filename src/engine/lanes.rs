@@ -62,7 +62,8 @@ impl Engine {
 
     /// Starts whatever may start, and says when to come back.
     pub(super) fn start_work(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        if !self.paused {
+        // Without room on the disk nothing is claimed: what it would write is better kept for outcomes.
+        if !self.paused && self.disk_ok {
             self.start_lanes(now, out);
         }
         // A stop stops sending; what may be on the wire is still accounted for.
@@ -79,6 +80,7 @@ impl Engine {
         let parked = self.parked.values().copied().filter(|at| *at > now).min();
         if let Some(at) = wake.into_iter().chain(parked).min()
             && !self.paused
+            && self.disk_ok
         {
             out.push(Effect::WakeAt(at));
         }

@@ -21,6 +21,7 @@ use crate::clock::SystemClock;
 use crate::config::fault::ConfigError;
 use crate::config::{self, Config, LogFormat};
 use crate::control::messages as m;
+use crate::daemon::disk::Room;
 use crate::daemon::start::{self, DaemonError, Plan};
 use crate::sandbox;
 
@@ -151,8 +152,16 @@ async fn serve(config: Config, config_path: PathBuf) -> Result<u8, CliError> {
     let mut terminate = signals(SignalKind::terminate())?;
     let mut interrupt = signals(SignalKind::interrupt())?;
     let mut hangup = signals(SignalKind::hangup())?;
-    let plan = Plan { config, config_path, clock: Arc::new(SystemClock), notify: true };
-    let daemon = start::start(plan).await.map_err(|error| daemon_error(&error))?;
+    let plan =
+        Plan { config, config_path, clock: Arc::new(SystemClock), notify: true, room: Room::default() };
+    // Told to stop while it starts: nothing has been sent yet, and what was begun is made whole at the
+    // next start, as after a crash.
+    let daemon = tokio::select! {
+        biased;
+        _ = terminate.recv() => return Ok(0),
+        _ = interrupt.recv() => return Ok(0),
+        daemon = start::start(plan) => daemon.map_err(|error| daemon_error(&error))?,
+    };
     let (reload, reloads) = mpsc::unbounded_channel();
     let ear = tokio::spawn(async move { while hangup.recv().await.is_some() && reload.send(()).is_ok() {} });
     let stop = async move {

@@ -13,6 +13,7 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use sendoff::clock::{Clock, SystemClock};
 use sendoff::control::client::{Client, ClientError};
 use sendoff::control::{messages as m, requests as r};
+use sendoff::daemon::disk::Room;
 use sendoff::daemon::start::{Daemon, DaemonError, Plan, start};
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::keys::master::MasterKey;
@@ -51,6 +52,8 @@ pub(crate) struct House {
     pub(crate) network: Running,
     pub(crate) client: Client,
     pub(crate) port: u16,
+    /// What the next start asks of the disk.
+    pub(crate) room: Room,
     dir: tempfile::TempDir,
     life: Option<Life>,
 }
@@ -118,7 +121,7 @@ impl House {
         );
         fs::write(dir.path().join("sendoff.toml"), text).unwrap();
         let client = Client::new(&dir.path().join("ctl")).unwrap();
-        let mut house = Self { clock, network, client, port, dir, life: None };
+        let mut house = Self { clock, network, client, port, room: Room::default(), dir, life: None };
         house.start().await;
         house
     }
@@ -147,7 +150,7 @@ impl House {
             loop {
                 let config = sendoff::config::parse(&fs::read_to_string(&path).unwrap(), &path).unwrap();
                 let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-                let plan = Plan { config, config_path: path.clone(), clock, notify: false };
+                let plan = Plan { config, config_path: path.clone(), clock, notify: false, room: self.room };
                 match runtime.spawn(start(plan)).await.unwrap() {
                     Err(DaemonError::Open(OpenError::Locked { .. })) => tokio::task::yield_now().await,
                     other => return other.unwrap(),
