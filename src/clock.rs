@@ -3,9 +3,12 @@
 //! There are two times. The wall's may be set, by people and by time daemons; the boot clock counts
 //! from the machine's start, through sleep, and nobody can set it. [`Watch`] compares them.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::moment::Boot;
 
 /// No clock that is right shows an earlier time: about when this release was made.
 pub const RELEASED: Timestamp = Timestamp::constant(1_793_491_200, 0); // 2026-11-01
@@ -15,9 +18,9 @@ pub trait Clock: Send + Sync + 'static {
     /// The present instant, as UTC.
     fn now(&self) -> Timestamp;
 
-    /// Time since the machine started, sleep included. `None`: this clock has no such thing, and
-    /// steps of its wall time cannot be told from time that passes.
-    fn uptime(&self) -> Option<Duration> {
+    /// What the boot clock shows. `None`: there is none, and steps of the wall clock cannot be told
+    /// from time that passes.
+    fn boot(&self) -> Option<Boot> {
         None
     }
 }
@@ -31,10 +34,28 @@ impl Clock for SystemClock {
         Timestamp::now()
     }
 
-    fn uptime(&self) -> Option<Duration> {
+    fn boot(&self) -> Option<Boot> {
+        static ID: OnceLock<u64> = OnceLock::new();
         let span = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        Duration::try_from(span).ok()
+        let uptime_ms = i64::try_from(Duration::try_from(span).ok()?.as_millis()).ok()?;
+        Some(Boot { id: *ID.get_or_init(boot_id), uptime_ms })
     }
+}
+
+/// Names this boot. Where the kernel does not say, this process counts as a boot of its own: ages
+/// that span its start are then believed less, never more.
+fn boot_id() -> u64 {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).unwrap_or_else(|_| {
+        tracing::warn!(
+            "the kernel does not name its boot; a restart of the daemon counts as one of the machine"
+        );
+        let mut bytes = [0; 8];
+        // Without randomness the process id still tells most starts apart.
+        getrandom::fill(&mut bytes)
+            .map_or_else(|_| u64::from(std::process::id()), |()| u64::from_le_bytes(bytes))
+    })
 }
 
 /// What became of the wall clock between two looks.

@@ -89,6 +89,7 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
     Settings {
         settle: engine.settle,
         absence_gap: engine.absence_gap,
+        key_wait: engine.key_wait,
         lane_spacing: engine.lane_spacing,
         catch_up_spacing: engine.catch_up_spacing,
         hold_after: engine.hold_after,
@@ -101,13 +102,14 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
             .filter(|(_, it)| it.resend_when_absent)
             .map(|(name, _)| *name)
             .collect(),
+        limits: std::collections::BTreeMap::new(),
     }
 }
 
 /// A write was refused because the row had changed, and the engine let go of it. Rows in a worker's
 /// hands are not in the due index, so nobody would ever look at it again: it is put back.
 async fn settle(shared: &Arc<Shared>, id: DeliveryId) {
-    let now = shared.now();
+    let now = shared.moment();
     let reason = "another change came in between";
     if let Err(error) = shared.store.write(move |tx| ledger::put_back(tx, id, reason, now)).await {
         tracing::error!(delivery = %id, %error, "a delivery could not be put back; a restart does it");
@@ -189,7 +191,8 @@ impl Driver {
     }
 
     fn step(&mut self, input: Input) {
-        let now = self.shared.now();
+        let moment = self.shared.moment();
+        let now = moment.wall;
         if matches!(input, Input::Tick) {
             self.shared.ticked(now);
             *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -205,11 +208,15 @@ impl Driver {
             };
             return self.shared.asks.answer(*ticket, Err(gone));
         }
+        let telling = matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
         // What speaks against sending is known to the engine before it decides.
-        for input in self.preflight.news(&self.shared, now).into_iter().chain([input]) {
-            for effect in self.engine.apply(input, now) {
+        for input in self.preflight.news(&self.shared, moment).into_iter().chain([input]) {
+            for effect in self.engine.apply(input, moment) {
                 self.carry_out(effect, now);
             }
+        }
+        if telling {
+            self.shared.set_waits(self.engine.waits(now));
         }
     }
 

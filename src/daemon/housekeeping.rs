@@ -69,7 +69,7 @@ async fn watch_disk(shared: &Arc<Shared>) -> bool {
 /// Notes how far the daemon has come, for the next start: the time, when nothing speaks against the
 /// clock, and the generation.
 async fn note_progress(shared: &Arc<Shared>) -> Result<(), StoreError> {
-    if shared.time.is_sure() {
+    if shared.time.is_undoubted() {
         let (now, lower) = (shared.now(), shared.time.take_lowered());
         shared
             .store

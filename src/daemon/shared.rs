@@ -19,7 +19,8 @@ use crate::config::secret::SecretError;
 use crate::control::messages::LogEvent;
 use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, PlatformName};
-use crate::engine::Input;
+use crate::domain::moment::Moment;
+use crate::engine::{Input, Wait};
 use crate::keys::derive::Signer;
 use crate::keys::keyring::Keyring;
 use crate::media::Library;
@@ -55,6 +56,8 @@ pub(super) struct Shared {
     pub(super) time: super::time::Time,
     /// The store was older than its sidecar at the start: so many deliveries were put in doubt.
     pub(super) rolled_back: Option<usize>,
+    /// What the engine says is held back as a whole: networks and accounts.
+    waits: Mutex<Vec<Wait>>,
     /// Whether sending is stopped, why, since when.
     pub(super) pause: Mutex<Option<(Option<String>, Timestamp)>>,
     /// Places slots inside their jitter window; the same on every start.
@@ -107,6 +110,7 @@ impl Shared {
             disk: made.disk,
             time: made.time,
             rolled_back: made.rolled_back,
+            waits: Mutex::default(),
             pause: Mutex::default(),
             jitter_seed: made.jitter_seed,
             receipts: made.receipts,
@@ -116,6 +120,11 @@ impl Shared {
 
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Now, by both clocks.
+    pub(super) fn moment(&self) -> Moment {
+        Moment { wall: self.clock.now(), boot: self.clock.boot() }
     }
 
     pub(super) fn config(&self) -> Arc<Config> {
@@ -136,6 +145,15 @@ impl Shared {
     /// Wakes the engine. It being gone means the daemon is stopping; nothing is lost by that.
     pub(super) fn send(&self, input: Input) {
         drop(self.inputs.send(input));
+    }
+
+    pub(super) fn set_waits(&self, waits: Vec<Wait>) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = waits;
+    }
+
+    /// What is held back as a whole at the moment.
+    pub(super) fn waits(&self) -> Vec<Wait> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Something new may be due.

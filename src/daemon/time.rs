@@ -34,7 +34,8 @@ const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 pub(super) struct Verdict {
     /// Claim nothing new.
     pub(super) hold: bool,
-    /// Nothing speaks against the clock.
+    /// It is known to be right: something vouched for it since the machine started. Without a boot
+    /// clock (tests), that nothing speaks against it.
     pub(super) sure: bool,
 }
 
@@ -59,12 +60,21 @@ struct Judge {
     crept: SignedDuration,
     /// The mark was lowered: what is stored is too late.
     lowered: bool,
+    /// The clock was vouched for, and has not been doubted since.
+    vouched: bool,
 }
 
 impl Judge {
     /// `mark`: the latest time the daemon was sure of.
     fn new(mark: Timestamp) -> Self {
-        Self { watch: Watch::default(), mark, doubt: None, crept: SignedDuration::ZERO, lowered: false }
+        Self {
+            watch: Watch::default(),
+            mark,
+            doubt: None,
+            crept: SignedDuration::ZERO,
+            lowered: false,
+            vouched: false,
+        }
     }
 
     /// One reading. `vouched(since)`: the time daemon has set or confirmed the clock after `since`.
@@ -98,10 +108,11 @@ impl Judge {
             }
             (Seen::Steady, _) => {}
         }
-        self.doubt = self.settle(wall, uptime, vouched);
+        self.doubt = self.settle(wall, uptime, &vouched);
+        self.vouched = self.doubt.is_none() && (self.vouched || uptime.is_none() || vouched(Timestamp::MIN));
         Verdict {
             hold: matches!(self.doubt, Some(Doubt::Behind { .. } | Doubt::Jumped { .. })),
-            sure: self.doubt.is_none(),
+            sure: self.vouched,
         }
     }
 
@@ -110,7 +121,7 @@ impl Judge {
         &mut self,
         wall: Timestamp,
         uptime: Option<Duration>,
-        vouched: impl Fn(Timestamp) -> bool,
+        vouched: &impl Fn(Timestamp) -> bool,
     ) -> Option<Doubt> {
         match self.doubt {
             Some(doubt @ (Doubt::Jumped { by, should, at } | Doubt::Endured { by, should, at })) => {
@@ -158,7 +169,7 @@ impl Judge {
 #[derive(Debug)]
 pub(super) struct Time {
     judge: Mutex<Judge>,
-    sure: AtomicBool,
+    undoubted: AtomicBool,
 }
 
 impl Time {
@@ -166,20 +177,21 @@ impl Time {
     pub(super) fn new(high_water: Option<Timestamp>, wall: Timestamp) -> Self {
         let mut judge = Judge::new(high_water.unwrap_or(RELEASED).max(RELEASED));
         judge.begin(wall);
-        let sure = AtomicBool::new(judge.doubt.is_none());
-        Self { judge: Mutex::new(judge), sure }
+        let undoubted = AtomicBool::new(judge.doubt.is_none());
+        Self { judge: Mutex::new(judge), undoubted }
     }
 
     /// Reads both clocks' meaning. Cheap unless there is a doubt.
     pub(super) fn look(&self, wall: Timestamp, uptime: Option<Duration>) -> Verdict {
-        let verdict = self.judge().see(wall, uptime, |since| vouched(Path::new(SYNCHRONISED), wall, since));
-        self.sure.store(verdict.sure, Ordering::Relaxed);
+        let mut judge = self.judge();
+        let verdict = judge.see(wall, uptime, |since| vouched(Path::new(SYNCHRONISED), wall, since));
+        self.undoubted.store(judge.doubt.is_none(), Ordering::Relaxed);
         verdict
     }
 
     /// Whether nothing speaks against the clock, as of the last look.
-    pub(super) fn is_sure(&self) -> bool {
-        self.sure.load(Ordering::Relaxed)
+    pub(super) fn is_undoubted(&self) -> bool {
+        self.undoubted.load(Ordering::Relaxed)
     }
 
     /// Whether what is stored as the latest time turned out too late and must be lowered to now.
@@ -193,8 +205,8 @@ impl Time {
         let mut judge = self.judge();
         let doubted = judge.doubt.take().is_some();
         if doubted {
-            (judge.mark, judge.lowered) = (wall, true);
-            self.sure.store(true, Ordering::Relaxed);
+            (judge.mark, judge.lowered, judge.vouched) = (wall, true, true);
+            self.undoubted.store(true, Ordering::Relaxed);
             tracing::warn!(%wall, "a person vouches for the clock: sending goes on");
         }
         doubted
@@ -232,4 +244,158 @@ fn vouched(mark: &Path, wall: Timestamp, since: Timestamp) -> bool {
 
 fn later(at: Timestamp, by: Duration) -> Timestamp {
     at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60;
+
+    /// A judge with its two clocks, in seconds, and the time daemon's mark.
+    struct Scene {
+        judge: Judge,
+        wall: i64,
+        uptime: u64,
+        /// When the time daemon last touched its mark.
+        touched: Option<i64>,
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn start() -> i64 {
+        RELEASED.as_second() + 1_000_000
+    }
+
+    impl Scene {
+        fn new(mark: i64) -> Self {
+            let mut judge = Judge::new(at(mark));
+            judge.begin(at(start()));
+            let mut scene = Self { judge, wall: start(), uptime: 1000, touched: None };
+            scene.look();
+            scene
+        }
+
+        fn look(&mut self) -> bool {
+            let (wall, touched) = (at(self.wall), self.touched);
+            let vouched = |since| touched.is_some_and(|it| at(it) > since && at(it) <= wall);
+            self.judge.see(wall, Some(Duration::from_secs(self.uptime)), vouched).hold
+        }
+
+        /// Time passes by both clocks; the wall is put by `step` on top.
+        fn pass(&mut self, span: i64, step: i64) -> bool {
+            self.uptime += u64::try_from(span).unwrap();
+            self.wall += span + step;
+            self.look()
+        }
+    }
+
+    #[test]
+    fn time_that_passes_is_no_step_however_long_the_sleep() {
+        let mut scene = Scene::new(start() - 10);
+        for span in [0, 1, 30, 3600, 90 * 86_400] {
+            assert!(!scene.pass(span, 0), "{span}");
+        }
+    }
+
+    #[test]
+    fn steps_up_to_five_minutes_hold_nothing_and_larger_ones_hold_for_ten_minutes_at_most() {
+        let year = 365 * 86_400;
+        for step in [1, 60, 5 * MINUTE] {
+            assert!(!Scene::new(start()).pass(30, step), "{step}");
+        }
+        for step in [5 * MINUTE + 1, 3600, 86_400, year, 10 * year] {
+            let mut scene = Scene::new(start());
+            assert!(scene.pass(30, step), "{step}");
+            assert!(scene.pass(9 * MINUTE + 59, 0), "{step}");
+            assert!(!scene.pass(1, 0), "{step}: the patience is over");
+            assert!(scene.judge.doubt.is_some() && !scene.judge.vouched, "it goes on, but is not sure");
+        }
+        for step in [-1, -60, -3600, -86_400, -year, -10 * year] {
+            assert!(!Scene::new(start()).pass(30, step), "{step}: back holds nothing");
+        }
+    }
+
+    #[test]
+    fn many_small_steps_are_one_large_one() {
+        let mut scene = Scene::new(start());
+        assert!(!scene.pass(30, 200));
+        assert!(!scene.pass(30, -100));
+        assert!(!scene.pass(30, 200));
+        assert!(scene.pass(30, 100), "400 seconds in all");
+    }
+
+    #[test]
+    fn a_jump_that_is_taken_back_or_vouched_for_ends_the_hold_at_once() {
+        let mut scene = Scene::new(start());
+        assert!(scene.pass(30, 86_400));
+        assert!(scene.pass(60, -3600), "most of it is still there");
+        assert!(!scene.pass(60, -82_800), "it is back where it was");
+        assert_eq!(scene.judge.doubt, None);
+
+        let mut scene = Scene::new(start());
+        scene.touched = Some(scene.wall);
+        assert!(scene.pass(30, 86_400), "what was true before the jump says nothing about it");
+        assert!(scene.pass(30, 0));
+        scene.touched = Some(scene.wall);
+        assert!(!scene.pass(1, 0));
+        assert!(scene.judge.vouched);
+    }
+
+    #[test]
+    fn a_second_jump_during_the_hold_begins_its_patience_anew() {
+        let mut scene = Scene::new(start());
+        assert!(scene.pass(30, 3600));
+        assert!(scene.pass(9 * MINUTE, 3600));
+        assert!(scene.pass(9 * MINUTE, 0), "ten minutes from the second one");
+        assert!(scene.pass(1, -3600), "only the second is taken back");
+        assert!(!scene.pass(MINUTE, 0));
+    }
+
+    #[test]
+    fn a_clock_behind_the_mark_holds_until_it_has_caught_up_or_is_vouched_for() {
+        let mut scene = Scene::new(start() + 1000);
+        assert!(scene.look());
+        assert!(scene.pass(999, 0), "no patience ends this");
+        assert!(!scene.pass(1, 0));
+        assert!(!scene.judge.lowered);
+
+        let mut scene = Scene::new(start() + 10 * 365 * 86_400);
+        assert!(scene.pass(86_400, 0));
+        scene.touched = Some(scene.wall - 5);
+        assert!(!scene.pass(1, 0), "the mark was noted when the clock was wrong");
+        assert!(scene.judge.lowered);
+        assert!(!scene.pass(1, 0));
+    }
+
+    #[test]
+    fn a_clock_before_the_release_holds() {
+        let long_ago: Timestamp = "1970-01-02T00:00:00Z".parse().unwrap();
+        let time = Time::new(None, long_ago);
+        assert!(time.look(long_ago, None).hold);
+        assert!(time.alert(long_ago).unwrap().message.contains("1970"));
+        assert!(time.trust(long_ago) && !time.trust(long_ago), "a person's word, once");
+        assert!(!time.look(long_ago, None).hold);
+        assert!(time.take_lowered() && !time.take_lowered());
+    }
+
+    #[test]
+    fn the_mark_of_the_time_daemon_counts_only_if_it_is_later_and_not_of_the_future() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = dir.path().join("synchronized");
+        let wall = at(start());
+        assert!(!vouched(&mark, wall, Timestamp::MIN), "there is none");
+        std::fs::write(&mark, "").unwrap();
+        let touch = |second: i64| {
+            let time = std::time::SystemTime::from(at(second));
+            std::fs::File::options().write(true).open(&mark).unwrap().set_modified(time).unwrap();
+        };
+        touch(start() - 10);
+        assert!(vouched(&mark, wall, at(start() - 11)));
+        assert!(!vouched(&mark, wall, at(start() - 10)));
+        touch(start() + 10);
+        assert!(!vouched(&mark, wall, Timestamp::MIN));
+    }
 }

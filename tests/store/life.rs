@@ -78,7 +78,8 @@ fn one(store: &Store, n: u16, known: &mut Known, told: &mut dyn FnMut(&Known)) -
         let sending = claimed.apply(Event::Intend { frozen }, minutes(1)).unwrap();
         let row = attempt(&sending, 1);
         let (before, after, begun) = (claimed.clone(), sending.clone(), row.clone());
-        let intent = write(known, vec![sending.clone()], told, || store.intend_blocking(before, after, begun))?;
+        let intent =
+            write(known, vec![sending.clone()], told, || store.intend_blocking(before, after, begun))?;
         call(known, &intent);
         // The first account's answer comes; the second's is refused for now, and never comes up again.
         let event = if at == 0 {
@@ -184,7 +185,8 @@ pub(crate) fn inspect<B: StorageBackend>(left: B, known: &Known, what: &str) {
     for id in &known.sent {
         let row = store.read(|rx| deliveries::need(rx, *id)).unwrap();
         let settled = known.rows.get(id).is_some_and(|it| it.state != State::Sending) || there > 0;
-        let safe = row.state == State::Unknown || settled && matches!(row.state, State::Published | State::Retry);
+        let safe =
+            row.state == State::Unknown || settled && matches!(row.state, State::Published | State::Retry);
         assert!(safe, "{what}: {id} was sent and is `{}`", row.state.as_str());
     }
     check(&store);
