@@ -8,6 +8,10 @@
 
 #[path = "daemon/accounts.rs"]
 mod accounts;
+#[path = "daemon/clock.rs"]
+mod clock;
+#[path = "daemon/disk.rs"]
+mod disk;
 #[path = "daemon/faults.rs"]
 mod faults;
 #[path = "daemon/house.rs"]

@@ -16,6 +16,7 @@ mod drive;
 mod errors;
 mod housekeeping;
 pub mod ledger;
+mod mind;
 mod posts;
 mod preflight;
 mod queues;

@@ -33,8 +33,7 @@ impl Preflight {
             self.enough = enough;
             news.push(Input::Disk { enough });
         }
-        let uptime = now.boot.and_then(|it| u64::try_from(it.uptime_ms).ok()).map(Duration::from_millis);
-        let clock = shared.time.look(now.wall, uptime);
+        let clock = clock(shared, now);
         if clock != self.clock {
             self.clock = clock;
             let Verdict { hold, sure } = clock;
@@ -42,4 +41,10 @@ impl Preflight {
         }
         news
     }
+}
+
+/// What the two clocks say of each other.
+pub(super) fn clock(shared: &Shared, now: Moment) -> Verdict {
+    let uptime = now.boot.and_then(|it| u64::try_from(it.uptime_ms).ok()).map(Duration::from_millis);
+    shared.time.look(now.wall, uptime)
 }

@@ -4,17 +4,14 @@
 //! touched (a wrong one must leave every file as it was), recovery before anything may send, both
 //! listeners bound before anybody is told that we are ready.
 
-use std::any::Any;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -22,6 +19,7 @@ use tokio::task::JoinHandle;
 use super::disk::{Disk, Room};
 use super::door::PublicDoor;
 use super::drive::Driver;
+use super::mind::{self, Fallen, Mind};
 use super::rollback::{self, RollbackError};
 use super::shared::{Made, Shared};
 use super::time::Time;
@@ -73,13 +71,6 @@ pub struct Daemon {
     edges: Vec<JoinHandle<()>>,
     /// The first task that ended before it was told to.
     fallen: watch::Receiver<Option<Fallen>>,
-}
-
-/// A task that must run as long as the daemon, and did not.
-#[derive(Debug, Clone)]
-struct Fallen {
-    what: &'static str,
-    why: String,
 }
 
 /// Why a daemon did not start, or how it ended against its will.
@@ -273,14 +264,14 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
 
     // From here on nothing waits: a start that is given up before has sent nothing, one that is
     // not is whole.
-    let (falls, fallen) = watch::channel(None);
-    let mind = Mind { stopping, falls: Arc::new(falls) };
-    let work = Driver::new(Arc::clone(&shared), receiver).run(stopped, mind.stopping.clone());
+    let mind = Mind::new(stopping);
+    let fallen = mind.fallen();
+    let work = Driver::new(Arc::clone(&shared), receiver).run(stopped, mind.stopping());
     let driver = mind.spawn("engine's loop", async move {
         work.await;
         Ok(())
     });
-    let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(mind.stopping.clone()));
+    let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(mind.stopping()));
     let mut edges = vec![mind.spawn("housekeeping", async move {
         tokio::select! {
             () = keeping => {}
@@ -289,12 +280,12 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
         Ok(())
     })];
     let door = Arc::new(PublicDoor(Arc::clone(&shared)));
-    let until = until(mind.stopping.clone());
+    let until = until(mind.stopping());
     edges.push(mind.spawn("public listener", async move {
         web::server::serve(listener, web_config, door, until).await.map_err(|error| error.to_string())
     }));
     let control = Arc::new(api::Door(Arc::clone(&shared)));
-    let until = self::until(mind.stopping.clone());
+    let until = self::until(mind.stopping());
     edges.push(mind.spawn("control socket", async move {
         let served = server::serve(socket, control, allowed, until).await;
         drop(std::fs::remove_file(socket_path));
@@ -306,48 +297,6 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
     }
     tracing::info!(%listen, socket = %shared.config().server.control_socket.display(), "ready");
     Ok(Daemon { shared, listen, stop, driver, edges, fallen })
-}
-
-/// Minds the tasks that must run as long as the daemon: without one of them it would be up and deaf.
-struct Mind {
-    stopping: watch::Receiver<bool>,
-    falls: Arc<watch::Sender<Option<Fallen>>>,
-}
-
-impl Mind {
-    /// Starts a task; its end, its error or its panic before the stop ends the daemon.
-    fn spawn(
-        &self,
-        what: &'static str,
-        task: impl Future<Output = Result<(), String>> + Send + 'static,
-    ) -> JoinHandle<()> {
-        let (stopping, falls) = (self.stopping.clone(), Arc::clone(&self.falls));
-        tokio::spawn(async move {
-            let outcome = AssertUnwindSafe(task).catch_unwind().await;
-            let why = match outcome {
-                Ok(Ok(())) => "it had nothing more to do".to_owned(),
-                Ok(Err(error)) => error,
-                Err(panic) => format!("it panicked: {}", words_of(panic.as_ref())),
-            };
-            if *stopping.borrow() {
-                return;
-            }
-            tracing::error!(task = what, %why, "a part of the daemon ended by itself");
-            falls.send_if_modified(|first| {
-                let is_first = first.is_none();
-                if is_first {
-                    *first = Some(Fallen { what, why });
-                }
-                is_first
-            });
-        })
-    }
-}
-
-/// What a panic said.
-fn words_of(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
 }
 
 async fn until(mut stopping: watch::Receiver<bool>) {
@@ -396,18 +345,10 @@ impl Daemon {
     /// Resolves when the store has failed (exit status 75), or a part of the daemon has ended by
     /// itself (1): the process must end then, so that it is started again.
     pub async fn failed(&self) -> DaemonError {
-        let mut fallen = self.fallen.clone();
-        let fall = async move {
-            match fallen.wait_for(Option::is_some).await.map(|it| it.clone()) {
-                Ok(Some(Fallen { what, why })) => DaemonError::Fallen { what, why },
-                // Every task is gone without having fallen: the daemon is being stopped.
-                _ => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             error = self.shared.store.failed() => DaemonError::Store(error),
-            error = fall => error,
+            Fallen { what, why } = mind::first(self.fallen.clone()) => DaemonError::Fallen { what, why },
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::errors;
 use super::shared::Shared;
+use super::{errors, preflight};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
@@ -78,6 +78,7 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
         }
     }
     found.extend(shared.disk.alert());
+    preflight::clock(shared, shared.moment());
     found.extend(shared.time.alert(now));
     if let Some(doubted) = shared.rolled_back {
         found.push(alert(

@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// since the machine's start (systemd-timesyncd.service(8)).
 const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 
+/// It does so every half hour or more often (PollIntervalMaxSec= in timesyncd.conf(5), 2048 s).
+const LATELY: SignedDuration = SignedDuration::from_hours(24);
+
 /// What the engine is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -212,7 +215,7 @@ impl Time {
         doubted
     }
 
-    /// What a person should know.
+    /// What a person should know, as of the last look.
     pub(super) fn alert(&self, wall: Timestamp) -> Option<m::Alert> {
         let doubt = self.judge().doubt?;
         let message = match doubt {
@@ -235,10 +238,12 @@ impl Time {
     }
 }
 
-/// Whether the time daemon has touched its mark after `since`, and not in the future.
+/// Whether the time daemon has touched its mark after `since`, lately, and not in the future: what
+/// it set long ago may have been changed since.
 fn vouched(mark: &Path, wall: Timestamp, since: Timestamp) -> bool {
     let touched = std::fs::metadata(mark).and_then(|it| it.modified()).ok();
     let touched = touched.and_then(|it| Timestamp::try_from(it).ok());
+    let since = since.max(wall.saturating_sub(LATELY).unwrap_or(Timestamp::MIN));
     touched.is_some_and(|at| at > since && at <= later(wall, Duration::from_secs(1)))
 }
 
@@ -396,6 +401,8 @@ mod tests {
         assert!(vouched(&mark, wall, at(start() - 11)));
         assert!(!vouched(&mark, wall, at(start() - 10)));
         touch(start() + 10);
+        assert!(!vouched(&mark, wall, Timestamp::MIN));
+        touch(start() - 90_000);
         assert!(!vouched(&mark, wall, Timestamp::MIN));
     }
 }

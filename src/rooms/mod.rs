@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -24,6 +25,9 @@ use crate::control::messages as m;
 use crate::daemon::disk::Room;
 use crate::daemon::start::{self, DaemonError, Plan};
 use crate::sandbox;
+
+/// How long blocking work may delay the end of the process.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Runs the program and says how it ended.
 pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -41,7 +45,11 @@ impl Rooms for House {
         if let Err(error) = crate::keys::harden() {
             tracing::warn!(%error, "core dumps could not be switched off");
         }
-        runtime()?.block_on(serve(config, path))
+        let runtime = runtime()?;
+        let ended = runtime.block_on(serve(config, path));
+        // What still blocks (a name being looked up) must not keep a daemon alive that has ended.
+        runtime.shutdown_timeout(LAST_WORDS);
+        ended
     }
 
     fn sandbox(&self, args: &args::Sandbox, globals: &Globals) -> Result<u8, CliError> {

@@ -216,3 +216,113 @@ impl<B: StorageBackend> StorageBackend for Ballasted<B> {
         self.inner.query_lock_range(start, end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk with a bill: every byte written costs one, whatever the ballast gives up is credit.
+    #[derive(Debug)]
+    struct Paid {
+        left: Mutex<u64>,
+        ballast: Ballast,
+        errno: i32,
+    }
+
+    impl Paid {
+        fn pay(&self, bytes: u64) -> io::Result<()> {
+            let mut left = self.left.lock().unwrap();
+            let credit = if self.ballast.is_whole() { 0 } else { self.ballast.size() };
+            if *left + credit < bytes {
+                return Err(io::Error::from_raw_os_error(self.errno));
+            }
+            *left = (*left + credit).saturating_sub(bytes);
+            Ok(())
+        }
+    }
+
+    impl StorageBackend for Paid {
+        fn len(&self) -> io::Result<u64> {
+            Ok(0)
+        }
+
+        fn read(&self, _: u64, _: &mut [u8]) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.pay(len)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.pay(u64::MAX / 2)
+        }
+
+        fn write(&self, _: u64, data: &[u8]) -> io::Result<()> {
+            self.pay(data.len() as u64)
+        }
+    }
+
+    const SMALL: u64 = 64 << 10;
+
+    fn on(dir: &Path, left: u64, errno: rustix::io::Errno) -> Ballasted<Paid> {
+        let ballast = Ballast::new(dir, SMALL);
+        ballast.make().unwrap();
+        let paid = Paid { left: Mutex::new(left), ballast: ballast.clone(), errno: errno.raw_os_error() };
+        Ballasted::new(paid, ballast)
+    }
+
+    #[test]
+    fn a_refused_write_takes_the_ballasts_room_once() {
+        for errno in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
+            let dir = tempfile::tempdir().unwrap();
+            let disk = on(dir.path(), 10, errno);
+            let file = dir.path().join(FILE);
+            disk.write(0, &[0; 10]).unwrap();
+            assert_eq!(std::fs::metadata(&file).unwrap().len(), SMALL);
+            disk.write(0, &[0; 10]).unwrap();
+            assert_eq!(std::fs::metadata(&file).unwrap().len(), 0, "it was given up");
+            assert!(!disk.ballast.is_whole());
+            assert!(disk.set_len(1 << 30).is_err(), "there is no second one");
+        }
+    }
+
+    #[test]
+    fn growing_takes_it_too_and_other_errors_and_syncs_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = on(dir.path(), 0, rustix::io::Errno::NOSPC);
+        assert!(disk.sync_data().is_err());
+        assert!(disk.ballast.is_whole(), "a failed sync is not repeated");
+        disk.set_len(100).unwrap();
+        assert!(!disk.ballast.is_whole());
+
+        let dir = tempfile::tempdir().unwrap();
+        let disk = on(dir.path(), 0, rustix::io::Errno::IO);
+        assert!(disk.write(0, b"x").is_err());
+        assert!(disk.ballast.is_whole());
+    }
+
+    #[test]
+    fn a_ballast_is_made_of_real_blocks_and_a_sparse_one_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = File::create(dir.path().join(FILE)).unwrap();
+        file.set_len(SMALL).unwrap();
+        assert!(!Ballast::new(dir.path(), SMALL).is_whole());
+        let ballast = Ballast::new(dir.path(), SMALL);
+        ballast.make().unwrap();
+        assert!(ballast.look() && Ballast::new(dir.path(), SMALL).is_whole());
+        let meta = std::fs::metadata(dir.path().join(FILE)).unwrap();
+        assert!(meta.len() == SMALL && meta.blocks() * 512 >= SMALL);
+        assert!(ballast.give_up().unwrap() && !ballast.give_up().unwrap());
+        ballast.make().unwrap();
+        std::fs::remove_file(dir.path().join(FILE)).unwrap();
+        assert!(!ballast.look(), "somebody took it away");
+    }
+
+    #[test]
+    fn noise_fills_a_file_where_blocks_cannot_be_promised() {
+        let file = tempfile::tempfile().unwrap();
+        noise(&file, (1 << 20) + 7).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), (1 << 20) + 7);
+    }
+}
