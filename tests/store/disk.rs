@@ -144,7 +144,8 @@ impl Disk {
     fn call_or(&self, half: impl FnOnce(&mut State)) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.lock();
         state.calls += 1;
-        match (&mut state.left, state.fault) {
+        let fault = state.fault;
+        match (&mut state.left, fault) {
             (Some(0), None) => return Err(io::Error::other("the disk is gone")),
             (Some(0), Some(fault)) => {
                 if fault.once {

@@ -10,7 +10,8 @@ use super::now;
 
 /// What disks write at once; larger writes may be there in part.
 const SECTOR: usize = 512;
-/// Different fates of the unsynced writes, per point of the journal.
+/// Different fates of the unsynced writes. A quick run takes them in turn, one per write;
+/// `SENDOFF_THOROUGH=1` takes each at every write.
 const FATES: u64 = 4;
 
 /// A small generator: the seed names the case.
@@ -72,6 +73,7 @@ fn cut(synced: &[u8], unsynced: &[Op], fate: u64, chance: &mut Chance) -> Vec<u8
 
 #[test]
 fn what_was_acknowledged_survives_a_power_cut_at_any_write_whatever_becomes_of_the_unsynced_ones() {
+    let thorough = std::env::var_os("SENDOFF_THOROUGH").is_some();
     let disk = Disk::default();
     drop(Store::with_backend(disk.clone(), now(), Options::default()).unwrap());
     disk.keep_journal();
@@ -101,13 +103,16 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_write_whatever_becomes_of_t
             }
         }
         for fate in 0..FATES {
+            if !thorough && at as u64 % FATES != fate {
+                continue;
+            }
             let mut chance = Chance::new(at as u64, fate);
             let image = cut(&synced, &journal[from..=at], fate, &mut chance);
             inspect(Disk::holding(image), &states[state], &format!("cut after operation {at}, fate {fate}"));
             cuts += 1;
         }
     }
-    assert!(cuts > 500, "the script is too short to prove anything: {cuts} cuts");
+    assert!(cuts > 200, "the script is too short to prove anything: {cuts} cuts");
 }
 
 #[test]
