@@ -21,6 +21,7 @@ mod posts;
 mod preflight;
 mod queues;
 mod remove;
+mod resolve;
 mod rollback;
 mod shared;
 pub mod start;
