@@ -7,22 +7,22 @@ use super::disk::{Disk, Fault};
 use super::life::{Death, Known, inspect, live};
 use super::now;
 
-/// A disk with an empty store.
-fn fresh() -> Disk {
+/// The bytes of an empty store.
+fn empty() -> Vec<u8> {
     let disk = Disk::default();
     drop(Store::with_backend(disk.clone(), now(), Options::default()).unwrap());
-    disk
+    disk.bytes()
 }
 
 /// How many calls a whole life makes.
 fn calls() -> usize {
-    let disk = fresh();
-    let before = disk.calls();
+    let disk = Disk::holding(empty());
     let mut known = Known::default();
     live(&disk, &mut known, &mut |_| ()).unwrap();
-    assert_eq!((known.rows.len(), known.sent.len()), (8, 8));
+    assert_eq!((known.rows.len(), known.sent.len()), (4, 4));
+    let calls = disk.calls();
     inspect(disk.clone(), &known, "a whole life");
-    disk.calls() - before
+    calls
 }
 
 /// How disks fail. A quick run takes them in turn, one per call; `SENDOFF_THOROUGH=1` takes each at
@@ -40,7 +40,7 @@ const FAULTS: [Fault; 4] = [
 #[test]
 fn a_disk_that_refuses_any_single_call_loses_nothing_acknowledged_and_sends_nothing_unrecorded() {
     let thorough = std::env::var_os("SENDOFF_THOROUGH").is_some();
-    let all = calls();
+    let (empty, all) = (empty(), calls());
     assert!(all > 200, "the script is too short to prove anything: {all} calls");
     let (mut died, mut refused) = (0, 0);
     for n in 0..all {
@@ -48,7 +48,7 @@ fn a_disk_that_refuses_any_single_call_loses_nothing_acknowledged_and_sends_noth
             if !thorough && n % FAULTS.len() != kind {
                 continue;
             }
-            let disk = fresh();
+            let disk = Disk::holding(empty.clone());
             disk.fail_like(n, fault);
             let mut known = Known::default();
             match live(&disk, &mut known, &mut |_| ()) {
@@ -58,7 +58,10 @@ fn a_disk_that_refuses_any_single_call_loses_nothing_acknowledged_and_sends_noth
                     assert_eq!(error.exit_code(), 75, "call {n}: {error:?}");
                     refused += 1;
                 }
-                Err(Death::Store(_)) => died += 1,
+                Err(Death::Store(error)) => {
+                    assert!(error.is_fatal(), "call {n}: {error}");
+                    died += 1;
+                }
             }
             assert!(disk.has_failed(), "call {n} was never made");
             disk.heal();
@@ -71,5 +74,5 @@ fn a_disk_that_refuses_any_single_call_loses_nothing_acknowledged_and_sends_noth
             }
         }
     }
-    assert!(died > 100 && refused > 10, "the faults must hit: {died} writes, {refused} openings");
+    assert!(died > 50 && refused > 10, "the faults must hit: {died} writes, {refused} openings");
 }

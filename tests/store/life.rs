@@ -14,7 +14,7 @@ use sendoff::store::{DurableIntent, OpenError, Options, Store, StoreError, deliv
 use super::{check, deliveries as deliveries_of, minutes, now, post};
 
 /// Posts before and after the restart; each goes to two accounts.
-const POSTS: u16 = 4;
+const POSTS: u16 = 2;
 
 /// What is known of the store from its answers alone.
 #[derive(Debug, Clone, Default)]
