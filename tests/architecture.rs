@@ -26,7 +26,8 @@ const JOINS_THEM: &[&str] = &["lib", "main", "rooms"];
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("facts", &[]),
-    ("clock", &[]),
+    // What the boot clock shows is a noun.
+    ("clock", &["domain"]),
     ("platforms", &["domain", "facts"]),
     ("validate", &["domain", "platforms"]),
     ("engine", &["domain", "platforms"]),

@@ -8,10 +8,14 @@
 
 #[path = "daemon/accounts.rs"]
 mod accounts;
-#[path = "daemon/explain.rs"]
-mod explain;
+#[path = "daemon/clock.rs"]
+mod clock;
 #[path = "daemon/disconnect.rs"]
 mod disconnect;
+#[path = "daemon/disk.rs"]
+mod disk;
+#[path = "daemon/explain.rs"]
+mod explain;
 #[path = "daemon/faults.rs"]
 mod faults;
 #[path = "daemon/house.rs"]

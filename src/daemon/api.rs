@@ -28,6 +28,7 @@ pub(super) struct Door(pub(super) Arc<Shared>);
 #[async_trait]
 impl Api for Door {
     async fn connect_start(&self, by: Caller, ask: r::Connect) -> ApiResult<m::ConnectStarted> {
+        self.0.disk.admit()?;
         audit(&self.0, Some(by), "account.connect", &ask.platform);
         connect::start(&self.0, ask).await
     }
@@ -77,6 +78,7 @@ impl Api for Door {
     }
 
     async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {
+        self.0.disk.admit()?;
         create::create(&self.0, by, ask).await
     }
 
@@ -93,6 +95,7 @@ impl Api for Door {
     }
 
     async fn post_edit(&self, by: Caller, id: &str, ask: r::EditPost) -> ApiResult<m::Post> {
+        self.0.disk.admit()?;
         posts::edit(&self.0, by, id, ask).await
     }
 
@@ -152,8 +155,13 @@ impl Api for Door {
     }
 
     async fn resume(&self, by: Caller) -> ApiResult<m::PauseState> {
-        *self.0.pause.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let stopped = self.0.pause.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
         super::store_pause(&self.0).await?;
+        // What does not stand still by a person's word may do so because of the clock; then this is
+        // the person's word that the clock is right.
+        if !stopped && self.0.time.trust(self.0.now()) {
+            audit(&self.0, Some(by), "clock.trust", "");
+        }
         self.0.send(Input::Pause(false));
         audit(&self.0, Some(by), "resume", "");
         Ok(pause_state(&self.0))
@@ -210,6 +218,7 @@ impl Api for Door {
     }
 
     async fn media_upload(&self, _by: Caller, name: Option<String>, body: Upload) -> ApiResult<m::Uploaded> {
+        self.0.disk.admit()?;
         let now = self.0.now();
         let id = MediaId::new(now, Shared::random());
         let facts = self.0.library.take(id, body).await.map_err(|error| refused(&error))?;

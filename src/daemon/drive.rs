@@ -109,7 +109,7 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
 /// A write was refused because the row had changed, and the engine let go of it. Rows in a worker's
 /// hands are not in the due index, so nobody would ever look at it again: it is put back.
 async fn settle(shared: &Arc<Shared>, id: DeliveryId) {
-    let now = shared.now();
+    let now = shared.moment();
     let reason = "another change came in between";
     if let Err(error) = shared.store.write(move |tx| ledger::put_back(tx, id, reason, now)).await {
         tracing::error!(delivery = %id, %error, "a delivery could not be put back; a restart does it");
@@ -126,6 +126,7 @@ pub(super) struct Driver {
     /// When the engine, or the due index, has something again.
     engine_wake: Option<Timestamp>,
     index_wake: Arc<Mutex<Option<Timestamp>>>,
+    preflight: super::preflight::Preflight,
 }
 
 impl Driver {
@@ -139,6 +140,7 @@ impl Driver {
             ledger: Ledger::new(platforms::find),
             engine_wake: None,
             index_wake: Arc::default(),
+            preflight: super::preflight::Preflight::default(),
         }
     }
 
@@ -189,7 +191,8 @@ impl Driver {
     }
 
     fn step(&mut self, input: Input) {
-        let now = self.shared.now();
+        let moment = self.shared.moment();
+        let now = moment.wall;
         if matches!(input, Input::Tick) {
             self.shared.ticked(now);
             *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -206,12 +209,14 @@ impl Driver {
             return self.shared.asks.answer(*ticket, Err(gone));
         }
         let telling = matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
-        let effects = self.engine.apply(input, now);
+        // What speaks against sending is known to the engine before it decides.
+        for input in self.preflight.news(&self.shared, moment).into_iter().chain([input]) {
+            for effect in self.engine.apply(input, moment) {
+                self.carry_out(effect, now);
+            }
+        }
         if telling {
             self.shared.set_waits(self.engine.waits(now));
-        }
-        for effect in effects {
-            self.carry_out(effect, now);
         }
     }
 

@@ -1,7 +1,6 @@
 //! What happens beside the deliveries: tokens renewed in time, media gone when it is over, room on
 //! the disk watched, connects that nobody finished ended.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,10 +10,9 @@ use futures_util::stream;
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::tokens;
+use super::{rollback, tokens};
 use crate::domain::delivery::State;
 use crate::domain::ids::{AccountId, MediaId, PostId};
-use crate::engine::Input;
 use crate::store::deliveries::Which;
 use crate::store::{Rx, StoreError, accounts, deliveries, media, meta, posts, vault};
 
@@ -24,8 +22,6 @@ const ROUND: Duration = Duration::from_secs(5);
 const MINUTE: u64 = 12;
 /// Every so many rounds: the media folder.
 const HOUR: u64 = 720;
-/// Less room than this: outcomes might not be recordable, so nothing is sent.
-pub(super) const ROOM: u64 = 64 << 20;
 /// Open deliveries of one account that are looked at for the next send, earliest first.
 const OPEN_MAX: usize = 10_000;
 /// Tokens refreshed at once. One slow network must not keep the others' tokens waiting.
@@ -42,19 +38,23 @@ pub(super) async fn run(shared: Arc<Shared>) {
         for talk in shared.connects.sweep(now) {
             super::keep::give_back(&shared, &talk).await;
         }
-        watch_disk(&shared);
+        let room = watch_disk(&shared).await;
         if let Err(error) = super::precheck::round(&shared, now).await {
             tracing::warn!(%error, "could not check what is due soon");
         }
         if round.is_multiple_of(MINUTE) {
             // In a task of its own: a stop ends this loop at once, but never a refresh half-way.
-            if refreshing.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
+            // Not without room: fresh tokens that could not be kept would be lost.
+            if room && refreshing.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
                 refreshing = Some(tokio::spawn(refresh_ripe(Arc::clone(&shared), now)));
             }
             if let Err(error) = super::disconnect::resume(&shared) {
                 tracing::warn!(%error, "could not look for interrupted disconnects");
             }
-            if let Err(error) = shared.store.write(move |tx| meta::raise_high_water(tx, now)).await {
+            // Not in the first minute: a machine that has just started may learn the time in it.
+            if round > 0
+                && let Err(error) = note_progress(&shared).await
+            {
                 tracing::warn!(%error, "could not note the time");
             }
         }
@@ -66,21 +66,35 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Free bytes for us in the file system of `path`.
-pub(super) fn free_bytes(path: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(path).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+/// Looks after the ballast, and wakes the loop when there is room again. True: there is.
+async fn watch_disk(shared: &Arc<Shared>) -> bool {
+    let before = shared.disk.look();
+    let tending = Arc::clone(shared);
+    if let Err(error) = tokio::task::spawn_blocking(move || tending.disk.tend()).await {
+        tracing::warn!(%error, "the ballast could not be looked after");
+    }
+    let enough = shared.disk.look();
+    if enough != before {
+        shared.nudge();
+    }
+    enough
 }
 
-fn watch_disk(shared: &Shared) {
-    let enough = free_bytes(&shared.config().data_dir).is_none_or(|free| free >= ROOM);
-    let was_low = shared.disk_low.swap(!enough, Ordering::Relaxed);
-    if was_low == enough {
-        if !enough {
-            tracing::error!("less than 64 MiB free in `data_dir`: nothing is sent until there is room");
-        }
-        shared.send(Input::Disk { enough });
+/// Notes how far the daemon has come, for the next start: the time, when nothing speaks against the
+/// clock, and the generation.
+async fn note_progress(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    if shared.time.is_undoubted() {
+        let (now, lower) = (shared.now(), shared.time.take_lowered());
+        shared
+            .store
+            .write(
+                move |tx| {
+                    if lower { meta::set_high_water(tx, now) } else { meta::raise_high_water(tx, now) }
+                },
+            )
+            .await?;
     }
+    rollback::raise(&shared.store, &shared.config().data_dir).await
 }
 
 /// Renews tokens in the second half of their life, unless their account sends within two minutes. At

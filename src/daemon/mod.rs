@@ -3,13 +3,15 @@
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
 //! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
 //! networks), [`connect`], [`keep`], [`create`], [`posts`], [`accounts`], [`disconnect`], [`queues`]
-//! (what users ask), [`housekeeping`].
+//! (what users ask), [`housekeeping`]; [`preflight`] with
+//! [`disk`], [`time`] and [`rollback`] (when it is better to send nothing).
 
 mod accounts;
 mod api;
 mod connect;
 mod create;
 mod disconnect;
+pub mod disk;
 mod door;
 mod drive;
 mod errors;
@@ -17,15 +19,19 @@ mod explain;
 mod housekeeping;
 mod keep;
 pub mod ledger;
+mod mind;
 mod posts;
 mod precheck;
+mod preflight;
 mod queues;
 pub mod rehearsal;
 mod remove;
 mod resolve;
+mod rollback;
 mod shared;
 pub mod start;
 mod status;
+mod time;
 mod tokens;
 pub(crate) mod view;
 mod watchdog;

@@ -19,6 +19,7 @@ use crate::config::secret::SecretError;
 use crate::control::messages::LogEvent;
 use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, PlatformName};
+use crate::domain::moment::Moment;
 use crate::engine::{Input, Wait};
 use crate::keys::derive::Signer;
 use crate::keys::keyring::Keyring;
@@ -56,11 +57,14 @@ pub(super) struct Shared {
     pub(super) started: Timestamp,
     last_tick_ms: AtomicI64,
     pub(super) ready: AtomicBool,
-    pub(super) disk_low: AtomicBool,
     /// What the checks ahead of time found.
     pub(super) findings: super::precheck::Findings,
     /// Told to stop: nothing new is begun that a network would have to answer.
     pub(super) stopping: AtomicBool,
+    pub(super) disk: super::disk::Disk,
+    pub(super) time: super::time::Time,
+    /// The store was older than its sidecar at the start: so many deliveries were put in doubt.
+    pub(super) rolled_back: Option<usize>,
     /// What the engine says is held back as a whole: networks and accounts.
     waits: Mutex<Vec<Wait>>,
     /// Whether sending is stopped, why, since when.
@@ -87,6 +91,9 @@ pub(super) struct Made {
     pub(super) jitter_seed: [u8; 32],
     pub(super) receipts: Signer,
     pub(super) client_key: Option<crate::auth::dpop::Key>,
+    pub(super) disk: super::disk::Disk,
+    pub(super) time: super::time::Time,
+    pub(super) rolled_back: Option<usize>,
 }
 
 impl Shared {
@@ -113,9 +120,11 @@ impl Shared {
             started,
             last_tick_ms: AtomicI64::new(0),
             ready: AtomicBool::new(false),
-            disk_low: AtomicBool::new(false),
             findings: super::precheck::Findings::default(),
             stopping: AtomicBool::new(false),
+            disk: made.disk,
+            time: made.time,
+            rolled_back: made.rolled_back,
             waits: Mutex::default(),
             pause: Mutex::default(),
             jitter_seed: made.jitter_seed,
@@ -126,6 +135,11 @@ impl Shared {
 
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Now, by both clocks.
+    pub(super) fn moment(&self) -> Moment {
+        Moment { wall: self.clock.now(), boot: self.clock.boot() }
     }
 
     pub(super) fn config(&self) -> Arc<Config> {

@@ -5,6 +5,7 @@
 //! listeners bound before anybody is told that we are ready.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +16,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::disk::{Disk, Room};
 use super::door::PublicDoor;
 use super::drive::Driver;
+use super::mind::{self, Fallen, Mind};
 use super::rehearsal::Rehearsal;
+use super::rollback::{self, RollbackError};
 use super::shared::{Made, Shared};
+use super::time::Time;
 use super::wire::{Wire, fill};
 use super::{api, disconnect, housekeeping, ledger, load_pause, reload, watchdog};
 use crate::auth::dpop::Key;
@@ -34,8 +39,9 @@ use crate::keys::error::KeyError;
 use crate::keys::keyring::Keyring;
 use crate::keys::master::MasterKey;
 use crate::media::Library;
+use crate::store::ballast::is_full;
 use crate::store::open::{DirLock, FILE};
-use crate::store::{OpenError, Options, Store, StoreError, vault};
+use crate::store::{OpenError, Options, Store, StoreError, generation, meta, vault};
 use crate::web::{self, WebConfig, WebError};
 
 /// The owner of the application's own keys in the keyring.
@@ -54,6 +60,8 @@ pub struct Plan {
     pub clock: Arc<dyn Clock>,
     /// Tells the service manager that we are ready and alive.
     pub notify: bool,
+    /// How much room there must be on the disk before anything is sent.
+    pub room: Room,
 }
 
 /// A running daemon.
@@ -64,6 +72,8 @@ pub struct Daemon {
     stop: watch::Sender<bool>,
     driver: JoinHandle<()>,
     edges: Vec<JoinHandle<()>>,
+    /// The first task that ended before it was told to.
+    fallen: watch::Receiver<Option<Fallen>>,
 }
 
 /// Why a daemon did not start, or how it ended against its will.
@@ -87,6 +97,10 @@ pub enum DaemonError {
     Client(#[from] ClientError),
     #[error("{0}")]
     Prepare(String),
+    #[error("cannot {doing} `{}`", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("the {what} ended by itself: {why}")]
+    Fallen { what: &'static str, why: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -96,9 +110,17 @@ impl DaemonError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open(error) => error.exit_code(),
+            // The disk's fault, not the key's: it may be over at the next start. But a key that we may
+            // not read needs a person.
+            Self::Key(KeyError::Io { source, .. }) if source.kind() != ErrorKind::PermissionDenied => 75,
             Self::Key(_) | Self::NoKeyring { .. } | Self::NoCredentials => 78,
-            Self::Store(_) => 75,
-            Self::Listen { .. } | Self::Socket(_) | Self::Web(_) | Self::Client(_) | Self::Prepare(_) => 1,
+            Self::Store(_) | Self::Io { .. } => 75,
+            Self::Listen { .. }
+            | Self::Socket(_)
+            | Self::Web(_)
+            | Self::Client(_)
+            | Self::Prepare(_)
+            | Self::Fallen { .. } => 1,
         }
     }
 
@@ -108,7 +130,9 @@ impl DaemonError {
             Self::Open(OpenError::Locked { .. }) => "second_daemon",
             Self::Open(OpenError::Newer { .. }) => "newer_store",
             Self::Open(OpenError::Damaged { .. }) => "damaged_store",
-            Self::Open(_) | Self::Store(_) => "store",
+            Self::Open(_) | Self::Store(_) | Self::Io { .. } => "store",
+            Self::Key(KeyError::Io { source, .. }) if source.kind() != ErrorKind::PermissionDenied => "store",
+            Self::Fallen { .. } => "internal",
             Self::Key(_) | Self::NoCredentials => "master_key",
             Self::NoKeyring { .. } => "keyring_missing",
             Self::Listen { .. } => "port_in_use",
@@ -135,7 +159,19 @@ impl DaemonError {
             Self::Socket(error) => Some(error.hint()),
             Self::Web(error) => error.hint(),
             Self::Store(error) => error.hint(),
-            Self::Client(_) | Self::Prepare(_) => None,
+            Self::Io { source, .. } if is_full(source) => Some("free some space on the disk".into()),
+            Self::Client(_) | Self::Prepare(_) | Self::Io { .. } | Self::Fallen { .. } => None,
+        }
+    }
+}
+
+impl From<RollbackError> for DaemonError {
+    fn from(error: RollbackError) -> Self {
+        match error {
+            RollbackError::Store(error) => Self::Store(error),
+            RollbackError::Sidecar(source) => {
+                Self::Io { doing: "read", path: generation::FILE.into(), source }
+            }
         }
     }
 }
@@ -151,7 +187,7 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
 
 /// [`start`] with other times and with crash points, for rehearsals.
 pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, DaemonError> {
-    let Plan { config, config_path, clock, notify } = plan;
+    let Plan { config, config_path, clock, notify, room } = plan;
     // Files we make are ours alone, whatever the environment says.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let dir = config.data_dir.clone();
@@ -161,9 +197,26 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
         return Err(DaemonError::NoKeyring { dir });
     }
     let keyring = Keyring::open(&dir, &master)?;
-    let store = Store::open_locked(lock, clock.now(), Options::default())?;
+    let options = Options { ballast_bytes: room.ballast, room_bytes: room.least, ..Options::default() };
+    let store = Store::open_locked(lock, clock.now(), options)?;
     let media = dir.join("media");
-    std::fs::create_dir_all(&media).map_err(prepare)?;
+    std::fs::create_dir_all(&media).map_err(|source| DaemonError::Io {
+        doing: "create",
+        path: media.clone(),
+        source,
+    })?;
+    let disk = Disk::new(dir.clone(), room, store.ballast().cloned());
+    disk.tend();
+    let roomy = disk.look();
+    let time = Time::new(store.read(meta::high_water)?, clock.now());
+    let rolled_back = {
+        let (store, dir, now) = (store.clone(), dir.clone(), clock.now());
+        tokio::task::spawn_blocking(move || rollback::notice(&store, &dir, now)).await.map_err(prepare)??
+    };
+    // On a full disk nothing is sent, so there is nothing that a later number would tell.
+    if roomy {
+        rollback::raise(&store, &dir).await?;
+    }
     let client_key = client_key(&config, &store, &keyring).await?;
     let listener = TcpListener::bind(config.server.listen)
         .await
@@ -201,6 +254,9 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
         jitter_seed,
         receipts,
         client_key,
+        disk,
+        time,
+        rolled_back,
     }));
     let stopped = load_pause(&shared)?;
     let (stop, stopping) = watch::channel(false);
@@ -208,47 +264,54 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.now()))
         .await
         .map_err(prepare)??;
-    let driver = tokio::spawn(Driver::new(Arc::clone(&shared), receiver).run(stopped, stopping.clone()));
     // Beside the others' work, which need not wait for a network that does not answer: since its
     // disconnect began, the account is stopped.
     disconnect::resume(&shared)?;
     housekeeping::sweep_media(&shared, shared.now()).await;
 
-    let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(stopping.clone()));
-    let mut edges = vec![tokio::spawn(async move {
+    // From here on nothing waits: a start that is given up before has sent nothing, one that is
+    // not is whole.
+    let mind = Mind::new(stopping);
+    let fallen = mind.fallen();
+    let work = Driver::new(Arc::clone(&shared), receiver).run(stopped, mind.stopping());
+    let driver = mind.spawn("engine's loop", async move {
+        work.await;
+        Ok(())
+    });
+    let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(mind.stopping()));
+    let mut edges = vec![mind.spawn("housekeeping", async move {
         tokio::select! {
             () = keeping => {}
             () = end => {}
         }
+        Ok(())
     })];
-    let (alive, end) = (watchdog::run(Arc::clone(&shared)), until(stopping.clone()));
-    edges.push(tokio::spawn(async move {
+    let (alive, end) = (watchdog::run(Arc::clone(&shared)), until(mind.stopping()));
+    edges.push(mind.spawn("watchdog", async move {
         tokio::select! {
             () = alive => {}
             () = end => {}
         }
+        Ok(())
     }));
     let door = Arc::new(PublicDoor(Arc::clone(&shared)));
-    let until = until(stopping.clone());
-    edges.push(tokio::spawn(async move {
-        if let Err(error) = web::server::serve(listener, web_config, door, until).await {
-            tracing::error!(%error, "the public listener ended");
-        }
+    let until = until(mind.stopping());
+    edges.push(mind.spawn("public listener", async move {
+        web::server::serve(listener, web_config, door, until).await.map_err(|error| error.to_string())
     }));
     let control = Arc::new(api::Door(Arc::clone(&shared)));
-    let until = self::until(stopping);
-    edges.push(tokio::spawn(async move {
-        if let Err(error) = server::serve(socket, control, allowed, until).await {
-            tracing::error!(%error, "the control socket ended");
-        }
+    let until = self::until(mind.stopping());
+    edges.push(mind.spawn("control socket", async move {
+        let served = server::serve(socket, control, allowed, until).await;
         drop(std::fs::remove_file(socket_path));
+        served.map_err(|error| error.to_string())
     }));
     shared.ready.store(true, Ordering::Relaxed);
     if notify && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "the service manager could not be told that we are ready");
     }
     tracing::info!(%listen, socket = %shared.config().server.control_socket.display(), "ready");
-    Ok(Daemon { shared, listen, stop, driver, edges })
+    Ok(Daemon { shared, listen, stop, driver, edges, fallen })
 }
 
 async fn until(mut stopping: watch::Receiver<bool>) {
@@ -294,9 +357,14 @@ impl Daemon {
         }
     }
 
-    /// Resolves when the store has failed: the process must end then (exit status 75).
+    /// Resolves when the store has failed (exit status 75), or a part of the daemon has ended by
+    /// itself (1): the process must end then, so that it is started again.
     pub async fn failed(&self) -> DaemonError {
-        DaemonError::Store(self.shared.store.failed().await)
+        tokio::select! {
+            biased;
+            error = self.shared.store.failed() => DaemonError::Store(error),
+            Fallen { what, why } = mind::first(self.fallen.clone()) => DaemonError::Fallen { what, why },
+        }
     }
 
     /// Stops in order: nothing new is sent, a running call is finished and recorded, the doors
@@ -335,7 +403,11 @@ impl Daemon {
                     return Ok(());
                 }
                 error = self.failed() => {
-                    tracing::error!(%error, "the store failed; ending, so that a restart opens it anew");
+                    tracing::error!(%error, "ending, so that a restart begins anew");
+                    // With a store there is still something to bring to an end: a call on the wire.
+                    if matches!(error, DaemonError::Fallen { .. }) {
+                        self.stop().await;
+                    }
                     return Err(error);
                 }
                 Some(()) = reloads.recv() => self.reload(),

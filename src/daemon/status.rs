@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::{errors, housekeeping, tokens};
+use super::{errors, preflight, tokens};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
@@ -16,8 +16,6 @@ use crate::store::{accounts, deliveries};
 
 /// The schema the store is written in.
 const SCHEMA: u32 = 1;
-/// Less than this free is worth a word (R68).
-const ROOM: u64 = 256 << 20;
 /// Findings of the checks ahead of time that are told one by one.
 const RISKS: usize = 5;
 /// Connections that end are announced this many days before.
@@ -106,11 +104,17 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
             ));
         }
     }
-    if let Some(free) = housekeeping::free_bytes(&config.data_dir).filter(|free| *free < ROOM) {
+    found.extend(shared.disk.alert());
+    preflight::clock(shared, shared.moment());
+    found.extend(shared.time.alert(now));
+    if let Some(doubted) = shared.rolled_back {
         found.push(alert(
-            "disk",
-            format!("{} MiB free in `data_dir`", free >> 20),
-            Some("below 64 MiB nothing is sent; free some space".into()),
+            "restored",
+            format!(
+                "the store was restored from a copy; {doubted} deliveries that may have gone out since are \
+                 looked up before anything of them is sent"
+            ),
+            Some("sendoff post list --state unknown".into()),
         ));
     }
     let weak = config.engine.weakened();

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use super::housekeeping::{ROOM, free_bytes};
 use super::shared::Shared;
 use super::wire::fill;
 use crate::auth::{Grant, RefreshError, Tools};
@@ -198,7 +197,7 @@ async fn refresh_alone(
         return dead(shared, account, "there is no refresh token, and the access token has ended").await;
     }
     // What could fail when the new tokens are here must not: they exist nowhere else then.
-    if free_bytes(&shared.config().data_dir).is_some_and(|free| free < ROOM) {
+    if !shared.disk.look() {
         let message = "there is too little room on the disk to keep new tokens, so none are asked for";
         return Ok(not_now(shared, LATER, "disk_full", message));
     }

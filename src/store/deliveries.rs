@@ -191,6 +191,19 @@ pub fn of_account(
     Ok(found)
 }
 
+/// What has not ended and whose instant lies before `until`, over all accounts: for a store that was
+/// rolled back. Reads every open row.
+pub fn open_before(source: &impl Source, until: Timestamp) -> Result<Vec<DeliveryId>, StoreError> {
+    let mut found = Vec::new();
+    for row in source.table(OPEN_BY_ACCOUNT)?.range::<(u128, i64, u128, u128)>(..)? {
+        let (_, due, _, id) = row?.0.value();
+        if due < until.as_millisecond() {
+            found.push(DeliveryId::from_u128(id));
+        }
+    }
+    Ok(found)
+}
+
 /// The deliveries that wait for this account to be connected again.
 pub fn needs_reconnect(source: &impl Source, account: AccountId) -> Result<Vec<DeliveryId>, StoreError> {
     let account = account.as_u128();

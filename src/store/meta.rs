@@ -22,6 +22,11 @@ pub fn raise_high_water(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreErro
     tx.insert(META, "high_water_ms", ms).map(drop)
 }
 
+/// Sets the high-water mark, lower too: it was noted while the clock was wrong.
+pub fn set_high_water(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
+    tx.insert(META, "high_water_ms", u64::try_from(now.as_millisecond()).unwrap_or(0)).map(drop)
+}
+
 /// Counts the store's generations; the sidecar file holds the largest, so that a store that was
 /// rolled back is noticed.
 pub fn generation(source: &impl Source) -> Result<u64, StoreError> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,8 +13,10 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use sendoff::clock::{Clock, SystemClock};
 use sendoff::control::client::{Client, ClientError};
 use sendoff::control::{messages as m, requests as r};
+use sendoff::daemon::disk::Room;
 use sendoff::daemon::rehearsal::Rehearsal;
 use sendoff::daemon::start::{Daemon, DaemonError, Plan, rehearse};
+use sendoff::domain::moment::Boot;
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::keys::master::MasterKey;
 use sendoff::sandbox::{self, Published, Running};
@@ -26,18 +28,32 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What makes no event is looked at again after this.
 const PULSE: Duration = Duration::from_millis(50);
 
-/// The machine's clock with a lead.
-pub(crate) struct Ahead(AtomicI64);
+/// The machine's clock with a lead, and on demand a boot clock that steps do not move.
+pub(crate) struct Ahead {
+    lead: AtomicI64,
+    /// The part of the lead that passed as time does.
+    passed: AtomicI64,
+    pub(crate) has_boot: AtomicBool,
+}
 
 impl Ahead {
     fn starting_at(epoch: Timestamp) -> Self {
-        Self(AtomicI64::new(epoch.as_millisecond() - SystemClock.now().as_millisecond()))
+        Self {
+            lead: AtomicI64::new(epoch.as_millisecond() - SystemClock.now().as_millisecond()),
+            passed: AtomicI64::new(0),
+            has_boot: AtomicBool::new(false),
+        }
     }
 }
 
 impl Clock for Ahead {
     fn now(&self) -> Timestamp {
-        SystemClock.now() + SignedDuration::from_millis(self.0.load(Ordering::SeqCst))
+        SystemClock.now() + SignedDuration::from_millis(self.lead.load(Ordering::SeqCst))
+    }
+
+    fn boot(&self) -> Option<Boot> {
+        let real = SystemClock.boot().filter(|_| self.has_boot.load(Ordering::SeqCst))?;
+        Some(Boot { uptime_ms: real.uptime_ms + self.passed.load(Ordering::SeqCst), ..real })
     }
 }
 
@@ -54,6 +70,8 @@ pub(crate) struct House {
     pub(crate) port: u16,
     /// For the next start.
     pub(crate) rehearsal: Rehearsal,
+    /// What the next start asks of the disk.
+    pub(crate) room: Room,
     dir: tempfile::TempDir,
     life: Option<Life>,
 }
@@ -123,7 +141,9 @@ impl House {
         );
         fs::write(dir.path().join("sendoff.toml"), text).unwrap();
         let client = Client::new(&dir.path().join("ctl")).unwrap();
-        let mut house = Self { clock, network, client, port, rehearsal: wish.rehearsal, dir, life: None };
+        let rehearsal = wish.rehearsal;
+        let room = Room::default();
+        let mut house = Self { clock, network, client, port, rehearsal, room, dir, life: None };
         house.start().await;
         house
     }
@@ -152,7 +172,7 @@ impl House {
             loop {
                 let config = sendoff::config::parse(&fs::read_to_string(&path).unwrap(), &path).unwrap();
                 let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-                let plan = Plan { config, config_path: path.clone(), clock, notify: false };
+                let plan = Plan { config, config_path: path.clone(), clock, notify: false, room: self.room };
                 match runtime.spawn(rehearse(plan, self.rehearsal.clone())).await.unwrap() {
                     Err(DaemonError::Open(OpenError::Locked { .. })) => tokio::task::yield_now().await,
                     other => return other.unwrap(),
@@ -189,7 +209,15 @@ impl House {
 
     /// Lets time pass, and wakes the daemon so that it sees the new time at once.
     pub(crate) async fn pass(&self, span: SignedDuration) {
-        self.clock.0.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
+        let span = i64::try_from(span.as_millis()).unwrap();
+        self.clock.passed.fetch_add(span, Ordering::SeqCst);
+        self.clock.lead.fetch_add(span, Ordering::SeqCst);
+        self.client.queue_resume("spare").await.unwrap();
+    }
+
+    /// Puts the wall clock forward or back, and wakes the daemon so that it sees it.
+    pub(crate) async fn step(&self, by: SignedDuration) {
+        self.clock.lead.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
         self.client.queue_resume("spare").await.unwrap();
     }
 
