@@ -89,6 +89,7 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
     Settings {
         settle: engine.settle,
         absence_gap: engine.absence_gap,
+        key_wait: engine.key_wait,
         lane_spacing: engine.lane_spacing,
         catch_up_spacing: engine.catch_up_spacing,
         hold_after: engine.hold_after,
@@ -101,6 +102,7 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
             .filter(|(_, it)| it.resend_when_absent)
             .map(|(name, _)| *name)
             .collect(),
+        limits: std::collections::BTreeMap::new(),
     }
 }
 
@@ -203,7 +205,11 @@ impl Driver {
             };
             return self.shared.asks.answer(*ticket, Err(gone));
         }
+        let telling = matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
         let effects = self.engine.apply(input, now);
+        if telling {
+            self.shared.set_waits(self.engine.waits(now));
+        }
         for effect in effects {
             self.carry_out(effect, now);
         }

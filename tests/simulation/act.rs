@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use sendoff::daemon::ledger;
 use sendoff::domain::account::AccountState;
 use sendoff::domain::attempt::Transition;
-use sendoff::domain::delivery::{Event, Reason, State};
+use sendoff::domain::delivery::{Event, Live, Reason, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::domain::schedule::{Choice, Due};
 use sendoff::engine::ask::{self, Ask};
@@ -345,6 +345,7 @@ impl World {
                 let due = Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant };
                 self.grant(id, &Ask::Reschedule(due));
             }
+            Wish::Resolve(id) => self.resolve(id),
             Wish::Edit(id) => self.edit(id),
             Wish::Pause(account) => self.account_state(account, AccountState::Ready, AccountState::Paused),
             Wish::Resume(account) => self.account_state(account, AccountState::Paused, AccountState::Ready),
@@ -376,13 +377,40 @@ impl World {
         }
         let Ok(event) = ask::event(&before, wish, self.settings.give_up_after, wall) else { return };
         let name = event.name();
-        let Ok(after) = before.apply(event, wall) else { return };
+        let Ok(after) = before.apply(event, self.moment()) else { return };
         let transition = Transition::between(&before, &after, name, wall);
         let job: Job = Box::new(move |tx| {
             deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop)
         });
         let then = Some(Happening::Input(self.life, Input::Tick));
         self.write(Write::Rest { what: "wish", id: Some(id), job, then });
+    }
+
+    /// The user looks at the network and tells what is there: the truth, or nothing.
+    fn resolve(&mut self, id: DeliveryId) {
+        let row = self.row(id);
+        if row.state != State::Unknown || !row.held {
+            return;
+        }
+        // What is still on its way would make the word untrue a moment later.
+        let settled = row.flight.unknown_since.is_none_or(|it| {
+            self.wall().duration_since(it.wall) > SignedDuration::from_mins(15)
+        });
+        let there = self.network.objects.iter().find(|it| it.origin == Some((id, row.step)));
+        let wish = match there {
+            Some(there) => {
+                let permalink = Some(format!("https://social.example/{}", there.id));
+                let remote_id = Some(there.id.clone());
+                Ask::Live(Live { remote_id, permalink, extra: there.extra(), verified: false })
+            }
+            None if settled && self.rng.chance(70) => {
+                self.watch.said_absent(id, row.step);
+                Ask::Resend
+            }
+            None => Ask::Leave,
+        };
+        self.note(&format!("resolve {id}: {wish:?}"));
+        self.grant(id, &wish);
     }
 
     /// Other words, as long as nothing of it was sent.

@@ -24,6 +24,8 @@ pub(crate) enum Wish {
     TryNow(DeliveryId),
     Reschedule(DeliveryId, SignedDuration),
     Edit(DeliveryId),
+    /// Of one that is held.
+    Resolve(DeliveryId),
     Pause(AccountId),
     Resume(AccountId),
     StopAll(bool),
@@ -159,7 +161,7 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
 }
 
 fn wishes(world: &mut World, dice: &mut Rng, people: &[Account], made: &[(Post, Delivery)]) {
-    let mut at = |world: &mut World, after: SignedDuration, wish| {
+    let at = |world: &mut World, after: SignedDuration, wish| {
         world.at(start() + after, Happening::User(wish));
     };
     for (post, delivery) in made {
@@ -174,6 +176,10 @@ fn wishes(world: &mut World, dice: &mut Rng, people: &[Account], made: &[(Post, 
         }
         if dice.chance(10) {
             at(world, dice.secs(0, 600), Wish::Reschedule(id, dice.secs(60, 7200)));
+        }
+        if dice.chance(30) {
+            // A held one waits for days; most users come back some time.
+            at(world, due + dice.secs(1800, 200_000), Wish::Resolve(id));
         }
         if dice.chance(10) {
             at(world, dice.secs(0, 600), Wish::Edit(id));

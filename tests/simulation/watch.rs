@@ -98,6 +98,11 @@ impl Watch {
         }
     }
 
+    /// The user's word, for one more call.
+    pub(crate) fn said_absent(&mut self, id: DeliveryId, step: u16) {
+        self.open.remove(&(id, step));
+    }
+
     /// A look that was answered in full.
     pub(crate) fn looked(&mut self, id: DeliveryId, now: Timestamp) {
         self.looks.entry(id).or_default().push(now);

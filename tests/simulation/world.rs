@@ -16,6 +16,7 @@ use sendoff::domain::account::AccountState;
 use sendoff::domain::attempt::Attempt;
 use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
+use sendoff::domain::moment::{Boot, Moment};
 use sendoff::engine::{Engine, Input, Purpose, Settings};
 use sendoff::platforms::{Class, Request};
 use sendoff::store::{Options, Store, StoreError, Tx, accounts, deliveries};
@@ -202,6 +203,13 @@ impl World {
         self.now.saturating_add(self.skew).unwrap_or(self.now)
     }
 
+    /// The present by both of the machine's clocks.
+    pub(crate) fn moment(&self) -> Moment {
+        let uptime = self.now.duration_since(self.machine.1);
+        let uptime_ms = i64::try_from(uptime.as_millis()).unwrap();
+        Moment { wall: self.wall(), boot: Some(Boot { id: self.machine.0, uptime_ms }) }
+    }
+
     /// A store for setting the scene; the daemon is not there yet.
     pub(crate) fn set_scene(&mut self, job: impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
         let store = Store::with_backend(self.disk.clone(), self.wall(), options()).unwrap();
@@ -275,13 +283,13 @@ impl World {
 
     /// Gives the engine an input, and carries out what it decides.
     pub(crate) fn input(&mut self, input: Input) {
-        let wall = self.wall();
+        let moment = self.moment();
         let Some(engine) = &mut self.engine else { return };
         if matches!(input, Input::Tick) {
             self.index_wake = None;
         }
         self.engine_wake = None;
-        let effects = engine.apply(input, wall);
+        let effects = engine.apply(input, moment);
         Self::no_errors();
         for effect in effects {
             if self.engine.is_none() {
@@ -399,7 +407,7 @@ impl World {
             Err(error) => panic!("the store does not open after a crash: {error}"),
         };
         self.watch.nothing_was_lost(&all_rows(&store));
-        match ledger::recover(&store, self.wall()) {
+        match ledger::recover(&store, self.moment()) {
             Ok(()) => {}
             Err(error) if aimed && error.is_fatal() => {
                 drop(store);
@@ -607,8 +615,8 @@ impl World {
     }
 
     fn put_back(&mut self, id: DeliveryId) {
-        let wall = self.wall();
-        let job: Job = Box::new(move |tx| ledger::put_back(tx, id, "another change came in between", wall));
+        let moment = self.moment();
+        let job: Job = Box::new(move |tx| ledger::put_back(tx, id, "another change came in between", moment));
         self.write(Write::Rest { what: "put back", id: Some(id), job, then: None });
     }
 

@@ -3,6 +3,7 @@
 //! The classes between them are in `standin_server.rs`.
 #![allow(dead_code)] // each test file uses its part
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::{SignedDuration, Timestamp};
@@ -48,6 +49,14 @@ pub(crate) struct Object {
     pub(crate) origin: Option<(DeliveryId, u16)>,
     /// Deleted on the network; class D still names it.
     deleted: bool,
+}
+
+impl Object {
+    /// What a connector keeps of it besides its id.
+    pub(crate) fn extra(&self) -> BTreeMap<String, String> {
+        let cid = self.body.is_object().then(|| ("cid".to_owned(), cid(&self.body)));
+        cid.into_iter().collect()
+    }
 }
 
 pub(crate) struct Network {

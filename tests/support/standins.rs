@@ -87,6 +87,32 @@ fn request(
     Request { label, method, endpoint: Endpoint::Named("api"), path, query, body, auth: true }
 }
 
+/// The one post of these words in a list that is bound to nothing, not older than `since`.
+fn listed(
+    answer: &Answer,
+    text: &Value,
+    parent: &Value,
+    since: Timestamp,
+    bound: &dyn Fn(&str) -> bool,
+) -> Sight {
+    let json = answer.json();
+    let Some(items) = json["items"].as_array().filter(|_| answer.status == 200) else {
+        return Sight::Unclear(failure(answer));
+    };
+    let from = since.saturating_sub(SKEW).unwrap_or(since);
+    let hits: Vec<_> = items
+        .iter()
+        .filter(|it| it["text"] == *text && it["parent"] == *parent)
+        .filter(|it| it["created"].as_str().unwrap().parse::<Timestamp>().unwrap() >= from)
+        .filter_map(|it| it["id"].as_str().filter(|id| !bound(id)))
+        .collect();
+    match hits.as_slice() {
+        [] => Sight::Absent,
+        [id] => Sight::Found(live(Some(id), true)),
+        _ => Sight::Disputed { message: "two posts may be this one".into() },
+    }
+}
+
 impl StandIn {
     fn label(&self, b: &'static str, c: &'static str, d: &'static str, f: &'static str) -> &'static str {
         match self.class {
@@ -285,10 +311,10 @@ impl Platform for StandIn {
         bound: &dyn Fn(&str) -> bool,
         _now: Timestamp,
     ) -> Sight {
-        let json = answer.json();
         if answer.status != 200 {
             return Sight::Unclear(failure(answer));
         }
+        let json = answer.json();
         if self.class == Class::Handle {
             return match json["status"].as_str() {
                 Some("PUBLISHED") => Sight::Found(live(json["id"].as_str(), true)),
@@ -298,20 +324,29 @@ impl Platform for StandIn {
                 _ => Sight::Unclear(failure(answer)),
             };
         }
-        let Some(items) = json["items"].as_array() else { return Sight::Unclear(failure(answer)) };
         let ours: Value = serde_json::from_slice(&frozen.body).unwrap();
-        let from = since.saturating_sub(SKEW).unwrap_or(since);
-        let hits: Vec<_> = items
-            .iter()
-            .filter(|it| it["text"] == ours["text"] && it["parent"] == ours["parent"])
-            .filter(|it| it["created"].as_str().unwrap().parse::<Timestamp>().unwrap() >= from)
-            .filter_map(|it| it["id"].as_str().filter(|id| !bound(id)))
-            .collect();
-        match hits.as_slice() {
-            [] => Sight::Absent,
-            [id] => Sight::Found(live(Some(id), true)),
-            _ => Sight::Disputed { message: "two posts may be this one".into() },
-        }
+        listed(answer, &ours["text"], &ours["parent"], since, bound)
+    }
+
+    fn scan(&self, _job: &Job<'_>, since: Timestamp) -> Option<Request> {
+        let label = match self.class {
+            Class::Key => "b.list",
+            Class::Opaque => "f.list",
+            _ => return None,
+        };
+        Some(get(label, "/posts".into(), vec![("since".to_owned(), since.to_string())]))
+    }
+
+    fn scanned(
+        &self,
+        job: &Job<'_>,
+        answer: &Answer,
+        since: Timestamp,
+        bound: &dyn Fn(&str) -> bool,
+        _now: Timestamp,
+    ) -> Sight {
+        let ours = Self::content(job, &Handles::new());
+        listed(answer, &ours["text"], &ours["parent"], since, bound)
     }
 
     fn remote_id_of(&self, _account: &Account, url: &str) -> Option<String> {
