@@ -25,9 +25,7 @@ static ON: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(
 /// Switches one bug on, or all off.
 #[cfg(feature = "planted-bugs")]
 pub fn plant(name: Option<&str>) {
-    let place = name.map_or(0, |name| {
-        1 + ALL.iter().position(|it| *it == name).expect("a bug of the list")
-    });
+    let place = name.map_or(0, |name| 1 + ALL.iter().position(|it| *it == name).expect("a bug of the list"));
     ON.store(place, std::sync::atomic::Ordering::Relaxed);
 }
 

@@ -19,9 +19,6 @@ use super::plan::Wish;
 use super::standins;
 use super::world::{Happening, Job, World, Write};
 
-/// How long after its connection closed a request may still take effect (assumption A1).
-const T_LATE: u64 = 300;
-
 impl World {
     pub(crate) fn carry_out(&mut self, effect: Effect) {
         let wall = self.wall();
@@ -42,6 +39,11 @@ impl World {
                 assert!(wall >= save.after.due.instant, "never early (I13)");
                 let (seq, store) = (save.seq, self.store.clone().unwrap());
                 let pair = Box::new((save.before.clone(), save.after.clone()));
+                if self.intent_skipped {
+                    let leave =
+                        Happening::Leave(self.life, save.after.id, save.after.account, None, request.clone());
+                    self.at(self.now, leave);
+                }
                 let (before, after, attempt) = self.ledger.intend(&store, *save, wall).unwrap().unwrap();
                 assert!((&before, &after) == (&pair.0, &pair.1));
                 self.write(Write::Intend { seq, pair, attempt, request });
@@ -56,7 +58,9 @@ impl World {
             }
             Effect::AccountDead { account, reason } => {
                 self.note("the account needs a person");
-                self.mark_dead(account, reason.message);
+                // A task of its own in the daemon, so its write comes after the delivery's.
+                let at = self.now + millis(self.rng.below(5));
+                self.at(at, Happening::MarkDead(self.life, account, reason.message));
             }
             Effect::Confirm { id, step, verified } => self.confirm(id, step, verified),
             Effect::WakeAt(at) => self.engine_wake = Some(at),
@@ -101,6 +105,7 @@ impl World {
         request: &Request,
     ) {
         self.calls += 1;
+        let late_max = self.late_max();
         let row = self.row(id);
         let origin = purpose.is_none().then_some((id, row.step));
         if purpose.is_none() {
@@ -112,7 +117,7 @@ impl World {
         if publishing && self.targets.front().is_some_and(|it| it.label == Label::C8 && it.skip == 0) {
             // Half a request is nothing, or it is enough for the other side.
             if self.rng.chance(50) {
-                let at = self.now + self.rng.secs(0, T_LATE.min(self.late_max()));
+                let at = self.now + self.rng.secs(0, late_max);
                 self.at(at, Happening::Land(account, origin, request.clone()));
             }
         }
@@ -127,7 +132,6 @@ impl World {
         self.note(&format!("{} of {id} leaves: {fault:?}", request.label));
         let owner = self.owners[&account].clone();
         let lag = millis(20 + self.rng.below(400));
-        let late_max = self.late_max();
         let late = self.rng.secs(0, late_max);
         let now = self.now;
         self.network.landing = origin;
@@ -185,7 +189,7 @@ impl World {
     /// take effect when its repeat comes would double whatever the client does; the world lets
     /// those servers finish within 20 s.
     fn late_max(&self) -> u64 {
-        if self.network.abilities.key_lag.is_zero() { T_LATE } else { 20 }
+        if self.network.abilities.key_lag.is_zero() { self.t_late } else { 20 }
     }
 
     pub(crate) fn reply_arrives(&mut self, input: &Input) {
@@ -294,7 +298,7 @@ impl World {
         self.write(Write::Rest { what: "refreshed", id: None, job, then });
     }
 
-    fn mark_dead(&mut self, account: AccountId, words: String) {
+    pub(crate) fn mark_dead(&mut self, account: AccountId, words: String) {
         let job: Job = Box::new(move |tx| dead_row(tx, account, &words));
         self.write(Write::Rest { what: "account dead", id: None, job, then: None });
         self.meet_again(account);
@@ -320,19 +324,15 @@ impl World {
                 let owner = self.owners[account].clone();
                 return self.network.hand_deletes(&owner);
             }
-            Wish::Clock(by) => {
-                self.skew = *by;
-                if self.engine.is_some() {
-                    // The nap is 30 s at most; then the daemon sees it.
-                    let at = self.now + self.rng.secs(0, 30);
-                    self.at(at, Happening::Input(self.life, Input::Tick));
-                }
-                return;
-            }
+            Wish::Clock(by) => return self.set_clock(*by),
             Wish::Power => return self.power(),
             _ => {}
         }
         if self.engine.is_none() {
+            // Whoever stops something waits for the daemon; who meets none leaves it.
+            if matches!(wish, Wish::StopAll(true) | Wish::Disk(false) | Wish::Pause(_)) {
+                return;
+            }
             let at = self.now + secs(60);
             return self.at(at, Happening::User(wish));
         }
@@ -353,6 +353,24 @@ impl World {
             Wish::Disk(enough) => self.input(Input::Disk { enough }),
             Wish::Reconnect(account) => self.reconnect(account),
             Wish::ByHand(..) | Wish::HandDeletes(_) | Wish::Clock(_) | Wish::Power => unreachable!(),
+        }
+    }
+
+    /// The wall clock is set. The daemon naps 30 s at most, then it sees it: after a leap forward
+    /// it holds new claims for ten minutes, and until the clock is right again it is not sure of it.
+    fn set_clock(&mut self, by: SignedDuration) {
+        let leap = by - self.skew > SignedDuration::from_mins(5);
+        self.skew = by;
+        if self.engine.is_some() {
+            let sure = by.is_zero();
+            let at = self.now + self.rng.secs(0, 30);
+            let hold = leap && !sure;
+            self.at(at, Happening::Input(self.life, Input::Clock { hold, sure }));
+            self.at(at, Happening::Input(self.life, Input::Tick));
+            if hold {
+                let at = at + secs(600);
+                self.at(at, Happening::Input(self.life, Input::Clock { hold: false, sure }));
+            }
         }
     }
 
@@ -393,9 +411,10 @@ impl World {
             return;
         }
         // What is still on its way would make the word untrue a moment later.
-        let settled = row.flight.unknown_since.is_none_or(|it| {
-            self.wall().duration_since(it.wall) > SignedDuration::from_mins(15)
-        });
+        let settled = row
+            .flight
+            .unknown_since
+            .is_none_or(|it| self.wall().duration_since(it.wall) > SignedDuration::from_mins(15));
         let there = self.network.objects.iter().find(|it| it.origin == Some((id, row.step)));
         let wish = match there {
             Some(there) => {

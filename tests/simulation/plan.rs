@@ -151,7 +151,14 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
     world.set_scene(move |tx| {
         for account in &accounts_of {
             accounts::put(tx, account)?;
-            vault::put_grant(tx, account.id, None, &1_u64.to_le_bytes(), account.issued_at, account.expires_at)?;
+            vault::put_grant(
+                tx,
+                account.id,
+                None,
+                &1_u64.to_le_bytes(),
+                account.issued_at,
+                account.expires_at,
+            )?;
         }
         for (post, delivery) in &store_of {
             posts::create(tx, post, std::slice::from_ref(delivery), None, None)?;
@@ -236,13 +243,24 @@ fn wishes(world: &mut World, dice: &mut Rng, people: &[Account], made: &[(Post, 
     if dice.chance(15) {
         at(world, dice.secs(0, 7200), Wish::Power);
     }
+    if dice.chance(8) {
+        // The wall clock goes wrong for a while, by minutes or days, in either direction.
+        let by = if dice.chance(50) { dice.secs(1, 600) } else { dice.secs(600, 300_000) };
+        let from = dice.secs(0, 5000);
+        at(world, from, Wish::Clock(if dice.chance(50) { by } else { -by }));
+        at(world, from + dice.secs(60, 20_000), Wish::Clock(secs(0)));
+    }
 }
 
 fn account(n: u128, platform: PlatformName) -> Account {
     Account {
         id: AccountId::from_u128(n),
         name: AccountName::new(platform, &format!("a{n}")).unwrap(),
-        remote_id: if platform == PlatformName::Bluesky { format!("did:plc:a{n}") } else { format!("{}", 1000 + n) },
+        remote_id: if platform == PlatformName::Bluesky {
+            format!("did:plc:a{n}")
+        } else {
+            format!("{}", 1000 + n)
+        },
         username: format!("a{n}"),
         display_name: format!("A {n}"),
         avatar_url: None,
@@ -300,7 +318,6 @@ fn post(
     let steps =
         (0..parts).map(|it| Step::new(if it == 0 { StepKind::Post } else { StepKind::Thread })).collect();
     let id = DeliveryId::from_u128(n);
-    let delivery =
-        Delivery::new(id, post.id, account.id, account.name.clone(), due, late, steps, start());
+    let delivery = Delivery::new(id, post.id, account.id, account.name.clone(), due, late, steps, start());
     (post, delivery)
 }

@@ -10,8 +10,9 @@ use sendoff::platforms::Class;
 use super::dice::secs;
 use super::world::{World, durable_row};
 
-/// Longest a class B key may be repeated after it was first sent: its life less the margin.
-const KEY_USE: SignedDuration = SignedDuration::from_mins(45);
+/// Longest a class B key may be repeated after it was first sent: its life less the margin,
+/// and a minute for the commit and the wire.
+const KEY_USE: SignedDuration = SignedDuration::from_mins(46);
 /// Calls one run may make, of any kind.
 const CALLS_MAX: u64 = 2500;
 
@@ -74,6 +75,7 @@ impl Watch {
                 assert_eq!(row.state, State::Unknown, "a call found on the wire is in doubt (I3)");
             }
         }
+        self.loose.clear();
         self.rows.clone_from(found);
     }
 
@@ -168,7 +170,11 @@ impl World {
             let apart = |second: &Timestamp| second.duration_since(*first) >= self.settings.absence_gap;
             settled(*first) && looks.iter().any(apart)
         });
-        assert!(proven, "absence believed too early (I7): ended {ended:?}, looks {looks:?}, now {}", self.now);
+        assert!(
+            proven,
+            "absence believed too early (I7): ended {ended:?}, looks {looks:?}, now {}",
+            self.now
+        );
         watch.open.remove(&(id, before.step));
     }
 

@@ -47,6 +47,7 @@ pub(crate) enum Happening {
     Refresh(u64, AccountId, Timestamp),
     RefreshCall(u64, AccountId, bool),
     Settle(u64, DeliveryId),
+    MarkDead(u64, AccountId, String),
     /// The request arrives at the network, whoever is still alive to hear of it.
     Land(AccountId, Option<(DeliveryId, u16)>, Request),
     User(Wish),
@@ -71,6 +72,10 @@ pub(crate) struct World {
     /// The network forgives a second use of a refresh token whose answer was lost.
     pub(crate) forgives: bool,
     pub(crate) settings: Settings,
+    /// How long after its connection closed a request may still take effect, in seconds (A1).
+    pub(crate) t_late: u64,
+    /// The worst bug of all, planted in the edges: the call leaves before its intent is written.
+    pub(crate) intent_skipped: bool,
     /// Percent of refreshes that go wrong.
     pub(crate) refresh_trouble: u64,
     /// Accounts whose user never comes back.
@@ -168,6 +173,8 @@ impl World {
             token_life: None,
             forgives: true,
             settings: Settings::default(),
+            t_late: 300,
+            intent_skipped: false,
             refresh_trouble: 0,
             abandoned: BTreeSet::new(),
             targets: VecDeque::new(),
@@ -211,7 +218,10 @@ impl World {
     }
 
     /// A store for setting the scene; the daemon is not there yet.
-    pub(crate) fn set_scene(&mut self, job: impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
+    pub(crate) fn set_scene(
+        &mut self,
+        job: impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) {
         let store = Store::with_backend(self.disk.clone(), self.wall(), options()).unwrap();
         store.write_blocking(job).unwrap();
         self.watch.rows = all_rows(&store);
@@ -240,7 +250,10 @@ impl World {
         }
     }
 
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&sendoff::store::Rx) -> Result<T, StoreError>) -> Option<T> {
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&sendoff::store::Rx) -> Result<T, StoreError>,
+    ) -> Option<T> {
         self.store.as_ref().map(|it| it.read(work).unwrap())
     }
 
@@ -318,6 +331,7 @@ impl World {
             Happening::Refresh(of, account, asked) if of == life => self.refresh(account, asked),
             Happening::RefreshCall(of, account, repeat) if of == life => self.refresh_call(account, repeat),
             Happening::Settle(of, id) if of == life => self.put_back(id),
+            Happening::MarkDead(of, account, words) if of == life => self.mark_dead(account, words),
             Happening::Land(account, origin, request) => {
                 let owner = self.owners[&account].clone();
                 self.network.landing = origin;
@@ -332,7 +346,8 @@ impl World {
             | Happening::Leave(..)
             | Happening::Refresh(..)
             | Happening::RefreshCall(..)
-            | Happening::Settle(..) => {}
+            | Happening::Settle(..)
+            | Happening::MarkDead(..) => {}
         }
     }
 
@@ -406,7 +421,9 @@ impl World {
             Err(error) if aimed => return self.died_at_start(&error.to_string()),
             Err(error) => panic!("the store does not open after a crash: {error}"),
         };
-        self.watch.nothing_was_lost(&all_rows(&store));
+        let found = all_rows(&store);
+        self.watch.nothing_was_lost(&found);
+        self.watch.loose = found.values().filter(|it| it.in_flight()).map(|it| Some(it.id)).collect();
         match ledger::recover(&store, self.moment()) {
             Ok(()) => {}
             Err(error) if aimed && error.is_fatal() => {
@@ -417,6 +434,11 @@ impl World {
         }
         self.open_calls = self.disk.calls() - before;
         self.disk.uncut();
+        if aimed {
+            // The cut came too late: it dies between recovery and the first step.
+            drop(store);
+            return self.died_at_start("the power goes");
+        }
         Self::no_errors();
         let rows = all_rows(&store);
         self.watch.started(&rows);
@@ -429,6 +451,7 @@ impl World {
         });
         self.engine = Some(Engine::new(self.settings.clone(), random));
         self.note("boot");
+        self.input(Input::Clock { hold: false, sure: self.skew.is_zero() });
         // People see what waits for them.
         for (account, _) in self.owners.clone() {
             match self.read(|rx| accounts::need(rx, account)).unwrap().state {
@@ -489,7 +512,8 @@ impl World {
                 return;
             }
         }
-        let inside = group.iter().map(label_inside).find(|it| *it != Label::Between).unwrap_or(Label::Between);
+        let inside =
+            group.iter().map(label_inside).find(|it| *it != Label::Between).unwrap_or(Label::Between);
         let cut = self.targets.front().is_some_and(|it| it.label == inside && it.skip == 0)
             && inside != Label::Between;
         if cut {
@@ -499,7 +523,12 @@ impl World {
             target.skip -= 1;
         }
         let before = self.disk.calls();
+        let life = self.life;
         let outcome = self.commit(group);
+        if self.life != life {
+            // It died right after the commit.
+            return;
+        }
         match outcome {
             Some(()) => {
                 self.commit_calls = self.disk.calls() - before;

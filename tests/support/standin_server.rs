@@ -68,7 +68,13 @@ struct Container {
     became: Option<String>,
 }
 
-pub(super) fn land(net: &mut Network, owner: &str, request: &Request, body: &Value, now: Timestamp) -> Answer {
+pub(super) fn land(
+    net: &mut Network,
+    owner: &str,
+    request: &Request,
+    body: &Value,
+    now: Timestamp,
+) -> Answer {
     match request.label {
         "b.upload" => {
             assert!(matches!(request.body, Body::Media { .. }));
@@ -140,9 +146,10 @@ fn keyed(net: &mut Network, owner: &str, request: &Request, body: &Value, now: T
 fn referenced(net: &mut Network, owner: &str, body: &Value, now: Timestamp) -> Answer {
     let (text, parent) = text_of(body);
     let window = net.abilities.window;
-    let twin = net.objects.iter().rev().find(|it| {
-        it.owner == owner && it.text == text && it.parent == parent && now < it.created + window
-    });
+    let twin =
+        net.objects.iter().rev().find(|it| {
+            it.owner == owner && it.text == text && it.parent == parent && now < it.created + window
+        });
     if let Some(twin) = twin {
         let body = json!({ "code": "duplicate", "of": twin.id, "created": twin.created.to_string() });
         return answer(422, &body);
@@ -169,9 +176,7 @@ fn container(net: &mut Network, owner: &str, body: &Value, now: Timestamp) -> An
     let id = format!("c{}", net.abilities.containers.len() + 1);
     let (ready, ends) = (now + net.abilities.processing, now + net.abilities.handle_life);
     let owner = owner.to_owned();
-    net.abilities
-        .containers
-        .insert(id.clone(), Container { owner, text, parent, ready, ends, became: None });
+    net.abilities.containers.insert(id.clone(), Container { owner, text, parent, ready, ends, became: None });
     answer(200, &json!({ "container": id, "ends": ends.to_string() }))
 }
 
