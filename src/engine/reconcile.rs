@@ -300,7 +300,7 @@ impl Engine {
         } else if let Some(reason) = over_late(delivery, now) {
             AfterAbsence::Missed { reason }
         } else {
-            AfterAbsence::Retry { at: now }
+            AfterAbsence::Retry { at: now, give_up_at: None }
         };
         // The machine counts for itself; where the count is what is broken, it is gone round.
         let counted = planted("one negative read") || planted("settle from the first loss");
