@@ -586,7 +586,10 @@ impl World {
             let word = if refused { " REFUSED" } else { "" };
             let row = id.map(|id| self.watch.rows[&id].clone());
             let state = row.as_ref().map_or("", |it| it.state.as_str());
-            self.note(&format!("write {what} {} {state}{word}", id.map_or(String::new(), |it| it.to_string())));
+            self.note(&format!(
+                "write {what} {} {state}{word}",
+                id.map_or(String::new(), |it| it.to_string())
+            ));
             if let (true, Some(row)) = (self.tracing, row) {
                 let why = row.reason.map(|it| format!("{}: {}", it.class, it.message));
                 println!("    step {} attempts {} next {:?} {why:?}", row.step, row.attempts, row.next_try);
