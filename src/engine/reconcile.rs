@@ -60,6 +60,16 @@ impl Engine {
         let delivery = &work.delivery;
         let class = class_of(work);
         if class == Class::Key && repeatable(work, now) && self.key_lives(delivery, work, now) {
+            // A crash, or a user in a hurry, must not shorten the wait that the older servers need.
+            let wait = self.settings.key_wait;
+            let since = delivery.flight.unknown_since.unwrap_or(now.into());
+            if since.waited(self.moment(now)) < wait {
+                let soonest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
+                let next_check = since.wall.saturating_add(wait).unwrap_or(now).max(soonest);
+                let absent_at = delivery.flight.absent_at;
+                let event = Event::Look { next_check, absent_at, reason: None };
+                return self.save(id, event, Then::Done, None, now, out);
+            }
             return self.send_again(id, now, None, now, out);
         }
         let Some(run) = self.runs.get_mut(&id) else { return };
