@@ -137,7 +137,7 @@ impl World {
         let late = self.rng.secs(0, late_max);
         let now = self.now;
         self.network.landing = origin;
-        let clean = matches!(fault, Fault::None);
+        let mut clean = matches!(fault, Fault::None);
         let (reply, wait) = match fault {
             Fault::None => (Reply::Answer(self.network.land(&owner, request, now)), lag),
             Fault::NotSent => {
@@ -162,6 +162,8 @@ impl World {
             Fault::Cut => {
                 let mut answer = self.network.land(&owner, request, now);
                 let cut = usize::try_from(self.rng.below(1 + answer.body.len() as u64)).unwrap();
+                // Cut behind its last byte, it is whole.
+                clean = cut == answer.body.len();
                 answer.body.truncate(cut);
                 (Reply::Answer(answer), lag)
             }
