@@ -28,9 +28,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("facts", &[]),
     // What the boot clock shows is a noun.
     ("clock", &["domain"]),
-    ("platforms", &["domain", "facts"]),
+    // For tests alone: where the process may be made to die, and bugs that can be switched on.
+    ("failpoint", &[]),
+    ("planted", &[]),
+    ("platforms", &["domain", "facts", "planted"]),
     ("validate", &["domain", "platforms"]),
-    ("engine", &["domain", "platforms"]),
+    ("engine", &["domain", "platforms", "planted"]),
     ("store", &["domain"]),
     ("keys", &["domain"]),
     ("media", &["domain"]),
@@ -54,6 +57,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
             "facts",
             "clock",
+            "failpoint",
+            "planted",
             "platforms",
             "validate",
             "engine",
