@@ -312,7 +312,7 @@ fn open_of(source: &impl crate::store::Source, account: AccountId) -> Result<Vec
 
 /// Resolves when a delivery is no longer in a worker's hands. Its events wake us.
 async fn at_rest(shared: &Arc<Shared>, id: crate::domain::ids::DeliveryId) {
-    let (_, mut events) = shared.listen(0);
+    let mut events = shared.listen();
     loop {
         match shared.store.read(|rx| deliveries::get(rx, id)) {
             Ok(Some(delivery)) if delivery.in_flight() => {}

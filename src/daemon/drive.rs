@@ -503,7 +503,7 @@ fn load_work(shared: &Arc<Shared>, id: DeliveryId) -> Result<Option<Work>, Store
         let Some(delivery) = deliveries::get(rx, id)? else { return Ok(None) };
         let Some(post) = posts::get(rx, delivery.post)? else { return Ok(None) };
         let account = accounts::get(rx, delivery.account)?;
-        let hold = queues::hold(rx, &delivery, &post)?;
+        let hold = queues::hold(rx, &delivery, &post, shared.now())?;
         Ok(Some((delivery, post, account, hold)))
     })?;
     let Some((delivery, post, account, hold)) = read else { return Ok(None) };

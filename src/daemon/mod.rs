@@ -2,19 +2,25 @@
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
 //! around the engine), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`create`],
-//! [`posts`], [`accounts`], [`queues`] (what users ask), [`housekeeping`].
+//! [`posts`], [`reschedule`], [`accounts`], [`queues`] (what users ask), [`recurring`] (runs made ahead
+//! of their time), [`log`] and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`].
 
 mod accounts;
 mod api;
+mod calendar;
 mod connect;
 mod create;
 mod door;
 mod drive;
 mod errors;
 mod housekeeping;
+mod log;
 mod posts;
 mod queues;
+mod recurring;
 mod remove;
+mod reschedule;
+mod rezone;
 mod shared;
 pub mod start;
 mod status;
@@ -91,6 +97,7 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     let settings = drive::settings(&used);
     shared.set_config(used, wire);
     shared.send(Input::Configure(Box::new(settings)));
+    shared.plan_again(None);
     tracing::info!(
         changed = changes.reload.join(", "),
         restart = changes.restart.join(", "),

@@ -25,9 +25,7 @@ use crate::keys::keyring::Keyring;
 use crate::media::Library;
 use crate::platforms::{Endpoint, Request};
 use crate::store::Store;
-
-/// Events that are kept for a client that asks for recent ones.
-const RECENT: usize = 500;
+use crate::store::journal::{self, Happening};
 
 /// The parts that all tasks share.
 pub(super) struct Shared {
@@ -41,7 +39,9 @@ pub(super) struct Shared {
     pub(super) connects: super::connect::Connects,
     inputs: mpsc::UnboundedSender<Input>,
     events: broadcast::Sender<LogEvent>,
-    recent: Mutex<std::collections::VecDeque<LogEvent>>,
+    /// When the runs of recurring posts are looked at again, in unix milliseconds; and the bell for it.
+    plan_at: AtomicI64,
+    pub(super) plan: tokio::sync::Notify,
     /// One refresh at a time per account.
     refreshing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
     /// Asks of users that wait for the engine's answer.
@@ -91,7 +91,8 @@ impl Shared {
             connects: super::connect::Connects::default(),
             inputs: made.inputs,
             events: broadcast::channel(1024).0,
-            recent: Mutex::default(),
+            plan_at: AtomicI64::new(i64::MAX),
+            plan: tokio::sync::Notify::new(),
             refreshing: Mutex::default(),
             asks: super::drive::Asks::default(),
             slot_lock: tokio::sync::Mutex::default(),
@@ -142,28 +143,46 @@ impl Shared {
         bytes
     }
 
-    /// Tells whoever listens, and keeps it for those who ask later.
+    /// Tells whoever listens, and writes it into the log. A delivery's move stands there already: it
+    /// was written with the move itself.
     pub(super) fn announce(&self, event: LogEvent) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() == RECENT {
-            recent.pop_front();
+        if event.delivery.is_none() {
+            let happening = Happening {
+                at: event.at,
+                level: event.level.clone(),
+                event: event.event.clone(),
+                message: event.message.clone(),
+                account: event.account.clone(),
+            };
+            let write = self.store.write(move |tx| journal::add(tx, &happening));
+            tokio::spawn(async move {
+                if let Err(error) = write.await {
+                    tracing::error!(%error, "a line of the log could not be written");
+                }
+            });
         }
-        recent.push_back(event.clone());
-        drop(recent);
         // Nobody listening is the usual case.
         drop(self.events.send(event));
     }
 
-    /// The last `n` events, oldest first, and a receiver of those that follow.
-    pub(super) fn listen(&self, n: usize) -> (Vec<LogEvent>, broadcast::Receiver<LogEvent>) {
-        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let receiver = self.events.subscribe();
-        let skip = recent.len().saturating_sub(n);
-        (recent.iter().skip(skip).cloned().collect(), receiver)
+    /// A bell that rings when something was announced. What happened stands in the store.
+    pub(super) fn listen(&self) -> broadcast::Receiver<LogEvent> {
+        self.events.subscribe()
+    }
+
+    /// Has the runs of recurring posts looked at, at this time or at once.
+    pub(super) fn plan_again(&self, at: Option<Timestamp>) {
+        self.plan_at.store(at.map_or(i64::MIN, Timestamp::as_millisecond), Ordering::Relaxed);
+        if at.is_none() {
+            self.plan.notify_one();
+        }
     }
 
     pub(super) fn ticked(&self, now: Timestamp) {
         self.last_tick_ms.store(now.as_millisecond(), Ordering::Relaxed);
+        if now.as_millisecond() >= self.plan_at.load(Ordering::Relaxed) {
+            self.plan.notify_one();
+        }
     }
 
     pub(super) fn last_tick(&self) -> Option<Timestamp> {

@@ -19,7 +19,7 @@ use super::door::PublicDoor;
 use super::drive::{Driver, recover};
 use super::shared::{Made, Shared};
 use super::wire::{Wire, fill};
-use super::{accounts, api, housekeeping, load_pause, reload};
+use super::{accounts, api, housekeeping, load_pause, recurring, reload, rezone};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -202,13 +202,18 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
     if let Err(error) = accounts::finish_erasures(&shared).await {
         tracing::error!(error = %error.message, "an interrupted disconnect could not be finished");
     }
+    // Due times by the zone rules of today; then what passed meanwhile is coalesced.
+    rezone::check(&shared).await?;
+    recurring::pass(&shared).await?;
     let driver = tokio::spawn(Driver::new(Arc::clone(&shared), receiver).run(stopped, stopping.clone()));
     housekeeping::sweep_media(&shared, shared.now()).await;
 
     let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(stopping.clone()));
+    let planning = recurring::run(Arc::clone(&shared));
     let mut edges = vec![tokio::spawn(async move {
         tokio::select! {
             () = keeping => {}
+            () = planning => {}
             () = end => {}
         }
     })];

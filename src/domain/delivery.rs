@@ -23,6 +23,7 @@ use super::ids::{AccountId, AccountName, DeliveryId, PostId};
 use super::schedule::{Due, Late};
 
 mod facts;
+mod tell;
 
 pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, State, Step, StepKind};
 

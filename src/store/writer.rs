@@ -37,6 +37,8 @@ struct Inner {
     failed: watch::Sender<Option<StoreError>>,
     /// Whether a commit runs; closing waits for it.
     busy: watch::Sender<bool>,
+    /// Counts commits, for those who follow what is written.
+    commits: watch::Sender<u64>,
     /// Held for its `Drop`: the lock on the directory. Fields drop in order, so it goes last.
     _lock: Option<std::fs::File>,
 }
@@ -100,6 +102,7 @@ impl Store {
                 queue: Mutex::default(),
                 failed: watch::Sender::new(None),
                 busy: watch::Sender::new(false),
+                commits: watch::Sender::new(0),
                 _lock: lock,
             }),
         }
@@ -162,6 +165,11 @@ impl Store {
             Ok(error) => error.clone().unwrap_or(StoreError::Failed),
             Err(_) => StoreError::Closed,
         }
+    }
+
+    /// Changes with every commit: there may be something new to read.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.commits.subscribe()
     }
 
     /// The error that stopped the store, if one did.
@@ -263,6 +271,7 @@ impl Inner {
         };
         match outcome {
             Ok(()) => {
+                self.commits.send_modify(|n| *n = n.wrapping_add(1));
                 for (job, its) in jobs {
                     job.answer(its.unwrap_or(Err(StoreError::Closed)));
                 }

@@ -17,7 +17,7 @@ use sendoff::daemon::start::{Daemon, DaemonError, Plan, start};
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::keys::master::MasterKey;
 use sendoff::sandbox::{self, Published, Running};
-use sendoff::store::OpenError;
+use sendoff::store::{OpenError, Options, journal};
 use tokio::runtime::{Builder, Runtime};
 
 /// Longest wait for anything. The machine may be busy; a test that passes never waits this long.
@@ -53,6 +53,8 @@ pub(crate) struct House {
     pub(crate) port: u16,
     dir: tempfile::TempDir,
     life: Option<Life>,
+    /// The last line of the log when this life began.
+    log_from: u64,
 }
 
 /// How a house differs from the usual one.
@@ -118,7 +120,7 @@ impl House {
         );
         fs::write(dir.path().join("sendoff.toml"), text).unwrap();
         let client = Client::new(&dir.path().join("ctl")).unwrap();
-        let mut house = Self { clock, network, client, port, dir, life: None };
+        let mut house = Self { clock, network, client, port, dir, life: None, log_from: 0 };
         house.start().await;
         house
     }
@@ -154,6 +156,11 @@ impl House {
                 }
             }
         };
+        let store = sendoff::store::Store::open(&self.data_dir(), self.now(), Options::default());
+        if let Ok(store) = store {
+            self.log_from = store.read(journal::newest).unwrap();
+            store.close().await;
+        }
         let daemon = tokio::time::timeout(PATIENCE, starting).await.expect("the directory stays locked");
         self.life = Some(Life { daemon, runtime });
         self.client = Client::new(&self.dir.path().join("ctl")).unwrap();
@@ -197,7 +204,7 @@ impl House {
 
     /// Waits until `look` finds something.
     pub(crate) async fn until<T>(&self, what: &str, look: impl AsyncFn(&Client) -> Option<T>) -> T {
-        let ask = r::Events { backlog: Some(0), follow: true };
+        let ask = r::Events { backlog: Some(0), follow: true, ..r::Events::default() };
         let mut events = self.client.events(&ask).await.unwrap();
         let waiting = async {
             loop {
@@ -240,9 +247,9 @@ impl House {
         .await;
     }
 
-    /// The events so far, of one delivery or of all: what happened, and the words for it.
+    /// The events of this life, of one delivery or of all: what happened, and the words for it.
     pub(crate) async fn story(&self, delivery: Option<&str>) -> Vec<(String, String)> {
-        let ask = r::Events { backlog: Some(500), follow: false };
+        let ask = r::Events { after: Some(self.log_from), ..r::Events::default() };
         let events: Vec<_> = self.client.events(&ask).await.unwrap().collect().await;
         events
             .into_iter()
