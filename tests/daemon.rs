@@ -18,5 +18,7 @@ mod networks;
 mod posts;
 #[path = "daemon/queues.rs"]
 mod queues;
+#[path = "daemon/recurring.rs"]
+mod recurring;
 #[path = "daemon/restarts.rs"]
 mod restarts;

@@ -118,7 +118,7 @@ pub(super) struct RecurringFile {
     pub(super) timezone: Text,
     pub(super) accounts: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) body: Text,
-    pub(super) parts: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) thread: Option<Vec<Spanned<String>>>,
     pub(super) comment: Text,
     pub(super) options: BTreeMap<Spanned<String>, BTreeMap<String, String>>,
     pub(super) until: Option<Spanned<UntilWritten>>,

@@ -126,7 +126,10 @@ fn print_recurring(page: &mut Page, it: &Recurring) {
     page.line("cron", list(&cron));
     page.line("timezone", quote(&it.timezone.name));
     page.line("accounts", list(&it.accounts));
-    page.line("parts", list(&it.parts));
+    if let Some((body, thread)) = it.parts.split_first() {
+        page.line("body", quote(body));
+        page.line("thread", list(thread));
+    }
     if let Some(comment) = &it.comment {
         page.line("comment", quote(comment));
     }

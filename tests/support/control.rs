@@ -538,8 +538,20 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap())
+    }
+
+    /// Ends it and starts another at the same place, as a restart of the service does.
+    pub(crate) fn again(mut self) -> Self {
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        let path = self.path.clone();
+        drop(self);
+        drop(std::fs::remove_file(path));
+        Self::start_in(dir)
+    }
+
+    fn start_in(dir: TempDir) -> Self {
         let allowed = Allowed { uid: rustix::process::geteuid().as_raw(), gids: vec![] };
-        let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("control.sock");
         let fake = Arc::new(Fake::default());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

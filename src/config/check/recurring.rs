@@ -45,7 +45,7 @@ impl Check<'_> {
         if it.accounts.is_none() {
             missing(self, "accounts", "[\"x:acme\"]");
         }
-        if it.body.is_none() && it.parts.is_none() {
+        if it.body.is_none() {
             missing(self, "body", "\"We are open.\"");
         }
         let name = self.value(it.name.as_ref(), String::new(), |text| {
@@ -88,25 +88,9 @@ impl Check<'_> {
         }
     }
 
-    /// `body`, or `parts` of a thread; one of the two.
+    /// `body`, and behind it the further parts of a thread.
     fn texts(&mut self, it: &RecurringFile) -> Vec<String> {
-        if let (Some(_), Some(parts)) = (&it.body, &it.parts) {
-            let message = "there are both `body` and `parts`";
-            self.fault(
-                &parts.span(),
-                wrong(message, "keep `body` for one text, `parts` for a thread"),
-                Show::Key,
-            );
-        }
-        let mut texts = Vec::new();
-        if let Some(body) = &it.body {
-            texts.push(body);
-        } else if let Some(parts) = &it.parts {
-            if parts.get_ref().is_empty() {
-                self.fault(&parts.span(), wrong("`parts` is empty", "write at least one text"), Show::Line);
-            }
-            texts.extend(parts.get_ref());
-        }
+        let texts: Vec<_> = it.body.iter().chain(it.thread.iter().flatten()).collect();
         for text in &texts {
             if text.get_ref().trim().is_empty() {
                 self.fault(
