@@ -212,7 +212,7 @@ fn look(text: &str, parent: Option<&str>, posts: &[Value]) -> Sight {
 fn found(sight: &Sight) -> Option<&str> {
     match sight {
         Sight::Found(live) => live.remote_id.as_deref(),
-        Sight::Absent | Sight::Unclear(_) | Sight::Disputed { .. } => None,
+        _ => None,
     }
 }
 

@@ -56,6 +56,7 @@ fn judge(platform: &dyn Platform, answer: &Answer) -> Verdict {
 fn word(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Applied(_) => "applied".into(),
+        Verdict::HandedOver(_) => "handed_over".into(),
         Verdict::Refused(failure) => format!("refused:{}", failure.class.as_str()),
         Verdict::Duplicate { .. } => "duplicate".into(),
         Verdict::Ambiguous { .. } => "ambiguous".into(),
@@ -138,6 +139,7 @@ fn what_is_not_on_the_allowlist_is_ambiguous_at_every_status_and_every_cut() {
                                 "{what}"
                             );
                         }
+                        Verdict::HandedOver(_) => panic!("neither network has an inbox: {what}"),
                         Verdict::Duplicate { .. } => {
                             assert!(
                                 status >= 300

@@ -11,20 +11,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::ledger::{self, Ledger};
 use super::shared::Shared;
 use super::wire::{Parcel, fill};
-use super::{queues, tokens, view};
-use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
+use super::{queues, recurring, tokens, view};
+use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
-use crate::engine::{DueRow, Effect, Engine, Evidence, Input, Purpose, Reply, Save, Settings, Work};
-use crate::platforms::{self, Body, Class, Request};
-use crate::store::{StoreError, Tx, accounts, deliveries, posts};
-use crate::validate;
+use crate::engine::{Effect, Engine, Input, Purpose, Reply, Save, Settings};
+use crate::platforms::{self, Body, Request};
+use crate::store::{accounts, deliveries};
 
 /// The clock is read again at least this often, whatever is due.
 const NAP: SignedDuration = SignedDuration::from_secs(30);
@@ -91,6 +89,7 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
     Settings {
         settle: engine.settle,
         absence_gap: engine.absence_gap,
+        key_wait: engine.key_wait,
         lane_spacing: engine.lane_spacing,
         catch_up_spacing: engine.catch_up_spacing,
         hold_after: engine.hold_after,
@@ -103,19 +102,8 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
             .filter(|(_, it)| it.resend_when_absent)
             .map(|(name, _)| *name)
             .collect(),
+        limits: std::collections::BTreeMap::new(),
     }
-}
-
-/// Reads what a crash left behind and makes it safe: `Sending` becomes `Unknown`, never anything
-/// that would send again (I3). Work that was only claimed goes back to the due index, so that from
-/// here on the index names everything there is to do.
-pub(super) fn recover(shared: &Shared) -> Result<(), StoreError> {
-    let now = shared.now();
-    for id in shared.store.read(deliveries::in_flight)? {
-        let reason = "the daemon stopped";
-        shared.store.write_blocking(move |tx| put_back(tx, id, reason, now))?;
-    }
-    Ok(())
 }
 
 /// A write was refused because the row had changed, and the engine let go of it. Rows in a worker's
@@ -123,29 +111,10 @@ pub(super) fn recover(shared: &Shared) -> Result<(), StoreError> {
 async fn settle(shared: &Arc<Shared>, id: DeliveryId) {
     let now = shared.now();
     let reason = "another change came in between";
-    if let Err(error) = shared.store.write(move |tx| put_back(tx, id, reason, now)).await {
+    if let Err(error) = shared.store.write(move |tx| ledger::put_back(tx, id, reason, now)).await {
         tracing::error!(delivery = %id, %error, "a delivery could not be put back; a restart does it");
     }
     shared.nudge();
-}
-
-/// Out of a worker's hands and back into the due index.
-fn put_back(tx: &mut Tx<'_>, id: DeliveryId, why: &str, now: Timestamp) -> Result<(), StoreError> {
-    let Some(delivery) = deliveries::get(tx, id)?.filter(Delivery::in_flight) else { return Ok(()) };
-    let event = if delivery.state == State::Sending {
-        tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
-        let reason = Reason::new("ambiguous", format!("{why} during the call"))
-            .hint("checking whether it is already live; nothing to do for now");
-        Event::Lose { next_check: now, reason }
-    } else {
-        let reason = Reason::new("restarted", format!("{why} before anything was sent"));
-        Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false }
-    };
-    let after = delivery
-        .apply(event, now)
-        .map_err(|illegal| StoreError::conflict(format!("delivery `{id}` cannot be recovered: {illegal}")))?;
-    let transition = Transition::between(&delivery, &after, "recovered", now);
-    deliveries::put(tx, Some(&delivery), &after, Some(transition)).map(drop)
 }
 
 /// The loop's own state.
@@ -153,8 +122,7 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     engine: Engine,
     inputs: mpsc::UnboundedReceiver<Input>,
-    /// The attempt rows of calls on the wire, to be completed with their answers.
-    attempts: HashMap<DeliveryId, Attempt>,
+    ledger: Ledger,
     /// When the engine, or the due index, has something again.
     engine_wake: Option<Timestamp>,
     index_wake: Arc<Mutex<Option<Timestamp>>>,
@@ -168,7 +136,7 @@ impl Driver {
             shared,
             engine,
             inputs,
-            attempts: HashMap::new(),
+            ledger: Ledger::new(platforms::find),
             engine_wake: None,
             index_wake: Arc::default(),
         }
@@ -237,7 +205,11 @@ impl Driver {
             };
             return self.shared.asks.answer(*ticket, Err(gone));
         }
+        let telling = matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
         let effects = self.engine.apply(input, now);
+        if telling {
+            self.shared.set_waits(self.engine.waits(now));
+        }
         for effect in effects {
             self.carry_out(effect, now);
         }
@@ -275,15 +247,8 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let wake = Arc::clone(&self.index_wake);
         tokio::task::spawn_blocking(move || {
-            let read = shared.store.read(|rx| {
-                let mut rows = deliveries::due(rx, now, limit + 1)?;
-                let all = rows.len() <= limit;
-                rows.truncate(limit);
-                Ok((rows, all, deliveries::next_due_after(rx, now)?))
-            });
-            match read {
-                Ok((rows, all, next)) => {
-                    let rows = rows.into_iter().map(due_row).collect();
+            match ledger::due(&shared.store, now, limit) {
+                Ok(ledger::Due { rows, all, next }) => {
                     *wake.lock().unwrap_or_else(PoisonError::into_inner) = next;
                     shared.send(Input::Due { rows, all });
                 }
@@ -301,8 +266,15 @@ impl Driver {
     fn load(&self, id: DeliveryId) {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
-            let work = match load_work(&shared, id) {
-                Ok(work) => work.map(Box::new),
+            let work = ledger::load(&shared.store, id, platforms::find).and_then(|work| {
+                let Some(mut work) = work else { return Ok(None) };
+                if work.hold.is_none() {
+                    work.hold = recurring::hold(&shared, &work)?;
+                }
+                Ok(Some(Box::new(work)))
+            });
+            let work = match work {
+                Ok(work) => work,
                 Err(error) => {
                     tracing::error!(delivery = %id, %error, "cannot read a delivery that is due");
                     None
@@ -313,29 +285,11 @@ impl Driver {
     }
 
     fn save(&mut self, save: Save) {
-        let Save { seq, before, after, event, answer } = save;
-        let id = after.id;
+        let (seq, event, id) = (save.seq, save.event, save.after.id);
         let now = self.shared.now();
-        let attempt = answer.and_then(|it| self.completed(id, it, now));
-        let mut transition = Transition::between(&before, &after, event, now);
-        if let Some(reason) = &mut transition.reason {
-            reason.raw = attempt.as_ref().and_then(|it| it.raw.clone()).or(reason.raw.take());
-        }
-        let moved = after.clone();
+        let moved = save.after.clone();
         // Queued here, in the engine's order; awaited elsewhere.
-        let write = self.shared.store.write(move |tx| {
-            if let Some(attempt) = &attempt {
-                deliveries::end_attempt(tx, attempt)?;
-            }
-            if after.state == State::Cancelled
-                && has_client_id(&after)
-                && let Some(frozen) = &before.flight.frozen
-            {
-                // A late retry must never bring back what was taken back.
-                deliveries::bury(tx, after.account, &frozen.marker, now)?;
-            }
-            deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop)
-        });
+        let write = self.shared.store.write(self.ledger.save(save, now));
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             match write.await {
@@ -357,45 +311,21 @@ impl Driver {
         });
     }
 
-    /// The attempt row of the call that just ended, with what came of it.
-    fn completed(&mut self, id: DeliveryId, answer: Evidence, now: Timestamp) -> Option<Attempt> {
-        let mut attempt = self.attempts.remove(&id)?;
-        attempt.ended = Some(now);
-        attempt.outcome = Some(answer.outcome.to_owned());
-        attempt.status = answer.status;
-        attempt.raw = (!answer.raw.is_empty()).then(|| view::raw(&answer.raw));
-        attempt.trace = answer.trace;
-        Some(attempt)
-    }
-
     fn publish(&mut self, save: Save, request: Request) {
-        let Save { seq, before, after, .. } = save;
-        let id = after.id;
+        let (seq, id, account) = (save.seq, save.after.id, save.after.account);
         let now = self.shared.now();
-        let Some(frozen) = after.flight.frozen.clone() else {
-            tracing::error!(delivery = %id, "an intent without a frozen request");
-            return;
+        let moved = save.after.clone();
+        let (before, after, attempt) = match self.ledger.intend(&self.shared.store, save, now) {
+            Ok(Some(intent)) => intent,
+            Ok(None) => return,
+            // The call is not made; the row is put back with the writer's next turn.
+            Err(error) => {
+                tracing::error!(%error, "cannot number an attempt");
+                self.shared.send(Input::Saved { id, seq, conflict: true });
+                let shared = Arc::clone(&self.shared);
+                return drop(tokio::spawn(async move { settle(&shared, id).await }));
+            }
         };
-        let n = match self.shared.store.read(|rx| deliveries::next_attempt(rx, id)) {
-            Ok(n) => n,
-            Err(error) => return tracing::error!(%error, "cannot number an attempt"),
-        };
-        let attempt = Attempt {
-            delivery: id,
-            step: after.step,
-            n,
-            marker: frozen.marker.clone(),
-            digest: Sha256::digest(&frozen.body).into(),
-            started: now,
-            ended: None,
-            outcome: None,
-            status: None,
-            raw: None,
-            trace: None,
-        };
-        self.attempts.insert(id, attempt.clone());
-        let account = after.account;
-        let moved = after.clone();
         let write = self.shared.store.intend(before, after, attempt);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
@@ -473,10 +403,6 @@ pub(super) async fn call(shared: &Arc<Shared>, account: AccountId, request: &Req
     }
 }
 
-fn due_row(row: deliveries::DueRow) -> DueRow {
-    DueRow { at: row.at, id: row.id, account: row.account, unknown: row.unknown }
-}
-
 type Contents = (crate::domain::account::Account, Option<crate::auth::Grant>, Option<Bytes>);
 
 async fn parcel_of(shared: &Arc<Shared>, account: AccountId, request: &Request) -> Result<Contents, String> {
@@ -495,53 +421,6 @@ async fn parcel_of(shared: &Arc<Shared>, account: AccountId, request: &Request) 
         Body::None | Body::Json(_) => None,
     };
     Ok((found, grant, media))
-}
-
-/// Everything the engine needs of one delivery, in one consistent read.
-fn load_work(shared: &Arc<Shared>, id: DeliveryId) -> Result<Option<Work>, StoreError> {
-    let read = shared.store.read(|rx| {
-        let Some(delivery) = deliveries::get(rx, id)? else { return Ok(None) };
-        let Some(post) = posts::get(rx, delivery.post)? else { return Ok(None) };
-        let account = accounts::get(rx, delivery.account)?;
-        let hold = queues::hold(rx, &delivery, &post, shared.now())?;
-        Ok(Some((delivery, post, account, hold)))
-    })?;
-    let Some((delivery, post, account, hold)) = read else { return Ok(None) };
-    let Some(platform) = platforms::find(delivery.name.platform()) else { return Ok(None) };
-    let options = post.options_for(delivery.name.platform());
-    let content = post.content_for(&delivery.name);
-    let tier = account.as_ref().and_then(|it| it.tier.as_deref());
-    let draft = validate::Draft {
-        parts: &content.parts,
-        comment: content.comment.as_deref(),
-        media: &post.media,
-        options: &options,
-    };
-    let problems = validate::check(platform, tier, draft).problems;
-    let bound = {
-        let (shared, account) = (Arc::clone(shared), delivery.account);
-        // When the index cannot be read, everything counts as bound: nothing is then mistaken for ours.
-        move |remote: &str| {
-            shared
-                .store
-                .read(|rx| deliveries::bound(rx, account, remote))
-                .map_or(true, |found| found.is_some())
-        }
-    };
-    Ok(Some(Work {
-        delivery,
-        post: Arc::new(post),
-        account,
-        platform,
-        bound: Arc::new(bound),
-        problems,
-        hold,
-    }))
-}
-
-/// Class A: the marker is an id of ours. Elsewhere it is a print of the text, which may be posted again.
-fn has_client_id(delivery: &Delivery) -> bool {
-    platforms::find(delivery.name.platform()).is_some_and(|it| it.capabilities(None).class == Class::ClientId)
 }
 
 fn log_move(shared: &Shared, delivery: &Delivery, event: &'static str, now: Timestamp) {

@@ -1,7 +1,8 @@
 //! Puts the real parts together: start, the loop, the edges, shutdown.
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
-//! around the engine), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`create`],
+//! around the engine), [`ledger`]
+//! (what it reads and writes), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`create`],
 //! [`posts`], [`reschedule`], [`accounts`], [`queues`] (what users ask), [`recurring`] (runs made ahead
 //! of their time), [`log`] and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`].
 
@@ -14,6 +15,7 @@ mod door;
 mod drive;
 mod errors;
 mod housekeeping;
+pub mod ledger;
 mod log;
 mod posts;
 mod queues;

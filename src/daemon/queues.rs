@@ -142,14 +142,13 @@ const PAUSED: &str = "queue_paused";
 /// The class of the reason one waits with whose time new zone rules moved too near.
 pub(super) const ZONE: &str = "zone_changed";
 
-/// Why a delivery waits although its time has come: its queue is paused, a later run stands for it, or
+/// Why a delivery waits although its time has come: its queue is paused, or
 /// new zone rules brought its time so near that nobody could have seen it. A thread that has begun is
 /// not torn apart.
 pub(super) fn hold(
     source: &impl Source,
     delivery: &Delivery,
     post: &Post,
-    now: Timestamp,
 ) -> Result<Option<Reason>, StoreError> {
     if delivery.live_prefix() > 0 {
         return Ok(None);
@@ -162,9 +161,6 @@ pub(super) fn hold(
         ))));
     }
     let Some(slot) = post.slot.as_ref() else { return Ok(None) };
-    if let Some(name) = slot.recurring() {
-        return super::recurring::stood_for(source, delivery, name, slot.local, now);
-    }
     let since = queues::paused_since(source, &slot.queue)?;
     Ok(since.map(|since| {
         Reason::new(PAUSED, format!("the queue `{}` is paused since {since}", slot.queue))

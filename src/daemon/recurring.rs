@@ -488,7 +488,14 @@ fn passed_over(source: &impl Source, name: &str, now: Timestamp) -> Result<Vec<D
 
 /// Why a run waits although its time has come: the next one's has come as well. It is about to be
 /// written down as missed.
-pub(super) fn stood_for(
+pub(super) fn hold(shared: &Shared, work: &crate::engine::Work) -> Result<Option<Reason>, StoreError> {
+    let Some(slot) = work.post.slot.as_ref() else { return Ok(None) };
+    let Some(name) = slot.recurring() else { return Ok(None) };
+    let now = shared.now();
+    shared.store.read(|rx| stood_for(rx, &work.delivery, name, slot.local, now))
+}
+
+fn stood_for(
     source: &impl Source,
     delivery: &Delivery,
     name: &str,

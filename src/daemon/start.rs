@@ -16,10 +16,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::door::PublicDoor;
-use super::drive::{Driver, recover};
+use super::drive::Driver;
 use super::shared::{Made, Shared};
 use super::wire::{Wire, fill};
-use super::{accounts, api, housekeeping, load_pause, recurring, reload, rezone};
+use super::{accounts, api, housekeeping, ledger, load_pause, recurring, reload, rezone};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -196,7 +196,9 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
     let stopped = load_pause(&shared)?;
     let (stop, stopping) = watch::channel(false);
     let recovering = Arc::clone(&shared);
-    tokio::task::spawn_blocking(move || recover(&recovering)).await.map_err(prepare)??;
+    tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.now()))
+        .await
+        .map_err(prepare)??;
     // Before anything may send: an account that was being disconnected sends nothing any more. A
     // failure here must not keep all the others from their work; it is tried at every start.
     if let Err(error) = accounts::finish_erasures(&shared).await {

@@ -17,6 +17,9 @@ pub const NOT_SENT: Ladder =
 /// Trouble on a call that publishes nothing.
 pub const PREPARING: Ladder =
     Ladder { base: SignedDuration::from_secs(10), cap: SignedDuration::from_mins(15), tries: 12 };
+/// What was uploaded is still being worked on: 36 tries are about half an hour.
+pub const PROCESSING: Ladder =
+    Ladder { base: SignedDuration::from_secs(5), cap: SignedDuration::from_secs(60), tries: 36 };
 /// Rate limited without a reset time.
 pub const NO_RESET: Ladder =
     Ladder { base: SignedDuration::from_mins(15), cap: SignedDuration::from_hours(6), tries: u16::MAX };

@@ -17,7 +17,7 @@ pub mod x;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step, StepKind};
@@ -98,6 +98,8 @@ pub struct Capabilities {
     /// First comment under the published object.
     pub comment: bool,
     pub options: &'static [OptionSpec],
+    /// How long an idempotency key is remembered (class B; else zero).
+    pub key_life: SignedDuration,
     /// Posts can be deleted through the API.
     pub can_delete: bool,
     /// A published object can be read back, so `verified` can become true.
@@ -214,6 +216,8 @@ pub enum FailureClass {
     Policy,
     /// An uploaded file is gone: prepare again, then the same request.
     MediaGone,
+    /// What was prepared is still being worked on by the network: ask again.
+    NotReady,
     /// Server trouble on a call that is safe to repeat.
     Transient,
 }
@@ -231,6 +235,7 @@ impl FailureClass {
             Self::InvalidContent => "invalid_content",
             Self::Policy => "policy",
             Self::MediaGone => "media_gone",
+            Self::NotReady => "media_not_ready",
             Self::Transient => "transient",
         }
     }
@@ -252,12 +257,36 @@ pub struct Failure {
 pub enum Verdict {
     /// Success status and a parsable id.
     Applied(Live),
+    /// It lies in a person's inbox on the network, to be finished there.
+    HandedOver(Live),
     /// On the refusal allowlist: the call had no effect.
     Refused(Failure),
-    /// The network says it already has this post.
-    Duplicate { message: String },
+    /// The network says it already has this post, and perhaps which one it is.
+    Duplicate { message: String, original: Option<Original> },
     /// Everything else.
     Ambiguous { message: String },
+}
+
+/// The object a network names when it refuses a repeat (class D).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    pub live: Live,
+    /// When it was made, if its id or the answer tells. Without it nobody can say whether it is
+    /// ours or an older post of the same words.
+    pub created: Option<Timestamp>,
+}
+
+/// How much of a limit is used up, as an answer tells it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quota {
+    /// Counted over all accounts of the app, as opposed to this account alone.
+    pub app: bool,
+    /// 0 = nothing used, 1 = all of it.
+    pub used: f64,
+    /// Publishing calls that are left, where the network counts calls.
+    pub left: Option<u32>,
+    /// When it is filled up again.
+    pub resets: Timestamp,
 }
 
 /// What a look at the network shows.
@@ -265,8 +294,12 @@ pub enum Verdict {
 pub enum Sight {
     /// It is there, and it is ours.
     Found(Live),
-    /// A clean read without it.
+    /// It lies in a person's inbox on the network.
+    HandedOver(Live),
+    /// A clean read without it. Class C: the handle has not published and still could.
     Absent,
+    /// The handle has not published and never will (class C): it must be prepared anew.
+    Gone,
     /// The read failed or was unclear. Not a negative read.
     Unclear(Failure),
     /// Something that cannot be told apart, or another object under our id: a person must decide.
@@ -362,6 +395,34 @@ pub trait Platform: Sync {
         bound: &dyn Fn(&str) -> bool,
         now: Timestamp,
     ) -> Sight;
+
+    /// The read that shows whether the same words went out since `since` by another hand: asked
+    /// before a send that comes late, when this store may not know what an older one did. Answered
+    /// by [`Platform::scanned`]. None = the network cannot be asked.
+    fn scan(&self, _job: &Job<'_>, _since: Timestamp) -> Option<Request> {
+        None
+    }
+
+    /// What the scan shows: `Found` is the same words, not yet bound to a step of ours.
+    fn scanned(
+        &self,
+        _job: &Job<'_>,
+        _answer: &Answer,
+        _since: Timestamp,
+        _bound: &dyn Fn(&str) -> bool,
+        _now: Timestamp,
+    ) -> Sight {
+        Sight::Absent
+    }
+
+    /// How much of the network's limits is used up, as the answer to a call tells it.
+    fn quotas(&self, _answer: &Answer, _now: Timestamp) -> Vec<Quota> {
+        Vec::new()
+    }
+
+    /// The remote id behind the address of an object, as people copy it from a browser. None: it is
+    /// not an address of this account's objects on this network.
+    fn remote_id_of(&self, account: &Account, url: &str) -> Option<String>;
 
     /// The read that confirms a live step by its id. None = the network has none.
     fn read_back(&self, account: &Account, step: &Step) -> Option<Request>;

@@ -2,6 +2,7 @@
 
 use super::deliveries;
 use super::errors::StoreError;
+use super::tx::Tx;
 use super::writer::Store;
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, Frozen, State};
@@ -73,24 +74,43 @@ impl Store {
         after: Delivery,
         attempt: Attempt,
     ) -> impl Future<Output = Result<DurableIntent, StoreError>> + Send + use<> {
-        let queued = ready(&after, &attempt).map(|frozen| {
-            let write = self.write(move |tx| {
-                if deliveries::is_buried(tx, after.account, &attempt.marker)? {
-                    return Err(StoreError::Refused {
-                        why: format!("the marker of delivery `{}` must never be sent again", after.id),
-                    });
-                }
-                let transition = Transition::between(&before, &after, "intend", attempt.started);
-                deliveries::put(tx, Some(&before), &after, Some(transition))?;
-                deliveries::add_attempt(tx, &attempt)?;
-                Ok((after.clone(), attempt.clone()))
-            });
-            (frozen, write)
-        });
+        let queued =
+            ready(&after, &attempt).map(|frozen| (frozen, self.write(commit(before, after, attempt))));
         async move {
             let (frozen, write) = queued?;
             write.await.map(|(delivery, attempt)| DurableIntent { delivery, frozen, attempt })
         }
+    }
+
+    /// As [`Store::intend`], for code outside of async. Blocks.
+    pub fn intend_blocking(
+        &self,
+        before: Delivery,
+        after: Delivery,
+        attempt: Attempt,
+    ) -> Result<DurableIntent, StoreError> {
+        let frozen = ready(&after, &attempt)?;
+        let (delivery, attempt) = self.write_blocking(commit(before, after, attempt))?;
+        Ok(DurableIntent { delivery, frozen, attempt })
+    }
+}
+
+/// The transaction of an intent.
+fn commit(
+    before: Delivery,
+    after: Delivery,
+    attempt: Attempt,
+) -> impl FnMut(&mut Tx<'_>) -> Result<(Delivery, Attempt), StoreError> + Send {
+    move |tx| {
+        if deliveries::is_buried(tx, after.account, &attempt.marker)? {
+            return Err(StoreError::Refused {
+                why: format!("the marker of delivery `{}` must never be sent again", after.id),
+            });
+        }
+        let transition = Transition::between(&before, &after, "intend", attempt.started);
+        deliveries::put(tx, Some(&before), &after, Some(transition))?;
+        deliveries::add_attempt(tx, &attempt)?;
+        Ok((after.clone(), attempt.clone()))
     }
 }
 

@@ -125,6 +125,9 @@ const fn refusal(status: u16, code: &'static str, class: FailureClass, evidence:
     Refusal { status, code, class, evidence }
 }
 
+/// Records looked through for the same words.
+const SCAN_PAGE: usize = 50;
+
 /// The connector. Stateless.
 pub struct Bluesky;
 
@@ -146,6 +149,7 @@ impl Platform for Bluesky {
             alt_max: ALT_MAX,
             comment: false,
             options: OPTIONS,
+            key_life: SignedDuration::ZERO,
             can_delete: true,
             can_read_back: true,
         }
@@ -318,7 +322,7 @@ impl Platform for Bluesky {
         let name = json["error"].as_str().unwrap_or_default();
         if name == "InvalidSwap" {
             // Something else sits at our key: look, and let a person decide.
-            return Verdict::Duplicate { message: words(&json, answer.status) };
+            return Verdict::Duplicate { message: words(&json, answer.status), original: None };
         }
         match REFUSALS.iter().find(|row| row.status == answer.status && row.code == name) {
             Some(row) => Verdict::Refused(of_class(row.class, &json, answer, now)),
@@ -356,6 +360,65 @@ impl Platform for Bluesky {
         }
     }
 
+    fn scan(&self, job: &Job<'_>, _since: Timestamp) -> Option<Request> {
+        // Newest first by key, and keys are times.
+        Some(Request {
+            label: "bluesky.list",
+            method: http::Method::GET,
+            endpoint: Endpoint::Server,
+            path: "/xrpc/com.atproto.repo.listRecords".into(),
+            query: vec![
+                ("repo".into(), job.account.remote_id.clone()),
+                ("collection".into(), COLLECTION.into()),
+                ("limit".into(), SCAN_PAGE.to_string()),
+            ],
+            body: Body::None,
+            auth: false,
+        })
+    }
+
+    fn scanned(
+        &self,
+        job: &Job<'_>,
+        answer: &Answer,
+        since: Timestamp,
+        bound: &dyn Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> Sight {
+        let json = answer.json();
+        let Some(records) = json["records"].as_array().filter(|_| answer.status == 200) else {
+            return Sight::Unclear(failure(answer, now));
+        };
+        let parent = job.before.last().and_then(|it| it.remote_id.as_deref());
+        let same = |it: &&Value| {
+            let value = &it["value"];
+            let at = value["createdAt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+            value["text"] == job.text
+                && value["reply"]["parent"]["uri"].as_str() == parent
+                && at.is_some_and(|at| at >= since)
+                && it["uri"].as_str().is_some_and(|uri| !bound(uri))
+        };
+        let mut found = records.iter().filter(same);
+        match (found.next().and_then(|it| live(it, &job.account.remote_id, true)), found.next()) {
+            (None, _) => Sight::Absent,
+            (Some(live), None) => Sight::Found(live),
+            (Some(_), Some(_)) => Sight::Disputed { message: "several posts have these words".into() },
+        }
+    }
+
+    fn remote_id_of(&self, account: &Account, url: &str) -> Option<String> {
+        let did = account.remote_id.as_str();
+        if let Some(rest) = url.strip_prefix("at://") {
+            return (rest.split('/').next() == Some(did) && rkey_of(url).is_some()).then(|| url.to_owned());
+        }
+        let url = url::Url::parse(url).ok().filter(|it| it.scheme() == "https")?;
+        let mut path = url.path_segments()?;
+        let (profile, who, post, rkey) = (path.next()?, path.next()?, path.next()?, path.next()?);
+        let ours = who == did || who.eq_ignore_ascii_case(&account.username);
+        (profile == "profile" && post == "post" && ours && record::is_tid(rkey))
+            .then(|| format!("at://{did}/{COLLECTION}/{rkey}"))
+    }
+
     fn read_back(&self, account: &Account, step: &Step) -> Option<Request> {
         let rkey = rkey_of(step.remote_id.as_deref()?)?;
         Some(get_record(&account.remote_id, rkey))
@@ -371,7 +434,7 @@ impl Platform for Bluesky {
                 Sight::Found(Live {
                     remote_id: step.remote_id.clone(),
                     permalink: step.permalink.clone(),
-                    extra: step.extra.clone(),
+                    extra: [("cid".to_owned(), cid.to_owned())].into(),
                     verified: true,
                 })
             }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::delivery::Live;
-use crate::platforms::{Answer, Failure, FailureClass, Refusal, Verdict};
+use crate::platforms::{Answer, Failure, FailureClass, Quota, Refusal, Verdict};
 
 /// The answers that prove a create call had no effect. `code` is the last segment of the problem
 /// `type`, `code:N` of the old shape, or `title:` / `detail:` with words in lower case.
@@ -98,7 +98,7 @@ pub fn judge(answer: &Answer, username: &str, now: Timestamp) -> Verdict {
         };
     }
     if answer.status == 403 && says(&json, "detail", "duplicate content") {
-        return Verdict::Duplicate { message: words(&json, answer.status) };
+        return Verdict::Duplicate { message: words(&json, answer.status), original: None };
     }
     match REFUSALS.iter().find(|row| row.status == answer.status && matches(&json, row.code)) {
         Some(row) => Verdict::Refused(of_class(row.class, &json, answer, now)),
@@ -159,9 +159,8 @@ fn of_class(class: FailureClass, json: &Value, answer: &Answer, now: Timestamp) 
 /// The latest reset among the limit groups that are used up (X sends no Retry-After, but it is
 /// honoured). Three groups: the window, the app's day, the user's day.
 fn reset(answer: &Answer, now: Timestamp) -> Option<Timestamp> {
-    let number = |name: &str| answer.header(name).and_then(|it| it.trim().parse::<i64>().ok());
-    let groups = ["x-rate-limit", "x-app-limit-24hour", "x-user-limit-24hour"];
-    let spent = groups
+    let number = |name: &str| number(answer, name);
+    let spent = GROUPS
         .iter()
         .filter(|it| number(&format!("{it}-remaining")) == Some(0))
         .filter_map(|it| number(&format!("{it}-reset")))
@@ -170,6 +169,26 @@ fn reset(answer: &Answer, now: Timestamp) -> Option<Timestamp> {
     let retry = number("retry-after")
         .and_then(|seconds| now.checked_add(jiff::SignedDuration::from_secs(seconds.clamp(0, 86_400))).ok());
     spent.max(retry)
+}
+
+/// How much of each limit group the answer says is used (docs.x.com/x-api/fundamentals/rate-limits).
+pub fn quotas(answer: &Answer) -> Vec<Quota> {
+    let quota = |group: &&str| {
+        let limit = number(answer, &format!("{group}-limit")).filter(|it| *it > 0)?;
+        let left = number(answer, &format!("{group}-remaining"))?.clamp(0, limit);
+        let resets = Timestamp::from_second(number(answer, &format!("{group}-reset"))?).ok()?;
+        #[allow(clippy::cast_precision_loss)] // limits are small numbers
+        let used = 1.0 - left as f64 / limit as f64;
+        Some(Quota { app: group.contains("app"), used, left: u32::try_from(left).ok(), resets })
+    };
+    GROUPS.iter().filter_map(quota).collect()
+}
+
+/// The limit groups of X: the endpoint's window, the app's day, the user's day.
+const GROUPS: [&str; 3] = ["x-rate-limit", "x-app-limit-24hour", "x-user-limit-24hour"];
+
+fn number(answer: &Answer, name: &str) -> Option<i64> {
+    answer.header(name).and_then(|it| it.trim().parse().ok())
 }
 
 fn matches(json: &Value, code: &str) -> bool {

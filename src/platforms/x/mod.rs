@@ -15,13 +15,13 @@ pub mod weight;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
     Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next,
-    OptionSpec, Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
+    OptionSpec, Platform, Problem, Quota, Refusal, Request, Sight, Unit, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};
@@ -61,6 +61,7 @@ impl Platform for X {
             alt_max: 1000,
             comment: false,
             options: OPTIONS,
+            key_life: SignedDuration::ZERO,
             can_delete: true,
             can_read_back: true,
         }
@@ -115,17 +116,7 @@ impl Platform for X {
                 until: None,
             })?),
         };
-        let body = create_body(job.text, parent, job.options);
-        let mut print = Sha256::new();
-        print.update(timeline::fingerprint(job.text));
-        print.update([0]);
-        print.update(parent.unwrap_or_default());
-        let marker = print.finalize().iter().fold(String::new(), |mut hex, byte| {
-            use std::fmt::Write as _;
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        Ok(Next::Publish(Frozen { marker, body: body.to_string().into_bytes() }))
+        Ok(Next::Publish(freeze(job, parent)))
     }
 
     fn answered(
@@ -170,6 +161,37 @@ impl Platform for X {
         now: Timestamp,
     ) -> Sight {
         timeline::seen(frozen, answer, &job.account.username, since, bound, now)
+    }
+
+    fn scan(&self, job: &Job<'_>, since: Timestamp) -> Option<Request> {
+        Some(timeline::request(&job.account.remote_id, since))
+    }
+
+    fn scanned(
+        &self,
+        job: &Job<'_>,
+        answer: &Answer,
+        since: Timestamp,
+        bound: &dyn Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> Sight {
+        let parent = job.before.last().and_then(|it| it.remote_id.as_deref());
+        let frozen = freeze(job, parent);
+        timeline::seen(&frozen, answer, &job.account.username, since, bound, now)
+    }
+
+    fn quotas(&self, answer: &Answer, _now: Timestamp) -> Vec<Quota> {
+        answers::quotas(answer)
+    }
+
+    fn remote_id_of(&self, account: &Account, url: &str) -> Option<String> {
+        let url = url::Url::parse(url).ok().filter(|it| it.scheme() == "https")?;
+        let host = url.host_str()?.trim_start_matches("www.").trim_start_matches("mobile.");
+        let mut path = url.path_segments()?;
+        let (who, word, id) = (path.next()?, path.next()?, path.next()?);
+        let ours = who == "i" || who.eq_ignore_ascii_case(&account.username);
+        (matches!(host, "x.com" | "twitter.com") && ours && word == "status" && is_id(id))
+            .then(|| id.to_owned())
     }
 
     fn read_back(&self, _account: &Account, step: &Step) -> Option<Request> {
@@ -223,6 +245,21 @@ impl Platform for X {
     fn refusals(&self) -> &'static [Refusal] {
         answers::REFUSALS
     }
+}
+
+/// The request of a step, and the print by which it is found again.
+fn freeze(job: &Job<'_>, parent: Option<&str>) -> Frozen {
+    let body = create_body(job.text, parent, job.options);
+    let mut print = Sha256::new();
+    print.update(timeline::fingerprint(job.text));
+    print.update([0]);
+    print.update(parent.unwrap_or_default());
+    let marker = print.finalize().iter().fold(String::new(), |mut hex, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    Frozen { marker, body: body.to_string().into_bytes() }
 }
 
 /// The body of `POST /2/tweets`. X takes no unknown properties, so nothing is sent that is not set.

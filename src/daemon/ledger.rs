@@ -1,0 +1,237 @@
+//! What the loop reads and writes of deliveries, as plain functions over the store.
+//!
+//! Nothing here waits, spawns or sends. The daemon's loop hands these pieces to the store's writer;
+//! the simulation hands the same pieces to a store of its own, so that what is tested there is what
+//! runs here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::{queues, view};
+use crate::domain::attempt::{Attempt, Transition};
+use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
+use crate::domain::ids::{DeliveryId, PlatformName};
+use crate::domain::moment::Moment;
+use crate::engine::{DueRow, Evidence, Save, Work};
+use crate::platforms::{Class, Platform};
+use crate::store::{Store, StoreError, Tx, accounts, deliveries, posts};
+use crate::validate;
+
+/// Finds the connector of a network: `platforms::find`, or a stand-in's in tests.
+pub type Find = fn(PlatformName) -> Option<&'static dyn Platform>;
+
+/// A read of the due index.
+#[derive(Debug)]
+pub struct Due {
+    pub rows: Vec<DueRow>,
+    /// There are no more by now.
+    pub all: bool,
+    /// When the next one falls due.
+    pub next: Option<Timestamp>,
+}
+
+/// The first `limit` rows of the due index up to now.
+pub fn due(store: &Store, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+    store.read(|rx| {
+        let mut rows = deliveries::due(rx, now, limit + 1)?;
+        let all = rows.len() <= limit;
+        rows.truncate(limit);
+        let rows = rows.into_iter().map(due_row).collect();
+        Ok(Due { rows, all, next: deliveries::next_due_after(rx, now)? })
+    })
+}
+
+fn due_row(row: deliveries::DueRow) -> DueRow {
+    DueRow { at: row.at, id: row.id, account: row.account, unknown: row.unknown }
+}
+
+/// Reads what a crash left behind and makes it safe: `Sending` becomes `Unknown`, never anything
+/// that would send again (I3). Work that was only claimed goes back to the due index, so that from
+/// here on the index names everything there is to do. Blocks.
+pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> {
+    let now: Moment = now.into();
+    for id in store.read(deliveries::in_flight)? {
+        store.write_blocking(move |tx| put_back(tx, id, "the daemon stopped", now))?;
+    }
+    Ok(())
+}
+
+/// Out of a worker's hands and back into the due index.
+pub fn put_back(
+    tx: &mut Tx<'_>,
+    id: DeliveryId,
+    why: &str,
+    now: impl Into<Moment>,
+) -> Result<(), StoreError> {
+    let moment: Moment = now.into();
+    let now = moment.wall;
+    let Some(delivery) = deliveries::get(tx, id)?.filter(Delivery::in_flight) else { return Ok(()) };
+    let event = if delivery.state == State::Sending {
+        tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
+        let reason = Reason::new("ambiguous", format!("{why} during the call"))
+            .hint("checking whether it is already live; nothing to do for now");
+        Event::Lose { next_check: now, reason }
+    } else {
+        let reason = Reason::new("restarted", format!("{why} before anything was sent"));
+        Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false }
+    };
+    match delivery.apply(event, moment) {
+        Ok(after) => {
+            let transition = Transition::between(&delivery, &after, "recovered", now);
+            deliveries::put(tx, Some(&delivery), &after, Some(transition)).map(drop)
+        }
+        // A bug of ours. One delivery that stands still must not keep the daemon from starting.
+        Err(illegal) => {
+            tracing::error!(delivery = %id, %illegal, "cannot be recovered; it is left as stored");
+            Ok(())
+        }
+    }
+}
+
+/// Everything the engine needs of one delivery, in one consistent read. `None`: it, its post or its
+/// network is gone.
+pub fn load(store: &Store, id: DeliveryId, find: Find) -> Result<Option<Work>, StoreError> {
+    let read = store.read(|rx| {
+        let Some(delivery) = deliveries::get(rx, id)? else { return Ok(None) };
+        let Some(post) = posts::get(rx, delivery.post)? else { return Ok(None) };
+        let account = accounts::get(rx, delivery.account)?;
+        let hold = queues::hold(rx, &delivery, &post)?;
+        Ok(Some((delivery, post, account, hold)))
+    })?;
+    let Some((delivery, post, account, hold)) = read else { return Ok(None) };
+    let Some(platform) = find(delivery.name.platform()) else { return Ok(None) };
+    let options = post.options_for(delivery.name.platform());
+    let content = post.content_for(&delivery.name);
+    let tier = account.as_ref().and_then(|it| it.tier.as_deref());
+    let draft = validate::Draft {
+        parts: &content.parts,
+        comment: content.comment.as_deref(),
+        media: &post.media,
+        options: &options,
+    };
+    let problems = validate::check(platform, tier, draft).problems;
+    let bound = {
+        let (store, account) = (store.clone(), delivery.account);
+        // When the index cannot be read, everything counts as bound: nothing is then mistaken for ours.
+        move |remote: &str| {
+            store.read(|rx| deliveries::bound(rx, account, remote)).map_or(true, |found| found.is_some())
+        }
+    };
+    let twin = {
+        let (store, account) = (store.clone(), delivery.account);
+        // Unreadable: nothing is known of a twin, and the write of the intent fails by itself.
+        move |marker: &str| {
+            store.read(|rx| deliveries::open_under(rx, account, marker)).ok().and_then(|mut it| it.pop())
+        }
+    };
+    Ok(Some(Work {
+        delivery,
+        post: Arc::new(post),
+        account,
+        platform,
+        bound: Arc::new(bound),
+        twin: Arc::new(twin),
+        problems,
+        hold,
+    }))
+}
+
+/// The three values [`Store::intend`] takes.
+pub type Intent = (Delivery, Delivery, Attempt);
+
+/// Turns the engine's writes into transactions. Remembers the attempt rows of calls on the wire, to
+/// complete them with their answers.
+#[derive(Debug)]
+pub struct Ledger {
+    find: Find,
+    attempts: HashMap<DeliveryId, Attempt>,
+}
+
+impl Ledger {
+    /// Knows of no call yet.
+    pub fn new(find: Find) -> Self {
+        Self { find, attempts: HashMap::new() }
+    }
+
+    /// The transaction of [`Effect::Save`](crate::engine::Effect::Save): compare-and-swap, history,
+    /// the attempt's end, a tombstone.
+    pub fn save(
+        &mut self,
+        save: Save,
+        now: Timestamp,
+    ) -> impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + use<> {
+        let Save { before, after, event, answer, .. } = save;
+        let attempt = answer.and_then(|it| self.completed(after.id, it, now));
+        let mut transition = Transition::between(&before, &after, event, now);
+        if let Some(reason) = &mut transition.reason {
+            reason.raw = attempt.as_ref().and_then(|it| it.raw.clone()).or(reason.raw.take());
+        }
+        // A late retry must never bring back what was taken back. Elsewhere than in class A the
+        // marker is a print of the text, which may be posted again.
+        let buried = match &before.flight.frozen {
+            Some(frozen) if after.state == State::Cancelled && self.has_client_id(&after) => {
+                Some(frozen.marker.clone())
+            }
+            _ => None,
+        };
+        move |tx| {
+            if let Some(attempt) = &attempt {
+                deliveries::end_attempt(tx, attempt)?;
+            }
+            if let Some(marker) = &buried {
+                deliveries::bury(tx, after.account, marker, now)?;
+            }
+            deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop)
+        }
+    }
+
+    /// What [`Store::intend`] is to commit for
+    /// [`Effect::Publish`](crate::engine::Effect::Publish). `None`: the save is not one of an
+    /// intent, which is a bug of ours.
+    pub fn intend(
+        &mut self,
+        store: &Store,
+        save: Save,
+        now: Timestamp,
+    ) -> Result<Option<Intent>, StoreError> {
+        let Save { before, after, .. } = save;
+        let id = after.id;
+        let Some(frozen) = &after.flight.frozen else {
+            tracing::error!(delivery = %id, "an intent without a frozen request");
+            return Ok(None);
+        };
+        let attempt = Attempt {
+            delivery: id,
+            step: after.step,
+            n: store.read(|rx| deliveries::next_attempt(rx, id))?,
+            marker: frozen.marker.clone(),
+            digest: Sha256::digest(&frozen.body).into(),
+            started: now,
+            ended: None,
+            outcome: None,
+            status: None,
+            raw: None,
+            trace: None,
+        };
+        self.attempts.insert(id, attempt.clone());
+        Ok(Some((before, after, attempt)))
+    }
+
+    /// The attempt row of the call that just ended, with what came of it.
+    fn completed(&mut self, id: DeliveryId, answer: Evidence, now: Timestamp) -> Option<Attempt> {
+        let mut attempt = self.attempts.remove(&id)?;
+        attempt.ended = Some(now);
+        attempt.outcome = Some(answer.outcome.to_owned());
+        attempt.status = answer.status;
+        attempt.raw = (!answer.raw.is_empty()).then(|| view::raw(&answer.raw));
+        attempt.trace = answer.trace;
+        Some(attempt)
+    }
+
+    fn has_client_id(&self, delivery: &Delivery) -> bool {
+        (self.find)(delivery.name.platform()).is_some_and(|it| it.capabilities(None).class == Class::ClientId)
+    }
+}
