@@ -20,5 +20,7 @@ mod posts;
 mod queues;
 #[path = "daemon/recurring.rs"]
 mod recurring;
+#[path = "daemon/resolve.rs"]
+mod resolve;
 #[path = "daemon/restarts.rs"]
 mod restarts;

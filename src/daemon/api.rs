@@ -7,7 +7,8 @@ use futures_util::stream::BoxStream;
 
 use super::shared::Shared;
 use super::{
-    accounts, audit, calendar, connect, create, errors, log, posts, queues, remove, reschedule, status,
+    accounts, audit, calendar, connect, create, errors, log, posts, queues, remove, reschedule, resolve,
+    status,
 };
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
@@ -99,6 +100,10 @@ impl Api for Door {
 
     async fn post_cancel(&self, by: Caller, id: &str) -> ApiResult<m::Post> {
         posts::cancel(&self.0, by, id).await
+    }
+
+    async fn post_resolve(&self, by: Caller, id: &str, word: r::Resolve) -> ApiResult<m::Post> {
+        resolve::resolve(&self.0, by, id, word).await
     }
 
     async fn post_retry(&self, by: Caller, id: &str) -> ApiResult<m::Post> {

@@ -22,6 +22,7 @@ mod queues;
 mod recurring;
 mod remove;
 mod reschedule;
+mod resolve;
 mod rezone;
 mod shared;
 pub mod start;

@@ -10,6 +10,7 @@ use super::{errors, housekeeping};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
+use crate::engine::{Wait, WaitFor};
 use crate::store::{StoreError, accounts, deliveries, meta, queues, recurring, zones};
 
 /// The schema the store is written in.
@@ -60,6 +61,9 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
     if held > 0 {
         let message = format!("{held} deliveries wait for your word: it is unclear whether they are live");
         found.push(alert("held", message, Some("sendoff post list --state held".into())));
+    }
+    for wait in shared.waits() {
+        found.push(waiting(&wait, all));
     }
     for account in all {
         if account.state == AccountState::NeedsReconnect {
@@ -133,6 +137,20 @@ fn schedule_alerts(shared: &Shared, now: Timestamp) -> Result<Vec<m::Alert>, Sto
         found.push(alert("zone_held", text, Some(hint.into())));
     }
     Ok(found)
+}
+
+/// A network or an account that is held back as a whole.
+fn waiting(wait: &Wait, all: &[Account]) -> m::Alert {
+    let whom = match &wait.scope {
+        WaitFor::App(platform, None) => format!("all accounts on {platform}"),
+        WaitFor::App(platform, Some(server)) => format!("all accounts on {platform} at {server}"),
+        WaitFor::Account(id) => all
+            .iter()
+            .find(|it| it.id == *id)
+            .map_or_else(|| "an account".to_owned(), |it| it.name.to_string()),
+    };
+    let message = format!("{whom}: nothing is sent until {}: {}", wait.until, wait.reason.message);
+    alert(&wait.reason.class, message, wait.reason.hint.clone())
 }
 
 /// Days until a connection that cannot be renewed ends, in the steps people are warned at.

@@ -28,6 +28,9 @@ mod tell;
 
 pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, State, Step, StepKind};
 
+/// The reason's class of a delivery whose fate the user chose to leave open.
+pub const LEFT: &str = "left";
+
 /// One post bound for one account. All state lives here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -127,10 +130,20 @@ pub enum Proof {
 /// What follows proven absence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterAbsence {
-    Retry { at: Timestamp },
-    Cancelled { reason: Reason },
-    Rejected { reason: Reason },
-    Missed { reason: Reason },
+    /// `give_up_at`: a new end of patience, when the user asked for the repeat.
+    Retry {
+        at: Timestamp,
+        give_up_at: Option<Timestamp>,
+    },
+    Cancelled {
+        reason: Reason,
+    },
+    Rejected {
+        reason: Reason,
+    },
+    Missed {
+        reason: Reason,
+    },
 }
 
 /// A move the machine does not know. A bug in the caller, never an outside condition.
@@ -345,7 +358,8 @@ impl Delivery {
                     to.flight.handles = handles;
                 }
                 match then {
-                    AfterAbsence::Retry { at } => {
+                    AfterAbsence::Retry { at, give_up_at } => {
+                        to.give_up_at = give_up_at.unwrap_or(self.give_up_at);
                         to.enter(S::Retry);
                         to.next_try = Some(at);
                         to.retry_why = Some(RetryWhy::Absent);
@@ -415,6 +429,12 @@ impl Delivery {
             }
         }
         Ok(to)
+    }
+
+    /// Waits for the user to say whether it is live, and was not left as it is.
+    pub fn waits_for_word(&self) -> bool {
+        let left = self.reason.as_ref().is_some_and(|it| it.class == LEFT);
+        self.state == State::Unknown && self.held && !left
     }
 
     /// The current step.

@@ -97,7 +97,7 @@ fn events() -> Vec<(String, Event)> {
     .into_iter()
     .map(|it| (it.name().to_owned(), it))
     .collect();
-    all.push(absent("retry", AfterAbsence::Retry { at: at(1) }));
+    all.push(absent("retry", AfterAbsence::Retry { at: at(1), give_up_at: None }));
     all.push(absent("cancelled", AfterAbsence::Cancelled { reason: why() }));
     all.push(absent("rejected", AfterAbsence::Rejected { reason: why() }));
     all.push(absent("missed", AfterAbsence::Missed { reason: why() }));

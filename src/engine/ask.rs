@@ -6,12 +6,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Effect, Engine, Phase, Save, Then};
-use crate::domain::delivery::{AfterAbsence, Delivery, Event, Live, Proof, Reason, State};
+use crate::domain::delivery::{AfterAbsence, Delivery, Event, LEFT, Live, Proof, Reason, State};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Due;
-
-/// The reason's class of a delivery whose fate the user chose to leave open.
-pub const LEFT: &str = "left";
 
 /// A wish of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +77,7 @@ pub fn event(
             proof: Proof::User,
             // What was prepared may be what stands in the way.
             anew: true,
-            then: AfterAbsence::Retry { at: now },
+            then: AfterAbsence::Retry { at: now, give_up_at: now.checked_add(give_up_after).ok() },
         }),
         Ask::Leave if state == State::Unknown => Ok(Event::Hold {
             reason: Reason::new(LEFT, "left as it is: nobody knows whether it is live")

@@ -91,6 +91,9 @@ impl Default for Settings {
     }
 }
 
+/// Finds the delivery that may be live under a marker.
+pub type Twin = dyn Fn(&str) -> Option<DeliveryId> + Send + Sync;
+
 /// Everything needed to work on one delivery, read from the store in one go.
 #[derive(Clone)]
 pub struct Work {
@@ -102,7 +105,7 @@ pub struct Work {
     /// Whether a remote id of this account already belongs to another step (I9).
     pub bound: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     /// Another delivery of this account that may be live under this marker: it is being looked up.
-    pub twin: Arc<dyn Fn(&str) -> Option<DeliveryId> + Send + Sync>,
+    pub twin: Arc<Twin>,
     /// What validation says now, with the account as it is now.
     pub problems: Vec<Problem>,
     /// Why nothing may be sent for now although its time has come (a paused queue).

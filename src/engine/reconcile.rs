@@ -281,7 +281,7 @@ impl Engine {
         } else if let Some(reason) = over_late(delivery, now) {
             AfterAbsence::Missed { reason }
         } else {
-            AfterAbsence::Retry { at: now }
+            AfterAbsence::Retry { at: now, give_up_at: None }
         };
         let event = Event::Absent { proof: Proof::Looks { settle, gap }, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);

@@ -364,7 +364,7 @@ fn bind(tx: &mut Tx<'_>, was: Option<&Delivery>, it: &Delivery) -> Result<(), St
 
 /// The words a delivery is listed and counted under.
 pub(super) fn words(it: &Delivery) -> impl Iterator<Item = &'static str> {
-    let held = it.state == State::Unknown && it.held;
+    let held = it.waits_for_word();
     [Some(it.state.as_str()), held.then_some("held")].into_iter().flatten()
 }
 

@@ -216,7 +216,9 @@ impl Platform for X {
                 extra: step.extra.clone(),
                 verified: true,
             }),
+            // A lookup by id answers 200 with the problem inside (docs.x.com, partial errors).
             (404, _) => Sight::Absent,
+            (200, None) if answers::is_missing(&json) => Sight::Absent,
             _ => Sight::Unclear(answers::failure(answer, now)),
         }
     }
