@@ -190,8 +190,8 @@ impl Driver {
 
     fn step(&mut self, input: Input) {
         let now = self.shared.now();
-        if matches!(input, Input::Tick) {
-            self.shared.ticked(now);
+        let tick = matches!(input, Input::Tick);
+        if tick {
             *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         self.engine_wake = None;
@@ -207,6 +207,11 @@ impl Driver {
         }
         let telling = matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
         let effects = self.engine.apply(input, now);
+        self.shared.set_clock_in_doubt(self.engine.doubts_the_clock());
+        if tick {
+            // Only now: this may have the planner look, which must know of the doubt.
+            self.shared.ticked(now);
+        }
         if telling {
             self.shared.set_waits(self.engine.waits(now));
         }

@@ -42,6 +42,8 @@ pub(super) struct Shared {
     /// When the runs of recurring posts are looked at again, in unix milliseconds; and the bell for it.
     plan_at: AtomicI64,
     pub(super) plan: tokio::sync::Notify,
+    /// The engine claims nothing because the wall clock is in doubt; see [`Shared::clock_in_doubt`].
+    clock_in_doubt: AtomicBool,
     /// One refresh at a time per account.
     refreshing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
     /// Asks of users that wait for the engine's answer.
@@ -95,6 +97,7 @@ impl Shared {
             events: broadcast::channel(1024).0,
             plan_at: AtomicI64::new(i64::MAX),
             plan: tokio::sync::Notify::new(),
+            clock_in_doubt: AtomicBool::new(false),
             refreshing: Mutex::default(),
             asks: super::drive::Asks::default(),
             slot_lock: tokio::sync::Mutex::default(),
@@ -194,6 +197,19 @@ impl Shared {
         self.last_tick_ms.store(now.as_millisecond(), Ordering::Relaxed);
         if now.as_millisecond() >= self.plan_at.load(Ordering::Relaxed) {
             self.plan.notify_one();
+        }
+    }
+
+    /// Whether the wall clock is in doubt. Then no run of a recurring post is made, and none is
+    /// passed over: by a clock that jumped a day, all of that day's runs would be missed.
+    pub(super) fn clock_in_doubt(&self) -> bool {
+        self.clock_in_doubt.load(Ordering::Relaxed)
+    }
+
+    /// What the engine was told of the clock. When it is believed again, what waited is looked at.
+    pub(super) fn set_clock_in_doubt(&self, doubt: bool) {
+        if self.clock_in_doubt.swap(doubt, Ordering::Relaxed) && !doubt {
+            self.plan_again(None);
         }
     }
 

@@ -156,10 +156,20 @@ impl House {
                 }
             }
         };
-        let store = sendoff::store::Store::open(&self.data_dir(), self.now(), Options::default());
-        if let Ok(store) = store {
-            self.log_from = store.read(journal::newest).unwrap();
-            store.close().await;
+        // At the very first start there is no store yet, and none may be made without its keyring.
+        while self.data_dir().join(sendoff::store::open::FILE).exists() {
+            match sendoff::store::Store::open(&self.data_dir(), self.now(), Options::default()) {
+                Ok(store) => {
+                    self.log_from = store.read(journal::newest).unwrap();
+                    store.close().await;
+                }
+                Err(OpenError::Locked { .. }) => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Err(_) => {}
+            }
+            break;
         }
         let daemon = tokio::time::timeout(PATIENCE, starting).await.expect("the directory stays locked");
         self.life = Some(Life { daemon, runtime });
