@@ -68,7 +68,7 @@ pub(super) async fn show(client: &Client, ask: r::Calendar, ui: &mut Ui<'_, '_>)
         list(*date, day, ui)?;
     }
     if calendar.cut {
-        ui.line("\nThere is more in this month than fits an answer; `post list` pages through all of it.")?;
+        ui.line("\nMore than fits is left out; `post list` pages through what is scheduled.")?;
     }
     Ok(0)
 }

@@ -254,7 +254,8 @@ async fn reschedule(client: &Client, args: Reschedule, ui: &mut Ui<'_, '_>) -> O
             return Ok(0);
         }
         let due = |it: &m::Post| it.deliveries.iter().map(|it| it.due).min();
-        ui.line(&format!("moved {} posts of queue {}", list.posts.len(), clean_line(queue)))?;
+        let (n, posts) = (list.posts.len(), if list.posts.len() == 1 { "post" } else { "posts" });
+        ui.line(&format!("moved {n} {posts} of queue {}", clean_line(queue)))?;
         for it in &list.posts {
             let at = due(it).map_or_else(|| "no time".to_owned(), |at| ui.short_time(at));
             ui.line(&format!("  {}  {at}", clean_line(&it.id)))?;

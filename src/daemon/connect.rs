@@ -393,6 +393,8 @@ async fn keep(shared: &Arc<Shared>, talk: &Talk) -> ApiResult<()> {
     shared.send(Input::AccountChanged(id));
     tracing::info!(account = %account.name, scopes = account.scopes.join(" "), "connected");
     shared.announce(view::account_event(now, &account, "info", "account.connected", "connected"));
+    // A recurring post may have waited for it.
+    shared.plan_again(None);
     shared.connects.flows().settle(&talk.flow, Outcome::Stored { account: account.name.clone() }, now);
     talk.say(m::ConnectEvent::Connected { account: view::account(&account) });
     Ok(())

@@ -410,9 +410,12 @@ fn follow_change(
         store::put_run(tx, name, Run { version: wanted.version, ..run })?;
         changed += 1;
     }
-    let text =
-        format!("recurring post `{name}`: changed; {changed} waiting runs follow, {withdrawn} withdrawn");
-    told.push(happening(now, "info", "recurring.changed", text));
+    // An account that was just connected changes where runs go, and there may be none yet.
+    if changed + withdrawn > 0 {
+        let text =
+            format!("recurring post `{name}`: changed; {changed} waiting runs follow, {withdrawn} withdrawn");
+        told.push(happening(now, "info", "recurring.changed", text));
+    }
     Ok(())
 }
 

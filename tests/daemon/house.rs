@@ -17,7 +17,7 @@ use sendoff::daemon::start::{Daemon, DaemonError, Plan, start};
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::keys::master::MasterKey;
 use sendoff::sandbox::{self, Published, Running};
-use sendoff::store::{OpenError, Options, journal};
+use sendoff::store::{OpenError, Options, Store, journal};
 use tokio::runtime::{Builder, Runtime};
 
 /// Longest wait for anything. The machine may be busy; a test that passes never waits this long.
@@ -157,19 +157,20 @@ impl House {
             }
         };
         // At the very first start there is no store yet, and none may be made without its keyring.
-        while self.data_dir().join(sendoff::store::open::FILE).exists() {
-            match sendoff::store::Store::open(&self.data_dir(), self.now(), Options::default()) {
-                Ok(store) => {
-                    self.log_from = store.read(journal::newest).unwrap();
-                    store.close().await;
+        if self.data_dir().join(sendoff::store::open::FILE).exists() {
+            let looking = async {
+                loop {
+                    match Store::open(&self.data_dir(), self.now(), Options::default()) {
+                        Err(OpenError::Locked { .. }) => tokio::task::yield_now().await,
+                        other => return other,
+                    }
                 }
-                Err(OpenError::Locked { .. }) => {
-                    tokio::task::yield_now().await;
-                    continue;
-                }
-                Err(_) => {}
+            };
+            let store = tokio::time::timeout(PATIENCE, looking).await.expect("the directory stays locked");
+            if let Ok(store) = store {
+                self.log_from = store.read(journal::newest).unwrap();
+                store.close().await;
             }
-            break;
         }
         let daemon = tokio::time::timeout(PATIENCE, starting).await.expect("the directory stays locked");
         self.life = Some(Life { daemon, runtime });

@@ -262,6 +262,7 @@ async fn new_zone_rules_move_what_is_scheduled_and_hold_what_comes_too_near() {
         .await
         .unwrap();
     store.close().await;
+    drop(store);
     house.start().await;
     for (post, due) in
         [(&near, "2030-03-05T08:12:00Z"), (&far, "2030-03-06T08:00:00Z"), (&fixed, "2030-03-06T08:00:00Z")]

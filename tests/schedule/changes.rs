@@ -152,7 +152,8 @@ fn a_run_in_the_changing_hour_is_made_exactly_once_in_every_zone_however_often_o
     for (name, zone, all) in zones() {
         for change in all {
             let before = zone.to_offset(change - SignedDuration::from_secs(1));
-            let jump = SignedDuration::from_secs((zone.to_offset(change).seconds() - before.seconds()).into());
+            let jump =
+                SignedDuration::from_secs((zone.to_offset(change).seconds() - before.seconds()).into());
             let asked = before.to_datetime(change) + SignedDuration::from_mins(30);
             let daily = patterns(&[&format!("{} {} * * *", asked.minute(), asked.hour())]);
             let rule = Rule { patterns: &daily, zone: &zone, zone_name: &name, until: None, left: None };
