@@ -22,7 +22,7 @@ pub(super) async fn log(client: &Client, follow: bool, lines: u32, ui: &mut Ui<'
                 Ok(event) => {
                     show(&event, ui)?;
                     // The line is out: from here on it is the next one that is wanted.
-                    ask.after = Some(event.seq);
+                    (ask.after, ask.backlog) = (Some(event.seq), None);
                 }
                 Err(ClientError::Broken(_)) if follow => break,
                 Err(error) => return Err(error.into()),

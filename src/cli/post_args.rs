@@ -224,7 +224,7 @@ pub struct Reschedule {
     #[arg(required_unless_present = "all_in", value_name = "ID")]
     pub ids: Vec<String>,
     /// Everything that waits in this queue, with --by
-    #[arg(long, value_name = "QUEUE", requires = "by", conflicts_with_all = ["ids", "tz"])]
+    #[arg(long, value_name = "QUEUE", requires = "by", conflicts_with_all = ["ids", "tz", "at", "queue"])]
     pub all_in: Option<String>,
     /// The new time
     #[arg(long, value_name = "WHEN")]

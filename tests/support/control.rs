@@ -567,10 +567,11 @@ impl Daemon {
             runtime.block_on(async {
                 let listener = bind(&socket).unwrap();
                 ready.send(()).unwrap();
-                let shutdown = async {
-                    let _ = stopped.await;
-                };
-                serve(listener, api, allowed, shutdown).await.unwrap();
+                // Whoever still follows the log is cut off, as by a daemon that ends.
+                tokio::select! {
+                    served = serve(listener, api, allowed, pending()) => served.unwrap(),
+                    _ = stopped => {}
+                }
             });
         });
         up.recv().unwrap();
