@@ -26,6 +26,8 @@ mod networks;
 mod posts;
 #[path = "daemon/queues.rs"]
 mod queues;
+#[path = "daemon/recurring.rs"]
+mod recurring;
 #[path = "daemon/resolve.rs"]
 mod resolve;
 #[path = "daemon/restarts.rs"]

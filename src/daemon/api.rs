@@ -3,11 +3,13 @@
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 
 use super::shared::Shared;
-use super::{accounts, audit, connect, create, disconnect, errors, posts, queues, remove, resolve, status};
+use super::{
+    accounts, audit, calendar, connect, create, disconnect, errors, log, posts, queues, remove, reschedule,
+    resolve, status,
+};
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -118,7 +120,7 @@ impl Api for Door {
         to: r::Move,
         tz: Option<String>,
     ) -> ApiResult<m::Post> {
-        posts::reschedule(&self.0, by, id, to, tz).await
+        reschedule::one(&self.0, by, id, to, tz).await
     }
 
     async fn post_delete(&self, by: Caller, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer> {
@@ -139,6 +141,14 @@ impl Api for Door {
 
     async fn queue_resume(&self, by: Caller, queue: &str) -> ApiResult<m::Queue> {
         queues::set_paused(&self.0, by, queue, false).await
+    }
+
+    async fn queue_reschedule(&self, by: Caller, queue: &str, shift: &str) -> ApiResult<m::PostList> {
+        reschedule::all_in(&self.0, by, queue, shift).await
+    }
+
+    async fn calendar(&self, _by: Caller, ask: r::Calendar) -> ApiResult<m::Calendar> {
+        calendar::show(&self.0, &ask)
     }
 
     async fn pause(&self, by: Caller, reason: Option<String>) -> ApiResult<m::PauseState> {
@@ -171,28 +181,8 @@ impl Api for Door {
         status::status(&self.0)
     }
 
-    async fn events(
-        &self,
-        _by: Caller,
-        backlog: u32,
-        follow: bool,
-    ) -> ApiResult<BoxStream<'static, m::LogEvent>> {
-        let (recent, receiver) = self.0.listen(backlog as usize);
-        let first = stream::iter(recent);
-        if !follow {
-            return Ok(first.boxed());
-        }
-        let rest = stream::unfold(receiver, |mut receiver| async move {
-            loop {
-                match receiver.recv().await {
-                    Ok(event) => return Some((event, receiver)),
-                    // A client too slow to follow misses some; the next ones still come.
-                    Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        });
-        Ok(first.chain(rest).boxed())
+    async fn events(&self, _by: Caller, ask: r::Events) -> ApiResult<BoxStream<'static, m::LogEvent>> {
+        log::events(&self.0, &ask)
     }
 
     async fn audit_list(&self, _by: Caller, ask: r::ListAudit) -> ApiResult<m::AuditList> {

@@ -242,6 +242,7 @@ fn farewell(shared: &Arc<Shared>, account: Option<&Account>, receipt: &m::Receip
         post: None,
         delivery: None,
         account: Some(id.clone()),
+        seq: 0,
     });
     if let Some(account) = account {
         shared.wire().forget(account);
@@ -392,7 +393,7 @@ fn open_of(source: &impl Source, account: AccountId) -> Result<Vec<Delivery>, St
 
 /// Resolves when a delivery is no longer in a worker's hands. Its events wake us.
 async fn at_rest(shared: &Arc<Shared>, id: DeliveryId) {
-    let (_, mut events) = shared.listen(0);
+    let mut events = shared.listen();
     loop {
         match shared.store.read(|rx| deliveries::get(rx, id)) {
             Ok(Some(delivery)) if delivery.in_flight() => {}

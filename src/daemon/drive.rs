@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::ledger::{self, Ledger};
 use super::shared::Shared;
 use super::wire::{Parcel, fill};
-use super::{queues, tokens, view};
+use super::{queues, recurring, tokens, view};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
@@ -193,8 +193,8 @@ impl Driver {
     fn step(&mut self, input: Input) {
         let moment = self.shared.moment();
         let now = moment.wall;
-        if matches!(input, Input::Tick) {
-            self.shared.ticked(now);
+        let tick = matches!(input, Input::Tick);
+        if tick {
             *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         self.engine_wake = None;
@@ -214,6 +214,11 @@ impl Driver {
             for effect in self.engine.apply(input, moment) {
                 self.carry_out(effect, now);
             }
+        }
+        self.shared.set_clock_in_doubt(self.engine.doubts_the_clock());
+        if tick {
+            // Only now: this may have the planner look, which must know of the doubt.
+            self.shared.ticked(now);
         }
         if telling {
             self.shared.set_waits(self.engine.waits(now));
@@ -271,8 +276,15 @@ impl Driver {
     fn load(&self, id: DeliveryId) {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
-            let work = match ledger::load(&shared.store, id, platforms::find) {
-                Ok(work) => work.map(Box::new),
+            let work = ledger::load(&shared.store, id, platforms::find).and_then(|work| {
+                let Some(mut work) = work else { return Ok(None) };
+                if work.hold.is_none() {
+                    work.hold = recurring::hold(&shared, &work)?;
+                }
+                Ok(Some(Box::new(work)))
+            });
+            let work = match work {
+                Ok(work) => work,
                 Err(error) => {
                     tracing::error!(delivery = %id, %error, "cannot read a delivery that is due");
                     None

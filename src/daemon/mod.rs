@@ -2,12 +2,14 @@
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
 //! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
-//! networks), [`connect`], [`keep`], [`create`], [`posts`], [`accounts`], [`disconnect`], [`queues`]
-//! (what users ask), [`housekeeping`]; [`preflight`] with
-//! [`disk`], [`time`] and [`rollback`] (when it is better to send nothing).
+//! networks), [`connect`], [`keep`], [`create`], [`posts`], [`reschedule`], [`accounts`],
+//! [`disconnect`], [`queues`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
+//! and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`]; [`preflight`] with [`disk`],
+//! [`time`] and [`rollback`] (when it is better to send nothing).
 
 mod accounts;
 mod api;
+mod calendar;
 mod connect;
 mod create;
 mod disconnect;
@@ -19,14 +21,18 @@ mod explain;
 mod housekeeping;
 mod keep;
 pub mod ledger;
+mod log;
 mod mind;
 mod posts;
 mod precheck;
 mod preflight;
 mod queues;
+mod recurring;
 pub mod rehearsal;
 mod remove;
+mod reschedule;
 mod resolve;
+mod rezone;
 mod rollback;
 mod shared;
 pub mod start;
@@ -106,6 +112,7 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     let settings = drive::settings(&used);
     shared.set_config(used, wire);
     shared.send(Input::Configure(Box::new(settings)));
+    shared.plan_again(None);
     tracing::info!(
         changed = changes.reload.join(", "),
         restart = changes.restart.join(", "),

@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::ledger;
 use super::shared::Shared;
-use super::{ledger, view};
 use crate::domain::account::AccountState;
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Reason, State};
 use crate::domain::ids::DeliveryId;
+use crate::domain::schedule::echo;
 use crate::engine::{Wait, WaitFor, Work};
 use crate::platforms;
 use crate::store::{StoreError, deliveries};
@@ -173,10 +174,12 @@ async fn note(
     if known {
         return Ok(());
     }
-    let mut told = delivery.clone();
-    told.reason = Some(reason.clone());
-    let row = Transition { reason: Some(reason), ..Transition::between(delivery, delivery, "at_risk", now) };
-    shared.store.write(move |tx| deliveries::append_history(tx, id, row.clone()).map(drop)).await?;
-    shared.announce(view::risk_event(now, &told));
-    Ok(())
+    // The row is a line of the log as well.
+    let note = format!("due {}, and would not go out: {}", echo(&delivery.due), reason.message);
+    let row = Transition {
+        reason: Some(reason),
+        note: Some(note),
+        ..Transition::between(delivery, delivery, "at_risk", now)
+    };
+    shared.store.write(move |tx| deliveries::append_history(tx, id, row.clone()).map(drop)).await
 }

@@ -25,7 +25,9 @@ use super::rollback::{self, RollbackError};
 use super::shared::{Made, Shared};
 use super::time::Time;
 use super::wire::{Wire, fill};
-use super::{api, disconnect, housekeeping, ledger, load_pause, reload, watchdog};
+use super::{
+    api, disconnect, housekeeping, ledger, load_pause, preflight, recurring, reload, rezone, watchdog,
+};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -261,12 +263,17 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let stopped = load_pause(&shared)?;
     let (stop, stopping) = watch::channel(false);
     let recovering = Arc::clone(&shared);
-    tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.now()))
+    tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.moment()))
         .await
         .map_err(prepare)??;
     // Beside the others' work, which need not wait for a network that does not answer: since its
     // disconnect began, the account is stopped.
     disconnect::resume(&shared)?;
+    // Due times by the zone rules of today; then what passed meanwhile is coalesced.
+    rezone::check(&shared).await?;
+    if !preflight::clock(&shared, shared.moment()).hold {
+        recurring::pass(&shared).await?;
+    }
     housekeeping::sweep_media(&shared, shared.now()).await;
 
     // From here on nothing waits: a start that is given up before has sent nothing, one that is
@@ -279,9 +286,11 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
         Ok(())
     });
     let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(mind.stopping()));
+    let planning = recurring::run(Arc::clone(&shared));
     let mut edges = vec![mind.spawn("housekeeping", async move {
         tokio::select! {
             () = keeping => {}
+            () = planning => {}
             () = end => {}
         }
         Ok(())

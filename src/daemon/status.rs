@@ -12,7 +12,7 @@ use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::State;
 use crate::engine::{Wait, WaitFor};
-use crate::store::{accounts, deliveries};
+use crate::store::{StoreError, accounts, deliveries, meta, queues, recurring, zones};
 
 /// The schema the store is written in.
 const SCHEMA: u32 = 1;
@@ -47,7 +47,7 @@ pub(super) fn status(shared: &Shared) -> ApiResult<m::Status> {
         next_due,
         last_tick: shared.last_tick(),
         store: m::StoreStatus { bytes, schema: SCHEMA },
-        alerts: alerts(shared, &all, held, now),
+        alerts: alerts(shared, &all, held, now).map_err(errors::store)?,
         pause_reason: pause.and_then(|(reason, _)| reason),
     })
 }
@@ -56,7 +56,7 @@ fn alert(code: &str, message: String, hint: Option<String>) -> m::Alert {
     m::Alert { code: code.to_owned(), message, hint }
 }
 
-fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m::Alert> {
+fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result<Vec<m::Alert>, StoreError> {
     let config = shared.config();
     let mut found = Vec::new();
     if held > 0 {
@@ -117,6 +117,7 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
             Some("sendoff post list --state unknown".into()),
         ));
     }
+    found.extend(schedule_alerts(shared, now)?);
     let weak = config.engine.weakened();
     if !weak.is_empty() {
         let keys = weak.join("`, `");
@@ -126,7 +127,43 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
             Some("fine for a rehearsal; remove the keys from [engine] for real use".into()),
         ));
     }
-    found
+    Ok(found)
+}
+
+/// Paused queues, recurring posts in trouble, slots passed over, times that new zone rules moved.
+fn schedule_alerts(shared: &Shared, now: Timestamp) -> Result<Vec<m::Alert>, StoreError> {
+    let (paused, series, moves, zone_held) = shared.store.read(|rx| {
+        Ok((queues::paused(rx)?, recurring::all(rx)?, meta::zone_moves(rx)?, zones::held(rx)?.len()))
+    })?;
+    let lately = |at: Timestamp, days: i64| now.duration_since(at) < SignedDuration::from_hours(24 * days);
+    let mut found = Vec::new();
+    for (name, since) in paused {
+        let hint = format!("sendoff queue resume {name}");
+        found.push(alert("queue_paused", format!("queue `{name}` is paused since {since}"), Some(hint)));
+    }
+    for (name, it) in series.into_iter().filter(|(_, it)| it.active) {
+        if let Some(why) = it.trouble {
+            let hint = "connect the account, or change [[recurring]] in the configuration";
+            let text = format!("recurring post `{name}`: {why}");
+            found.push(alert("recurring_trouble", text, Some(hint.into())));
+        }
+        for skip in it.skipped.iter().filter(|skip| lately(skip.at, 3)) {
+            let (first, last) = (super::recurring::say(skip.first), super::recurring::say(skip.last));
+            let span = if first == last { first } else { format!("{first} to {last}") };
+            let text = format!("recurring post `{name}`: {} passed over ({span}): {}", skip.slots, skip.why);
+            found.push(alert("recurring_skipped", text, None));
+        }
+    }
+    if let Some((n, at)) = moves.filter(|(_, at)| lately(*at, 7)) {
+        let text = format!("new time-zone rules moved {n} deliveries, noticed {at}");
+        found.push(alert("zone_changed", text, Some("sendoff log lists each with both times".into())));
+    }
+    if zone_held > 0 {
+        let text = format!("{zone_held} deliveries are held: new time-zone rules brought them too near");
+        let hint = "`sendoff post retry` sends one, `sendoff post cancel` takes it back";
+        found.push(alert("zone_held", text, Some(hint.into())));
+    }
+    Ok(found)
 }
 
 /// How many deliveries due within the last day were missed.

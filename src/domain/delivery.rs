@@ -24,6 +24,7 @@ use super::moment::Moment;
 use super::schedule::{Due, Late};
 
 mod facts;
+mod tell;
 
 pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, State, Step, StepKind};
 

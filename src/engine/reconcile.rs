@@ -38,7 +38,8 @@ impl Engine {
         now.saturating_add(scaled(span, self.settings.poll_scale)).unwrap_or(now)
     }
 
-    /// Class B: whether the network still remembers the key of an open attempt, with a margin, by
+    /// Whether the network still remembers the key of an open attempt (class B), or still refuses its
+    /// repeat (class D), with a margin, by
     /// the older of both clocks. After a restart of the machine only a clock known to be right counts.
     pub(super) fn key_lives(&self, delivery: &Delivery, work: &Work, now: Timestamp) -> bool {
         let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
@@ -116,6 +117,11 @@ impl Engine {
         let unclear = matches!(word, "ambiguous" | "restored");
         if !repeatable(work, now) || (flight.earlier_open && unclear) {
             return self.hold(id, "this network gives no way to look whether it is live", now, out);
+        }
+        if !self.key_lives(&work.delivery, work, now) {
+            // Past that the network would take the repeat as a new post.
+            let why = "it is too long ago for the network to refuse a repeat, and it cannot be looked for";
+            return self.hold(id, why, now, out);
         }
         let since = flight.unknown_since.unwrap_or(now.into());
         if since.waited(self.moment(now)) < settle {

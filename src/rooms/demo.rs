@@ -190,8 +190,10 @@ async fn play(
     connect(stage, client, "bluesky", Some(instance), "acme").await?;
     let refusal = refuse(stage, client).await?;
 
-    let mut events =
-        client.events(&r::Events { backlog: Some(0), follow: true }).await.map_err(|error| asked(&error))?;
+    let mut events = client
+        .events(&r::Events { backlog: Some(0), follow: true, ..r::Events::default() })
+        .await
+        .map_err(|error| asked(&error))?;
     let both = ["x:acme", "bluesky:acme"];
     let mut posts = Vec::new();
     let text = "Good morning from a queue in a TOML file ☀️";

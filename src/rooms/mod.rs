@@ -71,11 +71,19 @@ impl Rooms for House {
             1 => "1 queue".to_owned(),
             n => format!("{n} queues"),
         };
-        let mut text = format!("{} is fine: {queues}\n", path.display());
+        let recurring = match config.recurring.len() {
+            0 => String::new(),
+            1 => ", 1 recurring post".to_owned(),
+            n => format!(", {n} recurring posts"),
+        };
+        let mut text = format!("{} is fine: {queues}{recurring}\n", path.display());
         for key in config.engine.weakened() {
             text.push_str("warning: [engine] ");
             text.push_str(&key);
             text.push_str(" is below its default; the delivery guarantees are weakened\n");
+        }
+        for caution in config.cautions().into_iter().chain(setup::recurring_problems(&config)) {
+            text.push_str(&format!("warning: {caution}\n"));
         }
         Ok(text)
     }

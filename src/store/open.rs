@@ -19,7 +19,7 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend};
 
 use super::ballast::{self, Ballast, Ballasted};
 use super::errors::OpenError;
-use super::tables::{META, create_all};
+use super::tables::{META, create_all, some_missing};
 use super::writer::Store;
 
 /// The schema this release writes. A change of any table or record that an older release cannot
@@ -76,6 +76,7 @@ impl Store {
             .open(&path)
             .map_err(|source| io_error("open", &path, source))?;
         let mut db = on_file(options, file, &ballast).map_err(|error| refine(&path, error))?;
+        complete(&db).map_err(|error| refine_any(&path, error))?;
         // On a full disk it would fail, and keep the daemon from starting at all. It stays asked for.
         if ballast::free_bytes(dir).is_none_or(|free| free >= options.room_bytes) {
             compact_if_asked(&mut db).map_err(|error| refine_any(&path, error))?;
@@ -95,6 +96,7 @@ impl Store {
             None => fill(&db, now).map_err(|error| refine_any(&path, error))?,
             Some(found) => known(&path, found)?,
         }
+        complete(&db).map_err(|error| refine_any(&path, error))?;
         compact_if_asked(&mut db).map_err(|error| refine_any(&path, error))?;
         Ok(Self::new(db, None, None))
     }
@@ -208,6 +210,17 @@ fn fill(db: &Database, now: Timestamp) -> Result<(), redb::Error> {
         meta.insert("created_ms", u64::try_from(now.as_millisecond()).unwrap_or(0))?;
     }
     tx.commit()?;
+    Ok(())
+}
+
+/// Adds tables that came later without changing any that were there: no new schema.
+fn complete(db: &Database) -> Result<(), redb::Error> {
+    if some_missing(&db.begin_read()?)? {
+        let mut tx = db.begin_write()?;
+        tx.set_quick_repair(true);
+        create_all(&tx)?;
+        tx.commit()?;
+    }
     Ok(())
 }
 

@@ -40,6 +40,8 @@ struct Inner {
     busy: watch::Sender<bool>,
     /// None on a backend without a directory.
     ballast: Option<Ballast>,
+    /// Counts commits, for those who follow what is written.
+    commits: watch::Sender<u64>,
     /// Held for its `Drop`: the lock on the directory. Fields drop in order, so it goes last.
     _lock: Option<std::fs::File>,
 }
@@ -104,6 +106,7 @@ impl Store {
                 failed: watch::Sender::new(None),
                 busy: watch::Sender::new(false),
                 ballast,
+                commits: watch::Sender::new(0),
                 _lock: lock,
             }),
         }
@@ -171,6 +174,11 @@ impl Store {
     /// Room kept for a full disk; none without a directory.
     pub fn ballast(&self) -> Option<&Ballast> {
         self.inner.ballast.as_ref()
+    }
+
+    /// Changes with every commit: there may be something new to read.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.commits.subscribe()
     }
 
     /// The error that stopped the store, if one did.
@@ -272,6 +280,7 @@ impl Inner {
         };
         match outcome {
             Ok(()) => {
+                self.commits.send_modify(|n| *n = n.wrapping_add(1));
                 for (job, its) in jobs {
                     job.answer(its.unwrap_or(Err(StoreError::Closed)));
                 }

@@ -20,7 +20,7 @@ use sendoff::domain::moment::Boot;
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::keys::master::MasterKey;
 use sendoff::sandbox::{self, Published, Running};
-use sendoff::store::OpenError;
+use sendoff::store::{OpenError, Options, Store, journal};
 use tokio::runtime::{Builder, Runtime};
 
 /// Longest wait for anything. The machine may be busy; a test that passes never waits this long.
@@ -74,6 +74,8 @@ pub(crate) struct House {
     pub(crate) room: Room,
     dir: tempfile::TempDir,
     life: Option<Life>,
+    /// The last line of the log when this life began.
+    log_from: u64,
 }
 
 /// How a house differs from the usual one.
@@ -143,7 +145,7 @@ impl House {
         let client = Client::new(&dir.path().join("ctl")).unwrap();
         let rehearsal = wish.rehearsal;
         let room = Room::default();
-        let mut house = Self { clock, network, client, port, rehearsal, room, dir, life: None };
+        let mut house = Self { clock, network, client, port, rehearsal, room, dir, life: None, log_from: 0 };
         house.start().await;
         house
     }
@@ -179,6 +181,22 @@ impl House {
                 }
             }
         };
+        // At the very first start there is no store yet, and none may be made without its keyring.
+        if self.data_dir().join(sendoff::store::open::FILE).exists() {
+            let looking = async {
+                loop {
+                    match Store::open(&self.data_dir(), self.now(), Options::default()) {
+                        Err(OpenError::Locked { .. }) => tokio::task::yield_now().await,
+                        other => return other,
+                    }
+                }
+            };
+            let store = tokio::time::timeout(PATIENCE, looking).await.expect("the directory stays locked");
+            if let Ok(store) = store {
+                self.log_from = store.read(journal::newest).unwrap();
+                store.close().await;
+            }
+        }
         let daemon = tokio::time::timeout(PATIENCE, starting).await.expect("the directory stays locked");
         self.life = Some(Life { daemon, runtime });
         self.client = Client::new(&self.dir.path().join("ctl")).unwrap();
@@ -207,6 +225,13 @@ impl House {
         self.network.inject(spec.parse().unwrap());
     }
 
+    /// Lets time pass while no daemon runs.
+    pub(crate) fn jump(&self, span: SignedDuration) {
+        let span = i64::try_from(span.as_millis()).unwrap();
+        self.clock.passed.fetch_add(span, Ordering::SeqCst);
+        self.clock.lead.fetch_add(span, Ordering::SeqCst);
+    }
+
     /// Lets time pass, and wakes the daemon so that it sees the new time at once.
     pub(crate) async fn pass(&self, span: SignedDuration) {
         let span = i64::try_from(span.as_millis()).unwrap();
@@ -230,7 +255,7 @@ impl House {
 
     /// Waits until `look` finds something.
     pub(crate) async fn until<T>(&self, what: &str, look: impl AsyncFn(&Client) -> Option<T>) -> T {
-        let ask = r::Events { backlog: Some(0), follow: true };
+        let ask = r::Events { backlog: Some(0), follow: true, ..r::Events::default() };
         let mut events = self.client.events(&ask).await.unwrap();
         let waiting = async {
             loop {
@@ -273,9 +298,9 @@ impl House {
         .await;
     }
 
-    /// The events so far, of one delivery or of all: what happened, and the words for it.
+    /// The events of this life, of one delivery or of all: what happened, and the words for it.
     pub(crate) async fn story(&self, delivery: Option<&str>) -> Vec<(String, String)> {
-        let ask = r::Events { backlog: Some(500), follow: false };
+        let ask = r::Events { after: Some(self.log_from), ..r::Events::default() };
         let events: Vec<_> = self.client.events(&ask).await.unwrap().collect().await;
         events
             .into_iter()

@@ -146,7 +146,7 @@ impl tracing::Subscriber for Ear {
 }
 
 fn options() -> Options {
-    Options { cache_bytes: 1 << 20 }
+    Options { cache_bytes: 1 << 20, ..Options::default() }
 }
 
 /// A new store, made once.
