@@ -9,7 +9,7 @@
 //! SIM_LONG=1 cargo test --release --test simulation       a million
 //! SIM_SEED=x cargo test --test simulation one_seed -- --nocapture   one run, with its trace
 //! ```
-//! Without `--release` it runs 60 seeds, so that a plain `cargo test` stays quick.
+//! Without `--release` it runs 30 seeds, so that a plain `cargo test` stays quick.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a test may panic, and says why
 
@@ -47,7 +47,7 @@ const FAILED_ONCE: &[u64] = &[];
 /// Hits every reachable cell of the coverage table must have in a run of [`FULL`] seeds.
 const HITS: u64 = 100;
 const FULL: u64 = 10_000;
-const QUICK: u64 = 60;
+const QUICK: u64 = 30;
 
 /// Runs read it; whoever plants a bug, which is a thing of the whole process, holds it alone.
 static CALM: RwLock<()> = RwLock::new(());

@@ -3,6 +3,7 @@
 //! Above, the weeks with a number on each day that has something; below, those days line by line.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::ToSpan as _;
@@ -109,7 +110,10 @@ fn days(calendar: &m::Calendar, zone: &TimeZone) -> BTreeMap<Date, Day> {
 /// Seven columns; `·` stands for free places on a day without anything.
 fn grid(first: Date, days: &BTreeMap<Date, Day>, today: Date, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
     let names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    let head: String = names.iter().map(|it| format!("{it:<CELL$}")).collect();
+    let mut head = String::new();
+    for name in names {
+        let _ = write!(head, "{name:<CELL$}");
+    }
     ui.line(&ui.paint(Paint::Dim, head.trim_end()))?;
     let lead = usize::try_from(first.weekday().since(Weekday::Monday)).unwrap_or(0);
     let mut row = " ".repeat(CELL * lead);
@@ -122,7 +126,7 @@ fn grid(first: Date, days: &BTreeMap<Date, Day>, today: Date, ui: &mut Ui<'_, '_
         };
         let number = if day == today { format!("[{}]", day.day()) } else { format!("{:>2}", day.day()) };
         let cell = format!("{number} {mark}");
-        row += &format!("{cell:<CELL$}");
+        let _ = write!(row, "{cell:<CELL$}");
         if day.weekday() == Weekday::Sunday {
             ui.line(row.trim_end())?;
             row.clear();

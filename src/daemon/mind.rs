@@ -87,7 +87,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_that_ends_fails_or_panics_is_noted_with_its_words() {
-        let ends: [(fn() -> Result<(), String>, &str); 3] = [
+        type End = fn() -> Result<(), String>;
+        let ends: [(End, &str); 3] = [
             (|| Ok(()), "nothing more to do"),
             (|| Err("no more connections".to_owned()), "no more connections"),
             (|| panic!("index {} is out of bounds", 7), "panicked: index 7"),

@@ -83,7 +83,9 @@ impl Rooms for House {
             text.push_str(" is below its default; the delivery guarantees are weakened\n");
         }
         for caution in config.cautions().into_iter().chain(setup::recurring_problems(&config)) {
-            text.push_str(&format!("warning: {caution}\n"));
+            text.push_str("warning: ");
+            text.push_str(&caution);
+            text.push('\n');
         }
         Ok(text)
     }

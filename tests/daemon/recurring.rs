@@ -206,9 +206,9 @@ async fn a_reader_of_the_log_misses_nothing_and_gets_nothing_twice_over_restarts
         let page: Vec<_> = house.client.events(&ask).await.unwrap().map(Result::unwrap).collect().await;
         seen.extend(page);
         if n == 1 {
-            house.kill().await
+            house.kill().await;
         } else {
-            house.stop().await
+            house.stop().await;
         }
         house.start().await;
     }

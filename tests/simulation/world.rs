@@ -4,6 +4,8 @@
 //!
 //! This file: time, crashes, the store's writer. `act.rs` carries out what the engine decides and
 //! what users do; `watch.rs` holds the promises against what happens.
+//!
+//! long because a world is one thing: its clocks, its boots and its disk move together.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
