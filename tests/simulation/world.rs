@@ -1,11 +1,11 @@
+//! long because a world is one thing: its clocks, its boots and its disk move together.
+//!
 //! The real engine, the real store and the daemon's own persistence steps in a world of one thread:
 //! virtual time, one queue of happenings, one seed. Between any two happenings, and inside a commit,
 //! the daemon may die; what the disk holds then is what it starts again with.
 //!
 //! This file: time, crashes, the store's writer. `act.rs` carries out what the engine decides and
 //! what users do; `watch.rs` holds the promises against what happens.
-//!
-//! long because a world is one thing: its clocks, its boots and its disk move together.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -63,6 +63,7 @@ pub(crate) struct Target {
     pub(crate) skip: u64,
 }
 
+#[allow(clippy::struct_excessive_bools)] // independent facts, not one state
 pub(crate) struct World {
     pub(crate) now: Timestamp,
     pub(crate) rng: Rng,
@@ -510,7 +511,7 @@ impl World {
             self.at(at, Happening::Writer(self.life));
         }
         for write in &group {
-            if self.point(self.label_before(write)) {
+            if self.point(Self::label_before(write)) {
                 return;
             }
         }
@@ -531,16 +532,13 @@ impl World {
             // It died right after the commit.
             return;
         }
-        match outcome {
-            Some(()) => {
-                self.commit_calls = self.disk.calls() - before;
-                self.disk.uncut();
-            }
-            None => {
-                assert!(cut, "the store failed by itself");
-                self.targets.pop_front();
-                self.crash(inside);
-            }
+        if outcome.is_some() {
+            self.commit_calls = self.disk.calls() - before;
+            self.disk.uncut();
+        } else {
+            assert!(cut, "the store failed by itself");
+            self.targets.pop_front();
+            self.crash(inside);
         }
     }
 
@@ -653,7 +651,7 @@ impl World {
         self.write(Write::Rest { what: "put back", id: Some(id), job, then: None });
     }
 
-    fn label_before(&self, write: &Write) -> Label {
+    fn label_before(write: &Write) -> Label {
         match write {
             Write::Save { event: "claim", .. } => Label::C1,
             Write::Save { event: "prepare", pair, .. } => {

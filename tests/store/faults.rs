@@ -66,7 +66,7 @@ fn a_disk_that_refuses_any_single_call_loses_nothing_acknowledged_and_sends_noth
             assert!(disk.has_failed(), "call {n} was never made");
             disk.heal();
             let what = format!("call {n} of {all} failed ({fault:?})");
-            if thorough || n / FAULTS.len() % 2 == 0 {
+            if thorough || (n / FAULTS.len()).is_multiple_of(2) {
                 inspect(Disk::holding(disk.bytes()), &known, &what);
             }
             if thorough || n / FAULTS.len() % 2 == 1 {

@@ -287,7 +287,6 @@ impl Network {
             3 | 4 => Fault::Refused(self.says("unavailable")),
             5 => Fault::Refused(self.limited_somehow(rng)),
             6 | 7 => Fault::Refused(self.says("expired")),
-            8 | 9 => Fault::Cut,
             10 => Fault::Refused(self.says("closed")),
             11 => Fault::Refused(self.says("invalid")),
             12..=16 => Fault::LostAfter,
