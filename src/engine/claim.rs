@@ -7,6 +7,7 @@ use super::{Effect, Engine, Phase, Refreshed, Then, Work};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
+use crate::planted::planted;
 
 /// A token must outlive this much for a publishing call to start.
 const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(120);
@@ -126,7 +127,7 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let run = self.runs.get(&id).and_then(|run| run.work.as_ref());
-        if run.is_some_and(|work| work.delivery.in_flight()) {
+        if run.is_some_and(|work| work.delivery.in_flight()) && !planted("claimed work let go") {
             let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
             self.save(id, event, Then::Done, None, now, out);
         } else {

@@ -8,6 +8,7 @@ use super::gates::{App, Gate};
 use super::{DueRow, Effect, Engine, Phase, Run};
 use crate::domain::delivery::Reason;
 use crate::domain::ids::{AccountId, DeliveryId};
+use crate::planted::planted;
 
 /// Most deliveries in work at once, over all accounts. Bounds memory, not throughput: each holds
 /// one request and one answer.
@@ -40,7 +41,8 @@ pub(super) struct Lane {
 
 impl Lane {
     fn ready_at(&self) -> Option<Timestamp> {
-        if self.busy.is_some() || self.halted || self.refreshing || self.waiting.is_empty() {
+        let busy = self.busy.is_some() && !planted("send outside the lane");
+        if busy || self.halted || self.refreshing || self.waiting.is_empty() {
             return None;
         }
         Some(self.free_at.max(self.parked_until).unwrap_or(Timestamp::MIN))

@@ -12,6 +12,7 @@ use crate::domain::account::AccountState;
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Late;
+use crate::planted::planted;
 use crate::platforms::{Class, FailureClass, Sight};
 
 /// Early looks, after the answer was lost; they can only find, never prove absence.
@@ -42,7 +43,13 @@ impl Engine {
     pub(super) fn key_lives(&self, delivery: &Delivery, work: &Work, now: Timestamp) -> bool {
         let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
         let life = work.platform.capabilities(tier).key_life;
-        let (Some(first), now) = (delivery.flight.first_sent, self.moment(now)) else { return false };
+        let flight = &delivery.flight;
+        let first = if planted("key life from the last attempt") {
+            flight.unknown_since.or(flight.first_sent)
+        } else {
+            flight.first_sent
+        };
+        let (Some(first), now) = (first, self.moment(now)) else { return false };
         let vouched = first.same_boot(now) || self.clock_sure;
         vouched && first.aged(now) < life.saturating_sub(KEY_MARGIN)
     }
@@ -209,7 +216,10 @@ impl Engine {
     /// A clean read without it: what that proves is the class's rule. `gone`: its handle can never
     /// publish any more (class C).
     fn absent(&mut self, id: DeliveryId, gone: bool, kept: &Evidence, now: Timestamp, out: &mut Vec<Effect>) {
-        let (settle, gap) = (self.settings.settle, self.settings.absence_gap);
+        let (mut settle, gap) = (self.settings.settle, self.settings.absence_gap);
+        if planted("no settle") {
+            settle = SignedDuration::ZERO;
+        }
         let moment = self.moment(now);
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let delivery = &work.delivery;
@@ -217,8 +227,16 @@ impl Engine {
         let class = class_of(work);
         let attempts = delivery.attempts;
         let again = repeatable(work, now);
-        let since = flight.unknown_since.unwrap_or(moment);
+        let mut since = flight.unknown_since.unwrap_or(moment);
+        if planted("settle from the first loss") {
+            since = flight.amb_since.map_or(since, Into::into);
+        }
         let settled = since.waited(moment) >= settle;
+        if planted("second container") && class == Class::Handle && again {
+            let then = AfterAbsence::Retry { at: now };
+            let event = Event::Absent { proof: Proof::User, anew: true, then };
+            return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
+        }
         if class == Class::ClientId && again {
             // Spaced like any other retry: the network may be down for hours.
             let wait = self.backoff(backoff::NOT_SENT, attempts.saturating_sub(1));
@@ -231,7 +249,8 @@ impl Engine {
         }
         // I7: two negative reads, the first at least SETTLE after the last attempt, apart by
         // durable time stamps.
-        let proven = flight.absent_at.is_some_and(|first| first.waited(moment) >= gap);
+        let proven = flight.absent_at.is_some_and(|first| first.waited(moment) >= gap)
+            || (planted("one negative read") && settled);
         if !proven {
             let absent_at = flight.absent_at.or(settled.then_some(moment));
             let end = since.wall.saturating_add(settle).unwrap_or(now);
@@ -283,7 +302,10 @@ impl Engine {
         } else {
             AfterAbsence::Retry { at: now, give_up_at: None }
         };
-        let event = Event::Absent { proof: Proof::Looks { settle, gap }, anew: gone, then };
+        // The machine counts for itself; where the count is what is broken, it is gone round.
+        let counted = planted("one negative read") || planted("settle from the first loss");
+        let proof = if counted { Proof::User } else { Proof::Looks { settle, gap } };
+        let event = Event::Absent { proof, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);
     }
 }
