@@ -15,6 +15,7 @@ use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::Reason;
 use crate::domain::ids::AccountId;
 use crate::engine::Refreshed;
+use crate::failpoint::cp;
 use crate::store::{StoreError, accounts, vault};
 
 /// The sealed field: one grant as a whole.
@@ -125,6 +126,7 @@ async fn refresh_alone(
     let wire = shared.wire();
     let tools = || Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
     let mut outcome = provider.refresh(tools(), &grant).await;
+    cp!("c14");
     if let (Err(RefreshError::Lost { message }), false) = (&outcome, repeat) {
         tracing::warn!(account = %account.name, %message, "the answer to a refresh was lost; one repeat");
         repeat = true;

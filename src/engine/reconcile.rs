@@ -233,7 +233,7 @@ impl Engine {
         }
         let settled = since.waited(moment) >= settle;
         if planted("second container") && class == Class::Handle && again {
-            let then = AfterAbsence::Retry { at: now };
+            let then = AfterAbsence::Retry { at: now, give_up_at: None };
             let event = Event::Absent { proof: Proof::User, anew: true, then };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
