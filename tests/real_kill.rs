@@ -55,10 +55,12 @@ fn a_real_server_holds_every_post_exactly_once_after_any_number_of_kills() {
         server.direct, server.pds
     ));
 
-    let house = House::with(&format!(
+    let house = House::with(
         "[engine]\nlane_spacing = \"20ms\"\ncatch_up_spacing = \"20ms\"\npoll_scale = 0.02\n\
-         backoff_scale = 0.01\n[platforms.bluesky.endpoints]\nplc = \"{}\"\n\
-         [egress]\nallow = [\"127.0.0.0/8\", \"::1/128\"]\n",
+         backoff_scale = 0.01\n",
+    );
+    house.patch(&format!(
+        "[platforms.bluesky.endpoints]\nplc = \"{}\"\n[egress]\nallow = [\"127.0.0.0/8\", \"::1/128\"]\n",
         server.plc
     ));
     stream::draw(&house);
@@ -85,7 +87,7 @@ fn a_real_server_holds_every_post_exactly_once_after_any_number_of_kills() {
     let fates = proxy.fates();
     assert!(fates.contains_key(&Fate::LostAfter), "the proxy lost no answer: {fates:?}");
     stage(&format!(
-        "{:?}, {POSTS} posts, {} records each once, requests {fates:?}, at rest {:.1} s after the last start",
+        "{}, {POSTS} posts, {} records each once, requests {fates:?}, at rest {:.1} s after the last start",
         after.figures,
         live.len(),
         settled.as_secs_f64()

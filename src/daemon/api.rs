@@ -212,6 +212,7 @@ impl Api for Door {
     async fn media_upload(&self, _by: Caller, name: Option<String>, body: Upload) -> ApiResult<m::Uploaded> {
         let now = self.0.now();
         let id = MediaId::new(now, Shared::random());
+        let _arriving = self.0.library.expect(id);
         let facts = self.0.library.take(id, body).await.map_err(|error| refused(&error))?;
         let name = name.map(|it| crate::http::terminal::clean_line(&it)).filter(|it| !it.is_empty());
         let item = MediaItem {

@@ -37,10 +37,10 @@ pub(crate) fn live(house: &House) -> Vec<Live> {
 /// Every post that the daemon knows.
 pub(crate) fn posts(house: &House) -> Vec<Value> {
     let mut all = Vec::new();
-    let mut cursor = None;
+    let mut cursor: Option<String> = None;
     loop {
         let mut args = vec!["post", "list", "--limit", "500", "--json"];
-        if let Some(cursor) = &cursor {
+        if let Some(cursor) = cursor.as_deref() {
             args.extend(["--after", cursor]);
         }
         let page = house.run(&args).json();

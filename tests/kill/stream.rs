@@ -2,6 +2,7 @@
 //! again and again. Nobody gives up: a command whose daemon died is repeated with the same key until
 //! it is answered.
 
+use std::fmt;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -162,13 +163,20 @@ pub(crate) struct Aftermath {
 }
 
 /// What happened during a storm.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) kills: usize,
     /// Of these, before the daemon was ready.
     pub(crate) while_starting: usize,
     /// Deliveries that a daemon found in the middle of a publishing call when it started.
     pub(crate) in_a_call: usize,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kills, while_starting, in_a_call } = self;
+        write!(f, "{kills} kills ({while_starting} while it started), {in_a_call} calls interrupted")
+    }
 }
 
 /// Writes `wishes` while the daemon is killed `kills` times at moments that `chance` chooses.
