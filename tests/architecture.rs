@@ -26,7 +26,8 @@ const JOINS_THEM: &[&str] = &["lib", "main", "rooms"];
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("facts", &[]),
-    ("clock", &[]),
+    // What the boot clock shows is a noun.
+    ("clock", &["domain"]),
     // For tests alone: where the process may be made to die, and bugs that can be switched on.
     ("failpoint", &[]),
     ("planted", &[]),

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::ledger::{self, Ledger};
 use super::shared::Shared;
 use super::wire::{Parcel, fill};
-use super::{queues, tokens, view};
+use super::{queues, recurring, tokens, view};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
@@ -110,7 +110,7 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
 /// A write was refused because the row had changed, and the engine let go of it. Rows in a worker's
 /// hands are not in the due index, so nobody would ever look at it again: it is put back.
 async fn settle(shared: &Arc<Shared>, id: DeliveryId) {
-    let now = shared.now();
+    let now = shared.moment();
     let reason = "another change came in between";
     if let Err(error) = shared.store.write(move |tx| ledger::put_back(tx, id, reason, now)).await {
         tracing::error!(delivery = %id, %error, "a delivery could not be put back; a restart does it");
@@ -127,6 +127,7 @@ pub(super) struct Driver {
     /// When the engine, or the due index, has something again.
     engine_wake: Option<Timestamp>,
     index_wake: Arc<Mutex<Option<Timestamp>>>,
+    preflight: super::preflight::Preflight,
 }
 
 impl Driver {
@@ -140,6 +141,7 @@ impl Driver {
             ledger: Ledger::new(platforms::find),
             engine_wake: None,
             index_wake: Arc::default(),
+            preflight: super::preflight::Preflight::default(),
         }
     }
 
@@ -190,9 +192,10 @@ impl Driver {
     }
 
     fn step(&mut self, input: Input) {
-        let now = self.shared.now();
-        if matches!(input, Input::Tick) {
-            self.shared.ticked(now);
+        let moment = self.shared.moment();
+        let now = moment.wall;
+        let tick = matches!(input, Input::Tick);
+        if tick {
             *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         self.engine_wake = None;
@@ -207,12 +210,19 @@ impl Driver {
             return self.shared.asks.answer(*ticket, Err(gone));
         }
         let telling = matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
-        let effects = self.engine.apply(input, now);
+        // What speaks against sending is known to the engine before it decides.
+        for input in self.preflight.news(&self.shared, moment).into_iter().chain([input]) {
+            for effect in self.engine.apply(input, moment) {
+                self.carry_out(effect, now);
+            }
+        }
+        self.shared.set_clock_in_doubt(self.engine.doubts_the_clock());
+        if tick {
+            // Only now: this may have the planner look, which must know of the doubt.
+            self.shared.ticked(now);
+        }
         if telling {
             self.shared.set_waits(self.engine.waits(now));
-        }
-        for effect in effects {
-            self.carry_out(effect, now);
         }
     }
 
@@ -267,8 +277,15 @@ impl Driver {
     fn load(&self, id: DeliveryId) {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
-            let work = match ledger::load(&shared.store, id, platforms::find) {
-                Ok(work) => work.map(Box::new),
+            let work = ledger::load(&shared.store, id, platforms::find).and_then(|work| {
+                let Some(mut work) = work else { return Ok(None) };
+                if work.hold.is_none() {
+                    work.hold = recurring::hold(&shared, &work)?;
+                }
+                Ok(Some(Box::new(work)))
+            });
+            let work = match work {
+                Ok(work) => work,
                 Err(error) => {
                     tracing::error!(delivery = %id, %error, "cannot read a delivery that is due");
                     None

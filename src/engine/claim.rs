@@ -39,7 +39,7 @@ impl Engine {
         // The row may have been read before the delivery moved on: what is to be sent waits in its
         // lane, and nothing is claimed once a pause was asked for.
         let in_lane = self.runs.get(&id).is_some_and(|run| run.in_lane);
-        let stopped = self.paused || self.clock_hold;
+        let stopped = self.paused || self.clock_hold || !self.disk_ok;
         if (stopped && !in_flight && state != State::Unknown) || (!in_lane && state != State::Unknown) {
             return self.release(id);
         }

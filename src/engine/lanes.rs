@@ -72,7 +72,9 @@ impl Engine {
 
     /// Starts whatever may start, and says when to come back.
     pub(super) fn start_work(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        if !self.paused && !self.clock_hold {
+        // Without room on the disk nothing is claimed: what it would write is better kept for outcomes.
+        let held = self.paused || self.clock_hold || !self.disk_ok;
+        if !held {
             self.start_lanes(now, out);
         }
         // A stop stops sending; what may be on the wire is still accounted for.
@@ -87,8 +89,7 @@ impl Engine {
         }
         let wake = self.lanes.values().filter_map(|it| self.lane_ready_at(it)).filter(|at| *at > now).min();
         if let Some(at) = wake
-            && !self.paused
-            && !self.clock_hold
+            && !held
         {
             out.push(Effect::WakeAt(at));
         }

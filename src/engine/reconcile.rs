@@ -38,7 +38,8 @@ impl Engine {
         now.saturating_add(scaled(span, self.settings.poll_scale)).unwrap_or(now)
     }
 
-    /// Class B: whether the network still remembers the key of an open attempt, with a margin, by
+    /// Whether the network still remembers the key of an open attempt (class B), or still refuses its
+    /// repeat (class D), with a margin, by
     /// the older of both clocks. After a restart of the machine only a clock known to be right counts.
     pub(super) fn key_lives(&self, delivery: &Delivery, work: &Work, now: Timestamp) -> bool {
         let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
@@ -60,6 +61,16 @@ impl Engine {
         let delivery = &work.delivery;
         let class = class_of(work);
         if class == Class::Key && repeatable(work, now) && self.key_lives(delivery, work, now) {
+            // A crash, or a user in a hurry, must not shorten the wait that the older servers need.
+            let wait = self.settings.key_wait;
+            let since = delivery.flight.unknown_since.unwrap_or(now.into());
+            if since.waited(self.moment(now)) < wait {
+                let soonest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
+                let next_check = since.wall.saturating_add(wait).unwrap_or(now).max(soonest);
+                let absent_at = delivery.flight.absent_at;
+                let event = Event::Look { next_check, absent_at, reason: None };
+                return self.save(id, event, Then::Done, None, now, out);
+            }
             return self.send_again(id, now, None, now, out);
         }
         let Some(run) = self.runs.get_mut(&id) else { return };
@@ -106,6 +117,11 @@ impl Engine {
         let unclear = matches!(word, "ambiguous" | "restored");
         if !repeatable(work, now) || (flight.earlier_open && unclear) {
             return self.hold(id, "this network gives no way to look whether it is live", now, out);
+        }
+        if !self.key_lives(&work.delivery, work, now) {
+            // Past that the network would take the repeat as a new post.
+            let why = "it is too long ago for the network to refuse a repeat, and it cannot be looked for";
+            return self.hold(id, why, now, out);
         }
         let since = flight.unknown_since.unwrap_or(now.into());
         if since.waited(self.moment(now)) < settle {

@@ -160,7 +160,7 @@ impl Engine {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         // I8: a key that may be forgotten is no protection any more. Asked here, where nothing can
         // come between the question and the intent.
-        if class_of(work) == Class::Key
+        if matches!(class_of(work), Class::Key | Class::Reference)
             && !planted("key life checked before the intent")
             && work.delivery.flight.amb_since.is_some()
             && !self.key_lives(&work.delivery, work, now)

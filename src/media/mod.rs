@@ -169,6 +169,9 @@ impl Library {
                 .await
                 .map_err(|error| MediaError::Damaged(error.to_string()))??;
             tokio::fs::rename(&partial, &path).await.map_err(MediaError::Disk)?;
+            // A post may name it from now on, so its name must outlast a power cut.
+            let dir = tokio::fs::File::open(&self.dir).await.map_err(MediaError::Disk)?;
+            dir.sync_all().await.map_err(MediaError::Disk)?;
             Ok(facts)
         }
         .await;

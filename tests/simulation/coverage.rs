@@ -72,7 +72,8 @@ pub(crate) fn cells() -> Vec<(Class, Label)> {
     CLASSES.iter().flat_map(|(class, _)| reachable(*class).into_iter().map(|it| (*class, it))).collect()
 }
 
-fn letter(class: Class) -> char {
+/// The letter of a class.
+pub(crate) fn letter(class: Class) -> char {
     CLASSES.iter().find(|it| it.0 == class).unwrap().1
 }
 

@@ -57,7 +57,8 @@ pub(crate) fn platform_of(class: Class) -> PlatformName {
 pub(crate) fn aim(seed: u64) -> (Class, [Label; 3]) {
     let cells = cells();
     let many = cells.len() as u64;
-    let (class, first) = cells[usize::try_from(seed % many).unwrap()];
+    // In strides, so that few seeds meet all classes too; 29 and the number of cells share no factor.
+    let (class, first) = cells[usize::try_from(seed * 29 % many).unwrap()];
     let labels = reachable(class);
     let round = seed / many;
     let pick = |n: u64| labels[usize::try_from(n % labels.len() as u64).unwrap()];
@@ -114,7 +115,7 @@ fn habits(network: &mut Network, dice: &mut Rng, class: Class) {
     it.hides_id = dice.chance(20);
     it.handle_life = if dice.chance(50) { dice.secs(1200, 7200) } else { SignedDuration::from_hours(24) };
     it.processing = if dice.chance(50) { secs(0) } else { dice.secs(5, 240) };
-    it.window = if dice.chance(70) { SignedDuration::from_hours(24) } else { dice.secs(1800, 7200) };
+    it.window = if dice.chance(70) { SignedDuration::from_hours(24) } else { dice.secs(7200, 14_400) };
 }
 
 fn people(world: &mut World, dice: &mut Rng, with_images: bool) {

@@ -146,7 +146,7 @@ impl tracing::Subscriber for Ear {
 }
 
 fn options() -> Options {
-    Options { cache_bytes: 1 << 20 }
+    Options { cache_bytes: 1 << 20, ..Options::default() }
 }
 
 /// A new store, made once.
@@ -572,29 +572,31 @@ impl World {
         let outcomes = together(&store, jobs)?;
         self.watch.doubtful.clear();
         self.watch.loose.clear();
+        // The commit is one: all of it is there before anything else can happen.
+        for row in all_rows(&store).into_values() {
+            self.watch.committed(row);
+        }
+        for ((_, save, ..), outcome) in rest.iter().zip(&outcomes) {
+            if let (Some((_, event, pair)), Ok(())) = (save, outcome) {
+                self.watch_save(event, pair);
+            }
+        }
         for ((id, save, what, then), outcome) in rest.into_iter().zip(outcomes) {
             let refused = outcome.is_err();
             let word = if refused { " REFUSED" } else { "" };
-            if let Some(id) = id {
-                let row = self.row(id);
-                self.note(&format!("write {what} {id} -> {}{word}", row.state.as_str()));
-                let terminal_reason = row.reason.as_ref().map(|it| it.class.clone());
-                if self.tracing {
-                    println!("    {terminal_reason:?} step {} attempts {}", row.step, row.attempts);
-                }
-                self.watch.committed(row);
-            } else {
-                self.note(&format!("write {what}{word}"));
-                for row in all_rows(&store).into_values() {
-                    self.watch.committed(row);
-                }
+            let row = id.map(|id| self.watch.rows[&id].clone());
+            let state = row.as_ref().map_or("", |it| it.state.as_str());
+            self.note(&format!(
+                "write {what} {} {state}{word}",
+                id.map_or(String::new(), |it| it.to_string())
+            ));
+            if let (true, Some(row)) = (self.tracing, row) {
+                let why = row.reason.map(|it| format!("{}: {}", it.class, it.message));
+                println!("    step {} attempts {} next {:?} {why:?}", row.step, row.attempts, row.next_try);
             }
             if let Some((seq, event, pair)) = save {
-                if !refused {
-                    self.watch_save(event, &pair);
-                    if self.point(label_after(event, &pair, self.class)) {
-                        return Some(());
-                    }
+                if !refused && self.point(label_after(event, &pair, self.class)) {
+                    return Some(());
                 }
                 let id = pair.1.id;
                 self.soon(Input::Saved { id, seq, conflict: refused });

@@ -152,7 +152,11 @@ impl Platform for StandIn {
             alt_max: 1000,
             comment: false,
             options: &[],
-            key_life: if key { SignedDuration::from_hours(1) } else { SignedDuration::ZERO },
+            key_life: match self.class {
+                Class::Key => SignedDuration::from_hours(1),
+                Class::Reference => SignedDuration::from_hours(2),
+                _ => SignedDuration::ZERO,
+            },
             can_delete: false,
             can_read_back: true,
         }
