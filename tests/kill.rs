@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use dice::Rng;
 use e2e::{House, PATIENCE};
-use kill::oracle::{self, deliveries, judge, live, rest};
+use kill::oracle::{self, Live, deliveries, judge, live, rest};
 use kill::stream::{self, Wish};
 use kill::{long, number};
 use sendoff::sandbox::Faults;
@@ -195,6 +195,47 @@ fn killed_in_the_middle_of_a_burst_it_loses_and_doubles_nothing() {
         all.as_secs_f64()
     );
     assert_sound(&house, daemon);
+}
+
+/// A thread of two that is live as it should be: what was wanted, known and found.
+fn a_thread() -> (Vec<Wish>, Vec<serde_json::Value>, Vec<Live>) {
+    let wish = Wish::new("t", &["x:acme"], 2);
+    let live: Vec<_> = (1..=2)
+        .map(|n| Live {
+            account: "x:acme".into(),
+            id: n.to_string(),
+            text: wish.parts[n - 1].clone(),
+            parent: (n == 2).then(|| "1".into()),
+        })
+        .collect();
+    let post = serde_json::json!({"id": "pst_1", "parts": wish.parts, "deliveries": [
+        {"account": "x:acme", "state": "published", "held": false,
+         "steps": [{"remote_id": "1"}, {"remote_id": "2"}]}]});
+    (vec![wish], vec![post], live)
+}
+
+#[test]
+fn the_oracle_notices_what_is_missing_doubled_out_of_order_or_unexplained() {
+    type Damage = fn(&mut Vec<serde_json::Value>, &mut Vec<Live>);
+    let damages: [(&str, Damage); 8] = [
+        ("a part is missing", |_, live| drop(live.pop())),
+        ("a part is there twice", |_, live| live.push(Live { id: "3".into(), ..live[1].clone() })),
+        ("a part hangs on nothing", |_, live| live[1].parent = None),
+        ("it is live under another id", |_, live| live[0].id = "9".into()),
+        ("nobody wrote it", |_, live| live.push(Live { text: "Spam".into(), ..live[0].clone() })),
+        ("it moves for ever", |posts, _| posts[0]["deliveries"][0]["state"] = "unknown".into()),
+        ("no reason is given", |posts, _| posts[0]["deliveries"][0]["state"] = "rejected".into()),
+        ("the post was written twice", |posts, _| posts.push(posts[0].clone())),
+    ];
+    let verdict = |damage: Damage| {
+        let (wishes, mut posts, mut live) = a_thread();
+        damage(&mut posts, &mut live);
+        std::panic::catch_unwind(|| judge(&wishes, &["pst_1".to_owned()], &posts, &live))
+    };
+    assert!(verdict(|_, _| {}).is_ok());
+    for (what, damage) in damages {
+        assert!(verdict(damage).is_err(), "not noticed: {what}");
+    }
 }
 
 /// Where it can be made to die, how often in a row it passes there, and what the networks do meanwhile.
