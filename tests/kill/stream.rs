@@ -145,7 +145,9 @@ pub(crate) fn write_down(house: &House, wishes: &[Wish]) -> Vec<String> {
     std::thread::scope(|scope| {
         let writers: Vec<_> =
             (0..WRITERS).map(|_| scope.spawn(|| write_all(house, &gate, &receiver))).collect();
-        wishes.iter().for_each(|it| sender.send(it).unwrap());
+        for it in wishes {
+            sender.send(it).unwrap();
+        }
         drop(sender);
         writers.into_iter().flat_map(|it| it.join().unwrap()).collect()
     })
@@ -200,7 +202,9 @@ pub(crate) fn storm(
         for n in 1..=kills {
             let written = wishes.len() - waiting.len();
             let due = wishes.len() * n / kills;
-            waiting.by_ref().take(due - written).for_each(|it| sender.send(it).unwrap());
+            for it in waiting.by_ref().take(due - written) {
+                sender.send(it).unwrap();
+            }
             trouble(chance);
             let began = Instant::now();
             let daemon = house.start(&["serve", "-v"]);
