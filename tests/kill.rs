@@ -14,6 +14,7 @@
 //! a user would set up. 429 is not among the faults: both networks then ask for minutes of silence,
 //! and the daemon would keep it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
+#![allow(clippy::print_stdout, reason = "each run tells its seed and its figures")]
 
 #[path = "support/dice.rs"]
 #[allow(dead_code, reason = "the other test files use the rest")]
