@@ -37,7 +37,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("keys", &["domain"]),
     ("media", &["domain"]),
-    ("http", &["domain"]),
+    // `failpoint`: a request is to be cut in the middle.
+    ("http", &["domain", "failpoint"]),
     ("auth", &["domain", "http"]),
     // The configuration names accounts, zones and late policies, and checks them at the door.
     ("config", &["domain"]),

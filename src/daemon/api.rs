@@ -211,6 +211,7 @@ impl Api for Door {
         self.0.disk.admit()?;
         let now = self.0.now();
         let id = MediaId::new(now, Shared::random());
+        let _arriving = self.0.library.expect(id);
         let facts = self.0.library.take(id, body).await.map_err(|error| refused(&error))?;
         let name = name.map(|it| crate::http::terminal::clean_line(&it)).filter(|it| !it.is_empty());
         let item = MediaItem {

@@ -21,6 +21,7 @@ use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
 use crate::engine::{Effect, Engine, Input, Purpose, Reply, Save, Settings};
+use crate::failpoint::cp;
 use crate::platforms::{self, Body, Request};
 use crate::store::{accounts, deliveries};
 
@@ -298,12 +299,15 @@ impl Driver {
         let (seq, event, id) = (save.seq, save.event, save.after.id);
         let now = self.shared.now();
         let moved = save.after.clone();
+        cp!("c1", event == "claim");
         // Queued here, in the engine's order; awaited elsewhere.
         let write = self.shared.store.write(self.ledger.save(save, now));
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             match write.await {
                 Ok(()) => {
+                    cp!("c2", event == "claim");
+                    cp!("c12", moved.state.is_terminal());
                     log_move(&shared, &moved, event, now);
                     shared.send(Input::Saved { id, seq, conflict: false });
                     queues::recheck(&shared, &moved).await;
@@ -339,6 +343,7 @@ impl Driver {
         let write = self.shared.store.intend(before, after, attempt);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
+            cp!("c6"); // the commit runs meanwhile
             let intent = match write.await {
                 Ok(intent) => intent,
                 Err(error) if error.is_fatal() => {
@@ -350,6 +355,7 @@ impl Driver {
                     return settle(&shared, id).await;
                 }
             };
+            cp!("c7");
             log_move(&shared, &moved, "intend", now);
             let reply = match parcel_of(&shared, account, &request).await {
                 Ok((account, grant, media)) => {
@@ -364,6 +370,7 @@ impl Driver {
                 }
                 Err(why) => Reply::NotSent(why),
             };
+            cp!("c10");
             shared.send(Input::Published { id, reply });
         });
     }
@@ -371,7 +378,10 @@ impl Driver {
     fn call(&self, id: DeliveryId, account: AccountId, purpose: Purpose, request: Request) {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
+            cp!("c13", matches!(purpose, Purpose::Look));
             let reply = call(&shared, account, &request).await;
+            cp!("c3", matches!(purpose, Purpose::Prepare));
+            cp!("c13", matches!(purpose, Purpose::Look));
             shared.send(Input::Answered { id, purpose, reply });
         });
     }

@@ -16,6 +16,7 @@ use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
 use crate::domain::ids::{DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::{DueRow, Evidence, Save, Work};
+use crate::failpoint::cp;
 use crate::planted::planted;
 use crate::platforms::{Class, Platform};
 use crate::store::{Store, StoreError, Tx, accounts, deliveries, posts};
@@ -55,6 +56,7 @@ fn due_row(row: deliveries::DueRow) -> DueRow {
 pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> {
     let now: Moment = now.into();
     for id in store.read(deliveries::in_flight)? {
+        cp!("c15");
         store.write_blocking(move |tx| put_back(tx, id, "the daemon stopped", now))?;
     }
     Ok(())
@@ -185,6 +187,7 @@ impl Ledger {
             if let Some(marker) = &buried {
                 deliveries::bury(tx, after.account, marker, now)?;
             }
+            cp!("c11", attempt.is_some());
             deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop)
         }
     }

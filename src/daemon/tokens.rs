@@ -18,6 +18,7 @@ use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::Reason;
 use crate::domain::ids::AccountId;
 use crate::engine::Refreshed;
+use crate::failpoint::cp;
 use crate::keys::error::KeyError;
 use crate::keys::keyring::Reserved;
 use crate::store::{StoreError, accounts, vault};
@@ -215,6 +216,7 @@ async fn refresh_alone(
     let wire = shared.wire();
     let tools = || Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
     let mut outcome = provider.refresh(tools(), &grant).await;
+    cp!("c14");
     if let (Err(RefreshError::Lost { message }), false) = (&outcome, repeat) {
         tracing::warn!(account = %account.name, %message, "the answer to a refresh was lost; one repeat");
         repeat = true;
