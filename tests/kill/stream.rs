@@ -45,6 +45,7 @@ impl Wish {
         }
     }
 
+    #[allow(dead_code)] // each test file uses its part
     pub(crate) fn with_picture(self) -> Self {
         Self { picture: true, ..self }
     }
