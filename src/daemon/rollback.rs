@@ -77,7 +77,7 @@ fn doubt(tx: &mut Tx<'_>, id: DeliveryId, now: Timestamp) -> Result<(), StoreErr
 }
 
 /// Raises the generation by one, here and in the sidecar. While the daemon runs this happens every
-/// minute, so that a copy made earlier in the same run is noticed too.
+/// minute or more often, so that a copy made earlier in the same run is noticed too.
 pub(super) async fn raise(store: &Store, dir: &Path) -> Result<(), StoreError> {
     let next = store
         .write(|tx| {

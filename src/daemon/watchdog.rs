@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::rollback;
 use super::shared::Shared;
-use crate::store::meta;
 
 /// Runs until dropped. Without `WATCHDOG_USEC` (a unit without `WatchdogSec=`) there is nobody to tell.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -18,7 +18,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
         shared.nudge();
         tokio::time::sleep(limit / 3).await;
         let now = shared.now();
-        let wrote = shared.store.write(move |tx| meta::raise_high_water(tx, now)).await.is_ok();
+        // The generation, not the latest time: a clock in doubt must not become one we are sure of.
+        let wrote = rollback::raise(&shared.store, &shared.config().data_dir).await.is_ok();
         if alive(shared.last_tick(), asked, wrote) {
             if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
                 tracing::warn!(%error, "the service manager could not be told that we are alive");
