@@ -50,7 +50,7 @@ pub(super) async fn refresh(shared: &Arc<Shared>, by: Caller, account: &str) -> 
     let found = find(shared, account)?;
     if !found.can_refresh {
         return Err(ApiError::conflict("cannot_refresh", format!("`{account}` has no refresh token"))
-            .hint(format!("connect it again: {}", tokens::reconnect(&found))));
+            .hint(format!("connect it again: {}", found.connect_again())));
     }
     audit(shared, Some(by), "account.refresh", account);
     match tokens::refresh(shared, found.id, shared.now()).await {

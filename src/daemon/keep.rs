@@ -198,25 +198,8 @@ fn new_account(shared: &Shared, talk: &Talk, connected: &Connected) -> Result<Ac
         Some(name) => name.clone(),
         None => free_name(shared, talk.wanted.platform, &connected.found.username)?,
     };
-    Ok(Account {
-        id: AccountId::new(now, Shared::random()),
-        name: wished,
-        remote_id: connected.found.remote_id.clone(),
-        username: String::new(),
-        display_name: String::new(),
-        avatar_url: None,
-        server: None,
-        tier: None,
-        state: AccountState::Ready,
-        reason: None,
-        scopes: Vec::new(),
-        missing_scopes: Vec::new(),
-        expires_at: None,
-        issued_at: None,
-        grant_expires_at: None,
-        can_refresh: false,
-        connected_at: now,
-    })
+    let id = AccountId::new(now, Shared::random());
+    Ok(Account::new(id, wished, connected.found.remote_id.clone(), now))
 }
 
 /// The nearest name that is not taken: `acme`, `acme-2`, …

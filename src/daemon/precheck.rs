@@ -95,7 +95,7 @@ fn within(shared: &Shared, upto: Option<Timestamp>, now: Timestamp) -> Result<Ve
         for span in AHEAD {
             // The first round after a start looks at all that is near.
             let from = upto.map_or(now, |at| later(at, span));
-            ids.extend(deliveries::scheduled_between(rx, from, later(now, span), MOST)?);
+            ids.extend(deliveries::due_between(rx, State::Scheduled, from, later(now, span), MOST)?);
             if upto.is_none() {
                 break;
             }
@@ -118,11 +118,10 @@ fn risk(work: &Work, waits: &[Wait]) -> Option<Reason> {
     let Some(account) = &work.account else {
         return Some(Reason::new("account_gone", "its account is no longer connected"));
     };
-    let connect = format!("sendoff account connect {}", account.name.platform());
     match account.state {
         AccountState::NeedsReconnect => {
             let why = account.reason.clone().unwrap_or_else(|| "the account must be connected again".into());
-            return Some(Reason::new("account_dead", why).hint(connect));
+            return Some(Reason::new("account_dead", why).hint(account.connect_again()));
         }
         AccountState::Paused => {
             return Some(
@@ -132,9 +131,9 @@ fn risk(work: &Work, waits: &[Wait]) -> Option<Reason> {
         }
         AccountState::Ready => {}
     }
-    let end = if account.can_refresh { account.grant_expires_at } else { account.expires_at };
-    if end.is_some_and(|end| end <= due) {
-        return Some(Reason::new("token_end", "the connection ends before it is due").hint(connect));
+    if account.ends_at().is_some_and(|end| end <= due) {
+        let reason = Reason::new("token_end", "the connection ends before it is due");
+        return Some(reason.hint(account.connect_again()));
     }
     if let Some(hold) = &work.hold {
         return Some(hold.clone());

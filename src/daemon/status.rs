@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::{errors, preflight, tokens};
+use super::{errors, preflight};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
@@ -89,14 +89,14 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
     for account in all {
         if account.state == AccountState::NeedsReconnect {
             let why = account.reason.as_deref().unwrap_or("its grant has ended");
-            let hint = tokens::reconnect(account);
+            let hint = account.connect_again();
             found.push(alert(
                 "needs_reconnect",
                 format!("{} must be connected again: {why}", account.name),
                 Some(hint),
             ));
         } else if let Some(days) = ends_soon(account, now) {
-            let hint = tokens::reconnect(account);
+            let hint = account.connect_again();
             found.push(alert(
                 "token_end",
                 format!("the connection of {} ends within {days} d", account.name),
@@ -189,7 +189,7 @@ fn waiting(wait: &Wait, all: &[Account]) -> m::Alert {
 
 /// Days until a connection that cannot be renewed ends, in the steps people are warned at.
 fn ends_soon(account: &Account, now: Timestamp) -> Option<i64> {
-    let end = if account.can_refresh { account.grant_expires_at } else { account.expires_at }?;
+    let end = account.ends_at()?;
     // A session that lives two weeks and is refreshed within them is no news on its first day.
     let life = account.can_refresh.then(|| end.duration_since(account.connected_at));
     warn_days(end.duration_since(now), life)

@@ -290,7 +290,7 @@ async fn clear_intent(shared: &Shared, id: AccountId) -> Result<(), StoreError> 
 /// The account needs a person. The grant row stays until the user acts.
 async fn dead(shared: &Arc<Shared>, account: Account, why: &str) -> Result<Refreshed, TokenError> {
     let mut reason = Reason::new("account_dead", why.to_owned());
-    reason.hint = Some(reconnect(&account));
+    reason.hint = Some(account.connect_again());
     mark_dead(shared, account.id, &reason).await?;
     // The account waits for a person now; there is nothing left to repeat at the next start.
     clear_intent(shared, account.id).await?;
@@ -327,12 +327,6 @@ pub(super) async fn mark_dead(
         ));
     }
     Ok(())
-}
-
-/// The command that connects this very account again. By its name the account is known, and with it
-/// its server and who must be signed in, on every network.
-pub(super) fn reconnect(account: &Account) -> String {
-    format!("sendoff account connect {} --name {}", account.name.platform(), account.name.handle())
 }
 
 /// At which part of its life a token is refreshed: between 50 and 80 %, another part for each
@@ -382,24 +376,12 @@ mod tests {
     }
 
     fn account(n: u128, life: i64) -> Account {
+        let name = AccountName::new(PlatformName::X, "acme").unwrap();
         Account {
-            id: AccountId::from_u128(n),
-            name: AccountName::new(PlatformName::X, "acme").unwrap(),
-            remote_id: n.to_string(),
-            username: "acme".into(),
-            display_name: "Acme".into(),
-            avatar_url: None,
-            server: None,
-            tier: None,
-            state: AccountState::Ready,
-            reason: None,
-            scopes: Vec::new(),
-            missing_scopes: Vec::new(),
             expires_at: Some(at(life)),
             issued_at: Some(at(0)),
-            grant_expires_at: None,
             can_refresh: true,
-            connected_at: at(0),
+            ..Account::new(AccountId::from_u128(n), name, n.to_string(), at(0))
         }
     }
 

@@ -64,3 +64,40 @@ pub struct Account {
     /// When it was connected.
     pub connected_at: Timestamp,
 }
+
+impl Account {
+    /// An account that can act, and of which nothing but its names is known yet.
+    pub fn new(id: AccountId, name: AccountName, remote_id: impl Into<String>, now: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            remote_id: remote_id.into(),
+            username: String::new(),
+            display_name: String::new(),
+            avatar_url: None,
+            server: None,
+            tier: None,
+            state: AccountState::Ready,
+            reason: None,
+            scopes: Vec::new(),
+            missing_scopes: Vec::new(),
+            expires_at: None,
+            issued_at: None,
+            grant_expires_at: None,
+            can_refresh: false,
+            connected_at: now,
+        }
+    }
+
+    /// When a person must connect it again at the latest, where that is known: the end of the grant,
+    /// or of the token where it cannot be renewed.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        if self.can_refresh { self.grant_expires_at } else { self.expires_at }
+    }
+
+    /// The command that connects this very account again. By its name the account is known, and with
+    /// it its server and who must be signed in, on every network.
+    pub fn connect_again(&self) -> String {
+        format!("sendoff account connect {} --name {}", self.name.platform(), self.name.handle())
+    }
+}

@@ -96,7 +96,7 @@ impl Engine {
                 "account_dead",
                 account.reason.clone().unwrap_or_else(|| "the account must be connected again".into()),
             )
-            .hint(format!("sendoff account connect {}", account.name.platform()));
+            .hint(account.connect_again());
             return self.stop(id, Event::AccountDead { reason }, now, out);
         }
         let (account_id, app) = (run.account, app_of(account));

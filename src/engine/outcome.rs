@@ -7,6 +7,7 @@ use super::backoff::{self, Ladder};
 use super::gates::{App, app_of};
 use super::send::{evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work};
+use crate::domain::account::Account;
 use crate::domain::delivery::{Event, Live, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
@@ -132,7 +133,7 @@ impl Engine {
         let Some(run) = self.runs.get(&id) else { return };
         let Some(work) = &run.work else { return };
         let (account_id, delivery) = (run.account, &work.delivery);
-        let (platform, app) = (work.platform.name(), work.account.as_ref().map(app_of));
+        let app = work.account.as_ref().map(app_of);
         let sending = delivery.state == State::Sending;
         let open = if sending { delivery.flight.earlier_open } else { delivery.flight.amb_since.is_some() };
         let open = open && !planted("earlier attempt ignored");
@@ -167,7 +168,7 @@ impl Engine {
                 let again = delivery.reason.as_ref().is_some_and(|it| it.class == "auth_expired");
                 let can = work.account.as_ref().is_some_and(|it| it.can_refresh);
                 if again || !can {
-                    reason.hint = Some(format!("sendoff account connect {platform}"));
+                    reason.hint = work.account.as_ref().map(Account::connect_again);
                     out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
                     Event::AccountDead { reason }
                 } else {

@@ -126,17 +126,8 @@ pub fn next_due_after(source: &impl Source, now: Timestamp) -> Result<Option<Tim
     later.next().map(|row| Ok(instant(row?.0.value().0))).transpose()
 }
 
-/// Scheduled deliveries due after `after`, up to and including `upto`, earliest first, at most `max`.
-pub fn scheduled_between(
-    source: &impl Source,
-    after: Timestamp,
-    upto: Timestamp,
-    max: usize,
-) -> Result<Vec<DeliveryId>, StoreError> {
-    due_between(source, State::Scheduled, after, upto, max)
-}
-
-/// Deliveries in a state whose instant lies after `after`, up to and including `upto`.
+/// Deliveries in a state whose instant lies after `after`, up to and including `upto`, earliest
+/// first, at most `max`.
 pub fn due_between(
     source: &impl Source,
     state: State,
