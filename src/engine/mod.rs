@@ -318,6 +318,14 @@ impl Engine {
 
     /// Decides; does nothing. Called with one input at a time.
     pub fn apply(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+        let mut out = self.take(input, now);
+        out.append(&mut self.start(now));
+        out
+    }
+
+    /// The first half of [`Engine::apply`]: what follows from one input. Of inputs that came
+    /// together each is taken, then [`Engine::start`] looks over the lanes once for all.
+    pub fn take(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         let mut out = Vec::new();
         match input {
             Input::Tick => self.refetch = true,
@@ -333,6 +341,12 @@ impl Engine {
             Input::Configure(settings) => self.settings = *settings,
             Input::Disk { enough } => self.disk_ok = enough,
         }
+        out
+    }
+
+    /// The second half of [`Engine::apply`]: starts whatever may start, and says when to come back.
+    pub fn start(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut out = Vec::new();
         self.start_work(now, &mut out);
         out
     }
