@@ -18,5 +18,7 @@ mod networks;
 mod posts;
 #[path = "daemon/queues.rs"]
 mod queues;
+#[path = "daemon/resolve.rs"]
+mod resolve;
 #[path = "daemon/restarts.rs"]
 mod restarts;

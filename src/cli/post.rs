@@ -1,4 +1,4 @@
-//! `post create · list · show · edit · cancel · retry · reschedule · delete`.
+//! `post create · list · show · edit · cancel · retry · resolve · reschedule · delete`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,6 +67,17 @@ pub(super) async fn run(client: &Client, command: Post, ui: &mut Ui<'_, '_>) -> 
         Post::Retry { id } => {
             let post = client.post_retry(&id).await?;
             acted(&post, "trying again", ui)
+        }
+        Post::Resolve { id, published, resend, leave } => {
+            let word = if resend {
+                "sent again by your word"
+            } else if leave {
+                "left as it is"
+            } else {
+                "published by your word"
+            };
+            let post = client.post_resolve(&id, &r::Resolve { published, resend, leave }).await?;
+            acted(&post, word, ui)
         }
         Post::Reschedule(args) => reschedule(client, args, ui).await,
         Post::Delete { id, local_only, yes } => {

@@ -68,6 +68,30 @@ Examples:
         /// pst_… or dlv_…
         id: String,
     },
+    /// Settle a delivery that may or may not be live, after looking yourself
+    #[command(after_help = "\
+A network's answer was lost, and looking could not settle whether the post is
+live. Look at the account on the network, then say what you saw. `--resend`
+sends it again: if the first attempt did go out after all, it is there twice.
+
+Examples:
+  sendoff post list --state held
+  sendoff post resolve dlv_0198… --published https://x.com/you/status/1890…
+  sendoff post resolve dlv_0198… --resend
+  sendoff post resolve dlv_0198… --leave", group = clap::ArgGroup::new("word").required(true).args(["published", "resend", "leave"]))]
+    Resolve {
+        /// dlv_…
+        id: String,
+        /// It is live, and this is its address
+        #[arg(long, value_name = "URL")]
+        published: Option<String>,
+        /// It is not live; send it again
+        #[arg(long)]
+        resend: bool,
+        /// Leave it unknown and do not ask again
+        #[arg(long)]
+        leave: bool,
+    },
     /// Give posts another time
     #[command(after_help = "\
 Examples:

@@ -65,6 +65,8 @@ pub trait Api: Send + Sync + 'static {
     /// `id` is `pst_…` (all its deliveries) or `dlv_…`.
     async fn post_cancel(&self, by: Caller, id: &str) -> ApiResult<m::Post>;
     /// `id` is `pst_…` (all its failed deliveries) or `dlv_…`.
+    async fn post_resolve(&self, by: Caller, id: &str, word: r::Resolve) -> ApiResult<m::Post>;
+
     async fn post_retry(&self, by: Caller, id: &str) -> ApiResult<m::Post>;
     /// `id` is `pst_…` or `dlv_…`; a draft is scheduled by it.
     async fn post_reschedule(

@@ -306,6 +306,11 @@ impl Client {
         self.act(&["posts", id, "retry"]).await
     }
 
+    /// Settles a delivery whose fate is unknown by the user's word.
+    pub async fn post_resolve(&self, id: &str, word: &r::Resolve) -> Result<m::Post> {
+        self.post(&["posts", id, "resolve"], word).await
+    }
+
     /// Gives a post or delivery another time.
     pub async fn post_reschedule(&self, id: &str, to: r::Move, tz: Option<String>) -> Result<m::Post> {
         self.post(&["posts", id, "reschedule"], &r::Reschedule { to: Some(to), tz }).await

@@ -151,6 +151,18 @@ message! {
 }
 
 message! {
+    /// The user's word on a delivery whose fate is unknown: exactly one of them.
+    request Resolve {
+        /// It is live, at this address.
+        published: Option<String>,
+        /// It is not live; send it again. If it is after all, it will be there twice.
+        resend: bool,
+        /// Leave it as it is, and ask no more.
+        leave: bool,
+    }
+}
+
+message! {
     /// The confirm token of a destructive request.
     request Confirm {
         /// Must be true: what this does cannot be undone.

@@ -244,6 +244,11 @@ fn posts() -> Vec<Route> {
             Input::Nothing => m::Post, |c: Call| async move { c.api.post_cancel(c.by, c.part("id")).await }),
         row!(POST "/v1/posts/{id}/retry" "post_retry" "Try what failed again (`pst_…` or `dlv_…`)",
             Input::Nothing => m::Post, |c: Call| async move { c.api.post_retry(c.by, c.part("id")).await }),
+        row!(POST "/v1/posts/{id}/resolve" "post_resolve" "Settle a delivery whose fate is unknown (`dlv_…`)",
+        body::<r::Resolve>() => m::Post, |c: Call| async move {
+            let word = c.json()?;
+            c.api.post_resolve(c.by, c.part("id"), word).await
+        }),
         row!(POST "/v1/posts/{id}/reschedule" "post_reschedule" "Give it another time (`pst_…` or `dlv_…`)",
         body::<r::Reschedule>() => m::Post, |c: Call| async move {
             let ask: r::Reschedule = c.json()?;

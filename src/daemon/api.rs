@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 
 use super::shared::Shared;
-use super::{accounts, audit, connect, create, errors, posts, queues, remove, status};
+use super::{accounts, audit, connect, create, errors, posts, queues, remove, resolve, status};
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -98,6 +98,10 @@ impl Api for Door {
 
     async fn post_cancel(&self, by: Caller, id: &str) -> ApiResult<m::Post> {
         posts::cancel(&self.0, by, id).await
+    }
+
+    async fn post_resolve(&self, by: Caller, id: &str, word: r::Resolve) -> ApiResult<m::Post> {
+        resolve::resolve(&self.0, by, id, word).await
     }
 
     async fn post_retry(&self, by: Caller, id: &str) -> ApiResult<m::Post> {

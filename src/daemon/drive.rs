@@ -99,6 +99,7 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
     Settings {
         settle: engine.settle,
         absence_gap: engine.absence_gap,
+        key_wait: engine.key_wait,
         lane_spacing: engine.lane_spacing,
         catch_up_spacing: engine.catch_up_spacing,
         hold_after: engine.hold_after,
@@ -111,6 +112,7 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
             .filter(|(_, it)| it.resend_when_absent)
             .map(|(name, _)| *name)
             .collect(),
+        limits: std::collections::BTreeMap::new(),
     }
 }
 
@@ -208,6 +210,7 @@ impl Driver {
     fn step(&mut self, inputs: impl IntoIterator<Item = Input>) {
         let now = self.shared.now();
         self.engine_wake = None;
+        let mut telling = false;
         for input in inputs {
             match &input {
                 Input::Tick => {
@@ -228,10 +231,14 @@ impl Driver {
                 }
                 _ => {}
             }
+            telling |= matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
             let effects = self.engine.take(input, now);
             self.carry_out_all(effects, now);
         }
         let effects = self.engine.start(now);
+        if telling {
+            self.shared.set_waits(self.engine.waits(now));
+        }
         self.carry_out_all(effects, now);
         self.load();
     }

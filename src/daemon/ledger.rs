@@ -14,6 +14,7 @@ use super::{queues, view};
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
 use crate::domain::ids::{DeliveryId, PlatformName};
+use crate::domain::moment::Moment;
 use crate::engine::{DueRow, Evidence, Save, Work};
 use crate::platforms::{Class, Platform};
 use crate::store::{Store, StoreError, Tx, accounts, deliveries, posts};
@@ -50,7 +51,8 @@ fn due_row(row: deliveries::DueRow) -> DueRow {
 /// Reads what a crash left behind and makes it safe: `Sending` becomes `Unknown`, never anything
 /// that would send again (I3). Work that was only claimed goes back to the due index, so that from
 /// here on the index names everything there is to do. Blocks.
-pub fn recover(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> {
+    let now: Moment = now.into();
     for id in store.read(deliveries::in_flight)? {
         store.write_blocking(move |tx| put_back(tx, id, "the daemon stopped", now))?;
     }
@@ -58,7 +60,14 @@ pub fn recover(store: &Store, now: Timestamp) -> Result<(), StoreError> {
 }
 
 /// Out of a worker's hands and back into the due index.
-pub fn put_back(tx: &mut Tx<'_>, id: DeliveryId, why: &str, now: Timestamp) -> Result<(), StoreError> {
+pub fn put_back(
+    tx: &mut Tx<'_>,
+    id: DeliveryId,
+    why: &str,
+    now: impl Into<Moment>,
+) -> Result<(), StoreError> {
+    let moment: Moment = now.into();
+    let now = moment.wall;
     let Some(delivery) = deliveries::get(tx, id)?.filter(Delivery::in_flight) else { return Ok(()) };
     let event = if delivery.state == State::Sending {
         tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
@@ -69,7 +78,7 @@ pub fn put_back(tx: &mut Tx<'_>, id: DeliveryId, why: &str, now: Timestamp) -> R
         let reason = Reason::new("restarted", format!("{why} before anything was sent"));
         Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false }
     };
-    match delivery.apply(event, now) {
+    match delivery.apply(event, moment) {
         Ok(after) => {
             let transition = Transition::between(&delivery, &after, "recovered", now);
             deliveries::put(tx, Some(&delivery), &after, Some(transition)).map(drop)
@@ -111,12 +120,20 @@ pub fn load(store: &Store, id: DeliveryId, find: Find) -> Result<Option<Work>, S
             store.read(|rx| deliveries::bound(rx, account, remote)).map_or(true, |found| found.is_some())
         }
     };
+    let twin = {
+        let (store, account) = (store.clone(), delivery.account);
+        // Unreadable: nothing is known of a twin, and the write of the intent fails by itself.
+        move |marker: &str| {
+            store.read(|rx| deliveries::open_under(rx, account, marker)).ok().and_then(|mut it| it.pop())
+        }
+    };
     Ok(Some(Work {
         delivery,
         post: Arc::new(post),
         account,
         platform,
         bound: Arc::new(bound),
+        twin: Arc::new(twin),
         problems,
         hold,
     }))

@@ -17,6 +17,7 @@ pub mod ledger;
 mod posts;
 mod queues;
 mod remove;
+mod resolve;
 mod shared;
 pub mod start;
 mod status;

@@ -15,6 +15,7 @@ use crate::domain::delivery::{Delivery, Flight, State};
 use crate::domain::ids::{AccountName, DeliveryId, PostId};
 use crate::domain::post::{Post, SlotTaken};
 use crate::domain::schedule::{Choice, Due, Late, echo, parse_shift};
+use crate::engine::Input;
 use crate::engine::ask::{self, Ask};
 use crate::platforms;
 use crate::store::posts::{Filter, Wanted};
@@ -172,7 +173,7 @@ fn wanted(word: Option<&str>) -> ApiResult<(Option<Wanted>, Option<m::PostStatus
 }
 
 /// Carries a wish out: through the engine where it holds the delivery, else by compare-and-swap.
-async fn grant(shared: &Arc<Shared>, id: DeliveryId, wish: &Ask, now: Timestamp) -> ApiResult<()> {
+pub(super) async fn grant(shared: &Arc<Shared>, id: DeliveryId, wish: &Ask, now: Timestamp) -> ApiResult<()> {
     let give_up_after = shared.config().engine.give_up_after;
     for _ in 0..TRIES {
         let before = shared.store.read(|rx| deliveries::need(rx, id)).map_err(errors::store)?;
@@ -262,6 +263,8 @@ pub(super) async fn retry(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiResu
         match delivery.state {
             State::Retry | State::NeedsReconnect | State::Unknown => {
                 grant(shared, delivery.id, &Ask::TryNow, now).await?;
+                // Whatever holds the whole network back is probed on the user's word.
+                shared.send(Input::Probe(delivery.name.platform()));
                 done = true;
             }
             State::Rejected | State::Missed => done |= anew(shared, delivery, now).await?,

@@ -19,7 +19,7 @@ use crate::config::secret::SecretError;
 use crate::control::messages::LogEvent;
 use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, PlatformName};
-use crate::engine::Input;
+use crate::engine::{Input, Wait};
 use crate::keys::derive::Signer;
 use crate::keys::keyring::Keyring;
 use crate::media::Library;
@@ -52,6 +52,8 @@ pub(super) struct Shared {
     last_tick_ms: AtomicI64,
     pub(super) ready: AtomicBool,
     pub(super) disk_low: AtomicBool,
+    /// What the engine says is held back as a whole: networks and accounts.
+    waits: Mutex<Vec<Wait>>,
     /// Whether sending is stopped, why, since when.
     pub(super) pause: Mutex<Option<(Option<String>, Timestamp)>>,
     /// Places slots inside their jitter window; the same on every start.
@@ -99,6 +101,7 @@ impl Shared {
             last_tick_ms: AtomicI64::new(0),
             ready: AtomicBool::new(false),
             disk_low: AtomicBool::new(false),
+            waits: Mutex::default(),
             pause: Mutex::default(),
             jitter_seed: made.jitter_seed,
             receipts: made.receipts,
@@ -128,6 +131,15 @@ impl Shared {
     /// Wakes the engine. It being gone means the daemon is stopping; nothing is lost by that.
     pub(super) fn send(&self, input: Input) {
         drop(self.inputs.send(input));
+    }
+
+    pub(super) fn set_waits(&self, waits: Vec<Wait>) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = waits;
+    }
+
+    /// What is held back as a whole at the moment.
+    pub(super) fn waits(&self) -> Vec<Wait> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Something new may be due.

@@ -10,6 +10,7 @@ use super::{errors, housekeeping};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
+use crate::engine::{Wait, WaitFor};
 use crate::store::{accounts, deliveries};
 
 /// The schema the store is written in.
@@ -61,6 +62,9 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
         let message = format!("{held} deliveries wait for your word: it is unclear whether they are live");
         found.push(alert("held", message, Some("sendoff post list --state held".into())));
     }
+    for wait in shared.waits() {
+        found.push(waiting(&wait, all));
+    }
     for account in all {
         if account.state == AccountState::NeedsReconnect {
             let why = account.reason.as_deref().unwrap_or("its grant has ended");
@@ -96,6 +100,20 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
         ));
     }
     found
+}
+
+/// A network or an account that is held back as a whole.
+fn waiting(wait: &Wait, all: &[Account]) -> m::Alert {
+    let whom = match &wait.scope {
+        WaitFor::App(platform, None) => format!("all accounts on {platform}"),
+        WaitFor::App(platform, Some(server)) => format!("all accounts on {platform} at {server}"),
+        WaitFor::Account(id) => all
+            .iter()
+            .find(|it| it.id == *id)
+            .map_or_else(|| "an account".to_owned(), |it| it.name.to_string()),
+    };
+    let message = format!("{whom}: nothing is sent until {}: {}", wait.until, wait.reason.message);
+    alert(&wait.reason.class, message, wait.reason.hint.clone())
 }
 
 /// Days until a connection that cannot be renewed ends, in the steps people are warned at.

@@ -20,11 +20,15 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::ids::{AccountId, AccountName, DeliveryId, PostId};
+use super::moment::Moment;
 use super::schedule::{Due, Late};
 
 mod facts;
 
 pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, State, Step, StepKind};
+
+/// The reason's class of a delivery whose fate the user chose to leave open.
+pub const LEFT: &str = "left";
 
 /// One post bound for one account. All state lives here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,13 +99,13 @@ pub enum Event {
     /// The call may have taken effect.
     Lose { next_check: Timestamp, reason: Reason },
     /// A look settled nothing (or found it absent for the first time).
-    Look { next_check: Timestamp, absent_at: Option<Timestamp>, reason: Option<Reason> },
+    Look { next_check: Timestamp, absent_at: Option<Moment>, reason: Option<Reason> },
     /// Looking cannot settle it; the user must.
     Hold { reason: Reason },
     /// A client-chosen id or key makes repeating safe (classes A and B).
     SendAgain { at: Timestamp },
-    /// Two negative reads, or the user's word: nothing of this step is live.
-    Absent { then: AfterAbsence },
+    /// Nothing of this step is live. `anew` = what was prepared is of no use any more.
+    Absent { proof: Proof, anew: bool, then: AfterAbsence },
     /// The user takes it back.
     Cancel { reason: Reason },
     /// Too late under its policy.
@@ -112,13 +116,33 @@ pub enum Event {
     Restore { next_check: Timestamp, reason: Reason },
 }
 
+/// What shows that nothing is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Two negative reads (I7): the first at least `settle` after the last attempt, at least `gap`
+    /// apart, by what is stored of them.
+    Looks { settle: SignedDuration, gap: SignedDuration },
+    /// The user looked.
+    User,
+}
+
 /// What follows proven absence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterAbsence {
-    Retry { at: Timestamp },
-    Cancelled { reason: Reason },
-    Rejected { reason: Reason },
-    Missed { reason: Reason },
+    /// `give_up_at`: a new end of patience, when the user asked for the repeat.
+    Retry {
+        at: Timestamp,
+        give_up_at: Option<Timestamp>,
+    },
+    Cancelled {
+        reason: Reason,
+    },
+    Rejected {
+        reason: Reason,
+    },
+    Missed {
+        reason: Reason,
+    },
 }
 
 /// A move the machine does not know. A bug in the caller, never an outside condition.
@@ -200,8 +224,10 @@ impl Delivery {
     ///
     /// Events that claim "no effect" (`Defer`, `Refuse`, `AccountDead`) are believed about the last
     /// attempt only; while an earlier one is open they are [`Illegal`] and the caller must `Lose`.
-    pub fn apply(&self, event: Event, now: Timestamp) -> Result<Self, Illegal> {
+    pub fn apply(&self, event: Event, now: impl Into<Moment>) -> Result<Self, Illegal> {
         use {Event as E, State as S};
+        let moment: Moment = now.into();
+        let now = moment.wall;
         let name = event.name();
         let illegal = |why| Illegal { state: self.state, event: name, why };
         let mut to = self.clone();
@@ -222,15 +248,14 @@ impl Delivery {
                 to.flight.stumbles = 0;
             }
             (S::Claimed | S::Preparing, E::Intend { frozen }) => {
-                if let Some(before) = &self.flight.frozen
-                    && *before != frozen
-                {
-                    return Err(illegal("the request of a step may not change between tries"));
+                let same = self.flight.frozen.as_ref() == Some(&frozen);
+                if !same && self.flight.amb_since.is_some() {
+                    return Err(illegal("the request of a step may not change while an attempt is open"));
                 }
                 to.enter(S::Sending);
                 to.attempts = self.attempts.saturating_add(1);
                 to.flight.frozen = Some(frozen);
-                to.flight.first_sent = self.flight.first_sent.or(Some(now));
+                to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(moment));
                 to.flight.earlier_open = self.flight.amb_since.is_some();
                 to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(now));
                 to.sent_at = self.sent_at.or(Some(now));
@@ -288,14 +313,14 @@ impl Delivery {
                 to.next_try = Some(at);
                 to.retry_why = Some(RetryWhy::Asked);
             }
-            (S::Sending, E::Lose { next_check, reason }) => to.doubt(next_check, Some(reason), now),
+            (S::Sending, E::Lose { next_check, reason }) => to.doubt(next_check, Some(reason), moment),
             // Work that was to be sent again under its own marker, and must first be looked up
             // after all (the user took it back, or it is too late).
             (S::Claimed | S::Preparing | S::Retry, E::Lose { next_check, reason }) => {
                 if self.flight.amb_since.is_none() {
                     return Err(illegal("no attempt is open"));
                 }
-                to.doubt(next_check, Some(reason), now);
+                to.doubt(next_check, Some(reason), moment);
             }
             (S::Unknown, E::Look { next_check, absent_at, reason }) => {
                 to.held = false;
@@ -317,11 +342,23 @@ impl Delivery {
                 to.next_try = Some(at);
                 to.retry_why = Some(RetryWhy::SameMarker);
             }
-            (S::Unknown, E::Absent { then }) => {
+            (S::Unknown, E::Absent { proof, anew, then }) => {
+                if let Proof::Looks { settle, gap } = proof {
+                    let (since, first) = (self.flight.unknown_since, self.flight.absent_at);
+                    let settled =
+                        since.zip(first).is_some_and(|(since, first)| since.waited(first) >= settle);
+                    if !settled || first.is_none_or(|first| first.waited(moment) < gap) {
+                        return Err(illegal("two looks apart are wanted, the first after the wait"));
+                    }
+                }
                 let handles = std::mem::take(&mut to.flight.handles);
-                to.flight = Flight { handles, ..Flight::default() };
+                to.flight = Flight::default();
+                if !anew {
+                    to.flight.handles = handles;
+                }
                 match then {
-                    AfterAbsence::Retry { at } => {
+                    AfterAbsence::Retry { at, give_up_at } => {
+                        to.give_up_at = give_up_at.unwrap_or(self.give_up_at);
                         to.enter(S::Retry);
                         to.next_try = Some(at);
                         to.retry_why = Some(RetryWhy::Absent);
@@ -337,7 +374,14 @@ impl Delivery {
                     }
                 }
             }
-            (S::Sending | S::Unknown, E::Cancel { .. }) => to.cancel_requested = true,
+            (S::Sending | S::Unknown, E::Cancel { .. }) => {
+                to.cancel_requested = true;
+                if self.held {
+                    // It was left to the user, who now wants it gone: that needs another look.
+                    to.held = false;
+                    to.next_try = Some(now);
+                }
+            }
             (
                 S::Scheduled | S::Claimed | S::Preparing | S::Retry | S::NeedsReconnect,
                 E::Cancel { reason },
@@ -366,7 +410,7 @@ impl Delivery {
                 E::Restore { next_check, reason },
             ) => {
                 to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(self.due.instant));
-                to.doubt(next_check, Some(reason), now);
+                to.doubt(next_check, Some(reason), moment);
             }
             // Every state is named, so that a new one does not compile until it is placed.
             (
@@ -384,6 +428,12 @@ impl Delivery {
             }
         }
         Ok(to)
+    }
+
+    /// Waits for the user to say whether it is live, and was not left as it is.
+    pub fn waits_for_word(&self) -> bool {
+        let left = self.reason.as_ref().is_some_and(|it| it.class == LEFT);
+        self.state == State::Unknown && self.held && !left
     }
 
     /// The current step.
@@ -446,7 +496,7 @@ impl Delivery {
         self.cancel_requested && self.flight.amb_since.is_none()
     }
 
-    fn doubt(&mut self, next_check: Timestamp, reason: Option<Reason>, now: Timestamp) {
+    fn doubt(&mut self, next_check: Timestamp, reason: Option<Reason>, now: Moment) {
         let from = self.state;
         self.enter(State::Unknown);
         self.next_try = Some(next_check);

@@ -7,5 +7,6 @@ pub mod attempt;
 pub mod delivery;
 pub mod ids;
 pub mod media;
+pub mod moment;
 pub mod post;
 pub mod schedule;

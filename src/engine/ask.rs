@@ -5,7 +5,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::delivery::{Delivery, Event, Reason, State};
+use super::{Effect, Engine, Phase, Save, Then};
+use crate::domain::delivery::{AfterAbsence, Delivery, Event, LEFT, Live, Proof, Reason, State};
+use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Due;
 
 /// A wish of the user.
@@ -15,6 +17,12 @@ pub enum Ask {
     /// Try at once (Retry, NeedsReconnect), or look at once (Unknown).
     TryNow,
     Reschedule(Due),
+    /// The user looked: it is live, and this is it.
+    Live(Live),
+    /// The user looked: it is not live, send it again.
+    Resend,
+    /// The user will not settle it: it stays unknown, and is not asked about any more.
+    Leave,
 }
 
 /// Why the wish cannot be granted, in words for the user.
@@ -57,6 +65,29 @@ pub fn event(
                 None,
             )),
         },
+        Ask::Live(live) if state == State::Unknown => {
+            Ok(Event::Applied { live: live.clone(), next_part_at: now })
+        }
+        Ask::Resend | Ask::Leave if state == State::Unknown && !delivery.held => Err(refused(
+            "still_checking",
+            format!("delivery `{}` is being looked up; its fate is not known yet", delivery.id),
+            Some("wait until it is held, or say `--published URL` if you see it on the network"),
+        )),
+        Ask::Resend if state == State::Unknown => Ok(Event::Absent {
+            proof: Proof::User,
+            // What was prepared may be what stands in the way.
+            anew: true,
+            then: AfterAbsence::Retry { at: now, give_up_at: now.checked_add(give_up_after).ok() },
+        }),
+        Ask::Leave if state == State::Unknown => Ok(Event::Hold {
+            reason: Reason::new(LEFT, "left as it is: nobody knows whether it is live")
+                .hint(format!("`sendoff post resolve {}` can still settle it", delivery.id)),
+        }),
+        Ask::Live(_) | Ask::Resend | Ask::Leave => Err(refused(
+            "not_held",
+            format!("delivery `{}` is {word}; only one whose fate is unknown can be resolved", delivery.id),
+            None,
+        )),
         Ask::Reschedule(due) if state == State::Scheduled => {
             let give_up_at = due.instant.saturating_add(give_up_after).unwrap_or(Timestamp::MAX);
             Ok(Event::Reschedule { due: due.clone(), give_up_at })
@@ -67,4 +98,55 @@ pub fn event(
             None,
         )),
     }
+}
+
+impl Engine {
+    pub(super) fn asked(
+        &mut self,
+        id: DeliveryId,
+        ask: &Ask,
+        ticket: u64,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let (give_up_after, moment) = (self.settings.give_up_after, self.moment(now));
+        let Some(run) = self.runs.get_mut(&id) else {
+            out.push(Effect::Reply { ticket, result: Err(changed(id)) });
+            return;
+        };
+        let Some(work) = run.work.as_mut() else {
+            run.asks.push((ask.clone(), ticket));
+            return;
+        };
+        let before = work.delivery.clone();
+        let moved = event(&before, ask, give_up_after, now).and_then(|event| {
+            let name = event.name();
+            before.apply(event, moment).map(|after| (name, after)).map_err(|illegal| Refused {
+                code: "not_now",
+                message: illegal.to_string(),
+                hint: None,
+            })
+        });
+        match moved {
+            Err(refused) => out.push(Effect::Reply { ticket, result: Err(refused) }),
+            Ok((name, after)) => {
+                self.seq += 1;
+                work.delivery = after.clone();
+                // In the middle of a call the wish is only noted; otherwise it ends the run.
+                let settled = before.state == State::Unknown && after.state != State::Unknown;
+                if after.state.is_terminal() || settled || run.phase == Phase::Loading {
+                    run.phase = Phase::Saving(self.seq, Then::Done);
+                    run.confirm = None;
+                }
+                let save = Save { seq: self.seq, before, after, event: name, answer: None };
+                // "Done" is said when it is durable, not before.
+                self.tickets.insert(self.seq, ticket);
+                out.push(Effect::Save(Box::new(save)));
+            }
+        }
+    }
+}
+
+pub(super) fn changed(id: DeliveryId) -> Refused {
+    Refused { code: "changed", message: format!("delivery `{id}` changed meanwhile"), hint: None }
 }

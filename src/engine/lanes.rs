@@ -1,10 +1,12 @@
 //! Who is next. One lane per account: one delivery in work, spaced, in the order (instant, id).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
+use super::gates::{App, Gate};
 use super::{DueRow, Effect, Engine, Phase, Run};
+use crate::domain::delivery::Reason;
 use crate::domain::ids::{AccountId, DeliveryId};
 
 /// Most deliveries in work at once, over all accounts. Bounds memory, not throughput: each holds
@@ -28,6 +30,12 @@ pub(super) struct Lane {
     pub(super) refreshing: bool,
     /// Rate limits in a row that named no end; each doubles the wait.
     pub(super) parks: u16,
+    /// Why it waits longer than its spacing.
+    pub(super) why: Option<Reason>,
+    /// The app it belongs to, once a delivery of it was read.
+    pub(super) app: Option<App>,
+    /// When publishing calls left, as far back as the longest limit reaches.
+    pub(super) sent: VecDeque<Timestamp>,
 }
 
 impl Lane {
@@ -62,7 +70,7 @@ impl Engine {
 
     /// Starts whatever may start, and says when to come back.
     pub(super) fn start_work(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        if !self.paused {
+        if !self.paused && !self.clock_hold {
             self.start_lanes(now, out);
         }
         // A stop stops sending; what may be on the wire is still accounted for.
@@ -75,10 +83,10 @@ impl Engine {
                 + self.lanes.values().map(|lane| lane.waiting.len()).sum::<usize>();
             out.push(Effect::FetchDue { limit: known + FETCH });
         }
-        let wake = self.lanes.values().filter_map(Lane::ready_at).filter(|at| *at > now).min();
-        let parked = self.parked.values().copied().filter(|at| *at > now).min();
-        if let Some(at) = wake.into_iter().chain(parked).min()
+        let wake = self.lanes.values().filter_map(|it| self.lane_ready_at(it)).filter(|at| *at > now).min();
+        if let Some(at) = wake
             && !self.paused
+            && !self.clock_hold
         {
             out.push(Effect::WakeAt(at));
         }
@@ -86,16 +94,18 @@ impl Engine {
 
     fn start_lanes(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         let mut started = Vec::new();
+        let (gates, runs) = (&self.gates, &self.runs);
         for (account, lane) in &mut self.lanes {
-            if self.runs.len() + started.len() >= RUNS_MAX {
+            if runs.len() + started.len() >= RUNS_MAX {
                 break;
             }
-            if lane.ready_at().is_none_or(|at| at > now) {
+            let gate = lane.app.as_ref().and_then(|app| gates.get(app)).and_then(Gate::until);
+            if lane.ready_at().is_none_or(|at| at.max(gate.unwrap_or(at)) > now) {
                 continue;
             }
             // A row read before its delivery was taken in hand is stale: that run's end asks anew.
             while let Some((_, id)) = lane.waiting.pop_first() {
-                if !self.runs.contains_key(&id) {
+                if !runs.contains_key(&id) {
                     lane.busy = Some(id);
                     started.push((id, *account));
                     break;
@@ -105,14 +115,25 @@ impl Engine {
         for (id, account) in started {
             self.begin(id, account, true, out);
         }
+        let gates = &self.gates;
         self.lanes.retain(|_, lane| {
-            lane.busy.is_some()
+            let gate = lane.app.as_ref().and_then(|app| gates.get(app)).and_then(Gate::until);
+            gate.is_some_and(|at| at > now)
+                || lane.busy.is_some()
                 || !lane.waiting.is_empty()
                 || lane.halted
                 || lane.refreshing
                 || lane.parks > 0
+                || !lane.sent.is_empty()
                 || lane.free_at.max(lane.parked_until).is_some_and(|at| at > now)
         });
+    }
+
+    /// When a lane may go on: its own waits, and its app's.
+    fn lane_ready_at(&self, lane: &Lane) -> Option<Timestamp> {
+        let at = lane.ready_at()?;
+        let gate = lane.app.as_ref().and_then(|app| self.gate_until(app));
+        Some(at.max(gate.unwrap_or(at)))
     }
 
     fn start_looks(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
@@ -138,6 +159,7 @@ impl Engine {
             phase: Phase::Loading,
             call: None,
             refreshed: false,
+            scanned: false,
             confirm: None,
             asks: Vec::new(),
         };

@@ -9,12 +9,14 @@
 //! delivery are issued in order and the store's writer keeps that order, so a cancel that arrives
 //! during a call is a write of its own, not a race.
 //!
-//! Reading order: this file (what can happen), [`lanes`] (who is next), [`send`] (one delivery
-//! from claim to call), [`outcome`] (what the reply means), [`reconcile`] (looking before trying
-//! again), [`backoff`], [`ask`].
+//! Reading order: this file (what can happen), [`lanes`] (who is next), [`claim`] and [`send`] (one
+//! delivery from its turn to its call), [`outcome`] (what the reply means), [`reconcile`] (looking
+//! before trying again), [`gates`] (what holds back whole apps), [`backoff`], [`ask`].
 
 pub mod ask;
 pub mod backoff;
+mod claim;
+mod gates;
 mod lanes;
 mod outcome;
 mod reconcile;
@@ -28,9 +30,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::account::Account;
 use crate::domain::delivery::{Delivery, Event, Illegal, Reason};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
+use crate::domain::moment::{Boot, Moment};
 use crate::domain::post::Post;
 use crate::platforms::{Answer, Platform, Problem, Request};
 
+use gates::Gates;
 use lanes::Lane;
 
 /// The waiting times a rehearsal may shorten (`[engine]` in the config).
@@ -40,6 +44,8 @@ pub struct Settings {
     pub settle: SignedDuration,
     /// Least time between the two negative reads that prove absence.
     pub absence_gap: SignedDuration,
+    /// Class B: how long after an ambiguous answer the same key is used again.
+    pub key_wait: SignedDuration,
     /// Least time between two publishing calls of one account.
     pub lane_spacing: SignedDuration,
     /// The same, for posts that are sent late after a downtime.
@@ -54,6 +60,17 @@ pub struct Settings {
     pub backoff_scale: f64,
     /// Networks of class F that may resend on absence.
     pub resend_when_absent: HashSet<PlatformName>,
+    /// Limits of publishing calls that the operator set.
+    pub limits: BTreeMap<PlatformName, Vec<Limit>>,
+}
+
+/// At most so many publishing calls within any such time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Counted over all accounts of the app, as opposed to each account alone.
+    pub app: bool,
+    pub calls: u32,
+    pub window: SignedDuration,
 }
 
 impl Default for Settings {
@@ -61,6 +78,7 @@ impl Default for Settings {
         Self {
             settle: SignedDuration::from_mins(15),
             absence_gap: SignedDuration::from_secs(90),
+            key_wait: SignedDuration::from_secs(60),
             lane_spacing: SignedDuration::from_secs(5),
             catch_up_spacing: SignedDuration::from_secs(60),
             hold_after: SignedDuration::from_hours(24),
@@ -68,9 +86,13 @@ impl Default for Settings {
             poll_scale: 1.0,
             backoff_scale: 1.0,
             resend_when_absent: HashSet::new(),
+            limits: BTreeMap::new(),
         }
     }
 }
+
+/// Finds the delivery that may be live under a marker.
+pub type Twin = dyn Fn(&str) -> Option<DeliveryId> + Send + Sync;
 
 /// Everything needed to work on one delivery, read from the store in one go.
 #[derive(Clone)]
@@ -82,6 +104,8 @@ pub struct Work {
     pub platform: &'static dyn Platform,
     /// Whether a remote id of this account already belongs to another step (I9).
     pub bound: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Another delivery of this account that may be live under this marker: it is being looked up.
+    pub twin: Arc<Twin>,
     /// What validation says now, with the account as it is now.
     pub problems: Vec<Problem>,
     /// Why nothing may be sent for now although its time has come (a paused queue).
@@ -112,6 +136,8 @@ pub enum Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Prepare,
+    /// Whether the same words went out by another hand, before a late send.
+    Scan,
     Look,
     ReadBack,
 }
@@ -153,6 +179,27 @@ pub enum Input {
     Configure(Box<Settings>),
     /// Whether there is room on the disk to record an outcome.
     Disk { enough: bool },
+    /// `hold`: the wall clock cannot be believed for now, so nothing new is claimed. `sure`: it is
+    /// known to be right; else ages that span a restart of the machine count as too old.
+    Clock { hold: bool, sure: bool },
+    /// The operator did something about a network that holds everything back: try at once.
+    Probe(PlatformName),
+}
+
+/// Something that holds back more than one delivery, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    pub scope: WaitFor,
+    pub until: Timestamp,
+    pub reason: Reason,
+}
+
+/// Whom a [`Wait`] holds back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitFor {
+    Account(AccountId),
+    /// All accounts of the app; where the user names the server, of that server.
+    App(PlatformName, Option<String>),
 }
 
 /// What the edges must do.
@@ -236,6 +283,8 @@ struct Run {
     call: Option<Request>,
     /// The token was refreshed for this run already.
     refreshed: bool,
+    /// The network was searched for the same words, and has none.
+    scanned: bool,
     /// A step that went live just now and is to be read back.
     confirm: Option<usize>,
     /// Wishes that arrived while it was being read.
@@ -274,11 +323,18 @@ pub struct Engine {
     runs: BTreeMap<DeliveryId, Run>,
     /// Unknown deliveries whose look is due, in the order of their time.
     looks: BTreeMap<(Timestamp, DeliveryId), AccountId>,
-    /// Whole networks that must wait (billing, app set-up).
-    parked: BTreeMap<PlatformName, Timestamp>,
+    /// Whole apps that must wait.
+    gates: Gates,
     random: Random,
     paused: bool,
     disk_ok: bool,
+    /// The wall clock cannot be believed: nothing new is claimed.
+    clock_hold: bool,
+    clock_sure: bool,
+    /// What was late already at this instant is sent as a catch-up: since the start, the end of a
+    /// pause, a step of the clock.
+    awake_since: Option<Timestamp>,
+    boot: Option<Boot>,
     seq: u64,
     /// Wishes whose write is under way: number of the write → who asked.
     tickets: BTreeMap<u64, u64>,
@@ -295,10 +351,14 @@ impl Engine {
             lanes: BTreeMap::new(),
             runs: BTreeMap::new(),
             looks: BTreeMap::new(),
-            parked: BTreeMap::new(),
+            gates: Gates::new(),
             random,
             paused: false,
             disk_ok: true,
+            clock_hold: false,
+            clock_sure: true,
+            awake_since: None,
+            boot: None,
             seq: 0,
             tickets: BTreeMap::new(),
             fetching: false,
@@ -317,15 +377,20 @@ impl Engine {
     }
 
     /// Decides; does nothing. Called with one input at a time.
-    pub fn apply(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+    pub fn apply(&mut self, input: Input, now: impl Into<Moment>) -> Vec<Effect> {
+        let now: Moment = now.into();
         let mut out = self.take(input, now);
-        out.append(&mut self.start(now));
+        out.append(&mut self.start(now.wall));
         out
     }
 
     /// The first half of [`Engine::apply`]: what follows from one input. Of inputs that came
     /// together each is taken, then [`Engine::start`] looks over the lanes once for all.
-    pub fn take(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+    pub fn take(&mut self, input: Input, now: impl Into<Moment>) -> Vec<Effect> {
+        let now: Moment = now.into();
+        self.boot = now.boot;
+        let now = now.wall;
+        self.awake_since.get_or_insert(now);
         let mut out = Vec::new();
         match input {
             Input::Tick => self.refetch = true,
@@ -336,7 +401,20 @@ impl Engine {
             Input::Answered { id, purpose, reply } => self.answered(id, purpose, reply, now, &mut out),
             Input::Refreshed { account, outcome } => self.refreshed(account, &outcome, now, &mut out),
             Input::Ask { id, ask, ticket } => self.asked(id, &ask, ticket, now, &mut out),
-            Input::Pause(on) => self.paused = on,
+            Input::Pause(on) => {
+                if self.paused && !on {
+                    self.awake_since = Some(now);
+                }
+                self.paused = on;
+            }
+            Input::Clock { hold, sure } => {
+                if self.clock_hold && !hold {
+                    self.awake_since = Some(now);
+                }
+                self.clock_hold = hold;
+                self.clock_sure = sure;
+            }
+            Input::Probe(platform) => self.probe(platform, now),
             Input::AccountChanged(account) => self.account_changed(account),
             Input::Configure(settings) => self.settings = *settings,
             Input::Disk { enough } => self.disk_ok = enough,
@@ -383,7 +461,7 @@ impl Engine {
         let work = run.work.as_mut()?;
         let name = event.name();
         let before = work.delivery.clone();
-        match before.apply(event, now) {
+        match before.apply(event, Moment { wall: now, boot: self.boot }) {
             Ok(after) => {
                 self.seq += 1;
                 work.delivery = after.clone();
@@ -403,6 +481,11 @@ impl Engine {
         tracing::error!(delivery = %id, %illegal, "the engine tried an illegal move; the delivery is left as stored");
         debug_assert!(false, "illegal move of {id}: {illegal}");
         self.release(id);
+    }
+
+    /// The present by both clocks.
+    fn moment(&self, now: Timestamp) -> Moment {
+        Moment { wall: now, boot: self.boot }
     }
 
     fn fill<const N: usize>(&mut self) -> [u8; N] {

@@ -4,16 +4,20 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, Ladder};
+use super::gates::{App, app_of};
 use super::send::{evidence, with_job};
-use super::{Effect, Engine, Evidence, Phase, Reply, Then};
-use crate::domain::delivery::{Event, Reason, RetryWhy, State};
-use crate::domain::ids::DeliveryId;
-use crate::platforms::{Failure, FailureClass, Verdict};
+use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work};
+use crate::domain::delivery::{Event, Live, Reason, RetryWhy, State};
+use crate::domain::ids::{AccountId, DeliveryId};
+use crate::platforms::{Failure, FailureClass, Original, Verdict};
 
 /// Billing trouble: the app is probed this rarely.
 const BILLING_PROBE: SignedDuration = SignedDuration::from_hours(6);
 /// A wrong app set-up: the operator is told; the app is probed this rarely.
 const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
+
+/// How much earlier than our intent a network's clock may date an object.
+const SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 impl Engine {
     /// The publishing call's reply: what it proves decides (guarantees §6).
@@ -22,6 +26,16 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id).filter(|run| run.phase == Phase::Publishing) else { return };
         let Some(work) = &run.work else { return };
         let Some(frozen) = work.delivery.flight.frozen.clone() else { return };
+        let (account, app) = (run.account, work.account.as_ref().map(app_of));
+        if let (Reply::Answer(answer), Some(app)) = (&reply, &app) {
+            let quotas = work.platform.quotas(answer, now);
+            self.heed(account, app, &quotas, now);
+        }
+        if let (Reply::NotSent(message) | Reply::Lost(message), Some(app)) = (&reply, &app) {
+            self.gate_unclear(app, message, now);
+        }
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(work) = &run.work else { return };
         match reply {
             Reply::NotSent(message) => {
                 let failure = Failure { class: FailureClass::Transient, message, hint: None, until: None };
@@ -42,11 +56,7 @@ impl Engine {
                 match verdict {
                     Some(Verdict::Applied(live)) => {
                         run.confirm = Some(usize::from(work.delivery.step));
-                        // The network takes posts (again).
-                        self.parked.remove(&work.platform.name());
-                        if let Some(lane) = self.lanes.get_mut(&run.account) {
-                            lane.parks = 0;
-                        }
+                        self.went_through(account, app.as_ref());
                         let next_part_at = now.saturating_add(spacing).unwrap_or(now);
                         let event = Event::Applied { live, next_part_at };
                         self.save(id, event, Then::Done, Some(evidence("applied", &answer)), now, out);
@@ -56,14 +66,23 @@ impl Engine {
                         self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
                     }
                     Some(Verdict::HandedOver(live)) => {
+                        self.went_through(account, app.as_ref());
                         let kept = evidence("handed_over", &answer);
                         self.save(id, Event::HandOver { live }, Then::Done, Some(kept), now, out);
                     }
-                    Some(Verdict::Duplicate { message, original: _ }) => {
+                    Some(Verdict::Duplicate { message, original }) => {
                         let kept = evidence("duplicate", &answer);
+                        if let Some(live) = original.and_then(|it| ours(work, it)) {
+                            let next_part_at = now.saturating_add(spacing).unwrap_or(now);
+                            let event = Event::Applied { live, next_part_at };
+                            return self.save(id, event, Then::Done, Some(kept), now, out);
+                        }
                         self.lose(id, Reason::new("duplicate", message), Some(kept), now, out);
                     }
                     Some(Verdict::Ambiguous { message }) => {
+                        if let Some(app) = &app {
+                            self.gate_unclear(app, &message, now);
+                        }
                         let kept = evidence("ambiguous", &answer);
                         self.lose(id, Reason::new("ambiguous", message), Some(kept), now, out);
                     }
@@ -74,6 +93,17 @@ impl Engine {
                     }
                 }
             }
+        }
+    }
+
+    /// The network takes posts (again).
+    fn went_through(&mut self, account: AccountId, app: Option<&App>) {
+        if let Some(app) = app {
+            self.gate_success(app);
+        }
+        if let Some(lane) = self.lanes.get_mut(&account) {
+            lane.parks = 0;
+            lane.why = None;
         }
     }
 
@@ -93,7 +123,7 @@ impl Engine {
         let Some(run) = self.runs.get(&id) else { return };
         let Some(work) = &run.work else { return };
         let (account_id, delivery) = (run.account, &work.delivery);
-        let platform = work.platform.name();
+        let (platform, app) = (work.platform.name(), work.account.as_ref().map(app_of));
         let sending = delivery.state == State::Sending;
         let open = if sending { delivery.flight.earlier_open } else { delivery.flight.amb_since.is_some() };
         let tries =
@@ -120,6 +150,7 @@ impl Engine {
                     later(backoff::delay(backoff::NO_RESET, lane.parks - 1, dice, scale))
                 };
                 lane.parked_until = Some(at);
+                lane.why = Some(reason.clone());
                 parked(at, reason)
             }
             FailureClass::AuthExpired => {
@@ -139,14 +170,12 @@ impl Engine {
                 out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
                 Event::AccountDead { reason }
             }
-            FailureClass::Billing => {
-                let at = later(BILLING_PROBE);
-                self.parked.insert(platform, at);
-                parked(at, reason)
-            }
-            FailureClass::Config => {
-                let at = later(CONFIG_PROBE);
-                self.parked.insert(platform, at);
+            FailureClass::Billing | FailureClass::Config => {
+                let wait = if failure.class == FailureClass::Billing { BILLING_PROBE } else { CONFIG_PROBE };
+                let at = later(wait);
+                if let Some(app) = &app {
+                    self.close_gate(app, at, &reason);
+                }
                 parked(at, reason)
             }
             FailureClass::InvalidContent | FailureClass::Policy => Event::Refuse { reason },
@@ -197,4 +226,14 @@ impl Engine {
         let reason = reason.hint("checking whether it is already live; nothing to do for now");
         self.save(id, Event::Lose { next_check, reason }, Then::Done, evidence, now, out);
     }
+}
+
+/// The object that a refused repeat is a duplicate of, if it can only be what our own earlier
+/// attempt made: that attempt is open, and the object is no older than it and no one else's.
+fn ours(work: &Work, original: Original) -> Option<Live> {
+    let flight = &work.delivery.flight;
+    let first = flight.first_sent.filter(|_| flight.earlier_open)?.wall;
+    let young = original.created? >= first.saturating_sub(SKEW).unwrap_or(first);
+    let id = original.live.remote_id.as_deref()?;
+    (young && !(work.bound)(id)).then_some(original.live)
 }

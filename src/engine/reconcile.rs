@@ -6,42 +6,72 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, scaled};
-use super::send::{evidence, with_job};
+use super::send::{class_of, evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work};
 use crate::domain::account::AccountState;
-use crate::domain::delivery::{AfterAbsence, Delivery, Event, Reason};
+use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Late;
 use crate::platforms::{Class, FailureClass, Sight};
 
 /// Early looks, after the answer was lost; they can only find, never prove absence.
 const EARLY: [i64; 3] = [10, 60, 300];
+/// A key is not trusted in the last part of its life.
+const KEY_MARGIN: SignedDuration = SignedDuration::from_mins(15);
 /// Between looks that settle nothing.
 const SLOW: SignedDuration = SignedDuration::from_mins(15);
 
 impl Engine {
     /// When a step that just became unknown is looked at first.
     pub(super) fn first_check(&self, id: DeliveryId, now: Timestamp) -> Timestamp {
-        let class = self.runs.get(&id).and_then(|run| run.work.as_ref()).map(|work| class_of(work));
-        let wait = if class == Some(Class::ClientId) { 1 } else { EARLY[0] };
-        self.in_scaled(now, SignedDuration::from_secs(wait))
+        let work = self.runs.get(&id).and_then(|run| run.work.as_ref());
+        match work.map(|work| class_of(work)) {
+            Some(Class::ClientId) => self.in_scaled(now, SignedDuration::from_secs(1)),
+            // Older servers write the key after the post: a quick repeat would double it.
+            Some(Class::Key) => now.saturating_add(self.settings.key_wait).unwrap_or(now),
+            _ => self.in_scaled(now, SignedDuration::from_secs(EARLY[0])),
+        }
     }
 
     fn in_scaled(&self, now: Timestamp, span: SignedDuration) -> Timestamp {
         now.saturating_add(scaled(span, self.settings.poll_scale)).unwrap_or(now)
     }
 
-    /// Sends the look.
+    /// Class B: whether the network still remembers the key of an open attempt, with a margin, by
+    /// the older of both clocks. After a restart of the machine only a clock known to be right counts.
+    pub(super) fn key_lives(&self, delivery: &Delivery, work: &Work, now: Timestamp) -> bool {
+        let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
+        let life = work.platform.capabilities(tier).key_life;
+        let (Some(first), now) = (delivery.flight.first_sent, self.moment(now)) else { return false };
+        let vouched = first.same_boot(now) || self.clock_sure;
+        vouched && first.aged(now) < life.saturating_sub(KEY_MARGIN)
+    }
+
+    /// Looks whether it is live, or does what its class does instead of looking.
     pub(super) fn look(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let delivery = &work.delivery;
+        let class = class_of(work);
+        if class == Class::Key && repeatable(work, now) && self.key_lives(delivery, work, now) {
+            return self.send_again(id, now, None, now, out);
+        }
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let delivery = &work.delivery;
-        let since = delivery.flight.first_sent.unwrap_or(delivery.due.instant);
         let request = match (&delivery.flight.frozen, &work.account) {
-            (Some(frozen), Some(_)) => with_job(work, |job| work.platform.look(job, frozen, since)).flatten(),
-            _ => None,
+            (Some(frozen), Some(_)) => {
+                let since = delivery.flight.first_sent.map_or(delivery.due.instant, |it| it.wall);
+                with_job(work, |job| work.platform.look(job, frozen, since)).flatten()
+            }
+            // Nothing is known of what was sent (restored from a backup, or found before a late
+            // send): the same words are all there is to go by.
+            (None, Some(_)) => with_job(work, |job| work.platform.scan(job, delivery.due.instant)).flatten(),
+            (_, None) => None,
         };
         let Some(request) = request else {
+            if class == Class::Reference {
+                return self.repeat_once(id, now, out);
+            }
             return self.hold(id, "this network gives no way to look whether it is live", now, out);
         };
         run.phase = Phase::Calling(Purpose::Look);
@@ -50,19 +80,73 @@ impl Engine {
         out.push(Effect::Call { id, account, purpose: Purpose::Look, request });
     }
 
+    /// Class D without a list: after the wait it is sent once more, for the network's word on which
+    /// object it would be a duplicate of.
+    fn repeat_once(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
+        let settle = self.settings.settle;
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let flight = &work.delivery.flight;
+        let word = work.delivery.reason.as_ref().map_or("", |it| it.class.as_str());
+        if word == "duplicate" {
+            let said = work.delivery.reason.as_ref().map_or("", |it| it.message.as_str()).to_owned();
+            return self.hold(
+                id,
+                &format!("the network has these words already, and not surely from us: {said}"),
+                now,
+                out,
+            );
+        }
+        let unclear = matches!(word, "ambiguous" | "restored");
+        if !repeatable(work, now) || (flight.earlier_open && unclear) {
+            return self.hold(id, "this network gives no way to look whether it is live", now, out);
+        }
+        let since = flight.unknown_since.unwrap_or(now.into());
+        if since.waited(self.moment(now)) < settle {
+            let next_check = since.wall.saturating_add(settle).unwrap_or(now).max(now);
+            let event = Event::Look { next_check, absent_at: None, reason: None };
+            return self.save(id, event, Then::Done, None, now, out);
+        }
+        self.send_again(id, now, None, now, out);
+    }
+
+    /// The same request under the same marker, through the lane. An account that cannot act keeps
+    /// it unknown.
+    fn send_again(
+        &mut self,
+        id: DeliveryId,
+        at: Timestamp,
+        kept: Option<Evidence>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let ready = work.account.as_ref().is_some_and(|it| it.state != AccountState::NeedsReconnect);
+        let event = if ready {
+            Event::SendAgain { at }
+        } else {
+            let absent_at = work.delivery.flight.absent_at;
+            Event::Look { next_check: self.in_scaled(now, SLOW), absent_at, reason: None }
+        };
+        self.save(id, event, Then::Done, kept, now, out);
+    }
+
     /// What the look showed.
     pub(super) fn looked(&mut self, id: DeliveryId, reply: Reply, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
-        let Some(frozen) = work.delivery.flight.frozen.clone() else { return self.release(id) };
-        let since = work.delivery.flight.first_sent.unwrap_or(work.delivery.due.instant);
+        let frozen = work.delivery.flight.frozen.clone();
+        let due = work.delivery.due.instant;
+        let since = work.delivery.flight.first_sent.map_or(due, |it| it.wall);
         let answer = match reply {
             Reply::Answer(answer) => answer,
             Reply::NotSent(message) | Reply::Lost(message) => {
                 return self.unclear(id, &message, None, now, out);
             }
         };
-        let sight = with_job(work, |job| work.platform.seen(job, &frozen, &answer, since, &*work.bound, now));
+        let sight = with_job(work, |job| match &frozen {
+            Some(frozen) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
+            None => work.platform.scanned(job, &answer, due, &*work.bound, now),
+        });
         let expired_once = !run.refreshed;
         let account = run.account;
         match sight {
@@ -76,7 +160,8 @@ impl Engine {
                 let kept = evidence("handed_over", &answer);
                 self.save(id, Event::HandOver { live }, Then::Done, Some(kept), now, out);
             }
-            Some(Sight::Absent | Sight::Gone) => self.absent(id, &evidence("absent", &answer), now, out),
+            Some(Sight::Absent) => self.absent(id, false, &evidence("absent", &answer), now, out),
+            Some(Sight::Gone) => self.absent(id, true, &evidence("gone", &answer), now, out),
             Some(Sight::Disputed { message }) => self.hold(id, &message, now, out),
             Some(Sight::Unclear(failure)) if failure.class == FailureClass::AuthExpired && expired_once => {
                 if let Some(run) = self.runs.get_mut(&id) {
@@ -100,8 +185,8 @@ impl Engine {
     ) {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         // Asked only after a look has failed: a daemon that was down for days looks first.
-        let since = work.delivery.flight.unknown_since.unwrap_or(now);
-        if now.duration_since(since) > self.settings.hold_after {
+        let since = work.delivery.flight.unknown_since.unwrap_or(now.into());
+        if since.waited(self.moment(now)) > self.settings.hold_after {
             let why = format!("looking could not settle whether it is live: {message}");
             return self.hold(id, &why, now, out);
         }
@@ -117,69 +202,71 @@ impl Engine {
 
     fn hold(&mut self, id: DeliveryId, why: &str, now: Timestamp, out: &mut Vec<Effect>) {
         let reason = Reason::new("held", why.to_owned())
-            .hint(format!("look on the network yourself; `sendoff post retry {id}` looks once more"));
+            .hint(format!("look on the network yourself, then `sendoff post resolve {id}`: --published URL, --resend or --leave"));
         self.save(id, Event::Hold { reason }, Then::Done, None, now, out);
     }
 
-    /// A clean read without it: what that proves is the class's rule.
-    fn absent(&mut self, id: DeliveryId, kept: &Evidence, now: Timestamp, out: &mut Vec<Effect>) {
-        let settings = self.settings.clone();
+    /// A clean read without it: what that proves is the class's rule. `gone`: its handle can never
+    /// publish any more (class C).
+    fn absent(&mut self, id: DeliveryId, gone: bool, kept: &Evidence, now: Timestamp, out: &mut Vec<Effect>) {
+        let (settle, gap) = (self.settings.settle, self.settings.absence_gap);
+        let moment = self.moment(now);
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let delivery = &work.delivery;
         let flight = &delivery.flight;
         let class = class_of(work);
-        let wanted =
-            !delivery.cancel_requested && now <= delivery.give_up_at && over_late(delivery, now).is_none();
         let attempts = delivery.attempts;
-        // Repeated under its own marker, it was refused for good: all that is left to learn is
-        // whether the earlier attempt is live.
-        let refusal =
-            delivery.reason.clone().filter(|it| matches!(it.class.as_str(), "invalid_content" | "policy"));
-        if class == Class::ClientId && wanted && refusal.is_none() {
-            let ready = work.account.as_ref().is_some_and(|it| it.state != AccountState::NeedsReconnect);
-            let event = if ready {
-                // Spaced like any other retry: the network may be down for hours.
-                let wait = self.backoff(backoff::NOT_SENT, attempts.saturating_sub(1));
-                Event::SendAgain { at: now.saturating_add(wait).unwrap_or(now) }
-            } else {
-                let next_check = self.in_scaled(now, SLOW);
-                Event::Look { next_check, absent_at: None, reason: None }
-            };
-            return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
+        let again = repeatable(work, now);
+        let since = flight.unknown_since.unwrap_or(moment);
+        let settled = since.waited(moment) >= settle;
+        if class == Class::ClientId && again {
+            // Spaced like any other retry: the network may be down for hours.
+            let wait = self.backoff(backoff::NOT_SENT, attempts.saturating_sub(1));
+            let at = now.saturating_add(wait).unwrap_or(now);
+            return self.send_again(id, at, Some(kept.clone()), now, out);
+        }
+        if class == Class::Handle && again && settled && !gone {
+            // Its only way to become public is this handle: publishing it once more is safe now.
+            return self.send_again(id, now, Some(kept.clone()), now, out);
         }
         // I7: two negative reads, the first at least SETTLE after the last attempt, apart by
         // durable time stamps.
-        let since = flight.unknown_since.unwrap_or(now);
-        let settled = since.saturating_add(settings.settle).unwrap_or(now);
-        let proven = match flight.absent_at {
-            Some(first) => now >= first.saturating_add(settings.absence_gap).unwrap_or(now),
-            None => false,
-        };
+        let proven = flight.absent_at.is_some_and(|first| first.waited(moment) >= gap);
         if !proven {
-            let absent_at = flight.absent_at.or((now >= settled).then_some(now));
+            let absent_at = flight.absent_at.or(settled.then_some(moment));
+            let end = since.wall.saturating_add(settle).unwrap_or(now);
             let early = EARLY.get(usize::from(flight.looks) + 1).map(|it| {
-                since
-                    .saturating_add(scaled(SignedDuration::from_secs(*it), settings.poll_scale))
-                    .unwrap_or(now)
+                let wait = scaled(SignedDuration::from_secs(*it), self.settings.poll_scale);
+                since.wall.saturating_add(wait).unwrap_or(now)
             });
             let next_check = match absent_at {
-                Some(first) => first.saturating_add(settings.absence_gap).unwrap_or(now),
-                None => early.filter(|at| *at > now && *at < settled).unwrap_or(settled),
+                Some(first) => first.wall.saturating_add(gap).unwrap_or(now),
+                None => early.filter(|at| *at > now && *at < end).unwrap_or(end),
             };
-            let event = Event::Look { next_check: next_check.max(now), absent_at, reason: None };
+            // A clock that was set back must not make it look in a circle.
+            let soonest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
+            let next_check = if next_check > now { next_check } else { soonest };
+            let event = Event::Look { next_check, absent_at, reason: None };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
-        let opted = settings.resend_when_absent.contains(&work.platform.name());
-        let textless =
-            work.post.content_for(&delivery.name).parts.first().is_some_and(|it| it.trim().is_empty());
-        if wanted && ((class == Class::Opaque && !opted) || textless) {
-            // No net against a double, or nothing a look could have recognised it by.
-            return self.hold(
-                id,
-                "it is not on the network, but this network cannot rule out that it still appears",
-                now,
-                out,
-            );
+        let wanted = wanted(delivery, now);
+        let refusal = refused_for_good(delivery);
+        if wanted && refusal.is_none() {
+            let opted = self.settings.resend_when_absent.contains(&work.platform.name());
+            let content = work.post.content_for(&delivery.name);
+            let textless = content.parts.first().is_some_and(|it| it.trim().is_empty());
+            let repeat = delivery.reason.as_ref().is_some_and(|it| it.class == "duplicate");
+            let why = if repeat {
+                Some("the network refuses it as a repeat, and yet it is not in the account's list")
+            } else if (class == Class::Opaque && !opted) || textless {
+                // No net against a double, or nothing a look could have recognised it by.
+                Some("it is not on the network, but this network cannot rule out that it still appears")
+            } else {
+                None
+            };
+            if let Some(why) = why {
+                return self.hold(id, why, now, out);
+            }
         }
         let then = if let Some(reason) = refusal {
             AfterAbsence::Rejected { reason }
@@ -194,15 +281,28 @@ impl Engine {
         } else if let Some(reason) = over_late(delivery, now) {
             AfterAbsence::Missed { reason }
         } else {
-            AfterAbsence::Retry { at: now }
+            AfterAbsence::Retry { at: now, give_up_at: None }
         };
-        self.save(id, Event::Absent { then }, Then::Done, Some(kept.clone()), now, out);
+        let event = Event::Absent { proof: Proof::Looks { settle, gap }, anew: gone, then };
+        self.save(id, event, Then::Done, Some(kept.clone()), now, out);
     }
 }
 
-fn class_of(work: &Work) -> Class {
-    let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
-    work.platform.capabilities(tier).class
+/// Somebody still wants it out.
+fn wanted(delivery: &Delivery, now: Timestamp) -> bool {
+    !delivery.cancel_requested && now <= delivery.give_up_at && over_late(delivery, now).is_none()
+}
+
+/// Repeated under its own marker it was refused for good: all that is left to learn is whether the
+/// earlier attempt is live.
+fn refused_for_good(delivery: &Delivery) -> Option<Reason> {
+    delivery.reason.clone().filter(|it| matches!(it.class.as_str(), "invalid_content" | "policy"))
+}
+
+/// The frozen request may be wanted once more.
+fn repeatable(work: &Work, now: Timestamp) -> bool {
+    let delivery = &work.delivery;
+    delivery.flight.frozen.is_some() && wanted(delivery, now) && refused_for_good(delivery).is_none()
 }
 
 /// Later than its policy allows. Unlike before the first send, the time since its instant counts.

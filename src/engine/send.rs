@@ -2,253 +2,24 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::backoff;
-use super::{Effect, Engine, Evidence, Phase, Purpose, Refreshed, Reply, Then, Work, ask};
-use crate::domain::account::AccountState;
-use crate::domain::delivery::{Delivery, Event, Frozen, Reason, RetryWhy, State};
-use crate::domain::ids::{AccountId, DeliveryId};
-use crate::platforms::{Answer, Failure, FailureClass, Fresh, Job, Next, Sight};
+use super::ask::changed;
+use super::backoff::{self, scaled};
+use super::gates::app_of;
+use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work};
+use crate::domain::delivery::{Event, Frozen, Reason, RetryWhy};
+use crate::domain::ids::DeliveryId;
+use crate::platforms::{Answer, Class, Failure, FailureClass, Fresh, Job, Next, Sight};
 
-/// A token must outlive this much for a publishing call to start.
-const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(120);
-/// After such a wait one delivery tries alone; the others of the network wait this long for it.
-const PROBE: SignedDuration = SignedDuration::from_mins(2);
 /// Held back ([`Work::hold`]): looked at again after this, unless somebody says earlier.
 const HOLD_WAIT: SignedDuration = SignedDuration::from_mins(1);
 /// No room to record an outcome: looked at again after this.
 const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
-/// Sent later than this after its instant: a catch-up, spaced wider.
+/// Due longer than this before we could send at all: a catch-up.
 const CATCH_UP: SignedDuration = SignedDuration::from_mins(2);
+/// Another delivery of the same words is being looked up: this one waits so long.
+const TWIN_WAIT: SignedDuration = SignedDuration::from_mins(1);
 
 impl Engine {
-    pub(super) fn loaded(
-        &mut self,
-        id: DeliveryId,
-        work: Option<Box<Work>>,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(run) = self.runs.get_mut(&id).filter(|run| run.phase == Phase::Loading) else { return };
-        let Some(work) = work else { return self.release(id) };
-        let due = work.delivery.wakes_at();
-        let in_flight = work.delivery.in_flight();
-        let state = work.delivery.state;
-        run.work = Some(work);
-        for (ask, ticket) in std::mem::take(&mut run.asks) {
-            self.asked(id, &ask, ticket, now, out);
-        }
-        // A wish may have ended or moved it.
-        if self.runs.get(&id).is_none_or(|run| run.phase != Phase::Loading) {
-            return;
-        }
-        if !in_flight && due.is_none_or(|at| at > now) {
-            return self.release(id);
-        }
-        // The row may have been read before the delivery moved on: what is to be sent waits in its
-        // lane, and nothing is claimed once a pause was asked for.
-        let in_lane = self.runs.get(&id).is_some_and(|run| run.in_lane);
-        if (self.paused && !in_flight) || (!in_lane && state != State::Unknown) {
-            return self.release(id);
-        }
-        match state {
-            State::Unknown => self.look(id, now, out),
-            State::Scheduled | State::Retry | State::Claimed | State::Preparing => self.claim(id, now, out),
-            // Start-up turns `Sending` into `Unknown` before the engine sees it.
-            State::Sending
-            | State::NeedsReconnect
-            | State::Published
-            | State::HandedOver
-            | State::Rejected
-            | State::Cancelled
-            | State::Missed => self.release(id),
-        }
-    }
-
-    /// Everything that can stop a delivery before it is claimed, then W1.
-    fn claim(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
-        let Some(run) = self.runs.get(&id) else { return };
-        let Some(work) = &run.work else { return };
-        let delivery = &work.delivery;
-        let Some(account) = &work.account else {
-            let reason =
-                Reason::new("account_gone", format!("account `{}` is no longer connected", delivery.name));
-            return self.stop(id, Event::Cancel { reason }, now, out);
-        };
-        if account.state == AccountState::Paused {
-            self.lanes.entry(run.account).or_default().halted = true;
-            let reason = Reason::new("paused", "the account is paused");
-            return self.step_back(id, now, reason, now, out);
-        }
-        if delivery.cancel_requested {
-            let reason = Reason::new("cancelled", "cancelled by the user");
-            return self.stop(id, Event::Cancel { reason }, now, out);
-        }
-        // What a paused queue holds back waits as long as the pause lasts.
-        let held_back = work.hold.is_some();
-        if let (Some(reason), false) = (too_late(delivery, now), held_back) {
-            return self.stop(id, Event::Miss { reason }, now, out);
-        }
-        // The next part of a thread has not been tried yet, however late the thread began.
-        let tried = delivery.retry_why != Some(RetryWhy::NextPart);
-        if now > delivery.give_up_at && delivery.state == State::Retry && tried && !held_back {
-            let reason = gave_up(delivery);
-            return self.stop(id, Event::Refuse { reason }, now, out);
-        }
-        if account.state == AccountState::NeedsReconnect {
-            let reason = Reason::new(
-                "account_dead",
-                account.reason.clone().unwrap_or_else(|| "the account must be connected again".into()),
-            )
-            .hint(format!("sendoff account connect {}", account.name.platform()));
-            return self.stop(id, Event::AccountDead { reason }, now, out);
-        }
-        let platform = account.name.platform();
-        if let Some(until) = self.parked.get(&platform).copied() {
-            if until > now {
-                self.lanes.entry(run.account).or_default().parked_until = Some(until);
-                let reason = Reason::new("parked", format!("sending to {platform} waits"));
-                return self.step_back(id, until, reason, now, out);
-            }
-            // The wait is over: this one tries, and the other accounts wait for what it meets.
-            self.parked.insert(platform, now.saturating_add(PROBE).unwrap_or(now));
-        }
-        if self.token_first(id, now, out) {
-            return;
-        }
-        self.save(id, Event::Claim, Then::Advance, None, now, out);
-        // A publishing call needs nothing but its own intent, whose write is queued behind the
-        // claim's: one commit carries both, and its refusal stops the call all the same.
-        if self.is_ready_to_publish(id, now) {
-            self.advance(id, now, out);
-        }
-    }
-
-    /// Whether the next thing to do for a claimed delivery is the publishing call.
-    fn is_ready_to_publish(&self, id: DeliveryId, now: Timestamp) -> bool {
-        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return false };
-        // What `next` draws from chance does not change which kind of step it names.
-        let fresh = Fresh { now, random: [0; _] };
-        matches!(
-            with_job(work, |job| work.platform.next(job, &work.delivery.flight.handles, fresh)),
-            Some(Ok(Next::Publish(_)))
-        )
-    }
-
-    /// Lets go of a delivery whose lane must wait. Claimed work (found at start-up) is in no index,
-    /// so it is given a time first; the row of any other says when already.
-    fn step_back(
-        &mut self,
-        id: DeliveryId,
-        at: Timestamp,
-        reason: Reason,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        let run = self.runs.get(&id).and_then(|run| run.work.as_ref());
-        if run.is_some_and(|work| work.delivery.in_flight()) {
-            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
-            self.save(id, event, Then::Done, None, now, out);
-        } else {
-            self.release(id);
-        }
-    }
-
-    /// Ends or moves a delivery before it is sent; while an attempt is open it is looked up first.
-    fn stop(&mut self, id: DeliveryId, event: Event, now: Timestamp, out: &mut Vec<Effect>) {
-        let open = self
-            .runs
-            .get(&id)
-            .and_then(|run| run.work.as_ref())
-            .is_some_and(|work| work.delivery.flight.amb_since.is_some());
-        let event = if open {
-            Event::Lose {
-                next_check: now,
-                reason: Reason::new("ambiguous", "checking whether it is already live"),
-            }
-        } else {
-            event
-        };
-        self.save(id, event, Then::Done, None, now, out);
-    }
-
-    /// A token that ends too soon is refreshed first. True = the run waits for that.
-    fn token_first(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) -> bool {
-        let Some(run) = self.runs.get_mut(&id) else { return false };
-        let Some(account) = run.work.as_ref().and_then(|work| work.account.as_ref()) else { return false };
-        let short =
-            account.expires_at.is_some_and(|end| end < now.saturating_add(TOKEN_MARGIN).unwrap_or(now));
-        if !short || run.refreshed || !account.can_refresh {
-            return false;
-        }
-        run.phase = Phase::Refreshing;
-        run.refreshed = true;
-        out.push(Effect::Refresh { account: account.id });
-        true
-    }
-
-    pub(super) fn refreshed(
-        &mut self,
-        account: AccountId,
-        outcome: &Refreshed,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        if let Some(lane) = self.lanes.get_mut(&account) {
-            lane.refreshing = false;
-            if let Refreshed::Later { at, .. } = outcome {
-                lane.parked_until = Some(*at);
-            }
-        }
-        let waiting: Vec<_> = self
-            .runs
-            .iter()
-            .filter(|(_, run)| run.account == account && run.phase == Phase::Refreshing)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in waiting {
-            let Some(run) = self.runs.get_mut(&id) else { continue };
-            let Some(work) = run.work.as_mut() else { continue };
-            match outcome {
-                Refreshed::Fresh(account) => {
-                    work.account = Some((**account).clone());
-                    match work.delivery.state {
-                        State::Unknown => self.look(id, now, out),
-                        State::Claimed | State::Preparing if run.confirm.is_none() => {
-                            self.advance(id, now, out);
-                        }
-                        // The user may have moved it meanwhile.
-                        State::Scheduled | State::Retry
-                            if work.delivery.wakes_at().is_some_and(|at| at <= now) =>
-                        {
-                            self.claim(id, now, out);
-                        }
-                        _ => self.release(id),
-                    }
-                }
-                Refreshed::Dead(reason) => {
-                    if work.delivery.state == State::Unknown {
-                        let event = Event::Look {
-                            next_check: now.saturating_add(SignedDuration::from_mins(15)).unwrap_or(now),
-                            absent_at: work.delivery.flight.absent_at,
-                            reason: Some(reason.clone()),
-                        };
-                        self.save(id, event, Then::Done, None, now, out);
-                    } else {
-                        self.stop(id, Event::AccountDead { reason: reason.clone() }, now, out);
-                    }
-                }
-                Refreshed::Later { at, reason } => match work.delivery.state {
-                    State::Unknown => {
-                        let absent_at = work.delivery.flight.absent_at;
-                        let event = Event::Look { next_check: *at, absent_at, reason: Some(reason.clone()) };
-                        self.save(id, event, Then::Done, None, now, out);
-                    }
-                    _ => self.step_back(id, *at, reason.clone(), now, out),
-                },
-            }
-        }
-    }
-
     pub(super) fn saved(
         &mut self,
         id: DeliveryId,
@@ -297,7 +68,7 @@ impl Engine {
     }
 
     /// The next thing to do for a claimed delivery.
-    fn advance(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn advance(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
         let fresh = Fresh { now, random: self.fill() };
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
@@ -319,6 +90,13 @@ impl Engine {
             reason.hint.clone_from(&problem.hint);
             return self.save(id, Event::Refuse { reason }, Then::Done, None, now, out);
         }
+        let class = class_of(work);
+        let (open, stored) = (work.delivery.flight.amb_since.is_some(), work.delivery.flight.frozen.clone());
+        if let (true, Class::Handle, Some(frozen)) = (open, class, &stored) {
+            // Its handle may have published, or may yet: no second one while that is so (§7 C).
+            let frozen = frozen.clone();
+            return self.publish(id, frozen, now, out);
+        }
         let next = with_job(work, |job| work.platform.next(job, &work.delivery.flight.handles, fresh));
         match next {
             None => {
@@ -331,7 +109,20 @@ impl Engine {
                 out.push(Effect::Call { id, account: account.id, purpose: Purpose::Prepare, request });
             }
             Some(Ok(Next::Publish(fresh))) => {
-                let frozen = work.delivery.flight.frozen.clone().unwrap_or(fresh);
+                if !run.scanned && stored.is_none() && late_start(work, self.awake_since) {
+                    let since = work.delivery.due.instant;
+                    let scan = with_job(work, |job| work.platform.scan(job, since)).flatten();
+                    if let Some(request) = scan {
+                        run.call = Some(request.clone());
+                        run.phase = Phase::Calling(Purpose::Scan);
+                        let account = account.id;
+                        return out.push(Effect::Call { id, account, purpose: Purpose::Scan, request });
+                    }
+                }
+                // A refused attempt is closed: where a marker ages (keys, handles) a new one is
+                // taken. Everywhere else, and always while an attempt is open, it stays.
+                let ages = matches!(class, Class::Key | Class::Handle);
+                let frozen = stored.filter(|_| open || !ages).unwrap_or(fresh);
                 self.publish(id, frozen, now, out);
             }
             Some(Err(failure)) => self.no_effect(id, failure, backoff::PREPARING, None, now, out),
@@ -364,20 +155,98 @@ impl Engine {
         if self.token_first(id, now, out) {
             return;
         }
+        let dice = self.dice();
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
-        let Some(request) = with_job(work, |job| work.platform.publish(job, &frozen)) else {
+        // I8: a key that may be forgotten is no protection any more. Asked here, where nothing can
+        // come between the question and the intent.
+        if class_of(work) == Class::Key
+            && work.delivery.flight.amb_since.is_some()
+            && !self.key_lives(&work.delivery, work, now)
+        {
+            let reason = Reason::new("ambiguous", "the network may have forgotten the key of this post")
+                .hint("checking whether it is already live; nothing to do for now");
+            return self.save(id, Event::Lose { next_check: now, reason }, Then::Done, None, now, out);
+        }
+        if let Some(twin) = (work.twin)(&frozen.marker).filter(|twin| *twin != id) {
+            let at = now.saturating_add(TWIN_WAIT).unwrap_or(now);
+            let reason =
+                Reason::new("twin", format!("waits for `{twin}`, which has the same words and may be live"))
+                    .hint(format!("`sendoff post show {twin}`"));
+            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
+            return self.save(id, event, Then::Done, None, now, out);
+        }
+        let account = work.delivery.account;
+        // I1. The lane sees to it; if it ever did not, nothing may leave.
+        if self.runs.values().any(|it| it.account == account && it.phase == Phase::Publishing) {
+            tracing::error!(delivery = %id, "a second call for one account was about to leave; it is put back");
+            debug_assert!(false, "two calls of one account");
+            return self.release(id);
+        }
+        let (Some(request), Some(app)) =
+            (with_job(work, |job| work.platform.publish(job, &frozen)), work.account.as_ref().map(app_of))
+        else {
             return self.release(id);
         };
-        let late =
-            now.duration_since(work.delivery.due.instant) > CATCH_UP && work.delivery.sent_at.is_none();
-        let spacing = if late { self.settings.catch_up_spacing } else { self.settings.lane_spacing };
-        let account = work.delivery.account;
+        let spacing = if late_start(work, self.awake_since) {
+            // A burst after a downtime is what spam filters look for.
+            self.settings.catch_up_spacing + scaled(self.settings.catch_up_spacing, dice / 4.0)
+        } else {
+            self.settings.lane_spacing
+        };
         if let Some(save) = self.moved(id, Event::Intend { frozen }, Then::Done, None, now) {
             if let Some(run) = self.runs.get_mut(&id) {
                 run.phase = Phase::Publishing;
             }
-            self.lanes.entry(account).or_default().free_at = now.checked_add(spacing).ok();
+            let lane = self.lanes.entry(account).or_default();
+            lane.free_at = lane.free_at.max(now.checked_add(spacing).ok());
+            self.count_call(account, &app, now);
             out.push(Effect::Publish { save: Box::new(save), request });
+        }
+    }
+
+    /// What the network has of the same words, before a late send (look first, §12).
+    fn scanned(&mut self, id: DeliveryId, reply: &Reply, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(work) = &run.work else { return };
+        let since = work.delivery.due.instant;
+        let sight = match reply {
+            Reply::Answer(answer) => {
+                with_job(work, |job| work.platform.scanned(job, answer, since, &*work.bound, now))
+            }
+            Reply::NotSent(message) | Reply::Lost(message) => Some(Sight::Unclear(Failure {
+                class: FailureClass::Transient,
+                message: message.clone(),
+                hint: None,
+                until: None,
+            })),
+        };
+        match sight {
+            None => self.release(id),
+            Some(Sight::Absent | Sight::Gone) => {
+                run.scanned = true;
+                self.advance(id, now, out);
+            }
+            Some(Sight::Found(_) | Sight::HandedOver(_) | Sight::Disputed { .. }) => {
+                let reason = Reason::new("restored", "the same words are on the network since it was due")
+                    .hint("checking whether it is already live; nothing to do for now");
+                let event = Event::Restore { next_check: now, reason };
+                self.save(id, event, Then::Done, None, now, out);
+            }
+            // Not being allowed to look is no reason never to send.
+            Some(Sight::Unclear(failure))
+                if matches!(
+                    failure.class,
+                    FailureClass::Permission
+                        | FailureClass::Config
+                        | FailureClass::InvalidContent
+                        | FailureClass::Policy
+                ) =>
+            {
+                tracing::warn!(delivery = %id, why = failure.message, "cannot look before a late send");
+                run.scanned = true;
+                self.advance(id, now, out);
+            }
+            Some(Sight::Unclear(failure)) => self.no_effect(id, failure, backoff::PREPARING, None, now, out),
         }
     }
 
@@ -394,7 +263,16 @@ impl Engine {
             return;
         };
         let call = run.call.take();
+        if let (Reply::Answer(answer), Some(work)) = (&reply, &run.work)
+            && let Some(account) = &work.account
+        {
+            let (account, app) = (account.id, app_of(account));
+            let quotas: Vec<_> = work.platform.quotas(answer, now).into_iter().filter(|it| it.app).collect();
+            self.heed(account, &app, &quotas, now);
+        }
+        let Some(run) = self.runs.get_mut(&id) else { return };
         match purpose {
+            Purpose::Scan => self.scanned(id, &reply, now, out),
             Purpose::Look => self.looked(id, reply, now, out),
             Purpose::ReadBack => {
                 if let (Some(work), Some(step), Reply::Answer(answer)) = (&run.work, run.confirm, &reply)
@@ -432,72 +310,18 @@ impl Engine {
             }
         }
     }
-
-    pub(super) fn asked(
-        &mut self,
-        id: DeliveryId,
-        ask: &ask::Ask,
-        ticket: u64,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        let give_up_after = self.settings.give_up_after;
-        let Some(run) = self.runs.get_mut(&id) else {
-            out.push(Effect::Reply { ticket, result: Err(changed(id)) });
-            return;
-        };
-        let Some(work) = run.work.as_mut() else {
-            run.asks.push((ask.clone(), ticket));
-            return;
-        };
-        let before = work.delivery.clone();
-        let moved = ask::event(&before, ask, give_up_after, now).and_then(|event| {
-            let name = event.name();
-            before.apply(event, now).map(|after| (name, after)).map_err(|illegal| ask::Refused {
-                code: "not_now",
-                message: illegal.to_string(),
-                hint: None,
-            })
-        });
-        match moved {
-            Err(refused) => out.push(Effect::Reply { ticket, result: Err(refused) }),
-            Ok((name, after)) => {
-                self.seq += 1;
-                work.delivery = after.clone();
-                // In the middle of a call the wish is only noted; otherwise it ends the run.
-                if after.state.is_terminal() || run.phase == Phase::Loading {
-                    run.phase = Phase::Saving(self.seq, Then::Done);
-                    run.confirm = None;
-                }
-                let save = super::Save { seq: self.seq, before, after, event: name, answer: None };
-                // "Done" is said when it is durable, not before.
-                self.tickets.insert(self.seq, ticket);
-                out.push(Effect::Save(Box::new(save)));
-            }
-        }
-    }
 }
 
-fn changed(id: DeliveryId) -> ask::Refused {
-    ask::Refused { code: "changed", message: format!("delivery `{id}` changed meanwhile"), hint: None }
+/// Whether it was due well before we could send, and this is its first call: a catch-up.
+fn late_start(work: &Work, awake_since: Option<Timestamp>) -> bool {
+    let due = work.delivery.due.instant;
+    work.delivery.sent_at.is_none() && awake_since.is_some_and(|since| since.duration_since(due) > CATCH_UP)
 }
 
-/// Why a delivery that was never sent is too late under its policy.
-fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
-    if delivery.sent_at.is_some() || delivery.flight.first_sent.is_some() {
-        return None;
-    }
-    let late = now.duration_since(delivery.due.instant);
-    (!delivery.late.allows(delivery.due.instant, now)).then(|| {
-        Reason::new("late", format!("it was due {} and {} min late", delivery.due.instant, late.as_mins()))
-            .hint(format!("`sendoff post retry {}` sends it now", delivery.id))
-    })
-}
-
-fn gave_up(delivery: &Delivery) -> Reason {
-    let last = delivery.reason.as_ref().map_or("no answer", |it| it.message.as_str());
-    Reason::new("gave_up", format!("given up after {} tries: {last}", delivery.attempts))
-        .hint(format!("`sendoff post retry {}` starts again", delivery.id))
+/// The delivery class, with the account's tier.
+pub(super) fn class_of(work: &Work) -> Class {
+    let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
+    work.platform.capabilities(tier).class
 }
 
 /// Builds the connector's view of the current step. None: the account or the step is gone.

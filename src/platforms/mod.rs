@@ -399,7 +399,7 @@ pub trait Platform: Sync {
     /// The read that shows whether the same words went out since `since` by another hand: asked
     /// before a send that comes late, when this store may not know what an older one did. Answered
     /// by [`Platform::scanned`]. None = the network cannot be asked.
-    fn scan(&self, _job: &Job<'_>, _frozen: &Frozen, _since: Timestamp) -> Option<Request> {
+    fn scan(&self, _job: &Job<'_>, _since: Timestamp) -> Option<Request> {
         None
     }
 
@@ -407,7 +407,6 @@ pub trait Platform: Sync {
     fn scanned(
         &self,
         _job: &Job<'_>,
-        _frozen: &Frozen,
         _answer: &Answer,
         _since: Timestamp,
         _bound: &dyn Fn(&str) -> bool,

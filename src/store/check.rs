@@ -12,7 +12,7 @@ use redb::ReadableTable;
 use super::errors::StoreError;
 use super::tables::{
     ACCOUNT_NAMES, ACCOUNT_REMOTE, ACCOUNTS, BOUND, BY_ACCOUNT, BY_MEDIA, BY_POST, BY_STATE, COUNTS,
-    DELIVERIES, DUE, IN_FLIGHT, NEEDS, OPEN_BY_ACCOUNT, POSTS, POSTS_BY_TIME,
+    DELIVERIES, DUE, IN_FLIGHT, NEEDS, OPEN_BY_ACCOUNT, OPEN_MARKERS, POSTS, POSTS_BY_TIME,
 };
 use super::tx::Rx;
 use super::{accounts, audit, deliveries, posts, vault};
@@ -91,6 +91,9 @@ fn check_deliveries(rx: &Rx, faults: &mut Vec<String>) -> Result<(), StoreError>
     check!("open_by_account", OPEN_BY_ACCOUNT, |it: &Delivery| (!it.state.is_terminal()).then(|| place(it)));
     check!("needs", NEEDS, |it: &Delivery| {
         (it.state == State::NeedsReconnect).then(|| (it.account.as_u128(), it.id.as_u128()))
+    });
+    check!("open_markers", OPEN_MARKERS, |it: &Delivery| {
+        deliveries::open_marker(it).map(|marker| (it.account.as_u128(), marker, it.id.as_u128()))
     });
 
     let (mut by_state, mut counts) = (BTreeSet::new(), BTreeMap::<&str, u64>::new());

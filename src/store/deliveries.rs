@@ -11,7 +11,7 @@ use super::errors::StoreError;
 use super::records::{Key, Place, Stored, decode, encode};
 use super::tables::{
     ATTEMPTS, BOUND, BY_ACCOUNT, BY_POST, BY_STATE, COUNTS, DELIVERIES, DUE, HISTORY, IN_FLIGHT, NEEDS,
-    OPEN_BY_ACCOUNT, TOMBSTONES,
+    OPEN_BY_ACCOUNT, OPEN_MARKERS, TOMBSTONES,
 };
 use super::tx::{Source, Tx};
 use crate::domain::attempt::{Attempt, Transition};
@@ -278,6 +278,21 @@ pub fn bound(
     Ok(row.map(|it| it.value()).map(|(id, step)| (DeliveryId::from_u128(id), step)))
 }
 
+/// The deliveries of an account that may be live under a marker and wait to be looked up, or to be
+/// sent again under it.
+pub fn open_under(
+    source: &impl Source,
+    account: AccountId,
+    marker: &str,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    let (account, marker) = (account.as_u128(), short_digest(marker));
+    let mut found = Vec::new();
+    for row in source.table(OPEN_MARKERS)?.range((account, marker, 0)..=(account, marker, u128::MAX))? {
+        found.push(DeliveryId::from_u128(row?.0.value().2));
+    }
+    Ok(found)
+}
+
 /// Notes a marker that must never be sent again.
 pub fn bury(tx: &mut Tx<'_>, account: AccountId, marker: &str, now: Timestamp) -> Result<(), StoreError> {
     tx.insert(TOMBSTONES, (account.as_u128(), marker), now.as_millisecond()).map(drop)
@@ -339,13 +354,20 @@ fn bind(tx: &mut Tx<'_>, was: Option<&Delivery>, it: &Delivery) -> Result<(), St
 
 /// The words a delivery is listed and counted under.
 pub(super) fn words(it: &Delivery) -> impl Iterator<Item = &'static str> {
-    let held = it.state == State::Unknown && it.held;
+    let held = it.waits_for_word();
     [Some(it.state.as_str()), held.then_some("held")].into_iter().flatten()
 }
 
 /// Its place in the due index, in milliseconds, and whether it is to be looked up.
 fn due_row(it: &Delivery) -> Option<(i64, bool)> {
     it.wakes_at().map(|at| (at.as_millisecond(), it.state == State::Unknown))
+}
+
+/// The marker it may be live under. Not while the call is on the wire: its lane is busy then, and
+/// no other delivery of the account can meet it.
+pub(super) fn open_marker(it: &Delivery) -> Option<u128> {
+    let open = it.flight.amb_since.is_some() && it.state != State::Sending;
+    it.flight.frozen.as_ref().filter(|_| open).map(|it| short_digest(&it.marker))
 }
 
 /// Removes the index rows of `was` that `now` does not have too.
@@ -369,6 +391,11 @@ fn unindex(tx: &mut Tx<'_>, was: &Delivery, now: Option<&Delivery>) -> Result<()
     }
     if was.state == State::NeedsReconnect && now.is_none_or(|now| now.state != State::NeedsReconnect) {
         tx.remove(NEEDS, (account, id))?;
+    }
+    if let Some(marker) = open_marker(was)
+        && now.and_then(open_marker) != Some(marker)
+    {
+        tx.remove(OPEN_MARKERS, (account, marker, id))?;
     }
     for word in words(was) {
         let stays = now.is_some_and(|now| words(now).any(|it| it == word));
@@ -406,6 +433,11 @@ fn index(tx: &mut Tx<'_>, was: Option<&Delivery>, now: &Delivery) -> Result<(), 
     }
     if now.state == State::NeedsReconnect && was.is_none_or(|was| was.state != State::NeedsReconnect) {
         tx.insert(NEEDS, (account, id), ())?;
+    }
+    if let Some(marker) = open_marker(now)
+        && was.and_then(open_marker) != Some(marker)
+    {
+        tx.insert(OPEN_MARKERS, (account, marker, id), ())?;
     }
     for word in words(now) {
         let stayed = was.is_some_and(|was| words(was).any(|it| it == word));

@@ -46,6 +46,9 @@ pub(super) const BY_STATE: T<'static, (&str, i64, u128, u128), ()> = T::new("by_
 pub(super) const COUNTS: T<'static, &str, u64> = T::new("counts.v1");
 /// (account, delivery) → (), for those in `needs_reconnect`: what a reconnect sets going again.
 pub(super) const NEEDS: T<'static, (u128, u128), ()> = T::new("needs.v1");
+/// (account, first half of SHA-256 of the marker, delivery) → (). Deliveries that may be live under a
+/// marker and are being looked up: another one of the same words must wait for them.
+pub(super) const OPEN_MARKERS: T<'static, (u128, u128, u128), ()> = T::new("open_markers.v1");
 /// (delivery, n) → publishing call. Append-only; completed once.
 pub(super) const ATTEMPTS: T<'static, (u128, u32), &[u8]> = T::new("attempts.v1");
 /// (delivery, seq) → move of the state. Append-only.
@@ -90,7 +93,7 @@ pub(super) const AUDIT: T<'static, (i64, u32), &[u8]> = T::new("audit.v1");
 pub(super) fn create_all(tx: &redb::WriteTransaction) -> Result<(), redb::TableError> {
     macro_rules! create { ($($table:ident)*) => { $( drop(tx.open_table($table)?); )* }; }
     create!(META NOTES POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT OPEN_BY_ACCOUNT
-        BY_STATE COUNTS NEEDS ATTEMPTS HISTORY BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES ACCOUNT_REMOTE
+        BY_STATE COUNTS NEEDS OPEN_MARKERS ATTEMPTS HISTORY BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES ACCOUNT_REMOTE
         GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RECEIPTS
         RECEIPT_CODES AUDIT);
     Ok(())

@@ -109,6 +109,7 @@ shelves! {
     named: &'static str => &'static [u8],
     ids: u128 => (),
     pairs: (u128, u128) => (),
+    triples: (u128, u128, u128) => (),
     times: (i64, u128) => (),
     due: (i64, u128) => (u128, bool),
     of_account: (u128, i64, u128, u128) => (),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use sendoff::domain::delivery::{AfterAbsence, Delivery, Event, Frozen, Live, Reason, RetryWhy, State};
+use sendoff::domain::delivery::{
+    AfterAbsence, Delivery, Event, Frozen, Live, Proof, Reason, RetryWhy, State,
+};
 use sendoff::domain::ids::{DeliveryId, PostId};
 use sendoff::store::{StoreError, deliveries, posts};
 
@@ -61,7 +63,11 @@ fn event(what: u8, of: &Delivery, at: Timestamp) -> Event {
         9 => Event::TryNow { at },
         10 => Event::Lose { next_check: at, reason },
         11 => Event::Hold { reason },
-        12 => Event::Absent { then: AfterAbsence::Retry { at } },
+        12 => Event::Absent {
+            proof: Proof::User,
+            anew: false,
+            then: AfterAbsence::Retry { at, give_up_at: None },
+        },
         13 => Event::Cancel { reason },
         14 => Event::Reschedule { due: due(at), give_up_at: at },
         _ => Event::HandOver { live },

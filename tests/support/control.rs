@@ -360,6 +360,11 @@ impl Api for Fake {
         Ok(post("Hello"))
     }
 
+    async fn post_resolve(&self, by: Caller, id: &str, word: r::Resolve) -> ApiResult<m::Post> {
+        self.note(by, format!("post resolve {id} {word:?}"));
+        Ok(post("Hello"))
+    }
+
     async fn post_reschedule(
         &self,
         by: Caller,

@@ -150,6 +150,16 @@ impl Network {
                     None => answer(400, &json!({ "error": "RecordNotFound", "message": "no such record" })),
                 }
             }
+            "bluesky.list" => {
+                let records: Vec<_> = self
+                    .objects
+                    .iter()
+                    .rev()
+                    .filter(|it| it.owner == owner)
+                    .map(|it| json!({ "uri": it.id, "cid": cid(&it.body), "value": it.body }))
+                    .collect();
+                answer(200, &json!({ "records": records }))
+            }
             "bluesky.upload" => answer(
                 200,
                 &json!({ "blob": { "$type": "blob", "ref": { "$link": "bafkrei1" }, "mimeType": "image/png", "size": 10 } }),

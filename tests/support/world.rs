@@ -453,7 +453,14 @@ impl World {
             .filter(|it| it.account == delivery.account)
             .flat_map(|it| it.steps.iter().filter_map(|step| step.remote_id.clone()))
             .collect();
+        let open: BTreeMap<String, DeliveryId> = self
+            .store
+            .values()
+            .filter(|it| it.account == delivery.account && it.flight.amb_since.is_some())
+            .filter_map(|it| Some((it.flight.frozen.as_ref()?.marker.clone(), it.id)))
+            .collect();
         Some(Work {
+            twin: Arc::new(move |marker| open.get(marker).copied()),
             hold: None,
             post: Arc::clone(&self.posts[&delivery.post]),
             account: self.accounts.get(&delivery.account).cloned(),
@@ -472,7 +479,7 @@ impl World {
             assert_eq!(row.state, State::Sending, "the intent is durable before a byte leaves");
             assert!(self.in_flight.insert(account, id).is_none(), "two calls in flight on one account");
             let frozen = row.flight.frozen.clone().unwrap();
-            let first = row.flight.first_sent.unwrap().to_string();
+            let first = row.flight.first_sent.unwrap().wall.to_string();
             let known = self.bodies.entry((id, row.step, first)).or_insert_with(|| frozen.body.clone());
             assert_eq!(*known, frozen.body, "the request changed between tries");
             self.sent.push((self.now, id, account));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::domain::moment::Moment;
+
 /// The state, without the facts that surround it (those are fields of [`Delivery`](super::Delivery)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
@@ -208,16 +210,16 @@ pub struct Flight {
     pub handles: Handles,
     pub frozen: Option<Frozen>,
     /// First intent of this marker; key life counts from here.
-    pub first_sent: Option<Timestamp>,
+    pub first_sent: Option<Moment>,
     /// Set while an attempt may have taken effect.
     pub amb_since: Option<Timestamp>,
     /// An earlier attempt under this marker was still open when the last one began: then a
     /// refusal of the last proves nothing about the earlier.
     pub earlier_open: bool,
     /// When the last attempt became unknown: the time to settle counts from here.
-    pub unknown_since: Option<Timestamp>,
+    pub unknown_since: Option<Moment>,
     /// The first of the two negative reads that prove absence.
-    pub absent_at: Option<Timestamp>,
+    pub absent_at: Option<Moment>,
     /// Looks taken since the step became unknown.
     pub looks: u16,
     /// Tries of the preparing calls since the last success.

@@ -360,7 +360,7 @@ impl Platform for Bluesky {
         }
     }
 
-    fn scan(&self, job: &Job<'_>, _frozen: &Frozen, _since: Timestamp) -> Option<Request> {
+    fn scan(&self, job: &Job<'_>, _since: Timestamp) -> Option<Request> {
         // Newest first by key, and keys are times.
         Some(Request {
             label: "bluesky.list",
@@ -380,7 +380,6 @@ impl Platform for Bluesky {
     fn scanned(
         &self,
         job: &Job<'_>,
-        frozen: &Frozen,
         answer: &Answer,
         since: Timestamp,
         bound: &dyn Fn(&str) -> bool,
@@ -390,12 +389,12 @@ impl Platform for Bluesky {
         let Some(records) = json["records"].as_array().filter(|_| answer.status == 200) else {
             return Sight::Unclear(failure(answer, now));
         };
-        let ours: Value = serde_json::from_slice(&frozen.body).unwrap_or(Value::Null);
+        let parent = job.before.last().and_then(|it| it.remote_id.as_deref());
         let same = |it: &&Value| {
             let value = &it["value"];
             let at = value["createdAt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
-            value["text"] == ours["record"]["text"]
-                && value["reply"] == ours["record"]["reply"]
+            value["text"] == job.text
+                && value["reply"]["parent"]["uri"].as_str() == parent
                 && at.is_some_and(|at| at >= since)
                 && it["uri"].as_str().is_some_and(|uri| !bound(uri))
         };

@@ -191,6 +191,12 @@ fn number(answer: &Answer, name: &str) -> Option<i64> {
     answer.header(name).and_then(|it| it.trim().parse().ok())
 }
 
+/// The first problem says that there is no such object.
+pub fn is_missing(json: &Value) -> bool {
+    let kind = json["errors"][0]["type"].as_str().and_then(|it| it.rsplit('/').next());
+    kind == Some("resource-not-found")
+}
+
 fn matches(json: &Value, code: &str) -> bool {
     if let Some(words) = code.strip_prefix("title:") {
         return says(json, "title", words);

@@ -116,17 +116,7 @@ impl Platform for X {
                 until: None,
             })?),
         };
-        let body = create_body(job.text, parent, job.options);
-        let mut print = Sha256::new();
-        print.update(timeline::fingerprint(job.text));
-        print.update([0]);
-        print.update(parent.unwrap_or_default());
-        let marker = print.finalize().iter().fold(String::new(), |mut hex, byte| {
-            use std::fmt::Write as _;
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        Ok(Next::Publish(Frozen { marker, body: body.to_string().into_bytes() }))
+        Ok(Next::Publish(freeze(job, parent)))
     }
 
     fn answered(
@@ -173,20 +163,21 @@ impl Platform for X {
         timeline::seen(frozen, answer, &job.account.username, since, bound, now)
     }
 
-    fn scan(&self, job: &Job<'_>, _frozen: &Frozen, since: Timestamp) -> Option<Request> {
+    fn scan(&self, job: &Job<'_>, since: Timestamp) -> Option<Request> {
         Some(timeline::request(&job.account.remote_id, since))
     }
 
     fn scanned(
         &self,
         job: &Job<'_>,
-        frozen: &Frozen,
         answer: &Answer,
         since: Timestamp,
         bound: &dyn Fn(&str) -> bool,
         now: Timestamp,
     ) -> Sight {
-        timeline::seen(frozen, answer, &job.account.username, since, bound, now)
+        let parent = job.before.last().and_then(|it| it.remote_id.as_deref());
+        let frozen = freeze(job, parent);
+        timeline::seen(&frozen, answer, &job.account.username, since, bound, now)
     }
 
     fn quotas(&self, answer: &Answer, _now: Timestamp) -> Vec<Quota> {
@@ -225,7 +216,9 @@ impl Platform for X {
                 extra: step.extra.clone(),
                 verified: true,
             }),
+            // A lookup by id answers 200 with the problem inside (docs.x.com, partial errors).
             (404, _) => Sight::Absent,
+            (200, None) if answers::is_missing(&json) => Sight::Absent,
             _ => Sight::Unclear(answers::failure(answer, now)),
         }
     }
@@ -254,6 +247,21 @@ impl Platform for X {
     fn refusals(&self) -> &'static [Refusal] {
         answers::REFUSALS
     }
+}
+
+/// The request of a step, and the print by which it is found again.
+fn freeze(job: &Job<'_>, parent: Option<&str>) -> Frozen {
+    let body = create_body(job.text, parent, job.options);
+    let mut print = Sha256::new();
+    print.update(timeline::fingerprint(job.text));
+    print.update([0]);
+    print.update(parent.unwrap_or_default());
+    let marker = print.finalize().iter().fold(String::new(), |mut hex, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    Frozen { marker, body: body.to_string().into_bytes() }
 }
 
 /// The body of `POST /2/tweets`. X takes no unknown properties, so nothing is sent that is not set.

@@ -9,6 +9,7 @@ use super::post::{DueRow, LateRow, bad_name};
 use super::{Bytes, Stored, by_word, digest_from_hex, hex};
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, Flight, Frozen, Handle, Reason, RetryWhy, State, Step, StepKind};
+use crate::domain::moment::{Boot, Moment};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::store) struct DeliveryRow {
@@ -59,11 +60,11 @@ struct FlightRow {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     handles: BTreeMap<String, HandleRow>,
     frozen: Option<FrozenRow>,
-    first_sent: Option<Timestamp>,
+    first_sent: Option<MomentRow>,
     amb_since: Option<Timestamp>,
     earlier_open: bool,
-    unknown_since: Option<Timestamp>,
-    absent_at: Option<Timestamp>,
+    unknown_since: Option<MomentRow>,
+    absent_at: Option<MomentRow>,
     looks: u16,
     stumbles: u16,
 }
@@ -139,6 +140,27 @@ impl From<StepRow> for Step {
     }
 }
 
+/// Wall time, and the boot's id with its uptime in milliseconds.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct MomentRow {
+    at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<(u64, i64)>,
+}
+
+impl From<Moment> for MomentRow {
+    fn from(it: Moment) -> Self {
+        Self { at: it.wall, boot: it.boot.map(|boot| (boot.id, boot.uptime_ms)) }
+    }
+}
+
+impl From<MomentRow> for Moment {
+    fn from(row: MomentRow) -> Self {
+        let boot = row.boot.map(|(id, uptime_ms)| Boot { id, uptime_ms });
+        Self { wall: row.at, boot }
+    }
+}
+
 impl From<&Flight> for FlightRow {
     fn from(it: &Flight) -> Self {
         Self {
@@ -151,11 +173,11 @@ impl From<&Flight> for FlightRow {
                 .frozen
                 .as_ref()
                 .map(|it| FrozenRow { marker: it.marker.clone(), body: it.body.as_slice().into() }),
-            first_sent: it.first_sent,
+            first_sent: it.first_sent.map(Into::into),
             amb_since: it.amb_since,
             earlier_open: it.earlier_open,
-            unknown_since: it.unknown_since,
-            absent_at: it.absent_at,
+            unknown_since: it.unknown_since.map(Into::into),
+            absent_at: it.absent_at.map(Into::into),
             looks: it.looks,
             stumbles: it.stumbles,
         }
@@ -176,11 +198,11 @@ impl TryFrom<FlightRow> for Flight {
                 .map(|(name, it)| (name, Handle { value: it.value, expires: it.expires }))
                 .collect(),
             frozen,
-            first_sent: row.first_sent,
+            first_sent: row.first_sent.map(Into::into),
             amb_since: row.amb_since,
             earlier_open: row.earlier_open,
-            unknown_since: row.unknown_since,
-            absent_at: row.absent_at,
+            unknown_since: row.unknown_since.map(Into::into),
+            absent_at: row.absent_at.map(Into::into),
             looks: row.looks,
             stumbles: row.stumbles,
         })

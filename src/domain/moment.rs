@@ -1,0 +1,81 @@
+//! A point in time by two clocks.
+//!
+//! The wall clock can be set; the boot clock only runs, but starts anew with the machine. Where a
+//! step of the wall clock could make us believe that time has passed which has not (or the other
+//! way round), both are kept and the cautious one is believed: a wait has lasted no longer than
+//! either clock says, a thing that expires is as old as the older of the two says.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// What the boot clock shows (`CLOCK_BOOTTIME`), and in which boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boot {
+    /// Names the boot; half of the kernel's random boot id.
+    pub id: u64,
+    /// Since the machine started, sleep included.
+    pub uptime_ms: i64,
+}
+
+/// A point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    pub wall: Timestamp,
+    /// None where there is no boot clock (plain tests).
+    pub boot: Option<Boot>,
+}
+
+impl From<Timestamp> for Moment {
+    fn from(wall: Timestamp) -> Self {
+        Self { wall, boot: None }
+    }
+}
+
+impl Moment {
+    /// How long a wait that began at `self` has lasted: the smaller of what the clocks say.
+    pub fn waited(self, now: Self) -> SignedDuration {
+        let wall = now.wall.duration_since(self.wall);
+        self.ran(now).map_or(wall, |boot| boot.min(wall))
+    }
+
+    /// How old a thing made at `self` is: the larger of what the clocks say.
+    pub fn aged(self, now: Self) -> SignedDuration {
+        let wall = now.wall.duration_since(self.wall);
+        self.ran(now).map_or(wall, |boot| boot.max(wall))
+    }
+
+    /// Whether the boot clock vouches for the span up to `now`.
+    pub fn same_boot(self, now: Self) -> bool {
+        self.ran(now).is_some()
+    }
+
+    /// By the boot clock alone; None across a restart of the machine.
+    fn ran(self, now: Self) -> Option<SignedDuration> {
+        let (then, now) = (self.boot?, now.boot?);
+        (then.id == now.id).then(|| SignedDuration::from_millis(now.uptime_ms - then.uptime_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(wall: i64, id: u64, uptime: i64) -> Moment {
+        Moment {
+            wall: Timestamp::from_second(wall).unwrap(),
+            boot: Some(Boot { id, uptime_ms: uptime * 1000 }),
+        }
+    }
+
+    #[test]
+    fn a_stepped_wall_clock_neither_shortens_a_wait_nor_makes_a_key_younger() {
+        let secs = SignedDuration::from_secs;
+        let then = moment(1000, 1, 50);
+        let forward = moment(1000 + 3600, 1, 60);
+        assert_eq!((then.waited(forward), then.aged(forward)), (secs(10), secs(3600)));
+        let back = moment(1000 - 3600, 1, 60);
+        assert_eq!((then.waited(back), then.aged(back)), (secs(-3600), secs(10)));
+        let rebooted = moment(1100, 2, 5);
+        assert_eq!((then.waited(rebooted), then.aged(rebooted)), (secs(100), secs(100)));
+        assert!(then.same_boot(forward) && !then.same_boot(rebooted));
+    }
+}

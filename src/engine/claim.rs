@@ -1,0 +1,268 @@
+//! From a delivery's turn to its claim: everything that can stop it before anything is prepared.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::gates::app_of;
+use super::send::with_job;
+use super::{Effect, Engine, Phase, Refreshed, Then, Work};
+use crate::domain::account::AccountState;
+use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
+use crate::domain::ids::{AccountId, DeliveryId};
+use crate::platforms::{Fresh, Next};
+
+/// A token must outlive this much for a publishing call to start.
+const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(120);
+
+impl Engine {
+    pub(super) fn loaded(
+        &mut self,
+        id: DeliveryId,
+        work: Option<Box<Work>>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(run) = self.runs.get_mut(&id).filter(|run| run.phase == Phase::Loading) else { return };
+        let Some(work) = work else { return self.release(id) };
+        let due = work.delivery.wakes_at();
+        let in_flight = work.delivery.in_flight();
+        let state = work.delivery.state;
+        run.work = Some(work);
+        for (ask, ticket) in std::mem::take(&mut run.asks) {
+            self.asked(id, &ask, ticket, now, out);
+        }
+        // A wish may have ended or moved it.
+        if self.runs.get(&id).is_none_or(|run| run.phase != Phase::Loading) {
+            return;
+        }
+        if !in_flight && due.is_none_or(|at| at > now) {
+            return self.release(id);
+        }
+        // The row may have been read before the delivery moved on: what is to be sent waits in its
+        // lane, and nothing is claimed once a pause was asked for.
+        let in_lane = self.runs.get(&id).is_some_and(|run| run.in_lane);
+        let stopped = self.paused || self.clock_hold;
+        if (stopped && !in_flight && state != State::Unknown) || (!in_lane && state != State::Unknown) {
+            return self.release(id);
+        }
+        match state {
+            State::Unknown => self.look(id, now, out),
+            State::Scheduled | State::Retry | State::Claimed | State::Preparing => self.claim(id, now, out),
+            // Start-up turns `Sending` into `Unknown` before the engine sees it.
+            State::Sending
+            | State::NeedsReconnect
+            | State::Published
+            | State::HandedOver
+            | State::Rejected
+            | State::Cancelled
+            | State::Missed => self.release(id),
+        }
+    }
+
+    /// Everything that can stop a delivery before it is claimed, then W1.
+    fn claim(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(run) = self.runs.get(&id) else { return };
+        let Some(work) = &run.work else { return };
+        let delivery = &work.delivery;
+        let Some(account) = &work.account else {
+            let reason =
+                Reason::new("account_gone", format!("account `{}` is no longer connected", delivery.name));
+            return self.stop(id, Event::Cancel { reason }, now, out);
+        };
+        if account.state == AccountState::Paused {
+            self.lanes.entry(run.account).or_default().halted = true;
+            let reason = Reason::new("paused", "the account is paused");
+            return self.step_back(id, now, reason, now, out);
+        }
+        if delivery.cancel_requested {
+            let reason = Reason::new("cancelled", "cancelled by the user");
+            return self.stop(id, Event::Cancel { reason }, now, out);
+        }
+        // What a paused queue holds back waits as long as the pause lasts.
+        let held_back = work.hold.is_some();
+        if let (Some(mut reason), false) = (too_late(delivery, now), held_back) {
+            let lane = self.lanes.get(&run.account).and_then(|it| it.why.as_ref());
+            if let Some(why) = lane.or_else(|| self.gate_reason(&app_of(account))) {
+                reason.message = format!("{}; it waited because: {}", reason.message, why.message);
+            }
+            return self.stop(id, Event::Miss { reason }, now, out);
+        }
+        // The next part of a thread has not been tried yet, however late the thread began.
+        let tried = delivery.retry_why != Some(RetryWhy::NextPart);
+        if now > delivery.give_up_at && delivery.state == State::Retry && tried && !held_back {
+            let reason = gave_up(delivery);
+            return self.stop(id, Event::Refuse { reason }, now, out);
+        }
+        if account.state == AccountState::NeedsReconnect {
+            let reason = Reason::new(
+                "account_dead",
+                account.reason.clone().unwrap_or_else(|| "the account must be connected again".into()),
+            )
+            .hint(format!("sendoff account connect {}", account.name.platform()));
+            return self.stop(id, Event::AccountDead { reason }, now, out);
+        }
+        let (account_id, app) = (run.account, app_of(account));
+        self.lanes.entry(account_id).or_default().app = Some(app.clone());
+        if let Some((until, reason)) = self.enter_gate(&app, now) {
+            return self.step_back(id, until, reason, now, out);
+        }
+        if let Err((at, reason)) = self.within_limits(account_id, &app, now) {
+            let lane = self.lanes.entry(account_id).or_default();
+            lane.parked_until = Some(at);
+            lane.why = Some(reason.clone());
+            return self.step_back(id, at, reason, now, out);
+        }
+        if self.token_first(id, now, out) {
+            return;
+        }
+        self.save(id, Event::Claim, Then::Advance, None, now, out);
+        // A publishing call needs nothing but its own intent, whose write is queued behind the
+        // claim's: one commit carries both, and its refusal stops the call all the same.
+        if self.is_ready_to_publish(id, now) {
+            self.advance(id, now, out);
+        }
+    }
+
+    /// Whether the next thing to do for a claimed delivery is the publishing call.
+    fn is_ready_to_publish(&self, id: DeliveryId, now: Timestamp) -> bool {
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return false };
+        // What `next` draws from chance does not change which kind of step it names.
+        let fresh = Fresh { now, random: [0; _] };
+        matches!(
+            with_job(work, |job| work.platform.next(job, &work.delivery.flight.handles, fresh)),
+            Some(Ok(Next::Publish(_)))
+        )
+    }
+
+    /// Lets go of a delivery whose lane must wait. Claimed work (found at start-up) is in no index,
+    /// so it is given a time first; the row of any other says when already.
+    fn step_back(
+        &mut self,
+        id: DeliveryId,
+        at: Timestamp,
+        reason: Reason,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let run = self.runs.get(&id).and_then(|run| run.work.as_ref());
+        if run.is_some_and(|work| work.delivery.in_flight()) {
+            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
+            self.save(id, event, Then::Done, None, now, out);
+        } else {
+            self.release(id);
+        }
+    }
+
+    /// Ends or moves a delivery before it is sent; while an attempt is open it is looked up first.
+    pub(super) fn stop(&mut self, id: DeliveryId, event: Event, now: Timestamp, out: &mut Vec<Effect>) {
+        let open = self
+            .runs
+            .get(&id)
+            .and_then(|run| run.work.as_ref())
+            .is_some_and(|work| work.delivery.flight.amb_since.is_some());
+        let event = if open {
+            Event::Lose {
+                next_check: now,
+                reason: Reason::new("ambiguous", "checking whether it is already live"),
+            }
+        } else {
+            event
+        };
+        self.save(id, event, Then::Done, None, now, out);
+    }
+
+    /// A token that ends too soon is refreshed first. True = the run waits for that.
+    pub(super) fn token_first(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) -> bool {
+        let Some(run) = self.runs.get_mut(&id) else { return false };
+        let Some(account) = run.work.as_ref().and_then(|work| work.account.as_ref()) else { return false };
+        let short =
+            account.expires_at.is_some_and(|end| end < now.saturating_add(TOKEN_MARGIN).unwrap_or(now));
+        if !short || run.refreshed || !account.can_refresh {
+            return false;
+        }
+        run.phase = Phase::Refreshing;
+        run.refreshed = true;
+        out.push(Effect::Refresh { account: account.id });
+        true
+    }
+
+    pub(super) fn refreshed(
+        &mut self,
+        account: AccountId,
+        outcome: &Refreshed,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(lane) = self.lanes.get_mut(&account) {
+            lane.refreshing = false;
+            if let Refreshed::Later { at, .. } = outcome {
+                lane.parked_until = Some(*at);
+            }
+        }
+        let waiting: Vec<_> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| run.account == account && run.phase == Phase::Refreshing)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
+            let Some(run) = self.runs.get_mut(&id) else { continue };
+            let Some(work) = run.work.as_mut() else { continue };
+            match outcome {
+                Refreshed::Fresh(account) => {
+                    work.account = Some((**account).clone());
+                    match work.delivery.state {
+                        State::Unknown => self.look(id, now, out),
+                        State::Claimed | State::Preparing if run.confirm.is_none() => {
+                            self.advance(id, now, out);
+                        }
+                        // The user may have moved it meanwhile.
+                        State::Scheduled | State::Retry
+                            if work.delivery.wakes_at().is_some_and(|at| at <= now) =>
+                        {
+                            self.claim(id, now, out);
+                        }
+                        _ => self.release(id),
+                    }
+                }
+                Refreshed::Dead(reason) => {
+                    if work.delivery.state == State::Unknown {
+                        let event = Event::Look {
+                            next_check: now.saturating_add(SignedDuration::from_mins(15)).unwrap_or(now),
+                            absent_at: work.delivery.flight.absent_at,
+                            reason: Some(reason.clone()),
+                        };
+                        self.save(id, event, Then::Done, None, now, out);
+                    } else {
+                        self.stop(id, Event::AccountDead { reason: reason.clone() }, now, out);
+                    }
+                }
+                Refreshed::Later { at, reason } => match work.delivery.state {
+                    State::Unknown => {
+                        let absent_at = work.delivery.flight.absent_at;
+                        let event = Event::Look { next_check: *at, absent_at, reason: Some(reason.clone()) };
+                        self.save(id, event, Then::Done, None, now, out);
+                    }
+                    _ => self.step_back(id, *at, reason.clone(), now, out),
+                },
+            }
+        }
+    }
+}
+
+/// Why a delivery that was never sent is too late under its policy.
+fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
+    if delivery.sent_at.is_some() || delivery.flight.first_sent.is_some() {
+        return None;
+    }
+    let late = now.duration_since(delivery.due.instant);
+    (!delivery.late.allows(delivery.due.instant, now)).then(|| {
+        Reason::new("late", format!("it was due {} and {} min late", delivery.due.instant, late.as_mins()))
+            .hint(format!("`sendoff post retry {}` sends it now", delivery.id))
+    })
+}
+
+fn gave_up(delivery: &Delivery) -> Reason {
+    let last = delivery.reason.as_ref().map_or("no answer", |it| it.message.as_str());
+    Reason::new("gave_up", format!("given up after {} tries: {last}", delivery.attempts))
+        .hint(format!("`sendoff post retry {}` starts again", delivery.id))
+}

@@ -1,0 +1,235 @@
+//! What holds back more than one delivery: an account that is rate limited, an app whose credits
+//! are gone, a network that is down, a quota that runs low (delivery guarantees §10).
+//!
+//! A gate never ends anything. It says "not before", with the reason a user can be shown.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::backoff::scaled;
+use super::{Engine, Wait, WaitFor};
+use crate::domain::account::Account;
+use crate::domain::delivery::Reason;
+use crate::domain::ids::{AccountId, PlatformName};
+use crate::platforms::Quota;
+
+/// Everything that stands and falls together: one app on one network; where the user names the
+/// server, one server.
+pub(super) type App = (PlatformName, Option<String>);
+
+/// After a wait one delivery tries alone; the others of the app wait this long for it.
+const PROBE: SignedDuration = SignedDuration::from_mins(2);
+/// So many calls without a clear answer …
+const BREAKER_CALLS: usize = 5;
+/// … within this time, and nothing more is sent for a while.
+const BREAKER_WINDOW: SignedDuration = SignedDuration::from_mins(10);
+/// The first such while; each further one doubles.
+const BREAKER_BASE: SignedDuration = SignedDuration::from_mins(5);
+const BREAKER_CAP: SignedDuration = SignedDuration::from_mins(60);
+/// From this share of a quota on, what is left of it is spread over the time it must last.
+const QUOTA_HIGH: f64 = 0.9;
+/// Spacing where a network tells a share but not how many calls are left.
+const QUOTA_SPACING: SignedDuration = SignedDuration::from_mins(1);
+/// No quota spreads two calls further than this.
+const QUOTA_SPACING_MAX: SignedDuration = SignedDuration::from_mins(15);
+
+/// What is known of one app.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// Closed until then, and why.
+    closed: Option<(Timestamp, Reason)>,
+    /// Publishing calls that ended without a clear answer, lately.
+    unclear: VecDeque<Timestamp>,
+    /// How often in a row the breaker opened.
+    opens: u16,
+    /// Spread by a quota.
+    free_at: Option<Timestamp>,
+    /// When publishing calls left, as far back as the longest limit reaches.
+    sent: VecDeque<Timestamp>,
+}
+
+impl Gate {
+    /// Not before then.
+    pub(super) fn until(&self) -> Option<Timestamp> {
+        self.closed.as_ref().map(|(until, _)| *until).max(self.free_at)
+    }
+}
+
+/// The app an account belongs to.
+pub(super) fn app_of(account: &Account) -> App {
+    (account.name.platform(), account.server.clone())
+}
+
+impl Engine {
+    /// Whether an app is closed now: until when and why. When a wait is over the caller may try,
+    /// and all others of the app wait for what it meets.
+    pub(super) fn enter_gate(&mut self, app: &App, now: Timestamp) -> Option<(Timestamp, Reason)> {
+        let gate = self.gates.get_mut(app)?;
+        if let Some(at) = gate.free_at.filter(|at| *at > now) {
+            let reason = Reason::new("quota", format!("{} is nearly used up; calls are spread", app.0));
+            return Some((at, reason));
+        }
+        let (until, reason) = gate.closed.clone()?;
+        if until > now {
+            return Some((until, reason));
+        }
+        let probe = now.saturating_add(PROBE).unwrap_or(now);
+        gate.closed = Some((probe, reason));
+        None
+    }
+
+    /// Not before then, as far as the app is concerned.
+    pub(super) fn gate_until(&self, app: &App) -> Option<Timestamp> {
+        self.gates.get(app).and_then(Gate::until)
+    }
+
+    /// Why an app waits, for the reason of a delivery that came too late through it.
+    pub(super) fn gate_reason(&self, app: &App) -> Option<&Reason> {
+        self.gates.get(app)?.closed.as_ref().map(|(_, reason)| reason)
+    }
+
+    /// Nothing is sent for this app until then.
+    pub(super) fn close_gate(&mut self, app: &App, until: Timestamp, reason: &Reason) {
+        let gate = self.gates.entry(app.clone()).or_default();
+        if gate.closed.as_ref().is_none_or(|(before, _)| *before < until) {
+            gate.closed = Some((until, reason.clone()));
+        }
+    }
+
+    /// The network takes posts (again).
+    pub(super) fn gate_success(&mut self, app: &App) {
+        if let Some(gate) = self.gates.get_mut(app) {
+            gate.closed = None;
+            gate.unclear.clear();
+            gate.opens = 0;
+        }
+    }
+
+    /// A publishing call ended without a clear answer. Enough of them, and we stop making more
+    /// unknowns: the breaker opens.
+    pub(super) fn gate_unclear(&mut self, app: &App, message: &str, now: Timestamp) {
+        let scale = self.settings.backoff_scale;
+        let gate = self.gates.entry(app.clone()).or_default();
+        gate.unclear.push_back(now);
+        while gate.unclear.front().is_some_and(|at| now.duration_since(*at) > BREAKER_WINDOW) {
+            gate.unclear.pop_front();
+        }
+        // While it is half open, one failure is enough.
+        let probing = gate.opens > 0 && gate.closed.is_some();
+        if gate.unclear.len() < BREAKER_CALLS && !probing {
+            return;
+        }
+        gate.unclear.clear();
+        let doubled = BREAKER_BASE.saturating_mul(1 << gate.opens.min(8));
+        gate.opens = gate.opens.saturating_add(1);
+        let until = now.saturating_add(scaled(doubled.min(BREAKER_CAP), scale)).unwrap_or(now);
+        let reason = Reason::new(
+            "outage",
+            format!("{} does not answer as it should; sending waits until {until}: {message}", app.0),
+        )
+        .hint("nothing to do: it is tried again by itself, and what is unsure is looked up meanwhile");
+        tracing::warn!(platform = %app.0, %until, "too many calls without a clear answer; sending waits");
+        gate.closed = Some((until, reason));
+    }
+
+    /// The operator has done something about it: whatever waits for this app may try at once.
+    pub(super) fn probe(&mut self, platform: PlatformName, now: Timestamp) {
+        for (app, gate) in &mut self.gates {
+            if app.0 == platform
+                && let Some((until, _)) = &mut gate.closed
+            {
+                *until = now.min(*until);
+            }
+        }
+    }
+
+    /// What an answer says of the network's limits. The account's bind its lane, the app's all.
+    pub(super) fn heed(&mut self, account: AccountId, app: &App, quotas: &[Quota], now: Timestamp) {
+        for quota in quotas.iter().filter(|it| it.used >= QUOTA_HIGH && it.resets > now) {
+            let rest = quota.resets.duration_since(now);
+            let spacing = match quota.left {
+                // The last one is spent: nothing before the reset.
+                Some(0) => rest,
+                Some(left) => (rest / i32::try_from(left).unwrap_or(i32::MAX)).min(QUOTA_SPACING_MAX),
+                None if quota.used >= 1.0 => rest,
+                None => QUOTA_SPACING.min(rest),
+            };
+            let at = now.checked_add(spacing).ok();
+            if quota.app {
+                let gate = self.gates.entry(app.clone()).or_default();
+                gate.free_at = gate.free_at.max(at);
+            } else {
+                let lane = self.lanes.entry(account).or_default();
+                lane.free_at = lane.free_at.max(at);
+                if quota.left == Some(0) {
+                    lane.why = Some(Reason::new("quota", format!("the quota of {} is used up", app.0)));
+                }
+            }
+        }
+    }
+
+    /// When the configured limits allow the next publishing call. Counted in memory: after a restart
+    /// the network's own answers are what we go by.
+    pub(super) fn within_limits(
+        &self,
+        account: AccountId,
+        app: &App,
+        now: Timestamp,
+    ) -> Result<(), (Timestamp, Reason)> {
+        for limit in self.settings.limits.get(&app.0).into_iter().flatten() {
+            let sent = if limit.app {
+                self.gates.get(app).map(|it| &it.sent)
+            } else {
+                self.lanes.get(&account).map(|it| &it.sent)
+            };
+            let Some(sent) = sent else { continue };
+            let Some(first) = sent.len().checked_sub(limit.calls as usize).and_then(|at| sent.get(at)) else {
+                continue;
+            };
+            let free = first.saturating_add(limit.window).unwrap_or(now);
+            if free > now {
+                let reason = Reason::new(
+                    "quota",
+                    format!("{} takes {} calls in {:#}", app.0, limit.calls, limit.window),
+                );
+                return Err((free, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// A publishing call leaves.
+    pub(super) fn count_call(&mut self, account: AccountId, app: &App, now: Timestamp) {
+        let Some(limits) = self.settings.limits.get(&app.0) else { return };
+        for app_wide in [true, false] {
+            let mine = || limits.iter().filter(|it| it.app == app_wide);
+            let Some(keep) = mine().map(|it| it.calls).max() else { continue };
+            let sent = if app_wide {
+                &mut self.gates.entry(app.clone()).or_default().sent
+            } else {
+                &mut self.lanes.entry(account).or_default().sent
+            };
+            sent.push_back(now);
+            while sent.len() > keep as usize {
+                sent.pop_front();
+            }
+        }
+    }
+
+    /// What waits for more than its own time, for people: accounts and networks that are held back.
+    pub fn waits(&self, now: Timestamp) -> Vec<Wait> {
+        let apps = self.gates.iter().filter_map(|((platform, server), gate)| {
+            let (until, reason) = gate.closed.clone()?;
+            Some(Wait { scope: WaitFor::App(*platform, server.clone()), until, reason })
+        });
+        let lanes = self.lanes.iter().filter_map(|(account, lane)| {
+            let until = lane.parked_until.max(lane.free_at)?;
+            Some(Wait { scope: WaitFor::Account(*account), until, reason: lane.why.clone()? })
+        });
+        apps.chain(lanes).filter(|it| it.until > now).collect()
+    }
+}
+
+/// Gates by app.
+pub(super) type Gates = BTreeMap<App, Gate>;

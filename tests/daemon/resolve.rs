@@ -1,0 +1,79 @@
+//! Deliveries that looking cannot settle, and the user's word on them.
+
+use jiff::SignedDuration;
+use sendoff::control::{messages as m, requests as r};
+
+use crate::house::{House, code};
+
+/// A post whose answer was lost and which cannot be looked for: after a day it waits for the user.
+/// `fault` decides whether it is live.
+async fn held(house: &House, text: &str, fault: &str) -> m::Delivery {
+    house.inject(&format!("x.create={fault},x.timeline=lost_before*99"));
+    let made = house.post(&["x:acme"], &[text], r::When::Now).await;
+    house.reaches(&made.id, m::DeliveryState::Unknown).await;
+    house.pass(SignedDuration::from_hours(25)).await;
+    let delivery = house
+        .until("held", async |client| {
+            let delivery = client.post_show(&made.id).await.unwrap().deliveries[0].clone();
+            delivery.held.then_some(delivery)
+        })
+        .await;
+    delivery
+}
+
+fn address(house: &House, text: &str) -> String {
+    let live = &house.live(text)[0];
+    format!("https://x.com/{}/status/{}", live.account, live.id)
+}
+
+fn published(url: &str) -> r::Resolve {
+    r::Resolve { published: Some(url.into()), ..r::Resolve::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_delivery_ends_as_the_user_says() {
+    let house = House::new().await;
+    house.connect("x").await;
+    let alerts = async || {
+        let status = house.client.status().await.unwrap();
+        status.alerts.into_iter().filter(|it| it.code == "held").count()
+    };
+
+    // Live after all: its address is looked at and bound.
+    let one = held(&house, "It is live.", "lost_after").await;
+    assert_eq!(alerts().await, 1);
+    assert!(one.reason.unwrap().hint.unwrap().contains("post resolve"), "the way out is named");
+    let url = address(&house, "It is live.");
+    let wrong = house.client.post_resolve(&one.id, &published("https://x.com/someone/status/1")).await;
+    assert_eq!(code(wrong), "not_its_address");
+    let name = url.split('/').nth(3).unwrap().to_owned();
+    let nothing = format!("https://x.com/{name}/status/1");
+    assert_eq!(code(house.client.post_resolve(&one.id, &published(&nothing)).await), "not_its_address");
+    let done = house.client.post_resolve(&one.id, &published(&url)).await.unwrap();
+    assert_eq!(done.status, m::PostStatus::Published, "{done:?}");
+    assert_eq!(done.deliveries[0].remote_id.as_ref(), Some(&house.live("It is live.")[0].id));
+    assert_eq!(alerts().await, 0);
+
+    // Not live: sent again, once.
+    let two = held(&house, "It never arrived.", "lost_before").await;
+    assert_eq!(code(house.client.post_resolve(&two.id, &published(&url)).await), "not_its_address");
+    house.client.post_resolve(&two.id, &r::Resolve { resend: true, ..r::Resolve::default() }).await.unwrap();
+    let two = house.ended(&two.post).await;
+    assert_eq!((two.status, house.live("It never arrived.").len()), (m::PostStatus::Published, 1));
+
+    // Left: nothing moves, nobody is asked again, and a word is still possible.
+    let three = held(&house, "Who knows.", "lost_after").await;
+    let leave = r::Resolve { leave: true, ..r::Resolve::default() };
+    let left = house.client.post_resolve(&three.id, &leave).await.unwrap();
+    assert_eq!((left.deliveries[0].state, left.deliveries[0].held), (m::DeliveryState::Unknown, true));
+    assert_eq!(alerts().await, 0);
+    let url = address(&house, "Who knows.");
+    let done = house.client.post_resolve(&three.id, &published(&url)).await.unwrap();
+    assert_eq!(done.status, m::PostStatus::Published);
+
+    let over = house.client.post_resolve(&three.id, &leave).await;
+    assert_eq!(code(over), "not_held", "what is settled stays settled");
+    assert_eq!(code(house.client.post_resolve(&three.post, &leave).await), "not_a_delivery");
+    assert_eq!(code(house.client.post_resolve(&three.id, &r::Resolve::default()).await), "not_held");
+    assert_eq!(house.network.published().len(), 3);
+}
