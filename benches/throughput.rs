@@ -1,5 +1,5 @@
 //! How many deliveries a second the whole daemon makes durable, how late they start, and what an idle
-//! one takes.
+//! one takes; long because the machine's own figures and the stand-in must be those of the same run.
 //!
 //! `cargo bench --bench throughput` prints what the machine allows (a bare redb commit, a bare HTTP call),
 //! then the daemon's rows, with their ratio to that, then an idle daemon. Every row runs in a process of its own: the real
@@ -183,7 +183,9 @@ struct Bare {
 }
 
 fn table(rows: &[(u64, u64, u64)], bare: Bare) {
-    println!("posts due at the same second, or every so many ms; the middle of {RUNS} runs by rate, (lowest–highest)");
+    println!(
+        "posts due at the same second, or every so many ms; the middle of {RUNS} runs by rate, (lowest–highest)"
+    );
     println!(
         "accounts  posts  every  deliveries/s             of bare calls  late p50     p99      max   CPU/post  written/post  RSS before/ready/peak"
     );
@@ -467,7 +469,12 @@ fn post(n: u64, account: u64, due: Timestamp) -> (Post, Delivery) {
 fn idle(posts: u64) {
     let dir = TempDir::new().expect("a temporary directory");
     let program: PathBuf = std::env::current_exe().expect("this program has a path");
-    let filled = Command::new(program).arg("fill").arg(dir.path()).arg(posts.to_string()).status().expect("it starts again");
+    let filled = Command::new(program)
+        .arg("fill")
+        .arg(dir.path())
+        .arg(posts.to_string())
+        .status()
+        .expect("it starts again");
     assert!(filled.success(), "the store could not be filled");
     let bytes = std::fs::metadata(dir.path().join("data/sendoff.redb")).expect("the store").len();
     println!("`sendoff serve`, idle, {posts} scheduled posts in a store of {} MiB", bytes >> 20);

@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
 
 use super::ledger::{self, Ledger};
 use super::shared::Shared;
@@ -137,7 +136,7 @@ pub(super) struct Driver {
     engine_wake: Option<Timestamp>,
     index_wake: Arc<Mutex<Option<Timestamp>>>,
     /// When the due index may be read again.
-    read_again: Arc<Mutex<Option<Instant>>>,
+    read_again: Arc<Mutex<Option<tokio::time::Instant>>>,
     /// Deliveries to read, all in one go when the inputs at hand are handled.
     loads: Vec<DeliveryId>,
     /// A claim that is not queued yet: the intent that follows it in the same breath takes it along.
@@ -186,12 +185,12 @@ impl Driver {
                 }
                 () = tokio::time::sleep(nap) => self.step([Input::Tick]),
                 _ = stop.wait_for(|stop| *stop), if stopping.is_none() => {
-                    stopping = Some(Instant::now() + GRACE);
+                    stopping = Some(tokio::time::Instant::now() + GRACE);
                     self.step([Input::Pause(true)]);
                 }
             }
             if let Some(limit) = stopping
-                && (!self.engine.is_publishing() || Instant::now() >= limit)
+                && (!self.engine.is_publishing() || tokio::time::Instant::now() >= limit)
             {
                 return;
             }
@@ -306,7 +305,7 @@ impl Driver {
                 tokio::time::sleep_until(rest).await;
             }
             tokio::task::spawn_blocking(move || {
-                let began = Instant::now();
+                let began = tokio::time::Instant::now();
                 let input = match ledger::due(&shared.store, shared.now(), limit) {
                     Ok(ledger::Due { rows, all, next }) => {
                         *wake.lock().unwrap_or_else(PoisonError::into_inner) = next;
@@ -320,7 +319,7 @@ impl Driver {
                         Input::Due { rows: Vec::new(), all: true }
                     }
                 };
-                let ended = Instant::now();
+                let ended = tokio::time::Instant::now();
                 let rest = ((ended - began) * READ_REST).min(READ_REST_MAX);
                 *again.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended + rest);
                 shared.send(input);

@@ -285,6 +285,8 @@ struct Run {
     refreshed: bool,
     /// The network was searched for the same words, and has none.
     scanned: bool,
+    /// What its account waits after its call.
+    spacing: SignedDuration,
     /// A step that went live just now and is to be read back.
     confirm: Option<usize>,
     /// Wishes that arrived while it was being read.

@@ -301,11 +301,7 @@ enum Turn {
     Spoilt,
 }
 
-fn run_each(
-    tx: &WriteTransaction,
-    jobs: &mut [Noted],
-    taken_out: &mut [bool],
-) -> Result<Turn, StoreError> {
+fn run_each(tx: &WriteTransaction, jobs: &mut [Noted], taken_out: &mut [bool]) -> Result<Turn, StoreError> {
     let mut turn = Tx::new(tx);
     let mut changed = false;
     for ((job, outcome), taken_out) in jobs.iter_mut().zip(taken_out) {
