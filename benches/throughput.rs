@@ -130,9 +130,9 @@ fn machine() -> Bare {
     while began.elapsed() < time {
         let mut tx = db.begin_write().expect("a transaction");
         tx.set_quick_repair(true);
-        tx.open_table(rows)
-            .and_then(|mut it| Ok(drop(it.insert(u64::from(commits), [7_u8; 600].as_slice())?)))
-            .expect("it takes a row");
+        let mut table = tx.open_table(rows).expect("a table");
+        table.insert(u64::from(commits), [7_u8; 600].as_slice()).expect("it takes a row");
+        drop(table);
         tx.commit().expect("it commits");
         commits += 1;
     }
@@ -268,7 +268,7 @@ async fn row(accounts: u64, posts: u64, every: u64, network: &str) -> Seen {
     let (cpu, wrote) = (cpu_ms(), written());
     let began = Instant::now();
     let ended = loop {
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
         let status = client.status().await.expect("the daemon answers");
         let took = Timestamp::now().duration_since(due);
         if status.deliveries.iter().any(|(word, n)| word == "published" && *n == posts) {
