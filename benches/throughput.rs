@@ -31,6 +31,7 @@ use sendoff::auth::Grant;
 use sendoff::clock::SystemClock;
 use sendoff::config::{self, Config};
 use sendoff::control::client::Client;
+use sendoff::daemon::disk::Room;
 use sendoff::daemon::start::{Plan, start};
 use sendoff::domain::account::{Account, AccountState};
 use sendoff::domain::delivery::{Delivery, State, Step, StepKind};
@@ -257,6 +258,7 @@ async fn row(accounts: u64, posts: u64, every: u64, network: &str) -> Seen {
         config_path: dir.path().join("sendoff.toml"),
         clock: Arc::new(SystemClock),
         notify: false,
+        room: Room::default(),
     };
     let daemon = start(plan).await.expect("the daemon starts");
     let client = Client::new(&socket).expect("a client");

@@ -26,14 +26,19 @@ const JOINS_THEM: &[&str] = &["lib", "main", "rooms"];
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("facts", &[]),
-    ("clock", &[]),
-    ("platforms", &["domain", "facts"]),
+    // What the boot clock shows is a noun.
+    ("clock", &["domain"]),
+    // For tests alone: where the process may be made to die, and bugs that can be switched on.
+    ("failpoint", &[]),
+    ("planted", &[]),
+    ("platforms", &["domain", "facts", "planted"]),
     ("validate", &["domain", "platforms"]),
-    ("engine", &["domain", "platforms"]),
+    ("engine", &["domain", "platforms", "planted"]),
     ("store", &["domain"]),
     ("keys", &["domain"]),
     ("media", &["domain"]),
-    ("http", &["domain"]),
+    // `failpoint`: a request is to be cut in the middle.
+    ("http", &["domain", "failpoint"]),
     ("auth", &["domain", "http"]),
     // The configuration names accounts, zones and late policies, and checks them at the door.
     ("config", &["domain"]),
@@ -53,6 +58,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
             "facts",
             "clock",
+            "failpoint",
+            "planted",
             "platforms",
             "validate",
             "engine",

@@ -68,7 +68,7 @@ fn the_example_with_every_option_taken_up_is_valid_too() {
         .flat_map(|line| [line, "\n"])
         .collect();
     let config = good(&text);
-    assert_eq!(config.queues.len(), 1);
+    assert_eq!((config.queues.len(), config.recurring.len()), (1, 1));
     assert!(config.platform(PlatformName::LinkedIn).organization.is_some());
     assert!(config.platform(PlatformName::X).client_id.is_some());
 }
@@ -100,7 +100,7 @@ fn every_key_the_reader_knows_stands_in_the_example() {
             .iter()
             .any(|(name, body)| name == section && body.lines().any(|it| it.starts_with(&format!("{key} ="))))
     };
-    let later = ["recurring", "content", "notify", "ai"];
+    let later = ["content", "notify", "ai"];
     let mut count = 0;
     for top in keys_of("").into_iter().filter(|it| !later.contains(&it.as_str())) {
         if top == "platforms" {
@@ -109,7 +109,8 @@ fn every_key_the_reader_knows_stands_in_the_example() {
             }
             continue;
         }
-        let section = if top == "queue" { "[[queue]]".to_owned() } else { format!("[{top}]") };
+        let many = ["queue", "recurring"].contains(&top.as_str());
+        let section = if many { format!("[[{top}]]") } else { format!("[{top}]") };
         for key in keys_of(&section) {
             assert!(holds(&section, &key), "`{key}` of {section} is not in the example");
             count += 1;
@@ -218,12 +219,8 @@ fn an_unknown_key_is_named_with_the_nearest_known_one() {
 
 #[test]
 fn what_comes_later_is_refused_as_such() {
-    for (text, name) in [
-        ("[[recurring]]\n", "[[recurring]]"),
-        ("[content]\n", "[content]"),
-        ("[notify]\n", "[notify]"),
-        ("[ai]\nx = 1\n", "[ai]"),
-    ] {
+    for (text, name) in [("[content]\n", "[content]"), ("[notify]\n", "[notify]"), ("[ai]\nx = 1\n", "[ai]")]
+    {
         let found = faults(&format!("# settings\n{text}"));
         assert_eq!((found.len(), found[0].line), (1, 2), "{found:#?}");
         assert_eq!(found[0].message, format!("`{name}` is not available in this version"));
@@ -483,6 +480,43 @@ fn the_starter_is_valid_and_keeps_to_its_directory() {
     assert_eq!(config.timezone.name, "Europe/Berlin");
     assert!(config.server.control_socket.starts_with(dir) && config.data_dir.starts_with(dir));
     assert_eq!(config.master, SecretSource::File(dir.join("master.key")));
+}
+
+#[test]
+fn a_recurring_post_is_read_printed_and_pointed_at() {
+    let base = "[[recurring]]\nname = \"a\"\ncron = [\"0 9 * * *\"]\naccounts = [\"bluesky:acme\"]\nbody = \"Hi.\"\n";
+    let with = |lines: &str| format!("{base}{lines}");
+    let plain = &good(base).recurring[0];
+    assert_eq!(
+        (plain.until, plain.count, plain.parts.as_slice()),
+        (None, None, ["Hi.".to_owned()].as_slice())
+    );
+    // A date is a date, with quotes or without.
+    for until in ["2027-12-31", "\"2027-12-31\""] {
+        let it = &good(&with(&format!("until = {until}\n"))).recurring[0];
+        assert_eq!(it.until.unwrap().to_string(), "2027-12-31");
+    }
+    let rich = with(
+        "timezone = \"Europe/Berlin\"\nthread = [\"There.\"]\ncomment = \"C\"\nuntil = 2027-12-31\ncount = 3\n\
+         jitter = \"5m\"\nlate = \"always\"\n[recurring.options.x]\nreply_settings = \"following\"\n",
+    );
+    let rich = good(&rich);
+    assert_eq!(good(&rich.print()), rich, "{}", rich.print());
+    check(&with("until = \"soon\"\n"), (6, 9), "`soon` is not a date", "2026-12-31");
+    check(&with("until = 2027-12-31T10:00:00\n"), (6, 9), "is not a date", "2026-12-31");
+    check(&with("count = 0\n"), (6, 9), "`0` is not a number of runs", "1 or more");
+    check(&with("late = \"never\"\n"), (6, 8), "late policy", "");
+    check(&with("thread = [\"\"]\n"), (6, 11), "the text is empty", "");
+    check(&with("options = { myspace = {} }\n"), (6, 13), "not a platform", "recurring.options.x");
+    check(&with(base), (7, 8), "two recurring posts named `a`", "rename");
+    check(&base.replace("body = \"Hi.\"\n", ""), (1, 1), "no `body`", "add `body = ");
+    check(&base.replace("0 9 *", "0 99 *"), (3, 9), "hour `99` is wrong", "0-23");
+    // The same text again is no fault; that X refuses it is said.
+    assert_eq!(good(base).cautions(), Vec::<String>::new());
+    let to_x = base.replace("bluesky:acme", "x:acme");
+    assert!(good(&to_x).cautions()[0].contains("X refuses"), "{:?}", good(&to_x).cautions());
+    assert_eq!(good(&format!("{to_x}count = 1\n")).cautions(), Vec::<String>::new());
+    assert_eq!(changed(&good(base), &good(&to_x)).reload, ["[[recurring]] a"]);
 }
 
 #[test]

@@ -63,6 +63,28 @@ fn the_same_key_and_content_make_one_post_even_across_a_power_cut() {
     assert_eq!(deliveries, 2);
 }
 
+#[test]
+fn a_daemon_that_is_told_to_stop_at_any_point_of_its_start_ends_in_order_and_starts_again() {
+    let house = House::new();
+    let daemon = house.serve();
+    house.connect("bluesky", "acme");
+    let made = create(&house, "Over many starts", "k1", &[]).json();
+    assert_eq!(daemon.stop().code, Some(0));
+    let mut in_order = 0;
+    for lines in 0..8 {
+        let daemon = house.start(&["serve", "-vv"]);
+        daemon.err.wait(PATIENCE, |log| log.lines().count() >= lines || log.contains(" ready "));
+        let ended = daemon.stop();
+        // Before it can listen to signals it simply dies of one, which is in order too.
+        assert!(matches!(ended.code, Some(0) | None), "{lines}: {ended:?}");
+        in_order += usize::from(ended.code == Some(0));
+    }
+    assert!(in_order > 0, "it was never told in time");
+    let _daemon = house.serve();
+    let posts = house.posts();
+    assert_eq!((posts.len(), &posts[0]["id"]), (1, &made["id"]));
+}
+
 /// Each delivery's state, by its post's text and account.
 fn states(house: &House) -> BTreeMap<(String, String), Value> {
     let mut states = BTreeMap::new();

@@ -8,6 +8,14 @@
 
 #[path = "daemon/accounts.rs"]
 mod accounts;
+#[path = "daemon/clock.rs"]
+mod clock;
+#[path = "daemon/disconnect.rs"]
+mod disconnect;
+#[path = "daemon/disk.rs"]
+mod disk;
+#[path = "daemon/explain.rs"]
+mod explain;
 #[path = "daemon/faults.rs"]
 mod faults;
 #[path = "daemon/house.rs"]
@@ -18,7 +26,11 @@ mod networks;
 mod posts;
 #[path = "daemon/queues.rs"]
 mod queues;
+#[path = "daemon/recurring.rs"]
+mod recurring;
 #[path = "daemon/resolve.rs"]
 mod resolve;
 #[path = "daemon/restarts.rs"]
 mod restarts;
+#[path = "daemon/tokens.rs"]
+mod tokens;

@@ -10,6 +10,7 @@
 //! three minutes, because queue slots are a minute apart at the least.
 
 #[path = "real/support.rs"]
+#[allow(dead_code, reason = "the other test files use the rest")]
 mod support;
 
 use std::fs;

@@ -15,6 +15,9 @@ use sendoff::domain::schedule::{
     settle,
 };
 
+#[path = "schedule/changes.rs"]
+mod changes;
+
 fn zone(name: &str) -> TimeZone {
     TimeZoneDatabase::bundled().get(name).unwrap()
 }

@@ -217,6 +217,24 @@ pub enum RevocationResult {
     Failed,
 }
 
+/// What a person can do where a revocation came to nothing: the page on which the network itself
+/// ends an app's access. `server` is the account's own, on networks that have many.
+///
+/// X: x.com/settings/connected_apps. Bluesky: the account page of the server that signed the user
+/// in; the reference server has it at `/account`.
+pub fn revoke_by_hand(platform: PlatformName, server: Option<&str>) -> String {
+    match (platform, server) {
+        (PlatformName::X, _) => format!("end the access of this app at {}", x::APPS_PAGE),
+        (_, Some(server)) => {
+            let server = server.trim_end_matches('/');
+            format!("end the access of this app in the account settings of your server ({server}/account)")
+        }
+        (_, None) => {
+            format!("end the access of this app in the settings of your account on {}", platform.title())
+        }
+    }
+}
+
 impl Provider {
     /// The network.
     pub fn platform(&self) -> PlatformName {

@@ -29,6 +29,7 @@ use super::{
     App, AuthError, Begin, CallbackParams, Connected, Found, Pending, RefreshError, Revocation,
     RevocationResult, ScopeNeed, Server, Started, Tools,
 };
+use crate::domain::ids::PlatformName;
 use crate::http::Exchange;
 
 /// What we ask for (docs.x.com/resources/fundamentals/authentication/oauth-2-0/authorization-code#scopes).
@@ -45,7 +46,7 @@ pub static SCOPES: &[ScopeNeed] = &[
 ];
 
 /// Where a user sees and ends the access of apps.
-const APPS_PAGE: &str = "https://x.com/settings/connected_apps";
+pub(super) const APPS_PAGE: &str = "https://x.com/settings/connected_apps";
 
 /// X as the operator configured it.
 #[derive(Debug, Clone)]
@@ -228,7 +229,7 @@ impl XProvider {
             });
         }
         for line in lines.iter_mut().filter(|line| line.result == RevocationResult::Failed) {
-            line.hint = Some(format!("end the access of this app at {APPS_PAGE}"));
+            line.hint = Some(super::revoke_by_hand(PlatformName::X, None));
         }
         lines
     }

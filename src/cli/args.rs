@@ -174,8 +174,25 @@ Examples:
   sendoff status
   sendoff status --json | jq .deliveries")]
     Status,
+    /// A month: what is due, free slots, runs to come
+    #[command(after_help = "\
+Examples:
+  sendoff calendar
+  sendoff calendar --month december
+  sendoff calendar --month 2027-03 --tz Europe/Berlin --json")]
+    Calendar {
+        /// `2026-12`, or a month's name [default: this month]
+        #[arg(long, value_name = "MONTH")]
+        month: Option<String>,
+        /// Zone in which days begin and end [default: that of the configuration]
+        #[arg(long, value_name = "ZONE")]
+        tz: Option<String>,
+    },
     /// What happened, newest last
     #[command(after_help = "\
+With --follow it stays, over restarts of the daemon too: no line is lost and
+none comes twice. Every line has a number, `seq` in JSON.
+
 Examples:
   sendoff log
   sendoff log --follow

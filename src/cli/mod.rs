@@ -16,9 +16,11 @@ use crate::control::client::Client;
 
 pub mod account;
 pub mod args;
+pub mod calendar;
 pub mod connect;
 pub mod error;
 pub mod local;
+pub mod log;
 pub mod post;
 pub mod post_args;
 pub mod queue;
@@ -161,7 +163,10 @@ fn dispatch(
             Command::Status => status::status(&client, ui).await,
             Command::Pause { reason } => status::pause(&client, reason, ui).await,
             Command::Resume => status::resume(&client, ui).await,
-            Command::Log { follow, lines } => status::log(&client, follow, lines, ui).await,
+            Command::Calendar { month, tz } => {
+                calendar::show(&client, crate::control::requests::Calendar { month, tz }, ui).await
+            }
+            Command::Log { follow, lines } => log::log(&client, follow, lines, ui).await,
             Command::Audit { command: args::Audit::List { limit, after } } => {
                 status::audit(&client, limit, after, ui).await
             }

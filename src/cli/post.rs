@@ -247,39 +247,60 @@ async fn edit(client: &Client, args: Edit, ui: &mut Ui<'_, '_>) -> Outcome {
 }
 
 async fn reschedule(client: &Client, args: Reschedule, ui: &mut Ui<'_, '_>) -> Outcome {
+    if let Some(queue) = &args.all_in {
+        let list = client.queue_reschedule(queue, &args.by.unwrap_or_default()).await?;
+        if ui.json {
+            ui.document(&list)?;
+            return Ok(0);
+        }
+        let due = |it: &m::Post| it.deliveries.iter().map(|it| it.due).min();
+        let (n, posts) = (list.posts.len(), if list.posts.len() == 1 { "post" } else { "posts" });
+        ui.line(&format!("moved {n} {posts} of queue {}", clean_line(queue)))?;
+        for it in &list.posts {
+            let at = due(it).map_or_else(|| "no time".to_owned(), |at| ui.short_time(at));
+            ui.line(&format!("  {}  {at}", clean_line(&it.id)))?;
+        }
+        return Ok(0);
+    }
     let to = match (args.at, args.queue, args.by) {
         (Some(at), _, _) => r::Move::At(at),
         (_, Some(queue), _) => r::Move::Queue(queue),
         (_, _, by) => r::Move::By(by.unwrap_or_default()),
     };
-    let mut moved = m::PostList { posts: Vec::new(), next_cursor: None };
-    let mut failed = Vec::new();
+    let mut moved = Vec::new();
+    let mut failed: Vec<(&String, CliError)> = Vec::new();
     for id in &args.ids {
         match client.post_reschedule(id, to.clone(), args.tz.clone()).await {
             Ok(post) => {
                 if !ui.json {
                     acted(&post, "moved", ui)?;
                 }
-                moved.posts.push(post);
+                moved.push(post);
             }
             Err(error) => failed.push((id, CliError::from(error))),
         }
     }
     // With one id its own error says it all; with several, each is told and the rest stands.
-    if moved.posts.is_empty()
-        && let Some((_, first)) = failed.first()
-    {
-        return Err(first.clone());
+    if let ([(_, only)], 1) = (failed.as_slice(), args.ids.len()) {
+        return Err(only.clone());
     }
     if ui.json {
-        ui.document(&moved)?;
+        let failures: Vec<_> =
+            failed.iter().map(|(id, error)| serde_json::json!({"id": id, "error": error.detail})).collect();
+        ui.document(&serde_json::json!({"posts": moved, "next_cursor": null, "failed": failures}))?;
     }
-    for (id, error) in &failed {
+    let Some((_, first)) = failed.first() else { return Ok(0) };
+    if ui.json {
+        let text = format!("{} of {} could not be moved", failed.len(), args.ids.len());
+        ui.fail(&CliError::failed("some_failed", text).hint("`failed` in the answer names each"));
+    }
+    let told = if ui.json { &[] } else { failed.as_slice() };
+    for (id, error) in told {
         let mut error = error.clone();
-        error.detail.message = format!("{id}: {}", error.detail.message);
+        error.detail.message = format!("{}: {}", clean_line(id), error.detail.message);
         ui.fail(&error);
     }
-    Ok(if failed.is_empty() { 0 } else { SOME_FAILED })
+    Ok(if moved.is_empty() { first.exit } else { SOME_FAILED })
 }
 
 async fn list(client: &Client, args: List, ui: &mut Ui<'_, '_>) -> Outcome {
@@ -443,7 +464,35 @@ fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> 
         ("network said", reason.and_then(|it| it.raw.as_deref()).map(|it| shorten(it, 400))),
         ("hint", reason.and_then(|it| it.hint.as_deref()).map(clean_line)),
     ];
-    ui.facts(&facts)
+    ui.facts(&facts)?;
+    why(it, ui)
+}
+
+/// Every move with its evidence.
+fn why(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
+    if it.why.is_empty() {
+        return Ok(());
+    }
+    ui.line(&format!("  {}", ui.paint(Paint::Dim, "why")))?;
+    for row in &it.why {
+        let at = row.at.to_zoned(ui.zone(Some(&it.zone))).strftime("%m-%d %H:%M:%S%.3f").to_string();
+        ui.line(&format!("    {}  {}", ui.paint(Paint::Dim, &at), clean_line(&row.message)))?;
+        let status = row.http_status.map(|it| format!("HTTP {it}"));
+        let trace = row.trace.as_deref().map(|it| format!("trace {}", clean_line(it)));
+        let answer: Vec<_> = [status, trace].into_iter().flatten().collect();
+        let because = row.reason.as_deref().map(clean_line);
+        let said = row.raw.as_deref().map(|it| shorten(it, 240));
+        for (name, text) in [
+            ("because", because),
+            ("answer", (!answer.is_empty()).then(|| answer.join(", "))),
+            ("said", said),
+        ] {
+            if let Some(text) = text {
+                ui.line(&format!("                        {} {text}", ui.paint(Paint::Dim, name)))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The command that helps most, if one does.

@@ -97,7 +97,12 @@ Examples:
 Examples:
   sendoff post reschedule pst_0198… --at \"tomorrow 9am\"
   sendoff post reschedule pst_0198… pst_0199… --by +1h
-  sendoff post reschedule pst_0198… --queue weekday-mornings")]
+  sendoff post reschedule pst_0198… --queue weekday-mornings
+  sendoff post reschedule --all-in weekday-mornings --by +2h
+
+Each post is moved whole or not at all; of several IDs those that can be are.
+--all-in moves everything that waits in a queue, or nothing if one of them
+would land in the past; the posts keep their places in the queue.")]
     Reschedule(Reschedule),
     /// Delete a post here, and from the networks where they allow it
     #[command(after_help = "\
@@ -216,8 +221,11 @@ pub struct List {
 #[command(group = clap::ArgGroup::new("move").args(["at", "queue", "by"]).required(true))]
 pub struct Reschedule {
     /// pst_… or dlv_…
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required_unless_present = "all_in", value_name = "ID")]
     pub ids: Vec<String>,
+    /// Everything that waits in this queue, with --by
+    #[arg(long, value_name = "QUEUE", requires = "by", conflicts_with_all = ["ids", "tz", "at", "queue"])]
+    pub all_in: Option<String>,
     /// The new time
     #[arg(long, value_name = "WHEN")]
     pub at: Option<String>,

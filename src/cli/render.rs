@@ -153,7 +153,7 @@ impl<'a, 'b> Ui<'a, 'b> {
         at.to_zoned(self.zone(Some(zone))).strftime("%a %Y-%m-%d %H:%M (%:z)").to_string()
     }
 
-    fn zone(&self, name: Option<&str>) -> TimeZone {
+    pub(super) fn zone(&self, name: Option<&str>) -> TimeZone {
         name.and_then(|it| TimeZone::get(it).ok()).unwrap_or_else(|| self.io.zone.clone())
     }
 

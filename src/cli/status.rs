@@ -1,9 +1,7 @@
-//! `status · pause · resume · log · audit list`.
-
-use futures_util::StreamExt as _;
+//! `status · pause · resume · audit list`.
 
 use super::error::Outcome;
-use super::render::{Cell, Paint, Ui, clean_line, relative, size, span, state_paint};
+use super::render::{Cell, Paint, Ui, clean_line, relative, size, span};
 use crate::control::client::Client;
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -78,30 +76,6 @@ pub(super) async fn resume(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
     } else {
         ui.line("sending again")?;
         ui.next("sendoff status")?;
-    }
-    Ok(0)
-}
-
-pub(super) async fn log(client: &Client, follow: bool, lines: u32, ui: &mut Ui<'_, '_>) -> Outcome {
-    let mut events = client.events(&r::Events { backlog: Some(lines), follow }).await?;
-    while let Some(event) = events.next().await {
-        let event = event?;
-        if ui.json {
-            ui.document(&event)?;
-            continue;
-        }
-        let at = event.at.to_zoned(ui.io.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
-        let about = [&event.account, &event.delivery, &event.post].into_iter().flatten().next();
-        let about = about.map(|it| format!(" {}", clean_line(it))).unwrap_or_default();
-        let message = clean_line(&event.message);
-        // The line names the account already.
-        let message = match &event.account {
-            Some(name) => message.strip_prefix(&format!("{name}: ")).unwrap_or(&message).to_owned(),
-            None => message,
-        };
-        let message = state_paint(&event.level).map_or(message.clone(), |it| ui.paint(it, &message));
-        let what = clean_line(&event.event);
-        ui.line(&format!("{}  {what}{about}  {message}", ui.paint(Paint::Dim, &at)))?;
     }
     Ok(0)
 }

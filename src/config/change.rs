@@ -55,6 +55,12 @@ pub fn changed(old: &Config, new: &Config) -> Changes {
     for name in names {
         reload(old.queue(name) != new.queue(name), &format!("[[queue]] {name}"));
     }
+    let named = |it: &Config, name: &str| it.recurring.iter().find(|it| it.name == name).cloned();
+    let names: BTreeSet<&str> =
+        old.recurring.iter().chain(&new.recurring).map(|it| it.name.as_str()).collect();
+    for name in names {
+        reload(named(old, name) != named(new, name), &format!("[[recurring]] {name}"));
+    }
     reload(old.engine != new.engine, "[engine]");
     reload(old.egress_allow != new.egress_allow, "[egress]");
     reload(old.privacy != new.privacy, "[privacy]");

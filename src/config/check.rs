@@ -20,6 +20,7 @@ use crate::domain::schedule::slots::SlotPattern;
 use crate::domain::schedule::{Late, parse_duration, parse_span};
 
 mod platforms;
+mod recurring;
 
 /// What is wrong with a value, and what to write instead.
 struct Wrong(String, Option<String>);
@@ -53,6 +54,7 @@ pub(super) fn check(written: &ConfigFile, text: &str, path: &Path) -> Result<Con
         });
     let platforms = it.platforms(&written.platforms);
     let queues = it.queues(&written.queue, &timezone);
+    let recurring = it.recurring(&written.recurring, &timezone, late);
     let engine = it.engine(&written.engine);
     let egress_allow = it.networks(written.egress.allow.as_deref());
     let limits = it.limits(&written.limits);
@@ -74,6 +76,7 @@ pub(super) fn check(written: &ConfigFile, text: &str, path: &Path) -> Result<Con
             late,
             platforms,
             queues,
+            recurring,
             engine,
             egress_allow,
             limits,
@@ -211,12 +214,8 @@ impl Check<'_> {
     }
 
     fn not_yet(&mut self, written: &ConfigFile) {
-        let sections = [
-            ("[[recurring]]", &written.recurring),
-            ("[content]", &written.content),
-            ("[notify]", &written.notify),
-            ("[ai]", &written.ai),
-        ];
+        let sections =
+            [("[content]", &written.content), ("[notify]", &written.notify), ("[ai]", &written.ai)];
         for (name, section) in sections {
             if let Some(section) = section {
                 let message = format!("`{name}` is not available in this version");

@@ -22,13 +22,13 @@ pub(super) struct ConfigFile {
     pub(super) defaults: DefaultsFile,
     pub(super) platforms: PlatformsFile,
     pub(super) queue: Vec<Spanned<QueueFile>>,
+    pub(super) recurring: Vec<Spanned<RecurringFile>>,
     pub(super) engine: EngineFile,
     pub(super) egress: EgressFile,
     pub(super) limits: LimitsFile,
     pub(super) log: LogFile,
     pub(super) privacy: PrivacyFile,
     // Named so that they can be refused as coming later rather than as a misspelling.
-    pub(super) recurring: Option<Spanned<IgnoredAny>>,
     pub(super) content: Option<Spanned<IgnoredAny>>,
     pub(super) notify: Option<Spanned<IgnoredAny>>,
     pub(super) ai: Option<Spanned<IgnoredAny>>,
@@ -108,6 +108,31 @@ pub(super) struct QueueFile {
     pub(super) timezone: Text,
     pub(super) accounts: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) jitter: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RecurringFile {
+    pub(super) name: Text,
+    pub(super) cron: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) timezone: Text,
+    pub(super) accounts: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) body: Text,
+    pub(super) thread: Option<Vec<Spanned<String>>>,
+    pub(super) comment: Text,
+    pub(super) options: BTreeMap<Spanned<String>, BTreeMap<String, String>>,
+    pub(super) until: Option<Spanned<UntilWritten>>,
+    pub(super) count: Number<i64>,
+    pub(super) jitter: Text,
+    pub(super) late: Text,
+}
+
+/// A date may be written with quotes or without.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum UntilWritten {
+    Date(toml::value::Datetime),
+    Text(String),
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use url::Url;
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub platforms: BTreeMap<PlatformName, Platform>,
     /// In the order of the file; names are unique.
     pub queues: Vec<Queue>,
+    /// In the order of the file; names are unique.
+    pub recurring: Vec<Recurring>,
     /// Waiting times of the delivery rules.
     pub engine: Engine,
     /// Private address ranges that the guarded client may reach all the same.
@@ -190,6 +193,33 @@ pub struct Queue {
     pub jitter: SignedDuration,
 }
 
+/// `[[recurring]]`: a post with its own schedule. Each run makes a new post.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recurring {
+    /// Unique, 1–64 characters of `a-z 0-9 . _ -`. With the local time of a slot it is a run's identity.
+    pub name: String,
+    /// At least one.
+    pub cron: Vec<SlotPattern>,
+    /// The zone of the slots.
+    pub timezone: Zone,
+    /// At least one, each once.
+    pub accounts: Vec<AccountName>,
+    /// The parts of a thread; usually one.
+    pub parts: Vec<String>,
+    /// First comment.
+    pub comment: Option<String>,
+    /// Platform → option → value.
+    pub options: BTreeMap<PlatformName, BTreeMap<String, String>>,
+    /// The last day on which it runs.
+    pub until: Option<Date>,
+    /// How many runs there are in all.
+    pub count: Option<u32>,
+    /// Each run goes out up to this much later.
+    pub jitter: SignedDuration,
+    /// How late a run may go out.
+    pub late: Late,
+}
+
 /// `[engine]`: waiting times of the delivery rules. See `config.example.toml` for each one's why.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Engine {
@@ -330,6 +360,24 @@ impl Config {
     /// A queue by its name.
     pub fn queue(&self, name: &str) -> Option<&Queue> {
         self.queues.iter().find(|it| it.name == name)
+    }
+
+    /// What is allowed and may still surprise: one sentence each.
+    pub fn cautions(&self) -> Vec<String> {
+        let to_x = |it: &&Recurring| it.accounts.iter().any(|to| to.platform() == PlatformName::X);
+        let more_than_once = |it: &&Recurring| it.count != Some(1);
+        self.recurring
+            .iter()
+            .filter(to_x)
+            .filter(more_than_once)
+            .map(|it| {
+                format!(
+                    "[[recurring]] {} posts the same text each time; X refuses a text that is the same as a \
+                     recent one, and does not say how long it remembers",
+                    it.name
+                )
+            })
+            .collect()
     }
 
     /// The effective settings as TOML: every default written out, secrets as their source.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use super::secret::SecretSource;
-use super::{Config, InstagramLogin, LogFormat, Platform, TikTokApp, TikTokMode};
+use super::{Config, InstagramLogin, LogFormat, Platform, Recurring, TikTokApp, TikTokMode};
 use crate::domain::ids::PlatformName;
 use crate::domain::schedule::print_duration;
 use crate::domain::schedule::slots::SlotPattern;
@@ -82,6 +82,9 @@ pub(super) fn print(config: &Config) -> String {
         page.line("accounts", list(&queue.accounts));
         page.line("jitter", quote(&print_duration(queue.jitter)));
     }
+    for it in &config.recurring {
+        print_recurring(&mut page, it);
+    }
     page.section("[engine]");
     for (key, value) in config.engine.durations() {
         page.line(key, quote(&print_duration(value)));
@@ -114,6 +117,36 @@ pub(super) fn print(config: &Config) -> String {
     page.line("contact", quote(&config.privacy.contact));
     page.line("retention", quote(&config.privacy.retention));
     page.0
+}
+
+fn print_recurring(page: &mut Page, it: &Recurring) {
+    page.section("[[recurring]]");
+    page.line("name", quote(&it.name));
+    let cron: Vec<_> = it.cron.iter().map(SlotPattern::as_str).collect();
+    page.line("cron", list(&cron));
+    page.line("timezone", quote(&it.timezone.name));
+    page.line("accounts", list(&it.accounts));
+    if let Some((body, thread)) = it.parts.split_first() {
+        page.line("body", quote(body));
+        page.line("thread", list(thread));
+    }
+    if let Some(comment) = &it.comment {
+        page.line("comment", quote(comment));
+    }
+    if let Some(until) = it.until {
+        page.line("until", quote(&until.to_string()));
+    }
+    if let Some(count) = it.count {
+        page.line("count", count);
+    }
+    page.line("jitter", quote(&print_duration(it.jitter)));
+    page.line("late", quote(&it.late.to_string()));
+    for (platform, set) in &it.options {
+        page.section(&format!("[recurring.options.{platform}]"));
+        for (key, value) in set {
+            page.line(&quote(key), quote(value));
+        }
+    }
 }
 
 fn print_platform(page: &mut Page, name: PlatformName, platform: &Platform) {

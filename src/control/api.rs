@@ -84,18 +84,19 @@ pub trait Api: Send + Sync + 'static {
     async fn queue_show(&self, by: Caller, queue: &str, next: u32) -> ApiResult<m::Queue>;
     async fn queue_pause(&self, by: Caller, queue: &str) -> ApiResult<m::Queue>;
     async fn queue_resume(&self, by: Caller, queue: &str) -> ApiResult<m::Queue>;
+    /// Moves every post that waits in the queue by `shift` (`+2h`, `-30m`): all of them, or none.
+    async fn queue_reschedule(&self, by: Caller, queue: &str, shift: &str) -> ApiResult<m::PostList>;
+
+    /// A month: what is due, which places are free, which runs are to come.
+    async fn calendar(&self, by: Caller, ask: r::Calendar) -> ApiResult<m::Calendar>;
 
     /// Nothing new is sent; what is on the wire is finished.
     async fn pause(&self, by: Caller, reason: Option<String>) -> ApiResult<m::PauseState>;
     async fn resume(&self, by: Caller) -> ApiResult<m::PauseState>;
     async fn status(&self, by: Caller) -> ApiResult<m::Status>;
-    /// Events as they happen, after `backlog` recent ones; without `follow` it ends there.
-    async fn events(
-        &self,
-        by: Caller,
-        backlog: u32,
-        follow: bool,
-    ) -> ApiResult<BoxStream<'static, m::LogEvent>>;
+    /// Past events (`backlog`, or everything behind `after`), then those that happen; without `follow` it
+    /// ends with the past.
+    async fn events(&self, by: Caller, ask: r::Events) -> ApiResult<BoxStream<'static, m::LogEvent>>;
     async fn audit_list(&self, by: Caller, ask: r::ListAudit) -> ApiResult<m::AuditList>;
     /// Reads the configuration file again; a bad one changes nothing.
     async fn config_reload(&self, by: Caller) -> ApiResult<m::Reloaded>;

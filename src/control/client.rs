@@ -340,6 +340,16 @@ impl Client {
     pub async fn queue_resume(&self, queue: &str) -> Result<m::Queue> {
         self.act(&["queues", queue, "resume"]).await
     }
+
+    /// Moves everything that waits in a queue, or nothing.
+    pub async fn queue_reschedule(&self, queue: &str, by: &str) -> Result<m::PostList> {
+        self.post(&["queues", queue, "reschedule"], &r::Shift { by: by.to_owned() }).await
+    }
+
+    /// A month in one look.
+    pub async fn calendar(&self, ask: &r::Calendar) -> Result<m::Calendar> {
+        self.get(&["calendar"], ask).await
+    }
 }
 
 fn running() -> String {

@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::shape::{Shape, message, named, words};
+// One name for all answers; these have a file of their own for its length.
+pub use super::timeline::{Calendar, ClockChange, ComingRun, FreeSlot, LogEvent};
+
+mod parts;
+
+pub use parts::{Progress, Reason, Step, Why};
 
 words! {
     /// Whether an account can act.
@@ -315,39 +321,9 @@ message! {
         reason: Option<Reason>,
         steps: Vec<Step>,
         progress: Option<Progress>,
-    }
-}
-
-message! {
-    /// Why a delivery stands where it does.
-    answer Reason {
-        class: String,
-        message: String,
-        hint: Option<String>,
-        /// The network's own words.
-        raw: Option<String>,
-    }
-}
-
-message! {
-    /// One public object of a delivery.
-    answer Step {
-        /// From 1.
-        n: u32,
-        /// `post`, `thread` or `comment`.
-        kind: String,
-        state: String,
-        remote_id: Option<String>,
-        permalink: Option<String>,
-    }
-}
-
-message! {
-    /// How far an upload is.
-    answer Progress {
-        done_bytes: u64,
-        total_bytes: u64,
-        phase: String,
+        /// Every move, oldest first. Only where one post is shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        why: Vec<Why>,
     }
 }
 
@@ -509,21 +485,6 @@ message! {
         alerts: Vec<Alert>,
         /// Why sending is stopped.
         pause_reason: Option<String>,
-    }
-}
-
-message! {
-    /// One line of the log: something changed.
-    answer LogEvent {
-        at: Timestamp,
-        /// `info`, `warn` or `error`.
-        level: String,
-        /// What kind of thing happened, `delivery.published`.
-        event: String,
-        message: String,
-        post: Option<String>,
-        delivery: Option<String>,
-        account: Option<String>,
     }
 }
 

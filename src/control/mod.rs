@@ -14,3 +14,4 @@ mod routes;
 pub mod server;
 pub mod shape;
 pub mod socket;
+pub mod timeline;

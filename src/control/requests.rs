@@ -142,6 +142,24 @@ message! {
 }
 
 message! {
+    /// A move of everything that waits in a queue.
+    request Shift {
+        /// A signed duration, `+2h`, `-30m`.
+        by: String,
+    }
+}
+
+message! {
+    /// Which month to show. In the address: `?month=2026-12`.
+    request Calendar {
+        /// `2026-12`, or a month's name for the next one of it; the present month otherwise.
+        month: Option<String>,
+        /// IANA zone in which the month and its days are reckoned; the default zone otherwise.
+        tz: Option<String>,
+    }
+}
+
+message! {
     /// Deletes a post, upstream too unless `local_only`.
     request DeletePost {
         local_only: bool,
@@ -247,10 +265,12 @@ message! {
 }
 
 message! {
-    /// Which events to stream. In the address: `?backlog=N&follow=true`.
+    /// Which events to stream. In the address: `?backlog=N&follow=true`, or `?after=SEQ&follow=true`.
     request Events {
-        /// Recent events to send first.
+        /// Past events to send first.
         backlog: Option<u32>,
+        /// Everything behind the event with this `seq`, instead of `backlog`.
+        after: Option<u64>,
         /// Stay and send new ones; otherwise the stream ends after the backlog.
         follow: bool,
     }

@@ -123,9 +123,14 @@ fn daemon() -> Vec<Route> {
             output: Output::Lines(m::LogEvent::schema),
             handler: lines(|c: Call| async move {
                 let ask: r::Events = c.query()?;
-                c.api.events(c.by, ask.backlog.unwrap_or(0), ask.follow).await
+                c.api.events(c.by, ask).await
             }),
         },
+        row!(GET "/v1/calendar" "calendar" "A month: what is due, which places are free, which runs come",
+        query::<r::Calendar>() => m::Calendar, |c: Call| async move {
+            let ask = c.query()?;
+            c.api.calendar(c.by, ask).await
+        }),
         row!(GET "/v1/audit" "audit_list" "Who did what, newest first",
         query::<r::ListAudit>() => m::AuditList, |c: Call| async move {
             let ask = c.query()?;
@@ -283,6 +288,12 @@ fn queues() -> Vec<Route> {
         row!(POST "/v1/queues/{queue}/resume" "queue_resume" "Use its places again",
         Input::Nothing => m::Queue, |c: Call| async move {
             c.api.queue_resume(c.by, c.part("queue")).await
+        }),
+        row!(POST "/v1/queues/{queue}/reschedule" "queue_reschedule"
+        "Move every post that waits in it, all or none",
+        body::<r::Shift>() => m::PostList, |c: Call| async move {
+            let ask: r::Shift = c.json()?;
+            c.api.queue_reschedule(c.by, c.part("queue"), &ask.by).await
         }),
     ]
 }

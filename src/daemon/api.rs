@@ -3,11 +3,13 @@
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 
 use super::shared::Shared;
-use super::{accounts, audit, connect, create, errors, posts, queues, remove, resolve, status};
+use super::{
+    accounts, audit, calendar, connect, create, disconnect, errors, log, posts, queues, remove, reschedule,
+    resolve, status,
+};
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -28,6 +30,7 @@ pub(super) struct Door(pub(super) Arc<Shared>);
 #[async_trait]
 impl Api for Door {
     async fn connect_start(&self, by: Caller, ask: r::Connect) -> ApiResult<m::ConnectStarted> {
+        self.0.disk.admit()?;
         audit(&self.0, Some(by), "account.connect", &ask.platform);
         connect::start(&self.0, ask).await
     }
@@ -73,10 +76,11 @@ impl Api for Door {
     }
 
     async fn account_disconnect(&self, by: Caller, account: &str) -> ApiResult<m::ReceiptAnswer> {
-        accounts::disconnect(&self.0, by, account).await
+        disconnect::disconnect(&self.0, by, account).await
     }
 
     async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {
+        self.0.disk.admit()?;
         create::create(&self.0, by, ask).await
     }
 
@@ -93,6 +97,7 @@ impl Api for Door {
     }
 
     async fn post_edit(&self, by: Caller, id: &str, ask: r::EditPost) -> ApiResult<m::Post> {
+        self.0.disk.admit()?;
         posts::edit(&self.0, by, id, ask).await
     }
 
@@ -115,7 +120,7 @@ impl Api for Door {
         to: r::Move,
         tz: Option<String>,
     ) -> ApiResult<m::Post> {
-        posts::reschedule(&self.0, by, id, to, tz).await
+        reschedule::one(&self.0, by, id, to, tz).await
     }
 
     async fn post_delete(&self, by: Caller, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer> {
@@ -138,6 +143,14 @@ impl Api for Door {
         queues::set_paused(&self.0, by, queue, false).await
     }
 
+    async fn queue_reschedule(&self, by: Caller, queue: &str, shift: &str) -> ApiResult<m::PostList> {
+        reschedule::all_in(&self.0, by, queue, shift).await
+    }
+
+    async fn calendar(&self, _by: Caller, ask: r::Calendar) -> ApiResult<m::Calendar> {
+        calendar::show(&self.0, &ask)
+    }
+
     async fn pause(&self, by: Caller, reason: Option<String>) -> ApiResult<m::PauseState> {
         let now = self.0.now();
         {
@@ -152,8 +165,13 @@ impl Api for Door {
     }
 
     async fn resume(&self, by: Caller) -> ApiResult<m::PauseState> {
-        *self.0.pause.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let stopped = self.0.pause.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
         super::store_pause(&self.0).await?;
+        // What does not stand still by a person's word may do so because of the clock; then this is
+        // the person's word that the clock is right.
+        if !stopped && self.0.time.trust(self.0.now()) {
+            audit(&self.0, Some(by), "clock.trust", "");
+        }
         self.0.send(Input::Pause(false));
         audit(&self.0, Some(by), "resume", "");
         Ok(pause_state(&self.0))
@@ -163,28 +181,8 @@ impl Api for Door {
         status::status(&self.0)
     }
 
-    async fn events(
-        &self,
-        _by: Caller,
-        backlog: u32,
-        follow: bool,
-    ) -> ApiResult<BoxStream<'static, m::LogEvent>> {
-        let (recent, receiver) = self.0.listen(backlog as usize);
-        let first = stream::iter(recent);
-        if !follow {
-            return Ok(first.boxed());
-        }
-        let rest = stream::unfold(receiver, |mut receiver| async move {
-            loop {
-                match receiver.recv().await {
-                    Ok(event) => return Some((event, receiver)),
-                    // A client too slow to follow misses some; the next ones still come.
-                    Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        });
-        Ok(first.chain(rest).boxed())
+    async fn events(&self, _by: Caller, ask: r::Events) -> ApiResult<BoxStream<'static, m::LogEvent>> {
+        log::events(&self.0, &ask)
     }
 
     async fn audit_list(&self, _by: Caller, ask: r::ListAudit) -> ApiResult<m::AuditList> {
@@ -210,8 +208,10 @@ impl Api for Door {
     }
 
     async fn media_upload(&self, _by: Caller, name: Option<String>, body: Upload) -> ApiResult<m::Uploaded> {
+        self.0.disk.admit()?;
         let now = self.0.now();
         let id = MediaId::new(now, Shared::random());
+        let _arriving = self.0.library.expect(id);
         let facts = self.0.library.take(id, body).await.map_err(|error| refused(&error))?;
         let name = name.map(|it| crate::http::terminal::clean_line(&it)).filter(|it| !it.is_empty());
         let item = MediaItem {

@@ -12,20 +12,17 @@ use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
 use url::Url;
 
+use super::keep::{free_name, give_back, keep, put_back};
 use super::shared::Shared;
 use super::wire::fill;
-use super::{errors, tokens, view};
+use super::{errors, tokens};
 use crate::auth::flows::{FlowId, Flows, Outcome, Progress, Purpose, Wanted};
 use crate::auth::{Begin, CallbackParams, Connected, Tools};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::control::requests as r;
-use crate::domain::account::{Account, AccountState};
-use crate::domain::attempt::Transition;
-use crate::domain::delivery::Event;
-use crate::domain::ids::{AccountId, AccountName, PlatformName};
-use crate::engine::Input;
-use crate::store::{StoreError, accounts, deliveries, vault};
+use crate::domain::ids::{AccountName, PlatformName};
+use crate::store::accounts;
 
 /// X's authorization codes live this long (docs.x.com, OAuth 2.0 authorization code).
 const X_CODE_SECONDS: u32 = 30;
@@ -36,21 +33,34 @@ const BLUESKY_DEFAULT: &str = "https://bsky.social";
 #[derive(Default)]
 pub(super) struct Connects {
     flows: Mutex<Flows>,
+    /// One grant is stored at a time: two connects may bring the same account.
+    pub(super) keeping: tokio::sync::Mutex<()>,
     talks: Mutex<HashMap<String, Arc<Talk>>>,
 }
 
 /// One conversation.
 pub(super) struct Talk {
-    flow: FlowId,
+    pub(super) flow: FlowId,
     events: watch::Sender<Vec<m::ConnectEvent>>,
     found: Mutex<Option<Connected>>,
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
+    /// The name asked for; a reconnect whose account has gone meanwhile still uses it.
+    pub(super) name: Option<AccountName>,
     yes: bool,
     select: Vec<String>,
 }
 
 impl Talk {
-    fn say(&self, event: m::ConnectEvent) {
+    pub(super) fn found(&self) -> std::sync::MutexGuard<'_, Option<Connected>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what was found, so that nobody else stores it or gives it back.
+    pub(super) fn take(&self) -> Option<Connected> {
+        self.found().take()
+    }
+
+    pub(super) fn say(&self, event: m::ConnectEvent) {
         self.events.send_modify(|events| {
             if !events.last().is_some_and(is_last) {
                 events.push(event);
@@ -81,6 +91,11 @@ impl Connects {
 
     fn talks(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Talk>>> {
         self.talks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a conversation is still on the list.
+    pub(super) fn has(&self, talk: &Talk) -> bool {
+        self.talks().contains_key(&talk.flow.to_string())
     }
 
     pub(super) fn talk(&self, id: &str) -> ApiResult<Arc<Talk>> {
@@ -144,6 +159,7 @@ pub(super) async fn start(shared: &Arc<Shared>, ask: r::Connect) -> ApiResult<m:
         }
     })?;
     let wanted = wanted(shared, platform, &ask)?;
+    let name = asked_name(platform, &ask)?;
     let now = shared.now();
     let public = shared.config().server.public_url.clone();
     let redirect = redirect_uri(&public, platform);
@@ -170,6 +186,7 @@ pub(super) async fn start(shared: &Arc<Shared>, ask: r::Connect) -> ApiResult<m:
         events: watch::Sender::new(Vec::new()),
         found: Mutex::default(),
         wanted,
+        name,
         yes: ask.yes,
         select: ask.select,
     });
@@ -182,6 +199,10 @@ pub(super) async fn start(shared: &Arc<Shared>, ask: r::Connect) -> ApiResult<m:
     let id = flow.to_string();
     shared.connects.talks().insert(id.clone(), talk);
     Ok(m::ConnectStarted { id })
+}
+
+fn asked_name(platform: PlatformName, ask: &r::Connect) -> ApiResult<Option<AccountName>> {
+    ask.name.as_deref().map(|it| AccountName::new(platform, it)).transpose().map_err(errors::bad_name)
 }
 
 fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResult<Wanted> {
@@ -214,8 +235,7 @@ fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResul
         )
         .hint("leave `--instance` out"));
     }
-    let name =
-        ask.name.as_deref().map(|it| AccountName::new(platform, it)).transpose().map_err(errors::bad_name)?;
+    let name = asked_name(platform, ask)?;
     let known = match &name {
         Some(name) => shared
             .store
@@ -284,10 +304,14 @@ pub(super) async fn finish(
             let selected = talk.yes || talk.select.contains(&found.remote_id);
             let who = format!("@{}", found.username);
             shared.connects.flows().settle(&talk.flow, Outcome::Found { who }, shared.now());
-            *talk.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(connected);
+            if !put_back(shared, &talk, connected).await {
+                return;
+            }
             talk.say(m::ConnectEvent::Found { accounts: vec![found] });
             if selected {
                 if let Err(error) = keep(shared, &talk).await {
+                    // The terminal hears that it failed, and nobody will confirm any more.
+                    give_back(shared, &talk).await;
                     end(shared, &talk, &error.code, error.message, error.hint);
                 }
             } else if !talk.select.is_empty() {
@@ -312,10 +336,10 @@ fn name_of(shared: &Shared, talk: &Talk, connected: &Connected) -> Option<Accoun
             .map(|id| accounts::need(rx, id))
             .transpose()
     });
-    match (known.ok()?, &talk.wanted.purpose) {
+    match (known.ok()?, &talk.name) {
         (Some(account), _) => Some(account.name),
-        (None, Purpose::New { name: Some(name) }) => Some(name.clone()),
-        (None, _) => free_name(shared, platform, &connected.found.username).ok(),
+        (None, Some(name)) => Some(name.clone()),
+        (None, None) => free_name(shared, platform, &connected.found.username).ok(),
     }
 }
 
@@ -325,132 +349,6 @@ pub(super) fn end(shared: &Shared, talk: &Talk, code: &str, message: String, hin
     // The terminal first: the flow's outcome is for the browser, and knows only a common word.
     talk.fail(code, message, hint);
     shared.connects.flows().settle(&talk.flow, outcome, shared.now());
-}
-
-/// Tokens nobody confirmed go back to the network; nothing of them was stored.
-pub(super) async fn give_back(shared: &Arc<Shared>, talk: &Talk) {
-    let found = talk.found.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(connected) = found else { return };
-    let Ok(provider) = shared.provider(talk.wanted.platform) else { return };
-    let wire = shared.wire();
-    let tools = Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
-    for line in provider.revoke(tools, &connected.grant).await {
-        tracing::info!(what = line.what, place = %line.place, result = ?line.result, "unconfirmed tokens given back");
-    }
-}
-
-/// Stores what was found: the data key first, then the rows.
-async fn keep(shared: &Arc<Shared>, talk: &Talk) -> ApiResult<()> {
-    let found = talk.found.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(connected) = found else {
-        return Err(ApiError::conflict("nothing_found", "there is nothing to confirm yet")
-            .hint("open the link and allow the access first"));
-    };
-    let now = shared.now();
-    let platform = talk.wanted.platform;
-    let remote_id = connected.found.remote_id.clone();
-    let known = shared
-        .store
-        .read(|rx| {
-            accounts::by_remote(rx, platform, &remote_id)?.map(|id| accounts::need(rx, id)).transpose()
-        })
-        .map_err(errors::store)?;
-    let is_new = known.is_none();
-    let mut account = match known {
-        Some(account) => account,
-        None => new_account(shared, talk, &connected).map_err(errors::store)?,
-    };
-    account.username = connected.found.username.clone();
-    account.display_name = connected.found.display_name.clone();
-    account.avatar_url = connected.found.avatar_url.clone();
-    account.server = connected.found.server.as_ref().map(ToString::to_string);
-    account.tier = connected.found.tier.clone();
-    account.state = AccountState::Ready;
-    account.reason = None;
-    account.scopes = connected.scopes;
-    account.missing_scopes = connected.missing_scopes;
-    tokens::describe(&mut account, &connected.grant);
-    let id = account.id;
-    shared.keyring.create(id).map_err(errors::key)?;
-    let sealed = tokens::seal(shared, id, &connected.grant).map_err(|error| errors::internal(&error))?;
-    let row = account.clone();
-    let stored = shared
-        .store
-        .write(move |tx| {
-            accounts::put(tx, &row)?;
-            vault::put_grant(tx, id, None, &sealed.bytes, sealed.issued_at, sealed.expires_at)?;
-            revive(tx, id, now)
-        })
-        .await;
-    if let Err(error) = stored {
-        if is_new {
-            // No row refers to it; a key without an account would only be litter.
-            drop(shared.keyring.destroy(id));
-        }
-        return Err(errors::store(error));
-    }
-    shared.wire().forget(&account);
-    shared.send(Input::AccountChanged(id));
-    tracing::info!(account = %account.name, scopes = account.scopes.join(" "), "connected");
-    shared.announce(view::account_event(now, &account, "info", "account.connected", "connected"));
-    shared.connects.flows().settle(&talk.flow, Outcome::Stored { account: account.name.clone() }, now);
-    talk.say(m::ConnectEvent::Connected { account: view::account(&account) });
-    Ok(())
-}
-
-/// What waited for this account goes on.
-fn revive(tx: &mut crate::store::Tx<'_>, id: AccountId, now: jiff::Timestamp) -> Result<(), StoreError> {
-    for waiting in deliveries::needs_reconnect(tx, id)? {
-        let before = deliveries::need(tx, waiting)?;
-        if let Ok(after) = before.apply(Event::TryNow { at: now }, now) {
-            let transition = Transition::between(&before, &after, "reconnected", now);
-            deliveries::put(tx, Some(&before), &after, Some(transition))?;
-        }
-    }
-    Ok(())
-}
-
-fn new_account(shared: &Shared, talk: &Talk, connected: &Connected) -> Result<Account, StoreError> {
-    let now = shared.now();
-    let wished = match &talk.wanted.purpose {
-        Purpose::New { name: Some(name) } => name.clone(),
-        Purpose::New { name: None } | Purpose::Reconnect { .. } => {
-            free_name(shared, talk.wanted.platform, &connected.found.username)?
-        }
-    };
-    Ok(Account {
-        id: AccountId::new(now, Shared::random()),
-        name: wished,
-        remote_id: connected.found.remote_id.clone(),
-        username: String::new(),
-        display_name: String::new(),
-        avatar_url: None,
-        server: None,
-        tier: None,
-        state: AccountState::Ready,
-        reason: None,
-        scopes: Vec::new(),
-        missing_scopes: Vec::new(),
-        expires_at: None,
-        issued_at: None,
-        grant_expires_at: None,
-        can_refresh: false,
-        connected_at: now,
-    })
-}
-
-/// The nearest name that is not taken: `acme`, `acme-2`, …
-fn free_name(shared: &Shared, platform: PlatformName, username: &str) -> Result<AccountName, StoreError> {
-    let first = AccountName::nearest(platform, username);
-    let mut candidate = first.clone();
-    for n in 2..1000 {
-        if shared.store.read(|rx| accounts::by_name(rx, &candidate))?.is_none() {
-            return Ok(candidate);
-        }
-        let stem: String = first.handle().chars().take(58).collect();
-        candidate = AccountName::nearest(platform, &format!("{stem}-{n}"));
-    }
-    Err(StoreError::conflict(format!("no name near `{first}` is free")))
 }
 
 /// The conversation's events from its first one; ends after the last.
@@ -473,10 +371,7 @@ pub(super) fn events(shared: &Shared, id: &str) -> ApiResult<BoxStream<'static, 
 
 pub(super) async fn confirm(shared: &Arc<Shared>, id: &str, choice: r::Choice) -> ApiResult<m::Done> {
     let talk = shared.connects.talk(id)?;
-    let remote_id = {
-        let found = talk.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.as_ref().map(|it| it.found.remote_id.clone())
-    };
+    let remote_id = talk.found().as_ref().map(|it| it.found.remote_id.clone());
     let Some(remote_id) = remote_id else {
         return Err(ApiError::conflict(
             "nothing_found",
@@ -533,9 +428,10 @@ pub(super) async fn paste(shared: &Arc<Shared>, id: &str, address: &str) -> ApiR
 
 pub(super) async fn cancel(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Done> {
     let talk = shared.connects.talk(id)?;
+    // Off the list first: see `put_back`.
+    shared.connects.talks().remove(id);
     give_back(shared, &talk).await;
     shared.connects.flows().cancel(&talk.flow);
     talk.fail("cancelled", "the connect was cancelled".into(), None);
-    shared.connects.talks().remove(id);
     Ok(m::Done { done: true })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::shared::Shared;
@@ -305,7 +305,8 @@ pub(super) async fn create(shared: &Arc<Shared>, by: Caller, ask: r::CreatePost)
             let _one = shared.slot_lock.lock().await;
             let mut outcome = Created::SlotTaken(post.id);
             for _ in 0..SLOT_TRIES {
-                let (slot, due) = queues::next_free(shared, queue, now)?;
+                let free = shared.store.read(|rx| queues::next_free(rx, queue, &shared.jitter_seed, now));
+                let (slot, due) = free.map_err(errors::store)?.ok_or_else(|| queues::full(queue))?;
                 post.due = Some(due);
                 post.slot = Some(SlotTaken { queue: queue.name.clone(), local: slot });
                 outcome = store(shared, &post, key.clone()).await?;
@@ -379,13 +380,16 @@ fn digest(shared: &Shared, ask: &r::CreatePost) -> ApiResult<[u8; 32]> {
 
 async fn store(shared: &Shared, post: &Post, key: Option<(String, [u8; 32])>) -> ApiResult<Created> {
     let now = shared.now();
-    let deliveries = deliveries_of(shared, post, now);
+    let deliveries = deliveries_of(shared.config().engine.give_up_after, post, now);
     let post = post.clone();
     shared
         .store
         .write(move |tx| {
             let key = key.as_ref().map(|(key, digest)| (key.as_str(), *digest));
             let slot = post.slot.as_ref().map(|it| (it.queue.as_str(), it.local));
+            for it in &post.to {
+                accounts::may_take_work(tx, it.account, &it.name)?;
+            }
             let created = posts::create(tx, &post, &deliveries, key, slot)?;
             if created == Created::New {
                 for it in &deliveries {
@@ -412,9 +416,8 @@ pub(super) fn first_row(delivery: &Delivery, now: Timestamp) -> Transition {
 }
 
 /// A delivery per target; none for a draft.
-pub(super) fn deliveries_of(shared: &Shared, post: &Post, now: Timestamp) -> Vec<Delivery> {
+pub(super) fn deliveries_of(give_up_after: SignedDuration, post: &Post, now: Timestamp) -> Vec<Delivery> {
     let Some(due) = &post.due else { return Vec::new() };
-    let give_up_after = shared.config().engine.give_up_after;
     post.to
         .iter()
         .map(|target| {

@@ -16,11 +16,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::ledger::{self, Ledger};
 use super::shared::Shared;
 use super::wire::{Parcel, fill};
-use super::{queues, tokens, view};
+use super::{queues, recurring, tokens, view};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
 use crate::engine::{Effect, Engine, Input, Purpose, Reply, Save, Settings};
+use crate::failpoint::cp;
 use crate::platforms::{self, Body, Request};
 use crate::store::{accounts, deliveries};
 
@@ -118,7 +119,7 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
 /// A write was refused because the row had changed, and the engine let go of it. Rows in a worker's
 /// hands are not in the due index, so nobody would ever look at it again: it is put back.
 async fn settle(shared: &Arc<Shared>, id: DeliveryId) {
-    let now = shared.now();
+    let now = shared.moment();
     let reason = "another change came in between";
     if let Err(error) = shared.store.write(move |tx| ledger::put_back(tx, id, reason, now)).await {
         tracing::error!(delivery = %id, %error, "a delivery could not be put back; a restart does it");
@@ -143,6 +144,7 @@ pub(super) struct Driver {
     claim: Option<Box<Save>>,
     /// Deliveries in hand whose post has files, which may go when it has ended.
     with_media: HashSet<DeliveryId>,
+    preflight: super::preflight::Preflight,
 }
 
 impl Driver {
@@ -160,6 +162,7 @@ impl Driver {
             loads: Vec::new(),
             claim: None,
             with_media: HashSet::new(),
+            preflight: super::preflight::Preflight::default(),
         }
     }
 
@@ -207,13 +210,15 @@ impl Driver {
 
     /// Hands in what happened, then carries out what the engine decided.
     fn step(&mut self, inputs: impl IntoIterator<Item = Input>) {
-        let now = self.shared.now();
+        let moment = self.shared.moment();
+        let now = moment.wall;
         self.engine_wake = None;
-        let mut telling = false;
-        for input in inputs {
+        let (mut telling, mut tick) = (false, false);
+        // What speaks against sending is known to the engine before it decides.
+        for input in self.preflight.news(&self.shared, moment).into_iter().chain(inputs) {
             match &input {
                 Input::Tick => {
-                    self.shared.ticked(now);
+                    tick = true;
                     *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 }
                 Input::Ask { id, ticket, .. } if !self.engine.holds(*id) => {
@@ -231,8 +236,13 @@ impl Driver {
                 _ => {}
             }
             telling |= matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
-            let effects = self.engine.take(input, now);
+            let effects = self.engine.take(input, moment);
             self.carry_out_all(effects, now);
+        }
+        self.shared.set_clock_in_doubt(self.engine.doubts_the_clock());
+        if tick {
+            // Only now: this may have the planner look, which must know of the doubt.
+            self.shared.ticked(now);
         }
         let effects = self.engine.start(now);
         if telling {
@@ -336,13 +346,17 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
             for id in ids {
-                let work = match ledger::load(&shared.store, id, platforms::find) {
-                    Ok(work) => work.map(Box::new),
-                    Err(error) => {
-                        tracing::error!(delivery = %id, %error, "cannot read a delivery that is due");
-                        None
+                let work = ledger::load(&shared.store, id, platforms::find).and_then(|work| {
+                    let Some(mut work) = work else { return Ok(None) };
+                    if work.hold.is_none() {
+                        work.hold = recurring::hold(&shared, &work)?;
                     }
-                };
+                    Ok(Some(Box::new(work)))
+                });
+                let work = work.unwrap_or_else(|error| {
+                    tracing::error!(delivery = %id, %error, "cannot read a delivery that is due");
+                    None
+                });
                 shared.send(Input::Loaded { id, work });
             }
         });
@@ -352,14 +366,16 @@ impl Driver {
         let (seq, event, id) = (save.seq, save.event, save.after.id);
         let now = self.shared.now();
         let moved = save.after.clone();
-        let ended = moved.state.is_terminal();
-        let clean_up = ended && self.with_media.remove(&id);
+        let clean_up = moved.state.is_terminal() && self.with_media.remove(&id);
+        cp!("c1", event == CLAIM);
         // Queued here, in the engine's order; awaited elsewhere.
         let write = self.shared.store.write(self.ledger.save(save, now));
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             match write.await {
                 Ok(()) => {
+                    cp!("c2", event == "claim");
+                    cp!("c12", moved.state.is_terminal());
                     log_move(&shared, &moved, event, now);
                     shared.send(Input::Saved { id, seq, conflict: false });
                     queues::recheck(&shared, &moved).await;
@@ -393,6 +409,7 @@ impl Driver {
                 return drop(tokio::spawn(async move { settle(&shared, id).await }));
             }
         };
+        cp!("c1", claim.is_some());
         // The intent starts from what the claim makes.
         let (before, claimed) = match claim {
             Some(claim) => (claim.before, Some(before)),
@@ -401,6 +418,7 @@ impl Driver {
         let write = self.shared.store.claim_and_intend(before, claimed.clone(), after, attempt);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
+            cp!("c6"); // the commit runs meanwhile
             let intent = match write.await {
                 Ok(intent) => intent,
                 Err(error) if error.is_fatal() => {
@@ -413,8 +431,10 @@ impl Driver {
                 }
             };
             if let Some(claimed) = claimed {
+                cp!("c2");
                 log_move(&shared, &claimed, CLAIM, now);
             }
+            cp!("c7");
             log_move(&shared, &moved, "intend", now);
             let reply = match parcel_of(&shared, account, &request).await {
                 Ok((account, grant, media)) => {
@@ -429,6 +449,7 @@ impl Driver {
                 }
                 Err(why) => Reply::NotSent(why),
             };
+            cp!("c10");
             shared.send(Input::Published { id, reply });
         });
     }
@@ -436,7 +457,10 @@ impl Driver {
     fn call(&self, id: DeliveryId, account: AccountId, purpose: Purpose, request: Request) {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
+            cp!("c13", matches!(purpose, Purpose::Look));
             let reply = call(&shared, account, &request).await;
+            cp!("c3", matches!(purpose, Purpose::Prepare));
+            cp!("c13", matches!(purpose, Purpose::Look));
             shared.send(Input::Answered { id, purpose, reply });
         });
     }

@@ -16,6 +16,7 @@ pub(super) fn store(error: StoreError) -> ApiError {
     let hint = error.hint();
     let refusal = match &error {
         StoreError::NotFound { .. } => ApiError::not_found("not_found", error.to_string()),
+        StoreError::Leaving { .. } => ApiError::conflict("disconnecting", error.to_string()),
         StoreError::Conflict { .. } => ApiError::conflict("changed_meanwhile", error.to_string()),
         _ if error.is_fatal() => ApiError::new(ErrorKind::NotReady, "store_failed", error.to_string()),
         _ => ApiError::new(ErrorKind::Internal, "store", error.to_string()),

@@ -1,19 +1,20 @@
 //! What happens beside the deliveries: tokens renewed in time, media gone when it is over, room on
 //! the disk watched, connects that nobody finished ended.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::tokens;
+use super::{rollback, tokens};
 use crate::domain::delivery::State;
-use crate::domain::ids::{MediaId, PostId};
-use crate::engine::Input;
-use crate::store::{StoreError, accounts, deliveries, media, meta, posts, vault};
+use crate::domain::ids::{AccountId, MediaId, PostId};
+use crate::store::deliveries::Which;
+use crate::store::{Rx, StoreError, accounts, deliveries, media, meta, posts, vault};
 
 /// How often the small things are looked at.
 const ROUND: Duration = Duration::from_secs(5);
@@ -21,27 +22,39 @@ const ROUND: Duration = Duration::from_secs(5);
 const MINUTE: u64 = 12;
 /// Every so many rounds: the media folder.
 const HOUR: u64 = 720;
-/// Less room than this: outcomes might not be recordable, so nothing is sent.
-const ROOM: u64 = 64 << 20;
-/// No refresh this close before a send (delivery guarantees §11).
-const NEAR_SEND: SignedDuration = SignedDuration::from_secs(120);
+/// Open deliveries of one account that are looked at for the next send, earliest first.
+const OPEN_MAX: usize = 10_000;
+/// Tokens refreshed at once. One slow network must not keep the others' tokens waiting.
+const REFRESHES: usize = 8;
 /// Failed posts keep their files this long, for a retry; uploads nobody used as well.
 const KEEP: SignedDuration = SignedDuration::from_hours(24);
 
 /// Runs until the task is dropped.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut round: u64 = 0;
+    let mut refreshing: Option<tokio::task::JoinHandle<()>> = None;
     loop {
         let now = shared.now();
         for talk in shared.connects.sweep(now) {
-            super::connect::give_back(&shared, &talk).await;
+            super::keep::give_back(&shared, &talk).await;
         }
-        watch_disk(&shared);
+        let room = watch_disk(&shared).await;
+        if let Err(error) = super::precheck::round(&shared, now).await {
+            tracing::warn!(%error, "could not check what is due soon");
+        }
         if round.is_multiple_of(MINUTE) {
-            if let Err(error) = refresh_ripe(&shared, now).await {
-                tracing::warn!(%error, "could not look at the tokens");
+            // In a task of its own: a stop ends this loop at once, but never a refresh half-way.
+            // Not without room: fresh tokens that could not be kept would be lost.
+            if room && refreshing.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
+                refreshing = Some(tokio::spawn(refresh_ripe(Arc::clone(&shared), now)));
             }
-            if let Err(error) = shared.store.write(move |tx| meta::raise_high_water(tx, now)).await {
+            if let Err(error) = super::disconnect::resume(&shared) {
+                tracing::warn!(%error, "could not look for interrupted disconnects");
+            }
+            // Not in the first minute: a machine that has just started may learn the time in it.
+            if round > 0
+                && let Err(error) = note_progress(&shared).await
+            {
                 tracing::warn!(%error, "could not note the time");
             }
         }
@@ -53,40 +66,90 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Free bytes for us in the file system of `path`.
-pub(super) fn free_bytes(path: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(path).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+/// Looks after the ballast, and wakes the loop when there is room again. True: there is.
+async fn watch_disk(shared: &Arc<Shared>) -> bool {
+    let before = shared.disk.look();
+    let tending = Arc::clone(shared);
+    if let Err(error) = tokio::task::spawn_blocking(move || tending.disk.tend()).await {
+        tracing::warn!(%error, "the ballast could not be looked after");
+    }
+    let enough = shared.disk.look();
+    if enough != before {
+        shared.nudge();
+    }
+    enough
 }
 
-fn watch_disk(shared: &Shared) {
-    let enough = free_bytes(&shared.config().data_dir).is_none_or(|free| free >= ROOM);
-    let was_low = shared.disk_low.swap(!enough, Ordering::Relaxed);
-    if was_low == enough {
-        if !enough {
-            tracing::error!("less than 64 MiB free in `data_dir`: nothing is sent until there is room");
-        }
-        shared.send(Input::Disk { enough });
+/// Notes how far the daemon has come, for the next start: the time, when nothing speaks against the
+/// clock, and the generation.
+async fn note_progress(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    if shared.time.is_undoubted() {
+        let (now, lower) = (shared.now(), shared.time.take_lowered());
+        shared
+            .store
+            .write(
+                move |tx| {
+                    if lower { meta::set_high_water(tx, now) } else { meta::raise_high_water(tx, now) }
+                },
+            )
+            .await?;
     }
+    rollback::raise(&shared.store, &shared.config().data_dir).await
 }
 
-/// Renews tokens past 65 % of their life, unless their account sends within two minutes. At once,
-/// whatever is due, where the answer to an earlier refresh was lost: nobody knows what the stored
-/// token is still worth.
-async fn refresh_ripe(shared: &Arc<Shared>, now: Timestamp) -> Result<(), StoreError> {
-    let soon = tokens::later(now, NEAR_SEND);
-    let (all, busy, lost) = shared.store.read(|rx| {
-        let busy: Vec<_> = deliveries::due(rx, soon, 10_000)?.into_iter().map(|row| row.account).collect();
-        let lost: Vec<_> = vault::refreshes(rx)?.into_iter().map(|it| it.account).collect();
-        Ok((accounts::list(rx)?, busy, lost))
-    })?;
-    for account in all {
-        let ripe = tokens::is_ripe(&account, now) && !busy.contains(&account.id);
-        if ripe || lost.contains(&account.id) {
-            tokens::refresh(shared, account.id, now).await;
+/// Renews tokens in the second half of their life, unless their account sends within two minutes. At
+/// once, whatever is due, where the answer to an earlier refresh was lost: nobody knows what the
+/// stored token is still worth.
+async fn refresh_ripe(shared: Arc<Shared>, now: Timestamp) {
+    let ripe = match shared.store.read(|rx| ripe(rx, now, &shared.jitter_seed)) {
+        Ok(ripe) => ripe,
+        Err(error) => return tracing::warn!(%error, "could not look at the tokens"),
+    };
+    stream::iter(ripe)
+        .for_each_concurrent(REFRESHES, |account| {
+            let shared = &shared;
+            async move {
+                let idle =
+                    !shared.stopping.load(Ordering::Relaxed) && !shared.token_waits.hold_back(account, now);
+                if idle {
+                    tokens::refresh(shared, account, now).await;
+                }
+            }
+        })
+        .await;
+}
+
+/// The accounts whose tokens are to be renewed now.
+fn ripe(rx: &Rx, now: Timestamp, seed: &[u8]) -> Result<Vec<AccountId>, StoreError> {
+    let lost: Vec<_> = vault::refreshes(rx)?.into_iter().map(|it| it.account).collect();
+    let mut ripe = Vec::new();
+    for account in accounts::list(rx)? {
+        // What is due is read only for the few whose token has the age.
+        let is_ripe = tokens::is_ripe(&account, None, now, seed)
+            && tokens::is_ripe(&account, next_work(rx, account.id, now)?, now, seed);
+        if is_ripe || lost.contains(&account.id) {
+            ripe.push(account.id);
         }
     }
-    Ok(())
+    Ok(ripe)
+}
+
+/// When the account has something to send next, if that is within two minutes; now, if a worker has
+/// it in hand.
+fn next_work(rx: &Rx, account: AccountId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let soon = tokens::later(now, tokens::NEAR_SEND);
+    for id in deliveries::of_account(rx, account, Which::Open, OPEN_MAX)? {
+        let delivery = deliveries::need(rx, id)?;
+        let at = if delivery.in_flight() { Some(now) } else { delivery.wakes_at() };
+        if at.is_some_and(|at| at <= soon) {
+            return Ok(at);
+        }
+        // They come in the order of their due times: from here on nobody was tried yet.
+        if delivery.due.instant > soon {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// A delivery ended: if it was the post's last, and nothing failed, its files go at once (W6).
@@ -144,7 +207,7 @@ pub(super) async fn sweep_media(shared: &Arc<Shared>, now: Timestamp) {
     }
 }
 
-fn wanted(rx: &crate::store::Rx, id: MediaId, now: Timestamp) -> Result<bool, StoreError> {
+fn wanted(rx: &Rx, id: MediaId, now: Timestamp) -> Result<bool, StoreError> {
     let Some(stored) = media::get(rx, id)? else { return Ok(false) };
     let old = tokens::later(stored.uploaded_at, KEEP) < now;
     let users = posts::of_media(rx, id)?;

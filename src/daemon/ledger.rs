@@ -16,6 +16,8 @@ use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
 use crate::domain::ids::{DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::{DueRow, Evidence, Save, Work};
+use crate::failpoint::cp;
+use crate::planted::planted;
 use crate::platforms::{Class, Platform};
 use crate::store::{Store, StoreError, Tx, accounts, deliveries, posts};
 use crate::validate;
@@ -54,6 +56,7 @@ fn due_row(row: deliveries::DueRow) -> DueRow {
 pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> {
     let now: Moment = now.into();
     for id in store.read(deliveries::in_flight)? {
+        cp!("c15");
         store.write_blocking(move |tx| put_back(tx, id, "the daemon stopped", now))?;
     }
     Ok(())
@@ -69,7 +72,7 @@ pub fn put_back(
     let moment: Moment = now.into();
     let now = moment.wall;
     let Some(delivery) = deliveries::get(tx, id)?.filter(Delivery::in_flight) else { return Ok(()) };
-    let event = if delivery.state == State::Sending {
+    let event = if delivery.state == State::Sending && !planted("sending becomes retry at start") {
         tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
         let reason = Reason::new("ambiguous", format!("{why} during the call"))
             .hint("checking whether it is already live; nothing to do for now");
@@ -184,6 +187,7 @@ impl Ledger {
             if let Some(marker) = &buried {
                 deliveries::bury(tx, after.account, marker, now)?;
             }
+            cp!("c11", attempt.is_some());
             deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop)
         }
     }

@@ -1,28 +1,46 @@
 //! Puts the real parts together: start, the loop, the edges, shutdown.
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
-//! around the engine), [`ledger`]
-//! (what it reads and writes), [`wire`] and [`tokens`] (calls to networks), [`connect`], [`create`],
-//! [`posts`], [`accounts`], [`queues`] (what users ask), [`housekeeping`].
+//! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
+//! networks), [`connect`], [`keep`], [`create`], [`posts`], [`reschedule`], [`accounts`],
+//! [`disconnect`], [`queues`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
+//! and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`]; [`preflight`] with [`disk`],
+//! [`time`] and [`rollback`] (when it is better to send nothing).
 
 mod accounts;
 mod api;
+mod calendar;
 mod connect;
 mod create;
+mod disconnect;
+pub mod disk;
 mod door;
 mod drive;
 mod errors;
+mod explain;
 mod housekeeping;
+mod keep;
 pub mod ledger;
+mod log;
+mod mind;
 mod posts;
+mod precheck;
+mod preflight;
 mod queues;
+mod recurring;
+pub mod rehearsal;
 mod remove;
+mod reschedule;
 mod resolve;
+mod rezone;
+mod rollback;
 mod shared;
 pub mod start;
 mod status;
+mod time;
 mod tokens;
 pub(crate) mod view;
+mod watchdog;
 mod wire;
 
 use std::sync::{Arc, PoisonError};
@@ -94,6 +112,7 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     let settings = drive::settings(&used);
     shared.set_config(used, wire);
     shared.send(Input::Configure(Box::new(settings)));
+    shared.plan_again(None);
     tracing::info!(
         changed = changes.reload.join(", "),
         restart = changes.restart.join(", "),

@@ -6,20 +6,20 @@ use jiff::Timestamp;
 
 use super::create::{self, read_media, read_options, read_variants};
 use super::shared::Shared;
-use super::{audit, errors, queues, view};
+use super::{audit, errors, explain, view};
 use crate::control::api::{ApiError, ApiResult, Caller};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Flight, State};
 use crate::domain::ids::{AccountName, DeliveryId, PostId};
-use crate::domain::post::{Post, SlotTaken};
-use crate::domain::schedule::{Choice, Due, Late, echo, parse_shift};
+use crate::domain::post::Post;
+use crate::domain::schedule::{Late, parse_shift};
 use crate::engine::Input;
 use crate::engine::ask::{self, Ask};
 use crate::platforms;
 use crate::store::posts::{Filter, Wanted};
-use crate::store::{StoreError, accounts, deliveries, posts};
+use crate::store::{StoreError, accounts, deliveries, posts, zones};
 
 /// Posts in a page unless another number is asked for, and at most.
 const PAGE: u32 = 50;
@@ -84,10 +84,17 @@ pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
     let (post, meant) = meant(shared, id)?;
     let read = shared.store.read(|rx| {
         let rows: Result<Vec<_>, _> = meant.into_iter().map(|it| with_answer(rx, it)).collect();
-        Ok((posts::need(rx, post)?, rows?))
+        let rows = rows?;
+        let mut shown = view::post(&posts::need(rx, post)?, &rows);
+        for row in &rows {
+            let id = row.id.to_string();
+            if let Some(it) = shown.deliveries.iter_mut().find(|it| it.id == id) {
+                it.why = explain::why(rx, row)?;
+            }
+        }
+        Ok(shown)
     });
-    let (post, rows) = read.map_err(errors::store)?;
-    Ok(view::post(&post, &rows))
+    read.map_err(errors::store)
 }
 
 pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList> {
@@ -260,6 +267,9 @@ pub(super) async fn retry(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiResu
     // A delivery that ended is left as it is; a later one of the same account may have taken over.
     let mut done = false;
     for delivery in &meant {
+        // A person says that its new time is all right.
+        let id = delivery.id;
+        done |= shared.store.write(move |tx| zones::let_go(tx, id)).await.map_err(errors::store)?;
         match delivery.state {
             State::Retry | State::NeedsReconnect | State::Unknown => {
                 grant(shared, delivery.id, &Ask::TryNow, now).await?;
@@ -302,6 +312,7 @@ async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult
                 deliveries::of_post(tx, post)?.into_iter().filter(|it| it.account == fresh.account);
             let is_last = later.by_ref().last().is_some_and(|it| it.id == old);
             if is_last {
+                accounts::may_take_work(tx, fresh.account, &fresh.name)?;
                 deliveries::put(tx, None, &fresh, Some(row.clone()))?;
             }
             Ok(is_last)
@@ -310,125 +321,8 @@ async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult
         .map_err(errors::store)
 }
 
-pub(super) async fn reschedule(
-    shared: &Arc<Shared>,
-    by: Caller,
-    id: &str,
-    to: r::Move,
-    tz: Option<String>,
-) -> ApiResult<m::Post> {
-    let (post_id, meant) = meant(shared, id)?;
-    let zone = create::zone(shared, tz.as_deref())?;
-    let now = shared.now();
-    let post = shared.store.read(|rx| posts::need(rx, post_id)).map_err(errors::store)?;
-    let whole = matches!(named(id)?, Named::Post(_));
-    if let Some(sent) = meant.iter().find(|it| it.state != State::Scheduled) {
-        return Err(ApiError::conflict(
-            "not_scheduled",
-            format!("delivery `{}` is {}; only a scheduled one can be moved", sent.id, sent.state.as_str()),
-        ));
-    }
-    let _one = shared.slot_lock.lock().await;
-    let (due, slot) = match &to {
-        r::Move::At(text) => (create::when(shared, text, &zone)?, None),
-        // A place belongs to a post; half a post cannot take one.
-        r::Move::Queue(_) if !whole => {
-            return Err(ApiError::bad_request("not_a_post", "only a whole post (`pst_…`) goes into a queue")
-                .hint(format!("name the post, `{post_id}`, or use `--at`")));
-        }
-        r::Move::Queue(name) => {
-            let queue = queues::find(shared, name)?;
-            let (local, due) = queues::next_free(shared, &queue, now)?;
-            (due, Some(SlotTaken { queue: queue.name, local }))
-        }
-        r::Move::By(text) => (shifted(&post, &meant, text, now)?, None),
-    };
-    if meant.is_empty() && post.due.is_some() {
-        return Err(ApiError::conflict(
-            "not_scheduled",
-            format!("post `{post_id}` has nothing left to move"),
-        ));
-    }
-    if meant.is_empty() {
-        schedule_draft(shared, post, due.clone(), slot).await?;
-    } else {
-        for delivery in &meant {
-            grant(shared, delivery.id, &Ask::Reschedule(due.clone()), now).await?;
-        }
-        if whole {
-            move_post(shared, post_id, due.clone(), slot).await?;
-        }
-    }
-    shared.nudge();
-    audit(shared, Some(by), "post.reschedule", id);
-    Ok(m::Post { notices: vec![format!("scheduled for {}", echo(&due))], ..show(shared, post_id)? })
-}
-
-/// `--by ±DURATION`, from the present due time.
-fn shifted(post: &Post, meant: &[Delivery], text: &str, now: Timestamp) -> ApiResult<Due> {
-    let span = parse_shift(text).map_err(|error| {
-        ApiError::bad_request("bad_duration", error.to_string()).hint("write e.g. `--by +2h` or `--by -30m`")
-    })?;
-    let from = meant.first().map(|it| &it.due).or(post.due.as_ref()).ok_or_else(|| {
-        ApiError::conflict("no_time", "a draft has no time to move from").hint("use `--at` or `--queue`")
-    })?;
-    let instant = from
-        .instant
-        .checked_add(span)
-        .map_err(|error| ApiError::bad_request("bad_time", error.to_string()))?;
-    if instant <= now {
-        return Err(ApiError::bad_request("past_time", format!("that would be {instant}, which has passed")));
-    }
-    let zone = crate::config::Zone::named(&from.zone).map_or(jiff::tz::TimeZone::UTC, |it| it.rules);
-    Ok(Due { instant, civil: zone.to_datetime(instant), zone: from.zone.clone(), choice: Choice::Instant })
-}
-
-/// Keeps the post's own time and slot in step with its deliveries.
-async fn move_post(shared: &Shared, id: PostId, due: Due, slot: Option<SlotTaken>) -> ApiResult<()> {
-    shared
-        .store
-        .write(move |tx| {
-            let mut post = posts::need(tx, id)?;
-            if let Some(old) = post.slot.take() {
-                crate::store::queues::free_slot(tx, &old.queue, old.local, id)?;
-            }
-            if let Some(new) = &slot {
-                crate::store::queues::take_slot(tx, &new.queue, new.local, id)?;
-            }
-            post.due = Some(due.clone());
-            post.slot.clone_from(&slot);
-            post.version += 1;
-            posts::put(tx, &post)
-        })
-        .await
-        .map_err(errors::store)
-}
-
-async fn schedule_draft(shared: &Shared, mut post: Post, due: Due, slot: Option<SlotTaken>) -> ApiResult<()> {
-    let now = shared.now();
-    check_again(shared, &post)?;
-    post.due = Some(due);
-    post.slot = slot;
-    post.version += 1;
-    let deliveries = create::deliveries_of(shared, &post, now);
-    shared
-        .store
-        .write(move |tx| {
-            if let Some(new) = &post.slot {
-                crate::store::queues::take_slot(tx, &new.queue, new.local, post.id)?;
-            }
-            posts::put(tx, &post)?;
-            for it in &deliveries {
-                deliveries::put(tx, None, it, Some(create::first_row(it, now)))?;
-            }
-            Ok(())
-        })
-        .await
-        .map_err(errors::store)
-}
-
 /// The one check, for every target of a post as it is now.
-fn check_again(shared: &Shared, post: &Post) -> ApiResult<()> {
+pub(super) fn check_again(shared: &Shared, post: &Post) -> ApiResult<()> {
     let mut targets = Vec::new();
     for target in &post.to {
         let Some(platform) = platforms::find(target.name.platform()) else { continue };

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use jiff::{Timestamp, civil};
+use jiff::{SignedDuration, Timestamp, civil};
 
 use super::shared::Shared;
 use super::{audit, errors};
-use crate::config::Queue;
+use crate::config::{Queue, Zone};
 use crate::control::api::{ApiError, ApiResult, Caller};
 use crate::control::messages as m;
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
 use crate::domain::post::Post;
 use crate::domain::schedule::slots::{Slot, jitter, slots};
-use crate::domain::schedule::{Due, print_duration};
-use crate::store::{Source, StoreError, deliveries, posts, queues};
+use crate::domain::schedule::{Due, placed, print_duration};
+use crate::store::{Source, StoreError, deliveries, posts, queues, zones};
 
 /// Slots looked through at most for a free one: years of an hourly queue.
 const SEARCH: usize = 20_000;
@@ -39,60 +39,82 @@ pub(super) fn find(shared: &Shared, name: &str) -> ApiResult<Queue> {
 }
 
 /// When a slot really runs: its own time and this installation's jitter.
-fn runs_at(shared: &Shared, queue: &Queue, slot: &Slot) -> Due {
-    let late = jitter(&queue.name, slot.local, &shared.jitter_seed, queue.jitter);
-    let Ok(instant) = slot.due.instant.checked_add(late) else { return slot.due.clone() };
-    Due { instant, civil: queue.timezone.rules.to_datetime(instant), ..slot.due.clone() }
+pub(super) fn runs_at(name: &str, zone: &Zone, most: SignedDuration, seed: &[u8], slot: &Slot) -> Due {
+    let late = jitter(name, slot.local, seed, most);
+    match slot.due.instant.checked_add(late) {
+        Ok(instant) if !late.is_zero() => placed(instant, &zone.rules, &zone.name),
+        _ => slot.due.clone(),
+    }
 }
 
-/// The next slot nobody has, and its due time.
-pub(super) fn next_free(shared: &Shared, queue: &Queue, now: Timestamp) -> ApiResult<(civil::DateTime, Due)> {
+fn due_of(queue: &Queue, seed: &[u8], slot: &Slot) -> Due {
+    runs_at(&queue.name, &queue.timezone, queue.jitter, seed, slot)
+}
+
+/// The next slot nobody has, and its due time. `None`: there is none in reach.
+pub(super) fn next_free(
+    source: &impl Source,
+    queue: &Queue,
+    seed: &[u8],
+    now: Timestamp,
+) -> Result<Option<(civil::DateTime, Due)>, StoreError> {
     for slot in slots(&queue.cron, &queue.timezone.rules, &queue.timezone.name, now).take(SEARCH) {
-        let taken =
-            shared.store.read(|rx| queues::slot_taken(rx, &queue.name, slot.local)).map_err(errors::store)?;
-        if taken.is_none() {
-            let due = runs_at(shared, queue, &slot);
-            return Ok((slot.local, due));
+        if queues::slot_taken(source, &queue.name, slot.local)?.is_none() {
+            return Ok(Some((slot.local, due_of(queue, seed, &slot))));
         }
     }
-    Err(ApiError::conflict(
-        "queue_full",
-        format!("the next {SEARCH} places of queue `{}` are taken", queue.name),
-    )
-    .hint("add slots to the queue, or use `--at`"))
+    Ok(None)
+}
+
+/// No slot in reach is free.
+pub(super) fn full(queue: &Queue) -> ApiError {
+    ApiError::conflict("queue_full", format!("the next {SEARCH} places of queue `{}` are taken", queue.name))
+        .hint("add slots to the queue, or use `--at`")
+}
+
+/// Free places from one instant until before another, at most `max`.
+pub(super) fn free_between(
+    source: &impl Source,
+    queue: &Queue,
+    seed: &[u8],
+    (from, to): (Timestamp, Timestamp),
+    max: usize,
+) -> Result<Vec<(civil::DateTime, Timestamp)>, StoreError> {
+    let mut found = Vec::new();
+    let ahead = slots(&queue.cron, &queue.timezone.rules, &queue.timezone.name, from);
+    for slot in ahead.take_while(|it| it.due.instant < to).take(max) {
+        if queues::slot_taken(source, &queue.name, slot.local)?.is_none() {
+            found.push((slot.local, due_of(queue, seed, &slot).instant));
+        }
+    }
+    Ok(found)
 }
 
 fn view(shared: &Shared, queue: &Queue, next: u32) -> ApiResult<m::Queue> {
     let now = shared.now();
-    let places = slots(&queue.cron, &queue.timezone.rules, &queue.timezone.name, now)
-        .take(next.min(NEXT_MAX) as usize);
-    let mut shown = Vec::new();
-    let mut waiting = 0;
-    for slot in places {
-        let post =
-            shared.store.read(|rx| queues::slot_taken(rx, &queue.name, slot.local)).map_err(errors::store)?;
-        waiting += u64::from(post.is_some());
-        shown.push(m::Slot {
-            at: runs_at(shared, queue, &slot).instant,
-            local: slot.local.to_string(),
-            post: post.map(|it| it.to_string()),
-        });
-    }
-    // Taken places further on than those shown.
-    let more = slots(&queue.cron, &queue.timezone.rules, &queue.timezone.name, now).skip(shown.len());
-    for slot in more.take(SEARCH) {
-        if shared
-            .store
-            .read(|rx| queues::slot_taken(rx, &queue.name, slot.local))
-            .map_err(errors::store)?
-            .is_none()
-        {
-            // Places are taken from the front, so the first gap of some size ends the search.
-            break;
+    let read = shared.store.read(|rx| {
+        let mut waiting = 0;
+        // Posts keep their places when the whole queue is moved: count posts, not places ahead.
+        for (_, post) in queues::slots_of(rx, &queue.name)? {
+            waiting += u64::from(deliveries::of_post(rx, post)?.iter().any(|it| !it.state.is_terminal()));
         }
-        waiting += 1;
-    }
-    let paused = shared.store.read(|rx| queues::paused_since(rx, &queue.name)).map_err(errors::store)?;
+        let mut shown = Vec::new();
+        let places = slots(&queue.cron, &queue.timezone.rules, &queue.timezone.name, now);
+        for slot in places.take(next.min(NEXT_MAX) as usize) {
+            let post = queues::slot_taken(rx, &queue.name, slot.local)?;
+            let moved = match post {
+                Some(id) => posts::get(rx, id)?.and_then(|it| it.due).map(|it| it.instant),
+                None => None,
+            };
+            shown.push(m::Slot {
+                at: moved.unwrap_or_else(|| due_of(queue, &shared.jitter_seed, &slot).instant),
+                local: slot.local.to_string(),
+                post: post.map(|it| it.to_string()),
+            });
+        }
+        Ok((waiting, shown, queues::paused_since(rx, &queue.name)?))
+    });
+    let (waiting, shown, paused) = read.map_err(errors::store)?;
     Ok(m::Queue {
         name: queue.name.clone(),
         timezone: queue.timezone.name.clone(),
@@ -117,15 +139,28 @@ pub(super) fn show(shared: &Shared, name: &str, next: u32) -> ApiResult<m::Queue
 
 /// The class of the reason a delivery of a paused queue waits with.
 const PAUSED: &str = "queue_paused";
+/// The class of the reason one waits with whose time new zone rules moved too near.
+pub(super) const ZONE: &str = "zone_changed";
 
-/// Why a delivery waits although its time has come: its queue is paused. A thread that has begun
-/// is not torn apart.
+/// Why a delivery waits although its time has come: its queue is paused, or
+/// new zone rules brought its time so near that nobody could have seen it. A thread that has begun is
+/// not torn apart.
 pub(super) fn hold(
     source: &impl Source,
     delivery: &Delivery,
     post: &Post,
 ) -> Result<Option<Reason>, StoreError> {
-    let Some(slot) = post.slot.as_ref().filter(|_| delivery.live_prefix() == 0) else { return Ok(None) };
+    if delivery.live_prefix() > 0 {
+        return Ok(None);
+    }
+    if zones::is_held(source, delivery.id)? {
+        let reason = Reason::new(ZONE, format!("new rules of {} moved it here", delivery.due.zone));
+        return Ok(Some(reason.hint(format!(
+            "`sendoff post retry {0}` sends it, `sendoff post cancel {0}` takes it back",
+            delivery.id
+        ))));
+    }
+    let Some(slot) = post.slot.as_ref() else { return Ok(None) };
     let since = queues::paused_since(source, &slot.queue)?;
     Ok(since.map(|since| {
         Reason::new(PAUSED, format!("the queue `{}` is paused since {since}", slot.queue))
@@ -147,9 +182,19 @@ pub(super) async fn set_paused(
     name: &str,
     on: bool,
 ) -> ApiResult<m::Queue> {
-    let queue = find(shared, name)?;
+    let queue = match find(shared, name) {
+        Ok(queue) => Some(queue),
+        // One that left the configuration while it was paused can still be let go.
+        Err(error) => {
+            let paused = shared.store.read(|rx| queues::paused_since(rx, name)).map_err(errors::store)?;
+            if on || paused.is_none() {
+                return Err(error);
+            }
+            None
+        }
+    };
     let now = shared.now();
-    let owned = queue.name.clone();
+    let owned = name.to_owned();
     shared
         .store
         .write(move |tx| queues::set_paused(tx, &owned, on.then_some(now)))
@@ -159,12 +204,29 @@ pub(super) async fn set_paused(
     if !on {
         release(shared, name, now).await?;
     }
-    view(shared, &queue, 1)
+    match &queue {
+        Some(queue) => view(shared, queue, 1),
+        None => Ok(m::Queue {
+            name: name.to_owned(),
+            timezone: shared.config().timezone.name.clone(),
+            cron: Vec::new(),
+            accounts: Vec::new(),
+            jitter: None,
+            paused: false,
+            waiting: 0,
+            next: Vec::new(),
+        }),
+    }
 }
 
 /// A delivery was just held back; if its queue was resumed in that moment, it goes on.
 pub(super) async fn recheck(shared: &Arc<Shared>, it: &Delivery) {
-    if it.reason.as_ref().is_none_or(|reason| reason.class != PAUSED) || it.state != State::Retry {
+    let class = it.reason.as_ref().map_or("", |reason| reason.class.as_str());
+    if it.state == State::Retry && class == super::recurring::STOOD_FOR {
+        // It ends as missed, with the run that stands for it; that is the planner's to write.
+        return shared.plan_again(None);
+    }
+    if it.state != State::Retry || class != PAUSED {
         return;
     }
     let resumed = shared.store.read(|rx| {

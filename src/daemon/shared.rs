@@ -19,15 +19,14 @@ use crate::config::secret::SecretError;
 use crate::control::messages::LogEvent;
 use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, PlatformName};
+use crate::domain::moment::Moment;
 use crate::engine::{Input, Wait};
 use crate::keys::derive::Signer;
 use crate::keys::keyring::Keyring;
 use crate::media::Library;
 use crate::platforms::{Endpoint, Request};
 use crate::store::Store;
-
-/// Events that are kept for a client that asks for recent ones.
-const RECENT: usize = 500;
+use crate::store::journal::{self, Happening};
 
 /// The parts that all tasks share.
 pub(super) struct Shared {
@@ -41,9 +40,18 @@ pub(super) struct Shared {
     pub(super) connects: super::connect::Connects,
     inputs: mpsc::UnboundedSender<Input>,
     events: broadcast::Sender<LogEvent>,
-    recent: Mutex<std::collections::VecDeque<LogEvent>>,
+    /// When the runs of recurring posts are looked at again, in unix milliseconds; and the bell for it.
+    plan_at: AtomicI64,
+    pub(super) plan: tokio::sync::Notify,
+    /// The engine claims nothing because the wall clock is in doubt; see [`Shared::clock_in_doubt`].
+    clock_in_doubt: AtomicBool,
     /// One refresh at a time per account.
     refreshing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Until when a network asked not to be asked for tokens again.
+    pub(super) token_waits: super::tokens::Waits,
+    /// Disconnects under way.
+    pub(super) erasing: super::disconnect::Erasing,
+    pub(super) rehearsal: super::rehearsal::Rehearsal,
     /// Asks of users that wait for the engine's answer.
     pub(super) asks: super::drive::Asks,
     /// Serialises choosing a queue slot with taking it.
@@ -51,7 +59,14 @@ pub(super) struct Shared {
     pub(super) started: Timestamp,
     last_tick_ms: AtomicI64,
     pub(super) ready: AtomicBool,
-    pub(super) disk_low: AtomicBool,
+    /// What the checks ahead of time found.
+    pub(super) findings: super::precheck::Findings,
+    /// Told to stop: nothing new is begun that a network would have to answer.
+    pub(super) stopping: AtomicBool,
+    pub(super) disk: super::disk::Disk,
+    pub(super) time: super::time::Time,
+    /// The store was older than its sidecar at the start: so many deliveries were put in doubt.
+    pub(super) rolled_back: Option<usize>,
     /// What the engine says is held back as a whole: networks and accounts.
     waits: Mutex<Vec<Wait>>,
     /// Whether sending is stopped, why, since when.
@@ -73,10 +88,14 @@ pub(super) struct Made {
     pub(super) library: Library,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) wire: Wire,
+    pub(super) rehearsal: super::rehearsal::Rehearsal,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     pub(super) jitter_seed: [u8; 32],
     pub(super) receipts: Signer,
     pub(super) client_key: Option<crate::auth::dpop::Key>,
+    pub(super) disk: super::disk::Disk,
+    pub(super) time: super::time::Time,
+    pub(super) rolled_back: Option<usize>,
 }
 
 impl Shared {
@@ -93,14 +112,23 @@ impl Shared {
             connects: super::connect::Connects::default(),
             inputs: made.inputs,
             events: broadcast::channel(1024).0,
-            recent: Mutex::default(),
+            plan_at: AtomicI64::new(i64::MAX),
+            plan: tokio::sync::Notify::new(),
+            clock_in_doubt: AtomicBool::new(false),
             refreshing: Mutex::default(),
+            token_waits: super::tokens::Waits::default(),
+            erasing: super::disconnect::Erasing::default(),
+            rehearsal: made.rehearsal,
             asks: super::drive::Asks::default(),
             slot_lock: tokio::sync::Mutex::default(),
             started,
             last_tick_ms: AtomicI64::new(0),
             ready: AtomicBool::new(false),
-            disk_low: AtomicBool::new(false),
+            findings: super::precheck::Findings::default(),
+            stopping: AtomicBool::new(false),
+            disk: made.disk,
+            time: made.time,
+            rolled_back: made.rolled_back,
             waits: Mutex::default(),
             pause: Mutex::default(),
             jitter_seed: made.jitter_seed,
@@ -111,6 +139,11 @@ impl Shared {
 
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Now, by both clocks.
+    pub(super) fn moment(&self) -> Moment {
+        Moment { wall: self.clock.now(), boot: self.clock.boot() }
     }
 
     pub(super) fn config(&self) -> Arc<Config> {
@@ -154,28 +187,59 @@ impl Shared {
         bytes
     }
 
-    /// Tells whoever listens, and keeps it for those who ask later.
+    /// Tells whoever listens, and writes it into the log. A delivery's move stands there already: it
+    /// was written with the move itself.
     pub(super) fn announce(&self, event: LogEvent) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() == RECENT {
-            recent.pop_front();
+        if event.delivery.is_none() {
+            let happening = Happening {
+                at: event.at,
+                level: event.level.clone(),
+                event: event.event.clone(),
+                message: event.message.clone(),
+                account: event.account.clone(),
+            };
+            let write = self.store.write(move |tx| journal::add(tx, &happening));
+            tokio::spawn(async move {
+                if let Err(error) = write.await {
+                    tracing::error!(%error, "a line of the log could not be written");
+                }
+            });
         }
-        recent.push_back(event.clone());
-        drop(recent);
         // Nobody listening is the usual case.
         drop(self.events.send(event));
     }
 
-    /// The last `n` events, oldest first, and a receiver of those that follow.
-    pub(super) fn listen(&self, n: usize) -> (Vec<LogEvent>, broadcast::Receiver<LogEvent>) {
-        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let receiver = self.events.subscribe();
-        let skip = recent.len().saturating_sub(n);
-        (recent.iter().skip(skip).cloned().collect(), receiver)
+    /// A bell that rings when something was announced. What happened stands in the store.
+    pub(super) fn listen(&self) -> broadcast::Receiver<LogEvent> {
+        self.events.subscribe()
+    }
+
+    /// Has the runs of recurring posts looked at, at this time or at once.
+    pub(super) fn plan_again(&self, at: Option<Timestamp>) {
+        self.plan_at.store(at.map_or(i64::MIN, Timestamp::as_millisecond), Ordering::Relaxed);
+        if at.is_none() {
+            self.plan.notify_one();
+        }
     }
 
     pub(super) fn ticked(&self, now: Timestamp) {
         self.last_tick_ms.store(now.as_millisecond(), Ordering::Relaxed);
+        if now.as_millisecond() >= self.plan_at.load(Ordering::Relaxed) {
+            self.plan.notify_one();
+        }
+    }
+
+    /// Whether the wall clock is in doubt. Then no run of a recurring post is made, and none is
+    /// passed over: by a clock that jumped a day, all of that day's runs would be missed.
+    pub(super) fn clock_in_doubt(&self) -> bool {
+        self.clock_in_doubt.load(Ordering::Relaxed)
+    }
+
+    /// What the engine was told of the clock. When it is believed again, what waited is looked at.
+    pub(super) fn set_clock_in_doubt(&self, doubt: bool) {
+        if self.clock_in_doubt.swap(doubt, Ordering::Relaxed) && !doubt {
+            self.plan_again(None);
+        }
     }
 
     pub(super) fn last_tick(&self) -> Option<Timestamp> {

@@ -5,6 +5,7 @@
 //! listeners bound before anybody is told that we are ready.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,11 +16,18 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::disk::{Disk, Room};
 use super::door::PublicDoor;
 use super::drive::Driver;
+use super::mind::{self, Fallen, Mind};
+use super::rehearsal::Rehearsal;
+use super::rollback::{self, RollbackError};
 use super::shared::{Made, Shared};
+use super::time::Time;
 use super::wire::{Wire, fill};
-use super::{accounts, api, housekeeping, ledger, load_pause, reload};
+use super::{
+    api, disconnect, housekeeping, ledger, load_pause, preflight, recurring, reload, rezone, watchdog,
+};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -33,14 +41,17 @@ use crate::keys::error::KeyError;
 use crate::keys::keyring::Keyring;
 use crate::keys::master::MasterKey;
 use crate::media::Library;
+use crate::store::ballast::is_full;
 use crate::store::open::{DirLock, FILE};
-use crate::store::{OpenError, Options, Store, StoreError, vault};
+use crate::store::{OpenError, Options, Store, StoreError, generation, meta, vault};
 use crate::web::{self, WebConfig, WebError};
 
 /// The owner of the application's own keys in the keyring.
 const OWN_KEYS: u128 = 0;
 const CLIENT_KEY_TABLE: u16 = 2;
 const CLIENT_KEY_FIELD: u16 = 1;
+/// Token refreshes on the wire get this long at shutdown; a request's own limit is 60 s.
+const REFRESH_GRACE: Duration = Duration::from_secs(65);
 /// Open connections and streams get this long at shutdown.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -51,6 +62,8 @@ pub struct Plan {
     pub clock: Arc<dyn Clock>,
     /// Tells the service manager that we are ready and alive.
     pub notify: bool,
+    /// How much room there must be on the disk before anything is sent.
+    pub room: Room,
 }
 
 /// A running daemon.
@@ -61,6 +74,8 @@ pub struct Daemon {
     stop: watch::Sender<bool>,
     driver: JoinHandle<()>,
     edges: Vec<JoinHandle<()>>,
+    /// The first task that ended before it was told to.
+    fallen: watch::Receiver<Option<Fallen>>,
 }
 
 /// Why a daemon did not start, or how it ended against its will.
@@ -84,6 +99,10 @@ pub enum DaemonError {
     Client(#[from] ClientError),
     #[error("{0}")]
     Prepare(String),
+    #[error("cannot {doing} `{}`", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("the {what} ended by itself: {why}")]
+    Fallen { what: &'static str, why: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -93,9 +112,17 @@ impl DaemonError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open(error) => error.exit_code(),
+            // The disk's fault, not the key's: it may be over at the next start. But a key that we may
+            // not read needs a person.
+            Self::Key(KeyError::Io { source, .. }) if source.kind() != ErrorKind::PermissionDenied => 75,
             Self::Key(_) | Self::NoKeyring { .. } | Self::NoCredentials => 78,
-            Self::Store(_) => 75,
-            Self::Listen { .. } | Self::Socket(_) | Self::Web(_) | Self::Client(_) | Self::Prepare(_) => 1,
+            Self::Store(_) | Self::Io { .. } => 75,
+            Self::Listen { .. }
+            | Self::Socket(_)
+            | Self::Web(_)
+            | Self::Client(_)
+            | Self::Prepare(_)
+            | Self::Fallen { .. } => 1,
         }
     }
 
@@ -105,7 +132,9 @@ impl DaemonError {
             Self::Open(OpenError::Locked { .. }) => "second_daemon",
             Self::Open(OpenError::Newer { .. }) => "newer_store",
             Self::Open(OpenError::Damaged { .. }) => "damaged_store",
-            Self::Open(_) | Self::Store(_) => "store",
+            Self::Open(_) | Self::Store(_) | Self::Io { .. } => "store",
+            Self::Key(KeyError::Io { source, .. }) if source.kind() != ErrorKind::PermissionDenied => "store",
+            Self::Fallen { .. } => "internal",
             Self::Key(_) | Self::NoCredentials => "master_key",
             Self::NoKeyring { .. } => "keyring_missing",
             Self::Listen { .. } => "port_in_use",
@@ -132,7 +161,19 @@ impl DaemonError {
             Self::Socket(error) => Some(error.hint()),
             Self::Web(error) => error.hint(),
             Self::Store(error) => error.hint(),
-            Self::Client(_) | Self::Prepare(_) => None,
+            Self::Io { source, .. } if is_full(source) => Some("free some space on the disk".into()),
+            Self::Client(_) | Self::Prepare(_) | Self::Io { .. } | Self::Fallen { .. } => None,
+        }
+    }
+}
+
+impl From<RollbackError> for DaemonError {
+    fn from(error: RollbackError) -> Self {
+        match error {
+            RollbackError::Store(error) => Self::Store(error),
+            RollbackError::Sidecar(source) => {
+                Self::Io { doing: "read", path: generation::FILE.into(), source }
+            }
         }
     }
 }
@@ -143,7 +184,12 @@ fn prepare(error: impl std::fmt::Display) -> DaemonError {
 
 /// Starts a daemon; on return it is ready.
 pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
-    let Plan { config, config_path, clock, notify } = plan;
+    rehearse(plan, Rehearsal::default()).await
+}
+
+/// [`start`] with other times and with crash points, for rehearsals.
+pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, DaemonError> {
+    let Plan { config, config_path, clock, notify, room } = plan;
     // Files we make are ours alone, whatever the environment says.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let dir = config.data_dir.clone();
@@ -153,9 +199,26 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
         return Err(DaemonError::NoKeyring { dir });
     }
     let keyring = Keyring::open(&dir, &master)?;
-    let store = Store::open_locked(lock, clock.now(), Options::default())?;
+    let options = Options { ballast_bytes: room.ballast, room_bytes: room.least, ..Options::default() };
+    let store = Store::open_locked(lock, clock.now(), options)?;
     let media = dir.join("media");
-    std::fs::create_dir_all(&media).map_err(prepare)?;
+    std::fs::create_dir_all(&media).map_err(|source| DaemonError::Io {
+        doing: "create",
+        path: media.clone(),
+        source,
+    })?;
+    let disk = Disk::new(dir.clone(), room, store.ballast().cloned());
+    disk.tend();
+    let roomy = disk.look();
+    let time = Time::new(store.read(meta::high_water)?, clock.now());
+    let rolled_back = {
+        let (store, dir, now) = (store.clone(), dir.clone(), clock.now());
+        tokio::task::spawn_blocking(move || rollback::notice(&store, &dir, now)).await.map_err(prepare)??
+    };
+    // On a full disk nothing is sent, so there is nothing that a later number would tell.
+    if roomy {
+        rollback::raise(&store, &dir).await?;
+    }
     let client_key = client_key(&config, &store, &keyring).await?;
     let listener = TcpListener::bind(config.server.listen)
         .await
@@ -188,53 +251,76 @@ pub async fn start(plan: Plan) -> Result<Daemon, DaemonError> {
         library: Library::new(media),
         clock,
         wire,
+        rehearsal,
         inputs,
         jitter_seed,
         receipts,
         client_key,
+        disk,
+        time,
+        rolled_back,
     }));
     let stopped = load_pause(&shared)?;
     let (stop, stopping) = watch::channel(false);
     let recovering = Arc::clone(&shared);
-    tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.now()))
+    tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.moment()))
         .await
         .map_err(prepare)??;
-    // Before anything may send: an account that was being disconnected sends nothing any more. A
-    // failure here must not keep all the others from their work; it is tried at every start.
-    if let Err(error) = accounts::finish_erasures(&shared).await {
-        tracing::error!(error = %error.message, "an interrupted disconnect could not be finished");
+    // Beside the others' work, which need not wait for a network that does not answer: since its
+    // disconnect began, the account is stopped.
+    disconnect::resume(&shared)?;
+    // Due times by the zone rules of today; then what passed meanwhile is coalesced.
+    rezone::check(&shared).await?;
+    if !preflight::clock(&shared, shared.moment()).hold {
+        recurring::pass(&shared).await?;
     }
-    let driver = tokio::spawn(Driver::new(Arc::clone(&shared), receiver).run(stopped, stopping.clone()));
     housekeeping::sweep_media(&shared, shared.now()).await;
 
-    let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(stopping.clone()));
-    let mut edges = vec![tokio::spawn(async move {
+    // From here on nothing waits: a start that is given up before has sent nothing, one that is
+    // not is whole.
+    let mind = Mind::new(stopping);
+    let fallen = mind.fallen();
+    let work = Driver::new(Arc::clone(&shared), receiver).run(stopped, mind.stopping());
+    let driver = mind.spawn("engine's loop", async move {
+        work.await;
+        Ok(())
+    });
+    let (keeping, end) = (housekeeping::run(Arc::clone(&shared)), until(mind.stopping()));
+    let planning = recurring::run(Arc::clone(&shared));
+    let mut edges = vec![mind.spawn("housekeeping", async move {
         tokio::select! {
             () = keeping => {}
+            () = planning => {}
             () = end => {}
         }
+        Ok(())
     })];
-    let door = Arc::new(PublicDoor(Arc::clone(&shared)));
-    let until = until(stopping.clone());
-    edges.push(tokio::spawn(async move {
-        if let Err(error) = web::server::serve(listener, web_config, door, until).await {
-            tracing::error!(%error, "the public listener ended");
+    let (alive, end) = (watchdog::run(Arc::clone(&shared)), until(mind.stopping()));
+    edges.push(mind.spawn("watchdog", async move {
+        tokio::select! {
+            () = alive => {}
+            () = end => {}
         }
+        Ok(())
+    }));
+    let door = Arc::new(PublicDoor(Arc::clone(&shared)));
+    let until = until(mind.stopping());
+    edges.push(mind.spawn("public listener", async move {
+        web::server::serve(listener, web_config, door, until).await.map_err(|error| error.to_string())
     }));
     let control = Arc::new(api::Door(Arc::clone(&shared)));
-    let until = self::until(stopping);
-    edges.push(tokio::spawn(async move {
-        if let Err(error) = server::serve(socket, control, allowed, until).await {
-            tracing::error!(%error, "the control socket ended");
-        }
+    let until = self::until(mind.stopping());
+    edges.push(mind.spawn("control socket", async move {
+        let served = server::serve(socket, control, allowed, until).await;
         drop(std::fs::remove_file(socket_path));
+        served.map_err(|error| error.to_string())
     }));
     shared.ready.store(true, Ordering::Relaxed);
     if notify && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "the service manager could not be told that we are ready");
     }
     tracing::info!(%listen, socket = %shared.config().server.control_socket.display(), "ready");
-    Ok(Daemon { shared, listen, stop, driver, edges })
+    Ok(Daemon { shared, listen, stop, driver, edges, fallen })
 }
 
 async fn until(mut stopping: watch::Receiver<bool>) {
@@ -280,18 +366,27 @@ impl Daemon {
         }
     }
 
-    /// Resolves when the store has failed: the process must end then (exit status 75).
+    /// Resolves when the store has failed (exit status 75), or a part of the daemon has ended by
+    /// itself (1): the process must end then, so that it is started again.
     pub async fn failed(&self) -> DaemonError {
-        DaemonError::Store(self.shared.store.failed().await)
+        tokio::select! {
+            biased;
+            error = self.shared.store.failed() => DaemonError::Store(error),
+            Fallen { what, why } = mind::first(self.fallen.clone()) => DaemonError::Fallen { what, why },
+        }
     }
 
     /// Stops in order: nothing new is sent, a running call is finished and recorded, the doors
     /// close, the store is closed.
     pub async fn stop(self) {
         self.shared.ready.store(false, Ordering::Relaxed);
+        self.shared.stopping.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
-        drop(self.driver.await);
-        // A rotated token whose answer is on its way would be lost with us.
+        // A rotated token whose answer is on its way would be lost with us: it gets as long as a
+        // running call does.
+        let refreshes = tokio::time::timeout(REFRESH_GRACE, self.shared.refreshes_end());
+        drop(tokio::join!(self.driver, refreshes));
+        // Those that the last calls asked for.
         drop(tokio::time::timeout(FAREWELL, self.shared.refreshes_end()).await);
         for edge in self.edges {
             let mut edge = edge;
@@ -317,7 +412,11 @@ impl Daemon {
                     return Ok(());
                 }
                 error = self.failed() => {
-                    tracing::error!(%error, "the store failed; ending, so that a restart opens it anew");
+                    tracing::error!(%error, "ending, so that a restart begins anew");
+                    // With a store there is still something to bring to an end: a call on the wire.
+                    if matches!(error, DaemonError::Fallen { .. }) {
+                        self.stop().await;
+                    }
                     return Err(error);
                 }
                 Some(()) = reloads.recv() => self.reload(),

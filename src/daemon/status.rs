@@ -6,17 +6,18 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::{errors, housekeeping};
+use super::{errors, preflight, tokens};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
+use crate::domain::delivery::State;
 use crate::engine::{Wait, WaitFor};
-use crate::store::{accounts, deliveries};
+use crate::store::{StoreError, accounts, deliveries, meta, queues, recurring, zones};
 
 /// The schema the store is written in.
 const SCHEMA: u32 = 1;
-/// Less than this free is worth a word (R68).
-const ROOM: u64 = 256 << 20;
+/// Findings of the checks ahead of time that are told one by one.
+const RISKS: usize = 5;
 /// Connections that end are announced this many days before.
 const WARN_DAYS: [i64; 4] = [14, 7, 3, 1];
 
@@ -46,7 +47,7 @@ pub(super) fn status(shared: &Shared) -> ApiResult<m::Status> {
         next_due,
         last_tick: shared.last_tick(),
         store: m::StoreStatus { bytes, schema: SCHEMA },
-        alerts: alerts(shared, &all, held, now),
+        alerts: alerts(shared, &all, held, now).map_err(errors::store)?,
         pause_reason: pause.and_then(|(reason, _)| reason),
     })
 }
@@ -55,12 +56,32 @@ fn alert(code: &str, message: String, hint: Option<String>) -> m::Alert {
     m::Alert { code: code.to_owned(), message, hint }
 }
 
-fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m::Alert> {
+fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result<Vec<m::Alert>, StoreError> {
     let config = shared.config();
     let mut found = Vec::new();
     if held > 0 {
         let message = format!("{held} deliveries wait for your word: it is unclear whether they are live");
         found.push(alert("held", message, Some("sendoff post list --state held".into())));
+    }
+    let risks = shared.findings.list(now);
+    for (id, it) in risks.iter().take(RISKS) {
+        found.push(alert(
+            "at_risk",
+            format!("{}: due {}, and would not go out: {}", it.account, it.due, it.reason.message),
+            it.reason.hint.clone().or_else(|| Some(format!("sendoff post show {id}"))),
+        ));
+    }
+    if let Some(more) = risks.len().checked_sub(RISKS).filter(|it| *it > 0) {
+        let message = format!("{more} more deliveries would not go out as things are");
+        found.push(alert("at_risk", message, Some("sendoff log".into())));
+    }
+    let missed = missed(shared, now);
+    if missed > 0 {
+        found.push(alert(
+            "missed",
+            format!("{missed} deliveries of the last day were missed"),
+            Some("`sendoff post list --state missed` names them; `sendoff post retry` sends one now".into()),
+        ));
     }
     for wait in shared.waits() {
         found.push(waiting(&wait, all));
@@ -68,14 +89,14 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
     for account in all {
         if account.state == AccountState::NeedsReconnect {
             let why = account.reason.as_deref().unwrap_or("its grant has ended");
-            let hint = format!("sendoff account connect {}", account.name.platform());
+            let hint = tokens::reconnect(account);
             found.push(alert(
                 "needs_reconnect",
                 format!("{} must be connected again: {why}", account.name),
                 Some(hint),
             ));
         } else if let Some(days) = ends_soon(account, now) {
-            let hint = format!("sendoff account connect {}", account.name.platform());
+            let hint = tokens::reconnect(account);
             found.push(alert(
                 "token_end",
                 format!("the connection of {} ends within {days} d", account.name),
@@ -83,13 +104,20 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
             ));
         }
     }
-    if let Some(free) = housekeeping::free_bytes(&config.data_dir).filter(|free| *free < ROOM) {
+    found.extend(shared.disk.alert());
+    preflight::clock(shared, shared.moment());
+    found.extend(shared.time.alert(now));
+    if let Some(doubted) = shared.rolled_back {
         found.push(alert(
-            "disk",
-            format!("{} MiB free in `data_dir`", free >> 20),
-            Some("below 64 MiB nothing is sent; free some space".into()),
+            "restored",
+            format!(
+                "the store was restored from a copy; {doubted} deliveries that may have gone out since are \
+                 looked up before anything of them is sent"
+            ),
+            Some("sendoff post list --state unknown".into()),
         ));
     }
+    found.extend(schedule_alerts(shared, now)?);
     let weak = config.engine.weakened();
     if !weak.is_empty() {
         let keys = weak.join("`, `");
@@ -99,7 +127,50 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Vec<m:
             Some("fine for a rehearsal; remove the keys from [engine] for real use".into()),
         ));
     }
-    found
+    Ok(found)
+}
+
+/// Paused queues, recurring posts in trouble, slots passed over, times that new zone rules moved.
+fn schedule_alerts(shared: &Shared, now: Timestamp) -> Result<Vec<m::Alert>, StoreError> {
+    let (paused, series, moves, zone_held) = shared.store.read(|rx| {
+        Ok((queues::paused(rx)?, recurring::all(rx)?, meta::zone_moves(rx)?, zones::held(rx)?.len()))
+    })?;
+    let lately = |at: Timestamp, days: i64| now.duration_since(at) < SignedDuration::from_hours(24 * days);
+    let mut found = Vec::new();
+    for (name, since) in paused {
+        let hint = format!("sendoff queue resume {name}");
+        found.push(alert("queue_paused", format!("queue `{name}` is paused since {since}"), Some(hint)));
+    }
+    for (name, it) in series.into_iter().filter(|(_, it)| it.active) {
+        if let Some(why) = it.trouble {
+            let hint = "connect the account, or change [[recurring]] in the configuration";
+            let text = format!("recurring post `{name}`: {why}");
+            found.push(alert("recurring_trouble", text, Some(hint.into())));
+        }
+        for skip in it.skipped.iter().filter(|skip| lately(skip.at, 3)) {
+            let (first, last) = (super::recurring::say(skip.first), super::recurring::say(skip.last));
+            let span = if first == last { first } else { format!("{first} to {last}") };
+            let text = format!("recurring post `{name}`: {} passed over ({span}): {}", skip.slots, skip.why);
+            found.push(alert("recurring_skipped", text, None));
+        }
+    }
+    if let Some((n, at)) = moves.filter(|(_, at)| lately(*at, 7)) {
+        let text = format!("new time-zone rules moved {n} deliveries, noticed {at}");
+        found.push(alert("zone_changed", text, Some("sendoff log lists each with both times".into())));
+    }
+    if zone_held > 0 {
+        let text = format!("{zone_held} deliveries are held: new time-zone rules brought them too near");
+        let hint = "`sendoff post retry` sends one, `sendoff post cancel` takes it back";
+        found.push(alert("zone_held", text, Some(hint.into())));
+    }
+    Ok(found)
+}
+
+/// How many deliveries due within the last day were missed.
+fn missed(shared: &Shared, now: Timestamp) -> usize {
+    let from = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
+    let read = shared.store.read(|rx| deliveries::due_between(rx, State::Missed, from, now, 10_000));
+    read.map_or(0, |it| it.len())
 }
 
 /// A network or an account that is held back as a whole.
@@ -119,6 +190,31 @@ fn waiting(wait: &Wait, all: &[Account]) -> m::Alert {
 /// Days until a connection that cannot be renewed ends, in the steps people are warned at.
 fn ends_soon(account: &Account, now: Timestamp) -> Option<i64> {
     let end = if account.can_refresh { account.grant_expires_at } else { account.expires_at }?;
-    let left = end.duration_since(now);
-    WARN_DAYS.into_iter().rev().find(|days| left <= SignedDuration::from_hours(24 * days))
+    // A session that lives two weeks and is refreshed within them is no news on its first day.
+    let life = account.can_refresh.then(|| end.duration_since(account.connected_at));
+    warn_days(end.duration_since(now), life)
+}
+
+/// The smallest step that `left` has come down to. Steps that are no shorter than the whole `life`
+/// do not count.
+fn warn_days(left: SignedDuration, life: Option<SignedDuration>) -> Option<i64> {
+    let days = |n: i64| SignedDuration::from_hours(24 * n);
+    WARN_DAYS.into_iter().rev().find(|n| left <= days(*n) && life.is_none_or(|life| days(*n) < life))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_connection_is_told_in_four_steps_and_not_on_its_first_day() {
+        let days = |n: i64| SignedDuration::from_hours(24 * n);
+        let steps = |life| [15, 14, 8, 7, 4, 3, 2, 1, 0].map(|left| warn_days(days(left), life));
+        let told = [None, Some(14), Some(14), Some(7), Some(7), Some(3), Some(3), Some(1), Some(1)];
+        assert_eq!(steps(None), told);
+        assert_eq!(steps(Some(days(60))), told);
+        let short = [None, None, None, Some(7), Some(7), Some(3), Some(3), Some(1), Some(1)];
+        assert_eq!(steps(Some(days(14))), short);
+        assert_eq!(warn_days(days(2), None), Some(3), "a short one that cannot be renewed is told at once");
+    }
 }

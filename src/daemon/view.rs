@@ -4,11 +4,12 @@ use jiff::Timestamp;
 
 use crate::control::messages as m;
 use crate::domain::account::Account;
-use crate::domain::delivery::{Delivery, Reason, RetryWhy, State};
+use crate::domain::attempt::Transition;
+use crate::domain::delivery::{Delivery, Reason, State};
 use crate::domain::media::MediaItem;
 use crate::domain::post::{Content, Post};
-use crate::domain::schedule::echo;
 use crate::http::{redact, terminal};
+use crate::store::journal::Entry;
 use crate::validate::Checked;
 
 /// Most of a raw answer that is kept and shown.
@@ -126,6 +127,7 @@ pub(super) fn delivery(it: &Delivery) -> m::Delivery {
         reason: it.reason.as_ref().map(reason),
         steps: steps.collect(),
         progress: None,
+        why: Vec::new(),
     }
 }
 
@@ -162,41 +164,57 @@ pub(crate) fn target(name: &str, checked: &Checked) -> m::CheckTarget {
 
 /// One line of the event log about a delivery.
 pub(super) fn delivery_event(at: Timestamp, it: &Delivery, event: &str) -> m::LogEvent {
-    let why = it.reason.as_ref().map(|reason| reason.message.as_str()).unwrap_or_default();
-    let later = it.next_try.map(|at| at.to_string()).unwrap_or_default();
-    let (level, message) = match it.state {
-        State::Scheduled => ("info", format!("scheduled for {}", echo(&it.due))),
-        State::Claimed => ("debug", "its time has come".to_owned()),
-        State::Preparing => ("debug", "preparing".to_owned()),
-        State::Sending => ("debug", "sending".to_owned()),
-        State::Unknown if it.held => ("error", format!("waits for you: {why}")),
-        State::Unknown => ("warn", format!("checking whether it is live: {why}")),
-        State::Retry if it.retry_why == Some(RetryWhy::NextPart) => {
-            ("info", format!("part {} of {} is live", it.step, it.steps.len()))
-        }
-        State::Retry => ("warn", format!("tried again at {later}: {why}")),
-        State::NeedsReconnect => ("error", format!("the account must be connected again: {why}")),
-        State::Published => {
-            let link = it.steps.first().and_then(|step| step.permalink.as_deref()).unwrap_or("no link");
-            ("info", format!("published: {link}"))
-        }
-        State::HandedOver => ("info", "handed over to the inbox on the network".to_owned()),
-        State::Rejected => ("error", format!("rejected: {why}")),
-        State::Cancelled => ("info", format!("cancelled: {why}")),
-        State::Missed => ("error", format!("missed: {why}")),
+    move_line(it, &Transition { at, ..Transition::between(it, it, event, at) }, 0)
+}
+
+/// The line of a move, out of the delivery's history.
+fn move_line(it: &Delivery, row: &Transition, seq: u64) -> m::LogEvent {
+    let told = match &row.note {
+        Some(note) => note.clone(),
+        None => it.tell(),
     };
     m::LogEvent {
-        at,
-        level: level.to_owned(),
-        event: if event == "created" {
-            "delivery.created".to_owned()
-        } else {
-            format!("delivery.{}", it.state.as_str())
+        at: row.at,
+        level: row.to.level(&row.event).to_owned(),
+        event: match row.event.as_str() {
+            word @ ("created" | "at_risk") => format!("delivery.{word}"),
+            _ => format!("delivery.{}", row.to.as_str()),
         },
-        message: terminal::clean_line(&format!("{}: {message}", it.name)),
+        message: terminal::clean_line(&format!("{}: {told}", it.name)),
         post: Some(it.post.to_string()),
         delivery: Some(it.id.to_string()),
         account: Some(it.name.to_string()),
+        seq,
+    }
+}
+
+/// A line of the log as it is kept.
+pub(super) fn log_line(seq: u64, entry: &Entry) -> m::LogEvent {
+    match entry {
+        Entry::Move(it, row) => move_line(it, row, seq),
+        Entry::Beside(it) => {
+            m::LogEvent { seq, ..event(it.at, &it.level, &it.event, &it.message, it.account.clone()) }
+        }
+    }
+}
+
+/// One line of the event log about something other than a delivery.
+pub(super) fn event(
+    at: Timestamp,
+    level: &str,
+    name: &str,
+    text: &str,
+    account: Option<String>,
+) -> m::LogEvent {
+    m::LogEvent {
+        at,
+        level: level.to_owned(),
+        event: name.to_owned(),
+        message: terminal::clean_line(text),
+        post: None,
+        delivery: None,
+        account,
+        seq: 0,
     }
 }
 
@@ -208,15 +226,7 @@ pub(super) fn account_event(
     event: &str,
     text: &str,
 ) -> m::LogEvent {
-    m::LogEvent {
-        at,
-        level: level.to_owned(),
-        event: event.to_owned(),
-        message: terminal::clean_line(&format!("{}: {text}", it.name)),
-        post: None,
-        delivery: None,
-        account: Some(it.name.to_string()),
-    }
+    self::event(at, level, event, &format!("{}: {text}", it.name), Some(it.name.to_string()))
 }
 
 #[cfg(test)]

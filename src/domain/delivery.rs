@@ -24,6 +24,7 @@ use super::moment::Moment;
 use super::schedule::{Due, Late};
 
 mod facts;
+mod tell;
 
 pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, State, Step, StepKind};
 
@@ -110,6 +111,10 @@ pub enum Event {
     Cancel { reason: Reason },
     /// Too late under its policy.
     Miss { reason: Reason },
+    /// Nobody can look any more, because the account leaves: the open attempt stays in the record
+    /// as not verified, and the delivery ends as `Rejected`. The one end that proves nothing (it
+    /// says so in its reason), hence only for work whose call may have taken effect.
+    Abandon { reason: Reason },
     /// Another instant, before anything was sent.
     Reschedule { due: Due, give_up_at: Timestamp },
     /// The store was restored from a backup: it may have gone out since.
@@ -174,6 +179,7 @@ impl Event {
             Self::Absent { .. } => "absent",
             Self::Cancel { .. } => "cancel",
             Self::Miss { .. } => "miss",
+            Self::Abandon { .. } => "abandon",
             Self::Reschedule { .. } => "reschedule",
             Self::Restore { .. } => "restore",
         }
@@ -394,6 +400,16 @@ impl Delivery {
             }
             (S::Scheduled | S::Claimed | S::Preparing | S::Retry | S::NeedsReconnect, E::Miss { reason }) => {
                 to.end(S::Missed, Some(reason)).map_err(illegal)?;
+            }
+            (
+                S::Claimed | S::Preparing | S::Sending | S::Unknown | S::Retry | S::NeedsReconnect,
+                E::Abandon { reason },
+            ) => {
+                if self.flight.amb_since.is_none() && self.state != S::Unknown {
+                    return Err(illegal("no attempt is open"));
+                }
+                to.enter(S::Rejected);
+                to.reason = Some(reason);
             }
             (S::Scheduled, E::Reschedule { due, give_up_at }) => {
                 to.due = due;

@@ -91,6 +91,7 @@ fn events() -> Vec<(String, Event)> {
         Event::SendAgain { at: at(1) },
         Event::Cancel { reason: why() },
         Event::Miss { reason: why() },
+        Event::Abandon { reason: why() },
         Event::Reschedule { due: due(at(99)), give_up_at: at(999) },
         Event::Restore { next_check: at(10), reason: why() },
     ]
@@ -206,6 +207,18 @@ fn the_time_to_settle_counts_from_the_last_attempt() {
 }
 
 #[test]
+fn only_what_may_be_live_is_abandoned_and_its_open_attempt_stays_on_record() {
+    for state in [State::Sending, State::Unknown, State::Retry, State::Claimed] {
+        let ended = in_state(state, Open::Last).apply(Event::Abandon { reason: why() }, at(1)).unwrap();
+        assert_eq!((ended.state, ended.flight.amb_since), (State::Rejected, Some(at(0))));
+        assert_eq!((ended.held, ended.wakes_at()), (false, None));
+    }
+    for state in [State::Scheduled, State::Claimed, State::Retry] {
+        in_state(state, Open::No).apply(Event::Abandon { reason: why() }, at(1)).unwrap_err();
+    }
+}
+
+#[test]
 fn looking_again_takes_a_delivery_out_of_the_users_hands() {
     let held = in_state(State::Unknown, Open::Last).apply(Event::Hold { reason: why() }, at(1)).unwrap();
     assert_eq!(held.wakes_at(), None);
@@ -228,7 +241,7 @@ fn a_thread_goes_on_after_each_part_and_ends_with_the_last() {
 }
 
 fn any_open() -> impl Strategy<Value = usize> {
-    0..21_usize
+    0..22_usize
 }
 
 proptest! {
@@ -259,7 +272,8 @@ proptest! {
             let Ok(after) = it.apply(event, now) else { continue };
 
             prop_assert!(!before.state.is_terminal(), "a terminal state changed by {name}");
-            if matches!(after.state, State::Cancelled | State::Missed | State::Rejected) {
+            // An abandoned one keeps its open attempt in the record: nobody verified it.
+            if matches!(after.state, State::Cancelled | State::Missed | State::Rejected) && name != "abandon" {
                 prop_assert!(after.flight.amb_since.is_none(), "ended by {name} while an attempt was open");
             }
             if let (Some(old), Some(new)) = (&before.flight.frozen, &after.flight.frozen) {

@@ -56,8 +56,24 @@ impl Source {
 /// The queue slot a post took. (queue, local date-time) is the slot's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotTaken {
+    /// A queue's name, or a recurring post's behind [`SlotTaken::RECURRING`].
     pub queue: String,
     pub local: civil::DateTime,
+}
+
+impl SlotTaken {
+    /// Stands before the name of a recurring post. A queue's name cannot have the slash.
+    const RECURRING: &str = "recurring/";
+
+    /// The slot of one run of a recurring post.
+    pub fn of_recurring(name: &str, local: civil::DateTime) -> Self {
+        Self { queue: format!("{}{name}", Self::RECURRING), local }
+    }
+
+    /// The recurring post's name, if it is a run's slot.
+    pub fn recurring(&self) -> Option<&str> {
+        self.queue.strip_prefix(Self::RECURRING)
+    }
 }
 
 /// What the user wrote. State lives in its deliveries; a draft has none.

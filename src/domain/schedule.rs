@@ -3,7 +3,8 @@
 //! A wall time and an instant are two things. On two days of a year a wall time may not exist (a
 //! gap) or exist twice (a fold), and the rules of a zone change after a post was scheduled. So a
 //! [`Due`] keeps the wall time, the zone, which of two occurrences was meant, *and* the instant.
-//! Nothing here reads a clock; `now` and the zone come in by argument. Queue slots are in [`slots`].
+//! Nothing here reads a clock; `now` and the zone come in by argument. Queue slots are in
+//! [`slots`], the runs of recurring posts in [`runs`], new zone rules in [`rezone`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +13,8 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
+pub mod rezone;
+pub mod runs;
 pub mod slots;
 
 /// Why this instant belongs to this wall time.
@@ -98,6 +101,18 @@ pub fn settle(civil: DateTime, zone: &TimeZone, zone_name: &str) -> Option<Due> 
     let instant = ambiguous.compatible().ok()?;
     let civil = if choice == Choice::MovedByGap { zone.to_datetime(instant) } else { civil };
     Some(Due { instant, civil, zone: zone_name.to_owned(), choice })
+}
+
+/// An instant as wall time of a zone: how it would follow from that wall time, so that new zone
+/// rules move it like any other.
+pub fn placed(instant: Timestamp, zone: &TimeZone, zone_name: &str) -> Due {
+    let civil = zone.to_datetime(instant);
+    let choice = match zone.to_ambiguous_timestamp(civil).offset() {
+        AmbiguousOffset::Fold { after, .. } if zone.to_offset(instant) == after => Choice::SecondOfFold,
+        AmbiguousOffset::Fold { .. } => Choice::FirstOfFold,
+        AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Gap { .. } => Choice::Unique,
+    };
+    Due { instant, civil, zone: zone_name.to_owned(), choice }
 }
 
 /// Why a time could not be taken.

@@ -9,6 +9,7 @@ use super::{Effect, Engine, Phase, Save, Then};
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, LEFT, Live, Proof, Reason, State};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Due;
+use crate::planted::planted;
 
 /// A wish of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,10 @@ pub fn event(
             format!("delivery `{}` is already {word}", delivery.id),
             (state == State::Published).then_some("`sendoff post delete` removes it from the network"),
         )),
+        Ask::Cancel if planted("cancel while ambiguous") && state == State::Unknown => {
+            let reason = Reason::new("cancelled", "cancelled by the user");
+            Ok(Event::Absent { proof: Proof::User, anew: true, then: AfterAbsence::Cancelled { reason } })
+        }
         Ask::Cancel => Ok(Event::Cancel { reason: Reason::new("cancelled", "cancelled by the user") }),
         Ask::TryNow => match state {
             State::Retry | State::NeedsReconnect => Ok(Event::TryNow { at: now }),

@@ -8,6 +8,7 @@ use super::{Effect, Engine, Phase, Refreshed, Then, Work};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
+use crate::planted::planted;
 use crate::platforms::{Fresh, Next};
 
 /// A token must outlive this much for a publishing call to start.
@@ -40,7 +41,7 @@ impl Engine {
         // The row may have been read before the delivery moved on: what is to be sent waits in its
         // lane, and nothing is claimed once a pause was asked for.
         let in_lane = self.runs.get(&id).is_some_and(|run| run.in_lane);
-        let stopped = self.paused || self.clock_hold;
+        let stopped = self.paused || self.clock_hold || !self.disk_ok;
         if (stopped && !in_flight && state != State::Unknown) || (!in_lane && state != State::Unknown) {
             return self.release(id);
         }
@@ -144,7 +145,7 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let run = self.runs.get(&id).and_then(|run| run.work.as_ref());
-        if run.is_some_and(|work| work.delivery.in_flight()) {
+        if run.is_some_and(|work| work.delivery.in_flight()) && !planted("claimed work let go") {
             let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
             self.save(id, event, Then::Done, None, now, out);
         } else {

@@ -8,6 +8,7 @@ use super::gates::{App, Gate};
 use super::{DueRow, Effect, Engine, Phase, Run};
 use crate::domain::delivery::Reason;
 use crate::domain::ids::{AccountId, DeliveryId};
+use crate::planted::planted;
 
 /// Most deliveries in work at once, over all accounts. Bounds memory, not throughput: each holds
 /// one request and one answer.
@@ -40,7 +41,8 @@ pub(super) struct Lane {
 
 impl Lane {
     fn ready_at(&self) -> Option<Timestamp> {
-        if self.busy.is_some() || self.halted || self.refreshing || self.waiting.is_empty() {
+        let busy = self.busy.is_some() && !planted("send outside the lane");
+        if busy || self.halted || self.refreshing || self.waiting.is_empty() {
             return None;
         }
         Some(self.free_at.max(self.parked_until).unwrap_or(Timestamp::MIN))
@@ -70,7 +72,9 @@ impl Engine {
 
     /// Starts whatever may start, and says when to come back.
     pub(super) fn start_work(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        if !self.paused && !self.clock_hold {
+        // Without room on the disk nothing is claimed: what it would write is better kept for outcomes.
+        let held = self.paused || self.clock_hold || !self.disk_ok;
+        if !held {
             self.start_lanes(now, out);
         }
         // A stop stops sending; what may be on the wire is still accounted for.
@@ -85,8 +89,7 @@ impl Engine {
         }
         let wake = self.lanes.values().filter_map(|it| self.lane_ready_at(it)).filter(|at| *at > now).min();
         if let Some(at) = wake
-            && !self.paused
-            && !self.clock_hold
+            && !held
         {
             out.push(Effect::WakeAt(at));
         }

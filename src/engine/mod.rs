@@ -431,6 +431,11 @@ impl Engine {
         out
     }
 
+    /// Whether the wall clock is in doubt, so that nothing new is claimed.
+    pub fn doubts_the_clock(&self) -> bool {
+        self.clock_hold
+    }
+
     /// Whether the engine holds this delivery; then only it may write it.
     pub fn holds(&self, id: DeliveryId) -> bool {
         self.runs.contains_key(&id)

@@ -9,6 +9,7 @@ use super::send::{evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work};
 use crate::domain::delivery::{Event, Live, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
+use crate::planted::planted;
 use crate::platforms::{Failure, FailureClass, Original, Verdict};
 
 /// Billing trouble: the app is probed this rarely.
@@ -83,6 +84,14 @@ impl Engine {
                         }
                         self.lose(id, Reason::new("duplicate", message), Some(kept), now, out);
                     }
+                    Some(Verdict::Ambiguous { message })
+                        if planted("unlisted refusal believed") && (400..500).contains(&answer.status) =>
+                    {
+                        let class = FailureClass::InvalidContent;
+                        let failure = Failure { class, message, hint: None, until: None };
+                        let kept = evidence("refused", &answer);
+                        self.no_effect(id, failure, backoff::NOT_SENT, Some(kept), now, out);
+                    }
                     Some(Verdict::Ambiguous { message }) => {
                         if let Some(app) = &app {
                             self.gate_unclear(app, &message, now);
@@ -130,6 +139,7 @@ impl Engine {
         let (platform, app) = (work.platform.name(), work.account.as_ref().map(app_of));
         let sending = delivery.state == State::Sending;
         let open = if sending { delivery.flight.earlier_open } else { delivery.flight.amb_since.is_some() };
+        let open = open && !planted("earlier attempt ignored");
         let tries =
             if delivery.state == State::Sending { delivery.attempts } else { delivery.flight.stumbles };
         let class = if kept.as_ref().is_some_and(|it| it.outcome == "not_sent") {

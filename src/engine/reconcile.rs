@@ -12,6 +12,7 @@ use crate::domain::account::AccountState;
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Late;
+use crate::planted::planted;
 use crate::platforms::{Class, FailureClass, Sight};
 
 /// Early looks, after the answer was lost; they can only find, never prove absence.
@@ -37,12 +38,19 @@ impl Engine {
         now.saturating_add(scaled(span, self.settings.poll_scale)).unwrap_or(now)
     }
 
-    /// Class B: whether the network still remembers the key of an open attempt, with a margin, by
+    /// Whether the network still remembers the key of an open attempt (class B), or still refuses its
+    /// repeat (class D), with a margin, by
     /// the older of both clocks. After a restart of the machine only a clock known to be right counts.
     pub(super) fn key_lives(&self, delivery: &Delivery, work: &Work, now: Timestamp) -> bool {
         let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
         let life = work.platform.capabilities(tier).key_life;
-        let (Some(first), now) = (delivery.flight.first_sent, self.moment(now)) else { return false };
+        let flight = &delivery.flight;
+        let first = if planted("key life from the last attempt") {
+            flight.unknown_since.or(flight.first_sent)
+        } else {
+            flight.first_sent
+        };
+        let (Some(first), now) = (first, self.moment(now)) else { return false };
         let vouched = first.same_boot(now) || self.clock_sure;
         vouched && first.aged(now) < life.saturating_sub(KEY_MARGIN)
     }
@@ -53,6 +61,16 @@ impl Engine {
         let delivery = &work.delivery;
         let class = class_of(work);
         if class == Class::Key && repeatable(work, now) && self.key_lives(delivery, work, now) {
+            // A crash, or a user in a hurry, must not shorten the wait that the older servers need.
+            let wait = self.settings.key_wait;
+            let since = delivery.flight.unknown_since.unwrap_or(now.into());
+            if since.waited(self.moment(now)) < wait {
+                let soonest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
+                let next_check = since.wall.saturating_add(wait).unwrap_or(now).max(soonest);
+                let absent_at = delivery.flight.absent_at;
+                let event = Event::Look { next_check, absent_at, reason: None };
+                return self.save(id, event, Then::Done, None, now, out);
+            }
             return self.send_again(id, now, None, now, out);
         }
         let Some(run) = self.runs.get_mut(&id) else { return };
@@ -99,6 +117,11 @@ impl Engine {
         let unclear = matches!(word, "ambiguous" | "restored");
         if !repeatable(work, now) || (flight.earlier_open && unclear) {
             return self.hold(id, "this network gives no way to look whether it is live", now, out);
+        }
+        if !self.key_lives(&work.delivery, work, now) {
+            // Past that the network would take the repeat as a new post.
+            let why = "it is too long ago for the network to refuse a repeat, and it cannot be looked for";
+            return self.hold(id, why, now, out);
         }
         let since = flight.unknown_since.unwrap_or(now.into());
         if since.waited(self.moment(now)) < settle {
@@ -209,7 +232,10 @@ impl Engine {
     /// A clean read without it: what that proves is the class's rule. `gone`: its handle can never
     /// publish any more (class C).
     fn absent(&mut self, id: DeliveryId, gone: bool, kept: &Evidence, now: Timestamp, out: &mut Vec<Effect>) {
-        let (settle, gap) = (self.settings.settle, self.settings.absence_gap);
+        let (mut settle, gap) = (self.settings.settle, self.settings.absence_gap);
+        if planted("no settle") {
+            settle = SignedDuration::ZERO;
+        }
         let moment = self.moment(now);
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let delivery = &work.delivery;
@@ -217,8 +243,16 @@ impl Engine {
         let class = class_of(work);
         let attempts = delivery.attempts;
         let again = repeatable(work, now);
-        let since = flight.unknown_since.unwrap_or(moment);
+        let mut since = flight.unknown_since.unwrap_or(moment);
+        if planted("settle from the first loss") {
+            since = flight.amb_since.map_or(since, Into::into);
+        }
         let settled = since.waited(moment) >= settle;
+        if planted("second container") && class == Class::Handle && again {
+            let then = AfterAbsence::Retry { at: now, give_up_at: None };
+            let event = Event::Absent { proof: Proof::User, anew: true, then };
+            return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
+        }
         if class == Class::ClientId && again {
             // Spaced like any other retry: the network may be down for hours.
             let wait = self.backoff(backoff::NOT_SENT, attempts.saturating_sub(1));
@@ -231,7 +265,8 @@ impl Engine {
         }
         // I7: two negative reads, the first at least SETTLE after the last attempt, apart by
         // durable time stamps.
-        let proven = flight.absent_at.is_some_and(|first| first.waited(moment) >= gap);
+        let proven = flight.absent_at.is_some_and(|first| first.waited(moment) >= gap)
+            || (planted("one negative read") && settled);
         if !proven {
             let absent_at = flight.absent_at.or(settled.then_some(moment));
             let end = since.wall.saturating_add(settle).unwrap_or(now);
@@ -283,7 +318,10 @@ impl Engine {
         } else {
             AfterAbsence::Retry { at: now, give_up_at: None }
         };
-        let event = Event::Absent { proof: Proof::Looks { settle, gap }, anew: gone, then };
+        // The machine counts for itself; where the count is what is broken, it is gone round.
+        let counted = planted("one negative read") || planted("settle from the first loss");
+        let proof = if counted { Proof::User } else { Proof::Looks { settle, gap } };
+        let event = Event::Absent { proof, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);
     }
 }

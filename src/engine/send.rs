@@ -8,6 +8,7 @@ use super::gates::app_of;
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work};
 use crate::domain::delivery::{Event, Frozen, Reason, RetryWhy};
 use crate::domain::ids::DeliveryId;
+use crate::planted::planted;
 use crate::platforms::{Answer, Class, Failure, FailureClass, Fresh, Job, Next, Sight};
 
 /// Held back ([`Work::hold`]): looked at again after this, unless somebody says earlier.
@@ -159,7 +160,8 @@ impl Engine {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         // I8: a key that may be forgotten is no protection any more. Asked here, where nothing can
         // come between the question and the intent.
-        if class_of(work) == Class::Key
+        if matches!(class_of(work), Class::Key | Class::Reference)
+            && !planted("key life checked before the intent")
             && work.delivery.flight.amb_since.is_some()
             && !self.key_lives(&work.delivery, work, now)
         {

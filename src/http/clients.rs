@@ -16,6 +16,7 @@ use reqwest::{Client, ClientBuilder, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::{Exchange, ExchangeError};
+use crate::failpoint::cp;
 
 /// The longest answer that is read.
 pub const ANSWER_MAX: usize = 1 << 20;
@@ -161,11 +162,14 @@ pub(super) async fn send(
 ) -> Result<http::Response<Bytes>, ExchangeError> {
     let mut request = reqwest::Request::try_from(request).map_err(not_sent)?;
     *request.timeout_mut() = Some(limit);
+    #[cfg(feature = "failpoints")]
+    let changes_something = halve(&mut request);
     let mut answer = client.execute(request).await.map_err(|error| {
         // Only what certainly came before the first byte of the request: the connection was never
         // made (name, TCP, TLS), or the request could not be put together at all.
         if error.is_connect() || error.is_builder() { not_sent(error) } else { lost(error) }
     })?;
+    cp!("c9", changes_something);
     let mut whole = http::Response::builder().status(answer.status()).version(answer.version());
     if let Some(headers) = whole.headers_mut() {
         *headers = std::mem::take(answer.headers_mut());
@@ -178,6 +182,19 @@ pub(super) async fn send(
         body.extend_from_slice(&chunk);
     }
     whole.body(body.freeze()).map_err(|error| ExchangeError::Lost(error.to_string()))
+}
+
+/// Puts the crash point `c8` into the middle of the body. True for a call that changes something.
+#[cfg(feature = "failpoints")]
+fn halve(request: &mut reqwest::Request) -> bool {
+    let whole = request.body().and_then(|it| it.as_bytes()).map(Bytes::copy_from_slice).unwrap_or_default();
+    let size = whole.len();
+    if let Some(halves) = crate::failpoint::halves("c8", whole) {
+        // Without it the body would travel in chunks, unlike what is really sent.
+        request.headers_mut().insert(http::header::CONTENT_LENGTH, size.into());
+        *request.body_mut() = Some(reqwest::Body::wrap_stream(halves));
+    }
+    request.method() != http::Method::GET
 }
 
 fn not_sent(error: reqwest::Error) -> ExchangeError {

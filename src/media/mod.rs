@@ -5,8 +5,10 @@
 
 mod probe;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -96,12 +98,38 @@ pub fn look(path: &Path) -> Result<Facts, MediaError> {
 #[derive(Debug, Clone)]
 pub struct Library {
     dir: PathBuf,
+    /// Files on their way in, which nothing knows yet. A sweep passes them by.
+    arriving: Arc<Mutex<BTreeSet<MediaId>>>,
+}
+
+/// Keeps a file that arrives from being swept, until this is dropped.
+#[derive(Debug)]
+pub struct Arriving {
+    library: Library,
+    id: MediaId,
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.library.arriving().remove(&self.id);
+    }
 }
 
 impl Library {
     /// The library in `dir`, which exists with mode 0700.
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir }
+        Self { dir, arriving: Arc::default() }
+    }
+
+    /// To be held from before [`Library::take`] until the file is on record. What is on disk and
+    /// not on record would otherwise count as left over.
+    pub fn expect(&self, id: MediaId) -> Arriving {
+        self.arriving().insert(id);
+        Arriving { library: self.clone(), id }
+    }
+
+    fn arriving(&self) -> MutexGuard<'_, BTreeSet<MediaId>> {
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a file in: writes it under its id while it arrives, then reads what it is. Anything
@@ -141,6 +169,9 @@ impl Library {
                 .await
                 .map_err(|error| MediaError::Damaged(error.to_string()))??;
             tokio::fs::rename(&partial, &path).await.map_err(MediaError::Disk)?;
+            // A post may name it from now on, so its name must outlast a power cut.
+            let dir = tokio::fs::File::open(&self.dir).await.map_err(MediaError::Disk)?;
+            dir.sync_all().await.map_err(MediaError::Disk)?;
             Ok(facts)
         }
         .await;
@@ -164,12 +195,16 @@ impl Library {
         }
     }
 
-    /// Removes every file that `keep` does not know, and what broken uploads left. How many went.
+    /// Removes every file that `keep` does not know, and what broken uploads left, except what is
+    /// arriving now. How many went.
     pub fn sweep(&self, keep: impl Fn(MediaId) -> bool) -> io::Result<usize> {
         let mut gone = 0;
+        let is_arriving =
+            |path: &Path| id_of(&path.with_extension("")).is_some_and(|id| self.arriving().contains(&id));
         for entry in std::fs::read_dir(&self.dir)? {
             let path = entry?.path();
-            let known = id_of(&path).is_some_and(&keep);
+            // In this order: what stops arriving in between is on record, and `keep` knows it.
+            let known = is_arriving(&path) || id_of(&path).is_some_and(&keep);
             if !known && path.is_file() {
                 std::fs::remove_file(&path)?;
                 gone += 1;
@@ -256,5 +291,22 @@ mod tests {
         std::fs::write(dir.path().join("x.part"), b"half").unwrap();
         assert_eq!(library.sweep(|it| it == id(2)).unwrap(), 3);
         assert!(library.read(id(2)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_sweep_keeps_what_is_still_arriving_and_what_is_not_on_record_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = Library::new(dir.path().to_owned());
+        let arriving = library.expect(id(1));
+        let swept = library.clone();
+        // The folder is swept while the last piece is under way.
+        let last = stream::once(async move {
+            assert_eq!(swept.sweep(|_| false).unwrap(), 0);
+            Ok(Bytes::from(png(4, 4)))
+        });
+        library.take(id(1), Box::pin(last)).await.unwrap();
+        assert_eq!(library.sweep(|_| false).unwrap(), 0);
+        drop(arriving);
+        assert_eq!(library.sweep(|_| false).unwrap(), 1);
     }
 }

@@ -98,7 +98,8 @@ pub struct Capabilities {
     /// First comment under the published object.
     pub comment: bool,
     pub options: &'static [OptionSpec],
-    /// How long an idempotency key is remembered (class B; else zero).
+    /// How long an idempotency key is remembered (class B), or a repeat surely refused (class D).
+    /// Else zero.
     pub key_life: SignedDuration,
     /// Posts can be deleted through the API.
     pub can_delete: bool,

@@ -23,6 +23,7 @@ use crate::cli::render::{Paint, colored};
 use crate::clock::SystemClock;
 use crate::control::client::{Client, ClientError};
 use crate::control::{messages as m, requests as r};
+use crate::daemon::disk::Room;
 use crate::daemon::start::{self, Plan};
 use crate::http::clients::{reading_client, tls};
 use crate::sandbox::{self, Running};
@@ -96,7 +97,13 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     // The demonstration tells its own story; the daemon's log is for `-v`.
     super::log(&config, &Globals { quiet: globals.verbose == 0, ..globals.clone() });
     let socket = config.server.control_socket.clone();
-    let plan = Plan { config, config_path: config_path.clone(), clock: Arc::new(SystemClock), notify: false };
+    let plan = Plan {
+        config,
+        config_path: config_path.clone(),
+        clock: Arc::new(SystemClock),
+        notify: false,
+        room: Room::default(),
+    };
     let daemon = start::start(plan).await.map_err(|error| daemon_error(&error))?;
     stage.say(
         &format!("daemon     {} with {}", daemon.listen, config_path.display()),
@@ -183,8 +190,10 @@ async fn play(
     connect(stage, client, "bluesky", Some(instance), "acme").await?;
     let refusal = refuse(stage, client).await?;
 
-    let mut events =
-        client.events(&r::Events { backlog: Some(0), follow: true }).await.map_err(|error| asked(&error))?;
+    let mut events = client
+        .events(&r::Events { backlog: Some(0), follow: true, ..r::Events::default() })
+        .await
+        .map_err(|error| asked(&error))?;
     let both = ["x:acme", "bluesky:acme"];
     let mut posts = Vec::new();
     let text = "Good morning from a queue in a TOML file ☀️";

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -21,8 +22,12 @@ use crate::clock::SystemClock;
 use crate::config::fault::ConfigError;
 use crate::config::{self, Config, LogFormat};
 use crate::control::messages as m;
+use crate::daemon::disk::Room;
 use crate::daemon::start::{self, DaemonError, Plan};
 use crate::sandbox;
+
+/// How long blocking work may delay the end of the process.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Runs the program and says how it ended.
 pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -40,7 +45,11 @@ impl Rooms for House {
         if let Err(error) = crate::keys::harden() {
             tracing::warn!(%error, "core dumps could not be switched off");
         }
-        runtime()?.block_on(serve(config, path))
+        let runtime = runtime()?;
+        let ended = runtime.block_on(serve(config, path));
+        // What still blocks (a name being looked up) must not keep a daemon alive that has ended.
+        runtime.shutdown_timeout(LAST_WORDS);
+        ended
     }
 
     fn sandbox(&self, args: &args::Sandbox, globals: &Globals) -> Result<u8, CliError> {
@@ -62,11 +71,21 @@ impl Rooms for House {
             1 => "1 queue".to_owned(),
             n => format!("{n} queues"),
         };
-        let mut text = format!("{} is fine: {queues}\n", path.display());
+        let recurring = match config.recurring.len() {
+            0 => String::new(),
+            1 => ", 1 recurring post".to_owned(),
+            n => format!(", {n} recurring posts"),
+        };
+        let mut text = format!("{} is fine: {queues}{recurring}\n", path.display());
         for key in config.engine.weakened() {
             text.push_str("warning: [engine] ");
             text.push_str(&key);
             text.push_str(" is below its default; the delivery guarantees are weakened\n");
+        }
+        for caution in config.cautions().into_iter().chain(setup::recurring_problems(&config)) {
+            text.push_str("warning: ");
+            text.push_str(&caution);
+            text.push('\n');
         }
         Ok(text)
     }
@@ -151,8 +170,16 @@ async fn serve(config: Config, config_path: PathBuf) -> Result<u8, CliError> {
     let mut terminate = signals(SignalKind::terminate())?;
     let mut interrupt = signals(SignalKind::interrupt())?;
     let mut hangup = signals(SignalKind::hangup())?;
-    let plan = Plan { config, config_path, clock: Arc::new(SystemClock), notify: true };
-    let daemon = start::start(plan).await.map_err(|error| daemon_error(&error))?;
+    let plan =
+        Plan { config, config_path, clock: Arc::new(SystemClock), notify: true, room: Room::default() };
+    // Told to stop while it starts: nothing has been sent yet, and what was begun is made whole at the
+    // next start, as after a crash.
+    let daemon = tokio::select! {
+        biased;
+        _ = terminate.recv() => return Ok(0),
+        _ = interrupt.recv() => return Ok(0),
+        daemon = start::start(plan) => daemon.map_err(|error| daemon_error(&error))?,
+    };
     let (reload, reloads) = mpsc::unbounded_channel();
     let ear = tokio::spawn(async move { while hangup.recv().await.is_some() && reload.send(()).is_ok() {} });
     let stop = async move {

@@ -96,6 +96,26 @@ pub(super) fn offline_check(draft: &Offline) -> Result<m::Check, CliError> {
     Ok(m::Check { ok: targets.iter().all(|it| it.ok), targets })
 }
 
+/// What networks would refuse in the texts of recurring posts; the daemon says it again when it matters.
+pub(super) fn recurring_problems(config: &config::Config) -> Vec<String> {
+    let mut found = Vec::new();
+    for it in &config.recurring {
+        for account in &it.accounts {
+            let at = format!("[[recurring]] {} for {account}", it.name);
+            let Some(platform) = platforms::find(account.platform()) else {
+                found.push(format!("{at}: {} is not available in this version", account.platform().title()));
+                continue;
+            };
+            let options = it.options.get(&account.platform()).cloned().unwrap_or_default();
+            let words =
+                Draft { parts: &it.parts, comment: it.comment.as_deref(), media: &[], options: &options };
+            let checked = validate::check(platform, None, words);
+            found.extend(checked.problems.iter().map(|problem| format!("{at}: {}", problem.message)));
+        }
+    }
+    found
+}
+
 /// What the files are, read where they lie.
 fn media(draft: &Offline) -> Result<Vec<crate::domain::media::MediaItem>, CliError> {
     use crate::domain::ids::MediaId;

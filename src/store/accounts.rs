@@ -6,6 +6,7 @@ use super::errors::StoreError;
 use super::records::{Key, Place, decode, encode};
 use super::tables::{ACCOUNT_NAMES, ACCOUNT_REMOTE, ACCOUNTS};
 use super::tx::{Source, Tx};
+use super::vault;
 use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, AccountName, PlatformName};
 
@@ -48,6 +49,17 @@ pub fn get(source: &impl Source, id: AccountId) -> Result<Option<Account>, Store
 /// One account, or [`StoreError::NotFound`].
 pub fn need(source: &impl Source, id: AccountId) -> Result<Account, StoreError> {
     get(source, id)?.ok_or_else(|| StoreError::not_found(format!("account `{id}`")))
+}
+
+/// Whether new work may be taken for an account, in the transaction that takes it.
+/// [`StoreError::Leaving`] while it is being disconnected, [`StoreError::NotFound`] afterwards.
+/// `name` is how the caller knows it.
+pub fn may_take_work(source: &impl Source, id: AccountId, name: &AccountName) -> Result<(), StoreError> {
+    vault::not_leaving(source, id)?;
+    match get(source, id)? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::not_found(format!("account `{name}`; it was disconnected"))),
+    }
 }
 
 /// The account with our name.

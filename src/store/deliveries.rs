@@ -14,6 +14,7 @@ use super::tables::{
     OPEN_BY_ACCOUNT, OPEN_MARKERS, TOMBSTONES,
 };
 use super::tx::{Source, Tx};
+use super::{journal, zones};
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId, PostId};
@@ -53,7 +54,14 @@ pub fn put(
     let id = now.id.as_u128();
     let row = encode(place(id), now)?;
     tx.insert(DELIVERIES, id, row.as_slice())?;
-    append_all(tx, now.id, transitions)
+    if was.is_none_or(|was| was.due.zone != now.due.zone) {
+        zones::note(tx, &now.due)?;
+    }
+    let told = transitions.into_iter().map(|mut it| {
+        it.note = it.note.or_else(|| Some(now.tell()));
+        it
+    });
+    append_all(tx, now.id, told)
 }
 
 /// Refuses unless the stored row is the one the caller started from.
@@ -133,6 +141,39 @@ pub fn next_due_after(source: &impl Source, now: Timestamp) -> Result<Option<Tim
     later.next().map(|row| Ok(instant(row?.0.value().0))).transpose()
 }
 
+/// Scheduled deliveries due after `after`, up to and including `upto`, earliest first, at most `max`.
+pub fn scheduled_between(
+    source: &impl Source,
+    after: Timestamp,
+    upto: Timestamp,
+    max: usize,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    due_between(source, State::Scheduled, after, upto, max)
+}
+
+/// Deliveries in a state whose instant lies after `after`, up to and including `upto`.
+pub fn due_between(
+    source: &impl Source,
+    state: State,
+    after: Timestamp,
+    upto: Timestamp,
+    max: usize,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    let word = state.as_str();
+    let (after, upto) = (after.as_millisecond(), upto.as_millisecond());
+    if after >= upto {
+        return Ok(Vec::new());
+    }
+    let table = source.table(BY_STATE)?;
+    let mut found = Vec::new();
+    for row in
+        table.range((word, after, u128::MAX, u128::MAX)..=(word, upto, u128::MAX, u128::MAX))?.take(max)
+    {
+        found.push(DeliveryId::from_u128(row?.0.value().3));
+    }
+    Ok(found)
+}
+
 /// Everything a worker owned (claimed, preparing, sending): start-up's list.
 pub fn in_flight(source: &impl Source) -> Result<Vec<DeliveryId>, StoreError> {
     let mut found = Vec::new();
@@ -172,6 +213,19 @@ pub fn of_account(
     Ok(found)
 }
 
+/// What has not ended and whose instant lies before `until`, over all accounts: for a store that was
+/// rolled back. Reads every open row.
+pub fn open_before(source: &impl Source, until: Timestamp) -> Result<Vec<DeliveryId>, StoreError> {
+    let mut found = Vec::new();
+    for row in source.table(OPEN_BY_ACCOUNT)?.range::<(u128, i64, u128, u128)>(..)? {
+        let (_, due, _, id) = row?.0.value();
+        if due < until.as_millisecond() {
+            found.push(DeliveryId::from_u128(id));
+        }
+    }
+    Ok(found)
+}
+
 /// The deliveries that wait for this account to be connected again.
 pub fn needs_reconnect(source: &impl Source, account: AccountId) -> Result<Vec<DeliveryId>, StoreError> {
     let account = account.as_u128();
@@ -201,6 +255,35 @@ pub fn attempts(source: &impl Source, id: DeliveryId) -> Result<Vec<Attempt>, St
 /// The moves of a delivery, oldest first.
 pub fn history(source: &impl Source, id: DeliveryId) -> Result<Vec<Transition>, StoreError> {
     rows(source, HISTORY, id)
+}
+
+/// One move of a delivery.
+pub fn history_row(source: &impl Source, id: DeliveryId, n: u32) -> Result<Option<Transition>, StoreError> {
+    let key = id.as_u128();
+    let table = source.table(HISTORY)?;
+    table.get((key, n))?.map(|row| decode(numbered(HISTORY, key, n), row.value())).transpose()
+}
+
+/// All deliveries due from `from` until before `to`, in whatever state, earliest first, at most `max`.
+pub fn between(
+    source: &impl Source,
+    from: Timestamp,
+    to: Timestamp,
+    max: usize,
+) -> Result<Vec<Delivery>, StoreError> {
+    let (low, high) = (from.as_millisecond(), to.as_millisecond());
+    let table = source.table(BY_STATE)?;
+    let mut found = Vec::new();
+    for state in State::ALL {
+        let word = state.as_str();
+        for row in table.range((word, low, 0, 0)..(word, high, 0, 0))?.take(max) {
+            let (_, ms, _, id) = row?.0.value();
+            found.push((ms, DeliveryId::from_u128(id)));
+        }
+    }
+    found.sort_unstable();
+    found.truncate(max);
+    found.into_iter().map(|(_, id)| need(source, id)).collect()
 }
 
 /// The number the next publishing call of a delivery gets, from 1.
@@ -262,6 +345,7 @@ fn append_all(
             None => next_number(tx, HISTORY, id)?,
         };
         write_row(tx, HISTORY, id, transition.seq, &transition)?;
+        journal::add_move(tx, transition.at, id, transition.seq)?;
         last = Some(transition.seq);
     }
     Ok(last)
@@ -309,6 +393,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, it: &Delivery) -> Result<(), StoreError> {
     unindex(tx, it, None)?;
     tx.remove(BY_POST, (it.post.as_u128(), id))?;
     tx.remove(DELIVERIES, id)?;
+    zones::let_go(tx, it.id)?;
     for table in [ATTEMPTS, HISTORY] {
         let mut numbers = Vec::new();
         for row in tx.table(table)?.range((id, 0)..=(id, u32::MAX))? {

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// The row is not what the caller thought, or something unique is taken. Nothing was written.
     #[error("{what}")]
     Conflict { what: String },
+    /// The account is being disconnected: nothing new is taken for it. Nothing was written.
+    #[error("account `{account}` is being disconnected")]
+    Leaving { account: String },
     /// There is no such row.
     #[error("there is no {what}")]
     NotFound { what: String },
@@ -56,6 +59,9 @@ impl StoreError {
             Self::Damaged { .. } => {
                 Some("the disk changed stored bytes; restore the latest backup".to_owned())
             }
+            Self::Leaving { .. } => Some(
+                "leave it out; once it is gone it can be connected anew (`sendoff account list`)".to_owned(),
+            ),
             Self::Closed | Self::Conflict { .. } | Self::NotFound { .. } | Self::Refused { .. } => None,
         }
     }

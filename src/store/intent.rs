@@ -1,9 +1,10 @@
 //! The proof that a publishing call may be made.
 
-use super::deliveries;
 use super::errors::StoreError;
 use super::tx::Tx;
 use super::writer::Store;
+use super::{accounts, deliveries};
+use crate::domain::account::AccountState;
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, Frozen, State};
 use crate::domain::ids::{AccountId, DeliveryId};
@@ -67,7 +68,8 @@ impl DurableIntent {
 impl Store {
     /// Makes a publishing call durable before it is made (W3): the delivery in `Sending`, the call's
     /// row, and the move in the history, in one commit. Queued by the call itself, as
-    /// [`Store::write`]. Refused, with nothing written, if its marker must never be sent again.
+    /// [`Store::write`]. Refused, with nothing written, if its marker must never be sent again, or if
+    /// the account was paused meanwhile.
     pub fn intend(
         &self,
         before: Delivery,
@@ -121,8 +123,17 @@ fn commit(
                 why: format!("the marker of delivery `{}` must never be sent again", after.id),
             });
         }
+        // Paused or about to leave since the work was read: upload and refresh take their time.
+        if let Some(account) = accounts::get(tx, after.account)?
+            && account.state == AccountState::Paused
+        {
+            return Err(StoreError::Refused { why: format!("account `{}` is paused", account.name) });
+        }
         let last = claimed.as_ref().unwrap_or(&before);
-        let claim = claimed.as_ref().map(|it| Transition::between(&before, it, "claim", attempt.started));
+        let claim = claimed.as_ref().map(|it| Transition {
+            note: Some(it.tell()),
+            ..Transition::between(&before, it, "claim", attempt.started)
+        });
         let intend = Transition::between(last, &after, "intend", attempt.started);
         deliveries::put(tx, Some(&before), &after, claim.into_iter().chain([intend]))?;
         deliveries::add_attempt(tx, &attempt)?;

@@ -22,6 +22,11 @@ pub fn raise_high_water(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreErro
     tx.insert(META, "high_water_ms", ms).map(drop)
 }
 
+/// Sets the high-water mark, lower too: it was noted while the clock was wrong.
+pub fn set_high_water(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
+    tx.insert(META, "high_water_ms", u64::try_from(now.as_millisecond()).unwrap_or(0)).map(drop)
+}
+
 /// Counts the store's generations; the sidecar file holds the largest, so that a store that was
 /// rolled back is noticed.
 pub fn generation(source: &impl Source) -> Result<u64, StoreError> {
@@ -66,6 +71,19 @@ pub fn pause(source: &impl Source) -> Result<Option<(Option<String>, Timestamp)>
     let Some(since) = since else { return Ok(None) };
     let reason = source.table(NOTES)?.get("pause_reason")?.map(|it| it.value().to_owned());
     Ok(Some((reason, since)))
+}
+
+/// Notes how many deliveries new zone rules moved, and when that was noticed.
+pub fn set_zone_moves(tx: &mut Tx<'_>, moved: u64, now: Timestamp) -> Result<(), StoreError> {
+    tx.insert(META, "zone_moved", moved)?;
+    tx.insert(META, "zone_moved_ms", u64::try_from(now.as_millisecond()).unwrap_or(0)).map(drop)
+}
+
+/// How many deliveries new zone rules moved the last time, and when that was.
+pub fn zone_moves(source: &impl Source) -> Result<Option<(u64, Timestamp)>, StoreError> {
+    let at = number(source, "zone_moved_ms")?.and_then(|ms| i64::try_from(ms).ok());
+    let at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    Ok(number(source, "zone_moved")?.zip(at))
 }
 
 fn number(source: &impl Source, name: &str) -> Result<Option<u64>, StoreError> {

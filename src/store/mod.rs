@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`tables`] (every table, its key order explained), [`records`](self) (on-disk
 //! shapes), [`deliveries`] and [`posts`] (small functions over a transaction), `writer` (one
-//! writer, group commit), [`open`] (locks, schema, damage).
+//! writer, group commit), [`open`] (locks, schema, damage), [`ballast`] (room for a full disk),
+//! [`generation`] (noticing a store that was rolled back).
 //!
 //! What the rest of the program may rely on:
 //!
@@ -17,20 +18,25 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod ballast;
 pub mod check;
 pub mod deliveries;
 pub mod errors;
+pub mod generation;
 pub mod intent;
+pub mod journal;
 pub mod media;
 pub mod meta;
 pub mod open;
 pub mod posts;
 pub mod queues;
 mod records;
+pub mod recurring;
 pub mod tables;
 pub mod tx;
 pub mod vault;
 mod writer;
+pub mod zones;
 
 pub use errors::{OpenError, StoreError};
 pub use intent::DurableIntent;

@@ -17,8 +17,9 @@ use jiff::Timestamp;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend};
 
+use super::ballast::{self, Ballast, Ballasted};
 use super::errors::OpenError;
-use super::tables::{META, create_all};
+use super::tables::{META, create_all, some_missing};
 use super::writer::Store;
 
 /// The schema this release writes. A change of any table or record that an older release cannot
@@ -33,11 +34,15 @@ pub const FILE: &str = "sendoff.redb";
 pub struct Options {
     /// Memory for cached pages, in bytes.
     pub cache_bytes: usize,
+    /// Size of the ballast, in bytes.
+    pub ballast_bytes: u64,
+    /// With less than this free on the disk nothing is done that can wait (a compaction). Bytes.
+    pub room_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 4 << 20 }
+        Self { cache_bytes: 4 << 20, ballast_bytes: ballast::SIZE, room_bytes: 64 << 20 }
     }
 }
 
@@ -52,6 +57,7 @@ impl Store {
     pub fn open_locked(lock: DirLock, now: Timestamp, options: Options) -> Result<Self, OpenError> {
         let dir = lock.dir.as_path();
         let path = dir.join(FILE);
+        let ballast = Ballast::new(dir, options.ballast_bytes);
         let there = match fs::symlink_metadata(&path) {
             Ok(_) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
@@ -60,7 +66,7 @@ impl Store {
         if there {
             inspect(&path)?;
         } else {
-            make(dir, &path, now)?;
+            make(dir, &path, now, &ballast)?;
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
             .map_err(|source| io_error("set the mode of", &path, source))?;
@@ -69,9 +75,13 @@ impl Store {
             .write(true)
             .open(&path)
             .map_err(|source| io_error("open", &path, source))?;
-        let mut db = on_file(options, file).map_err(|error| refine(&path, error))?;
-        compact_if_asked(&mut db).map_err(|error| refine_any(&path, error))?;
-        Ok(Self::new(db, Some(lock.file)))
+        let mut db = on_file(options, file, &ballast).map_err(|error| refine(&path, error))?;
+        complete(&db).map_err(|error| refine_any(&path, error))?;
+        // On a full disk it would fail, and keep the daemon from starting at all. It stays asked for.
+        if ballast::free_bytes(dir).is_none_or(|free| free >= options.room_bytes) {
+            compact_if_asked(&mut db).map_err(|error| refine_any(&path, error))?;
+        }
+        Ok(Self::new(db, Some(lock.file), Some(ballast)))
     }
 
     /// A store on any backend, without a directory and its lock: for tests.
@@ -86,8 +96,9 @@ impl Store {
             None => fill(&db, now).map_err(|error| refine_any(&path, error))?,
             Some(found) => known(&path, found)?,
         }
+        complete(&db).map_err(|error| refine_any(&path, error))?;
         compact_if_asked(&mut db).map_err(|error| refine_any(&path, error))?;
-        Ok(Self::new(db, None))
+        Ok(Self::new(db, None, None))
     }
 }
 
@@ -161,22 +172,31 @@ fn known(path: &Path, found: u64) -> Result<(), OpenError> {
 }
 
 /// Makes a new store beside its final name and moves it there when it is whole.
-fn make(dir: &Path, path: &Path, now: Timestamp) -> Result<(), OpenError> {
+fn make(dir: &Path, path: &Path, now: Timestamp, ballast: &Ballast) -> Result<(), OpenError> {
     let fresh = dir.join("sendoff.redb.new");
+    let made = make_beside(&fresh, now, ballast);
+    if made.is_err() {
+        // On a full disk its blocks are wanted; a crash here leaves it to the next start.
+        drop(fs::remove_file(&fresh));
+    }
+    made?;
+    fs::rename(&fresh, path).map_err(|source| io_error("rename", &fresh, source))?;
+    // The name is durable only when the directory is.
+    File::open(dir).and_then(|it| it.sync_all()).map_err(|source| io_error("sync", dir, source))
+}
+
+fn make_beside(fresh: &Path, now: Timestamp, ballast: &Ballast) -> Result<(), OpenError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&fresh)
-        .map_err(|source| io_error("create", &fresh, source))?;
-    let db = on_file(Options::default(), file).map_err(|error| refine(&fresh, error))?;
-    fill(&db, now).map_err(|error| refine_any(&fresh, error))?;
-    db.close().map_err(|error| refine(&fresh, error))?;
-    fs::rename(&fresh, path).map_err(|source| io_error("rename", &fresh, source))?;
-    // The name is durable only when the directory is.
-    File::open(dir).and_then(|it| it.sync_all()).map_err(|source| io_error("sync", dir, source))
+        .open(fresh)
+        .map_err(|source| io_error("create", fresh, source))?;
+    let db = on_file(Options::default(), file, ballast).map_err(|error| refine(fresh, error))?;
+    fill(&db, now).map_err(|error| refine_any(fresh, error))?;
+    db.close().map_err(|error| refine(fresh, error))
 }
 
 /// Creates the tables and the schema number, in one commit.
@@ -190,6 +210,17 @@ fn fill(db: &Database, now: Timestamp) -> Result<(), redb::Error> {
         meta.insert("created_ms", u64::try_from(now.as_millisecond()).unwrap_or(0))?;
     }
     tx.commit()?;
+    Ok(())
+}
+
+/// Adds tables that came later without changing any that were there: no new schema.
+fn complete(db: &Database) -> Result<(), redb::Error> {
+    if some_missing(&db.begin_read()?)? {
+        let mut tx = db.begin_write()?;
+        tx.set_quick_repair(true);
+        create_all(&tx)?;
+        tx.commit()?;
+    }
     Ok(())
 }
 
@@ -224,8 +255,8 @@ fn builder(options: Options) -> Builder {
     builder
 }
 
-fn on_file(options: Options, file: File) -> Result<Database, DatabaseError> {
-    builder(options).create_with_backend(FileBackend::new(file)?)
+fn on_file(options: Options, file: File, ballast: &Ballast) -> Result<Database, DatabaseError> {
+    builder(options).create_with_backend(Ballasted::new(FileBackend::new(file)?, ballast.clone()))
 }
 
 fn io_error(doing: &'static str, path: &Path, source: io::Error) -> OpenError {

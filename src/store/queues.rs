@@ -5,6 +5,7 @@
 use jiff::{Timestamp, civil};
 use redb::ReadableTable;
 
+use super::deliveries;
 use super::errors::StoreError;
 use super::tables::{QUEUE_PAUSED, SLOTS};
 use super::tx::{Source, Tx};
@@ -47,6 +48,50 @@ pub fn free_slot(
         return Ok(false);
     }
     tx.remove(SLOTS, (queue, local.to_string().as_str()))
+}
+
+/// The slots of a queue whose rows are kept, with their posts, in the order of their local time.
+pub fn slots_of(source: &impl Source, queue: &str) -> Result<Vec<(civil::DateTime, PostId)>, StoreError> {
+    let mut found = Vec::new();
+    for row in source.table(SLOTS)?.range((queue, "")..)? {
+        let (key, post) = row?;
+        let (own, local) = key.value();
+        if own != queue {
+            break;
+        }
+        let local = local.parse().map_err(|error: jiff::Error| StoreError::Damaged {
+            table: "slots",
+            key: format!("{own} / {local}"),
+            why: error.to_string(),
+        })?;
+        found.push((local, PostId::from_u128(post.value())));
+    }
+    Ok(found)
+}
+
+/// Forgets slots before a local time whose posts are over, so that a queue's cost is what waits in
+/// it and not its history. Looks at `max` rows at most; says how many went.
+pub fn prune(tx: &mut Tx<'_>, queue: &str, before: civil::DateTime, max: usize) -> Result<usize, StoreError> {
+    let mut gone = 0;
+    let old: Vec<_> =
+        slots_of(tx, queue)?.into_iter().take_while(|(local, _)| *local < before).take(max).collect();
+    for (local, post) in old {
+        if deliveries::of_post(tx, post)?.iter().all(|it| it.state.is_terminal()) {
+            gone += usize::from(free_slot(tx, queue, local, post)?);
+        }
+    }
+    Ok(gone)
+}
+
+/// All queues that are paused, with the time since when.
+pub fn paused(source: &impl Source) -> Result<Vec<(String, Timestamp)>, StoreError> {
+    let mut found = Vec::new();
+    for row in source.table(QUEUE_PAUSED)?.iter()? {
+        let (name, since) = row?;
+        let since = Timestamp::from_millisecond(since.value()).unwrap_or(Timestamp::UNIX_EPOCH);
+        found.push((name.value().to_owned(), since));
+    }
+    Ok(found)
 }
 
 /// Since when a queue is paused.

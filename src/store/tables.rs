@@ -82,6 +82,22 @@ pub(super) const SLOTS: T<'static, (&str, &str), u128> = T::new("slots.v1");
 /// Queue → when it was paused. No row: it runs.
 pub(super) const QUEUE_PAUSED: T<'static, &str, i64> = T::new("queue_paused.v1");
 
+/// (recurring post, local date-time) → (the post its run made, or 0: passed over; the version it had
+/// when it was made or last brought up to date). Unique: a run is made once, whatever the clocks do.
+pub(super) const RUNS: T<'static, (&str, &str), (u128, u32)> = T::new("runs.v1");
+/// Recurring post → how far it has come.
+pub(super) const SERIES: T<'static, &str, &[u8]> = T::new("series.v1");
+/// Time zone → print of its rules, for every zone a due time was reckoned in.
+pub(super) const ZONES: T<'static, &str, [u8; 32]> = T::new("zones.v1");
+/// Delivery → (), for those that new zone rules would send almost at once: they wait for a person.
+pub(super) const ZONE_HELD: T<'static, u128, ()> = T::new("zone_held.v1");
+
+/// Number of the event → (when, delivery or 0, number in its history or 0). The order of the log. A
+/// move's words are in the delivery's history and go with it; delivery 0 means a row of `EVENTS`.
+pub(super) const JOURNAL: T<'static, u64, (i64, u128, u32)> = T::new("journal.v1");
+/// Number of the event → what happened beside the deliveries.
+pub(super) const EVENTS: T<'static, u64, &[u8]> = T::new("events.v1");
+
 /// Receipt → record.
 pub(super) const RECEIPTS: T<'static, u128, &[u8]> = T::new("receipts.v1");
 /// Confirmation code → receipt.
@@ -89,12 +105,34 @@ pub(super) const RECEIPT_CODES: T<'static, &str, u128> = T::new("receipt_codes.v
 /// (time, sequence within the millisecond) → what was done, and by whom. Append-only.
 pub(super) const AUDIT: T<'static, (i64, u32), &[u8]> = T::new("audit.v1");
 
+/// Hands the names of all tables to another macro.
+macro_rules! every {
+    ($go:ident) => {
+        $go!(META NOTES POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT
+            OPEN_BY_ACCOUNT BY_STATE COUNTS NEEDS OPEN_MARKERS ATTEMPTS HISTORY BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES
+            ACCOUNT_REMOTE GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RUNS
+            SERIES ZONES ZONE_HELD JOURNAL EVENTS RECEIPTS RECEIPT_CODES AUDIT)
+    };
+}
+
 /// Creates every table, so that no reader meets one that does not exist.
 pub(super) fn create_all(tx: &redb::WriteTransaction) -> Result<(), redb::TableError> {
     macro_rules! create { ($($table:ident)*) => { $( drop(tx.open_table($table)?); )* }; }
-    create!(META NOTES POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT OPEN_BY_ACCOUNT
-        BY_STATE COUNTS NEEDS OPEN_MARKERS ATTEMPTS HISTORY BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES ACCOUNT_REMOTE
-        GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RECEIPTS
-        RECEIPT_CODES AUDIT);
+    every!(create);
     Ok(())
+}
+
+/// Whether a store of the same schema was made before one of the tables was thought of.
+pub(super) fn some_missing(rx: &redb::ReadTransaction) -> Result<bool, redb::TableError> {
+    macro_rules! look {
+        ($($table:ident)*) => { $(
+            match rx.open_table($table) {
+                Ok(_) => {}
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        )* };
+    }
+    every!(look);
+    Ok(false)
 }

@@ -107,6 +107,8 @@ shelves! {
     numbered: (u128, u32) => &'static [u8],
     timed: (i64, u32) => &'static [u8],
     named: &'static str => &'static [u8],
+    events: u64 => &'static [u8],
+    journal: u64 => (i64, u128, u32),
     ids: u128 => (),
     pairs: (u128, u128) => (),
     triples: (u128, u128, u128) => (),
@@ -120,6 +122,8 @@ shelves! {
     texts: &'static str => &'static str,
     instants: &'static str => i64,
     names: &'static str => u128,
+    prints: &'static str => [u8; 32],
+    runs: (&'static str, &'static str) => (u128, u32),
     name_pairs: (&'static str, &'static str) => u128,
     requests: &'static str => ([u8; 32], u128),
 }

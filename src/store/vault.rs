@@ -5,11 +5,13 @@
 use jiff::Timestamp;
 use redb::ReadableTable;
 
+use super::accounts;
 use super::errors::StoreError;
 use super::meta;
 use super::records::{Key, Place, Stored, decode, encode};
 use super::tables::{BOUND, CLIENT_KEYS, ERASURES, GRANTS, REFRESH_INTENTS, TOMBSTONES};
 use super::tx::{Source, Tx};
+use crate::domain::account::AccountState;
 use crate::domain::ids::{AccountId, ReceiptId};
 
 /// The sealed tokens of an account.
@@ -44,12 +46,31 @@ pub struct Erasure {
     pub step: String,
     pub receipt: ReceiptId,
     pub started: Timestamp,
+    /// `platform:handle`, so that the account can still be named when its row is gone.
+    pub name: String,
+    /// Keyed hash of the network's id, in hex: all that the finished receipt keeps of it.
+    pub subject: String,
+    /// What the steps done so far came to. A crash must not cost the receipt its first lines.
+    pub lines: Vec<ErasureLine>,
+}
+
+/// One line of the receipt of an erasure. No token, no text of a post.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureLine {
+    pub what: String,
+    pub place: String,
+    /// `done`, `not_possible`, `failed`.
+    pub result: String,
+    pub message: Option<String>,
+    pub hint: Option<String>,
 }
 
 /// Writes new tokens of an account and ends a refresh that brought them. Returns the new version.
 ///
 /// `replaces` is the version the caller started from, `None` for a fresh connection (which replaces
-/// whatever is there). [`StoreError::Conflict`] if another grant was written meanwhile.
+/// whatever is there). [`StoreError::Conflict`] if another grant was written meanwhile. A fresh
+/// connection is [`StoreError::Leaving`] while the account is being erased; a refresh that was under
+/// way may end, so that the erasure revokes the tokens it brought.
 pub fn put_grant(
     tx: &mut Tx<'_>,
     account: AccountId,
@@ -58,6 +79,9 @@ pub fn put_grant(
     issued_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
 ) -> Result<u64, StoreError> {
+    if replaces.is_none() {
+        not_leaving(tx, account)?;
+    }
     let before = get_grant(tx, account)?.map_or(0, |it| it.version);
     if replaces.is_some_and(|it| it != before) {
         return Err(StoreError::conflict(format!(
@@ -83,8 +107,9 @@ pub fn remove_grant(tx: &mut Tx<'_>, account: AccountId) -> Result<bool, StoreEr
 }
 
 /// Notes that a refresh is about to be sent. [`StoreError::Conflict`] if its grant is no longer the
-/// stored one.
+/// stored one, [`StoreError::Leaving`] if the account is being erased.
 pub fn begin_refresh(tx: &mut Tx<'_>, intent: &RefreshIntent) -> Result<(), StoreError> {
+    not_leaving(tx, intent.account)?;
     if get_grant(tx, intent.account)?.map(|it| it.version) != Some(intent.version) {
         return Err(StoreError::conflict(format!(
             "the tokens of account `{}` were replaced meanwhile",
@@ -119,20 +144,42 @@ pub fn get_client_key(source: &impl Source, name: &str) -> Result<Option<Vec<u8>
     Ok(source.table(CLIENT_KEYS)?.get(name)?.map(|it| it.value().to_vec()))
 }
 
-/// Starts an erasure. [`StoreError::Conflict`] if one is under way for the account.
-pub fn begin_erasure(tx: &mut Tx<'_>, erasure: &Erasure) -> Result<(), StoreError> {
-    if erasure_of(tx, erasure.account)?.is_some() {
-        return Err(StoreError::conflict(format!("account `{}` is being erased already", erasure.account)));
+/// Starts an erasure and stops the account in the same commit, so that nothing is sent and nothing
+/// new is taken for it from here on. If one is under way already, that one is returned and nothing
+/// is written: there is one erasure per account, whoever asks.
+pub fn begin_erasure(tx: &mut Tx<'_>, erasure: &Erasure) -> Result<Erasure, StoreError> {
+    if let Some(under_way) = erasure_of(tx, erasure.account)? {
+        return Ok(under_way);
     }
-    put(tx, ERASURES, "erasures", erasure.account, erasure)
+    if let Some(mut account) = accounts::get(tx, erasure.account)? {
+        account.state = AccountState::Paused;
+        account.reason = Some("it is being disconnected".to_owned());
+        accounts::put(tx, &account)?;
+    }
+    put(tx, ERASURES, "erasures", erasure.account, erasure)?;
+    Ok(erasure.clone())
 }
 
-/// Notes a completed step.
-pub fn advance_erasure(tx: &mut Tx<'_>, account: AccountId, step: &str) -> Result<(), StoreError> {
+/// Notes a completed step and what came of it.
+pub fn advance_erasure(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    step: &str,
+    lines: &[ErasureLine],
+) -> Result<(), StoreError> {
     let mut erasure = erasure_of(tx, account)?
         .ok_or_else(|| StoreError::not_found(format!("erasure of account `{account}`")))?;
     step.clone_into(&mut erasure.step);
+    erasure.lines.extend_from_slice(lines);
     put(tx, ERASURES, "erasures", account, &erasure)
+}
+
+/// [`StoreError::Leaving`] while the account is being erased.
+pub fn not_leaving(source: &impl Source, account: AccountId) -> Result<(), StoreError> {
+    match erasure_of(source, account)? {
+        Some(erasure) => Err(StoreError::Leaving { account: erasure.name }),
+        None => Ok(()),
+    }
 }
 
 /// Ends an erasure: what is left of the account's markers goes too, and a compaction is asked for,

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use redb::{Database, ReadableDatabase, WriteTransaction};
 use tokio::sync::{oneshot, watch};
 
+use super::ballast::Ballast;
 use super::errors::StoreError;
 use super::tx::{Rx, Tx};
 
@@ -37,6 +38,10 @@ struct Inner {
     failed: watch::Sender<Option<StoreError>>,
     /// Whether a commit runs; closing waits for it.
     busy: watch::Sender<bool>,
+    /// None on a backend without a directory.
+    ballast: Option<Ballast>,
+    /// Counts commits, for those who follow what is written.
+    commits: watch::Sender<u64>,
     /// Held for its `Drop`: the lock on the directory. Fields drop in order, so it goes last.
     _lock: Option<std::fs::File>,
 }
@@ -93,13 +98,15 @@ where
 }
 
 impl Store {
-    pub(super) fn new(db: Database, lock: Option<std::fs::File>) -> Self {
+    pub(super) fn new(db: Database, lock: Option<std::fs::File>, ballast: Option<Ballast>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 db: RwLock::new(Some(db)),
                 queue: Mutex::default(),
                 failed: watch::Sender::new(None),
                 busy: watch::Sender::new(false),
+                ballast,
+                commits: watch::Sender::new(0),
                 _lock: lock,
             }),
         }
@@ -162,6 +169,16 @@ impl Store {
             Ok(error) => error.clone().unwrap_or(StoreError::Failed),
             Err(_) => StoreError::Closed,
         }
+    }
+
+    /// Room kept for a full disk; none without a directory.
+    pub fn ballast(&self) -> Option<&Ballast> {
+        self.inner.ballast.as_ref()
+    }
+
+    /// Changes with every commit: there may be something new to read.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.commits.subscribe()
     }
 
     /// The error that stopped the store, if one did.
@@ -263,6 +280,7 @@ impl Inner {
         };
         match outcome {
             Ok(()) => {
+                self.commits.send_modify(|n| *n = n.wrapping_add(1));
                 for (job, its) in jobs {
                     job.answer(its.unwrap_or(Err(StoreError::Closed)));
                 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,11 +13,14 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use sendoff::clock::{Clock, SystemClock};
 use sendoff::control::client::{Client, ClientError};
 use sendoff::control::{messages as m, requests as r};
-use sendoff::daemon::start::{Daemon, DaemonError, Plan, start};
+use sendoff::daemon::disk::Room;
+use sendoff::daemon::rehearsal::Rehearsal;
+use sendoff::daemon::start::{Daemon, DaemonError, Plan, rehearse};
+use sendoff::domain::moment::Boot;
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::keys::master::MasterKey;
 use sendoff::sandbox::{self, Published, Running};
-use sendoff::store::OpenError;
+use sendoff::store::{OpenError, Options, Store, journal};
 use tokio::runtime::{Builder, Runtime};
 
 /// Longest wait for anything. The machine may be busy; a test that passes never waits this long.
@@ -25,18 +28,32 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What makes no event is looked at again after this.
 const PULSE: Duration = Duration::from_millis(50);
 
-/// The machine's clock with a lead.
-pub(crate) struct Ahead(AtomicI64);
+/// The machine's clock with a lead, and on demand a boot clock that steps do not move.
+pub(crate) struct Ahead {
+    lead: AtomicI64,
+    /// The part of the lead that passed as time does.
+    passed: AtomicI64,
+    pub(crate) has_boot: AtomicBool,
+}
 
 impl Ahead {
     fn starting_at(epoch: Timestamp) -> Self {
-        Self(AtomicI64::new(epoch.as_millisecond() - SystemClock.now().as_millisecond()))
+        Self {
+            lead: AtomicI64::new(epoch.as_millisecond() - SystemClock.now().as_millisecond()),
+            passed: AtomicI64::new(0),
+            has_boot: AtomicBool::new(false),
+        }
     }
 }
 
 impl Clock for Ahead {
     fn now(&self) -> Timestamp {
-        SystemClock.now() + SignedDuration::from_millis(self.0.load(Ordering::SeqCst))
+        SystemClock.now() + SignedDuration::from_millis(self.lead.load(Ordering::SeqCst))
+    }
+
+    fn boot(&self) -> Option<Boot> {
+        let real = SystemClock.boot().filter(|_| self.has_boot.load(Ordering::SeqCst))?;
+        Some(Boot { uptime_ms: real.uptime_ms + self.passed.load(Ordering::SeqCst), ..real })
     }
 }
 
@@ -51,8 +68,14 @@ pub(crate) struct House {
     pub(crate) network: Running,
     pub(crate) client: Client,
     pub(crate) port: u16,
+    /// For the next start.
+    pub(crate) rehearsal: Rehearsal,
+    /// What the next start asks of the disk.
+    pub(crate) room: Room,
     dir: tempfile::TempDir,
     life: Option<Life>,
+    /// The last line of the log when this life began.
+    log_from: u64,
 }
 
 /// How a house differs from the usual one.
@@ -64,6 +87,8 @@ pub(crate) struct Wish {
     pub(crate) public_url: Option<&'static str>,
     /// Unclear sends take their real quarter of an hour to settle.
     pub(crate) patient: bool,
+    /// Other times, and places to die at.
+    pub(crate) rehearsal: Rehearsal,
 }
 
 const QUEUES: &str = "\
@@ -118,7 +143,9 @@ impl House {
         );
         fs::write(dir.path().join("sendoff.toml"), text).unwrap();
         let client = Client::new(&dir.path().join("ctl")).unwrap();
-        let mut house = Self { clock, network, client, port, dir, life: None };
+        let rehearsal = wish.rehearsal;
+        let room = Room::default();
+        let mut house = Self { clock, network, client, port, rehearsal, room, dir, life: None, log_from: 0 };
         house.start().await;
         house
     }
@@ -147,13 +174,29 @@ impl House {
             loop {
                 let config = sendoff::config::parse(&fs::read_to_string(&path).unwrap(), &path).unwrap();
                 let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-                let plan = Plan { config, config_path: path.clone(), clock, notify: false };
-                match runtime.spawn(start(plan)).await.unwrap() {
+                let plan = Plan { config, config_path: path.clone(), clock, notify: false, room: self.room };
+                match runtime.spawn(rehearse(plan, self.rehearsal.clone())).await.unwrap() {
                     Err(DaemonError::Open(OpenError::Locked { .. })) => tokio::task::yield_now().await,
                     other => return other.unwrap(),
                 }
             }
         };
+        // At the very first start there is no store yet, and none may be made without its keyring.
+        if self.data_dir().join(sendoff::store::open::FILE).exists() {
+            let looking = async {
+                loop {
+                    match Store::open(&self.data_dir(), self.now(), Options::default()) {
+                        Err(OpenError::Locked { .. }) => tokio::task::yield_now().await,
+                        other => return other,
+                    }
+                }
+            };
+            let store = tokio::time::timeout(PATIENCE, looking).await.expect("the directory stays locked");
+            if let Ok(store) = store {
+                self.log_from = store.read(journal::newest).unwrap();
+                store.close().await;
+            }
+        }
         let daemon = tokio::time::timeout(PATIENCE, starting).await.expect("the directory stays locked");
         self.life = Some(Life { daemon, runtime });
         self.client = Client::new(&self.dir.path().join("ctl")).unwrap();
@@ -182,9 +225,24 @@ impl House {
         self.network.inject(spec.parse().unwrap());
     }
 
+    /// Lets time pass while no daemon runs.
+    pub(crate) fn jump(&self, span: SignedDuration) {
+        let span = i64::try_from(span.as_millis()).unwrap();
+        self.clock.passed.fetch_add(span, Ordering::SeqCst);
+        self.clock.lead.fetch_add(span, Ordering::SeqCst);
+    }
+
     /// Lets time pass, and wakes the daemon so that it sees the new time at once.
     pub(crate) async fn pass(&self, span: SignedDuration) {
-        self.clock.0.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
+        let span = i64::try_from(span.as_millis()).unwrap();
+        self.clock.passed.fetch_add(span, Ordering::SeqCst);
+        self.clock.lead.fetch_add(span, Ordering::SeqCst);
+        self.client.queue_resume("spare").await.unwrap();
+    }
+
+    /// Puts the wall clock forward or back, and wakes the daemon so that it sees it.
+    pub(crate) async fn step(&self, by: SignedDuration) {
+        self.clock.lead.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
         self.client.queue_resume("spare").await.unwrap();
     }
 
@@ -197,7 +255,7 @@ impl House {
 
     /// Waits until `look` finds something.
     pub(crate) async fn until<T>(&self, what: &str, look: impl AsyncFn(&Client) -> Option<T>) -> T {
-        let ask = r::Events { backlog: Some(0), follow: true };
+        let ask = r::Events { backlog: Some(0), follow: true, ..r::Events::default() };
         let mut events = self.client.events(&ask).await.unwrap();
         let waiting = async {
             loop {
@@ -240,9 +298,9 @@ impl House {
         .await;
     }
 
-    /// The events so far, of one delivery or of all: what happened, and the words for it.
+    /// The events of this life, of one delivery or of all: what happened, and the words for it.
     pub(crate) async fn story(&self, delivery: Option<&str>) -> Vec<(String, String)> {
-        let ask = r::Events { backlog: Some(500), follow: false };
+        let ask = r::Events { after: Some(self.log_from), ..r::Events::default() };
         let events: Vec<_> = self.client.events(&ask).await.unwrap().collect().await;
         events
             .into_iter()
@@ -278,6 +336,19 @@ impl House {
 
     /// Connects `acme` on a network as a person with a browser would.
     pub(crate) async fn connect(&self, platform: &str) -> m::Account {
+        let flow = self.find(platform).await;
+        self.client.connect_confirm(&flow, &r::Choice::All).await.unwrap();
+        let mut events = self.client.connect_events(&flow).await.unwrap();
+        while let Some(event) = events.next().await {
+            if let m::ConnectEvent::Connected { account } = event.unwrap() {
+                return account;
+            }
+        }
+        panic!("the connect ended without an answer")
+    }
+
+    /// The same up to what was found, which waits to be confirmed.
+    pub(crate) async fn find(&self, platform: &str) -> String {
         let instance =
             (platform == "bluesky").then(|| self.network.url.as_str().trim_end_matches('/').to_owned());
         let ask = r::Connect {
@@ -291,10 +362,8 @@ impl House {
         while let Some(event) = events.next().await {
             match event.unwrap() {
                 m::ConnectEvent::Link { url, .. } => browse(&url).await,
-                m::ConnectEvent::Found { .. } => {
-                    self.client.connect_confirm(&started.id, &r::Choice::All).await.unwrap();
-                }
-                m::ConnectEvent::Connected { account } => return account,
+                m::ConnectEvent::Found { .. } => return started.id,
+                m::ConnectEvent::Connected { .. } => panic!("nobody confirmed it"),
                 m::ConnectEvent::Failed { error } => panic!("{}: {:?}", error.message, error.hint),
             }
         }
@@ -327,6 +396,18 @@ fn write_secret(path: &std::path::Path, text: &str) {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
+}
+
+/// Goes through a connect that confirms itself, to its end.
+pub(crate) async fn follow(client: &Client, flow: &str) {
+    let mut events = client.connect_events(flow).await.unwrap();
+    while let Some(event) = events.next().await {
+        match event.unwrap() {
+            m::ConnectEvent::Link { url, .. } => browse(&url).await,
+            m::ConnectEvent::Found { .. } | m::ConnectEvent::Connected { .. } => {}
+            m::ConnectEvent::Failed { error } => panic!("{}: {:?}", error.message, error.hint),
+        }
+    }
 }
 
 async fn browse(link: &str) {

@@ -116,3 +116,87 @@ async fn a_reload_brings_a_new_queue_and_a_bad_file_changes_nothing() {
     assert_eq!(told.needs_restart, ["[limits]"], "the listener is bound with its limits");
     assert_eq!(told.changed, ["[[queue]] evenings"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_queue_moves_or_nothing_does_and_keeps_its_places() {
+    let mut house = House::furnished().await;
+    let mut made = Vec::new();
+    for n in 0..3 {
+        made.push(house.post(&["x:acme"], &[&format!("Row {n}.")], queued()).await);
+    }
+    let dues = async |house: &House| {
+        let mut found = Vec::new();
+        for it in &made {
+            found.push(house.client.post_show(&it.id).await.unwrap().deliveries[0].due);
+        }
+        found
+    };
+    let before = dues(&house).await;
+    // The first would have passed, so none moves, and it is named.
+    let refused = house.client.queue_reschedule("hourly", "-70m").await.unwrap_err().detail();
+    assert_eq!(refused.code, "past_time");
+    assert!(refused.message.contains(&made[0].id), "{}", refused.message);
+    assert_eq!(dues(&house).await, before);
+    let moved = house.client.queue_reschedule("hourly", "+2h").await.unwrap();
+    assert_eq!(moved.posts.len(), 3);
+    house.kill().await;
+    house.start().await;
+    let later: Vec<_> = before.iter().map(|it| *it + SignedDuration::from_hours(2)).collect();
+    assert_eq!(dues(&house).await, later);
+    let shown = house.client.queue_show("hourly", Some(4)).await.unwrap();
+    assert_eq!((shown.waiting, shown.next[0].at), (3, later[0]), "the place shows when its post runs");
+    let next = house.post(&["x:acme"], &["Row 3."], queued()).await;
+    assert_eq!(next.deliveries[0].due, shown.next[3].at, "nobody slips in before them");
+    house.client.queue_reschedule("hourly", "-2h").await.unwrap();
+    assert_eq!(dues(&house).await, before);
+    assert_eq!(code(house.client.queue_reschedule("spare", "+2h").await), "nothing_waits");
+    assert_eq!(code(house.client.queue_reschedule("hourly", "2h").await), "bad_duration");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_outlives_restart_and_configuration_and_is_in_the_status() {
+    let mut house = House::furnished().await;
+    house.client.queue_pause("hourly").await.unwrap();
+    let made = house.post(&["x:acme"], &["Behind a gap."], queued()).await;
+    let also = house.post(&["x:acme"], &["Too late by then."], queued()).await;
+    house.client.post_cancel(&made.id).await.unwrap();
+    assert_eq!(house.client.queue_show("hourly", Some(1)).await.unwrap().waiting, 1, "a gap hides nobody");
+    house.stop().await;
+    house.start().await;
+    assert!(house.client.queue_show("hourly", None).await.unwrap().paused);
+    let alerts = house.client.status().await.unwrap().alerts;
+    assert!(alerts.iter().any(|it| it.code == "queue_paused" && it.message.contains("hourly")), "{alerts:?}");
+    // Taken out of the configuration, it can still be let go; the late policy decides what goes out.
+    let text = fs::read_to_string(house.config_path()).unwrap();
+    fs::write(house.config_path(), text.replace("\"hourly\"", "\"renamed\"")).unwrap();
+    house.hang_up();
+    house.pass(SignedDuration::from_hours(9)).await;
+    house.reaches(&also.id, m::DeliveryState::Retry).await;
+    assert!(!house.client.queue_resume("hourly").await.unwrap().paused);
+    assert_eq!(house.ended(&also.id).await.status, m::PostStatus::Missed);
+    assert_eq!(code(house.client.queue_resume("hourly").await), "unknown_queue");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_is_whole_or_not_at_all() {
+    let mut house = House::furnished().await;
+    let both = ["x:acme", "bluesky:acme"];
+    let made = house.post(&both, &["In two places."], r::When::At("+30m".into())).await;
+    let before: Vec<_> = made.deliveries.iter().map(|it| it.due).collect();
+    let refused =
+        house.client.post_reschedule(&made.id, r::Move::By("-1h".into()), None).await.unwrap_err().detail();
+    assert_eq!(refused.code, "past_time");
+    assert!(refused.message.contains("which has passed"), "{}", refused.message);
+    let moved = house.client.post_reschedule(&made.id, queued_move(), None).await.unwrap();
+    house.kill().await;
+    house.start().await;
+    let shown = house.client.post_show(&made.id).await.unwrap();
+    let slot = house.client.queue_show("hourly", Some(1)).await.unwrap().next.remove(0);
+    assert_eq!(slot.post.as_ref(), Some(&made.id), "the slot was taken in the same write");
+    assert!(shown.deliveries.iter().all(|it| it.due == slot.at && !before.contains(&it.due)));
+    assert_eq!(shown.version, moved.version);
+}
+
+fn queued_move() -> r::Move {
+    r::Move::Queue("hourly".into())
+}

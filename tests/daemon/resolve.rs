@@ -12,13 +12,12 @@ async fn held(house: &House, text: &str, fault: &str) -> m::Delivery {
     let made = house.post(&["x:acme"], &[text], r::When::Now).await;
     house.reaches(&made.id, m::DeliveryState::Unknown).await;
     house.pass(SignedDuration::from_hours(25)).await;
-    let delivery = house
+    house
         .until("held", async |client| {
             let delivery = client.post_show(&made.id).await.unwrap().deliveries[0].clone();
             delivery.held.then_some(delivery)
         })
-        .await;
-    delivery
+        .await
 }
 
 fn address(house: &House, text: &str) -> String {

@@ -1,12 +1,12 @@
 // Boots the Bluesky reference server and its PLC directory on loopback.
 //
-//   NODE server.mjs DATA_DIR [--cache DIR] [--host localhost|127.0.0.1] [--until-stdin-ends] [--verbose]
+//   NODE server.mjs DATA_DIR [--cache DIR] [--host localhost|127.0.0.1] [--public ORIGIN] [--until-stdin-ends] [--verbose]
 //
 // NODE is the one that install.sh put into the cache; the cache is --cache or
 // SENDOFF_REAL_CACHE. When both servers answer and the accounts exist, one line
 // of JSON goes to stdout, and nothing else ever does:
 //
-//   {"event":"ready","pds":URL,"plc":URL,"accounts":[{"handle","did","password"}]}
+//   {"event":"ready","pds":URL,"direct":ADDRESS,"plc":URL,"accounts":[{"handle","did","password"}]}
 //
 // SIGTERM or SIGINT ends it with exit code 0, and with --until-stdin-ends so does
 // the death of whoever holds the other end of its standard input. The PLC directory
@@ -29,12 +29,14 @@ const { values: options, positionals } = parseArgs({
     cache: { type: 'string', default: process.env.SENDOFF_REAL_CACHE },
     // `localhost` is what the server itself uses in development; the other spares name resolution.
     host: { type: 'string', default: 'localhost' },
+    // Where others reach it, if something stands in front of it.
+    public: { type: 'string' },
     'until-stdin-ends': { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 })
 if (positionals.length !== 1 || !options.cache || !['localhost', '127.0.0.1'].includes(options.host)) {
-  console.error('usage: server.mjs DATA_DIR --cache DIR [--host localhost|127.0.0.1] [--until-stdin-ends] [--verbose]')
+  console.error('usage: server.mjs DATA_DIR --cache DIR [--host localhost|127.0.0.1] [--public ORIGIN] [--until-stdin-ends] [--verbose]')
   process.exit(2)
 }
 const dataDir = resolve(positionals[0])
@@ -104,7 +106,8 @@ const env = {
   plcRotationKeyK256PrivateKeyHex: randomBytes(32).toString('hex'),
 }
 const config = envToCfg(env)
-const pdsUrl = `http://${options.host}:${pdsSocket.port}`
+const direct = `127.0.0.1:${pdsSocket.port}`
+const pdsUrl = options.public ?? `http://${options.host}:${pdsSocket.port}`
 config.service.publicUrl = pdsUrl
 if (config.oauth) config.oauth.issuer = pdsUrl
 const pds = await PDS.create(config, envToSecrets(env))
@@ -156,4 +159,4 @@ process.on('SIGTERM', stop)
 process.on('SIGINT', stop)
 if (options['until-stdin-ends']) process.stdin.on('end', stop).resume()
 
-process.stdout.write(`${JSON.stringify({ event: 'ready', pds: pdsUrl, plc: plcUrl, accounts })}\n`)
+process.stdout.write(`${JSON.stringify({ event: 'ready', pds: pdsUrl, direct, plc: plcUrl, accounts })}\n`)

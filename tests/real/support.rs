@@ -183,7 +183,10 @@ pub(crate) struct RemoteAccount {
 
 /// The Bluesky reference server with its PLC directory, on loopback.
 pub(crate) struct ReferenceServer {
+    /// The address it believes to be its own.
     pub(crate) pds: String,
+    /// Where it really listens, `127.0.0.1:port`.
+    pub(crate) direct: String,
     pub(crate) plc: String,
     pub(crate) accounts: Vec<RemoteAccount>,
     process: Process,
@@ -194,9 +197,18 @@ pub(crate) struct ReferenceServer {
 impl ReferenceServer {
     /// Boots it with its data below `dir`.
     pub(crate) fn start(tools: &Tools, dir: &Path) -> Self {
+        Self::boot(tools, dir, &[])
+    }
+
+    /// As [`ReferenceServer::start`], for a server that others reach as `public`, an origin.
+    pub(crate) fn start_behind(tools: &Tools, dir: &Path, public: &str) -> Self {
+        Self::boot(tools, dir, &["--public", public])
+    }
+
+    fn boot(tools: &Tools, dir: &Path, options: &[&str]) -> Self {
         let data = dir.join("pds");
         let mut command = tools.script("server.mjs");
-        command.arg(&data).arg("--until-stdin-ends");
+        command.arg(&data).arg("--until-stdin-ends").args(options);
         let process = Process::start("reference server", &mut command, dir.join("pds.log"));
         let ready = process.next_json().expect("the reference server becomes ready");
         assert_eq!(ready["event"], "ready");
@@ -211,6 +223,7 @@ impl ReferenceServer {
             .collect();
         Self {
             pds: text(&ready["pds"]),
+            direct: text(&ready["direct"]),
             plc: text(&ready["plc"]),
             accounts,
             process,
@@ -243,19 +256,29 @@ impl ReferenceServer {
 
     /// All posts of an account, `com.atproto.repo.listRecords`.
     pub(crate) fn posts(&self, account: &RemoteAccount) -> Vec<Value> {
-        let query = format!("repo={}&collection=app.bsky.feed.post&limit=100", account.did);
-        let (status, mut body) = self.xrpc("com.atproto.repo.listRecords", &query);
-        assert_eq!(status, 200, "{body}");
-        match body["records"].take() {
-            Value::Array(records) => records,
-            other => panic!("listRecords answered {other}"),
+        let mut all = Vec::new();
+        let mut from = String::new();
+        loop {
+            let query = format!("repo={}&collection=app.bsky.feed.post&limit=100{from}", account.did);
+            let (status, mut body) = self.xrpc("com.atproto.repo.listRecords", &query);
+            assert_eq!(status, 200, "{body}");
+            match body["records"].take() {
+                Value::Array(records) => all.extend(records),
+                other => panic!("listRecords answered {other}"),
+            }
+            match body["cursor"].as_str() {
+                Some(cursor) => from = format!("&cursor={cursor}"),
+                None => return all,
+            }
         }
     }
 
     /// The bytes of an uploaded file, `com.atproto.sync.getBlob`.
     pub(crate) fn blob(&self, account: &RemoteAccount, cid: &str) -> Vec<u8> {
-        let (status, body) =
-            get(&format!("{}/xrpc/com.atproto.sync.getBlob?did={}&cid={cid}", self.pds, account.did));
+        let (status, body) = get(&format!(
+            "http://{}/xrpc/com.atproto.sync.getBlob?did={}&cid={cid}",
+            self.direct, account.did
+        ));
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
         body
     }
@@ -267,7 +290,7 @@ impl ReferenceServer {
     }
 
     fn xrpc(&self, method: &str, query: &str) -> (u16, Value) {
-        let (status, body) = get(&format!("{}/xrpc/{method}?{query}", self.pds));
+        let (status, body) = get(&format!("http://{}/xrpc/{method}?{query}", self.direct));
         (status, serde_json::from_slice(&body).expect("the server answers in JSON"))
     }
 }

@@ -12,6 +12,26 @@ pub(crate) struct Disk {
     changed: Arc<Condvar>,
 }
 
+/// How a call fails.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fault {
+    pub(crate) errno: rustix::io::Errno,
+    /// A write leaves half of its bytes behind.
+    pub(crate) short: bool,
+    /// Only this once; the calls after it succeed again.
+    pub(crate) once: bool,
+}
+
+/// One thing that happened to the disk.
+#[derive(Debug, Clone)]
+pub(crate) enum Op {
+    Write(usize, Vec<u8>),
+    SetLen(usize),
+    Sync,
+    /// The test's own mark: so many things have been acknowledged.
+    Mark(usize),
+}
+
 #[derive(Debug, Default)]
 struct State {
     bytes: Vec<u8>,
@@ -20,8 +40,12 @@ struct State {
     syncs: usize,
     /// Images as of each sync, if they are wanted.
     images: Option<Vec<Vec<u8>>>,
-    /// Calls that still succeed.
+    /// Calls that still succeed, and how the others end.
     left: Option<usize>,
+    fault: Option<Fault>,
+    calls: usize,
+    /// Everything that happened, if it is wanted.
+    journal: Option<Vec<Op>>,
     gate_shut: bool,
     waiting: usize,
 }
@@ -54,6 +78,44 @@ impl Disk {
         self.lock().images.take().unwrap()
     }
 
+    /// The call after `n` more fails like this.
+    pub(crate) fn fail_like(&self, n: usize, fault: Fault) {
+        let mut state = self.lock();
+        (state.left, state.fault) = (Some(n), Some(fault));
+    }
+
+    /// Whether the fault was met.
+    pub(crate) fn has_failed(&self) -> bool {
+        let state = self.lock();
+        state.fault.is_some_and(|it| it.once) && state.left.is_none() || state.left == Some(0)
+    }
+
+    /// Works again.
+    pub(crate) fn heal(&self) {
+        let mut state = self.lock();
+        (state.left, state.fault) = (None, None);
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.lock().calls
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.lock().bytes.clone()
+    }
+
+    pub(crate) fn keep_journal(&self) {
+        self.lock().journal = Some(Vec::new());
+    }
+
+    pub(crate) fn mark(&self, acknowledged: usize) {
+        self.lock().note(|| Op::Mark(acknowledged));
+    }
+
+    pub(crate) fn journal(&self) -> Vec<Op> {
+        self.lock().journal.take().unwrap()
+    }
+
     /// After `n` more calls every call fails.
     pub(crate) fn fail_after(&self, n: usize) {
         self.lock().left = Some(n);
@@ -75,13 +137,37 @@ impl Disk {
     }
 
     fn call(&self) -> io::Result<MutexGuard<'_, State>> {
+        self.call_or(|_| ())
+    }
+
+    /// `half`: what a call that fails short leaves behind.
+    fn call_or(&self, half: impl FnOnce(&mut State)) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.lock();
-        match &mut state.left {
-            Some(0) => return Err(io::Error::other("the disk is gone")),
-            Some(n) => *n -= 1,
-            None => {}
+        state.calls += 1;
+        let fault = state.fault;
+        match (&mut state.left, fault) {
+            (Some(0), None) => return Err(io::Error::other("the disk is gone")),
+            (Some(0), Some(fault)) => {
+                if fault.once {
+                    state.left = None;
+                }
+                if fault.short {
+                    half(&mut state);
+                }
+                return Err(fault.errno.into());
+            }
+            (Some(n), _) => *n -= 1,
+            (None, _) => {}
         }
         Ok(state)
+    }
+}
+
+impl State {
+    fn note(&mut self, op: impl FnOnce() -> Op) {
+        if let Some(journal) = &mut self.journal {
+            journal.push(op());
+        }
     }
 }
 
@@ -103,7 +189,10 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.call()?.bytes.resize(usize::try_from(len).unwrap(), 0);
+        let mut state = self.call()?;
+        let len = usize::try_from(len).unwrap();
+        state.bytes.resize(len, 0);
+        state.note(|| Op::SetLen(len));
         Ok(())
     }
 
@@ -114,6 +203,7 @@ impl StorageBackend for Disk {
         let mut state = self.changed.wait_while(state, |it| it.gate_shut).unwrap();
         state.waiting -= 1;
         state.syncs += 1;
+        state.note(|| Op::Sync);
         let image = state.bytes.clone();
         state.synced.clone_from(&image);
         if let Some(images) = &mut state.images {
@@ -123,12 +213,16 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut state = self.call()?;
-        state
-            .bytes
-            .get_mut(range(offset, data.len()))
-            .ok_or(io::ErrorKind::UnexpectedEof)?
-            .copy_from_slice(data);
+        let range = range(offset, data.len());
+        let half = data.len() / 2;
+        let short = |state: &mut State| {
+            if let Some(place) = state.bytes.get_mut(range.start..range.start + half) {
+                place.copy_from_slice(&data[..half]);
+            }
+        };
+        let mut state = self.call_or(short)?;
+        state.note(|| Op::Write(range.start, data.to_vec()));
+        state.bytes.get_mut(range).ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(data);
         Ok(())
     }
 }

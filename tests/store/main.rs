@@ -5,8 +5,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod disk;
+mod faults;
+mod life;
 mod model;
 mod opening;
+mod powercut;
 mod rows;
 mod writer;
 

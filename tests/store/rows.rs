@@ -7,7 +7,7 @@ use sendoff::domain::ids::{MediaId, ReceiptId};
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::domain::post::SlotTaken;
 use sendoff::store::posts::{Created, Cursor, Filter, Order, Wanted};
-use sendoff::store::vault::{Erasure, RefreshIntent};
+use sendoff::store::vault::{Erasure, ErasureLine, RefreshIntent};
 use sendoff::store::{Store, StoreError, accounts, audit, deliveries, meta, posts, queues, vault};
 
 use super::{account, account_id, check, deliveries as deliveries_of, made, memory, minutes, now, post};
@@ -312,22 +312,92 @@ fn an_erasure_is_found_again_where_it_stopped_and_takes_the_markers_along() {
         step: "begun".to_owned(),
         receipt: ReceiptId::new(now(), [1; 10]),
         started: now(),
+        name: "x:acme".to_owned(),
+        subject: "ab".repeat(32),
+        lines: Vec::new(),
     };
     let begun = erasure.clone();
     store
         .write_blocking(move |tx| {
             deliveries::bury(tx, id, "m", now())?;
             deliveries::bury(tx, account_id(2), "m", now())?;
-            vault::begin_erasure(tx, &begun)
+            vault::begin_erasure(tx, &begun).map(drop)
         })
         .unwrap();
-    conflict(store.write_blocking(move |tx| vault::begin_erasure(tx, &erasure)), "already");
-    store.write_blocking(move |tx| vault::advance_erasure(tx, id, "revoked")).unwrap();
-    assert_eq!(store.read(vault::erasures).unwrap()[0].step, "revoked");
+    let again = Erasure { receipt: ReceiptId::new(now(), [2; 10]), ..erasure.clone() };
+    let found = store.write_blocking(move |tx| vault::begin_erasure(tx, &again)).unwrap();
+    assert_eq!(found, erasure, "the one under way goes on");
+    let line = |what: &str| ErasureLine {
+        what: what.to_owned(),
+        place: "api.example".to_owned(),
+        result: "done".to_owned(),
+        message: Some("so it was".to_owned()),
+        hint: None,
+    };
+    for (step, what) in [("deliveries", "pending"), ("revoked", "token")] {
+        let lines = [line(what)];
+        store.write_blocking(move |tx| vault::advance_erasure(tx, id, step, &lines)).unwrap();
+    }
+    let stored = store.read(vault::erasures).unwrap().remove(0);
+    assert_eq!((stored.step.as_str(), stored.lines), ("revoked", vec![line("pending"), line("token")]));
+    assert_eq!((stored.name, stored.subject), (erasure.name, erasure.subject));
     assert!(store.write_blocking(move |tx| vault::finish_erasure(tx, id)).unwrap());
     assert!(store.read(vault::erasures).unwrap().is_empty());
     assert!(!store.read(|rx| deliveries::is_buried(rx, id, "m")).unwrap());
     assert!(store.read(|rx| deliveries::is_buried(rx, account_id(2), "m")).unwrap(), "another account's");
+}
+
+#[test]
+fn an_account_that_leaves_is_stopped_at_once_and_takes_nothing_new() {
+    let store = memory();
+    let (mut leaving, id) = (account(1), account_id(1));
+    leaving.state = sendoff::domain::account::AccountState::Ready;
+    let name = leaving.name.clone();
+    let row = leaving.clone();
+    store
+        .write_blocking(move |tx| {
+            accounts::put(tx, &row)?;
+            vault::put_grant(tx, id, None, b"one", None, None)
+        })
+        .unwrap();
+    store.read(|rx| accounts::may_take_work(rx, id, &name)).unwrap();
+    let erasure = Erasure {
+        account: id,
+        step: String::new(),
+        receipt: ReceiptId::new(now(), [1; 10]),
+        started: now(),
+        name: name.to_string(),
+        subject: String::new(),
+        lines: Vec::new(),
+    };
+    store.write_blocking(move |tx| vault::begin_erasure(tx, &erasure)).unwrap();
+    let stopped = store.read(|rx| accounts::need(rx, id)).unwrap();
+    assert_eq!(stopped.state, sendoff::domain::account::AccountState::Paused);
+    let is_leaving = |it: Result<(), StoreError>| {
+        let error = it.unwrap_err();
+        assert!(matches!(&error, StoreError::Leaving { account } if *account == name.to_string()), "{error}");
+    };
+    is_leaving(store.read(|rx| accounts::may_take_work(rx, id, &name)));
+    let intent = RefreshIntent { account: id, version: 1, digest: [9; 32], started: now() };
+    is_leaving(store.write_blocking(move |tx| vault::begin_refresh(tx, &intent)));
+    is_leaving(
+        store.write_blocking(move |tx| vault::put_grant(tx, id, None, b"again", None, None).map(drop)),
+    );
+    // A refresh that was on the wire ends, so that what it brought is revoked.
+    store.write_blocking(move |tx| vault::put_grant(tx, id, Some(1), b"two", None, None)).unwrap();
+    store
+        .write_blocking(move |tx| {
+            vault::remove_grant(tx, id)?;
+            accounts::remove(tx, id)?;
+            vault::finish_erasure(tx, id)
+        })
+        .unwrap();
+    let gone = store.read(|rx| accounts::may_take_work(rx, id, &name)).unwrap_err();
+    assert!(matches!(gone, StoreError::NotFound { .. }), "{gone}");
+    conflict(
+        store.write_blocking(move |tx| vault::put_grant(tx, id, Some(2), b"late", None, None)),
+        "replaced meanwhile",
+    );
 }
 
 #[test]

@@ -77,6 +77,7 @@ pub(crate) fn delivery(account: &str, state: m::DeliveryState) -> m::Delivery {
         reason: None,
         steps: vec![],
         progress: None,
+        why: Vec::new(),
     }
 }
 
@@ -117,6 +118,41 @@ pub(crate) fn target(ok: bool) -> m::CheckTarget {
         length: m::Length { used: if ok { 5 } else { 281 }, max: 280, unit: "weighted characters".into() },
         problems: if ok { vec![] } else { vec![problem()] },
         preview: "Hello".into(),
+    }
+}
+
+/// March 2027 in Berlin, where clocks go forward on the 28th.
+pub(crate) fn calendar() -> m::Calendar {
+    let published =
+        m::Delivery { due: at("2027-03-02T08:00:00Z"), ..delivery("x:acme", m::DeliveryState::Published) };
+    let scheduled = |account: &str| m::Delivery {
+        due: at("2027-03-28T07:00:00Z"),
+        ..delivery(account, m::DeliveryState::Scheduled)
+    };
+    let slot =
+        |time: &str, local: &str| m::FreeSlot { queue: "mornings".into(), at: at(time), local: local.into() };
+    m::Calendar {
+        month: "2027-03".into(),
+        zone: "Europe/Berlin".into(),
+        from: at("2027-02-28T23:00:00Z"),
+        to: at("2027-03-31T22:00:00Z"),
+        deliveries: vec![published, scheduled("x:acme"), scheduled("bluesky:acme")],
+        slots: vec![
+            slot("2027-03-28T01:30:00Z", "2027-03-28T03:30:00"),
+            slot("2027-03-29T00:30:00Z", "2027-03-29T02:30:00"),
+        ],
+        recurring: vec![m::ComingRun {
+            name: "opening-hours".into(),
+            at: at("2027-03-29T06:00:00Z"),
+            local: "2027-03-29T08:00:00".into(),
+            accounts: vec!["bluesky:acme".into()],
+        }],
+        changes: vec![m::ClockChange {
+            at: at("2027-03-28T01:00:00Z"),
+            before: "+01".into(),
+            after: "+02".into(),
+        }],
+        cut: false,
     }
 }
 
@@ -404,6 +440,16 @@ impl Api for Fake {
         Ok(queue(name, 1))
     }
 
+    async fn queue_reschedule(&self, by: Caller, queue: &str, shift: &str) -> ApiResult<m::PostList> {
+        self.note(by, format!("queue reschedule {queue} {shift}"));
+        Ok(m::PostList { posts: vec![post("Hello")], next_cursor: None })
+    }
+
+    async fn calendar(&self, by: Caller, ask: r::Calendar) -> ApiResult<m::Calendar> {
+        self.note(by, format!("calendar {:?} {:?}", ask.month, ask.tz));
+        Ok(calendar())
+    }
+
     async fn pause(&self, by: Caller, reason: Option<String>) -> ApiResult<m::PauseState> {
         self.note(by, format!("pause {reason:?}"));
         Ok(m::PauseState { paused: true, reason, since: Some(at(NOW)) })
@@ -436,13 +482,9 @@ impl Api for Fake {
         })
     }
 
-    async fn events(
-        &self,
-        by: Caller,
-        backlog: u32,
-        follow: bool,
-    ) -> ApiResult<BoxStream<'static, m::LogEvent>> {
-        self.note(by, format!("events {backlog} {follow}"));
+    async fn events(&self, by: Caller, ask: r::Events) -> ApiResult<BoxStream<'static, m::LogEvent>> {
+        let follow = ask.follow;
+        self.note(by, format!("events {:?} {:?} {follow}", ask.backlog, ask.after));
         let event = m::LogEvent {
             at: at(NOW),
             level: "info".into(),
@@ -451,6 +493,7 @@ impl Api for Fake {
             post: Some("pst_1".into()),
             delivery: Some("dlv_1".into()),
             account: Some("x:acme".into()),
+            seq: ask.after.map_or(41, |it| it + 1),
         };
         let past = stream::iter([event]);
         Ok(if follow { past.chain(stream::once(pending())).boxed() } else { past.boxed() })
@@ -501,8 +544,20 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap())
+    }
+
+    /// Ends it and starts another at the same place, as a restart of the service does.
+    pub(crate) fn again(mut self) -> Self {
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        let path = self.path.clone();
+        drop(self);
+        drop(std::fs::remove_file(path));
+        Self::start_in(dir)
+    }
+
+    fn start_in(dir: TempDir) -> Self {
         let allowed = Allowed { uid: rustix::process::geteuid().as_raw(), gids: vec![] };
-        let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("control.sock");
         let fake = Arc::new(Fake::default());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -513,10 +568,11 @@ impl Daemon {
             runtime.block_on(async {
                 let listener = bind(&socket).unwrap();
                 ready.send(()).unwrap();
-                let shutdown = async {
-                    let _ = stopped.await;
-                };
-                serve(listener, api, allowed, shutdown).await.unwrap();
+                // Whoever still follows the log is cut off, as by a daemon that ends.
+                tokio::select! {
+                    served = serve(listener, api, allowed, pending()) => served.unwrap(),
+                    _ = stopped => {}
+                }
             });
         });
         up.recv().unwrap();

@@ -171,6 +171,12 @@ impl Drop for Process {
     }
 }
 
+/// The program under test: the one built with the tests, or the one `SENDOFF_BINARY` names.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("SENDOFF_BINARY")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sendoff")), PathBuf::from)
+}
+
 /// A directory with a configuration, and the stand-ins that it points at.
 pub(crate) struct House {
     pub(crate) dir: TempDir,
@@ -221,7 +227,7 @@ impl House {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sendoff"));
+        let mut command = Command::new(binary());
         command
             .args(args)
             .current_dir(self.dir.path())
@@ -234,6 +240,13 @@ impl House {
 
     pub(crate) fn start(&self, args: &[&str]) -> Process {
         Process::start(self.command(args))
+    }
+
+    /// As [`House::start`], with one more variable in its environment.
+    pub(crate) fn start_with(&self, args: &[&str], name: &str, value: &str) -> Process {
+        let mut command = self.command(args);
+        command.env(name, value);
+        Process::start(command)
     }
 
     #[track_caller]

@@ -1,14 +1,21 @@
-//! Two networks in memory, as far apart as they come: one where the client names the object (A)
-//! and one that only lists what the account has (E). They answer as their documents say.
+//! Networks in memory. Here are the two as far apart as they come: one where the client names the
+//! object (A) and one that only lists what the account has (E). They answer as their documents say.
+//! The classes between them are in `standin_server.rs`.
+#![allow(dead_code)] // each test file uses its part
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::{SignedDuration, Timestamp};
-use sendoff::domain::ids::PlatformName;
+use sendoff::domain::ids::{DeliveryId, PlatformName};
 use sendoff::platforms::{Answer, Body, Request};
 use serde_json::{Value, json};
 
 use super::Rng;
+
+#[path = "standin_server.rs"]
+mod standin_server;
+pub(crate) use standin_server::Abilities;
 
 /// What goes wrong with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +43,20 @@ pub(crate) struct Object {
     pub(crate) text: String,
     body: Value,
     parent: Option<String>,
-    created: Timestamp,
+    pub(crate) created: Timestamp,
     listed_at: Timestamp,
+    /// The step whose request made it. None: another hand.
+    pub(crate) origin: Option<(DeliveryId, u16)>,
+    /// Deleted on the network; class D still names it.
+    deleted: bool,
+}
+
+impl Object {
+    /// What a connector keeps of it besides its id.
+    pub(crate) fn extra(&self) -> BTreeMap<String, String> {
+        let cid = self.body.is_object().then(|| ("cid".to_owned(), cid(&self.body)));
+        cid.into_iter().collect()
+    }
 }
 
 pub(crate) struct Network {
@@ -53,6 +72,10 @@ pub(crate) struct Network {
     pub(crate) refuses_repeats: bool,
     /// Answers given to every publishing call, ahead of faults. For plain tests.
     pub(crate) script: Vec<Fault>,
+    /// Whose request lands.
+    pub(crate) landing: Option<(DeliveryId, u16)>,
+    /// What the classes B, C, D and F add.
+    pub(crate) abilities: Abilities,
     clock: Timestamp,
     refreshes: u64,
 }
@@ -71,6 +94,8 @@ impl Network {
             list_lag: SignedDuration::ZERO,
             refuses_repeats: true,
             script: Vec::new(),
+            landing: None,
+            abilities: Abilities::default(),
             clock: super::start(),
             refreshes: 0,
         }
@@ -155,7 +180,7 @@ impl Network {
                     .objects
                     .iter()
                     .rev()
-                    .filter(|it| it.owner == owner)
+                    .filter(|it| it.owner == owner && !it.deleted)
                     .map(|it| json!({ "uri": it.id, "cid": cid(&it.body), "value": it.body }))
                     .collect();
                 answer(200, &json!({ "records": records }))
@@ -164,7 +189,7 @@ impl Network {
                 200,
                 &json!({ "blob": { "$type": "blob", "ref": { "$link": "bafkrei1" }, "mimeType": "image/png", "size": 10 } }),
             ),
-            other => panic!("the network knows no `{other}`"),
+            _ => standin_server::land(self, owner, request, &body, now),
         }
     }
 
@@ -186,6 +211,8 @@ impl Network {
             parent,
             created: now,
             listed_at,
+            origin: self.landing,
+            deleted: false,
         });
         answer(201, &json!({ "data": { "id": id, "text": text } }))
     }
@@ -197,7 +224,7 @@ impl Network {
         let posts: Vec<_> = self
             .objects
             .iter()
-            .filter(|it| it.owner == owner && it.listed_at <= now && it.created >= from)
+            .filter(|it| it.owner == owner && !it.deleted && it.listed_at <= now && it.created >= from)
             .map(|it| {
                 let (text, link) = it.text.split_once("example.com").unwrap();
                 let shown = format!("{}https://t.co/AAAAAAAAAA", text.replace('&', "&amp;"));
@@ -235,9 +262,112 @@ impl Network {
                 parent: None,
                 created: now,
                 listed_at: now,
+                origin: self.landing,
+                deleted: false,
             });
         }
         answer(200, &json!({ "uri": uri, "cid": cid(record), "validationStatus": "valid" }))
+    }
+}
+
+/// All that can go wrong, for the simulation: also refusals for good, accounts that are closed, and
+/// limits that name no end.
+impl Network {
+    pub(crate) fn any_fault(&mut self, rng: &mut Rng, publishing: bool) -> Fault {
+        if publishing && !self.script.is_empty() {
+            return self.script.remove(0);
+        }
+        if self.patience == 0 || !rng.chance(self.trouble) {
+            return Fault::None;
+        }
+        self.patience -= 1;
+        match rng.below(if publishing { 24 } else { 10 }) {
+            0 => Fault::NotSent,
+            1 | 2 => Fault::LostBefore,
+            3 | 4 => Fault::Refused(self.says("unavailable")),
+            5 => Fault::Refused(self.limited_somehow(rng)),
+            6 | 7 => Fault::Refused(self.says("expired")),
+            10 => Fault::Refused(self.says("closed")),
+            11 => Fault::Refused(self.says("invalid")),
+            12..=16 => Fault::LostAfter,
+            17 | 18 => Fault::Misleading(self.says("unavailable")),
+            19..=21 => Fault::Misleading(self.says("blocked")),
+            _ => Fault::Cut,
+        }
+    }
+
+    fn limited_somehow(&self, rng: &mut Rng) -> Answer {
+        let mut limited = self.limited(rng);
+        match self.platform {
+            PlatformName::X | PlatformName::Bluesky => {}
+            _ => limited.body = json!({ "code": "rate_limited" }).to_string().into_bytes(),
+        }
+        if rng.chance(40) {
+            limited.headers.clear();
+        }
+        limited
+    }
+
+    /// The same thing in the words of each network.
+    fn says(&self, what: &str) -> Answer {
+        let x = |status, title: &str, kind: &str, detail: &str| {
+            answer(status, &json!({ "title": title, "type": kind, "status": status, "detail": detail }))
+        };
+        match (self.platform, what) {
+            (PlatformName::X, "expired") => x(401, "Unauthorized", "about:blank", "Unauthorized"),
+            (PlatformName::X, "closed") => {
+                x(403, "Forbidden", "about:blank", "You are not permitted to perform this action.")
+            }
+            (PlatformName::X, "invalid") => {
+                x(400, "Invalid Request", "https://api.x.com/2/problems/invalid-request", "no")
+            }
+            (PlatformName::X, "blocked") => x(403, "Forbidden", "about:blank", "this action is blocked"),
+            (PlatformName::X, _) => x(503, "Service Unavailable", "about:blank", "Upstream"),
+            (PlatformName::Bluesky, "expired") => answer(401, &json!({ "error": "invalid_token" })),
+            (PlatformName::Bluesky, "closed") => answer(401, &json!({ "error": "AccountDeactivated" })),
+            (PlatformName::Bluesky, "invalid") => answer(400, &json!({ "error": "InvalidRequest" })),
+            (PlatformName::Bluesky, "blocked") => answer(400, &json!({ "error": "ActionBlocked" })),
+            (PlatformName::Bluesky, _) => answer(500, &json!({ "error": "InternalServerError" })),
+            (_, "expired") => answer(401, &json!({ "code": "token_expired" })),
+            (_, "closed") => answer(403, &json!({ "code": "account_closed" })),
+            (_, "invalid") => answer(400, &json!({ "code": "invalid_content" })),
+            (_, "blocked") => answer(400, &json!({ "code": "action_blocked" })),
+            (_, _) => answer(500, &json!({ "code": "internal" })),
+        }
+    }
+
+    /// The answer to a token that has ended.
+    pub(crate) fn expired(&self) -> Answer {
+        self.says("expired")
+    }
+
+    /// A post that another hand makes, in the network's own shape.
+    pub(crate) fn by_hand(&mut self, owner: &str, text: &str, now: Timestamp) {
+        let id = match self.platform {
+            PlatformName::X => (1_700_000_000_000_000_000_u64 + self.objects.len() as u64).to_string(),
+            PlatformName::Bluesky => {
+                format!("at://{owner}/app.bsky.feed.post/3kzzzzzzzz{:03}", self.objects.len())
+            }
+            _ => format!("hand{}", self.objects.len()),
+        };
+        self.objects.push(Object {
+            id,
+            owner: owner.to_owned(),
+            text: text.to_owned(),
+            body: json!({ "text": text, "createdAt": now.to_string() }),
+            parent: None,
+            created: now,
+            listed_at: now + self.list_lag,
+            origin: None,
+            deleted: false,
+        });
+    }
+
+    /// The newest post of another hand is deleted; class D goes on naming it.
+    pub(crate) fn hand_deletes(&mut self, owner: &str) {
+        if let Some(it) = self.objects.iter_mut().rev().find(|it| it.owner == owner && it.origin.is_none()) {
+            it.deleted = true;
+        }
     }
 }
 

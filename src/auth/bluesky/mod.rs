@@ -33,6 +33,7 @@ use super::{
     AuthError, Begin, CallbackParams, Connected, Found, Pending, RefreshError, Revocation, RevocationResult,
     Server, Started, Tools,
 };
+use crate::domain::ids::PlatformName;
 
 /// The life of a public client's session, refreshed or not (atproto.com/specs/oauth#tokens-and-session-lifetime).
 const PUBLIC_SESSION: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -295,7 +296,7 @@ impl BlueskyProvider {
             }
         };
         let hint = (result != RevocationResult::Done)
-            .then(|| format!("end the access of this app on the account page of {}", server.issuer));
+            .then(|| super::revoke_by_hand(PlatformName::Bluesky, Some(&server.issuer)));
         vec![Revocation { what, place, result, message, hint }]
     }
 }

@@ -9,6 +9,7 @@
 pub(super) mod account;
 pub(super) mod delivery;
 pub(super) mod post;
+pub(super) mod series;
 pub(super) mod small;
 
 use std::fmt;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::post::bad_name;
 use super::{Bytes, Stored, digest_from_hex, hex};
 use crate::store::audit::{AuditRow, Receipt};
-use crate::store::vault::{Erasure, Grant, RefreshIntent};
+use crate::store::vault::{Erasure, ErasureLine, Grant, RefreshIntent};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::store) struct GrantRow {
@@ -78,6 +78,21 @@ pub(in crate::store) struct ErasureRow {
     step: String,
     receipt: String,
     started: Timestamp,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    subject: String,
+    #[serde(default)]
+    lines: Vec<ErasureLineRow>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ErasureLineRow {
+    what: String,
+    place: String,
+    result: String,
+    message: Option<String>,
+    hint: Option<String>,
 }
 
 impl From<&Erasure> for ErasureRow {
@@ -87,6 +102,19 @@ impl From<&Erasure> for ErasureRow {
             step: it.step.clone(),
             receipt: it.receipt.to_string(),
             started: it.started,
+            name: it.name.clone(),
+            subject: it.subject.clone(),
+            lines: it
+                .lines
+                .iter()
+                .map(|line| ErasureLineRow {
+                    what: line.what.clone(),
+                    place: line.place.clone(),
+                    result: line.result.clone(),
+                    message: line.message.clone(),
+                    hint: line.hint.clone(),
+                })
+                .collect(),
         }
     }
 }
@@ -100,6 +128,19 @@ impl Stored for Erasure {
             step: row.step,
             receipt: row.receipt.parse().map_err(bad_name)?,
             started: row.started,
+            name: row.name,
+            subject: row.subject,
+            lines: row
+                .lines
+                .into_iter()
+                .map(|line| ErasureLine {
+                    what: line.what,
+                    place: line.place,
+                    result: line.result,
+                    message: line.message,
+                    hint: line.hint,
+                })
+                .collect(),
         })
     }
 }

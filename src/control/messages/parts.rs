@@ -1,0 +1,60 @@
+//! What a delivery is made of: its steps, its reason, its moves.
+
+use jiff::Timestamp;
+
+use crate::control::shape::message;
+
+message! {
+    /// Why a delivery stands where it does.
+    answer Reason {
+        class: String,
+        message: String,
+        hint: Option<String>,
+        /// The network's own words.
+        raw: Option<String>,
+    }
+}
+
+message! {
+    /// One public object of a delivery.
+    answer Step {
+        /// From 1.
+        n: u32,
+        /// `post`, `thread` or `comment`.
+        kind: String,
+        state: String,
+        remote_id: Option<String>,
+        permalink: Option<String>,
+    }
+}
+
+message! {
+    /// How far an upload is.
+    answer Progress {
+        done_bytes: u64,
+        total_bytes: u64,
+        phase: String,
+    }
+}
+
+message! {
+    /// One move of a delivery, explained.
+    answer Why {
+        at: Timestamp,
+        event: String,
+        from: String,
+        to: String,
+        /// What it means, in words.
+        message: String,
+        /// What caused it.
+        reason: Option<String>,
+        hint: Option<String>,
+        /// The number of the publishing call it belongs to.
+        attempt: Option<u32>,
+        http_status: Option<u16>,
+        /// The network's own id of the call, for a question to its support.
+        trace: Option<String>,
+        /// The network's raw answer, redacted.
+        raw: Option<String>,
+    }
+}

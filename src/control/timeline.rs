@@ -1,0 +1,80 @@
+//! What was and what comes: the log and the calendar as the control socket tells them.
+
+use jiff::Timestamp;
+
+use super::messages::Delivery;
+use super::shape::message;
+
+message! {
+    /// A month: what is due, which places are free, which runs are to come.
+    answer Calendar {
+        /// `2026-12`.
+        month: String,
+        /// The zone in which the month and its days are reckoned.
+        zone: String,
+        /// The month's first instant.
+        from: Timestamp,
+        /// The first instant after it.
+        to: Timestamp,
+        /// By due time, in whatever state.
+        deliveries: Vec<Delivery>,
+        /// Free places of queues that lie ahead, by time.
+        slots: Vec<FreeSlot>,
+        /// Runs of recurring posts that have no post yet, by time.
+        recurring: Vec<ComingRun>,
+        /// Days on which the clocks change.
+        changes: Vec<ClockChange>,
+        /// There is more in this month than an answer holds; what is there is complete up to the last entry.
+        cut: bool,
+    }
+}
+
+message! {
+    /// A place of a queue that nobody has.
+    answer FreeSlot {
+        queue: String,
+        /// When it runs, jitter included.
+        at: Timestamp,
+        /// Wall time of the slot in the queue's zone.
+        local: String,
+    }
+}
+
+message! {
+    /// A run of a recurring post that is not made yet.
+    answer ComingRun {
+        name: String,
+        at: Timestamp,
+        /// Wall time of the slot in the recurring post's zone.
+        local: String,
+        accounts: Vec<String>,
+    }
+}
+
+message! {
+    /// The clocks change.
+    answer ClockChange {
+        at: Timestamp,
+        /// Distance from UTC before, `+02:00`.
+        before: String,
+        after: String,
+    }
+}
+
+message! {
+    /// One line of the log: something changed.
+    answer LogEvent {
+        at: Timestamp,
+        /// `info`, `warn` or `error`.
+        level: String,
+        /// What kind of thing happened, `delivery.published`.
+        event: String,
+        message: String,
+        post: Option<String>,
+        delivery: Option<String>,
+        account: Option<String>,
+        /// Counts lines for ever, over restarts too: give it back as `after` to go on behind this one.
+        #[serde(default)]
+        seq: u64,
+    }
+}

@@ -1,0 +1,143 @@
+//! Why a delivery stands where it does: every move it made, in words, with what the network said.
+
+use std::collections::VecDeque;
+
+use crate::control::messages as m;
+use crate::domain::attempt::{Attempt, Transition};
+use crate::domain::delivery::{Delivery, LEFT, State};
+use crate::store::{Source, StoreError, deliveries};
+
+/// The moves of a delivery, oldest first.
+pub(super) fn why(source: &impl Source, it: &Delivery) -> Result<Vec<m::Why>, StoreError> {
+    let moves = deliveries::history(source, it.id)?;
+    let mut attempts: VecDeque<Attempt> = deliveries::attempts(source, it.id)?.into();
+    let mut story = Vec::with_capacity(moves.len());
+    let mut current: Option<Attempt> = None;
+    for row in moves {
+        let mut attempt = None;
+        if row.to == State::Sending {
+            current = attempts.pop_front();
+            attempt.clone_from(&current);
+        } else if row.from == State::Sending {
+            attempt = current.take();
+        }
+        story.push(line(&row, attempt.as_ref()));
+    }
+    Ok(story)
+}
+
+fn line(row: &Transition, attempt: Option<&Attempt>) -> m::Why {
+    let ended = attempt.filter(|_| row.from == State::Sending);
+    let raw = ended.and_then(|it| it.raw.clone());
+    m::Why {
+        at: row.at,
+        event: row.event.clone(),
+        from: row.from.as_str().to_owned(),
+        to: row.to.as_str().to_owned(),
+        message: words(row, attempt),
+        reason: row.reason.as_ref().map(|it| it.message.clone()),
+        hint: row.reason.as_ref().and_then(|it| it.hint.clone()),
+        attempt: attempt.map(|it| it.n),
+        http_status: ended.and_then(|it| it.status),
+        trace: ended.and_then(|it| it.trace.clone()),
+        raw: raw.or_else(|| row.reason.as_ref().and_then(|it| it.raw.clone())),
+    }
+}
+
+/// One sentence for a move. Every event of the machine has one.
+fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
+    let to = row.to;
+    let text = match row.event.as_str() {
+        "created" => "made",
+        "claim" => "its time had come; the account's lane took it (durable before anything was prepared)",
+        "prepare" => "something was prepared on the network; nothing of it is public",
+        "intend" => {
+            return format!(
+                "call {} is about to leave; the intent and the exact request are on the disk",
+                attempt.map_or_else(|| "?".to_owned(), |it| it.n.to_string())
+            );
+        }
+        "applied" if row.from == State::Unknown => "it was found on the network: it is live",
+        "applied" => "the network took it and named the object: it is live",
+        "hand_over" => "it lies in the inbox on the network",
+        "defer" if row.from == State::Sending => "the call had no effect for sure, and is made again later",
+        "defer" => "not now; nothing had left",
+        "refuse" if row.from == State::Sending => "the network refused it before it acted: nothing is live",
+        "refuse" => "given up before anything left",
+        "account_dead" => "the account cannot act until it is connected again; nothing is live of this call",
+        "try_now" => "to be tried at once",
+        "lose" => "nobody knows whether the call took effect; it is looked for before anything is sent again",
+        "look" if row.reason.is_some() => "a look settled nothing",
+        "look" => "a look did not find it; one look is no proof",
+        "hold" if row.reason.as_ref().is_some_and(|it| it.class == LEFT) => "left as it is by the user",
+        "hold" => "looking cannot settle it: it waits for the user's word",
+        "send_again" => {
+            "the same request goes out once more under the same marker, which cannot make a second post"
+        }
+        "absent" if row.reason.is_some() && to != State::Retry => "it is not live for sure",
+        "absent" => "it is not live for sure, so it may be sent again",
+        "cancel" if to == State::Cancelled => "taken back before anything was live",
+        "cancel" => "to be taken back; first it is checked whether it is live",
+        "miss" => "too late under its policy",
+        "reschedule" => "moved to another time",
+        "restore" => "it may have gone out without this store knowing: it is looked for first",
+        "recovered" if to == State::Unknown => {
+            "the daemon had stopped during the call: nobody knows whether it took effect"
+        }
+        "recovered" => "the daemon had stopped before anything left; it is taken up again",
+        "reconnected" => "the account is connected again",
+        "queue_resumed" => "its queue goes on",
+        "disconnected" => "its account was disconnected",
+        "at_risk" => "checked ahead of its time: as things are it would not go out",
+        other => return format!("{}: now {}", other.replace('_', " "), to.as_str()),
+    };
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::delivery::Reason;
+
+    #[test]
+    fn every_event_of_the_machine_has_a_sentence_of_its_own() {
+        let events = [
+            "created",
+            "claim",
+            "prepare",
+            "intend",
+            "applied",
+            "hand_over",
+            "defer",
+            "refuse",
+            "account_dead",
+            "try_now",
+            "lose",
+            "look",
+            "hold",
+            "send_again",
+            "absent",
+            "cancel",
+            "miss",
+            "reschedule",
+            "restore",
+            "recovered",
+            "reconnected",
+            "queue_resumed",
+            "disconnected",
+            "at_risk",
+        ];
+        for event in events {
+            let row = Transition {
+                seq: 1,
+                at: jiff::Timestamp::UNIX_EPOCH,
+                event: event.to_owned(),
+                from: State::Scheduled,
+                to: State::Retry,
+                reason: Some(Reason::new("x", "x")),
+                note: None,
+            };
+            assert!(!words(&row, None).ends_with("now retry"), "`{event}` is not explained");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! From tokens in hand to a stored account, or back to the network: a grant is never just dropped.
+//!
+//! A connect and a disconnect of one account may run at the same time. Who is first wins: an erasure
+//! that was begun is finished before the account is connected anew, under another key; and one that
+//! begins later finds the new tokens and revokes them.
+
+use std::sync::Arc;
+
+use super::connect::Talk;
+use super::shared::Shared;
+use super::wire::fill;
+use super::{errors, tokens, view};
+use crate::auth::flows::Outcome;
+use crate::auth::{Connected, Tools, revoke_by_hand};
+use crate::control::api::{ApiError, ApiResult};
+use crate::control::messages as m;
+use crate::domain::account::{Account, AccountState};
+use crate::domain::attempt::Transition;
+use crate::domain::delivery::Event;
+use crate::domain::ids::{AccountId, AccountName, PlatformName};
+use crate::engine::Input;
+use crate::store::{StoreError, accounts, deliveries, vault};
+
+/// Tokens nobody confirmed go back to the network; nothing of them was stored.
+pub(super) async fn give_back(shared: &Arc<Shared>, talk: &Talk) {
+    let Some(connected) = talk.take() else { return };
+    let platform = talk.wanted.platform;
+    let provider = match shared.provider(platform) {
+        Ok(provider) => provider,
+        Err(error) => {
+            let server = connected.found.server.as_ref().map(url::Url::as_str);
+            let hint = revoke_by_hand(platform, server);
+            return tracing::warn!(%platform, %error, hint, "unconfirmed tokens could not be given back");
+        }
+    };
+    let wire = shared.wire();
+    let tools = Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
+    for line in provider.revoke(tools, &connected.grant).await {
+        tracing::info!(what = line.what, place = %line.place, result = ?line.result, "unconfirmed tokens given back");
+    }
+}
+
+/// Keeps what was found with its conversation, until a person says a word or time is up. `false`:
+/// the conversation is over (swept, cancelled), so the tokens go back to the network.
+pub(super) async fn put_back(shared: &Arc<Shared>, talk: &Arc<Talk>, connected: Connected) -> bool {
+    *talk.found() = Some(connected);
+    // Whoever ends a conversation takes it off the list first and then looks for tokens: either it
+    // sees these, or we see that it is gone.
+    let listed = shared.connects.has(talk);
+    if !listed {
+        give_back(shared, talk).await;
+    }
+    listed
+}
+
+/// Stores what was found. If that fails, it is kept for another try.
+pub(super) async fn keep(shared: &Arc<Shared>, talk: &Arc<Talk>) -> ApiResult<()> {
+    let _one = shared.connects.keeping.lock().await;
+    let Some(connected) = talk.take() else {
+        return Err(ApiError::conflict("nothing_found", "there is nothing to confirm yet")
+            .hint("open the link and allow the access first"));
+    };
+    let account = match store(shared, talk, &connected).await {
+        Ok(account) => account,
+        Err(error) => {
+            put_back(shared, talk, connected).await;
+            return Err(error);
+        }
+    };
+    let now = shared.now();
+    shared.wire().forget(&account);
+    shared.send(Input::AccountChanged(account.id));
+    tracing::info!(account = %account.name, scopes = account.scopes.join(" "), "connected");
+    shared.announce(view::account_event(now, &account, "info", "account.connected", "connected"));
+    shared.plan_again(None);
+    shared.connects.flows().settle(&talk.flow, Outcome::Stored { account: account.name.clone() }, now);
+    talk.say(m::ConnectEvent::Connected { account: view::account(&account) });
+    Ok(())
+}
+
+/// The account that was found, by the network's id.
+fn known(shared: &Shared, talk: &Talk, connected: &Connected) -> ApiResult<Option<Account>> {
+    let remote_id = &connected.found.remote_id;
+    let read = shared.store.read(|rx| {
+        accounts::by_remote(rx, talk.wanted.platform, remote_id)?.map(|id| accounts::need(rx, id)).transpose()
+    });
+    read.map_err(errors::store)
+}
+
+/// The data key first, then the rows. An account that is just being disconnected is first gone as
+/// it was told to, and then connected anew: its old key never seals the new tokens.
+async fn store(shared: &Arc<Shared>, talk: &Talk, connected: &Connected) -> ApiResult<Account> {
+    loop {
+        let known = known(shared, talk, connected)?;
+        let is_new = known.is_none();
+        let account = match known {
+            Some(account) => account,
+            None => new_account(shared, talk, connected).map_err(errors::store)?,
+        };
+        let id = account.id;
+        if shared.store.read(|rx| vault::erasure_of(rx, id)).map_err(errors::store)?.is_some() {
+            super::disconnect::finish(shared, id).await?;
+            continue;
+        }
+        // A refresh on the wire ends first; its tokens are then replaced, not the other way round.
+        let lock = shared.refresh_lock(id);
+        let _alone = lock.lock().await;
+        // It may have gone meanwhile; a key made for it now would never be destroyed.
+        if !is_new && shared.store.read(|rx| accounts::get(rx, id)).map_err(errors::store)?.is_none() {
+            continue;
+        }
+        let stored = store_alone(shared, account, is_new, connected).await;
+        if stored.is_err() && is_new {
+            // No row refers to it; a key without an account would only be litter.
+            let ring = Arc::clone(shared);
+            drop(tokio::task::spawn_blocking(move || ring.keyring.destroy(id)).await);
+        }
+        match stored {
+            // It was told to leave in this very moment.
+            Err(StoreFault::Store(StoreError::Leaving { .. })) => {}
+            Err(StoreFault::Store(error)) => return Err(errors::store(error)),
+            Err(StoreFault::Api(error)) => return Err(error),
+            Ok(account) => return Ok(account),
+        }
+    }
+}
+
+enum StoreFault {
+    Store(StoreError),
+    Api(ApiError),
+}
+
+async fn store_alone(
+    shared: &Arc<Shared>,
+    mut account: Account,
+    is_new: bool,
+    connected: &Connected,
+) -> Result<Account, StoreFault> {
+    let id = account.id;
+    let now = shared.now();
+    let ring = Arc::clone(shared);
+    let made = tokio::task::spawn_blocking(move || ring.keyring.create(id));
+    made.await
+        .map_err(|error| StoreFault::Api(errors::internal(&error)))?
+        .map_err(|error| StoreFault::Api(errors::key(error)))?;
+    let sealing = async {
+        let reserved = tokens::reserve(shared, id).await?;
+        tokens::seal(shared, reserved, &connected.grant)
+    };
+    let sealed = sealing.await.map_err(|error| StoreFault::Api(errors::internal(&error)))?;
+    describe(&mut account, connected, now);
+    let stored = shared.store.write(move |tx| {
+        let mut row = account.clone();
+        if !is_new {
+            // What the user changed meanwhile stays.
+            row.name = accounts::need(tx, id)?.name;
+        }
+        vault::put_grant(tx, id, None, &sealed.bytes, sealed.issued_at, sealed.expires_at)?;
+        accounts::put(tx, &row)?;
+        revive(tx, id, now)?;
+        Ok(row)
+    });
+    stored.await.map_err(StoreFault::Store)
+}
+
+/// What the network said of the account, and that it is in order now.
+fn describe(account: &mut Account, connected: &Connected, now: jiff::Timestamp) {
+    account.username.clone_from(&connected.found.username);
+    account.display_name.clone_from(&connected.found.display_name);
+    account.avatar_url.clone_from(&connected.found.avatar_url);
+    account.server = connected.found.server.as_ref().map(ToString::to_string);
+    account.tier.clone_from(&connected.found.tier);
+    account.state = AccountState::Ready;
+    account.reason = None;
+    account.scopes.clone_from(&connected.scopes);
+    account.missing_scopes.clone_from(&connected.missing_scopes);
+    // The grant's life begins here, also for an account that was known.
+    account.connected_at = now;
+    tokens::describe(account, &connected.grant);
+}
+
+/// What waited for this account goes on.
+fn revive(tx: &mut crate::store::Tx<'_>, id: AccountId, now: jiff::Timestamp) -> Result<(), StoreError> {
+    for waiting in deliveries::needs_reconnect(tx, id)? {
+        let before = deliveries::need(tx, waiting)?;
+        if let Ok(after) = before.apply(Event::TryNow { at: now }, now) {
+            let transition = Transition::between(&before, &after, "reconnected", now);
+            deliveries::put(tx, Some(&before), &after, Some(transition))?;
+        }
+    }
+    Ok(())
+}
+
+fn new_account(shared: &Shared, talk: &Talk, connected: &Connected) -> Result<Account, StoreError> {
+    let now = shared.now();
+    // The name may have been taken while the browser was away; then the write says so.
+    let wished = match &talk.name {
+        Some(name) => name.clone(),
+        None => free_name(shared, talk.wanted.platform, &connected.found.username)?,
+    };
+    Ok(Account {
+        id: AccountId::new(now, Shared::random()),
+        name: wished,
+        remote_id: connected.found.remote_id.clone(),
+        username: String::new(),
+        display_name: String::new(),
+        avatar_url: None,
+        server: None,
+        tier: None,
+        state: AccountState::Ready,
+        reason: None,
+        scopes: Vec::new(),
+        missing_scopes: Vec::new(),
+        expires_at: None,
+        issued_at: None,
+        grant_expires_at: None,
+        can_refresh: false,
+        connected_at: now,
+    })
+}
+
+/// The nearest name that is not taken: `acme`, `acme-2`, …
+pub(super) fn free_name(
+    shared: &Shared,
+    platform: PlatformName,
+    username: &str,
+) -> Result<AccountName, StoreError> {
+    let first = AccountName::nearest(platform, username);
+    let mut candidate = first.clone();
+    for n in 2..1000 {
+        if shared.store.read(|rx| accounts::by_name(rx, &candidate))?.is_none() {
+            return Ok(candidate);
+        }
+        let stem: String = first.handle().chars().take(58).collect();
+        candidate = AccountName::nearest(platform, &format!("{stem}-{n}"));
+    }
+    Err(StoreError::conflict(format!("no name near `{first}` is free")))
+}

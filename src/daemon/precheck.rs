@@ -1,0 +1,185 @@
+//! What is scheduled is checked again 24 h, 1 h and 5 min before its instant, with the account and
+//! the limits as they are then: a person should hear of trouble while there is time to mend it.
+//!
+//! A round reads the deliveries that have just come within one of the three spans, so its cost goes
+//! with what falls due, not with what is stored.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::ledger;
+use super::shared::Shared;
+use crate::domain::account::AccountState;
+use crate::domain::attempt::Transition;
+use crate::domain::delivery::{Delivery, Reason, State};
+use crate::domain::ids::DeliveryId;
+use crate::domain::schedule::echo;
+use crate::engine::{Wait, WaitFor, Work};
+use crate::platforms;
+use crate::store::{StoreError, deliveries};
+
+/// How long before the instant.
+const AHEAD: [SignedDuration; 3] =
+    [SignedDuration::from_hours(24), SignedDuration::from_hours(1), SignedDuration::from_mins(5)];
+/// Most deliveries looked at in one round, and most findings kept.
+const MOST: usize = 2_000;
+
+/// What the checks found, and how far they have come.
+#[derive(Default)]
+pub(super) struct Findings {
+    state: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    upto: Option<Timestamp>,
+    at_risk: BTreeMap<DeliveryId, Finding>,
+}
+
+/// A delivery that would not go out as things are.
+#[derive(Debug, Clone)]
+pub(super) struct Finding {
+    pub(super) due: Timestamp,
+    pub(super) account: String,
+    pub(super) reason: Reason,
+}
+
+impl Findings {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is at risk now, earliest first.
+    pub(super) fn list(&self, now: Timestamp) -> Vec<(DeliveryId, Finding)> {
+        let mut seen = self.lock();
+        // From its instant on its own state speaks.
+        seen.at_risk.retain(|_, it| it.due > now);
+        let mut all: Vec<_> = seen.at_risk.iter().map(|(id, it)| (*id, it.clone())).collect();
+        drop(seen);
+        all.sort_by_key(|(id, it)| (it.due, *id));
+        all
+    }
+}
+
+/// One round: whatever came within a span since the last one, and what was found at risk before.
+pub(super) async fn round(shared: &Arc<Shared>, now: Timestamp) -> Result<(), StoreError> {
+    let upto = shared.findings.lock().upto;
+    let shared_too = Arc::clone(shared);
+    let checked = tokio::task::spawn_blocking(move || {
+        let ids = within(&shared_too, upto, now)?;
+        let waits = shared_too.waits();
+        let mut found = Vec::new();
+        for id in ids {
+            if let Some(work) = ledger::load(&shared_too.store, id, platforms::find)? {
+                let risk = (work.delivery.state == State::Scheduled).then(|| risk(&work, &waits)).flatten();
+                found.push((work.delivery, risk));
+            }
+        }
+        Ok::<_, StoreError>(found)
+    });
+    let Ok(checked) = checked.await else { return Ok(()) };
+    for (delivery, risk) in checked? {
+        note(shared, &delivery, risk, now).await?;
+    }
+    shared.findings.lock().upto = Some(now);
+    Ok(())
+}
+
+/// Those whose span was entered between the last round and now, and those already known.
+fn within(shared: &Shared, upto: Option<Timestamp>, now: Timestamp) -> Result<Vec<DeliveryId>, StoreError> {
+    let later = |at: Timestamp, span| at.saturating_add(span).unwrap_or(Timestamp::MAX);
+    let mut ids: Vec<_> = shared.findings.lock().at_risk.keys().copied().collect();
+    shared.store.read(|rx| {
+        for span in AHEAD {
+            // The first round after a start looks at all that is near.
+            let from = upto.map_or(now, |at| later(at, span));
+            ids.extend(deliveries::scheduled_between(rx, from, later(now, span), MOST)?);
+            if upto.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    })?;
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Why it would not go out, with everything as it is now.
+fn risk(work: &Work, waits: &[Wait]) -> Option<Reason> {
+    let due = work.delivery.due.instant;
+    if let Some(problem) = work.problems.first() {
+        let mut reason = Reason::new("invalid_content", problem.message.clone());
+        reason.hint.clone_from(&problem.hint);
+        return Some(reason);
+    }
+    let Some(account) = &work.account else {
+        return Some(Reason::new("account_gone", "its account is no longer connected"));
+    };
+    let connect = format!("sendoff account connect {}", account.name.platform());
+    match account.state {
+        AccountState::NeedsReconnect => {
+            let why = account.reason.clone().unwrap_or_else(|| "the account must be connected again".into());
+            return Some(Reason::new("account_dead", why).hint(connect));
+        }
+        AccountState::Paused => {
+            return Some(
+                Reason::new("paused", "the account is paused")
+                    .hint(format!("sendoff account resume {}", account.name)),
+            );
+        }
+        AccountState::Ready => {}
+    }
+    let end = if account.can_refresh { account.grant_expires_at } else { account.expires_at };
+    if end.is_some_and(|end| end <= due) {
+        return Some(Reason::new("token_end", "the connection ends before it is due").hint(connect));
+    }
+    if let Some(hold) = &work.hold {
+        return Some(hold.clone());
+    }
+    waits.iter().find(|it| it.until > due && concerns(it, work)).map(|it| it.reason.clone())
+}
+
+fn concerns(wait: &Wait, work: &Work) -> bool {
+    match &wait.scope {
+        WaitFor::Account(id) => *id == work.delivery.account,
+        WaitFor::App(platform, server) => {
+            work.account.as_ref().is_some_and(|it| it.name.platform() == *platform && it.server == *server)
+        }
+    }
+}
+
+/// Keeps, or clears, a finding; tells of it once.
+async fn note(
+    shared: &Arc<Shared>,
+    delivery: &Delivery,
+    risk: Option<Reason>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (id, Some(reason)) = (delivery.id, risk) else {
+        shared.findings.lock().at_risk.remove(&delivery.id);
+        return Ok(());
+    };
+    let finding =
+        Finding { due: delivery.due.instant, account: delivery.name.to_string(), reason: reason.clone() };
+    let known = {
+        let mut seen = shared.findings.lock();
+        if seen.at_risk.len() >= MOST && !seen.at_risk.contains_key(&id) {
+            return Ok(());
+        }
+        seen.at_risk.insert(id, finding).is_some_and(|it| it.reason == reason)
+    };
+    if known {
+        return Ok(());
+    }
+    // The row is a line of the log as well.
+    let note = format!("due {}, and would not go out: {}", echo(&delivery.due), reason.message);
+    let row = Transition {
+        reason: Some(reason),
+        note: Some(note),
+        ..Transition::between(delivery, delivery, "at_risk", now)
+    };
+    shared.store.write(move |tx| deliveries::append_history(tx, id, row.clone()).map(drop)).await
+}

@@ -1,0 +1,276 @@
+//! `post reschedule`: another time for a delivery, a post, or everything that waits in a queue.
+//!
+//! Each post is one transaction: its deliveries, its own time, the place it leaves and the one it
+//! takes. A crash finds either the old times or the new ones. A whole queue is one transaction too.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::posts::{Named, check_again, named, show};
+use super::shared::Shared;
+use super::{audit, create, errors, queues};
+use crate::config::{Queue, Zone};
+use crate::control::api::{ApiError, ApiResult, Caller, ErrorKind};
+use crate::control::messages as m;
+use crate::control::requests as r;
+use crate::domain::attempt::Transition;
+use crate::domain::delivery::{Delivery, Event, State};
+use crate::domain::ids::{DeliveryId, PostId};
+use crate::domain::post::{Post, SlotTaken};
+use crate::domain::schedule::{Choice, Due, echo, parse_shift};
+use crate::store::{StoreError, Tx, accounts, deliveries, posts, zones};
+
+/// Where to, with everything read that does not depend on the store.
+#[derive(Clone)]
+enum Goal {
+    At(Due),
+    Queue(Box<Queue>, [u8; 32]),
+    By(SignedDuration),
+}
+
+/// One move, as the transaction carries it out.
+#[derive(Clone)]
+struct Move {
+    post: PostId,
+    /// Only this delivery of it.
+    only: Option<DeliveryId>,
+    goal: Goal,
+    now: Timestamp,
+    give_up_after: SignedDuration,
+}
+
+/// The deliveries of a draft that gets its first time.
+type Fresh = Vec<Delivery>;
+
+pub(super) async fn one(
+    shared: &Arc<Shared>,
+    by: Caller,
+    id: &str,
+    to: r::Move,
+    tz: Option<String>,
+) -> ApiResult<m::Post> {
+    let (post, only) = match named(id)? {
+        Named::Post(post) => (post, None),
+        Named::Delivery(id) => {
+            let found = shared.store.read(|rx| deliveries::get(rx, id)).map_err(errors::store)?;
+            (found.ok_or_else(|| unknown(&id.to_string()))?.post, Some(id))
+        }
+    };
+    let before = shared.store.read(|rx| posts::get(rx, post)).map_err(errors::store)?;
+    let before = before.ok_or_else(|| unknown(id))?;
+    let now = shared.now();
+    let goal = match &to {
+        r::Move::At(text) => Goal::At(create::when(shared, text, &create::zone(shared, tz.as_deref())?)?),
+        // A place belongs to a post; half a post cannot take one.
+        r::Move::Queue(_) if only.is_some() => {
+            return Err(ApiError::bad_request("not_a_post", "only a whole post (`pst_…`) goes into a queue")
+                .hint(format!("name the post, `{post}`, or use `--at`")));
+        }
+        r::Move::Queue(name) => Goal::Queue(Box::new(queues::find(shared, name)?), shared.jitter_seed),
+        r::Move::By(text) => Goal::By(shift(text)?),
+    };
+    if before.due.is_none() {
+        check_again(shared, &before)?;
+    }
+    let give_up_after = shared.config().engine.give_up_after;
+    let it = Move { post, only, goal, now, give_up_after };
+    let _one = shared.slot_lock.lock().await;
+    let version = before.version;
+    let due = shared
+        .store
+        .write(move |tx| {
+            let post = posts::need(tx, it.post)?;
+            if post.due.is_none() && post.version != version {
+                return Ok(Err(ApiError::conflict("changed_meanwhile", "the draft was edited meanwhile")));
+            }
+            carry_out(tx, &it, post)
+        })
+        .await
+        .map_err(errors::store)??;
+    shared.nudge();
+    audit(shared, Some(by), "post.reschedule", id);
+    let notice = format!("scheduled for {}", echo(&due));
+    let paused = match &to {
+        r::Move::Queue(name) => queues::paused_notice(shared, name),
+        _ => None,
+    };
+    Ok(m::Post { notices: std::iter::once(notice).chain(paused).collect(), ..show(shared, post)? })
+}
+
+/// `post reschedule --all-in QUEUE --by ±DURATION`: all or none. The posts keep their places, so that
+/// no new one slips in before them, and the same way back undoes it.
+pub(super) async fn all_in(
+    shared: &Arc<Shared>,
+    by: Caller,
+    queue: &str,
+    text: &str,
+) -> ApiResult<m::PostList> {
+    let queue = queues::find(shared, queue)?.name;
+    let span = shift(text)?;
+    let (now, give_up_after) = (shared.now(), shared.config().engine.give_up_after);
+    let name = queue.clone();
+    let moved = shared
+        .store
+        .write(move |tx| {
+            let mut moved = Vec::new();
+            let mut plans = Vec::new();
+            // Everything is reckoned before anything is written: a refusal leaves no trace.
+            for (_, id) in crate::store::queues::slots_of(tx, &name)? {
+                let Some(post) = posts::get(tx, id)? else { continue };
+                let mut rows = deliveries::of_post(tx, id)?;
+                rows.retain(|it| it.state == State::Scheduled);
+                if rows.is_empty() {
+                    continue;
+                }
+                let mut dues = Vec::new();
+                for it in &rows {
+                    match shifted(&it.due, span, now, &format!("post `{id}` for {}", it.name)) {
+                        Ok(due) => dues.push(due),
+                        Err(error) => return Ok(Err(error.hint("nothing was moved"))),
+                    }
+                }
+                plans.push((post, rows, dues));
+            }
+            for (mut post, rows, dues) in plans {
+                for (before, due) in rows.iter().zip(dues) {
+                    put(tx, before, due, give_up_after, now)?;
+                }
+                if let Some(due) = post.due.take() {
+                    post.due = Some(plain_shift(&due, span).unwrap_or(due));
+                }
+                post.version += 1;
+                posts::put(tx, &post)?;
+                moved.push(post.id);
+            }
+            Ok(Ok(moved))
+        })
+        .await
+        .map_err(errors::store)??;
+    if moved.is_empty() {
+        return Err(ApiError::conflict("nothing_waits", format!("nothing waits in queue `{queue}`")));
+    }
+    shared.nudge();
+    audit(shared, Some(by), "queue.reschedule", &format!("{queue} {text}"));
+    let posts = moved.into_iter().map(|id| show(shared, id)).collect::<ApiResult<_>>()?;
+    Ok(m::PostList { posts, next_cursor: None })
+}
+
+fn unknown(id: &str) -> ApiError {
+    ApiError::not_found("unknown_id", format!("there is no `{id}`"))
+        .hint("`sendoff post list` shows what there is")
+}
+
+fn shift(text: &str) -> ApiResult<SignedDuration> {
+    parse_shift(text).map_err(|error| {
+        ApiError::bad_request("bad_duration", error.to_string()).hint("write e.g. `--by +2h` or `--by -30m`")
+    })
+}
+
+/// Inside the transaction: looks at the rows as they are, then moves all or refuses.
+fn carry_out(tx: &mut Tx<'_>, it: &Move, mut post: Post) -> Result<ApiResult<Due>, StoreError> {
+    let mut rows = deliveries::of_post(tx, post.id)?;
+    if let Some(only) = it.only {
+        rows.retain(|row| row.id == only);
+    }
+    // What was taken back or replaced by a retry stays where it ended.
+    if it.only.is_none() && rows.iter().any(|row| row.state == State::Scheduled) {
+        rows.retain(|row| !matches!(row.state, State::Cancelled | State::Missed | State::Rejected));
+    }
+    if let Some(sent) = rows.iter().find(|row| row.state != State::Scheduled) {
+        let message =
+            format!("delivery `{}` is {}; only a scheduled one can be moved", sent.id, sent.state.as_str());
+        return Ok(Err(ApiError::conflict("not_scheduled", message)));
+    }
+    if rows.is_empty() && post.due.is_some() {
+        let message = format!("post `{}` has nothing left to move", post.id);
+        return Ok(Err(ApiError::conflict("not_scheduled", message)));
+    }
+    let (mut dues, mut slot) = (Vec::new(), None);
+    let own = match &it.goal {
+        Goal::At(due) => due.clone(),
+        Goal::Queue(queue, seed) => match queues::next_free(tx, queue, seed, it.now)? {
+            Some((local, due)) => {
+                slot = Some(SlotTaken { queue: queue.name.clone(), local });
+                due
+            }
+            None => return Ok(Err(queues::full(queue))),
+        },
+        Goal::By(span) => {
+            for row in &rows {
+                match shifted(&row.due, *span, it.now, &format!("{} of post `{}`", row.name, post.id)) {
+                    Ok(due) => dues.push(due),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            let Some(from) = rows.first().map(|row| &row.due).or(post.due.as_ref()) else {
+                return Ok(Err(ApiError::conflict("no_time", "a draft has no time to move from")
+                    .hint("use `--at` or `--queue`")));
+            };
+            plain_shift(from, *span).unwrap_or_else(|| from.clone())
+        }
+    };
+    if dues.is_empty() {
+        dues = vec![own.clone(); rows.len()];
+    }
+    for (before, due) in rows.iter().zip(dues) {
+        put(tx, before, due, it.give_up_after, it.now)?;
+    }
+    if it.only.is_none() {
+        if let Some(old) = post.slot.take() {
+            crate::store::queues::free_slot(tx, &old.queue, old.local, post.id)?;
+        }
+        if let Some(new) = &slot {
+            crate::store::queues::take_slot(tx, &new.queue, new.local, post.id)?;
+        }
+        post.due = Some(own.clone());
+        post.slot = slot;
+        post.version += 1;
+        posts::put(tx, &post)?;
+        if rows.is_empty() {
+            let fresh: Fresh = create::deliveries_of(it.give_up_after, &post, it.now);
+            for row in &fresh {
+                accounts::may_take_work(tx, row.account, &row.name)?;
+                deliveries::put(tx, None, row, Some(create::first_row(row, it.now)))?;
+            }
+        }
+    }
+    Ok(Ok(own))
+}
+
+/// One delivery to another time. A person has spoken, so new zone rules hold it no longer.
+fn put(
+    tx: &mut Tx<'_>,
+    before: &Delivery,
+    due: Due,
+    give_up_after: SignedDuration,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let give_up_at = due.instant.saturating_add(give_up_after).unwrap_or(Timestamp::MAX);
+    let event = Event::Reschedule { due, give_up_at };
+    let name = event.name();
+    let after = before.apply(event, now).map_err(|illegal| StoreError::conflict(illegal.to_string()))?;
+    let row = Transition::between(before, &after, name, now);
+    zones::let_go(tx, before.id)?;
+    deliveries::put(tx, Some(before), &after, Some(row)).map(drop)
+}
+
+/// `--by ±DURATION`, from the present due time; never into the past.
+fn shifted(from: &Due, span: SignedDuration, now: Timestamp, what: &str) -> ApiResult<Due> {
+    let due = plain_shift(from, span)
+        .ok_or_else(|| ApiError::bad_request("bad_time", "that is outside of the calendar"))?;
+    if due.instant <= now {
+        let message = format!("{what} would be due {}, which has passed", echo(&due));
+        return Err(ApiError::new(ErrorKind::Refused, "past_time", message));
+    }
+    Ok(due)
+}
+
+fn plain_shift(from: &Due, span: SignedDuration) -> Option<Due> {
+    let instant = from.instant.checked_add(span).ok()?;
+    let civil = match Zone::named(&from.zone) {
+        Ok(zone) => zone.rules.to_datetime(instant),
+        Err(_) => from.offset().to_datetime(instant),
+    };
+    Some(Due { instant, civil, zone: from.zone.clone(), choice: Choice::Instant })
+}

@@ -1,0 +1,523 @@
+//! The edges of the world: what the engine decides is carried out, and users do as they please.
+
+use jiff::{SignedDuration, Timestamp};
+use sendoff::daemon::ledger;
+use sendoff::domain::account::AccountState;
+use sendoff::domain::attempt::Transition;
+use sendoff::domain::delivery::{Event, Live, Reason, State};
+use sendoff::domain::ids::{AccountId, DeliveryId};
+use sendoff::domain::schedule::{Choice, Due};
+use sendoff::engine::ask::{self, Ask};
+use sendoff::engine::{Effect, Input, Purpose, Refreshed, Reply, Save};
+use sendoff::platforms::Request;
+use sendoff::store::{StoreError, Tx, accounts, deliveries, posts, vault};
+
+use super::coverage::Label;
+use super::dice::{millis, secs};
+use super::networks::Fault;
+use super::plan::Wish;
+use super::standins;
+use super::world::{Happening, Job, World, Write};
+
+impl World {
+    pub(crate) fn carry_out(&mut self, effect: Effect) {
+        let wall = self.wall();
+        match effect {
+            Effect::FetchDue { limit } => {
+                let store = self.store.clone().unwrap();
+                let due = ledger::due(&store, wall, limit).unwrap();
+                self.index_wake = due.next;
+                self.soon(Input::Due { rows: due.rows, all: due.all });
+            }
+            Effect::Load { id } => {
+                let store = self.store.clone().unwrap();
+                let work = ledger::load(&store, id, standins::find).unwrap().map(Box::new);
+                self.soon(Input::Loaded { id, work });
+            }
+            Effect::Save(save) => self.save(*save),
+            Effect::Publish { save, request } => {
+                // Set back after the claim, the wall clock may show less; in truth its time has come.
+                let due = save.after.due.instant;
+                assert!(wall >= due || self.now >= due, "never early (I13)");
+                let (seq, store) = (save.seq, self.store.clone().unwrap());
+                let pair = Box::new((save.before.clone(), save.after.clone()));
+                if self.intent_skipped {
+                    let leave =
+                        Happening::Leave(self.life, save.after.id, save.after.account, None, request.clone());
+                    self.at(self.now, leave);
+                }
+                let (before, after, attempt) = self.ledger.intend(&store, *save, wall).unwrap().unwrap();
+                assert!((&before, &after) == (&pair.0, &pair.1));
+                self.write(Write::Intend { seq, pair, attempt, request });
+            }
+            Effect::Call { id, account, purpose, request } => {
+                let at = self.now + millis(self.rng.below(5));
+                self.at(at, Happening::Leave(self.life, id, account, Some(purpose), request));
+            }
+            Effect::Refresh { account } => {
+                self.note("refresh");
+                self.at(self.now, Happening::Refresh(self.life, account, wall));
+            }
+            Effect::AccountDead { account, reason } => {
+                self.note("the account needs a person");
+                // A task of its own in the daemon, so its write comes after the delivery's.
+                let at = self.now + millis(self.rng.below(5));
+                self.at(at, Happening::MarkDead(self.life, account, reason.message));
+            }
+            Effect::Confirm { id, step, verified } => self.confirm(id, step, verified),
+            Effect::WakeAt(at) => self.engine_wake = Some(at),
+            Effect::Reply { ticket, result } => {
+                let word = if result.is_ok() { "granted" } else { "refused" };
+                self.note(&format!("wish {ticket} {word}"));
+            }
+        }
+    }
+
+    fn save(&mut self, save: Save) {
+        let (id, seq, event) = (save.after.id, save.seq, save.event);
+        let pair = Box::new((save.before.clone(), save.after.clone()));
+        let wall = self.wall();
+        self.note(&format!("{event} {id}"));
+        let job: Job = Box::new(self.ledger.save(save, wall));
+        self.write(Write::Save { id, seq, event, pair, job });
+    }
+
+    /// W5, as the daemon's loop does it.
+    fn confirm(&mut self, id: DeliveryId, step: usize, verified: bool) {
+        let job: Job = Box::new(move |tx| {
+            let Some(before) = deliveries::get(tx, id)? else { return Ok(()) };
+            let mut after = before.clone();
+            if after.state != State::Published || step + 1 != after.steps.len() {
+                return Ok(());
+            }
+            after.verified = verified;
+            deliveries::put(tx, Some(&before), &after, None).map(drop)
+        });
+        self.write(Write::Rest { what: "confirm", id: Some(id), job, then: None });
+    }
+
+    // --- calls -----------------------------------------------------------------------------------
+
+    /// A request leaves the machine; `purpose` is none for the one that publishes.
+    pub(crate) fn leave(
+        &mut self,
+        id: DeliveryId,
+        account: AccountId,
+        purpose: Option<Purpose>,
+        request: &Request,
+    ) {
+        self.calls += 1;
+        let late_max = self.late_max();
+        let row = self.row(id);
+        let origin = purpose.is_none().then_some((id, row.step));
+        if purpose.is_none() {
+            self.published_calls += 1;
+            self.watch_leave(&row);
+        }
+        let looking = purpose == Some(Purpose::Look);
+        let publishing = purpose.is_none();
+        if publishing && self.targets.front().is_some_and(|it| it.label == Label::C8 && it.skip == 0) {
+            // Half a request is nothing, or it is enough for the other side.
+            if self.rng.chance(50) {
+                let at = self.now + self.rng.secs(0, late_max);
+                self.at(at, Happening::Land(account, origin, request.clone()));
+            }
+        }
+        if (publishing && self.point(Label::C8)) || (looking && self.point(Label::C13)) {
+            return;
+        }
+        let mut fault = self.network.any_fault(&mut self.rng, publishing);
+        let expired = request.auth && fault == Fault::None && !self.token_works(account);
+        if expired {
+            fault = Fault::Refused(self.network.expired());
+        }
+        self.note(&format!("{} of {id} leaves: {fault:?}", request.label));
+        let owner = self.owners[&account].clone();
+        let lag = millis(20 + self.rng.below(400));
+        let late = self.rng.secs(0, late_max);
+        let now = self.now;
+        self.network.landing = origin;
+        let mut clean = matches!(fault, Fault::None);
+        let (reply, wait) = match fault {
+            Fault::None => (Reply::Answer(self.network.land(&owner, request, now)), lag),
+            Fault::NotSent => {
+                self.watch.no_effect(origin);
+                (Reply::NotSent("connection refused".into()), lag)
+            }
+            Fault::LostBefore => (Reply::Lost("no answer within 60 s".into()), secs(60)),
+            Fault::LostAfter => {
+                self.at(now + late, Happening::Land(account, origin, request.clone()));
+                (Reply::Lost("connection reset".into()), lag)
+            }
+            Fault::Misleading(answer) => {
+                self.at(now + late, Happening::Land(account, origin, request.clone()));
+                (Reply::Answer(answer), lag)
+            }
+            Fault::Refused(answer) => {
+                if answer.status < 500 {
+                    self.watch.no_effect(origin);
+                }
+                (Reply::Answer(answer), lag)
+            }
+            Fault::Cut => {
+                let mut answer = self.network.land(&owner, request, now);
+                let cut = usize::try_from(self.rng.below(1 + answer.body.len() as u64)).unwrap();
+                // Cut behind its last byte, it is whole.
+                clean = cut == answer.body.len();
+                answer.body.truncate(cut);
+                (Reply::Answer(answer), lag)
+            }
+        };
+        if let (true, Reply::Answer(answer)) = (clean, &reply) {
+            if looking {
+                self.watch.looked(id, now);
+            }
+            if publishing && answer.status >= 400 && answer.status != 422 {
+                self.watch.no_effect(origin);
+            }
+        }
+        if publishing && clean && self.point(Label::C9) {
+            return;
+        }
+        if looking && self.point(Label::C13) {
+            return;
+        }
+        let input = match purpose {
+            None => Input::Published { id, reply },
+            Some(purpose) => Input::Answered { id, purpose, reply },
+        };
+        self.at(now + wait, Happening::Input(self.life, input));
+    }
+
+    /// Older servers of class B write the key after the effect. There, a request that is still to
+    /// take effect when its repeat comes would double whatever the client does; the world lets
+    /// those servers finish within 20 s.
+    fn late_max(&self) -> u64 {
+        if self.network.abilities.key_lag.is_zero() { self.t_late } else { 20 }
+    }
+
+    pub(crate) fn reply_arrives(&mut self, input: &Input) {
+        if let Input::Published { id, .. } = input {
+            let account = self.watch.rows[id].account;
+            self.watch.call_ended(account, *id, self.now);
+        }
+    }
+
+    // --- tokens ----------------------------------------------------------------------------------
+
+    fn token_works(&self, account: AccountId) -> bool {
+        let (newest, end) = self.tokens[&account];
+        let held = self.read(|rx| vault::get_grant(rx, account)).unwrap().map(|it| number(&it.sealed));
+        held == Some(newest) && end.is_none_or(|end| self.now < end)
+    }
+
+    /// One refresh at a time; who comes second finds the first one's work done.
+    pub(crate) fn refresh(&mut self, account: AccountId, asked: Timestamp) {
+        if !self.refreshing.insert(account) {
+            let at = self.now + millis(100);
+            self.refreshing_again(at, account, asked);
+            return;
+        }
+        let row = self.read(|rx| accounts::need(rx, account)).unwrap();
+        if row.issued_at.is_some_and(|issued| issued >= asked) {
+            self.refreshing.remove(&account);
+            return self.soon(Input::Refreshed { account, outcome: Refreshed::Fresh(Box::new(row)) });
+        }
+        let grant = self.read(|rx| vault::get_grant(rx, account)).unwrap().unwrap();
+        let left = self.read(|rx| vault::refresh_of(rx, account)).unwrap();
+        if left.is_some_and(|it| it.version == grant.version) {
+            // A crash came between: this is the one repeat.
+            return self.at(self.now, Happening::RefreshCall(self.life, account, true));
+        }
+        let intent =
+            vault::RefreshIntent { account, version: grant.version, digest: [7; 32], started: self.wall() };
+        let job: Job = Box::new(move |tx| vault::begin_refresh(tx, &intent));
+        let then = Some(Happening::RefreshCall(self.life, account, false));
+        self.write(Write::Rest { what: "refresh intent", id: None, job, then });
+    }
+
+    fn refreshing_again(&mut self, at: Timestamp, account: AccountId, asked: Timestamp) {
+        self.at(at, Happening::Refresh(self.life, account, asked));
+    }
+
+    /// The refresh token is used. What it was is dead from here on, if the network is strict.
+    pub(crate) fn refresh_call(&mut self, account: AccountId, repeat: bool) {
+        self.calls += 1;
+        let grant = self.read(|rx| vault::get_grant(rx, account)).unwrap().unwrap();
+        let (newest, _) = self.tokens[&account];
+        let spent = number(&grant.sealed) != newest;
+        let trouble = !repeat && self.rng.chance(self.refresh_trouble);
+        if trouble && self.rng.chance(50) {
+            self.note("the refresh cannot be sent");
+            let job: Job = Box::new(move |tx| vault::clear_refresh(tx, account).map(drop));
+            let reason = Reason::new("refresh", "not sent");
+            let outcome = Refreshed::Later { at: self.wall() + secs(60), reason };
+            return self.refresh_done(account, job, outcome);
+        }
+        if spent && !self.forgives {
+            self.note("the refresh token is spent");
+            let reason = Reason::new("account_dead", "its token is spent");
+            let words = reason.message.clone();
+            let job: Job = Box::new(move |tx| {
+                vault::clear_refresh(tx, account)?;
+                dead_row(tx, account, &words)
+            });
+            self.meet_again(account);
+            return self.refresh_done(account, job, Refreshed::Dead(reason));
+        }
+        let (fresh, end) = self.rotate(account);
+        if self.point(Label::C14) {
+            return;
+        }
+        if trouble {
+            self.note("the answer to the refresh is lost");
+            let at = self.now + secs(30);
+            return self.at(at, Happening::RefreshCall(self.life, account, true));
+        }
+        let mut row = self.read(|rx| accounts::need(rx, account)).unwrap();
+        row.issued_at = Some(self.wall());
+        row.expires_at = end;
+        let (wall, stored, version) = (self.wall(), row.clone(), grant.version);
+        let job: Job = Box::new(move |tx| {
+            vault::put_grant(tx, account, Some(version), &fresh.to_le_bytes(), Some(wall), end)?;
+            let mut row = accounts::need(tx, account)?;
+            row.issued_at = Some(wall);
+            row.expires_at = end;
+            accounts::put(tx, &row)
+        });
+        self.refresh_done(account, job, Refreshed::Fresh(Box::new(stored)));
+    }
+
+    /// A new token; what the daemon is told of its end goes by its own clock.
+    fn rotate(&mut self, account: AccountId) -> (u64, Option<Timestamp>) {
+        let fresh = self.tokens[&account].0 + 1;
+        self.tokens.insert(account, (fresh, self.token_life.map(|life| self.now + life)));
+        (fresh, self.token_life.map(|life| self.wall() + life))
+    }
+
+    /// Durable before it is used.
+    fn refresh_done(&mut self, account: AccountId, job: Job, outcome: Refreshed) {
+        self.refreshing.remove(&account);
+        let then = Some(Happening::Input(self.life, Input::Refreshed { account, outcome }));
+        self.write(Write::Rest { what: "refreshed", id: None, job, then });
+    }
+
+    pub(crate) fn mark_dead(&mut self, account: AccountId, words: String) {
+        let job: Job = Box::new(move |tx| dead_row(tx, account, &words));
+        self.write(Write::Rest { what: "account dead", id: None, job, then: None });
+        self.meet_again(account);
+    }
+
+    /// The user sees it and comes back, some time.
+    fn meet_again(&mut self, account: AccountId) {
+        let at = self.now + self.rng.secs(300, 10_800);
+        self.at(at, Happening::User(Wish::Reconnect(account)));
+    }
+
+    // --- users -----------------------------------------------------------------------------------
+
+    pub(crate) fn user(&mut self, wish: Wish) {
+        self.note(&format!("the user: {wish:?}"));
+        // What happens without the daemon.
+        match &wish {
+            Wish::ByHand(account, text) => {
+                let (owner, now) = (self.owners[account].clone(), self.now);
+                return self.network.by_hand(&owner, text, now);
+            }
+            Wish::HandDeletes(account) => {
+                let owner = self.owners[account].clone();
+                return self.network.hand_deletes(&owner);
+            }
+            Wish::Clock(by) => return self.set_clock(*by),
+            Wish::Power => return self.power(),
+            _ => {}
+        }
+        if self.engine.is_none() {
+            // Whoever stops something waits for the daemon; who meets none leaves it.
+            if matches!(wish, Wish::StopAll(true) | Wish::Disk(false) | Wish::Pause(_)) {
+                return;
+            }
+            let at = self.now + secs(60);
+            return self.at(at, Happening::User(wish));
+        }
+        match wish {
+            Wish::Cancel(id) => self.grant(id, &Ask::Cancel),
+            Wish::TryNow(id) => self.grant(id, &Ask::TryNow),
+            Wish::Reschedule(id, by) => {
+                let instant = self.wall() + by;
+                let civil = instant.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+                let due = Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant };
+                self.grant(id, &Ask::Reschedule(due));
+            }
+            Wish::Resolve(id) => self.resolve(id),
+            Wish::Edit(id) => self.edit(id),
+            Wish::Pause(account) => self.account_state(account, AccountState::Ready, AccountState::Paused),
+            Wish::Resume(account) => self.account_state(account, AccountState::Paused, AccountState::Ready),
+            Wish::StopAll(on) => self.input(Input::Pause(on)),
+            Wish::Disk(enough) => self.input(Input::Disk { enough }),
+            Wish::Reconnect(account) => self.reconnect(account),
+            Wish::ByHand(..) | Wish::HandDeletes(_) | Wish::Clock(_) | Wish::Power => unreachable!(),
+        }
+    }
+
+    /// The wall clock is set. The daemon naps 30 s at most, then it sees it: after a leap forward
+    /// it holds new claims for ten minutes, and until the clock is right again it is not sure of it.
+    fn set_clock(&mut self, by: SignedDuration) {
+        let leap = by - self.skew > SignedDuration::from_mins(5);
+        self.skew = by;
+        if self.engine.is_some() {
+            let sure = by.is_zero();
+            let at = self.now + self.rng.secs(0, 30);
+            let hold = leap && !sure;
+            self.at(at, Happening::Input(self.life, Input::Clock { hold, sure }));
+            self.at(at, Happening::Input(self.life, Input::Tick));
+            if hold {
+                let at = at + secs(600);
+                self.at(at, Happening::Input(self.life, Input::Clock { hold: false, sure }));
+            }
+        }
+    }
+
+    /// A power cut at any time, whatever the daemon does.
+    fn power(&mut self) {
+        if self.engine.is_some() {
+            let doubt = self.watch.rows.values().any(|it| it.state == State::Unknown);
+            self.crash(if doubt { Label::C13 } else { Label::Between });
+        }
+    }
+
+    /// As the daemon grants a wish: through the engine while it holds the row, else by
+    /// compare-and-swap.
+    fn grant(&mut self, id: DeliveryId, wish: &Ask) {
+        let before = self.row(id);
+        let wall = self.wall();
+        if before.in_flight() {
+            if self.engine.as_ref().is_some_and(|it| it.holds(id)) {
+                self.input(Input::Ask { id, ask: wish.clone(), ticket: 1 });
+            }
+            return;
+        }
+        let Ok(event) = ask::event(&before, wish, self.settings.give_up_after, wall) else { return };
+        let name = event.name();
+        let Ok(after) = before.apply(event, self.moment()) else { return };
+        let transition = Transition::between(&before, &after, name, wall);
+        let job: Job = Box::new(move |tx| {
+            deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop)
+        });
+        let then = Some(Happening::Input(self.life, Input::Tick));
+        self.write(Write::Rest { what: "wish", id: Some(id), job, then });
+    }
+
+    /// The user looks at the network and tells what is there: the truth, or nothing.
+    fn resolve(&mut self, id: DeliveryId) {
+        let row = self.row(id);
+        if row.state != State::Unknown || !row.held {
+            return;
+        }
+        // What is still on its way would make the word untrue a moment later.
+        let settled = row
+            .flight
+            .unknown_since
+            .is_none_or(|it| self.wall().duration_since(it.wall) > SignedDuration::from_mins(15));
+        let there = self.network.objects.iter().find(|it| it.origin == Some((id, row.step)));
+        let wish = match there {
+            Some(there) => {
+                let permalink = Some(format!("https://social.example/{}", there.id));
+                let remote_id = Some(there.id.clone());
+                Ask::Live(Live { remote_id, permalink, extra: there.extra(), verified: false })
+            }
+            None if settled && self.rng.chance(70) => {
+                self.watch.said_absent(id, row.step);
+                Ask::Resend
+            }
+            None => Ask::Leave,
+        };
+        self.note(&format!("resolve {id}: {wish:?}"));
+        self.grant(id, &wish);
+    }
+
+    /// Other words, as long as nothing of it was sent.
+    fn edit(&mut self, id: DeliveryId) {
+        let row = self.row(id);
+        if row.state != State::Scheduled {
+            return;
+        }
+        let job: Job = Box::new(move |tx| {
+            let row = deliveries::need(tx, id)?;
+            if row.state != State::Scheduled {
+                return Ok(());
+            }
+            let mut post = posts::need(tx, row.post)?;
+            post.version += 1;
+            for part in &mut post.content.parts {
+                part.push_str(" (edited)");
+            }
+            posts::put(tx, &post)
+        });
+        self.write(Write::Rest { what: "edit", id: Some(id), job, then: None });
+    }
+
+    fn account_state(&mut self, account: AccountId, from: AccountState, to: AccountState) {
+        let job: Job = Box::new(move |tx| {
+            let mut row = accounts::need(tx, account)?;
+            if row.state == from {
+                row.state = to;
+            }
+            accounts::put(tx, &row)
+        });
+        let then = Some(Happening::Input(self.life, Input::AccountChanged(account)));
+        self.write(Write::Rest { what: "account", id: None, job, then });
+    }
+
+    /// A new grant, and what waited for it goes on.
+    fn reconnect(&mut self, account: AccountId) {
+        if self.abandoned.contains(&account) {
+            return;
+        }
+        let row = self.read(|rx| accounts::need(rx, account)).unwrap();
+        if row.state != AccountState::NeedsReconnect {
+            return;
+        }
+        let (fresh, end) = self.rotate(account);
+        let wall = self.wall();
+        let job: Job = Box::new(move |tx| {
+            let version = vault::get_grant(tx, account)?.map(|it| it.version);
+            vault::put_grant(tx, account, version, &fresh.to_le_bytes(), Some(wall), end)?;
+            vault::clear_refresh(tx, account)?;
+            let mut row = accounts::need(tx, account)?;
+            row.state = AccountState::Ready;
+            row.reason = None;
+            row.issued_at = Some(wall);
+            row.expires_at = end;
+            accounts::put(tx, &row)?;
+            for id in deliveries::needs_reconnect(tx, account)? {
+                let before = deliveries::need(tx, id)?;
+                if let Ok(after) = before.apply(Event::TryNow { at: wall }, wall) {
+                    let transition = Transition::between(&before, &after, "try_now", wall);
+                    deliveries::put(tx, Some(&before), &after, Some(transition))?;
+                }
+            }
+            Ok(())
+        });
+        let then = Some(Happening::Input(self.life, Input::AccountChanged(account)));
+        self.write(Write::Rest { what: "reconnect", id: None, job, then });
+    }
+}
+
+fn dead_row(tx: &mut Tx<'_>, account: AccountId, words: &str) -> Result<(), StoreError> {
+    let mut row = accounts::need(tx, account)?;
+    if row.state == AccountState::Ready {
+        row.state = AccountState::NeedsReconnect;
+    }
+    row.reason = Some(words.to_owned());
+    accounts::put(tx, &row)
+}
+
+fn number(sealed: &[u8]) -> u64 {
+    u64::from_le_bytes(sealed.try_into().unwrap())
+}
+
+/// Long enough for everything to end: a day to be given up, a day to be held, and some.
+pub(crate) fn bounded() -> SignedDuration {
+    SignedDuration::from_hours(24 * 8)
+}

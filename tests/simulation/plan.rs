@@ -1,0 +1,324 @@
+//! What one seed decides: the class, the network's habits, the posts, the troubles, the crashes.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use sendoff::domain::account::{Account, AccountState};
+use sendoff::domain::delivery::{Delivery, Step, StepKind};
+use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, MediaId, PlatformName, PostId};
+use sendoff::domain::media::{MediaItem, MediaKind};
+use sendoff::domain::post::{Content, Post, Source, Target};
+use sendoff::domain::schedule::{Choice, Due, Late};
+use sendoff::platforms::Class;
+use sendoff::store::{accounts, posts, vault};
+
+use super::coverage::{Label, cells, reachable};
+use super::dice::{Rng, secs, start};
+use super::networks::{Fault, Network};
+use super::world::{Happening, Target as Crash, World};
+
+/// What people and the world around the daemon do.
+#[derive(Debug, Clone)]
+pub(crate) enum Wish {
+    Cancel(DeliveryId),
+    TryNow(DeliveryId),
+    Reschedule(DeliveryId, SignedDuration),
+    Edit(DeliveryId),
+    /// Of one that is held.
+    Resolve(DeliveryId),
+    Pause(AccountId),
+    Resume(AccountId),
+    StopAll(bool),
+    Disk(bool),
+    Reconnect(AccountId),
+    /// Somebody posts these words on the account, not through us.
+    ByHand(AccountId, String),
+    /// And deletes what was posted last.
+    HandDeletes(AccountId),
+    /// The wall clock is set: this far off the true time from now on.
+    Clock(SignedDuration),
+    Power,
+}
+
+/// The network a class is played by.
+pub(crate) fn platform_of(class: Class) -> PlatformName {
+    match class {
+        Class::ClientId => PlatformName::Bluesky,
+        Class::Key => PlatformName::Mastodon,
+        Class::Handle => PlatformName::Instagram,
+        Class::Reference => PlatformName::LinkedIn,
+        Class::Listable => PlatformName::X,
+        Class::Opaque => PlatformName::Facebook,
+    }
+}
+
+/// The class and the crash labels of a seed: the cells of the coverage table in turn, so that all
+/// are met equally often.
+pub(crate) fn aim(seed: u64) -> (Class, [Label; 3]) {
+    let cells = cells();
+    let many = cells.len() as u64;
+    // In strides, so that few seeds meet all classes too; 29 and the number of cells share no factor.
+    let (class, first) = cells[usize::try_from(seed * 29 % many).unwrap()];
+    let labels = reachable(class);
+    let round = seed / many;
+    let pick = |n: u64| labels[usize::try_from(n % labels.len() as u64).unwrap()];
+    (class, [first, pick(round), pick(round / labels.len() as u64 + 3 * round + 1)])
+}
+
+/// The world of a seed, ready to run.
+pub(crate) fn world(seed: u64) -> World {
+    let (class, labels) = aim(seed);
+    let mut dice = Rng(seed ^ 0xD1CE_0000_0000);
+    let mut network = Network::new(platform_of(class));
+    habits(&mut network, &mut dice, class);
+    let mut world = World::new(seed, class, network);
+    for label in labels {
+        let rare = matches!(label, Label::C5 | Label::C14 | Label::C15);
+        let skip = if rare || dice.chance(60) { 0 } else { dice.below(3) };
+        world.targets.push_back(Crash { label, skip });
+    }
+    if dice.chance(40) {
+        world.targets.push_back(Crash { label: Label::Between, skip: dice.below(120) });
+    }
+    let aims = |label| labels.contains(&label);
+    if aims(Label::C13) {
+        world.network.script = (0..2).map(|_| doubt(&mut dice)).collect();
+    }
+    if aims(Label::C14) || dice.chance(30) {
+        world.token_life = Some(dice.secs(1200, 5400));
+        world.forgives = dice.chance(60);
+        world.refresh_trouble = dice.below(30);
+    }
+    if class == Class::Opaque && dice.chance(20) {
+        world.settings.resend_when_absent.insert(world.network.platform);
+    }
+    people(&mut world, &mut dice, aims(Label::C3));
+    world.at(start(), Happening::Boot);
+    world
+}
+
+fn doubt(dice: &mut Rng) -> Fault {
+    if dice.chance(50) { Fault::LostBefore } else { Fault::LostAfter }
+}
+
+fn habits(network: &mut Network, dice: &mut Rng, class: Class) {
+    network.trouble = 5 + dice.below(55);
+    network.patience = 2 + dice.below(24);
+    network.refuses_repeats = dice.chance(50);
+    network.list_lag = if dice.chance(40) { secs(0) } else { dice.secs(0, 600) };
+    let it = &mut network.abilities;
+    if class == Class::Key && dice.chance(30) {
+        it.key_lag = dice.secs(1, 25);
+    }
+    it.once = dice.chance(50);
+    it.inbox = dice.chance(20);
+    it.hides_id = dice.chance(20);
+    it.handle_life = if dice.chance(50) { dice.secs(1200, 7200) } else { SignedDuration::from_hours(24) };
+    it.processing = if dice.chance(50) { secs(0) } else { dice.secs(5, 240) };
+    it.window = if dice.chance(70) { SignedDuration::from_hours(24) } else { dice.secs(7200, 14_400) };
+}
+
+fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
+    let platform = world.network.platform;
+    let mut people: Vec<Account> = Vec::new();
+    for n in 1..=2_u128 {
+        let mut account = account(n, platform);
+        // The first token may have ended before the first post, so that it is refreshed at once.
+        let end = world.token_life.map(|_| start() + secs(if dice.chance(70) { 60 } else { 1500 }));
+        account.expires_at = end;
+        account.issued_at = Some(start() - secs(3600));
+        world.tokens.insert(account.id, (1, end));
+        world.owners.insert(account.id, account.remote_id.clone());
+        people.push(account);
+    }
+    let hidden = world.network.abilities.hides_id && world.class == Class::Handle;
+    let mut made = Vec::new();
+    for n in 1..=3 + u128::from(dice.below(4)) {
+        let account = &people[usize::try_from(dice.below(2)).unwrap()];
+        let threads = if hidden || world.network.abilities.inbox { 1 } else { 1 + dice.below(3) };
+        let parts = usize::try_from(if dice.chance(50) { 1 } else { threads }).unwrap();
+        let wait = if dice.chance(60) { dice.secs(0, 600) } else { dice.secs(0, 9000) };
+        let late = match dice.below(4) {
+            0 => Late::Within(SignedDuration::from_hours(1)),
+            1 => Late::Within(SignedDuration::from_hours(6)),
+            _ => Late::Always,
+        };
+        let images = with_images || dice.chance(30);
+        made.push(post(n, account, wait, parts, late, images));
+    }
+    wishes(world, dice, &people, &made);
+    let accounts_of = people.clone();
+    let store_of = made.clone();
+    world.set_scene(move |tx| {
+        for account in &accounts_of {
+            accounts::put(tx, account)?;
+            vault::put_grant(
+                tx,
+                account.id,
+                None,
+                &1_u64.to_le_bytes(),
+                account.issued_at,
+                account.expires_at,
+            )?;
+        }
+        for (post, delivery) in &store_of {
+            posts::create(tx, post, std::slice::from_ref(delivery), None, None)?;
+        }
+        Ok(())
+    });
+}
+
+fn wishes(world: &mut World, dice: &mut Rng, people: &[Account], made: &[(Post, Delivery)]) {
+    let at = |world: &mut World, after: SignedDuration, wish| {
+        world.at(start() + after, Happening::User(wish));
+    };
+    for (post, delivery) in made {
+        let id = delivery.id;
+        let due = delivery.due.instant.duration_since(start());
+        if dice.chance(20) {
+            let after = if dice.chance(60) { due + dice.secs(0, 120) } else { dice.secs(0, 4000) };
+            at(world, after, Wish::Cancel(id));
+        }
+        if dice.chance(15) {
+            at(world, due + dice.secs(1, 3000), Wish::TryNow(id));
+        }
+        if dice.chance(10) {
+            at(world, dice.secs(0, 600), Wish::Reschedule(id, dice.secs(60, 7200)));
+        }
+        if dice.chance(30) {
+            // A held one waits for days; most users come back some time.
+            at(world, due + dice.secs(1800, 200_000), Wish::Resolve(id));
+        }
+        if dice.chance(10) {
+            at(world, dice.secs(0, 600), Wish::Edit(id));
+        }
+        if dice.chance(10) {
+            // Another person says the same, on another account of the network.
+            let words = post.content.parts[0].clone();
+            let stranger = people.iter().find(|it| it.id != delivery.account).unwrap().id;
+            at(world, due + dice.secs(0, 600), Wish::ByHand(stranger, words));
+        }
+        if dice.chance(10) {
+            // The same words on the same account, long before: never ours.
+            let words = post.content.parts[0].clone();
+            let early = dice.chance(50);
+            let (mine, when) = (delivery.account, secs(0));
+            if due > secs(900) && early {
+                at(world, when, Wish::ByHand(mine, words));
+                if dice.chance(50) {
+                    at(world, secs(300), Wish::HandDeletes(mine));
+                }
+            } else {
+                let other = format!("{words} or so");
+                at(world, due + dice.secs(0, 300), Wish::ByHand(mine, other));
+            }
+        }
+        if dice.chance(3) {
+            // The same words on the same account while ours may be on its way: nobody can tell
+            // them apart, and all that is asked for is that ours is not there twice.
+            let words = post.content.parts[0].clone();
+            world.watch.contested.insert(id);
+            at(world, due + dice.secs(0, 1200), Wish::ByHand(delivery.account, words));
+        }
+    }
+    for account in people {
+        if dice.chance(10) {
+            let from = dice.secs(0, 3000);
+            at(world, from, Wish::Pause(account.id));
+            at(world, from + dice.secs(10, 3600), Wish::Resume(account.id));
+        }
+        if dice.chance(5) {
+            world.abandoned.insert(account.id);
+        }
+    }
+    if dice.chance(10) {
+        let from = dice.secs(0, 3000);
+        at(world, from, Wish::StopAll(true));
+        at(world, from + dice.secs(10, 3600), Wish::StopAll(false));
+    }
+    if dice.chance(10) {
+        let from = dice.secs(0, 3000);
+        at(world, from, Wish::Disk(false));
+        at(world, from + dice.secs(10, 7200), Wish::Disk(true));
+    }
+    if dice.chance(15) {
+        at(world, dice.secs(0, 7200), Wish::Power);
+    }
+    if dice.chance(8) {
+        // The wall clock goes wrong for a while, by minutes or days, in either direction.
+        let by = if dice.chance(50) { dice.secs(1, 600) } else { dice.secs(600, 300_000) };
+        let from = dice.secs(0, 5000);
+        at(world, from, Wish::Clock(if dice.chance(50) { by } else { -by }));
+        at(world, from + dice.secs(60, 20_000), Wish::Clock(secs(0)));
+    }
+}
+
+fn account(n: u128, platform: PlatformName) -> Account {
+    Account {
+        id: AccountId::from_u128(n),
+        name: AccountName::new(platform, &format!("a{n}")).unwrap(),
+        remote_id: if platform == PlatformName::Bluesky {
+            format!("did:plc:a{n}")
+        } else {
+            format!("{}", 1000 + n)
+        },
+        username: format!("a{n}"),
+        display_name: format!("A {n}"),
+        avatar_url: None,
+        server: None,
+        tier: None,
+        state: AccountState::Ready,
+        reason: None,
+        scopes: Vec::new(),
+        missing_scopes: Vec::new(),
+        expires_at: None,
+        issued_at: None,
+        grant_expires_at: None,
+        can_refresh: true,
+        connected_at: start(),
+    }
+}
+
+fn post(
+    n: u128,
+    account: &Account,
+    wait: SignedDuration,
+    parts: usize,
+    late: Late,
+    images: bool,
+) -> (Post, Delivery) {
+    let instant = start() + wait;
+    let civil = instant.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+    let due = Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant };
+    let texts = (0..parts).map(|part| format!("post {n} part {part} & more, see example.com/{n}")).collect();
+    let image = MediaItem {
+        id: MediaId::from_u128(n),
+        name: "a.png".into(),
+        kind: MediaKind::Png,
+        bytes: 10,
+        width: 1,
+        height: 1,
+        alt: None,
+    };
+    let takes = matches!(account.name.platform(), PlatformName::Bluesky | PlatformName::Mastodon);
+    let post = Post {
+        id: PostId::from_u128(n),
+        to: vec![Target { account: account.id, name: account.name.clone() }],
+        content: Content { parts: texts, comment: None },
+        variants: BTreeMap::new(),
+        options: BTreeMap::new(),
+        media: if takes && images { vec![image] } else { Vec::new() },
+        due: Some(due.clone()),
+        late,
+        slot: None,
+        source: Source::Cli,
+        key: None,
+        created_at: start(),
+        version: 1,
+    };
+    let steps =
+        (0..parts).map(|it| Step::new(if it == 0 { StepKind::Post } else { StepKind::Thread })).collect();
+    let id = DeliveryId::from_u128(n);
+    let delivery = Delivery::new(id, post.id, account.id, account.name.clone(), due, late, steps, start());
+    (post, delivery)
+}

@@ -1,0 +1,222 @@
+//! The promises, held against what happens: on every commit, on every call, and at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use sendoff::domain::delivery::{Delivery, State};
+use sendoff::domain::ids::{AccountId, DeliveryId};
+use sendoff::platforms::Class;
+
+use super::dice::secs;
+use super::world::{World, durable_row};
+
+/// Longest a class B key may be repeated after it was first sent: its life less the margin,
+/// and a minute for the commit and the wire.
+const KEY_USE: SignedDuration = SignedDuration::from_mins(46);
+/// Calls one run may make, of any kind.
+const CALLS_MAX: u64 = 2500;
+
+/// What the world remembers to judge by; the program knows nothing of it.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// Every delivery as last acknowledged by the store.
+    pub(crate) rows: BTreeMap<DeliveryId, Delivery>,
+    /// What a commit that failed may have left.
+    pub(crate) doubtful: Vec<Delivery>,
+    /// The same for writes that are not the engine's; none: of deliveries it does not name.
+    pub(crate) loose: Vec<Option<DeliveryId>>,
+    /// Steps whose object another hand may have taken for us: the same words, in our time.
+    pub(crate) contested: BTreeSet<DeliveryId>,
+    in_flight: BTreeMap<AccountId, DeliveryId>,
+    bodies: BTreeMap<(DeliveryId, u16, String), Vec<u8>>,
+    /// First time a marker was on the wire.
+    first: BTreeMap<(DeliveryId, u16, String), Timestamp>,
+    last_leave: BTreeMap<AccountId, Timestamp>,
+    /// When the last call of a delivery ended, and the clean looks since.
+    ended: BTreeMap<DeliveryId, Timestamp>,
+    looks: BTreeMap<DeliveryId, Vec<Timestamp>>,
+    /// Steps with a call that may have taken effect.
+    open: BTreeSet<(DeliveryId, u16)>,
+}
+
+impl Watch {
+    /// A row as the store has acknowledged it.
+    pub(crate) fn committed(&mut self, row: Delivery) {
+        if let Some(was) = self.rows.get(&row.id) {
+            never_changes(was, &row);
+        }
+        self.rows.insert(row.id, row);
+    }
+
+    /// After a crash: every acknowledged row is there, or what was being written over it.
+    pub(crate) fn nothing_was_lost(&mut self, found: &BTreeMap<DeliveryId, Delivery>) {
+        assert_eq!(found.len(), self.rows.len(), "a delivery is gone or came from nowhere");
+        for (id, row) in found {
+            let was = &self.rows[id];
+            assert!(
+                row == was
+                    || self.doubtful.contains(row)
+                    || self.loose.iter().any(|it| it.is_none_or(|it| it == *id)),
+                "an acknowledged write was lost: {was:#?}\n{row:#?}"
+            );
+            never_changes(was, row);
+        }
+        self.doubtful.clear();
+        self.loose.clear();
+        self.rows.clone_from(found);
+    }
+
+    /// After recovery (I3).
+    pub(crate) fn started(&mut self, found: &BTreeMap<DeliveryId, Delivery>) {
+        for (id, row) in found {
+            let was = &self.rows[id];
+            never_changes(was, row);
+            if was.state == State::Sending {
+                assert_eq!(row.state, State::Unknown, "a call found on the wire is in doubt (I3)");
+            }
+        }
+        self.loose.clear();
+        self.rows.clone_from(found);
+    }
+
+    pub(crate) fn died(&mut self, now: Timestamp) {
+        for id in std::mem::take(&mut self.in_flight).into_values() {
+            self.ended.insert(id, now);
+            self.looks.remove(&id);
+        }
+        self.last_leave.clear();
+    }
+
+    pub(crate) fn call_ended(&mut self, account: AccountId, id: DeliveryId, now: Timestamp) {
+        self.in_flight.remove(&account);
+        self.ended.insert(id, now);
+        self.looks.remove(&id);
+    }
+
+    /// The last call is known to have done nothing, if no earlier one is open.
+    pub(crate) fn no_effect(&mut self, origin: Option<(DeliveryId, u16)>) {
+        if let Some(origin) = origin {
+            self.open.remove(&origin);
+        }
+    }
+
+    /// The user's word, for one more call.
+    pub(crate) fn said_absent(&mut self, id: DeliveryId, step: u16) {
+        self.open.remove(&(id, step));
+    }
+
+    /// A look that was answered in full.
+    pub(crate) fn looked(&mut self, id: DeliveryId, now: Timestamp) {
+        self.looks.entry(id).or_default().push(now);
+    }
+}
+
+/// A terminal state never changes (I14); what was learned later may be added.
+fn never_changes(was: &Delivery, row: &Delivery) {
+    if was.state.is_terminal() {
+        let as_before = Delivery { verified: was.verified, ..row.clone() };
+        assert!(as_before == *was, "an end changed: {was:#?}\n{row:#?}");
+    }
+}
+
+impl World {
+    /// A publishing call leaves.
+    pub(crate) fn watch_leave(&mut self, row: &Delivery) {
+        let (id, account, step) = (row.id, row.account, row.step);
+        let disk = durable_row(&self.disk, self.now, id);
+        assert_eq!(disk.state, State::Sending, "no byte leaves before its intent is durable (I2)");
+        assert_eq!((disk.step, disk.attempts), (step, row.attempts), "the durable intent is this one (I2)");
+        let (now, wall) = (self.now, self.wall());
+        let due = row.due.instant;
+        assert!(wall >= due || now >= due, "never before its time (I13)");
+        let class = self.class;
+        let watch = &mut self.watch;
+        let other = watch.in_flight.insert(account, id);
+        assert!(other.is_none(), "two calls in flight on one account (I1)");
+        if let Some(last) = watch.last_leave.insert(account, now) {
+            assert!(now.duration_since(last) >= secs(5), "two posts of one account within 5 s");
+        }
+        let frozen = disk.flight.frozen.unwrap();
+        let key = (id, step, frozen.marker.clone());
+        let known = watch.bodies.entry(key.clone()).or_insert_with(|| frozen.body.clone());
+        assert_eq!(*known, frozen.body, "one marker, one body (I5)");
+        let first = *watch.first.entry(key).or_insert(now);
+        if class == Class::Key {
+            assert!(now.duration_since(first) <= KEY_USE, "the key may be forgotten by now (I8)");
+        }
+        if step > 0 {
+            let before = &row.steps[usize::from(step) - 1];
+            assert!(before.remote_id.is_some(), "a part leaves before the one it follows is live (I11)");
+        }
+        let fresh = watch.open.insert((id, step));
+        let opted = self.settings.resend_when_absent.contains(&self.network.platform);
+        assert!(fresh || class != Class::Opaque || opted, "class F repeats nothing by itself (I4)");
+    }
+
+    /// The engine's write is durable.
+    pub(crate) fn watch_save(&mut self, event: &str, pair: &(Delivery, Delivery)) {
+        let (before, after) = pair;
+        let id = after.id;
+        if matches!(after.state, State::Cancelled | State::Missed | State::Rejected) {
+            assert!(after.flight.amb_since.is_none(), "an end with an attempt open (I6)");
+        }
+        if event != "absent" || !matches!(self.class, Class::Listable | Class::Opaque | Class::Key) {
+            return;
+        }
+        let watch = &mut self.watch;
+        let ended = watch.ended.get(&id).copied();
+        let looks = watch.looks.remove(&id).unwrap_or_default();
+        let settled = |at: Timestamp| ended.is_none_or(|end| at.duration_since(end) >= self.settings.settle);
+        let proven = looks.iter().any(|first| {
+            let apart = |second: &Timestamp| second.duration_since(*first) >= self.settings.absence_gap;
+            settled(*first) && looks.iter().any(apart)
+        });
+        assert!(
+            proven,
+            "absence believed too early (I7): ended {ended:?}, looks {looks:?}, now {}",
+            self.now
+        );
+        watch.open.remove(&(id, before.step));
+    }
+
+    /// When everything has come to rest.
+    pub(crate) fn judge(&self) -> Result<(), String> {
+        for row in self.watch.rows.values() {
+            let fail = |what: String| Err(format!("{} ({:?}): {what}\n{row:#?}", row.id, row.state));
+            let contested = self.watch.contested.contains(&row.id);
+            for (n, step) in (0_u16..).zip(&row.steps) {
+                let objects: Vec<_> =
+                    self.network.objects.iter().filter(|it| it.origin == Some((row.id, n))).collect();
+                if objects.len() > 1 {
+                    return fail(format!("step {n} is there {} times", objects.len()));
+                }
+                let open = row.state == State::Unknown && n == row.step;
+                if contested || open {
+                    continue;
+                }
+                if step.is_live() && objects.is_empty() {
+                    return fail(format!("step {n} is called live and is not"));
+                }
+                if step.is_live() && step.remote_id.as_ref().is_some_and(|id| *id != objects[0].id) {
+                    return fail(format!("step {n} is bound to another object than {}", objects[0].id));
+                }
+                if !step.is_live() && !objects.is_empty() {
+                    return fail(format!("step {n} is live and nobody knows"));
+                }
+            }
+            match row.state {
+                State::Published | State::HandedOver if row.live_prefix() < row.steps.len() => {
+                    return fail("published with a step that is not live".into());
+                }
+                state if state.is_terminal() => {}
+                State::Unknown if row.held => {}
+                State::NeedsReconnect | State::Unknown if self.abandoned.contains(&row.account) => {}
+                _ => return fail(format!("it is stuck at {}", self.now)),
+            }
+        }
+        if self.calls > CALLS_MAX {
+            return Err(format!("{} calls for {} posts", self.calls, self.watch.rows.len()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,739 @@
+//! long because a world is one thing: its clocks, its boots and its disk move together.
+//!
+//! The real engine, the real store and the daemon's own persistence steps in a world of one thread:
+//! virtual time, one queue of happenings, one seed. Between any two happenings, and inside a commit,
+//! the daemon may die; what the disk holds then is what it starts again with.
+//!
+//! This file: time, crashes, the store's writer. `act.rs` carries out what the engine decides and
+//! what users do; `watch.rs` holds the promises against what happens.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use jiff::{SignedDuration, Timestamp};
+use sendoff::daemon::ledger::{self, Ledger};
+use sendoff::domain::account::AccountState;
+use sendoff::domain::attempt::Attempt;
+use sendoff::domain::delivery::{Delivery, State};
+use sendoff::domain::ids::{AccountId, DeliveryId};
+use sendoff::domain::moment::{Boot, Moment};
+use sendoff::engine::{Engine, Input, Purpose, Settings};
+use sendoff::platforms::{Class, Request};
+use sendoff::store::{Options, Store, StoreError, Tx, accounts, deliveries};
+
+use super::coverage::Label;
+use super::dice::{Rng, millis, secs, start};
+use super::disk::{Disk, Image};
+use super::networks::Network;
+use super::plan::Wish;
+use super::standins;
+
+/// A write's transaction.
+pub(crate) type Job = Box<dyn FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send>;
+
+/// What the daemon's writer has waiting.
+pub(crate) enum Write {
+    Save { id: DeliveryId, seq: u64, event: &'static str, pair: Box<(Delivery, Delivery)>, job: Job },
+    Intend { seq: u64, pair: Box<(Delivery, Delivery)>, attempt: Attempt, request: Request },
+    Rest { what: &'static str, id: Option<DeliveryId>, job: Job, then: Option<Happening> },
+}
+
+/// Something that happens at a point of virtual time. Those with a number belong to that life of
+/// the daemon, and die with it.
+pub(crate) enum Happening {
+    Input(u64, Input),
+    Writer(u64),
+    Leave(u64, DeliveryId, AccountId, Option<Purpose>, Request),
+    Refresh(u64, AccountId, Timestamp),
+    RefreshCall(u64, AccountId, bool),
+    Settle(u64, DeliveryId),
+    MarkDead(u64, AccountId, String),
+    /// The request arrives at the network, whoever is still alive to hear of it.
+    Land(AccountId, Option<(DeliveryId, u16)>, Request),
+    User(Wish),
+    Boot,
+}
+
+/// A crash to come: the next time this label is passed, after so many passes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) label: Label,
+    pub(crate) skip: u64,
+}
+
+#[allow(clippy::struct_excessive_bools)] // independent facts, not one state
+pub(crate) struct World {
+    pub(crate) now: Timestamp,
+    pub(crate) rng: Rng,
+    pub(crate) class: Class,
+    pub(crate) network: Network,
+    /// What each account's newest token is, and when it ends.
+    pub(crate) tokens: BTreeMap<AccountId, (u64, Option<Timestamp>)>,
+    pub(crate) token_life: Option<SignedDuration>,
+    /// The network forgives a second use of a refresh token whose answer was lost.
+    pub(crate) forgives: bool,
+    pub(crate) settings: Settings,
+    /// How long after its connection closed a request may still take effect, in seconds (A1).
+    pub(crate) t_late: u64,
+    /// The worst bug of all, planted in the edges: the call leaves before its intent is written.
+    pub(crate) intent_skipped: bool,
+    /// Percent of refreshes that go wrong.
+    pub(crate) refresh_trouble: u64,
+    /// Accounts whose user never comes back.
+    pub(crate) abandoned: BTreeSet<AccountId>,
+    pub(crate) targets: VecDeque<Target>,
+    /// The crashes that happened, in order.
+    pub(crate) crashes: Vec<Label>,
+    pub(crate) calls: u64,
+    pub(crate) published_calls: u64,
+    pub(crate) commits: u64,
+    /// Owners of accounts, by id; fixed.
+    pub(crate) owners: BTreeMap<AccountId, String>,
+    pub(crate) watch: super::watch::Watch,
+    pub(crate) disk: Disk,
+    pub(crate) store: Option<Store>,
+    pub(crate) engine: Option<Engine>,
+    pub(crate) ledger: Ledger,
+    pub(crate) writer: VecDeque<Write>,
+    pub(crate) refreshing: BTreeSet<AccountId>,
+    pub(crate) life: u64,
+    /// The machine's boot: its number and when it began.
+    pub(crate) machine: (u64, Timestamp),
+    /// How far the wall clock is off.
+    pub(crate) skew: SignedDuration,
+    pub(crate) engine_wake: Option<Timestamp>,
+    pub(crate) index_wake: Option<Timestamp>,
+    pub(crate) tracing: bool,
+    writing: bool,
+    commit_calls: u64,
+    open_calls: u64,
+    serial: u64,
+    queue: BTreeMap<(Timestamp, u64), Happening>,
+    trace: DefaultHasher,
+}
+
+thread_local! {
+    /// What the program itself called an error of its own.
+    static ERRORS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Hears the errors that the engine and the ledger log: an illegal move is one, and release builds
+/// do nothing but log it.
+pub(crate) struct Ear;
+
+impl tracing::Subscriber for Ear {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR && metadata.target().starts_with("sendoff")
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Words(String);
+        impl tracing::field::Visit for Words {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                use std::fmt::Write as _;
+                let _ = write!(self.0, "{field}={value:?} ");
+            }
+        }
+        let mut words = Words(String::new());
+        event.record(&mut words);
+        ERRORS.with(|it| it.borrow_mut().push(words.0));
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+fn options() -> Options {
+    Options { cache_bytes: 1 << 20, ..Options::default() }
+}
+
+/// A new store, made once.
+fn empty_store() -> Image {
+    static IMAGE: OnceLock<Image> = OnceLock::new();
+    IMAGE
+        .get_or_init(|| {
+            let disk = Disk::default();
+            drop(Store::with_backend(disk.clone(), start(), options()).unwrap());
+            disk.killed()
+        })
+        .clone()
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, class: Class, network: Network) -> Self {
+        ERRORS.with(|it| it.borrow_mut().clear());
+        Self {
+            now: start(),
+            rng: Rng(seed),
+            class,
+            network,
+            tokens: BTreeMap::new(),
+            token_life: None,
+            forgives: true,
+            settings: Settings::default(),
+            t_late: 300,
+            intent_skipped: false,
+            refresh_trouble: 0,
+            abandoned: BTreeSet::new(),
+            targets: VecDeque::new(),
+            crashes: Vec::new(),
+            calls: 0,
+            published_calls: 0,
+            commits: 0,
+            owners: BTreeMap::new(),
+            watch: super::watch::Watch::default(),
+            disk: Disk::holding(empty_store()),
+            store: None,
+            engine: None,
+            ledger: Ledger::new(standins::find),
+            writer: VecDeque::new(),
+            refreshing: BTreeSet::new(),
+            life: 0,
+            machine: (1, start() - SignedDuration::from_hours(5)),
+            skew: SignedDuration::ZERO,
+            engine_wake: None,
+            index_wake: None,
+            tracing: false,
+            writing: false,
+            commit_calls: 24,
+            open_calls: 8,
+            serial: 0,
+            queue: BTreeMap::new(),
+            trace: DefaultHasher::new(),
+        }
+    }
+
+    /// What the wall clock shows.
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.now.saturating_add(self.skew).unwrap_or(self.now)
+    }
+
+    /// The present by both of the machine's clocks.
+    pub(crate) fn moment(&self) -> Moment {
+        let uptime = self.now.duration_since(self.machine.1);
+        let uptime_ms = i64::try_from(uptime.as_millis()).unwrap();
+        Moment { wall: self.wall(), boot: Some(Boot { id: self.machine.0, uptime_ms }) }
+    }
+
+    /// A store for setting the scene; the daemon is not there yet.
+    pub(crate) fn set_scene(
+        &mut self,
+        job: impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) {
+        let store = Store::with_backend(self.disk.clone(), self.wall(), options()).unwrap();
+        store.write_blocking(job).unwrap();
+        self.watch.rows = all_rows(&store);
+        drop(store);
+        self.disk = Disk::holding(self.disk.killed());
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.trace.finish()
+    }
+
+    pub(crate) fn at(&mut self, at: Timestamp, happening: Happening) {
+        self.serial += 1;
+        self.queue.insert((at.max(self.now), self.serial), happening);
+    }
+
+    pub(crate) fn soon(&mut self, input: Input) {
+        let at = self.now + millis(1 + self.rng.below(20));
+        self.at(at, Happening::Input(self.life, input));
+    }
+
+    pub(crate) fn note(&mut self, what: &str) {
+        (self.now.as_millisecond(), what).hash(&mut self.trace);
+        if self.tracing {
+            println!("{} {what}", self.now);
+        }
+    }
+
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&sendoff::store::Rx) -> Result<T, StoreError>,
+    ) -> Option<T> {
+        self.store.as_ref().map(|it| it.read(work).unwrap())
+    }
+
+    pub(crate) fn row(&self, id: DeliveryId) -> Delivery {
+        self.read(|rx| deliveries::need(rx, id)).unwrap()
+    }
+
+    /// Runs until everything has ended or waits for a person, and at most until `end`.
+    pub(crate) fn run_until(&mut self, end: Timestamp) {
+        for _ in 0..60_000 {
+            let next = self.queue.first_key_value().map(|((at, _), _)| *at);
+            let tick = self.engine.as_ref().and_then(|_| self.wake());
+            let Some(at) = next.into_iter().chain(tick).min() else { return };
+            if at > end {
+                self.now = end;
+                return;
+            }
+            self.now = self.now.max(at);
+            if next.is_some_and(|it| it <= at) {
+                let (_, happening) = self.queue.pop_first().unwrap();
+                self.happen(happening);
+            } else {
+                self.input(Input::Tick);
+            }
+            self.point(Label::Between);
+        }
+        panic!("the world does not come to rest: {:#?}", self.watch.rows);
+    }
+
+    /// When the daemon's nap ends. It naps 30 s at most; to save time the world lets it sleep
+    /// until there is something, and a quarter of an hour while anything is open.
+    fn wake(&self) -> Option<Timestamp> {
+        let open = self.watch.rows.values().any(|it| !it.state.is_terminal() && !it.held);
+        let nap = open.then(|| self.now + SignedDuration::from_mins(15));
+        let clocks = [self.engine_wake, self.index_wake];
+        let by_wall = clocks.into_iter().flatten().min().map(|at| at.saturating_sub(self.skew).unwrap_or(at));
+        // Never in a circle at one instant.
+        by_wall.into_iter().chain(nap).min().map(|at| at.max(self.now + millis(1)))
+    }
+
+    /// Gives the engine an input, and carries out what it decides.
+    pub(crate) fn input(&mut self, input: Input) {
+        let moment = self.moment();
+        let Some(engine) = &mut self.engine else { return };
+        if matches!(input, Input::Tick) {
+            self.index_wake = None;
+        }
+        self.engine_wake = None;
+        let effects = engine.apply(input, moment);
+        Self::no_errors();
+        for effect in effects {
+            if self.engine.is_none() {
+                break;
+            }
+            self.carry_out(effect);
+        }
+    }
+
+    fn no_errors() {
+        let said = ERRORS.with(|it| std::mem::take(&mut *it.borrow_mut()));
+        assert!(said.is_empty(), "the program logged an error of its own: {said:?}");
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        let life = self.life;
+        match happening {
+            Happening::Input(of, input) if of == life => {
+                self.reply_arrives(&input);
+                self.input(input);
+            }
+            Happening::Writer(of) if of == life => self.write_some(),
+            Happening::Leave(of, id, account, purpose, request) if of == life => {
+                self.leave(id, account, purpose, &request);
+            }
+            Happening::Refresh(of, account, asked) if of == life => self.refresh(account, asked),
+            Happening::RefreshCall(of, account, repeat) if of == life => self.refresh_call(account, repeat),
+            Happening::Settle(of, id) if of == life => self.put_back(id),
+            Happening::MarkDead(of, account, words) if of == life => self.mark_dead(account, words),
+            Happening::Land(account, origin, request) => {
+                let owner = self.owners[&account].clone();
+                self.network.landing = origin;
+                self.network.land(&owner, &request, self.now);
+                self.note("a late request lands");
+            }
+            Happening::User(wish) => self.user(wish),
+            Happening::Boot => self.boot(),
+            // Of a daemon that is dead.
+            Happening::Input(..)
+            | Happening::Writer(_)
+            | Happening::Leave(..)
+            | Happening::Refresh(..)
+            | Happening::RefreshCall(..)
+            | Happening::Settle(..)
+            | Happening::MarkDead(..) => {}
+        }
+    }
+
+    // --- crashes ---------------------------------------------------------------------------------
+
+    /// A place where the daemon may die. True = it did.
+    pub(crate) fn point(&mut self, label: Label) -> bool {
+        if self.engine.is_none() || !self.hit(label) {
+            return false;
+        }
+        self.crash(label);
+        true
+    }
+
+    /// Whether the next crash is due at this label.
+    fn hit(&mut self, label: Label) -> bool {
+        let Some(target) = self.targets.front_mut().filter(|it| it.label == label) else { return false };
+        if target.skip > 0 {
+            target.skip -= 1;
+            return false;
+        }
+        self.targets.pop_front();
+        true
+    }
+
+    pub(crate) fn crash(&mut self, label: Label) {
+        self.note(&format!("crash at {label:?}"));
+        self.crashes.push(label);
+        let power = self.rng.chance(50);
+        let image = if power { self.disk.power_cut(&mut self.rng) } else { self.disk.killed() };
+        self.engine = None;
+        self.ledger = Ledger::new(standins::find);
+        self.writer.clear();
+        self.writing = false;
+        self.refreshing.clear();
+        self.store = None;
+        self.disk = Disk::holding(image);
+        self.life += 1;
+        self.engine_wake = None;
+        self.index_wake = None;
+        self.watch.died(self.now);
+        let kept = std::mem::take(&mut self.queue);
+        self.queue = kept
+            .into_iter()
+            .filter(|(_, it)| matches!(it, Happening::Land(..) | Happening::User(_) | Happening::Boot))
+            .collect();
+        let down = match self.rng.below(20) {
+            // Longer than the handle lives: what was prepared is gone.
+            _ if label == Label::C5 => self.network.abilities.handle_life + self.rng.secs(60, 600),
+            0 => self.rng.secs(7200, 86_400),
+            1..=4 => self.rng.secs(60, 7200),
+            _ => self.rng.secs(1, 5),
+        };
+        if power {
+            self.machine = (self.machine.0 + 1, self.now + down - secs(1));
+        }
+        self.at(self.now + down, Happening::Boot);
+    }
+
+    /// Start-up: the store opens, what a crash left is made safe, a fresh engine begins.
+    fn boot(&mut self) {
+        let aimed = self.targets.front().is_some_and(|it| it.label == Label::C15);
+        if aimed {
+            let cut = self.rng.below(self.open_calls.max(1));
+            self.disk.cut_after(cut);
+        }
+        let before = self.disk.calls();
+        let opened = Store::with_backend(self.disk.clone(), self.wall(), options());
+        let store = match opened {
+            Ok(store) => store,
+            Err(error) if aimed => return self.died_at_start(&error.to_string()),
+            Err(error) => panic!("the store does not open after a crash: {error}"),
+        };
+        let found = all_rows(&store);
+        self.watch.nothing_was_lost(&found);
+        self.watch.loose = found.values().filter(|it| it.in_flight()).map(|it| Some(it.id)).collect();
+        match ledger::recover(&store, self.moment()) {
+            Ok(()) => {}
+            Err(error) if aimed && error.is_fatal() => {
+                drop(store);
+                return self.died_at_start(&error.to_string());
+            }
+            Err(error) => panic!("recovery failed: {error}"),
+        }
+        self.open_calls = self.disk.calls() - before;
+        self.disk.uncut();
+        if aimed {
+            // The cut came too late: it dies between recovery and the first step.
+            drop(store);
+            return self.died_at_start("the power goes");
+        }
+        Self::no_errors();
+        let rows = all_rows(&store);
+        self.watch.started(&rows);
+        self.store = Some(store);
+        let mut dice = Rng(self.rng.next());
+        let random = Box::new(move |buffer: &mut [u8]| {
+            for byte in buffer {
+                *byte = dice.next().to_le_bytes()[0];
+            }
+        });
+        self.engine = Some(Engine::new(self.settings.clone(), random));
+        self.note("boot");
+        self.input(Input::Clock { hold: false, sure: self.skew.is_zero() });
+        // People see what waits for them.
+        for (account, _) in self.owners.clone() {
+            match self.read(|rx| accounts::need(rx, account)).unwrap().state {
+                AccountState::NeedsReconnect => {
+                    let at = self.now + self.rng.secs(600, 7200);
+                    self.at(at, Happening::User(Wish::Reconnect(account)));
+                }
+                AccountState::Paused => {
+                    let at = self.now + self.rng.secs(60, 3600);
+                    self.at(at, Happening::User(Wish::Resume(account)));
+                }
+                AccountState::Ready => {}
+            }
+        }
+        self.input(Input::Tick);
+    }
+
+    fn died_at_start(&mut self, why: &str) {
+        self.note(&format!("cannot start: {why}"));
+        self.targets.pop_front();
+        self.crash(Label::C15);
+    }
+
+    // --- the writer ------------------------------------------------------------------------------
+
+    /// Queues a write; the writer comes to it.
+    pub(crate) fn write(&mut self, write: Write) {
+        self.writer.push_back(write);
+        if !self.writing {
+            self.writing = true;
+            let at = self.now + millis(1 + self.rng.below(20));
+            self.at(at, Happening::Writer(self.life));
+        }
+    }
+
+    /// One commit: an intent alone, or up to three others together, as the real writer groups them.
+    fn write_some(&mut self) {
+        self.writing = false;
+        let mut group = Vec::new();
+        let most = 1 + self.rng.below(3);
+        while let Some(next) = self.writer.front() {
+            let alone = matches!(next, Write::Intend { .. });
+            if (alone && !group.is_empty()) || group.len() as u64 >= most {
+                break;
+            }
+            group.extend(self.writer.pop_front());
+            if alone {
+                break;
+            }
+        }
+        if !self.writer.is_empty() {
+            self.writing = true;
+            let at = self.now + millis(3 + self.rng.below(10));
+            self.at(at, Happening::Writer(self.life));
+        }
+        for write in &group {
+            if self.point(Self::label_before(write)) {
+                return;
+            }
+        }
+        let inside =
+            group.iter().map(label_inside).find(|it| *it != Label::Between).unwrap_or(Label::Between);
+        let cut = self.targets.front().is_some_and(|it| it.label == inside && it.skip == 0)
+            && inside != Label::Between;
+        if cut {
+            let calls = self.rng.below(self.commit_calls.max(1));
+            self.disk.cut_after(calls);
+        } else if let Some(target) = self.targets.front_mut().filter(|it| it.label == inside && it.skip > 0) {
+            target.skip -= 1;
+        }
+        let before = self.disk.calls();
+        let life = self.life;
+        let outcome = self.commit(group);
+        if self.life != life {
+            // It died right after the commit.
+            return;
+        }
+        if outcome.is_some() {
+            self.commit_calls = self.disk.calls() - before;
+            self.disk.uncut();
+        } else {
+            assert!(cut, "the store failed by itself");
+            self.targets.pop_front();
+            self.crash(inside);
+        }
+    }
+
+    /// None: the store failed. What it was told is then in doubt.
+    fn commit(&mut self, mut group: Vec<Write>) -> Option<()> {
+        let store = self.store.clone()?;
+        self.commits += 1;
+        if let [Write::Intend { .. }] = group.as_slice() {
+            let Some(Write::Intend { seq, pair, attempt, request }) = group.pop() else { unreachable!() };
+            return self.commit_intent(&store, seq, &pair, attempt, request);
+        }
+        let mut pairs: Vec<Delivery> = Vec::new();
+        let mut jobs: Vec<Job> = Vec::new();
+        let mut rest = Vec::new();
+        for write in group {
+            match write {
+                Write::Save { id, seq, event, pair, job } => {
+                    pairs.push(pair.1.clone());
+                    jobs.push(job);
+                    rest.push((Some(id), Some((seq, event, pair)), "save", None));
+                }
+                Write::Rest { what, id, job, then } => {
+                    jobs.push(job);
+                    rest.push((id, None, what, then));
+                }
+                Write::Intend { .. } => unreachable!("an intent is written alone"),
+            }
+        }
+        self.watch.doubtful = pairs;
+        self.watch.loose = rest.iter().filter(|it| it.1.is_none()).map(|it| it.0).collect();
+        let outcomes = together(&store, jobs)?;
+        self.watch.doubtful.clear();
+        self.watch.loose.clear();
+        // The commit is one: all of it is there before anything else can happen.
+        for row in all_rows(&store).into_values() {
+            self.watch.committed(row);
+        }
+        for ((_, save, ..), outcome) in rest.iter().zip(&outcomes) {
+            if let (Some((_, event, pair)), Ok(())) = (save, outcome) {
+                self.watch_save(event, pair);
+            }
+        }
+        for ((id, save, what, then), outcome) in rest.into_iter().zip(outcomes) {
+            let refused = outcome.is_err();
+            let word = if refused { " REFUSED" } else { "" };
+            let row = id.map(|id| self.watch.rows[&id].clone());
+            let state = row.as_ref().map_or("", |it| it.state.as_str());
+            self.note(&format!(
+                "write {what} {} {state}{word}",
+                id.map_or(String::new(), |it| it.to_string())
+            ));
+            if let (true, Some(row)) = (self.tracing, row) {
+                let why = row.reason.map(|it| format!("{}: {}", it.class, it.message));
+                println!("    step {} attempts {} next {:?} {why:?}", row.step, row.attempts, row.next_try);
+            }
+            if let Some((seq, event, pair)) = save {
+                if !refused && self.point(label_after(event, &pair, self.class)) {
+                    return Some(());
+                }
+                let id = pair.1.id;
+                self.soon(Input::Saved { id, seq, conflict: refused });
+                if refused {
+                    self.at(self.now, Happening::Settle(self.life, id));
+                }
+            }
+            if let (Some(then), false) = (then, refused) {
+                let at = self.now + millis(1 + self.rng.below(10));
+                self.at(at, then);
+            }
+        }
+        Some(())
+    }
+
+    fn commit_intent(
+        &mut self,
+        store: &Store,
+        seq: u64,
+        pair: &(Delivery, Delivery),
+        attempt: Attempt,
+        request: Request,
+    ) -> Option<()> {
+        let (id, account) = (pair.1.id, pair.1.account);
+        self.watch.doubtful = vec![pair.1.clone()];
+        match store.intend_blocking(pair.0.clone(), pair.1.clone(), attempt) {
+            Ok(intent) => {
+                self.watch.doubtful.clear();
+                self.note(&format!("intent {id} step {} try {}", intent.step(), pair.1.attempts));
+                self.watch.committed(pair.1.clone());
+                if self.point(Label::C7) {
+                    return Some(());
+                }
+                let at = self.now + millis(self.rng.below(5));
+                self.at(at, Happening::Leave(self.life, id, account, None, request));
+                Some(())
+            }
+            Err(error) if error.is_fatal() => None,
+            Err(error) => {
+                self.watch.doubtful.clear();
+                self.note(&format!("intent {id} REFUSED {error}"));
+                self.soon(Input::Saved { id, seq, conflict: true });
+                self.at(self.now, Happening::Settle(self.life, id));
+                Some(())
+            }
+        }
+    }
+
+    fn put_back(&mut self, id: DeliveryId) {
+        let moment = self.moment();
+        let job: Job = Box::new(move |tx| ledger::put_back(tx, id, "another change came in between", moment));
+        self.write(Write::Rest { what: "put back", id: Some(id), job, then: None });
+    }
+
+    fn label_before(write: &Write) -> Label {
+        match write {
+            Write::Save { event: "claim", .. } => Label::C1,
+            Write::Save { event: "prepare", pair, .. } => {
+                let news = |key: &str| {
+                    let has = |it: &Delivery| it.flight.handles.keys().any(|name| name.starts_with(key));
+                    has(&pair.1) && !has(&pair.0)
+                };
+                if news("container") {
+                    Label::C4
+                } else if news("media") || news("blob") {
+                    Label::C3
+                } else {
+                    Label::Between
+                }
+            }
+            Write::Save { pair, .. } if pair.0.state == State::Sending => Label::C10,
+            Write::Save { pair, .. } if pair.0.state == State::Unknown => Label::C13,
+            _ => Label::Between,
+        }
+    }
+}
+
+fn label_inside(write: &Write) -> Label {
+    match write {
+        Write::Intend { .. } => Label::C6,
+        Write::Save { pair, .. } if pair.0.state == State::Sending => Label::C11,
+        Write::Save { pair, .. } if pair.0.state == State::Unknown => Label::C13,
+        _ => Label::Between,
+    }
+}
+
+fn label_after(event: &str, pair: &(Delivery, Delivery), class: Class) -> Label {
+    let handle = class == Class::Handle && pair.1.flight.handles.contains_key("container");
+    match event {
+        "claim" => Label::C2,
+        "prepare" | "lose" if handle => Label::C5,
+        _ if pair.1.state.is_terminal() && pair.1.live_prefix() == pair.1.steps.len() => Label::C12,
+        _ if pair.1.state == State::Unknown => Label::C13,
+        _ => Label::Between,
+    }
+}
+
+/// All in one transaction; if one is refused, each in its own. None: the store failed.
+fn together(store: &Store, jobs: Vec<Job>) -> Option<Vec<Result<(), StoreError>>> {
+    let jobs = Arc::new(Mutex::new(jobs));
+    let shared = Arc::clone(&jobs);
+    let all = store.write_blocking(move |tx| shared.lock().unwrap().iter_mut().try_for_each(|job| job(tx)));
+    let many = jobs.lock().unwrap().len();
+    match all {
+        Ok(()) => return Some((0..many).map(|_| Ok(())).collect()),
+        Err(error) if error.is_fatal() => return None,
+        Err(error) if many == 1 => return Some(vec![Err(error)]),
+        Err(_) => {}
+    }
+    let mut outcomes = Vec::new();
+    for n in 0..many {
+        let shared = Arc::clone(&jobs);
+        match store.write_blocking(move |tx| shared.lock().unwrap()[n](tx)) {
+            Err(error) if error.is_fatal() => return None,
+            other => outcomes.push(other),
+        }
+    }
+    Some(outcomes)
+}
+
+/// Every delivery in the store.
+pub(crate) fn all_rows(store: &Store) -> BTreeMap<DeliveryId, Delivery> {
+    store
+        .read(|rx| {
+            let mut rows = BTreeMap::new();
+            for account in accounts::list(rx)? {
+                for id in deliveries::of_account(rx, account.id, deliveries::Which::All, 1000)? {
+                    rows.insert(id, deliveries::need(rx, id)?);
+                }
+            }
+            Ok(rows)
+        })
+        .unwrap()
+}
+
+/// The row as a power cut at this instant would leave it.
+pub(crate) fn durable_row(disk: &Disk, now: Timestamp, id: DeliveryId) -> Delivery {
+    let store = Store::with_backend(Disk::holding(disk.synced()), now, options()).unwrap();
+    store.read(|rx| deliveries::need(rx, id)).unwrap()
+}
