@@ -1,16 +1,19 @@
 //! How many deliveries a second the whole daemon makes durable, how late they start, and what an idle
-//! one takes.
+//! one takes; long because the machine's own figures and the stand-in must be those of the same run.
 //!
-//! `cargo bench --bench throughput` prints three tables. Every row runs in a process of its own: the real
+//! `cargo bench --bench throughput` prints what the machine allows (a bare redb commit, a bare HTTP call),
+//! then the daemon's rows, with their ratio to that, then an idle daemon. Every row runs in a process of its own: the real
 //! daemon on a new directory on the real disk (`TMPDIR`), every write durable, talking HTTP to a stand-in
 //! of X that lives in this process. Accounts, tokens and posts are put into the store beforehand, through
-//! the functions the daemon uses; all posts are due at the same second. The clock stops when the store
+//! the functions the daemon uses; all posts are due at the same second, or one after
+//! the other at a steady pace. The clock stops when the store
 //! counts all of them as published, which it does only after their last write is on the disk.
 //!
 //! The stand-in does as little as it can (it is not what is measured, but it takes its share of the
 //! processor), and keeps every text it was given: a row fails unless each arrived exactly once.
 //!
-//! `-- row ACCOUNTS POSTS` measures one row of your choice.
+//! `-- row ACCOUNTS POSTS [MILLISECONDS BETWEEN TWO]` measures one row of your choice, `-- machine` only what
+//! the machine allows, `-- idle POSTS` an idle daemon with so many scheduled posts.
 
 #![allow(clippy::print_stdout)] // a benchmark reports
 
@@ -35,6 +38,8 @@ use sendoff::domain::delivery::{Delivery, State, Step, StepKind};
 use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, PlatformName, PostId};
 use sendoff::domain::post::{Content, Post, Source, Target};
 use sendoff::domain::schedule::{Choice, Due, Late};
+use sendoff::http::Exchange as _;
+use sendoff::http::clients::{OneShot, tls};
 use sendoff::keys::keyring::Keyring;
 use sendoff::keys::master::MasterKey;
 use sendoff::store::{Options, Store, accounts, deliveries, posts, vault};
@@ -43,12 +48,22 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Accounts, posts.
-const ROWS: [(u64, u64); 3] = [(1, 200), (10, 1_000), (100, 4_000)];
+/// Accounts, posts, milliseconds between two.
+const ROWS: [(u64, u64, u64); 7] = [
+    (1, 200, 0),
+    (8, 1_000, 0),
+    (64, 4_000, 0),
+    (256, 5_000, 0),
+    (100, 5_000, 0),
+    (100, 500, 0),
+    (20, 400, 50),
+];
 /// Each row so many times; the table shows the run with the middle rate.
 const RUNS: usize = 3;
-/// Posts in the store of the idle daemon.
-const IDLE: u64 = 100_000;
+/// Posts in the store of the idle daemon: the first for its memory, the second for its start.
+const IDLE: [u64; 2] = [100_000, 1_000_000];
+/// How long what the machine allows is measured, and how many callers at once.
+const BARE: (Duration, usize) = (Duration::from_secs(3), 64);
 /// Rows per transaction while filling.
 const BULK: u64 = 10_000;
 /// What the daemon seals a grant for: its number of the table and of the field.
@@ -61,15 +76,22 @@ fn main() {
     let number = |at: usize| words[at].parse::<u64>().expect("a number");
     match words.first().map(String::as_str) {
         Some("daemon") => {
-            let seen = runtime().block_on(row(number(1), number(2), &words[3]));
+            let seen = runtime().block_on(row(number(1), number(2), number(3), &words[4]));
             println!("{}", serde_json::to_string(&seen).expect("it is plain data"));
         }
-        Some("fill") => fill_idle(Path::new(&words[1])),
-        Some("idle") => idle(),
-        Some("row") => table(&[(number(1), number(2))]),
+        Some("fill") => fill_idle(Path::new(&words[1]), number(2)),
+        Some("idle") => idle(number(1)),
+        Some("row") => {
+            let bare = machine();
+            table(&[(number(1), number(2), words.get(3).map_or(0, |_| number(3)))], bare);
+        }
+        Some("machine") => drop(machine()),
         _ => {
-            table(&ROWS);
-            idle();
+            let bare = machine();
+            table(&ROWS, bare);
+            for posts in IDLE {
+                idle(posts);
+            }
         }
     }
 }
@@ -94,21 +116,90 @@ struct Seen {
     rss: [u64; 3],
     /// Processor time of the process from the due instant until all was published.
     cpu_ms: u64,
+    /// Bytes it gave the disk meanwhile.
+    written: u64,
 }
 
-fn table(rows: &[(u64, u64)]) {
-    println!("all posts due at the same second; the middle of {RUNS} runs by rate, (lowest–highest)");
+/// What the machine allows, per second: durable commits of one row each, as the store makes them, and
+/// publishing calls, each over a connection of its own, with the server in this process.
+fn machine() -> Bare {
+    let (time, callers) = BARE;
+    let dir = TempDir::new().expect("a temporary directory");
+    let db = redb::Database::create(dir.path().join("bare.redb")).expect("a store");
+    let rows = redb::TableDefinition::<u64, &[u8]>::new("rows");
+    let (began, mut commits) = (Instant::now(), 0_u32);
+    while began.elapsed() < time {
+        let mut tx = db.begin_write().expect("a transaction");
+        tx.set_quick_repair(true);
+        let mut table = tx.open_table(rows).expect("a table");
+        table.insert(u64::from(commits), [7_u8; 600].as_slice()).expect("it takes a row");
+        drop(table);
+        tx.commit().expect("it commits");
+        commits += 1;
+    }
+    let commits = f64::from(commits) / began.elapsed().as_secs_f64();
+    let network = runtime();
+    let seen = Arc::new(Arrivals::default());
+    let address = network.block_on(stand_in(Arc::clone(&seen)));
+    let client = OneShot::new(tls(None).expect("TLS")).expect("a client");
+    let calls = network.block_on(async {
+        let began = Instant::now();
+        let callers: Vec<_> = (0..callers)
+            .map(|caller| {
+                let client = client.clone();
+                tokio::spawn(async move {
+                    let mut n = 0_u32;
+                    while began.elapsed() < time {
+                        let body = format!("{{\"text\":\"{caller} {n}\"}}");
+                        let request = http::Request::post(format!("http://{address}/2/tweets"))
+                            .header("authorization", "Bearer token-of-account-0")
+                            .body(body.into())
+                            .expect("a request");
+                        let answer = client.exchange(request).await.expect("an answer");
+                        assert_eq!(answer.status(), 201);
+                        n += 1;
+                    }
+                    n
+                })
+            })
+            .collect();
+        let mut calls = 0;
+        for caller in callers {
+            calls += caller.await.expect("it ends");
+        }
+        f64::from(calls) / began.elapsed().as_secs_f64()
+    });
+    network.shutdown_background();
     println!(
-        "accounts  posts  deliveries/s                late p50     p99      max   CPU/post  RSS before/ready/peak"
+        "this machine, with {} at once: {calls:.0} bare HTTP calls/s; one after the other: {commits:.0} bare durable commits/s",
+        BARE.1
     );
-    for &(accounts, posts) in rows {
-        let mut runs: Vec<Seen> = (0..RUNS).map(|_| run(accounts, posts)).collect();
+    Bare { calls }
+}
+
+/// What the daemon's rows are compared with.
+#[derive(Clone, Copy)]
+struct Bare {
+    calls: f64,
+}
+
+fn table(rows: &[(u64, u64, u64)], bare: Bare) {
+    println!(
+        "posts due at the same second, or every so many ms; the middle of {RUNS} runs by rate, (lowest–highest)"
+    );
+    println!(
+        "accounts  posts  every  deliveries/s             of bare calls  late p50     p99      max   CPU/post  written/post  RSS before/ready/peak"
+    );
+    for &(accounts, posts, every) in rows {
+        let mut runs: Vec<Seen> = (0..RUNS).map(|_| run(accounts, posts, every)).collect();
         runs.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         let (low, high) = (runs[0].rate, runs[RUNS - 1].rate);
-        let Seen { rate, late_p50, late_p99, late_max, rss, cpu_ms, .. } = runs[RUNS / 2].clone();
+        let Seen { rate, late_p50, late_p99, late_max, rss, cpu_ms, written, .. } = runs[RUNS / 2].clone();
         println!(
-            "{accounts:>8}  {posts:>5}  {rate:>7.0} ({low:>6.0}–{high:>6.0})  {late_p50:>8} ms {late_p99:>5} ms {late_max:>5} ms  {:>6} µs  {:.1}/{:.1}/{:.1} MiB",
+            "{accounts:>8}  {posts:>5}  {every:>2} ms  {rate:>7.0} ({low:>6.0}–{high:>6.0})  {:>10.2}  {late_p50:>8} ms {late_p99:>5} ms {late_max:>5} ms  {:>6} µs  {:>6.1} KiB  {:.1}/{:.1}/{:.1} MiB",
+            rate / bare.calls,
             cpu_ms * 1000 / posts,
+            kib(written / posts),
             mib(rss[0]),
             mib(rss[1]),
             mib(rss[2]),
@@ -120,14 +211,20 @@ fn mib(kib: u64) -> f64 {
     f64::from(u32::try_from(kib).expect("less than 4 TiB")) / 1024.0
 }
 
+fn kib(bytes: u64) -> f64 {
+    mib(bytes)
+}
+
 /// One row: the stand-in here, the daemon in a process of its own.
-fn run(accounts: u64, posts: u64) -> Seen {
+fn run(accounts: u64, posts: u64, every: u64) -> Seen {
     let network = runtime();
     let seen = Arc::new(Arrivals::default());
     let address = network.block_on(stand_in(Arc::clone(&seen)));
     let program: PathBuf = std::env::current_exe().expect("this program has a path");
     let output = Command::new(program)
-        .args(["daemon".to_owned(), accounts.to_string(), posts.to_string(), address.to_string()])
+        .arg("daemon")
+        .args([accounts, posts, every].map(|it| it.to_string()))
+        .arg(address.to_string())
         .stderr(Stdio::inherit())
         .output()
         .expect("this program starts again");
@@ -143,15 +240,16 @@ fn run(accounts: u64, posts: u64) -> Seen {
 
 // ---- the daemon's process ----------------------------------------------------------------------
 
-async fn row(accounts: u64, posts: u64, network: &str) -> Seen {
+async fn row(accounts: u64, posts: u64, every: u64, network: &str) -> Seen {
     let dir = TempDir::new().expect("a temporary directory");
     let config = set_up(dir.path(), &format!("http://{network}"));
     log_to(dir.path());
     // Enough time to fill the store and to start.
     let now = Timestamp::now();
-    let due = Timestamp::from_second(now.as_second() + 4 + i64::try_from(posts / 2_000).expect("small"))
+    let due = Timestamp::from_second(now.as_second() + 5 + i64::try_from(posts / 400).expect("small"))
         .expect("it is a time");
-    fill(&config, accounts, posts, |_| due);
+    let at = |n: u64| due + i64::try_from(n * every).expect("small").milliseconds();
+    fill(&config, accounts, posts, at);
     let before = memory("VmRSS:");
     let socket = config.server.control_socket.clone();
     let data = config.data_dir.clone();
@@ -169,10 +267,10 @@ async fn row(accounts: u64, posts: u64, network: &str) -> Seen {
     let ready = memory("VmRSS:");
     let left = due.duration_since(Timestamp::now());
     tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
-    let cpu = cpu_ms();
+    let (cpu, wrote) = (cpu_ms(), written());
     let began = Instant::now();
     let ended = loop {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
         let status = client.status().await.expect("the daemon answers");
         let took = Timestamp::now().duration_since(due);
         if status.deliveries.iter().any(|(word, n)| word == "published" && *n == posts) {
@@ -180,7 +278,7 @@ async fn row(accounts: u64, posts: u64, network: &str) -> Seen {
         }
         assert!(began.elapsed() < PATIENCE, "not all was published: {:?}", status.deliveries);
     };
-    let cpu_ms = cpu_ms() - cpu;
+    let (cpu_ms, written) = (cpu_ms() - cpu, written() - wrote);
     // The last read-backs, which nobody waits for.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let peak = memory("VmHWM:");
@@ -203,7 +301,7 @@ async fn row(accounts: u64, posts: u64, network: &str) -> Seen {
     assert!(all.iter().all(|it| it.state == State::Published));
     let mut late: Vec<i64> = all
         .iter()
-        .filter_map(|it| Some(it.sent_at?.duration_since(due)))
+        .filter_map(|it| Some(it.sent_at?.duration_since(it.due.instant)))
         .map(|it| i64::try_from(it.as_millis()).expect("it fits"))
         .collect();
     late.sort_unstable();
@@ -216,6 +314,7 @@ async fn row(accounts: u64, posts: u64, network: &str) -> Seen {
         verified: all.iter().filter(|it| it.verified).count() as u64,
         rss: [before, ready, peak],
         cpu_ms,
+        written,
     }
 }
 
@@ -369,13 +468,18 @@ fn post(n: u64, account: u64, due: Timestamp) -> (Post, Delivery) {
 // ---- an idle daemon ----------------------------------------------------------------------------
 
 /// Starts the real program on a store full of posts that are not due, and looks at it.
-fn idle() {
+fn idle(posts: u64) {
     let dir = TempDir::new().expect("a temporary directory");
     let program: PathBuf = std::env::current_exe().expect("this program has a path");
-    let filled = Command::new(program).arg("fill").arg(dir.path()).status().expect("it starts again");
+    let filled = Command::new(program)
+        .arg("fill")
+        .arg(dir.path())
+        .arg(posts.to_string())
+        .status()
+        .expect("it starts again");
     assert!(filled.success(), "the store could not be filled");
     let bytes = std::fs::metadata(dir.path().join("data/sendoff.redb")).expect("the store").len();
-    println!("`sendoff serve`, idle, {IDLE} scheduled posts in a store of {} MiB", bytes >> 20);
+    println!("`sendoff serve`, idle, {posts} scheduled posts in a store of {} MiB", bytes >> 20);
     println!("start to ready   RSS after 3 s   peak");
     for _ in 0..RUNS {
         let began = Instant::now();
@@ -407,10 +511,10 @@ fn idle() {
     }
 }
 
-fn fill_idle(dir: &Path) {
+fn fill_idle(dir: &Path, posts: u64) {
     let config = set_up(dir, "http://127.0.0.1:9");
     let first = Timestamp::now() + 24.hours();
-    fill(&config, 100, IDLE, |n| first + i64::try_from(n).expect("it fits").seconds());
+    fill(&config, 100, posts, |n| first + i64::try_from(n).expect("it fits").seconds());
 }
 
 fn memory(line: &str) -> u64 {
@@ -429,6 +533,13 @@ fn cpu_ms() -> u64 {
     let (_, after_name) = stat.rsplit_once(") ").expect("the name is in brackets");
     let ticks = |at: usize| after_name.split(' ').nth(at).and_then(|it| it.parse::<u64>().ok());
     (ticks(11).expect("user time") + ticks(12).expect("system time")) * 10
+}
+
+/// Bytes this process gave the disk so far.
+fn written() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").expect("Linux has it");
+    let line = io.lines().find_map(|it| it.strip_prefix("write_bytes: ")).expect("Linux has it");
+    line.parse().expect("it is a number")
 }
 
 // ---- the stand-in --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 //! anything else is awaited, so the store sees one delivery's writes in order. Calls run in tasks
 //! of their own and come back as inputs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +27,15 @@ use crate::store::{accounts, deliveries};
 
 /// The clock is read again at least this often, whatever is due.
 const NAP: SignedDuration = SignedDuration::from_secs(30);
+/// The event of W1.
+const CLAIM: &str = "claim";
+/// Inputs handled before what they set going is started and the clock is read again.
+const BURST: usize = 256;
+/// The due index is read again no sooner than this many times as long as the last read took: it
+/// lists what waits for a lane each time, and every end of a delivery asks for it.
+const READ_REST: u32 = 9;
+/// But no longer than this; a post that was just made due does not wait noticeably.
+const READ_REST_MAX: Duration = Duration::from_millis(50);
 /// A running call gets this long when the daemon is told to stop.
 const GRACE: Duration = Duration::from_secs(80);
 
@@ -127,6 +136,14 @@ pub(super) struct Driver {
     /// When the engine, or the due index, has something again.
     engine_wake: Option<Timestamp>,
     index_wake: Arc<Mutex<Option<Timestamp>>>,
+    /// When the due index may be read again.
+    read_again: Arc<Mutex<Option<tokio::time::Instant>>>,
+    /// Deliveries to read, all in one go when the inputs at hand are handled.
+    loads: Vec<DeliveryId>,
+    /// A claim that is not queued yet: the intent that follows it in the same breath takes it along.
+    claim: Option<Box<Save>>,
+    /// Deliveries in hand whose post has files, which may go when it has ended.
+    with_media: HashSet<DeliveryId>,
     preflight: super::preflight::Preflight,
 }
 
@@ -141,6 +158,10 @@ impl Driver {
             ledger: Ledger::new(platforms::find),
             engine_wake: None,
             index_wake: Arc::default(),
+            read_again: Arc::default(),
+            loads: Vec::new(),
+            claim: None,
+            with_media: HashSet::new(),
             preflight: super::preflight::Preflight::default(),
         }
     }
@@ -152,27 +173,23 @@ impl Driver {
     }
 
     async fn work(&mut self, paused: bool, mut stop: watch::Receiver<bool>) {
-        self.step(Input::Pause(paused));
-        self.step(Input::Tick);
+        self.step(vec![Input::Pause(paused), Input::Tick]);
+        let mut burst = Vec::new();
         let mut stopping = None;
         loop {
             let nap = self.nap();
             tokio::select! {
-                input = self.inputs.recv() => {
-                    let Some(input) = input else { return };
-                    self.step(input);
-                    // What else is there is handled before sleeping again.
-                    for _ in 0..1024 {
-                        match self.inputs.try_recv() {
-                            Ok(input) => self.step(input),
-                            Err(_) => break,
-                        }
+                // All that is there, up to a limit.
+                n = self.inputs.recv_many(&mut burst, BURST) => {
+                    if n == 0 {
+                        return;
                     }
+                    self.step(burst.drain(..));
                 }
-                () = tokio::time::sleep(nap) => self.step(Input::Tick),
+                () = tokio::time::sleep(nap) => self.step([Input::Tick]),
                 _ = stop.wait_for(|stop| *stop), if stopping.is_none() => {
                     stopping = Some(tokio::time::Instant::now() + GRACE);
-                    self.step(Input::Pause(true));
+                    self.step([Input::Pause(true)]);
                 }
             }
             if let Some(limit) = stopping
@@ -191,47 +208,81 @@ impl Driver {
         Duration::try_from(span).unwrap_or(Duration::ZERO)
     }
 
-    fn step(&mut self, input: Input) {
+    /// Hands in what happened, then carries out what the engine decided.
+    fn step(&mut self, inputs: impl IntoIterator<Item = Input>) {
         let moment = self.shared.moment();
         let now = moment.wall;
-        let tick = matches!(input, Input::Tick);
-        if tick {
-            *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
         self.engine_wake = None;
-        if let Input::Ask { id, ticket, .. } = &input
-            && !self.engine.holds(*id)
-        {
-            let gone = Refused {
-                code: "changed",
-                message: format!("delivery `{id}` changed meanwhile"),
-                hint: None,
-            };
-            return self.shared.asks.answer(*ticket, Err(gone));
-        }
-        let telling = matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
+        let (mut telling, mut tick) = (false, false);
         // What speaks against sending is known to the engine before it decides.
-        for input in self.preflight.news(&self.shared, moment).into_iter().chain([input]) {
-            for effect in self.engine.apply(input, moment) {
-                self.carry_out(effect, now);
+        for input in self.preflight.news(&self.shared, moment).into_iter().chain(inputs) {
+            match &input {
+                Input::Tick => {
+                    tick = true;
+                    *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                }
+                Input::Ask { id, ticket, .. } if !self.engine.holds(*id) => {
+                    let gone = Refused {
+                        code: "changed",
+                        message: format!("delivery `{id}` changed meanwhile"),
+                        hint: None,
+                    };
+                    self.shared.asks.answer(*ticket, Err(gone));
+                    continue;
+                }
+                Input::Loaded { id, work: Some(work) } if !work.post.media.is_empty() => {
+                    self.with_media.insert(*id);
+                }
+                _ => {}
             }
+            telling |= matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
+            let effects = self.engine.take(input, moment);
+            self.carry_out_all(effects, now);
         }
         self.shared.set_clock_in_doubt(self.engine.doubts_the_clock());
         if tick {
             // Only now: this may have the planner look, which must know of the doubt.
             self.shared.ticked(now);
         }
+        let effects = self.engine.start(now);
         if telling {
             self.shared.set_waits(self.engine.waits(now));
+        }
+        self.carry_out_all(effects, now);
+        self.load();
+    }
+
+    fn carry_out_all(&mut self, effects: Vec<Effect>, now: Timestamp) {
+        for effect in effects {
+            self.carry_out(effect, now);
+        }
+        if let Some(claim) = self.claim.take() {
+            self.save(*claim);
         }
     }
 
     fn carry_out(&mut self, effect: Effect, now: Timestamp) {
         match effect {
-            Effect::FetchDue { limit } => self.fetch(limit, now),
-            Effect::Load { id } => self.load(id),
-            Effect::Save(save) => self.save(*save),
-            Effect::Publish { save, request } => self.publish(*save, request),
+            Effect::FetchDue { limit } => self.fetch(limit),
+            Effect::Load { id } => self.loads.push(id),
+            Effect::Save(save) => {
+                if let Some(earlier) = self.claim.take() {
+                    self.save(*earlier);
+                }
+                if save.event == CLAIM { self.claim = Some(save) } else { self.save(*save) }
+            }
+            Effect::Publish { save, request } => {
+                // Claim and intent of one delivery are one write.
+                let claim = self.claim.take();
+                let (own, other) = match claim {
+                    Some(claim) if claim.after.id == save.after.id => (Some(claim), None),
+                    other => (None, other),
+                };
+                if let Some(other) = other {
+                    self.save(*other);
+                }
+                self.publish(own.map(|it| *it), *save, request);
+            }
             Effect::Call { id, account, purpose, request } => self.call(id, account, purpose, request),
             Effect::Refresh { account } => {
                 let shared = Arc::clone(&self.shared);
@@ -254,44 +305,60 @@ impl Driver {
         }
     }
 
-    fn fetch(&self, limit: usize, now: Timestamp) {
+    fn fetch(&self, limit: usize) {
         let shared = Arc::clone(&self.shared);
         let wake = Arc::clone(&self.index_wake);
-        tokio::task::spawn_blocking(move || {
-            match ledger::due(&shared.store, now, limit) {
-                Ok(ledger::Due { rows, all, next }) => {
-                    *wake.lock().unwrap_or_else(PoisonError::into_inner) = next;
-                    shared.send(Input::Due { rows, all });
-                }
-                // An I/O error has ended the store, and the daemon with it. Anything else is tried
-                // again: the engine must not wait for an answer that never comes.
-                Err(error) => {
-                    tracing::error!(%error, "cannot read what is due");
-                    *wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                    shared.send(Input::Due { rows: Vec::new(), all: true });
-                }
+        let again = Arc::clone(&self.read_again);
+        tokio::spawn(async move {
+            let rest = *again.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(rest) = rest {
+                tokio::time::sleep_until(rest).await;
             }
+            tokio::task::spawn_blocking(move || {
+                let began = tokio::time::Instant::now();
+                let input = match ledger::due(&shared.store, shared.now(), limit) {
+                    Ok(ledger::Due { rows, all, next }) => {
+                        *wake.lock().unwrap_or_else(PoisonError::into_inner) = next;
+                        Input::Due { rows, all }
+                    }
+                    // An I/O error has ended the store, and the daemon with it. Anything else is
+                    // tried again: the engine must not wait for an answer that never comes.
+                    Err(error) => {
+                        tracing::error!(%error, "cannot read what is due");
+                        *wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                        Input::Due { rows: Vec::new(), all: true }
+                    }
+                };
+                let ended = tokio::time::Instant::now();
+                let rest = ((ended - began) * READ_REST).min(READ_REST_MAX);
+                *again.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended + rest);
+                shared.send(input);
+            });
         });
     }
 
-    fn load(&self, id: DeliveryId) {
+    /// Reads what the engine asked for.
+    fn load(&mut self) {
+        if self.loads.is_empty() {
+            return;
+        }
+        let ids = std::mem::take(&mut self.loads);
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
-            let work = ledger::load(&shared.store, id, platforms::find).and_then(|work| {
-                let Some(mut work) = work else { return Ok(None) };
-                if work.hold.is_none() {
-                    work.hold = recurring::hold(&shared, &work)?;
-                }
-                Ok(Some(Box::new(work)))
-            });
-            let work = match work {
-                Ok(work) => work,
-                Err(error) => {
+            for id in ids {
+                let work = ledger::load(&shared.store, id, platforms::find).and_then(|work| {
+                    let Some(mut work) = work else { return Ok(None) };
+                    if work.hold.is_none() {
+                        work.hold = recurring::hold(&shared, &work)?;
+                    }
+                    Ok(Some(Box::new(work)))
+                });
+                let work = work.unwrap_or_else(|error| {
                     tracing::error!(delivery = %id, %error, "cannot read a delivery that is due");
                     None
-                }
-            };
-            shared.send(Input::Loaded { id, work });
+                });
+                shared.send(Input::Loaded { id, work });
+            }
         });
     }
 
@@ -299,7 +366,8 @@ impl Driver {
         let (seq, event, id) = (save.seq, save.event, save.after.id);
         let now = self.shared.now();
         let moved = save.after.clone();
-        cp!("c1", event == "claim");
+        let clean_up = moved.state.is_terminal() && self.with_media.remove(&id);
+        cp!("c1", event == CLAIM);
         // Queued here, in the engine's order; awaited elsewhere.
         let write = self.shared.store.write(self.ledger.save(save, now));
         let shared = Arc::clone(&self.shared);
@@ -311,7 +379,7 @@ impl Driver {
                     log_move(&shared, &moved, event, now);
                     shared.send(Input::Saved { id, seq, conflict: false });
                     queues::recheck(&shared, &moved).await;
-                    if moved.state.is_terminal() {
+                    if clean_up {
                         super::housekeeping::after_end(&shared, moved.post).await;
                     }
                 }
@@ -325,7 +393,8 @@ impl Driver {
         });
     }
 
-    fn publish(&mut self, save: Save, request: Request) {
+    /// `claim`: not written yet; it is, together with the intent.
+    fn publish(&mut self, claim: Option<Save>, save: Save, request: Request) {
         let (seq, id, account) = (save.seq, save.after.id, save.after.account);
         let now = self.shared.now();
         let moved = save.after.clone();
@@ -340,7 +409,13 @@ impl Driver {
                 return drop(tokio::spawn(async move { settle(&shared, id).await }));
             }
         };
-        let write = self.shared.store.intend(before, after, attempt);
+        cp!("c1", claim.is_some());
+        // The intent starts from what the claim makes.
+        let (before, claimed) = match claim {
+            Some(claim) => (claim.before, Some(before)),
+            None => (before, None),
+        };
+        let write = self.shared.store.claim_and_intend(before, claimed.clone(), after, attempt);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             cp!("c6"); // the commit runs meanwhile
@@ -355,6 +430,10 @@ impl Driver {
                     return settle(&shared, id).await;
                 }
             };
+            if let Some(claimed) = claimed {
+                cp!("c2");
+                log_move(&shared, &claimed, CLAIM, now);
+            }
             cp!("c7");
             log_move(&shared, &moved, "intend", now);
             let reply = match parcel_of(&shared, account, &request).await {
@@ -445,6 +524,12 @@ async fn parcel_of(shared: &Arc<Shared>, account: AccountId, request: &Request) 
 
 fn log_move(shared: &Shared, delivery: &Delivery, event: &'static str, now: Timestamp) {
     let line = view::delivery_event(now, delivery, event);
-    tracing::info!(delivery = %delivery.id, account = %delivery.name, state = delivery.state.as_str(), "{}", line.message);
+    let (id, account, state) = (delivery.id, &delivery.name, delivery.state.as_str());
+    // Its steps on the way are many, and are all in the history.
+    if line.level == "debug" {
+        tracing::debug!(delivery = %id, %account, state, "{}", line.message);
+    } else {
+        tracing::info!(delivery = %id, %account, state, "{}", line.message);
+    }
     shared.announce(line);
 }

@@ -3,11 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::gates::app_of;
+use super::send::with_job;
 use super::{Effect, Engine, Phase, Refreshed, Then, Work};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
+use crate::platforms::{Fresh, Next};
 
 /// A token must outlive this much for a publishing call to start.
 const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(120);
@@ -114,6 +116,22 @@ impl Engine {
             return;
         }
         self.save(id, Event::Claim, Then::Advance, None, now, out);
+        // A publishing call needs nothing but its own intent, whose write is queued behind the
+        // claim's: one commit carries both, and its refusal stops the call all the same.
+        if self.is_ready_to_publish(id, now) {
+            self.advance(id, now, out);
+        }
+    }
+
+    /// Whether the next thing to do for a claimed delivery is the publishing call.
+    fn is_ready_to_publish(&self, id: DeliveryId, now: Timestamp) -> bool {
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return false };
+        // What `next` draws from chance does not change which kind of step it names.
+        let fresh = Fresh { now, random: [0; _] };
+        matches!(
+            with_job(work, |job| work.platform.next(job, &work.delivery.flight.handles, fresh)),
+            Some(Ok(Next::Publish(_)))
+        )
     }
 
     /// Lets go of a delivery whose lane must wait. Claimed work (found at start-up) is in no index,

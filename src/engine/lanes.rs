@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::gates::{App, Gate};
 use super::{DueRow, Effect, Engine, Phase, Run};
@@ -163,6 +163,7 @@ impl Engine {
             call: None,
             refreshed: false,
             scanned: false,
+            spacing: SignedDuration::ZERO,
             confirm: None,
             asks: Vec::new(),
         };

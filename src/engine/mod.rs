@@ -285,6 +285,8 @@ struct Run {
     refreshed: bool,
     /// The network was searched for the same words, and has none.
     scanned: bool,
+    /// What its account waits after its call.
+    spacing: SignedDuration,
     /// A step that went live just now and is to be read back.
     confirm: Option<usize>,
     /// Wishes that arrived while it was being read.
@@ -379,6 +381,15 @@ impl Engine {
     /// Decides; does nothing. Called with one input at a time.
     pub fn apply(&mut self, input: Input, now: impl Into<Moment>) -> Vec<Effect> {
         let now: Moment = now.into();
+        let mut out = self.take(input, now);
+        out.append(&mut self.start(now.wall));
+        out
+    }
+
+    /// The first half of [`Engine::apply`]: what follows from one input. Of inputs that came
+    /// together each is taken, then [`Engine::start`] looks over the lanes once for all.
+    pub fn take(&mut self, input: Input, now: impl Into<Moment>) -> Vec<Effect> {
+        let now: Moment = now.into();
         self.boot = now.boot;
         let now = now.wall;
         self.awake_since.get_or_insert(now);
@@ -410,6 +421,12 @@ impl Engine {
             Input::Configure(settings) => self.settings = *settings,
             Input::Disk { enough } => self.disk_ok = enough,
         }
+        out
+    }
+
+    /// The second half of [`Engine::apply`]: starts whatever may start, and says when to come back.
+    pub fn start(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut out = Vec::new();
         self.start_work(now, &mut out);
         out
     }

@@ -26,6 +26,10 @@ impl Engine {
     pub(super) fn published(&mut self, id: DeliveryId, reply: Reply, now: Timestamp, out: &mut Vec<Effect>) {
         let spacing = self.settings.lane_spacing;
         let Some(run) = self.runs.get_mut(&id).filter(|run| run.phase == Phase::Publishing) else { return };
+        // Its intent may have waited for the disk, so the call left later than it was decided.
+        if let Some(lane) = self.lanes.get_mut(&run.account) {
+            lane.free_at = lane.free_at.max(now.checked_add(run.spacing).ok());
+        }
         let Some(work) = &run.work else { return };
         let Some(frozen) = work.delivery.flight.frozen.clone() else { return };
         let (account, app) = (run.account, work.account.as_ref().map(app_of));

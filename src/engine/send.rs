@@ -198,6 +198,7 @@ impl Engine {
         if let Some(save) = self.moved(id, Event::Intend { frozen }, Then::Done, None, now) {
             if let Some(run) = self.runs.get_mut(&id) {
                 run.phase = Phase::Publishing;
+                run.spacing = spacing;
             }
             let lane = self.lanes.entry(account).or_default();
             lane.free_at = lane.free_at.max(now.checked_add(spacing).ok());

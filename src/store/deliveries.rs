@@ -27,27 +27,19 @@ pub enum Which {
     All,
 }
 
-/// Writes a delivery, with its move if there was one, and keeps all indexes in step.
+/// Writes a delivery, with the moves that led from `was` to `now`, if any, and keeps all indexes in step.
 ///
 /// `was` is the row the caller started from, `None` for a new one: if the stored row is another,
 /// the answer is [`StoreError::Conflict`] and nothing is written. A remote id that belongs to
-/// another step is refused the same way. Returns the row's number in the history, if one was written.
+/// another step is refused the same way. Returns the number of the last move in the history, if one
+/// was written.
 pub fn put(
     tx: &mut Tx<'_>,
     was: Option<&Delivery>,
     now: &Delivery,
-    transition: Option<Transition>,
+    transitions: impl IntoIterator<Item = Transition>,
 ) -> Result<Option<u32>, StoreError> {
-    let stored = get(tx, now.id)?;
-    if stored.as_ref() != was {
-        return Err(StoreError::conflict(match (&stored, was) {
-            (None, _) => format!("delivery `{}` is gone", now.id),
-            (Some(_), None) => format!("delivery `{}` exists already", now.id),
-            (Some(it), Some(_)) => {
-                format!("delivery `{}` was changed meanwhile (it is `{}` now)", now.id, it.state.as_str())
-            }
-        }));
-    }
+    unchanged(tx, now.id, was)?;
     if was.is_some_and(|was| was.post != now.post || was.account != now.account) {
         return Err(StoreError::conflict(format!(
             "delivery `{}` may not change its post or account",
@@ -65,13 +57,36 @@ pub fn put(
     if was.is_none_or(|was| was.due.zone != now.due.zone) {
         zones::note(tx, &now.due)?;
     }
-    match transition {
-        Some(mut transition) => {
-            transition.note = transition.note.or_else(|| Some(now.tell()));
-            Ok(Some(append_history(tx, now.id, transition)?))
-        }
-        None => Ok(None),
+    let told = transitions.into_iter().map(|mut it| {
+        it.note = it.note.or_else(|| Some(now.tell()));
+        it
+    });
+    append_all(tx, now.id, told)
+}
+
+/// Refuses unless the stored row is the one the caller started from.
+fn unchanged(tx: &Tx<'_>, id: DeliveryId, was: Option<&Delivery>) -> Result<(), StoreError> {
+    let key = id.as_u128();
+    let table = tx.table(DELIVERIES)?;
+    let row = table.get(key)?;
+    // The same bytes are the same row, and writing is cheaper than reading. Other bytes may still
+    // mean the same, if an older release wrote them.
+    if let (Some(row), Some(was)) = (&row, was)
+        && row.value() == encode(place(key), was)?.as_slice()
+    {
+        return Ok(());
     }
+    let stored: Option<Delivery> = row.map(|row| decode(place(key), row.value())).transpose()?;
+    if stored.as_ref() == was {
+        return Ok(());
+    }
+    Err(StoreError::conflict(match (&stored, was) {
+        (None, _) => format!("delivery `{id}` is gone"),
+        (Some(_), None) => format!("delivery `{id}` exists already"),
+        (Some(it), Some(_)) => {
+            format!("delivery `{id}` was changed meanwhile (it is `{}` now)", it.state.as_str())
+        }
+    }))
 }
 
 /// One delivery.
@@ -283,34 +298,48 @@ pub fn add_attempt(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), StoreError>
 /// before, and only once.
 pub fn end_attempt(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), StoreError> {
     let id = attempt.delivery.as_u128();
-    let stored: Attempt = {
+    let at = numbered(ATTEMPTS, id, attempt.n);
+    let as_begun =
+        Attempt { ended: None, outcome: None, status: None, raw: None, trace: None, ..attempt.clone() };
+    {
         let table = tx.table(ATTEMPTS)?;
         let row = table.get((id, attempt.n))?.ok_or_else(|| {
             StoreError::not_found(format!("attempt {} of delivery `{}`", attempt.n, attempt.delivery))
         })?;
-        decode(numbered(ATTEMPTS, id, attempt.n), row.value())?
-    };
-    let as_begun =
-        Attempt { ended: None, outcome: None, status: None, raw: None, trace: None, ..attempt.clone() };
-    if stored != as_begun {
-        return Err(StoreError::conflict(format!(
-            "attempt {} of delivery `{}` is complete already, or another",
-            attempt.n, attempt.delivery
-        )));
+        // As in `unchanged`.
+        let same = row.value() == encode(at, &as_begun)?.as_slice()
+            || decode::<Attempt>(at, row.value())? == as_begun;
+        if !same {
+            return Err(StoreError::conflict(format!(
+                "attempt {} of delivery `{}` is complete already, or another",
+                attempt.n, attempt.delivery
+            )));
+        }
     }
     write_row(tx, ATTEMPTS, attempt.delivery, attempt.n, attempt)
 }
 
 /// Writes a row of the history without a change of the delivery (a look, a note). Returns its number.
-pub fn append_history(
+pub fn append_history(tx: &mut Tx<'_>, id: DeliveryId, transition: Transition) -> Result<u32, StoreError> {
+    append_all(tx, id, [transition]).map(Option::unwrap_or_default)
+}
+
+fn append_all(
     tx: &mut Tx<'_>,
     id: DeliveryId,
-    mut transition: Transition,
-) -> Result<u32, StoreError> {
-    transition.seq = next_number(tx, HISTORY, id)?;
-    write_row(tx, HISTORY, id, transition.seq, &transition)?;
-    journal::add_move(tx, transition.at, id, transition.seq)?;
-    Ok(transition.seq)
+    transitions: impl IntoIterator<Item = Transition>,
+) -> Result<Option<u32>, StoreError> {
+    let mut last = None;
+    for mut transition in transitions {
+        transition.seq = match last {
+            Some(n) => n + 1,
+            None => next_number(tx, HISTORY, id)?,
+        };
+        write_row(tx, HISTORY, id, transition.seq, &transition)?;
+        journal::add_move(tx, transition.at, id, transition.seq)?;
+        last = Some(transition.seq);
+    }
+    Ok(last)
 }
 
 /// The step a remote object belongs to.
@@ -450,7 +479,7 @@ fn unindex(tx: &mut Tx<'_>, was: &Delivery, now: Option<&Delivery>) -> Result<()
             tx.remove(BY_STATE, (word, ms, post, id))?;
         }
         if !stays {
-            count(tx, word, -1)?;
+            tx.count(word, -1);
         }
     }
     Ok(())
@@ -492,18 +521,10 @@ fn index(tx: &mut Tx<'_>, was: Option<&Delivery>, now: &Delivery) -> Result<(), 
             tx.insert(BY_STATE, (word, ms, post, id), ())?;
         }
         if !stayed {
-            count(tx, word, 1)?;
+            tx.count(word, 1);
         }
     }
     Ok(())
-}
-
-fn count(tx: &mut Tx<'_>, word: &str, by: i64) -> Result<(), StoreError> {
-    let n = tx.table(COUNTS)?.get(word)?.map_or(0, |it| it.value());
-    match n.saturating_add_signed(by) {
-        0 => tx.remove(COUNTS, word).map(drop),
-        n => tx.insert(COUNTS, word, n).map(drop),
-    }
 }
 
 type Numbered = redb::TableDefinition<'static, (u128, u32), &'static [u8]>;

@@ -76,8 +76,21 @@ impl Store {
         after: Delivery,
         attempt: Attempt,
     ) -> impl Future<Output = Result<DurableIntent, StoreError>> + Send + use<> {
-        let queued =
-            ready(&after, &attempt).map(|frozen| (frozen, self.write(commit(before, after, attempt))));
+        self.claim_and_intend(before, None, after, attempt)
+    }
+
+    /// W1 and W3 in one write, for a delivery with nothing to prepare: `before` is as it is stored,
+    /// `claimed` as a claim makes it, `after` in `Sending`. Both moves are in the history. With
+    /// `None` it was claimed before.
+    pub fn claim_and_intend(
+        &self,
+        before: Delivery,
+        claimed: Option<Delivery>,
+        after: Delivery,
+        attempt: Attempt,
+    ) -> impl Future<Output = Result<DurableIntent, StoreError>> + Send + use<> {
+        let queued = ready(&after, &attempt)
+            .map(|frozen| (frozen, self.write(commit(before, claimed, after, attempt))));
         async move {
             let (frozen, write) = queued?;
             write.await.map(|(delivery, attempt)| DurableIntent { delivery, frozen, attempt })
@@ -92,7 +105,7 @@ impl Store {
         attempt: Attempt,
     ) -> Result<DurableIntent, StoreError> {
         let frozen = ready(&after, &attempt)?;
-        let (delivery, attempt) = self.write_blocking(commit(before, after, attempt))?;
+        let (delivery, attempt) = self.write_blocking(commit(before, None, after, attempt))?;
         Ok(DurableIntent { delivery, frozen, attempt })
     }
 }
@@ -100,6 +113,7 @@ impl Store {
 /// The transaction of an intent.
 fn commit(
     before: Delivery,
+    claimed: Option<Delivery>,
     after: Delivery,
     attempt: Attempt,
 ) -> impl FnMut(&mut Tx<'_>) -> Result<(Delivery, Attempt), StoreError> + Send {
@@ -115,8 +129,13 @@ fn commit(
         {
             return Err(StoreError::Refused { why: format!("account `{}` is paused", account.name) });
         }
-        let transition = Transition::between(&before, &after, "intend", attempt.started);
-        deliveries::put(tx, Some(&before), &after, Some(transition))?;
+        let last = claimed.as_ref().unwrap_or(&before);
+        let claim = claimed.as_ref().map(|it| Transition {
+            note: Some(it.tell()),
+            ..Transition::between(&before, it, "claim", attempt.started)
+        });
+        let intend = Transition::between(last, &after, "intend", attempt.started);
+        deliveries::put(tx, Some(&before), &after, claim.into_iter().chain([intend]))?;
         deliveries::add_attempt(tx, &attempt)?;
         Ok((after.clone(), attempt.clone()))
     }

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use redb::{Database, ReadableDatabase};
+use redb::{Database, ReadableDatabase, WriteTransaction};
 use tokio::sync::{oneshot, watch};
 
 use super::ballast::Ballast;
@@ -300,39 +300,51 @@ impl Inner {
 /// `Err` means the store itself failed, and then nothing of the batch counts.
 fn run_all(db: &Database, jobs: &mut [Noted]) -> Result<(), StoreError> {
     let mut taken_out = vec![false; jobs.len()];
-    'again: loop {
+    loop {
         let mut tx = db.begin_write()?;
         tx.set_quick_repair(true); // implies two-phase commit; the durability is `Immediate`
-        let mut changed = false;
-        for (at, (job, outcome)) in jobs.iter_mut().enumerate() {
-            if taken_out[at] {
-                continue;
-            }
-            let mut turn = Tx::new(&tx);
-            let its = job.run(&mut turn);
-            let wrote = turn.writes() > 0;
-            if let Err(error) = &its {
-                if error.is_fatal() {
-                    return Err(error.clone());
-                }
-                if wrote {
-                    taken_out[at] = true;
-                    *outcome = Some(its);
-                    tx.abort()?;
-                    continue 'again;
-                }
-            } else {
-                changed |= wrote;
-            }
-            *outcome = Some(its);
+        match run_each(&tx, jobs, &mut taken_out)? {
+            Turn::Changed => return Ok(tx.commit()?),
+            Turn::Unchanged => return Ok(tx.abort()?),
+            Turn::Spoilt => tx.abort()?,
         }
-        if changed {
-            tx.commit()?;
-        } else {
-            tx.abort()?;
-        }
-        return Ok(());
     }
+}
+
+/// What a round of jobs did to its transaction.
+enum Turn {
+    Changed,
+    Unchanged,
+    /// One failed after a change. It is taken out now, and the others must run again.
+    Spoilt,
+}
+
+fn run_each(tx: &WriteTransaction, jobs: &mut [Noted], taken_out: &mut [bool]) -> Result<Turn, StoreError> {
+    let mut turn = Tx::new(tx);
+    let mut changed = false;
+    for ((job, outcome), taken_out) in jobs.iter_mut().zip(taken_out) {
+        if *taken_out {
+            continue;
+        }
+        turn.next_turn();
+        let its = job.run(&mut turn);
+        let wrote = turn.writes() > 0;
+        match &its {
+            Err(error) if error.is_fatal() => return Err(error.clone()),
+            Err(_) if wrote => {
+                *taken_out = true;
+                *outcome = Some(its);
+                return Ok(Turn::Spoilt);
+            }
+            Err(_) => {}
+            Ok(()) => changed |= wrote,
+        }
+        *outcome = Some(its);
+    }
+    if changed {
+        turn.write_counts()?;
+    }
+    Ok(if changed { Turn::Changed } else { Turn::Unchanged })
 }
 
 /// If a caller's closure panics, the queue must not look busy for ever: the store stops instead.
