@@ -328,9 +328,6 @@ pub(super) async fn create(shared: &Arc<Shared>, by: Caller, ask: r::CreatePost)
     shared.nudge();
     super::audit(shared, Some(by), "post.create", &post.id.to_string());
     let made = super::posts::show(shared, post.id)?;
-    for delivery in shared.store.read(|rx| deliveries::of_post(rx, post.id)).map_err(errors::store)? {
-        shared.announce(view::delivery_event(now, &delivery, "created"));
-    }
     let notice = match &post.due {
         Some(due) if matches!(wish, r::When::Now) => format!("sending now ({})", echo(due)),
         Some(due) => format!("scheduled for {}", echo(due)),

@@ -27,6 +27,7 @@ use crate::engine::ask::Ask;
 use crate::privacy::DisconnectStep;
 use crate::store::audit::Receipt;
 use crate::store::deliveries::Which;
+use crate::store::journal::Happening;
 use crate::store::vault::{Erasure, ErasureLine};
 use crate::store::{Source, StoreError, Tx, accounts, audit as trail, deliveries, posts, queues, vault};
 
@@ -234,16 +235,8 @@ fn farewell(shared: &Arc<Shared>, account: Option<&Account>, receipt: &m::Receip
     }
     let level = if failed.is_empty() { "info" } else { "warn" };
     tracing::info!(receipt = %receipt.id, failed = failed.len(), "an account was disconnected");
-    shared.announce(m::LogEvent {
-        at: receipt.at,
-        level: level.to_owned(),
-        event: "account.disconnected".to_owned(),
-        message: crate::http::terminal::clean_line(&message),
-        post: None,
-        delivery: None,
-        account: Some(id.clone()),
-        seq: 0,
-    });
+    let told = view::happening(receipt.at, level, "account.disconnected", &message);
+    shared.announce(Happening { account: Some(id.clone()), ..told });
     if let Some(account) = account {
         shared.wire().forget(account);
         shared.send(Input::AccountChanged(account.id));
@@ -329,9 +322,6 @@ async fn close_deliveries(shared: &Arc<Shared>, id: AccountId) -> ApiResult<Vec<
         })
         .await
         .map_err(errors::store)?;
-    for delivery in &closed {
-        shared.announce(view::delivery_event(now, delivery, "disconnected"));
-    }
     for post in closed.iter().map(|it| it.post).collect::<BTreeSet<_>>() {
         housekeeping::after_end(shared, post).await;
     }
@@ -391,15 +381,15 @@ fn open_of(source: &impl Source, account: AccountId) -> Result<Vec<Delivery>, St
         .collect()
 }
 
-/// Resolves when a delivery is no longer in a worker's hands. Its events wake us.
+/// Resolves when a delivery is no longer in a worker's hands.
 async fn at_rest(shared: &Arc<Shared>, id: DeliveryId) {
-    let mut events = shared.listen();
+    let mut commits = shared.store.commits();
     loop {
         match shared.store.read(|rx| deliveries::get(rx, id)) {
             Ok(Some(delivery)) if delivery.in_flight() => {}
             _ => return,
         }
-        if let Err(tokio::sync::broadcast::error::RecvError::Closed) = events.recv().await {
+        if commits.changed().await.is_err() {
             return;
         }
     }

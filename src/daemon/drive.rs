@@ -376,7 +376,7 @@ impl Driver {
                 Ok(()) => {
                     cp!("c2", event == "claim");
                     cp!("c12", moved.state.is_terminal());
-                    log_move(&shared, &moved, event, now);
+                    log_move(&moved, event, now);
                     shared.send(Input::Saved { id, seq, conflict: false });
                     queues::recheck(&shared, &moved).await;
                     if clean_up {
@@ -432,10 +432,10 @@ impl Driver {
             };
             if let Some(claimed) = claimed {
                 cp!("c2");
-                log_move(&shared, &claimed, CLAIM, now);
+                log_move(&claimed, CLAIM, now);
             }
             cp!("c7");
-            log_move(&shared, &moved, "intend", now);
+            log_move(&moved, "intend", now);
             let reply = match parcel_of(&shared, account, &request).await {
                 Ok((account, grant, media)) => {
                     let parcel = Parcel {
@@ -522,7 +522,7 @@ async fn parcel_of(shared: &Arc<Shared>, account: AccountId, request: &Request) 
     Ok((found, grant, media))
 }
 
-fn log_move(shared: &Shared, delivery: &Delivery, event: &'static str, now: Timestamp) {
+fn log_move(delivery: &Delivery, event: &'static str, now: Timestamp) {
     let line = view::delivery_event(now, delivery, event);
     let (id, account, state) = (delivery.id, &delivery.name, delivery.state.as_str());
     // Its steps on the way are many, and are all in the history.
@@ -531,5 +531,4 @@ fn log_move(shared: &Shared, delivery: &Delivery, event: &'static str, now: Time
     } else {
         tracing::info!(delivery = %id, %account, state, "{}", line.message);
     }
-    shared.announce(line);
 }

@@ -71,7 +71,7 @@ pub(super) async fn keep(shared: &Arc<Shared>, talk: &Arc<Talk>) -> ApiResult<()
     shared.wire().forget(&account);
     shared.send(Input::AccountChanged(account.id));
     tracing::info!(account = %account.name, scopes = account.scopes.join(" "), "connected");
-    shared.announce(view::account_event(now, &account, "info", "account.connected", "connected"));
+    shared.announce(view::of_account(now, &account, "info", "account.connected", "connected"));
     shared.plan_again(None);
     shared.connects.flows().settle(&talk.flow, Outcome::Stored { account: account.name.clone() }, now);
     talk.say(m::ConnectEvent::Connected { account: view::account(&account) });

@@ -48,9 +48,9 @@ pub(super) fn events(shared: &Arc<Shared>, ask: &r::Events) -> ApiResult<BoxStre
         Some(after) => (after, None),
         None => (behind, None),
     };
-    let gap = gap.map(|text| m::LogEvent {
-        seq: at.max(oldest.saturating_sub(1)).min(newest),
-        ..view::event(shared.now(), "warn", "log.gap", text, None)
+    let gap = gap.map(|text| {
+        let seq = at.max(oldest.saturating_sub(1)).min(newest);
+        view::beside(seq, view::happening(shared.now(), "warn", "log.gap", text))
     });
     let reader = Reader {
         shared: Arc::clone(shared),

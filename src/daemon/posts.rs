@@ -196,14 +196,12 @@ pub(super) async fn grant(shared: &Arc<Shared>, id: DeliveryId, wish: &Ask, now:
         let after =
             before.apply(event, now).map_err(|illegal| ApiError::conflict("not_now", illegal.to_string()))?;
         let transition = Transition::between(&before, &after, name, now);
-        let shown = after.clone();
         let written = shared
             .store
             .write(move |tx| deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop))
             .await;
         match written {
             Ok(()) => {
-                shared.announce(view::delivery_event(now, &shown, name));
                 return Ok(());
             }
             Err(StoreError::Conflict { .. }) => {}

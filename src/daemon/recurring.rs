@@ -187,11 +187,7 @@ pub(super) async fn pass(shared: &Arc<Shared>) -> Result<(), StoreError> {
 
 fn tell(told: &[Happening]) {
     for it in told {
-        tracing::info!(
-            event = it.event,
-            "{}",
-            view::event(it.at, &it.level, &it.event, &it.message, None).message
-        );
+        tracing::info!(event = it.event, "{}", it.message);
     }
 }
 
@@ -263,7 +259,7 @@ fn carry_out(tx: &mut Tx<'_>, definition: &Definition, now: Timestamp) -> Result
             Some(why) => ("warn", format!("recurring post `{name}`: {why}")),
             None => ("info", format!("recurring post `{name}`: all is well again")),
         };
-        told.push(happening(now, level, "recurring.trouble", text));
+        told.push(view::happening(now, level, "recurring.trouble", &text));
         series.trouble = troubled;
     }
     let known: std::collections::BTreeSet<_> =
@@ -306,10 +302,6 @@ fn carry_out(tx: &mut Tx<'_>, definition: &Definition, now: Timestamp) -> Result
     Ok(told)
 }
 
-fn happening(at: Timestamp, level: &str, event: &str, message: String) -> Happening {
-    Happening { at, level: level.to_owned(), event: event.to_owned(), message, account: None }
-}
-
 /// Writes down which slots get no post.
 fn pass_over(
     tx: &mut Tx<'_>,
@@ -327,7 +319,7 @@ fn pass_over(
     let span = if first == last { say(first) } else { format!("{} to {}", say(first), say(last)) };
     let n = plan.skipped_count;
     let text = format!("recurring post `{name}`: {n} passed over ({span}): {why}");
-    told.push(happening(now, "warn", "recurring.skipped", text));
+    told.push(view::happening(now, "warn", "recurring.skipped", &text));
     series.skipped.push(Skipped { at: now, slots: n, first, last, why: why.to_owned() });
     let much = series.skipped.len().saturating_sub(SKIPS);
     series.skipped.drain(..much);
@@ -419,7 +411,7 @@ fn follow_change(
     if changed + withdrawn > 0 {
         let text =
             format!("recurring post `{name}`: changed; {changed} waiting runs follow, {withdrawn} withdrawn");
-        told.push(happening(now, "info", "recurring.changed", text));
+        told.push(view::happening(now, "info", "recurring.changed", &text));
     }
     Ok(())
 }
@@ -461,7 +453,7 @@ fn retire(tx: &mut Tx<'_>, name: &str, now: Timestamp) -> Result<Vec<Happening>,
     (series.active, series.trouble) = (false, None);
     store::put(tx, name, &series)?;
     let text = format!("recurring post `{name}`: removed; {withdrawn} waiting runs withdrawn");
-    let told = happening(now, "info", "recurring.removed", text);
+    let told = view::happening(now, "info", "recurring.removed", &text);
     journal::add(tx, &told)?;
     Ok(vec![told])
 }

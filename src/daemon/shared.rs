@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use url::Url;
 
 use super::wire::{Wire, fill};
@@ -16,7 +16,6 @@ use crate::auth::{App, Provider};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::secret::SecretError;
-use crate::control::messages::LogEvent;
 use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, PlatformName};
 use crate::domain::moment::Moment;
@@ -39,7 +38,6 @@ pub(super) struct Shared {
     wire: RwLock<Arc<Wire>>,
     pub(super) connects: super::connect::Connects,
     inputs: mpsc::UnboundedSender<Input>,
-    events: broadcast::Sender<LogEvent>,
     /// When the runs of recurring posts are looked at again, in unix milliseconds; and the bell for it.
     plan_at: AtomicI64,
     pub(super) plan: tokio::sync::Notify,
@@ -111,7 +109,6 @@ impl Shared {
             wire: RwLock::new(Arc::new(made.wire)),
             connects: super::connect::Connects::default(),
             inputs: made.inputs,
-            events: broadcast::channel(1024).0,
             plan_at: AtomicI64::new(i64::MAX),
             plan: tokio::sync::Notify::new(),
             clock_in_doubt: AtomicBool::new(false),
@@ -187,31 +184,15 @@ impl Shared {
         bytes
     }
 
-    /// Tells whoever listens, and writes it into the log. A delivery's move stands there already: it
-    /// was written with the move itself.
-    pub(super) fn announce(&self, event: LogEvent) {
-        if event.delivery.is_none() {
-            let happening = Happening {
-                at: event.at,
-                level: event.level.clone(),
-                event: event.event.clone(),
-                message: event.message.clone(),
-                account: event.account.clone(),
-            };
-            let write = self.store.write(move |tx| journal::add(tx, &happening));
-            tokio::spawn(async move {
-                if let Err(error) = write.await {
-                    tracing::error!(%error, "a line of the log could not be written");
-                }
-            });
-        }
-        // Nobody listening is the usual case.
-        drop(self.events.send(event));
-    }
-
-    /// A bell that rings when something was announced. What happened stands in the store.
-    pub(super) fn listen(&self) -> broadcast::Receiver<LogEvent> {
-        self.events.subscribe()
+    /// Writes into the log what happened beside the deliveries. A move of theirs stands there already:
+    /// it was written with the move itself. Queued at once and not waited for.
+    pub(super) fn announce(&self, happening: Happening) {
+        let write = self.store.write(move |tx| journal::add(tx, &happening));
+        tokio::spawn(async move {
+            if let Err(error) = write.await {
+                tracing::error!(%error, "a line of the log could not be written");
+            }
+        });
     }
 
     /// Has the runs of recurring posts looked at, at this time or at once.

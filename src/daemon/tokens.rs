@@ -318,7 +318,7 @@ pub(super) async fn mark_dead(
         .await?;
     if let Some(account) = account {
         tracing::warn!(account = %account.name, reason = %reason.message, "the account must be connected again");
-        shared.announce(super::view::account_event(
+        shared.announce(super::view::of_account(
             shared.now(),
             &account,
             "warn",

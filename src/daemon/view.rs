@@ -9,7 +9,7 @@ use crate::domain::delivery::{Delivery, Reason, State};
 use crate::domain::media::MediaItem;
 use crate::domain::post::{Content, Post};
 use crate::http::{redact, terminal};
-use crate::store::journal::Entry;
+use crate::store::journal::{Entry, Happening};
 use crate::validate::Checked;
 
 /// Most of a raw answer that is kept and shown.
@@ -192,41 +192,31 @@ fn move_line(it: &Delivery, row: &Transition, seq: u64) -> m::LogEvent {
 pub(super) fn log_line(seq: u64, entry: &Entry) -> m::LogEvent {
     match entry {
         Entry::Move(it, row) => move_line(it, row, seq),
-        Entry::Beside(it) => {
-            m::LogEvent { seq, ..event(it.at, &it.level, &it.event, &it.message, it.account.clone()) }
-        }
+        Entry::Beside(it) => beside(seq, it.clone()),
     }
 }
 
-/// One line of the event log about something other than a delivery.
-pub(super) fn event(
-    at: Timestamp,
-    level: &str,
-    name: &str,
-    text: &str,
-    account: Option<String>,
-) -> m::LogEvent {
-    m::LogEvent {
+/// The line of what happened beside the deliveries.
+pub(super) fn beside(seq: u64, it: Happening) -> m::LogEvent {
+    let Happening { at, level, event, message, account } = it;
+    m::LogEvent { at, level, event, message, post: None, delivery: None, account, seq }
+}
+
+/// What happened to an account, for the log.
+pub(super) fn of_account(at: Timestamp, it: &Account, level: &str, event: &str, text: &str) -> Happening {
+    let account = Some(it.name.to_string());
+    Happening { account, ..happening(at, level, event, &format!("{}: {text}", it.name)) }
+}
+
+/// What happened beside the deliveries, for the log. `text` may hold words from outside.
+pub(super) fn happening(at: Timestamp, level: &str, event: &str, text: &str) -> Happening {
+    Happening {
         at,
         level: level.to_owned(),
-        event: name.to_owned(),
+        event: event.to_owned(),
         message: terminal::clean_line(text),
-        post: None,
-        delivery: None,
-        account,
-        seq: 0,
+        account: None,
     }
-}
-
-/// One line of the event log about an account.
-pub(super) fn account_event(
-    at: Timestamp,
-    it: &Account,
-    level: &str,
-    event: &str,
-    text: &str,
-) -> m::LogEvent {
-    self::event(at, level, event, &format!("{}: {text}", it.name), Some(it.name.to_string()))
 }
 
 #[cfg(test)]
