@@ -167,6 +167,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
 const EXPOSES_SECRETS: &[&str] = &[
     "src/auth/bluesky/mod.rs",
     "src/auth/callback.rs",
+    "src/auth/facebook.rs",
     "src/auth/grant.rs",
     "src/auth/token.rs",
     "src/auth/wire.rs",

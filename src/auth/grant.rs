@@ -34,6 +34,20 @@ pub struct Grant {
     pub client_id: String,
     /// Where they came from, on networks that have many servers.
     pub server: Option<GrantServer>,
+    /// The person behind it, where one person's consent opens several accounts (Pages).
+    pub person: Option<Person>,
+}
+
+/// The person who consented, with the token that speaks for them: needed to end the access, which on
+/// Meta's networks ends it for every account of theirs.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Their id, as the app sees it.
+    pub id: String,
+    /// Their long-lived token.
+    pub token: AccessToken,
+    /// Its end.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The scheme of the `Authorization` header.
@@ -80,6 +94,20 @@ struct Sealed<S> {
     grant_expires_at: Option<Timestamp>,
     client_id: String,
     server: Option<SealedServer>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    person: Option<SealedPerson<S>>,
+}
+
+/// For grants from before there was such a field.
+fn none<T>() -> Option<T> {
+    None
+}
+
+#[derive(Serialize, Deserialize)]
+struct SealedPerson<S> {
+    id: String,
+    token: S,
+    expires_at: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -112,6 +140,11 @@ impl Grant {
                 subject: it.subject,
                 token: it.token,
                 revocation: it.revocation,
+            }),
+            person: self.person.as_ref().map(|it| SealedPerson {
+                id: it.id.clone(),
+                token: it.token.expose(),
+                expires_at: it.expires_at,
             }),
         };
         // Room for the longest tokens from the start: a buffer that grows leaves copies behind.
@@ -159,7 +192,22 @@ impl Grant {
                 token: it.token,
                 revocation: it.revocation,
             }),
+            person: sealed
+                .person
+                .map(|it| {
+                    let token = AccessToken::new(text(&it.token)).ok_or_else(token)?;
+                    Ok(Person { id: it.id, token, expires_at: it.expires_at })
+                })
+                .transpose()?,
         })
+    }
+
+    /// Whether both came of one person's consent, so that ending one ends the other.
+    pub fn shares_consent(&self, other: &Self) -> bool {
+        match (&self.person, &other.person) {
+            (Some(one), Some(two)) => one.id == two.id && self.client_id == other.client_id,
+            _ => false,
+        }
     }
 
     /// Names the refresh token without revealing it (a token is too long to be guessed from its
@@ -193,6 +241,12 @@ pub fn authorize_request(
         }
     }
     Ok(())
+}
+
+/// Signs an upload to a host that wants Meta's older scheme: `Authorization: OAuth …`
+/// (developers.facebook.com/docs/video-api/guides/reels-publishing).
+pub fn authorize_upload(grant: &Grant, request: &mut Request<Bytes>) {
+    request.headers_mut().insert(AUTHORIZATION, grant.access.header("OAuth"));
 }
 
 /// Adds the `DPoP` header alone, as token endpoints want it.
@@ -232,7 +286,19 @@ mod tests {
                 token: Url::parse("https://pds.example/oauth/token").unwrap(),
                 revocation: None,
             }),
+            person: None,
         }
+    }
+
+    #[test]
+    fn a_grant_of_a_page_keeps_the_person_behind_it() {
+        let token = AccessToken::new("canary-person".into()).unwrap();
+        let person = Person { id: "1022".into(), token, expires_at: Some(instant(5_184_000)) };
+        let before = Grant { person: Some(person), ..grant(Proof::Bearer) };
+        let after = Grant::from_sealed_json(&before.to_sealed_json()).unwrap();
+        assert_eq!(*after.to_sealed_json(), *before.to_sealed_json());
+        assert!(after.shares_consent(&before) && !after.shares_consent(&grant(Proof::Bearer)));
+        assert!(!format!("{after:?}").contains("canary"));
     }
 
     #[test]

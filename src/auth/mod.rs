@@ -14,6 +14,7 @@ mod callback;
 mod chance;
 pub mod dpop;
 mod error;
+pub mod facebook;
 pub mod flows;
 pub mod grant;
 mod refresh;
@@ -33,7 +34,7 @@ use url::Url;
 pub use callback::CallbackParams;
 pub use chance::Random;
 pub use error::AuthError;
-pub use grant::{Grant, authorize_request};
+pub use grant::{Grant, authorize_request, authorize_upload};
 pub use refresh::RefreshError;
 
 use crate::domain::ids::PlatformName;
@@ -68,6 +69,8 @@ pub enum Provider {
     X(x::XProvider),
     /// Bluesky and other AT Protocol servers.
     Bluesky(bluesky::BlueskyProvider),
+    /// Facebook Pages.
+    Facebook(facebook::FacebookProvider),
 }
 
 /// What a connect is asked to do.
@@ -113,6 +116,7 @@ pub struct Pending {
 enum Server {
     X,
     Bluesky(Box<bluesky::PendingServer>),
+    Facebook,
 }
 
 impl Pending {
@@ -131,6 +135,7 @@ impl Pending {
         match self.server {
             Server::X => PlatformName::X,
             Server::Bluesky(_) => PlatformName::Bluesky,
+            Server::Facebook => PlatformName::Facebook,
         }
     }
 
@@ -161,6 +166,8 @@ pub struct Connected {
     pub scopes: Vec<String>,
     /// Scopes asked for and not granted; each disables only its own feature.
     pub missing_scopes: Vec<String>,
+    /// What else a person should know before they confirm.
+    pub warnings: Vec<String>,
 }
 
 /// The account behind a grant, as the network describes it.
@@ -225,6 +232,7 @@ pub enum RevocationResult {
 pub fn revoke_by_hand(platform: PlatformName, server: Option<&str>) -> String {
     match (platform, server) {
         (PlatformName::X, _) => format!("end the access of this app at {}", x::APPS_PAGE),
+        (PlatformName::Facebook, _) => format!("end the access of this app at {}", facebook::APPS_PAGE),
         (_, Some(server)) => {
             let server = server.trim_end_matches('/');
             format!("end the access of this app in the account settings of your server ({server}/account)")
@@ -241,6 +249,7 @@ impl Provider {
         match self {
             Self::X(_) => PlatformName::X,
             Self::Bluesky(_) => PlatformName::Bluesky,
+            Self::Facebook(_) => PlatformName::Facebook,
         }
     }
 
@@ -249,6 +258,7 @@ impl Provider {
         match self {
             Self::X(_) => x::SCOPES,
             Self::Bluesky(_) => bluesky::SCOPES,
+            Self::Facebook(_) => facebook::SCOPES,
         }
     }
 
@@ -263,11 +273,13 @@ impl Provider {
         match self {
             Self::X(it) => it.begin(tools, ask),
             Self::Bluesky(it) => it.begin(tools, ask).await,
+            Self::Facebook(it) => it.begin(tools, ask),
         }
     }
 
     /// Ends a connect with what the browser brought back: checks it, redeems the code, and asks
-    /// whose account it is. Tokens that turn out to be unusable are handed back at once.
+    /// whose account it is. Tokens that turn out to be unusable are handed back at once. One consent
+    /// may open several accounts (the Pages of a person); there is always at least one.
     ///
     /// To be called without delay: X's codes live 30 seconds
     /// (docs.x.com/resources/fundamentals/authentication/oauth-2-0/authorization-code).
@@ -276,7 +288,7 @@ impl Provider {
         tools: Tools<'_>,
         pending: Pending,
         back: &CallbackParams,
-    ) -> Result<Connected, AuthError> {
+    ) -> Result<Vec<Connected>, AuthError> {
         // Before anything else, and before `error` is believed: whoever does not know the state has
         // no say in this connect.
         let ours = pending.platform() == self.platform();
@@ -284,8 +296,9 @@ impl Provider {
             return Err(AuthError::UnknownState);
         }
         match self {
-            Self::X(it) => it.finish(tools, pending, back).await,
-            Self::Bluesky(it) => it.finish(tools, pending, back).await,
+            Self::X(it) => it.finish(tools, pending, back).await.map(|one| vec![one]),
+            Self::Bluesky(it) => it.finish(tools, pending, back).await.map(|one| vec![one]),
+            Self::Facebook(it) => it.finish(tools, pending, back).await,
         }
     }
 
@@ -295,6 +308,7 @@ impl Provider {
         match self {
             Self::X(it) => it.refresh(tools, grant).await,
             Self::Bluesky(it) => it.refresh(tools, grant).await,
+            Self::Facebook(_) => Err(RefreshError::Dead { message: facebook::NO_REFRESH.into() }),
         }
     }
 
@@ -304,6 +318,7 @@ impl Provider {
         match self {
             Self::X(it) => it.revoke(tools, grant).await,
             Self::Bluesky(it) => it.revoke(tools, grant).await,
+            Self::Facebook(it) => it.revoke(tools, grant).await,
         }
     }
 }

@@ -116,7 +116,13 @@ impl XProvider {
 
         match self.examine(tools, &pending, &grant).await {
             Ok((found, missing_scopes)) => {
-                Ok(Connected { found, scopes: grant.scopes.clone(), missing_scopes, grant })
+                Ok(Connected {
+                    found,
+                    scopes: grant.scopes.clone(),
+                    missing_scopes,
+                    warnings: Vec::new(),
+                    grant,
+                })
             }
             Err(error) => {
                 // Nobody will use these tokens: hand them back, whatever comes of it.
@@ -300,6 +306,7 @@ impl XProvider {
             grant_expires_at: None,
             client_id: self.app.client_id.clone(),
             server: None,
+            person: None,
         })
     }
 

@@ -188,6 +188,9 @@ fn show_found(ask: &r::Connect, accounts: &[m::FoundAccount], ui: &mut Ui<'_, '_
             let missing = clean_line(&it.missing_scopes.join(", "));
             ui.line(&ui.paint(Paint::Yellow, &format!("     not granted: {missing}")))?;
         }
+        for warning in &it.warnings {
+            ui.line(&ui.paint(Paint::Yellow, &format!("     {}", clean_line(warning))))?;
+        }
     }
     Ok(())
 }

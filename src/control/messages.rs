@@ -162,6 +162,8 @@ message! {
         account: Option<String>,
         /// Scopes that were asked for and not granted.
         missing_scopes: Vec<String>,
+        /// What else to know before confirming.
+        warnings: Vec<String>,
     }
 }
 

@@ -41,8 +41,8 @@ pub(super) struct Connects {
 /// One conversation.
 pub(super) struct Talk {
     pub(super) flow: FlowId,
-    events: watch::Sender<Vec<m::ConnectEvent>>,
-    found: Mutex<Option<Connected>>,
+    events: watch::Sender<Said>,
+    found: Mutex<Vec<Connected>>,
     pub(super) wanted: Wanted,
     /// The name asked for; a reconnect whose account has gone meanwhile still uses it.
     pub(super) name: Option<AccountName>,
@@ -50,22 +50,35 @@ pub(super) struct Talk {
     select: Vec<String>,
 }
 
+/// What a conversation has said so far, and whether that was all.
+#[derive(Default)]
+struct Said {
+    events: Vec<m::ConnectEvent>,
+    over: bool,
+}
+
 impl Talk {
-    pub(super) fn found(&self) -> std::sync::MutexGuard<'_, Option<Connected>> {
+    pub(super) fn found(&self) -> std::sync::MutexGuard<'_, Vec<Connected>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes what was found, so that nobody else stores it or gives it back.
-    pub(super) fn take(&self) -> Option<Connected> {
-        self.found().take()
+    pub(super) fn take(&self) -> Vec<Connected> {
+        std::mem::take(&mut self.found())
     }
 
     pub(super) fn say(&self, event: m::ConnectEvent) {
-        self.events.send_modify(|events| {
-            if !events.last().is_some_and(is_last) {
-                events.push(event);
+        self.events.send_modify(|said| {
+            if !said.over {
+                said.over = matches!(event, m::ConnectEvent::Failed { .. });
+                said.events.push(event);
             }
         });
+    }
+
+    /// Every account that was chosen is stored: there is nothing more to say.
+    pub(super) fn close(&self) {
+        self.events.send_modify(|said| said.over = true);
     }
 
     fn fail(&self, code: &str, message: String, hint: Option<String>) {
@@ -78,10 +91,6 @@ impl Talk {
         };
         self.say(m::ConnectEvent::Failed { error });
     }
-}
-
-fn is_last(event: &m::ConnectEvent) -> bool {
-    matches!(event, m::ConnectEvent::Connected { .. } | m::ConnectEvent::Failed { .. })
 }
 
 impl Connects {
@@ -183,7 +192,7 @@ pub(super) async fn start(shared: &Arc<Shared>, ask: r::Connect) -> ApiResult<m:
     };
     let talk = Arc::new(Talk {
         flow: flow.clone(),
-        events: watch::Sender::new(Vec::new()),
+        events: watch::Sender::new(Said::default()),
         found: Mutex::default(),
         wanted,
         name,
@@ -294,22 +303,20 @@ pub(super) async fn finish(
     match provider.finish(tools, arrived.pending, back).await {
         Err(error) => end(shared, &talk, error.code(), error.to_string(), error.hint()),
         Ok(connected) => {
-            let found = m::FoundAccount {
-                remote_id: connected.found.remote_id.clone(),
-                username: connected.found.username.clone(),
-                display_name: connected.found.display_name.clone(),
-                account: name_of(shared, &talk, &connected).map(|it| it.to_string()),
-                missing_scopes: connected.missing_scopes.clone(),
-            };
-            let selected = talk.yes || talk.select.contains(&found.remote_id);
-            let who = format!("@{}", found.username);
+            let sole = connected.len() == 1;
+            let found: Vec<_> = connected.iter().map(|it| found_account(shared, &talk, it, sole)).collect();
+            let known = |id: &str| found.iter().any(|it| it.remote_id == id);
+            let selected = talk.yes || talk.select.iter().any(|id| known(id));
+            let who: Vec<_> = found.iter().map(|it| format!("@{}", it.username)).collect();
+            let who = who.join(", ");
             shared.connects.flows().settle(&talk.flow, Outcome::Found { who }, shared.now());
             if !put_back(shared, &talk, connected).await {
                 return;
             }
-            talk.say(m::ConnectEvent::Found { accounts: vec![found] });
+            talk.say(m::ConnectEvent::Found { accounts: found });
             if selected {
-                if let Err(error) = keep(shared, &talk).await {
+                let wanted = |id: &str| talk.yes || talk.select.iter().any(|it| it == id);
+                if let Err(error) = keep(shared, &talk, &wanted).await {
                     // The terminal hears that it failed, and nobody will confirm any more.
                     give_back(shared, &talk).await;
                     end(shared, &talk, &error.code, error.message, error.hint);
@@ -328,8 +335,19 @@ pub(super) async fn finish(
     }
 }
 
-/// The name the account found would get here.
-fn name_of(shared: &Shared, talk: &Talk, connected: &Connected) -> Option<AccountName> {
+fn found_account(shared: &Shared, talk: &Talk, connected: &Connected, sole: bool) -> m::FoundAccount {
+    m::FoundAccount {
+        remote_id: connected.found.remote_id.clone(),
+        username: connected.found.username.clone(),
+        display_name: connected.found.display_name.clone(),
+        account: name_of(shared, talk, connected, sole).map(|it| it.to_string()),
+        missing_scopes: connected.missing_scopes.clone(),
+        warnings: connected.warnings.clone(),
+    }
+}
+
+/// The name the account found would get here. The name asked for is for one account, not for several.
+fn name_of(shared: &Shared, talk: &Talk, connected: &Connected, sole: bool) -> Option<AccountName> {
     let platform = talk.wanted.platform;
     let known = shared.store.read(|rx| {
         accounts::by_remote(rx, platform, &connected.found.remote_id)?
@@ -338,8 +356,8 @@ fn name_of(shared: &Shared, talk: &Talk, connected: &Connected) -> Option<Accoun
     });
     match (known.ok()?, &talk.name) {
         (Some(account), _) => Some(account.name),
-        (None, Some(name)) => Some(name.clone()),
-        (None, None) => free_name(shared, platform, &connected.found.username).ok(),
+        (None, Some(name)) if sole => Some(name.clone()),
+        (None, _) => free_name(shared, platform, &connected.found.username).ok(),
     }
 }
 
@@ -354,39 +372,38 @@ pub(super) fn end(shared: &Shared, talk: &Talk, code: &str, message: String, hin
 /// The conversation's events from its first one; ends after the last.
 pub(super) fn events(shared: &Shared, id: &str) -> ApiResult<BoxStream<'static, m::ConnectEvent>> {
     let receiver = shared.connects.talk(id)?.events.subscribe();
-    let steps = stream::unfold((receiver, 0, false), |(mut receiver, seen, over)| async move {
-        if over {
+    let steps = stream::unfold((receiver, 0), |(mut receiver, seen)| async move {
+        // The sender lives as long as the conversation.
+        if receiver.wait_for(|said| said.over || said.events.len() > seen).await.is_err() {
             return None;
         }
-        // The sender lives as long as the conversation; it ends with a last event.
-        if receiver.wait_for(|events| events.len() > seen).await.is_err() {
-            return None;
-        }
-        let event = receiver.borrow().get(seen).cloned()?;
-        let over = is_last(&event);
-        Some((event, (receiver, seen + 1, over)))
+        let event = receiver.borrow().events.get(seen).cloned()?;
+        Some((event, (receiver, seen + 1)))
     });
     Ok(steps.boxed())
 }
 
 pub(super) async fn confirm(shared: &Arc<Shared>, id: &str, choice: r::Choice) -> ApiResult<m::Done> {
     let talk = shared.connects.talk(id)?;
-    let remote_id = talk.found().as_ref().map(|it| it.found.remote_id.clone());
-    let Some(remote_id) = remote_id else {
+    let found: Vec<_> = talk.found().iter().map(|it| it.found.remote_id.clone()).collect();
+    if found.is_empty() {
         return Err(ApiError::conflict(
             "nothing_found",
             "there is nothing to confirm yet, or it was confirmed before",
         ));
-    };
+    }
     match choice {
-        r::Choice::All => keep(shared, &talk).await?,
-        r::Choice::Select(ids) if ids.contains(&remote_id) => keep(shared, &talk).await?,
+        r::Choice::All => keep(shared, &talk, &|_| true).await?,
         r::Choice::Select(ids) => {
-            return Err(ApiError::bad_request(
-                "unknown_remote_id",
-                format!("`{}` was not found", ids.join("`, `")),
-            )
-            .hint(format!("found: `{remote_id}`")));
+            let unknown: Vec<_> = ids.iter().filter(|id| !found.contains(id)).map(String::as_str).collect();
+            if !unknown.is_empty() || ids.is_empty() {
+                return Err(ApiError::bad_request(
+                    "unknown_remote_id",
+                    format!("`{}` was not found", unknown.join("`, `")),
+                )
+                .hint(format!("found: `{}`", found.join("`, `"))));
+            }
+            keep(shared, &talk, &|id| ids.iter().any(|it| it == id)).await?;
         }
         r::Choice::No => {
             give_back(shared, &talk).await;

@@ -22,7 +22,7 @@ use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
 use crate::engine::{Effect, Engine, Input, Purpose, Reply, Save, Settings};
 use crate::failpoint::cp;
-use crate::platforms::{self, Body, Request};
+use crate::platforms::{self, Request};
 use crate::store::{accounts, deliveries};
 
 /// The clock is read again at least this often, whatever is due.
@@ -442,6 +442,7 @@ impl Driver {
                         base: shared.base(&account, &request),
                         account: &account,
                         grant: grant.as_ref(),
+                        app_secret: shared.app_secret(account.name.platform()),
                         media,
                         now: shared.now(),
                     };
@@ -493,6 +494,7 @@ pub(super) async fn call(shared: &Arc<Shared>, account: AccountId, request: &Req
                 base: shared.base(&account, request),
                 account: &account,
                 grant: grant.as_ref(),
+                app_secret: shared.app_secret(account.name.platform()),
                 media,
                 now: shared.now(),
             };
@@ -512,12 +514,12 @@ async fn parcel_of(shared: &Arc<Shared>, account: AccountId, request: &Request) 
     } else {
         None
     };
-    let media = match &request.body {
-        Body::Media { id, .. } => {
-            let read = shared.library.read(*id).await;
+    let media = match request.body.media() {
+        Some(id) => {
+            let read = shared.library.read(id).await;
             Some(read.map_err(|error| format!("the media file cannot be read: {error}"))?)
         }
-        Body::None | Body::Json(_) => None,
+        None => None,
     };
     Ok((found, grant, media))
 }

@@ -11,7 +11,7 @@ use super::shared::Shared;
 use super::wire::fill;
 use super::{errors, tokens, view};
 use crate::auth::flows::Outcome;
-use crate::auth::{Connected, Tools, revoke_by_hand};
+use crate::auth::{Connected, Grant, Tools, revoke_by_hand};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
@@ -23,27 +23,64 @@ use crate::store::{StoreError, accounts, deliveries, vault};
 
 /// Tokens nobody confirmed go back to the network; nothing of them was stored.
 pub(super) async fn give_back(shared: &Arc<Shared>, talk: &Talk) {
-    let Some(connected) = talk.take() else { return };
-    let platform = talk.wanted.platform;
-    let provider = match shared.provider(platform) {
-        Ok(provider) => provider,
-        Err(error) => {
-            let server = connected.found.server.as_ref().map(url::Url::as_str);
-            let hint = revoke_by_hand(platform, server);
-            return tracing::warn!(%platform, %error, hint, "unconfirmed tokens could not be given back");
+    return_all(shared, talk.wanted.platform, talk.take()).await;
+}
+
+/// Gives tokens back. Those of a person who is connected with other accounts stay in force: where one
+/// consent opens several accounts, ending it would end them all. They are only forgotten here.
+async fn return_all(shared: &Arc<Shared>, platform: PlatformName, all: Vec<Connected>) {
+    let mut ended: Vec<Grant> = Vec::new();
+    for connected in all {
+        let grant = &connected.grant;
+        if ended.iter().any(|it| it.shares_consent(grant)) || is_shared(shared, grant, None) {
+            continue;
         }
-    };
-    let wire = shared.wire();
-    let tools = Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
-    for line in provider.revoke(tools, &connected.grant).await {
-        tracing::info!(what = line.what, place = %line.place, result = ?line.result, "unconfirmed tokens given back");
+        let provider = match shared.provider(platform) {
+            Ok(provider) => provider,
+            Err(error) => {
+                let server = connected.found.server.as_ref().map(url::Url::as_str);
+                let hint = revoke_by_hand(platform, server);
+                return tracing::warn!(%platform, %error, hint, "unconfirmed tokens could not be given back");
+            }
+        };
+        let wire = shared.wire();
+        let tools =
+            Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
+        for line in provider.revoke(tools, grant).await {
+            tracing::info!(what = line.what, place = %line.place, result = ?line.result, "unconfirmed tokens given back");
+        }
+        ended.push(connected.grant);
+    }
+}
+
+/// Whether another account here lives by the same consent. Those that are leaving do not count.
+pub(super) fn is_shared(shared: &Shared, grant: &Grant, except: Option<AccountId>) -> bool {
+    if grant.person.is_none() {
+        return false;
+    }
+    let others = shared.store.read(|rx| {
+        let all = accounts::list(rx)?.into_iter().map(|it| it.id).filter(|id| Some(*id) != except);
+        let mut staying = Vec::new();
+        for id in all {
+            if vault::erasure_of(rx, id)?.is_none() {
+                staying.push(id);
+            }
+        }
+        Ok(staying)
+    });
+    match others {
+        Ok(others) => others
+            .into_iter()
+            .any(|id| tokens::load(shared, id).is_ok_and(|theirs| theirs.shares_consent(grant))),
+        // Nothing is ended on a guess.
+        Err(_) => true,
     }
 }
 
 /// Keeps what was found with its conversation, until a person says a word or time is up. `false`:
 /// the conversation is over (swept, cancelled), so the tokens go back to the network.
-pub(super) async fn put_back(shared: &Arc<Shared>, talk: &Arc<Talk>, connected: Connected) -> bool {
-    *talk.found() = Some(connected);
+pub(super) async fn put_back(shared: &Arc<Shared>, talk: &Arc<Talk>, connected: Vec<Connected>) -> bool {
+    *talk.found() = connected;
     // Whoever ends a conversation takes it off the list first and then looks for tokens: either it
     // sees these, or we see that it is gone.
     let listed = shared.connects.has(talk);
@@ -53,28 +90,47 @@ pub(super) async fn put_back(shared: &Arc<Shared>, talk: &Arc<Talk>, connected: 
     listed
 }
 
-/// Stores what was found. If that fails, it is kept for another try.
-pub(super) async fn keep(shared: &Arc<Shared>, talk: &Arc<Talk>) -> ApiResult<()> {
+/// Stores those of the accounts found that are wanted. If that fails, what is not stored is kept for
+/// another try.
+pub(super) async fn keep(
+    shared: &Arc<Shared>,
+    talk: &Arc<Talk>,
+    wanted: &(dyn Fn(&str) -> bool + Sync),
+) -> ApiResult<()> {
     let _one = shared.connects.keeping.lock().await;
-    let Some(connected) = talk.take() else {
+    let (chosen, rest): (Vec<_>, Vec<_>) =
+        talk.take().into_iter().partition(|it| wanted(&it.found.remote_id));
+    if chosen.is_empty() {
+        put_back(shared, talk, rest).await;
         return Err(ApiError::conflict("nothing_found", "there is nothing to confirm yet")
             .hint("open the link and allow the access first"));
-    };
-    let account = match store(shared, talk, &connected).await {
-        Ok(account) => account,
-        Err(error) => {
-            put_back(shared, talk, connected).await;
-            return Err(error);
-        }
-    };
-    let now = shared.now();
-    shared.wire().forget(&account);
-    shared.send(Input::AccountChanged(account.id));
-    tracing::info!(account = %account.name, scopes = account.scopes.join(" "), "connected");
-    shared.announce(view::of_account(now, &account, "info", "account.connected", "connected"));
-    shared.plan_again(None);
-    shared.connects.flows().settle(&talk.flow, Outcome::Stored { account: account.name.clone() }, now);
-    talk.say(m::ConnectEvent::Connected { account: view::account(&account) });
+    }
+    let sole = chosen.len() == 1;
+    let mut chosen = chosen.into_iter();
+    while let Some(connected) = chosen.next() {
+        let account = match store(shared, talk, &connected, sole).await {
+            Ok(account) => account,
+            Err(error) => {
+                let left = std::iter::once(connected).chain(chosen).chain(rest).collect();
+                put_back(shared, talk, left).await;
+                return Err(error);
+            }
+        };
+        let now = shared.now();
+        shared.wire().forget(&account);
+        shared.send(Input::AccountChanged(account.id));
+        tracing::info!(account = %account.name, scopes = account.scopes.join(" "), "connected");
+        shared.announce(view::of_account(now, &account, "info", "account.connected", "connected"));
+        shared.plan_again(None);
+        shared.connects.flows().settle(
+            &talk.flow,
+            Outcome::Stored { account: account.name.clone() },
+            now,
+        );
+        talk.say(m::ConnectEvent::Connected { account: view::account(&account) });
+    }
+    talk.close();
+    return_all(shared, talk.wanted.platform, rest).await;
     Ok(())
 }
 
@@ -89,13 +145,18 @@ fn known(shared: &Shared, talk: &Talk, connected: &Connected) -> ApiResult<Optio
 
 /// The data key first, then the rows. An account that is just being disconnected is first gone as
 /// it was told to, and then connected anew: its old key never seals the new tokens.
-async fn store(shared: &Arc<Shared>, talk: &Talk, connected: &Connected) -> ApiResult<Account> {
+async fn store(
+    shared: &Arc<Shared>,
+    talk: &Talk,
+    connected: &Connected,
+    sole: bool,
+) -> ApiResult<Account> {
     loop {
         let known = known(shared, talk, connected)?;
         let is_new = known.is_none();
         let account = match known {
             Some(account) => account,
-            None => new_account(shared, talk, connected).map_err(errors::store)?,
+            None => new_account(shared, talk, connected, sole).map_err(errors::store)?,
         };
         let id = account.id;
         if shared.store.read(|rx| vault::erasure_of(rx, id)).map_err(errors::store)?.is_some() {
@@ -191,12 +252,17 @@ fn revive(tx: &mut crate::store::Tx<'_>, id: AccountId, now: jiff::Timestamp) ->
     Ok(())
 }
 
-fn new_account(shared: &Shared, talk: &Talk, connected: &Connected) -> Result<Account, StoreError> {
+fn new_account(
+    shared: &Shared,
+    talk: &Talk,
+    connected: &Connected,
+    sole: bool,
+) -> Result<Account, StoreError> {
     let now = shared.now();
     // The name may have been taken while the browser was away; then the write says so.
     let wished = match &talk.name {
-        Some(name) => name.clone(),
-        None => free_name(shared, talk.wanted.platform, &connected.found.username)?,
+        Some(name) if sole => name.clone(),
+        _ => free_name(shared, talk.wanted.platform, &connected.found.username)?,
     };
     let id = AccountId::new(now, Shared::random());
     Ok(Account::new(id, wished, connected.found.remote_id.clone(), now))

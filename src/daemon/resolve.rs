@@ -94,7 +94,7 @@ async fn live(shared: &Arc<Shared>, delivery: &Delivery, url: &str) -> ApiResult
         };
         match sight {
             Sight::Found(live) => return Ok(Live { permalink: step.permalink.clone(), ..live }),
-            Sight::Absent | Sight::Gone => {
+            Sight::Absent | Sight::Gone | Sight::Failed(_) => {
                 return Err(wrong(format!("{} has no post at that address", account.name.platform()))
                     .hint("check the address, or say --resend if it is not live"));
             }

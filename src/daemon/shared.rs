@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 use url::Url;
 
 use super::wire::{Wire, fill};
 use crate::auth::bluesky::{BlueskyClient, BlueskyProvider};
+use crate::auth::facebook::FacebookProvider;
 use crate::auth::x::XProvider;
 use crate::auth::{App, Provider};
 use crate::clock::Clock;
@@ -249,10 +251,28 @@ impl Shared {
     pub(super) fn base(&self, account: &Account, request: &Request) -> Option<Url> {
         match request.endpoint {
             Endpoint::Server => None,
-            Endpoint::Named(key) => {
-                self.config().platform(account.name.platform()).endpoints.get(key)?.parse().ok()
+            Endpoint::Named(key) | Endpoint::Given(key) => {
+                let config = self.config();
+                let settings = config.platform(account.name.platform());
+                let base: Url = settings.endpoints.get(key)?.parse().ok()?;
+                match (&settings.api_version, request.endpoint) {
+                    // A call of the Graph API without a version gets whatever the app's page says.
+                    (Some(version), Endpoint::Named("graph")) => Some(page(base, &format!("/{version}"))),
+                    _ => Some(base),
+                }
             }
         }
+    }
+
+    /// The app's secret, for networks that want every call proven with it. One that cannot be read is
+    /// left out: whether the proof may be missing is for the network to say.
+    pub(super) fn app_secret(&self, platform: PlatformName) -> Option<SecretString> {
+        if platform != PlatformName::Facebook {
+            return None;
+        }
+        let config = self.config();
+        let source = config.platform(platform).client_secret.as_ref()?;
+        source.read(&|name| std::env::var_os(name)).ok()
     }
 
     /// A network's OAuth dialect as configured now.
@@ -289,8 +309,19 @@ impl Shared {
                 };
                 Ok(Provider::Bluesky(BlueskyProvider { plc: address("plc")?, client }))
             }
-            PlatformName::Facebook
-            | PlatformName::Instagram
+            PlatformName::Facebook => {
+                let client_id = settings.client_id.clone().ok_or(NoProvider::NoApp(platform))?;
+                let secret = settings.client_secret.as_ref().ok_or(NoProvider::NoSecret(platform))?;
+                let client_secret = secret.read(&|name| std::env::var_os(name)).map_err(NoProvider::Secret)?;
+                let version = settings.api_version.as_deref().unwrap_or_default();
+                Ok(Provider::Facebook(FacebookProvider {
+                    client_id,
+                    client_secret,
+                    authorize: page(address("authorize")?, &format!("/{version}/dialog/oauth")),
+                    graph: page(address("graph")?, &format!("/{version}")),
+                }))
+            }
+            PlatformName::Instagram
             | PlatformName::LinkedIn
             | PlatformName::TikTok
             | PlatformName::Mastodon
@@ -313,6 +344,8 @@ pub(super) enum NoProvider {
     NotBuilt(PlatformName),
     #[error("no app is configured for {}", .0.title())]
     NoApp(PlatformName),
+    #[error("no secret is configured for the app of {}", .0.title())]
+    NoSecret(PlatformName),
     #[error("{0}")]
     Secret(SecretError),
 }
@@ -320,7 +353,8 @@ pub(super) enum NoProvider {
 impl NoProvider {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
-            Self::NotBuilt(_) => Some("this version speaks to `x` and `bluesky`".into()),
+            Self::NotBuilt(_) => Some("this version speaks to `facebook`, `x` and `bluesky`".into()),
+            Self::NoSecret(platform) => Some(format!("set `client_secret` in [platforms.{platform}] and reload")),
             Self::NoApp(platform) => Some(format!("set `client_id` in [platforms.{platform}] and reload")),
             Self::Secret(error) => error.hint(),
         }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Uri};
 use ipnet::IpNet;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use url::Url;
 
 use crate::auth::dpop::{self, Nonces};
@@ -21,7 +22,7 @@ use crate::engine::Reply;
 use crate::http::clients::{ClientError, OneShot, Reader, tls};
 use crate::http::egress::Guarded;
 use crate::http::{Exchange, ExchangeError};
-use crate::platforms::{Answer, Body, Endpoint, Request};
+use crate::platforms::{Answer, Body, Endpoint, FormFile, Request};
 use crate::store::DurableIntent;
 
 /// Nonces remembered at most; one per account and server.
@@ -42,8 +43,10 @@ pub(super) struct Parcel<'a> {
     /// Base of the named endpoint, or the account's server.
     pub(super) base: Option<Url>,
     pub(super) grant: Option<&'a Grant>,
-    /// The bytes of [`Body::Media`].
+    /// The bytes of the file that [`Body::media`] names.
     pub(super) media: Option<Bytes>,
+    /// The app's secret, where the network wants every call proven with it (Meta's Graph API).
+    pub(super) app_secret: Option<SecretString>,
     pub(super) now: Timestamp,
 }
 
@@ -121,20 +124,26 @@ impl Wire {
     fn build(&self, request: &Request, parcel: &Parcel<'_>) -> Result<http::Request<Bytes>, String> {
         let base = match request.endpoint {
             Endpoint::Server => parcel.account.server.as_deref().and_then(|it| it.parse().ok()),
-            Endpoint::Named(_) => parcel.base.clone(),
+            Endpoint::Named(_) | Endpoint::Given(_) => parcel.base.clone(),
         };
-        let mut url = base.ok_or("no address is configured for this call")?;
-        let path = format!("{}{}", url.path().trim_end_matches('/'), request.path);
-        url.set_path(&path);
+        let base = base.ok_or("no address is configured for this call")?;
+        let is_given = matches!(request.endpoint, Endpoint::Given(_));
+        let mut url = if is_given { given(&base, &request.path)? } else { below(base, &request.path) };
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        if let (Some(secret), Some(grant), false) = (&parcel.app_secret, parcel.grant, is_given) {
+            // Not a token, and of no use without one; the API takes it nowhere but among parameters.
+            url.query_pairs_mut().append_pair("appsecret_proof", &auth::facebook::proof(&grant.access, secret));
         }
         let uri: Uri = url.as_str().parse().map_err(|_| "the address is not a valid URI".to_owned())?;
         let (body, content_type) = match &request.body {
             Body::None => (Bytes::new(), None),
-            Body::Json(bytes) => (Bytes::from(bytes.clone()), Some("application/json")),
-            Body::Media { mime, .. } => {
-                (parcel.media.clone().ok_or("the media file is no longer there")?, Some(*mime))
+            Body::Json(bytes) => (Bytes::from(bytes.clone()), Some("application/json".to_owned())),
+            Body::Media { mime, .. } | Body::Upload { mime, .. } => (media(parcel)?, Some((*mime).to_owned())),
+            Body::Form { fields, file } => {
+                let (body, content_type) = form(fields, file, &media(parcel)?)?;
+                (body, Some(content_type))
             }
         };
         let mut built = http::Request::new(body);
@@ -142,11 +151,21 @@ impl Wire {
         *built.uri_mut() = uri.clone();
         built.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(content_type) = content_type {
-            built.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            let value = HeaderValue::from_str(&content_type).map_err(|error| error.to_string())?;
+            built.headers_mut().insert(http::header::CONTENT_TYPE, value);
         } else if request.method == Method::POST {
             built.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        if request.auth {
+        if let Body::Upload { headers, .. } = &request.body {
+            for (name, value) in headers {
+                let value = HeaderValue::from_str(value).map_err(|error| error.to_string())?;
+                built.headers_mut().insert(*name, value);
+            }
+        }
+        if request.auth && is_given {
+            let grant = parcel.grant.ok_or("there is no token for this account")?;
+            auth::authorize_upload(grant, &mut built);
+        } else if request.auth {
             let grant = parcel.grant.ok_or("there is no token for this account")?;
             let nonce = self.nonces().get(parcel.account.id, &uri).map(str::to_owned);
             auth::authorize_request(grant, &mut built, nonce.as_deref(), parcel.now, &fill)
@@ -158,6 +177,63 @@ impl Wire {
     fn nonces(&self) -> std::sync::MutexGuard<'_, Nonces> {
         self.nonces.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// The network's own path behind a configured base, whose path prefix stays.
+fn below(mut base: Url, path: &str) -> Url {
+    let path = format!("{}{path}", base.path().trim_end_matches('/'));
+    base.set_path(&path);
+    base
+}
+
+/// An address that the network gave, if it lies where it may: a token goes there.
+fn given(base: &Url, address: &str) -> Result<Url, String> {
+    let url: Url = address.parse().map_err(|_| "the network gave an address that is none".to_owned())?;
+    let here = url.origin() == base.origin() && url.username().is_empty() && url.password().is_none();
+    // The configuration takes plain http for loopback alone, so the scheme is sound if it is the same.
+    if here { Ok(url) } else { Err("the network gave an address on a host that is not its own".to_owned()) }
+}
+
+fn media(parcel: &Parcel<'_>) -> Result<Bytes, String> {
+    parcel.media.clone().ok_or_else(|| "the media file is no longer there".to_owned())
+}
+
+/// A form with one file (RFC 7578), and its content type.
+fn form(
+    fields: &[(&'static str, String)],
+    file: &FormFile,
+    bytes: &Bytes,
+) -> Result<(Bytes, String), String> {
+    let part = match file.range {
+        None => bytes.clone(),
+        Some((from, to)) => {
+            let at = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
+            let fits = from <= to && at(to) <= bytes.len();
+            fits.then(|| bytes.slice(at(from)..at(to))).ok_or("the network asks for bytes that the file has not")?
+        }
+    };
+    let mut random = [0; 16];
+    fill(&mut random);
+    let boundary = random.iter().fold("sendoff".to_owned(), |mut text, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    let mut body = Vec::with_capacity(part.len() + 1024);
+    for (name, value) in fields {
+        let head = format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(value.as_bytes());
+        body.extend_from_slice(b"\r\n");
+    }
+    let (name, mime) = (file.part, file.mime);
+    let head = format!(
+        "--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"file\"\r\ncontent-type: {mime}\r\n\r\n"
+    );
+    body.extend_from_slice(head.as_bytes());
+    body.extend_from_slice(&part);
+    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    Ok((body.into(), format!("multipart/form-data; boundary={boundary}")))
 }
 
 /// Networks whose servers the user names.

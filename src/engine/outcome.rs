@@ -76,6 +76,12 @@ impl Engine {
                         let kept = evidence("handed_over", &answer);
                         self.save(id, Event::HandOver { live }, Then::Done, Some(kept), now, out);
                     }
+                    Some(Verdict::Pending { message }) => {
+                        self.went_through(account, app.as_ref());
+                        let kept = evidence("pending", &answer);
+                        let class = FailureClass::NotReady.as_str();
+                        self.lose(id, Reason::new(class, message), Some(kept), now, out);
+                    }
                     Some(Verdict::Duplicate { message, original }) => {
                         let kept = evidence("duplicate", &answer);
                         if let Some(live) = original.and_then(|it| ours(work, it)) {

@@ -163,7 +163,7 @@ impl Engine {
         let answer = match reply {
             Reply::Answer(answer) => answer,
             Reply::NotSent(message) | Reply::Lost(message) => {
-                return self.unclear(id, &message, None, now, out);
+                return self.unclear(id, false, &message, None, now, out);
             }
         };
         let sight = with_job(work, |job| match &frozen {
@@ -183,8 +183,13 @@ impl Engine {
                 let kept = evidence("handed_over", &answer);
                 self.save(id, Event::HandOver { live }, Then::Done, Some(kept), now, out);
             }
-            Some(Sight::Absent) => self.absent(id, false, &evidence("absent", &answer), now, out),
-            Some(Sight::Gone) => self.absent(id, true, &evidence("gone", &answer), now, out),
+            Some(Sight::Absent) => self.absent(id, false, None, &evidence("absent", &answer), now, out),
+            Some(Sight::Gone) => self.absent(id, true, None, &evidence("gone", &answer), now, out),
+            Some(Sight::Failed(failure)) => {
+                let mut reason = Reason::new(failure.class.as_str(), failure.message);
+                reason.hint = failure.hint;
+                self.absent(id, true, Some(reason), &evidence("gone", &answer), now, out);
+            }
             Some(Sight::Disputed { message }) => self.hold(id, &message, now, out),
             Some(Sight::Unclear(failure)) if failure.class == FailureClass::AuthExpired && expired_once => {
                 if let Some(run) = self.runs.get_mut(&id) {
@@ -193,14 +198,21 @@ impl Engine {
                 }
                 out.push(Effect::Refresh { account });
             }
-            Some(Sight::Unclear(failure)) => self.unclear(id, &failure.message, failure.until, now, out),
+            Some(Sight::Unclear(failure)) if failure.class == FailureClass::NotReady => {
+                self.unclear(id, true, &failure.message, failure.until, now, out);
+            }
+            Some(Sight::Unclear(failure)) => {
+                self.unclear(id, false, &failure.message, failure.until, now, out);
+            }
         }
     }
 
-    /// A failed read. What was proven so far stays; nothing is added.
+    /// A failed read, or one that shows the network at work on it. What was proven so far stays;
+    /// nothing is added.
     fn unclear(
         &mut self,
         id: DeliveryId,
+        at_work: bool,
         message: &str,
         until: Option<Timestamp>,
         now: Timestamp,
@@ -216,8 +228,12 @@ impl Engine {
         let looks = work.delivery.flight.looks;
         let wait = EARLY.get(usize::from(looks)).map_or(SLOW, |it| SignedDuration::from_secs(*it));
         let next_check = self.in_scaled(now, wait).max(until.unwrap_or(now));
-        let reason = Reason::new("ambiguous", format!("could not look whether it is live: {message}"))
-            .hint("it is looked at again; nothing to do for now");
+        let reason = if at_work {
+            Reason::new(FailureClass::NotReady.as_str(), message.to_owned())
+        } else {
+            Reason::new("ambiguous", format!("could not look whether it is live: {message}"))
+        };
+        let reason = reason.hint("it is looked at again; nothing to do for now");
         let absent_at = work.delivery.flight.absent_at;
         let event = Event::Look { next_check, absent_at, reason: Some(reason) };
         self.save(id, event, Then::Done, None, now, out);
@@ -230,8 +246,16 @@ impl Engine {
     }
 
     /// A clean read without it: what that proves is the class's rule. `gone`: its handle can never
-    /// publish any more (class C).
-    fn absent(&mut self, id: DeliveryId, gone: bool, kept: &Evidence, now: Timestamp, out: &mut Vec<Effect>) {
+    /// publish any more (class C); `fault`: for this reason, which lies in what was sent.
+    fn absent(
+        &mut self,
+        id: DeliveryId,
+        gone: bool,
+        fault: Option<Reason>,
+        kept: &Evidence,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         let (mut settle, gap) = (self.settings.settle, self.settings.absence_gap);
         if planted("no settle") {
             settle = SignedDuration::ZERO;
@@ -281,11 +305,11 @@ impl Engine {
             // A clock that was set back must not make it look in a circle.
             let soonest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
             let next_check = if next_check > now { next_check } else { soonest };
-            let event = Event::Look { next_check, absent_at, reason: None };
+            let event = Event::Look { next_check, absent_at, reason: fault };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
         let wanted = wanted(delivery, now);
-        let refusal = refused_for_good(delivery);
+        let refusal = fault.filter(is_for_good).or_else(|| refused_for_good(delivery));
         if wanted && refusal.is_none() {
             let opted = self.settings.resend_when_absent.contains(&work.platform.name());
             let content = work.post.content_for(&delivery.name);
@@ -334,7 +358,11 @@ fn wanted(delivery: &Delivery, now: Timestamp) -> bool {
 /// Repeated under its own marker it was refused for good: all that is left to learn is whether the
 /// earlier attempt is live.
 fn refused_for_good(delivery: &Delivery) -> Option<Reason> {
-    delivery.reason.clone().filter(|it| matches!(it.class.as_str(), "invalid_content" | "policy"))
+    delivery.reason.clone().filter(is_for_good)
+}
+
+fn is_for_good(reason: &Reason) -> bool {
+    matches!(reason.class.as_str(), "invalid_content" | "policy")
 }
 
 /// The frozen request may be wanted once more.

@@ -225,7 +225,7 @@ impl Engine {
         };
         match sight {
             None => self.release(id),
-            Some(Sight::Absent | Sight::Gone) => {
+            Some(Sight::Absent | Sight::Gone | Sight::Failed(_)) => {
                 run.scanned = true;
                 self.advance(id, now, out);
             }
@@ -321,10 +321,12 @@ fn late_start(work: &Work, awake_since: Option<Timestamp>) -> bool {
     work.delivery.sent_at.is_none() && awake_since.is_some_and(|since| since.duration_since(due) > CATCH_UP)
 }
 
-/// The delivery class, with the account's tier.
+/// The delivery class of the current step, with the account's tier.
 pub(super) fn class_of(work: &Work) -> Class {
-    let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
-    work.platform.capabilities(tier).class
+    with_job(work, |job| work.platform.class(job)).unwrap_or_else(|| {
+        let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
+        work.platform.capabilities(tier).class
+    })
 }
 
 /// Builds the connector's view of the current step. None: the account or the step is gone.

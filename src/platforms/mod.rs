@@ -13,6 +13,8 @@
 //! 4. After an ambiguous answer, [`Platform::look`] and [`Platform::seen`] find the truth.
 
 pub mod bluesky;
+pub mod facebook;
+pub mod meta;
 pub mod x;
 
 use std::collections::BTreeMap;
@@ -25,7 +27,7 @@ use crate::domain::ids::{MediaId, PlatformName};
 use crate::domain::media::{MediaItem, MediaKind};
 
 /// Every network this build speaks to, in the order lists show them.
-pub static ALL: &[&dyn Platform] = &[&x::X, &bluesky::Bluesky];
+pub static ALL: &[&dyn Platform] = &[&facebook::Facebook, &x::X, &bluesky::Bluesky];
 
 /// The connector for a network, if this build has it.
 pub fn find(name: PlatformName) -> Option<&'static dyn Platform> {
@@ -56,6 +58,9 @@ pub enum Unit {
     Weighted,
     /// Extended grapheme clusters.
     Graphemes,
+    /// UTF-16 units: what a network means that says `characters` and no more. It never counts fewer
+    /// than any other reading of that word.
+    Characters,
 }
 
 impl Unit {
@@ -64,6 +69,7 @@ impl Unit {
         match self {
             Self::Weighted => "weighted characters",
             Self::Graphemes => "graphemes",
+            Self::Characters => "characters",
         }
     }
 }
@@ -133,8 +139,12 @@ pub struct Fresh {
 /// Where a request goes. The daemon knows the address behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
-    /// A key of `[platforms.NAME.endpoints]`.
+    /// A key of `[platforms.NAME.endpoints]`. Behind `graph` the daemon puts the configured version
+    /// of the Graph API, so paths begin after it.
     Named(&'static str),
+    /// An address that the network gave, whole in [`Request::path`]. It is called only if it lies on
+    /// the host behind this key of `[platforms.NAME.endpoints]`.
+    Given(&'static str),
     /// The account's own server.
     Server,
 }
@@ -150,6 +160,39 @@ pub enum Body {
         id: MediaId,
         mime: &'static str,
     },
+    /// The same with headers of its own (where in the file it begins, how long it is).
+    Upload {
+        id: MediaId,
+        mime: &'static str,
+        headers: Vec<(&'static str, String)>,
+    },
+    /// `multipart/form-data`: text fields, then bytes of one file.
+    Form {
+        fields: Vec<(&'static str, String)>,
+        file: FormFile,
+    },
+}
+
+/// The file of a [`Body::Form`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormFile {
+    /// The name of its part.
+    pub part: &'static str,
+    pub id: MediaId,
+    pub mime: &'static str,
+    /// The bytes from the first offset up to the second; all of them without.
+    pub range: Option<(u64, u64)>,
+}
+
+impl Body {
+    /// The stored file whose bytes travel in it.
+    pub fn media(&self) -> Option<MediaId> {
+        match self {
+            Self::None | Self::Json(_) => None,
+            Self::Media { id, .. } | Self::Upload { id, .. } => Some(*id),
+            Self::Form { file, .. } => Some(file.id),
+        }
+    }
 }
 
 /// One request, without address and token.
@@ -262,6 +305,8 @@ pub enum Verdict {
     HandedOver(Live),
     /// On the refusal allowlist: the call had no effect.
     Refused(Failure),
+    /// Taken on, and the handle will tell what becomes of it (class C): looked at until it does.
+    Pending { message: String },
     /// The network says it already has this post, and perhaps which one it is.
     Duplicate { message: String, original: Option<Original> },
     /// Everything else.
@@ -301,6 +346,8 @@ pub enum Sight {
     Absent,
     /// The handle has not published and never will (class C): it must be prepared anew.
     Gone,
+    /// As `Gone`, and the network says what is wrong with it: the same again would end the same way.
+    Failed(Failure),
     /// The read failed or was unclear. Not a negative read.
     Unclear(Failure),
     /// Something that cannot be told apart, or another object under our id: a person must decide.
@@ -342,6 +389,11 @@ pub trait Platform: Sync {
 
     /// Abilities; `tier` is the account's paid tier where the network has one (X Premium).
     fn capabilities(&self, tier: Option<&str>) -> Capabilities;
+
+    /// What helps after an ambiguous answer to this very step, on networks where that differs.
+    fn class(&self, job: &Job<'_>) -> Class {
+        self.capabilities(job.account.tier.as_deref()).class
+    }
 
     /// Length of a text in the network's own unit.
     fn measure(&self, text: &str) -> usize;

@@ -167,10 +167,17 @@ impl BlueskyProvider {
                 token: own.server.token.clone(),
                 revocation: own.server.revocation.clone(),
             }),
+            person: None,
         };
         match self.examine(tools, &pending, own, &grant).await {
             Ok((found, missing_scopes)) => {
-                Ok(Connected { found, scopes: grant.scopes.clone(), missing_scopes, grant })
+                Ok(Connected {
+                    found,
+                    scopes: grant.scopes.clone(),
+                    missing_scopes,
+                    warnings: Vec::new(),
+                    grant,
+                })
             }
             Err(error) => {
                 // Nobody will use these tokens: hand them back, whatever comes of it.

@@ -58,7 +58,8 @@ async fn connect(
     let started = provider.begin(tools, ask(reconnect)).await.unwrap();
     let query: HashMap<_, _> = started.authorize_url.query_pairs().into_owned().collect();
     let back = format!("state={}&code=canary-code{extra}", query["state"]);
-    provider.finish(tools, started.pending, &CallbackParams::from_query(&back).unwrap()).await
+    let back = CallbackParams::from_query(&back).unwrap();
+    provider.finish(tools, started.pending, &back).await.map(|mut all| all.remove(0))
 }
 
 fn field(request: &http::Request<Bytes>, name: &str) -> Option<String> {

@@ -73,7 +73,8 @@ impl Trip {
         let (random, closed) = (self.noise(), Net::silent());
         let state = self.world.lock().unwrap().session.pushed["state"].clone();
         let back = CallbackParams::from_query(&query.replace("{state}", &state)).unwrap();
-        self.provider.finish(tools(&closed, &self.net, &random), started.pending, &back).await
+        let found = self.provider.finish(tools(&closed, &self.net, &random), started.pending, &back).await;
+        found.map(|mut all| all.remove(0))
     }
 
     async fn connect(&self, ask: Begin) -> Result<Connected, AuthError> {

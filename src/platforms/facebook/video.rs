@@ -1,0 +1,322 @@
+//! Videos, reels and video stories: the bytes go up under a `video_id` that nobody sees, and one last
+//! call makes it public.
+//!
+//! Ordinary videos go in the phases of `/videos` (start, transfer, finish), because that works with
+//! the Page's token and without a public address; reels and stories go whole to the upload host.
+//! Sources: developers.facebook.com/docs/video-api/guides/reels-publishing, page-stories-api; the
+//! phases of `/videos` after the generated specification of v25.0 and an open-source client.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::form::{Form, handle};
+use super::{json_body, live, unasked};
+use crate::domain::delivery::{Frozen, Handles};
+use crate::platforms::meta::{self, errors};
+use crate::platforms::{
+    Answer, Body, Endpoint, Failure, FailureClass, FormFile, Job, Next, Request, Sight,
+};
+
+/// The names under which the state of an upload is kept.
+const VIDEO: &str = "video.id";
+const SESSION: &str = "video.session";
+const ADDRESS: &str = "video.address";
+const FROM: &str = "video.from";
+const TO: &str = "video.to";
+const UPLOADED: &str = "video.uploaded";
+const READY: &str = "video.ready";
+
+/// The next call of an upload, or the request that publishes it.
+pub(super) fn next(
+    job: &Job<'_>,
+    form: Form,
+    page: &str,
+    handles: &Handles,
+    _now: Timestamp,
+) -> Result<Next, Failure> {
+    let item = job.media.first().ok_or_else(|| unasked("the post has no video any more"))?;
+    let text = |key: &str| handles.get(key).map(|it| it.value.as_str());
+    let path = match form {
+        Form::Reel => format!("/{page}/video_reels"),
+        Form::VideoStory => format!("/{page}/video_stories"),
+        _ => format!("/{page}/videos"),
+    };
+    let Some(video) = text(VIDEO) else {
+        let mut params = json!({ "upload_phase": "start" });
+        if form == Form::Video {
+            params["file_size"] = json!(item.bytes);
+        }
+        return Ok(Next::Call(meta::post("facebook.video.start", path, json_body(&params))));
+    };
+    if text(UPLOADED).is_none() {
+        return Ok(Next::Call(match form {
+            Form::Video => {
+                let number = |key| text(key).and_then(|it| it.parse::<u64>().ok());
+                let (Some(session), Some(from), Some(to)) = (text(SESSION), number(FROM), number(TO)) else {
+                    return Err(unasked("an upload's state could not be read back"));
+                };
+                let fields = vec![
+                    ("upload_phase", "transfer".to_owned()),
+                    ("upload_session_id", session.to_owned()),
+                    ("start_offset", from.to_string()),
+                ];
+                let file = FormFile {
+                    part: "video_file_chunk",
+                    id: item.id,
+                    mime: item.kind.mime(),
+                    range: Some((from, to.min(item.bytes))),
+                };
+                meta::post("facebook.video.transfer", path, Body::Form { fields, file })
+            }
+            _ => Request {
+                endpoint: Endpoint::Given("upload"),
+                ..meta::post(
+                    "facebook.video.upload",
+                    text(ADDRESS).unwrap_or_default().to_owned(),
+                    Body::Upload {
+                        id: item.id,
+                        mime: "application/octet-stream",
+                        headers: vec![("offset", "0".to_owned()), ("file_size", item.bytes.to_string())],
+                    },
+                )
+            },
+        }));
+    }
+    // A story is made of a video that has arrived whole.
+    if form == Form::VideoStory && text(READY).is_none() {
+        return Ok(Next::Call(status("facebook.video.ready", video)));
+    }
+    let mut params = json!({ "upload_phase": "finish" });
+    match form {
+        Form::Video => {
+            params["upload_session_id"] = json!(text(SESSION).unwrap_or_default());
+            params["published"] = json!(true);
+        }
+        _ => params["video_id"] = json!(video),
+    }
+    if form == Form::Reel {
+        params["video_state"] = json!("PUBLISHED");
+    }
+    if form != Form::VideoStory {
+        if !job.text.trim().is_empty() {
+            params["description"] = json!(job.text);
+        }
+        if let Some(title) = job.options.get("title") {
+            params["title"] = json!(title);
+        }
+    }
+    Ok(Next::Publish(Frozen { marker: video.to_owned(), body: params.to_string().into_bytes() }))
+}
+
+/// What a call of an upload brings.
+pub(super) fn answered(
+    handles: &Handles,
+    call: &Request,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Handles, Failure> {
+    let json = answer.json();
+    let failed = || errors::failure(answer, now);
+    if call.label == "facebook.video.transfer"
+        && let Some(resumed) = resumed(&json)
+    {
+        return Ok(resumed);
+    }
+    if answer.status != 200 || errors::GraphError::of(&json).is_some() {
+        return Err(failed());
+    }
+    match call.label {
+        "facebook.video.start" => {
+            let video = meta::id(&json["video_id"]).ok_or_else(failed)?;
+            let mut found: Handles = [(VIDEO.to_owned(), handle(video))].into();
+            if let Some(address) = json["upload_url"].as_str() {
+                found.insert(ADDRESS.to_owned(), handle(address));
+            } else {
+                let session = json["upload_session_id"].as_str().ok_or_else(failed)?;
+                found.insert(SESSION.to_owned(), handle(session));
+                found.extend(range(&json).ok_or_else(failed)?);
+            }
+            Ok(found)
+        }
+        "facebook.video.transfer" => {
+            let next = range(&json).ok_or_else(failed)?;
+            let before = handles.get(FROM).map(|it| &it.value);
+            // A server that does not move on would be fed the same bytes for ever.
+            if !next.contains_key(UPLOADED) && next.get(FROM).map(|it| &it.value) == before {
+                return Err(unasked("the upload does not move on"));
+            }
+            Ok(next)
+        }
+        "facebook.video.upload" if json["success"] == true => {
+            Ok([(UPLOADED.to_owned(), handle("yes"))].into())
+        }
+        "facebook.video.ready" => match state(&json) {
+            State::Failed(failure) => Err(failure),
+            _ if matches!(json["status"]["video_status"].as_str(), Some("upload_complete" | "ready")) => {
+                Ok([(READY.to_owned(), handle("yes"))].into())
+            }
+            _ => Err(Failure {
+                class: FailureClass::NotReady,
+                message: "Facebook is still receiving the video".into(),
+                hint: None,
+                until: None,
+            }),
+        },
+        _ => Err(failed()),
+    }
+}
+
+/// The bytes the server wants next; none left when both offsets are the same.
+fn range(json: &Value) -> Option<Handles> {
+    let (from, to) = (meta::offset(&json["start_offset"])?, meta::offset(&json["end_offset"])?);
+    let mut found: Handles =
+        [(FROM.to_owned(), handle(from.to_string())), (TO.to_owned(), handle(to.to_string()))].into();
+    if from == to {
+        found.insert(UPLOADED.to_owned(), handle("yes"));
+    }
+    Some(found)
+}
+
+/// Where the server wants to go on after an offset it did not expect (6001/1363037).
+fn resumed(json: &Value) -> Option<Handles> {
+    let error = errors::GraphError::of(json)?;
+    if !error.is("1363037") {
+        return None;
+    }
+    let data = &json["error"]["error_data"];
+    // Sometimes it is JSON within a text.
+    let inner = data.as_str().and_then(|it| serde_json::from_str::<Value>(it).ok());
+    range(inner.as_ref().unwrap_or(data)).filter(|it| !it.contains_key(UPLOADED))
+}
+
+/// Asks a video for its state.
+pub(super) fn status(label: &'static str, video: &str) -> Request {
+    meta::get(label, format!("/{video}"), &[("fields", "status,published,post_id,permalink_url")])
+}
+
+/// What a video says of itself.
+enum State {
+    Published,
+    Working,
+    Failed(Failure),
+    /// It never became public, and its time is over.
+    Expired,
+    /// It could be published now.
+    Waiting,
+}
+
+fn state(json: &Value) -> State {
+    let status = &json["status"];
+    let phase = |name: &str| status[name]["status"].as_str().unwrap_or_default();
+    let publishing = &status["publishing_phase"];
+    let published = phase("publishing_phase") == "complete" && publishing["publish_status"] == "published";
+    if published || json["published"] == true && phase("processing_phase") != "error" {
+        return State::Published;
+    }
+    let phases = ["uploading_phase", "processing_phase", "publishing_phase"];
+    if status["video_status"] == "error" || phases.iter().any(|it| phase(it) == "error") {
+        let words = phases.iter().find_map(|it| words(&status[*it])).unwrap_or_else(|| "no reason given".into());
+        return State::Failed(Failure {
+            class: FailureClass::InvalidContent,
+            message: format!("Facebook could not take the video: {words}"),
+            hint: Some("see that length, shape and codec are what Facebook takes, and post it again".into()),
+            until: None,
+        });
+    }
+    if status["video_status"] == "expired" {
+        return State::Expired;
+    }
+    let working = phase("processing_phase") == "in_progress" || phase("publishing_phase") == "in_progress";
+    if working { State::Working } else { State::Waiting }
+}
+
+/// A phase's error: `error{message}` in the documents, `errors[]{code,message}` in the specification.
+fn words(phase: &Value) -> Option<String> {
+    let one = &phase["error"]["message"];
+    let listed = &phase["errors"][0];
+    let text = one.as_str().or_else(|| listed["message"].as_str())?;
+    let code = phase["error"]["code"].as_i64().or_else(|| listed["code"].as_i64());
+    Some(code.map_or_else(|| text.to_owned(), |code| format!("{text} (code {code})")))
+}
+
+/// What a video shows after the answer to its publishing was lost, or said that it is being worked on.
+pub(super) fn seen(frozen: &Frozen, answer: &Answer, bound: &dyn Fn(&str) -> bool, now: Timestamp) -> Sight {
+    let json = answer.json();
+    let ours = meta::id(&json["id"]).is_none_or(|it| it == frozen.marker);
+    if answer.status != 200 || !json["status"].is_object() || !ours {
+        return Sight::Unclear(errors::failure(answer, now));
+    }
+    match state(&json) {
+        State::Published if bound(&frozen.marker) => {
+            Sight::Disputed { message: "this video belongs to another post already".into() }
+        }
+        State::Published => {
+            let address = meta::permalink(&json["permalink_url"], super::SITE, &frozen.marker);
+            let mut live = live(frozen.marker.clone(), address, Form::Video, true);
+            live.extra.extend(meta::id(&json["post_id"]).map(|id| ("post_id".to_owned(), id)));
+            Sight::Found(live)
+        }
+        State::Working => Sight::Unclear(Failure {
+            class: FailureClass::NotReady,
+            message: "Facebook is still working on the video".into(),
+            hint: None,
+            until: None,
+        }),
+        State::Failed(failure) => Sight::Failed(failure),
+        State::Expired => Sight::Gone,
+        State::Waiting => Sight::Absent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen_as(json: &Value) -> Sight {
+        let frozen = Frozen { marker: "77".into(), body: Vec::new() };
+        let answer = Answer { status: 200, headers: Vec::new(), body: json.to_string().into_bytes() };
+        seen(&frozen, &answer, &|_| false, "2026-12-01T09:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn a_video_is_live_when_it_says_so_and_not_when_it_was_merely_accepted() {
+        let phases = |processing: &str, publishing: Value| {
+            json!({ "id": "77", "status": { "video_status": "processing",
+                "uploading_phase": { "status": "complete" },
+                "processing_phase": { "status": processing }, "publishing_phase": publishing } })
+        };
+        let done = json!({ "status": "complete", "publish_status": "published" });
+        assert!(matches!(seen_as(&phases("complete", done)), Sight::Found(_)));
+        let working = seen_as(&phases("in_progress", json!({ "status": "not_started" })));
+        assert!(matches!(working, Sight::Unclear(Failure { class: FailureClass::NotReady, .. })));
+        let idle = seen_as(&phases("complete", json!({ "status": "not_started" })));
+        assert_eq!(idle, Sight::Absent);
+        let draft = json!({ "status": "complete", "publish_status": "draft" });
+        assert_eq!(seen_as(&phases("complete", draft)), Sight::Absent);
+    }
+
+    #[test]
+    fn a_video_that_failed_tells_why_in_either_spelling() {
+        for phase in [
+            json!({ "status": "error", "error": { "message": "Aspect ratio" } }),
+            json!({ "status": "error", "errors": [{ "code": 1_363_040, "message": "Aspect ratio" }] }),
+        ] {
+            let json = json!({ "status": { "video_status": "error", "processing_phase": phase } });
+            let Sight::Failed(failure) = seen_as(&json) else { panic!("{json}") };
+            assert!(failure.message.contains("Aspect ratio"), "{failure:?}");
+            assert_eq!(failure.class, FailureClass::InvalidContent);
+        }
+        assert_eq!(seen_as(&json!({ "status": { "video_status": "expired" } })), Sight::Gone);
+    }
+
+    #[test]
+    fn offsets_are_read_as_text_and_as_numbers_and_an_unexpected_one_is_followed() {
+        let both = json!({ "start_offset": "5", "end_offset": 9 });
+        assert_eq!(range(&both).unwrap()[FROM].value, "5");
+        let moved = json!({ "error": { "code": 6001, "error_subcode": 1_363_037, "message": "offset",
+            "error_data": { "start_offset": "100", "end_offset": "200" } } });
+        assert_eq!(resumed(&moved).unwrap()[FROM].value, "100");
+        let other = json!({ "error": { "code": 6000, "error_subcode": 1_363_045, "message": "no" } });
+        assert_eq!(resumed(&other), None);
+    }
+}
