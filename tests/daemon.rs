@@ -16,6 +16,8 @@ mod disconnect;
 mod disk;
 #[path = "daemon/explain.rs"]
 mod explain;
+#[path = "daemon/facebook.rs"]
+mod facebook;
 #[path = "daemon/faults.rs"]
 mod faults;
 #[path = "daemon/house.rs"]

@@ -18,6 +18,7 @@ pub mod facebook;
 pub mod flows;
 pub mod grant;
 mod refresh;
+pub mod signed_request;
 mod token;
 mod wire;
 pub mod x;

@@ -1,4 +1,4 @@
-//! The page on which a person allows or denies, the same for both networks.
+//! The page on which a person allows or denies, the same for all networks.
 
 use std::fmt::Write as _;
 

@@ -7,15 +7,18 @@
 //! that our side was never refused.
 //!
 //! ```text
-//! /                      what is here            /x, /bluesky     what was published, for people
+//! /                      what is here            /facebook, /x, /bluesky     what was published
 //! /x/…                   X: x.authorize = x.api = "{url}/x"
+//! /facebook/…            Facebook: facebook.authorize = .graph = .upload = "{url}/facebook"
 //! /xrpc/… /oauth/… /.well-known/…   Bluesky: the account's own server, `--instance {url}`
 //! /plc/{did}             Bluesky's directory of identities: bluesky.plc = "{url}/plc"
 //! ```
 //!
 //! # Who is there
 //! X has `acme` (280 characters) and `alice` (Premium: 25,000); its clients are `sandbox-x` with the
-//! secret `sandbox-x-secret` and the public `sandbox-x-public`. Bluesky has `acme.test` and
+//! secret `sandbox-x-secret` and the public `sandbox-x-public`. Facebook has the people `acme` (Pages
+//! `acme` and `acme.cafe`) and `alice` (Page `alice`) and one app, whose secret lies in a file that the
+//! configuration names; a form field `pages` at its consent picks some of the Pages. Bluesky has `acme.test` and
 //! `alice.test`; it takes loopback clients only, because a stand-in fetches nothing.
 //!
 //! # Consent from a script
@@ -30,7 +33,9 @@
 
 mod bluesky;
 mod consent;
+mod facebook;
 mod faults;
+mod multipart;
 mod pages;
 #[cfg(test)]
 mod tests;
@@ -40,6 +45,7 @@ mod x;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -84,16 +90,18 @@ pub enum SandboxError {
     InUse { address: SocketAddr },
     #[error("cannot listen on `{address}`")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot write the secret of the sandbox's Facebook app to `{}`", path.display())]
+    Secret { path: PathBuf, source: std::io::Error },
 }
 
 /// A post that a network took, as an onlooker sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// `x` or `bluesky`.
+    /// `facebook`, `x` or `bluesky`.
     pub network: &'static str,
-    /// The user name (X) or handle (Bluesky).
+    /// The user name (X, a Page's) or handle (Bluesky).
     pub account: String,
-    /// The post's id (X) or `at://` address (Bluesky).
+    /// The post's id (X, Facebook) or `at://` address (Bluesky).
     pub id: String,
     /// As it was sent, links in full.
     pub text: String,
@@ -123,6 +131,9 @@ pub struct Running {
     /// The origin of everything, with a trailing slash as [`Url`] prints it.
     pub url: Url,
     config: String,
+    /// Facebook has no client without a secret, and a configuration holds none.
+    #[allow(dead_code)] // kept for its end
+    secret: Secret,
     shared: Arc<Shared>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
@@ -148,6 +159,7 @@ impl Shared {
 
 /// All state of both networks.
 struct World {
+    facebook: facebook::Facebook,
     x: x::X,
     bluesky: bluesky::Bluesky,
     faults: Faults,
@@ -169,7 +181,9 @@ pub async fn start(options: Options, clock: Arc<dyn Clock>) -> Result<Running, S
     let origin = format!("http://{bound}");
     let url = Url::parse(&origin)
         .map_err(|it| SandboxError::Listen { address, source: std::io::Error::other(it) })?;
+    let secret = Secret::write(bound.port())?;
     let world = World {
+        facebook: facebook::Facebook::new(options.seed, origin.clone()),
         x: x::X::new(options.seed),
         bluesky: bluesky::Bluesky::new(options.seed, origin.clone()),
         faults: options.faults,
@@ -178,18 +192,26 @@ pub async fn start(options: Options, clock: Arc<dyn Clock>) -> Result<Running, S
     let shared = Arc::new(Shared { clock, world: Mutex::new(world) });
     let stop = CancellationToken::new();
     let task = tokio::spawn(accept(listener, Arc::clone(&shared), stop.clone()));
-    let config = config(&origin, bound);
-    Ok(Running { url, config, shared, stop, task: Some(task) })
+    let config = config(&origin, bound, &secret);
+    Ok(Running { url, config, secret, shared, stop, task: Some(task) })
 }
 
 /// The TOML that points a daemon at the stand-ins.
 ///
 /// The public client is the one named, because the file then needs no secret beside it.
-fn config(origin: &str, bound: SocketAddr) -> String {
+fn config(origin: &str, bound: SocketAddr, secret: &Secret) -> String {
     let ip = bound.ip();
     let bits = if ip.is_ipv4() { 32 } else { 128 };
+    let (app, file) = (facebook::CLIENT, toml_text(&secret.0.to_string_lossy()));
     format!(
-        "[platforms.x]\n\
+        "[platforms.facebook]\n\
+         client_id = \"{app}\"\n\
+         client_secret = {{ file = {file} }}\n\n\
+         [platforms.facebook.endpoints]\n\
+         authorize = \"{origin}/facebook\"\n\
+         graph = \"{origin}/facebook\"\n\
+         upload = \"{origin}/facebook\"\n\n\
+         [platforms.x]\n\
          # The confidential client is `sandbox-x`, its secret `sandbox-x-secret`.\n\
          client_id = \"sandbox-x-public\"\n\n\
          [platforms.x.endpoints]\n\
@@ -201,6 +223,35 @@ fn config(origin: &str, bound: SocketAddr) -> String {
          [egress]\n\
          allow = [\"{ip}/{bits}\"]\n"
     )
+}
+
+/// A basic string of TOML: escaped as JSON is.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The file with the secret of Facebook's app, as long as the stand-ins run. It protects nothing.
+#[derive(Debug)]
+struct Secret(PathBuf);
+
+impl Secret {
+    fn write(port: u16) -> Result<Self, SandboxError> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let name = format!("sendoff-sandbox-{}-{port}.secret", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        match made.and_then(|mut file| file.write_all(facebook::SECRET.as_bytes())) {
+            Ok(()) => Ok(Self(path)),
+            Err(source) => Err(SandboxError::Secret { path, source }),
+        }
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).ok();
+    }
 }
 
 /// The line that `sandbox --json` prints first: `{"event":"ready","url","config"}`.
@@ -215,10 +266,12 @@ impl Running {
         &self.config
     }
 
-    /// Everything that was published, X first, oldest first; deleted posts too.
+    /// Everything that was published, network by network (Facebook, X, Bluesky), oldest first; deleted
+    /// posts too.
     pub fn published(&self) -> Vec<Published> {
         let world = self.shared.world();
-        let mut all = world.x.published();
+        let mut all = world.facebook.published();
+        all.extend(world.x.published());
         all.extend(world.bluesky.published());
         all
     }
@@ -326,6 +379,8 @@ impl World {
     fn judge(&mut self, call: &Call) -> Outcome {
         let route = if call.path.starts_with("/x/") {
             x::route_name(&call.method, &call.path)
+        } else if call.path.starts_with("/facebook/") {
+            facebook::route_name(call)
         } else {
             bluesky::route_name(&call.method, &call.path)
         };
@@ -339,6 +394,7 @@ impl World {
         match fault {
             Fault::LostBefore => return Outcome::HangUp,
             Fault::TooMany if route.starts_with("x.") => return Outcome::Whole(x::too_many(call.now)),
+            Fault::TooMany if route.starts_with("facebook.") => return Outcome::Whole(facebook::too_many()),
             Fault::TooMany => return Outcome::Whole(bluesky::too_many(call.now)),
             Fault::Slow | Fault::LostAfter | Fault::ErrorAfter | Fault::Truncate => {}
         }
@@ -354,15 +410,24 @@ impl World {
             Fault::LostAfter => Outcome::HangUp,
             Fault::Truncate => Outcome::Truncated(answer),
             _ if route.starts_with("x.") => Outcome::Whole(x::broken()),
+            _ if route.starts_with("facebook.") => Outcome::Whole(facebook::broken()),
             _ => Outcome::Whole(bluesky::broken()),
         }
     }
 
     fn answer(&mut self, call: &Call) -> Answer {
-        let network = if call.path == "/x" || call.path.starts_with("/x/") { "x" } else { "bluesky" };
+        let below = |it: &str| call.path == it || call.path.strip_prefix(it).is_some_and(|it| it.starts_with('/'));
+        let network = if below("/x") {
+            "x"
+        } else if below("/facebook") {
+            "facebook"
+        } else {
+            "bluesky"
+        };
         let mut answer = match pages::answer(self, call) {
             Some(page) => page,
             None if network == "x" => self.x.answer(call),
+            None if network == "facebook" => self.facebook.answer(call),
             None => self.bluesky.answer(call),
         };
         if let Some(reason) = answer.refusal.take() {

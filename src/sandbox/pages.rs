@@ -32,7 +32,7 @@ pub(super) fn layout(title: &str, reload: Option<u32>, body: &str) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">{reload}\
          <title>{title}</title><style>{STYLE}</style></head><body>\
-         <nav><a href=\"/\">Sandbox</a><a href=\"/x\">X</a><a href=\"/bluesky\">Bluesky</a></nav>\
+         <nav><a href=\"/\">Sandbox</a><a href=\"/facebook\">Facebook</a><a href=\"/x\">X</a><a href=\"/bluesky\">Bluesky</a></nav>\
          {body}</body></html>",
         title = escape(title)
     )
@@ -53,6 +53,9 @@ pub(super) fn answer(world: &World, call: &Call) -> Option<Answer> {
     let parts: Vec<&str> = path.split('/').collect();
     let found = match parts.as_slice() {
         [""] => start(world),
+        ["facebook"] => list(world, "facebook", "Facebook", None),
+        ["facebook", id] => list(world, "facebook", "Facebook", Some(id)),
+        ["facebook", "media", id] => picture(world.facebook.picture(id)),
         ["x"] => list(world, "x", "X", None),
         ["bluesky"] => list(world, "bluesky", "Bluesky", None),
         // X's own form of a post's address, under the base that stands for x.com.
@@ -80,13 +83,16 @@ fn picture(bytes: Option<bytes::Bytes>) -> Answer {
 }
 
 fn start(world: &World) -> Answer {
+    let facebook = world.facebook.published().len();
     let x = world.x.published().len();
     let bluesky = world.bluesky.published().len();
     let body = format!(
         "<h1>Sandbox</h1>\
-         <p>Stand-ins for two networks. Nothing here reaches the real ones, and all of it is gone \
+         <p>Stand-ins for three networks. Nothing here reaches the real ones, and all of it is gone \
          when the program stops.</p>\
-         <ul><li><a href=\"/x\">X</a>: {x} published, users <code>acme</code> and <code>alice</code></li>\
+         <ul><li><a href=\"/facebook\">Facebook</a>: {facebook} published, people <code>acme</code> (two \
+         Pages) and <code>alice</code></li>\
+         <li><a href=\"/x\">X</a>: {x} published, users <code>acme</code> and <code>alice</code></li>\
          <li><a href=\"/bluesky\">Bluesky</a>: {bluesky} published, users <code>acme.test</code> and \
          <code>alice.test</code></li></ul>\
          <p>Calls refused so far: {refused}.</p>",
@@ -99,6 +105,7 @@ fn start(world: &World) -> Answer {
 fn list(world: &World, network: &str, name: &str, only: Option<&str>) -> Answer {
     let posts = match network {
         "x" => world.x.published(),
+        "facebook" => world.facebook.published(),
         _ => world.bluesky.published(),
     };
     let mut body = format!("<h1>{name}: what was published</h1>");
@@ -127,6 +134,7 @@ fn is_reply(post: &Published, all: &[Published]) -> bool {
 fn article(world: &World, post: &Published, out: &mut String) {
     let pictures = match post.network {
         "x" => world.x.pictures(&post.id),
+        "facebook" => world.facebook.pictures(&post.id),
         _ => world.bluesky.pictures(&post.id),
     };
     let mut classes = String::new();
@@ -155,7 +163,9 @@ fn article(world: &World, post: &Published, out: &mut String) {
             if it.alt.is_empty() { "no alternative text".to_owned() } else { format!("Alt: {alt}") };
         let _ = write!(out, "<figure>{image}<figcaption>{caption}</figcaption></figure>");
     }
-    let _ = write!(out, "<div class=\"meta\"><code>{}</code></div></article>", escape(&post.id));
+    let note = (post.network == "facebook").then(|| world.facebook.note(&post.id)).flatten();
+    let note = note.map_or_else(String::new, |it| format!(" · {}", escape(&it)));
+    let _ = write!(out, "<div class=\"meta\"><code>{}</code>{note}</div></article>", escape(&post.id));
 }
 
 fn clock_time(at: Timestamp) -> String {

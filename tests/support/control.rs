@@ -188,6 +188,7 @@ impl Fake {
             display_name: "Acme \u{1b}[31mBakery".into(),
             account: Some(format!("x:{username}")),
             missing_scopes: vec!["media.write".into()],
+            warnings: Vec::new(),
         }
     }
 

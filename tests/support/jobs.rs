@@ -22,7 +22,11 @@ pub(crate) fn account(platform: PlatformName) -> Account {
     Account {
         id: AccountId::from_u128(1),
         name: AccountName::new(platform, "acme").unwrap(),
-        remote_id: if platform == PlatformName::X { "2244994945".into() } else { "did:plc:a1".into() },
+        remote_id: match platform {
+            PlatformName::X => "2244994945".into(),
+            PlatformName::Facebook => "106512".into(),
+            _ => "did:plc:a1".into(),
+        },
         username: "acme".into(),
         display_name: "Acme".into(),
         avatar_url: None,
@@ -118,6 +122,19 @@ pub(crate) fn shown(request: &Request) -> String {
         sendoff::platforms::Body::None => {}
         sendoff::platforms::Body::Json(bytes) => text += &String::from_utf8(bytes.clone()).unwrap(),
         sendoff::platforms::Body::Media { id, mime } => write!(text, "<{mime} of {id}>").unwrap(),
+        sendoff::platforms::Body::Upload { id, mime, headers } => {
+            for (name, value) in headers {
+                writeln!(text, "{name}: {value}").unwrap();
+            }
+            write!(text, "<{mime} of {id}>").unwrap();
+        }
+        sendoff::platforms::Body::Form { fields, file } => {
+            for (name, value) in fields {
+                writeln!(text, "{name}={value}").unwrap();
+            }
+            let range = file.range.map(|(from, to)| format!(" {from}..{to}")).unwrap_or_default();
+            write!(text, "{}=<{} of {}{range}>", file.part, file.mime, file.id).unwrap();
+        }
     }
     text
 }

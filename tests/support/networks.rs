@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use super::Rng;
 
+#[path = "facebook_network.rs"]
+mod facebook_network;
 #[path = "standin_server.rs"]
 mod standin_server;
 pub(crate) use standin_server::Abilities;
@@ -76,6 +78,8 @@ pub(crate) struct Network {
     pub(crate) landing: Option<(DeliveryId, u16)>,
     /// What the classes B, C, D and F add.
     pub(crate) abilities: Abilities,
+    /// What Facebook has besides.
+    pub(crate) facebook: facebook_network::State,
     clock: Timestamp,
     refreshes: u64,
 }
@@ -96,6 +100,7 @@ impl Network {
             script: Vec::new(),
             landing: None,
             abilities: Abilities::default(),
+            facebook: facebook_network::State::default(),
             clock: super::start(),
             refreshes: 0,
         }
@@ -155,7 +160,7 @@ impl Network {
         self.clock = self.clock.max(now);
         let body = match &request.body {
             Body::Json(bytes) => serde_json::from_slice(bytes).unwrap(),
-            Body::None | Body::Media { .. } => Value::Null,
+            Body::None | Body::Media { .. } | Body::Upload { .. } | Body::Form { .. } => Value::Null,
         };
         match request.label {
             "x.create" => self.create(owner, &body, now),
@@ -189,6 +194,9 @@ impl Network {
                 200,
                 &json!({ "blob": { "$type": "blob", "ref": { "$link": "bafkrei1" }, "mimeType": "image/png", "size": 10 } }),
             ),
+            label if label.starts_with("facebook.") => {
+                facebook_network::land(self, owner, request, &body, now)
+            }
             _ => standin_server::land(self, owner, request, &body, now),
         }
     }

@@ -61,7 +61,7 @@ pub(crate) fn account(n: u128, platform: PlatformName) -> Account {
     Account {
         id: AccountId::from_u128(n),
         name: AccountName::new(platform, &format!("a{n}")).unwrap(),
-        remote_id: if platform == PlatformName::X {
+        remote_id: if matches!(platform, PlatformName::X | PlatformName::Facebook) {
             format!("{}", 1000 + n)
         } else {
             format!("did:plc:a{n}")

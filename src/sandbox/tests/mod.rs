@@ -2,6 +2,7 @@
 
 mod bluesky;
 mod conformance;
+mod facebook;
 mod faults;
 mod x;
 

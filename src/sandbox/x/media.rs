@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::body::{self, INITIALIZE, METADATA};
-use super::{X, forbidden, invalid, invalid_one, is_id, json_object, multipart};
+use super::super::multipart;
+use super::{X, forbidden, invalid, invalid_one, is_id, json_object};
 use crate::sandbox::wire::{Answer, Call};
 
 const CHUNK_MAX: usize = 1024 * 1024;

@@ -6,7 +6,6 @@
 mod body;
 mod count;
 mod media;
-mod multipart;
 mod oauth;
 mod posts;
 mod read;

@@ -1,0 +1,420 @@
+//! Sign-in and tokens: a code, a short-lived token of the person, a long-lived one, and a token for
+//! each Page that the person chose.
+
+use std::fmt::Write as _;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use url::Url;
+
+use super::params::Params;
+use super::{Facebook, error, invalid, missing, ok};
+use crate::sandbox::consent::{self, Consent, Decision};
+use crate::sandbox::wire::{Answer, Bounded, Call, Fields};
+
+/// The app of the stand-in.
+pub(in crate::sandbox) const CLIENT: &str = "1000000000000047";
+/// Its secret. Facebook has no clients without.
+pub(in crate::sandbox) const SECRET: &str = "sandbox-facebook-secret";
+
+const SCOPES: &[&str] = &[
+    "public_profile",
+    "pages_show_list",
+    "pages_read_engagement",
+    "pages_manage_posts",
+    "pages_manage_engagement",
+    "pages_read_user_content",
+    "pages_manage_metadata",
+    "read_insights",
+    "business_management",
+];
+
+/// A code's life is not documented; ten minutes are generous.
+const CODE_LIFE: SignedDuration = SignedDuration::from_mins(10);
+const SHORT_LIFE: i64 = 5_400;
+const LONG_LIFE: i64 = 5_183_944;
+
+/// Somebody who can sign in.
+pub(super) struct Person {
+    id: String,
+    username: &'static str,
+    name: &'static str,
+    /// Counts the times at which all tokens of this person ended.
+    epoch: u32,
+    /// What they granted last, and on which Pages.
+    granted: Vec<String>,
+    asked: Vec<String>,
+    pages: Vec<usize>,
+}
+
+pub(super) fn people(seed: u64) -> Vec<Person> {
+    let person = |n: u64, username, name| Person {
+        id: (102_200_000 + n * 1_000 + seed % 1_000).to_string(),
+        username,
+        name,
+        epoch: 0,
+        granted: Vec::new(),
+        asked: Vec::new(),
+        pages: Vec::new(),
+    };
+    vec![person(1, "acme", "Ann Acme"), person(2, "alice", "Alice Example")]
+}
+
+pub(super) struct Grants {
+    codes: Bounded<String, Code>,
+    tokens: Bounded<String, Token>,
+}
+
+struct Code {
+    person: usize,
+    redirect: String,
+    expires: Timestamp,
+    used: bool,
+}
+
+#[derive(Clone)]
+struct Token {
+    person: usize,
+    page: Option<usize>,
+    epoch: u32,
+    long: bool,
+    expires: Option<Timestamp>,
+}
+
+impl Grants {
+    pub(super) fn new() -> Self {
+        Self { codes: Bounded::new(500), tokens: Bounded::new(5_000) }
+    }
+}
+
+/// Who calls.
+pub(super) struct Holder {
+    pub(super) person: usize,
+    pub(super) page: Option<usize>,
+    pub(super) scopes: Vec<String>,
+    long: bool,
+}
+
+impl Holder {
+    /// What shares a limit.
+    pub(super) fn bucket(&self) -> String {
+        match self.page {
+            Some(page) => format!("page{page}"),
+            None => format!("person{}", self.person),
+        }
+    }
+}
+
+/// Lower-case hex of HMAC-SHA256, the app's secret being the key and the token the message.
+pub(super) fn proof(token: &str) -> String {
+    let mut hex = String::new();
+    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()) {
+        mac.update(token.as_bytes());
+        for byte in mac.finalize().into_bytes() {
+            let _ = write!(hex, "{byte:02x}");
+        }
+    }
+    hex
+}
+
+/// The dialog takes https, and `http://localhost` in development mode; the stand-in takes 127.0.0.1 as
+/// well, which Facebook does not, so that tests need no names.
+fn redirect_is_registered(address: &str) -> Result<Url, String> {
+    let url = Url::parse(address).map_err(|_| format!("redirect_uri `{address}` is not an address"))?;
+    let here = matches!(url.host_str(), Some("localhost" | "127.0.0.1"));
+    let plain = url.query().is_none() && url.fragment().is_none();
+    match url.scheme() {
+        "https" if plain => Ok(url),
+        "http" if here && plain => Ok(url),
+        _ => Err(format!("redirect_uri `{address}` is not one of the app's valid addresses")),
+    }
+}
+
+impl Facebook {
+    /// GET shows the page, POST to the same address decides. A form field `pages` (names, with commas
+    /// between) is a person who picks some of their Pages.
+    pub(super) fn dialog(&mut self, call: &Call) -> Answer {
+        let (redirect, text, state, scopes) = match check(call) {
+            Ok(asked) => asked,
+            Err(why) => return consent::refused("Facebook", &why),
+        };
+        if call.method == "GET" {
+            return consent::page(&Consent {
+                network: "Facebook",
+                app: "Sendoff (sandbox app)",
+                scopes: &scopes,
+                users: self.people.iter().map(|it| it.username).collect(),
+                back_to: &text,
+            });
+        }
+        let mut back = redirect;
+        let (user, granted) = match consent::decision(call, &scopes) {
+            Err(why) => return consent::refused("Facebook", &why),
+            Ok(Decision::Deny) => {
+                back.query_pairs_mut()
+                    .append_pair("error_reason", "user_denied")
+                    .append_pair("error", "access_denied")
+                    .append_pair("error_description", "Permissions error")
+                    .append_pair("state", &state);
+                return Answer::see_other(back.as_str());
+            }
+            Ok(Decision::Allow { user, scopes }) => (user, scopes),
+        };
+        let person = match &user {
+            None => 0,
+            Some(name) => match self.people.iter().position(|it| it.username == name) {
+                Some(at) => at,
+                None => return consent::refused("Facebook", &format!("there is no person `{name}`")),
+            },
+        };
+        let chosen = call.form().ok().and_then(|it| it.get("pages").map(str::to_owned));
+        let picked = |name: &str| chosen.as_deref().is_none_or(|it| it.split(',').any(|it| it == name));
+        let pages = (0..self.pages.len())
+            .filter(|at| self.pages[*at].owner == person && picked(self.pages[*at].username))
+            .collect();
+        let known = &mut self.people[person];
+        (known.granted, known.asked, known.pages) = (granted, scopes, pages);
+        let code = self.chance.token("facebook code");
+        back.query_pairs_mut().append_pair("code", &code).append_pair("state", &state);
+        let expires = call.now + CODE_LIFE;
+        self.grants.codes.insert(code, Code { person, redirect: text, expires, used: false });
+        Answer::see_other(back.as_str())
+    }
+
+    /// A code, or a short-lived token, for a token. GET is documented; POST as a form is what keeps the
+    /// secret out of addresses, and the stand-in takes nothing else.
+    pub(super) fn token(&mut self, call: &Call) -> Answer {
+        if call.method == "GET" || !call.query.is_empty() {
+            return invalid("the app's secret and the code belong in a form, not in an address");
+        }
+        let form = match call.form() {
+            Ok(form) => form,
+            Err(why) => return invalid(&why),
+        };
+        let known =
+            ["client_id", "client_secret", "redirect_uri", "code", "grant_type", "fb_exchange_token"];
+        if let Some(odd) = form.names().find(|it| !known.contains(it)) {
+            return invalid(&format!("Param {odd} is not one of this call"));
+        }
+        if form.get("client_id") != Some(CLIENT) {
+            return error(400, 101, 0, "Error validating application.").because("the app is unknown");
+        }
+        if form.get("client_secret") != Some(SECRET) {
+            return error(400, 1, 0, "Error validating client secret.").because("the secret is wrong");
+        }
+        match form.get("grant_type") {
+            Some("fb_exchange_token") => self.lengthen(call.now, &form),
+            None | Some("authorization_code") => self.exchange(call.now, &form),
+            Some(_) => invalid("unsupported grant_type"),
+        }
+    }
+
+    fn exchange(&mut self, now: Timestamp, form: &Fields) -> Answer {
+        let (code, redirect) = match (form.need("code"), form.need("redirect_uri")) {
+            (Ok(code), Ok(redirect)) => (code, redirect),
+            (Err(why), _) | (_, Err(why)) => return invalid(&why),
+        };
+        let Some(known) = self.grants.codes.get_mut(code) else {
+            return invalid("Invalid verification code format.");
+        };
+        if std::mem::replace(&mut known.used, true) {
+            return error(400, 100, 36_009, "This authorization code has been used.").because("used before");
+        }
+        if now >= known.expires {
+            return error(400, 100, 36_007, "This authorization code has expired.").because("too old");
+        }
+        if known.redirect != redirect {
+            return error(400, 100, 36_008, "Error validating verification code: redirect_uri differs.")
+                .because("redirect_uri differs from the dialog's");
+        }
+        let person = known.person;
+        self.issue(now, person, None, false, Some(SHORT_LIFE))
+    }
+
+    fn lengthen(&mut self, now: Timestamp, form: &Fields) -> Answer {
+        let Ok(token) = form.need("fb_exchange_token") else { return invalid("fb_exchange_token is missing") };
+        match self.alive(token, now) {
+            Err(answer) => answer,
+            Ok(known) if known.page.is_some() => invalid("a Page's token cannot be exchanged"),
+            Ok(known) => self.issue(now, known.person, None, true, Some(LONG_LIFE)),
+        }
+    }
+
+    fn issue(
+        &mut self,
+        now: Timestamp,
+        person: usize,
+        page: Option<usize>,
+        long: bool,
+        life: Option<i64>,
+    ) -> Answer {
+        let token = self.new_token(now, person, page, long, life);
+        let mut body = json!({ "access_token": token, "token_type": "bearer" });
+        if let Some(life) = life {
+            body["expires_in"] = json!(life);
+        }
+        Answer::json(200, &body)
+    }
+
+    fn new_token(
+        &mut self,
+        now: Timestamp,
+        person: usize,
+        page: Option<usize>,
+        long: bool,
+        life: Option<i64>,
+    ) -> String {
+        let text = format!("EAA{}", self.chance.token("facebook token"));
+        let expires = life.map(|it| now + SignedDuration::from_secs(it));
+        let epoch = self.people[person].epoch;
+        self.grants.tokens.insert(text.clone(), Token { person, page, epoch, long, expires });
+        text
+    }
+
+    fn alive(&self, token: &str, now: Timestamp) -> Result<Token, Answer> {
+        let dead = |sub, message: &str, why: &str| error(400, 190, sub, message).because(why);
+        let Some(known) = self.grants.tokens.get(token) else {
+            return Err(dead(0, "Invalid OAuth access token - Cannot parse access token", "an unknown token"));
+        };
+        if known.epoch != self.people[known.person].epoch {
+            let message = "Error validating access token: The user has not authorized application.";
+            return Err(dead(458, message, "the person removed the app"));
+        }
+        if known.expires.is_some_and(|end| now >= end) {
+            return Err(dead(463, "Error validating access token: Session has expired.", "expired"));
+        }
+        Ok(known.clone())
+    }
+
+    /// The token of a call and whose it is.
+    pub(super) fn holder(&self, call: &Call) -> Result<(String, Holder), Answer> {
+        let header = call.header("authorization").and_then(|it| it.split_once(' '));
+        let token = match header {
+            Some((scheme, token)) if ["bearer", "oauth"].iter().any(|it| scheme.eq_ignore_ascii_case(it)) => token,
+            _ => {
+                let message = "An access token is required to request this resource.";
+                return Err(error(400, 104, 0, message).because("no token was sent"));
+            }
+        };
+        let known = self.alive(token, call.now)?;
+        let person = &self.people[known.person];
+        if known.page.is_some_and(|page| !person.pages.contains(&page)) {
+            return Err(error(400, 190, 492, "Error validating access token: no role on this Page")
+                .because("the person took this Page out of the consent"));
+        }
+        let scopes = person.granted.clone();
+        Ok((token.to_owned(), Holder { person: known.person, page: known.page, scopes, long: known.long }))
+    }
+
+    fn myself<'a>(&'a self, holder: &Holder, who: &str) -> Result<&'a Person, Answer> {
+        let person = &self.people[holder.person];
+        if holder.page.is_some() {
+            return Err(invalid("Tried accessing nonexisting field on node type (Page)"));
+        }
+        if who == "me" || who == person.id { Ok(person) } else { Err(missing(who)) }
+    }
+
+    pub(super) fn me(&self, holder: &Holder) -> Result<Answer, Answer> {
+        match holder.page {
+            Some(page) => ok(&json!({ "id": self.pages[page].id, "name": self.pages[page].name })),
+            None => {
+                let person = &self.people[holder.person];
+                ok(&json!({ "id": person.id, "name": person.name }))
+            }
+        }
+    }
+
+    pub(super) fn permissions(&self, holder: &Holder, who: &str) -> Result<Answer, Answer> {
+        let person = self.myself(holder, who)?;
+        let rows: Vec<Value> = person
+            .asked
+            .iter()
+            .map(|scope| {
+                let status = if person.granted.contains(scope) { "granted" } else { "declined" };
+                json!({ "permission": scope, "status": status })
+            })
+            .collect();
+        ok(&json!({ "data": rows }))
+    }
+
+    /// Every token of the person and this app ends.
+    pub(super) fn revoke(&mut self, holder: &Holder, who: &str) -> Result<Answer, Answer> {
+        self.myself(holder, who)?;
+        let person = &mut self.people[holder.person];
+        person.epoch += 1;
+        person.granted.clear();
+        super::done()
+    }
+
+    /// One Page an answer, so that whoever reads the first part alone is found out.
+    pub(super) fn accounts(&mut self, holder: &Holder, who: &str, params: &Params) -> Result<Answer, Answer> {
+        let pages = self.myself(holder, who)?.pages.clone();
+        if !holder.long {
+            // Facebook gives tokens then that end with this one; nobody wants those.
+            return Err(invalid("the Pages were asked for with a short-lived token"));
+        }
+        let from = match params.text("after") {
+            None => 0,
+            Some(cursor) => cursor.parse::<usize>().map_err(|_| invalid("Invalid cursor"))? + 1,
+        };
+        let mut body = json!({ "data": [] });
+        if let Some(at) = pages.get(from).copied() {
+            let token = self.new_token(Timestamp::UNIX_EPOCH, holder.person, Some(at), true, None);
+            let page = &self.pages[at];
+            body["data"] = json!([{
+                "id": page.id, "name": page.name, "username": page.username, "category": "Bakery",
+                "tasks": ["ADVERTISE", "ANALYZE", "CREATE_CONTENT", "MESSAGING", "MODERATE", "MANAGE"],
+                "access_token": token,
+                "picture": { "data": { "url": format!("{}/facebook/avatar/{}", self.origin, page.id) } },
+            }]);
+            body["paging"] = json!({ "cursors": { "before": from.to_string(), "after": from.to_string() } });
+            if from + 1 < pages.len() {
+                let next = format!("{}/facebook/v26.0/me/accounts?access_token=hidden&after={from}", self.origin);
+                body["paging"]["next"] = json!(next);
+            }
+        }
+        ok(&body)
+    }
+
+    pub(super) fn debug_token(&self, params: &Params) -> Result<Answer, Answer> {
+        let Some(token) = params.text("input_token") else { return Err(invalid("input_token is missing")) };
+        let Some(known) = self.grants.tokens.get(&token) else {
+            return ok(&json!({ "data": { "is_valid": false, "scopes": [] } }));
+        };
+        let person = &self.people[known.person];
+        ok(&json!({ "data": {
+            "app_id": CLIENT,
+            "type": if known.page.is_some() { "PAGE" } else { "USER" },
+            "is_valid": known.epoch == person.epoch,
+            "expires_at": known.expires.map_or(0, Timestamp::as_second),
+            "scopes": person.granted,
+            "user_id": person.id,
+        } }))
+    }
+}
+
+/// What the dialog is asked: where it leads back to (as address and as text), its state, the scopes.
+fn check(call: &Call) -> Result<(Url, String, String, Vec<String>), String> {
+    let query = Fields::once(call.query.clone())?;
+    let known = ["client_id", "redirect_uri", "state", "response_type", "scope", "auth_type", "display"];
+    if let Some(odd) = query.names().find(|it| !known.contains(it)) {
+        return Err(format!("`{odd}` is not a parameter of the dialog"));
+    }
+    if query.need("client_id")? != CLIENT {
+        return Err("client_id is no app of this sandbox".to_owned());
+    }
+    let text = query.need("redirect_uri")?.to_owned();
+    let redirect = redirect_is_registered(&text)?;
+    if query.get("response_type").is_some_and(|it| it != "code") {
+        return Err("response_type is not `code`".to_owned());
+    }
+    let state = query.need("state")?.to_owned();
+    let scopes: Vec<String> =
+        query.need("scope")?.split([',', ' ']).filter(|it| !it.is_empty()).map(str::to_owned).collect();
+    if let Some(unknown) = scopes.iter().find(|it| !SCOPES.contains(&it.as_str())) {
+        return Err(format!("Invalid Scopes: {unknown}"));
+    }
+    Ok((redirect, text, state, scopes))
+}

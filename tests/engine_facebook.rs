@@ -1,0 +1,197 @@
+//! The engine and Facebook's connector together: what becomes of lost answers where nothing keeps a
+//! repeat from doubling (texts), and where a handle tells (reels).
+
+#![allow(clippy::unwrap_used)] // a test may panic
+
+#[path = "support/world.rs"]
+mod world;
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use sendoff::domain::delivery::State;
+use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
+use sendoff::domain::media::{MediaItem, MediaKind};
+use sendoff::domain::schedule::Late;
+use serde_json::json;
+use world::networks::{Fault, answer};
+use world::{Rng, World, secs, start};
+
+fn facebook(seed: u64) -> World {
+    let mut world = World::new(seed, PlatformName::Facebook, 2);
+    world.network.facebook.works = secs(90);
+    world
+}
+
+/// A post that is a reel.
+fn reel(world: &mut World, account: u128, due: i64) -> DeliveryId {
+    let id = world.post(account, due, 1, Late::Always);
+    let post = world.posts.get_mut(&world.store[&id].post).unwrap();
+    let post = Arc::make_mut(post);
+    post.media = vec![MediaItem {
+        id: MediaId::from_u128(9),
+        name: "loaf.mp4".into(),
+        kind: MediaKind::Mp4,
+        bytes: 900,
+        width: 1080,
+        height: 1920,
+        alt: None,
+    }];
+    post.options = [(PlatformName::Facebook, [("format".into(), "reel".into())].into())].into();
+    id
+}
+
+fn rest(world: &mut World) {
+    world.run_until(start() + SignedDuration::from_hours(24 * 7));
+}
+
+fn calls(world: &World, label: &str) -> usize {
+    world.network.facebook.calls.get(label).copied().unwrap_or_default()
+}
+
+#[test]
+fn a_reel_is_published_when_its_video_says_so_and_not_before() {
+    let mut world = facebook(1);
+    let id = reel(&mut world, 1, 0);
+    world.run_until(start() + secs(60));
+    let early = &world.store[&id];
+    assert_eq!(early.state, State::Unknown, "accepted is not published");
+    assert_eq!(early.reason.as_ref().unwrap().class, "media_not_ready");
+    rest(&mut world);
+    let done = &world.store[&id];
+    assert_eq!(done.state, State::Published);
+    assert_eq!(done.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
+    assert_eq!((calls(&world, "facebook.reel.finish"), world.network.objects.len()), (1, 1));
+}
+
+#[test]
+fn a_lost_answer_to_a_reels_finish_ends_with_the_one_reel() {
+    // It took effect, and the answer got lost; or an error came behind which it took effect.
+    let trouble = answer(500, &json!({ "error": { "code": 2, "message": "retry", "is_transient": true } }));
+    for fault in [Fault::LostAfter, Fault::Misleading(trouble), Fault::Cut] {
+        let mut world = facebook(2);
+        world.network.script = vec![fault.clone()];
+        let id = reel(&mut world, 1, 0);
+        rest(&mut world);
+        let done = &world.store[&id];
+        assert_eq!(done.state, State::Published, "{fault:?}");
+        assert_eq!(world.network.objects.len(), 1, "{fault:?}");
+        assert_eq!(calls(&world, "facebook.video.start"), 1, "{fault:?}: never a second video");
+        assert_eq!(done.steps[0].remote_id.as_deref(), Some("770"), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_finish_that_never_arrived_is_sent_again_for_the_same_video_after_the_time_to_settle() {
+    let mut world = facebook(3);
+    world.network.script = vec![Fault::LostBefore];
+    let id = reel(&mut world, 1, 0);
+    rest(&mut world);
+    assert_eq!(world.store[&id].state, State::Published);
+    assert_eq!((calls(&world, "facebook.video.start"), world.network.objects.len()), (1, 1));
+    assert_eq!(world.sent.len(), 2);
+    let gap = world.sent[1].0.duration_since(world.sent[0].0);
+    assert!(gap >= SignedDuration::from_mins(15), "{gap:?}");
+}
+
+#[test]
+fn a_video_that_facebook_cannot_take_ends_with_facebooks_words_and_is_not_sent_again() {
+    let mut world = facebook(4);
+    world.network.facebook.flaw = Some("Aspect ratio not supported");
+    let id = reel(&mut world, 1, 0);
+    rest(&mut world);
+    let done = &world.store[&id];
+    assert_eq!(done.state, State::Rejected);
+    let reason = done.reason.as_ref().unwrap();
+    assert!(reason.message.contains("Aspect ratio not supported"), "{reason:?}");
+    assert_eq!((calls(&world, "facebook.video.start"), world.sent.len()), (1, 1));
+}
+
+#[test]
+fn many_reels_at_work_are_no_sign_of_an_outage() {
+    let mut world = facebook(5);
+    let all: Vec<_> = (0..8).map(|n| reel(&mut world, 1 + u128::from(n % 2 == 0), i64::from(n) * 20)).collect();
+    world.run_until(start() + secs(600));
+    for id in all {
+        assert_eq!(world.store[&id].state, State::Published);
+    }
+}
+
+#[test]
+fn a_lost_answer_to_a_text_is_found_in_the_list_and_never_sent_twice() {
+    for fault in [
+        Fault::LostAfter,
+        Fault::Misleading(answer(500, &json!({ "error": { "code": 1, "message": "unknown" } }))),
+        Fault::Misleading(answer(400, &json!({ "error": { "code": 1404102, "message": "blocked" } }))),
+        Fault::Cut,
+    ] {
+        let mut world = facebook(6);
+        world.network.list_lag = secs(120);
+        world.network.script = vec![fault.clone()];
+        let id = world.post(1, 0, 1, Late::Always);
+        rest(&mut world);
+        let done = &world.store[&id];
+        assert_eq!(done.state, State::Published, "{fault:?}");
+        assert_eq!((world.network.objects.len(), world.sent.len()), (1, 1), "{fault:?}");
+        assert_eq!(done.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
+    }
+}
+
+#[test]
+fn a_text_that_never_arrived_is_held_and_sent_again_only_where_the_operator_chose_that() {
+    for chosen in [false, true] {
+        let mut world = facebook(7);
+        world.network.script = vec![Fault::LostBefore];
+        if chosen {
+            world.settings.resend_when_absent = [PlatformName::Facebook].into();
+        }
+        let id = world.post(1, 0, 1, Late::Always);
+        rest(&mut world);
+        let it = &world.store[&id];
+        assert_eq!((it.held, it.state == State::Published), (!chosen, chosen));
+        assert_eq!(world.sent.len(), 1 + usize::from(chosen));
+    }
+}
+
+#[test]
+fn whatever_goes_wrong_no_text_and_no_reel_is_there_twice() {
+    let (mut published, mut doubted, mut crashes) = (0, 0, 0);
+    for seed in 0..150 {
+        let mut dice = Rng(seed ^ 0xFACE);
+        let mut world = facebook(seed);
+        world.network.trouble = 10 + dice.below(60);
+        world.network.patience = dice.below(24);
+        world.network.refuses_repeats = dice.chance(50);
+        world.network.list_lag = secs(i64::try_from(dice.below(300)).unwrap());
+        world.network.facebook.works = secs(i64::try_from(dice.below(600)).unwrap());
+        for n in 0..4_u32 {
+            let due = i64::try_from(dice.below(300)).unwrap();
+            if dice.chance(50) {
+                reel(&mut world, u128::from(1 + n % 2), due);
+            } else {
+                world.post(u128::from(1 + n % 2), due, 1, Late::Always);
+            }
+        }
+        let count = dice.below(4);
+        world.crash_at = (0..count).map(|_| 1 + dice.below(160)).collect();
+        rest(&mut world);
+        for delivery in world.store.values() {
+            let text = &world.posts[&delivery.post].content.parts[0];
+            let objects: Vec<_> = world.network.objects.iter().filter(|it| it.text == *text).collect();
+            let what = format!("seed {seed}: {} is {:?}, {} objects", delivery.id, delivery.state, objects.len());
+            assert!(objects.len() <= 1, "{what}");
+            match delivery.state {
+                State::Published => {
+                    assert_eq!(delivery.steps[0].remote_id.as_ref(), objects.first().map(|it| &it.id), "{what}");
+                    published += 1;
+                }
+                State::Unknown => assert!(delivery.held, "{what}"),
+                state => assert!(state.is_terminal() && objects.is_empty(), "{what}"),
+            }
+        }
+        doubted += usize::from(world.sent.len() > 4);
+        crashes += world.crashes;
+    }
+    // The test would prove nothing if the world were kind.
+    assert!(published > 300 && doubted > 10 && crashes > 50, "{published} {doubted} {crashes}");
+}

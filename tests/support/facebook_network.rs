@@ -1,0 +1,134 @@
+//! Facebook in memory, for the engine's world: the Page's feed and its list, and reels, whose videos
+//! tell what became of them.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use sendoff::platforms::{Answer, Body, Request};
+use serde_json::{Value, json};
+
+use super::{Network, Object, answer};
+
+#[derive(Default)]
+pub(crate) struct State {
+    videos: BTreeMap<String, Video>,
+    /// How long a video is worked on after its finish.
+    pub(crate) works: SignedDuration,
+    /// What is wrong with every video, found out only while it is worked on.
+    pub(crate) flaw: Option<&'static str>,
+    /// Calls by label.
+    pub(crate) calls: BTreeMap<String, usize>,
+}
+
+struct Video {
+    owner: String,
+    uploaded: bool,
+    /// When it was finished, and the words it came with.
+    finished: Option<Timestamp>,
+}
+
+pub(super) fn land(
+    network: &mut Network,
+    owner: &str,
+    request: &Request,
+    body: &Value,
+    now: Timestamp,
+) -> Answer {
+    *network.facebook.calls.entry(request.label.to_owned()).or_default() += 1;
+    let id = request.path.rsplit('/').next().unwrap().to_owned();
+    match request.label {
+        "facebook.feed" => {
+            let text = body["message"].as_str().unwrap().to_owned();
+            let repeat = network.objects.iter().any(|it| it.owner == owner && it.text == text);
+            if network.refuses_repeats && repeat {
+                return answer(400, &json!({ "error": { "code": 506, "message": "Duplicate status message" } }));
+            }
+            let id = format!("{owner}_{}", 5_000 + network.objects.len());
+            push(network, owner, &id, text, now);
+            answer(200, &json!({ "id": id }))
+        }
+        "facebook.posts" => list(network, owner, request, now),
+        "facebook.video.start" => {
+            let id = format!("77{}", network.facebook.videos.len());
+            let video = Video { owner: owner.to_owned(), uploaded: false, finished: None };
+            network.facebook.videos.insert(id.clone(), video);
+            let address = format!("https://rupload.facebook.com/video-upload/v26.0/{id}");
+            answer(200, &json!({ "video_id": id, "upload_url": address }))
+        }
+        "facebook.video.upload" => {
+            assert!(matches!(request.body, Body::Upload { .. }));
+            network.facebook.videos.get_mut(&id).unwrap().uploaded = true;
+            answer(200, &json!({ "success": true }))
+        }
+        "facebook.reel.finish" => {
+            let id = body["video_id"].as_str().unwrap().to_owned();
+            let text = body["description"].as_str().unwrap().to_owned();
+            let video = network.facebook.videos.get_mut(&id).unwrap();
+            assert!(video.uploaded && video.owner == owner);
+            if video.finished.is_none() {
+                video.finished = Some(now);
+                if network.facebook.flaw.is_none() {
+                    push(network, owner, &id, text, now);
+                }
+            }
+            answer(200, &json!({ "success": true }))
+        }
+        "facebook.video.status" => status(network, &id, now),
+        "facebook.get" => match network.objects.iter().find(|it| it.id == id) {
+            Some(it) => answer(200, &json!({ "id": it.id, "is_published": true })),
+            None => answer(400, &json!({ "error": { "code": 100, "error_subcode": 33, "message": "none" } })),
+        },
+        other => panic!("{other}"),
+    }
+}
+
+fn push(network: &mut Network, owner: &str, id: &str, text: String, now: Timestamp) {
+    let object = Object {
+        id: id.to_owned(),
+        owner: owner.to_owned(),
+        text,
+        body: Value::Null,
+        parent: None,
+        created: now,
+        listed_at: now + network.list_lag,
+        origin: network.landing,
+        deleted: false,
+    };
+    network.objects.push(object);
+}
+
+fn list(network: &Network, owner: &str, request: &Request, now: Timestamp) -> Answer {
+    let since: i64 = request.query.iter().find(|(it, _)| it == "since").unwrap().1.parse().unwrap();
+    let posts: Vec<Value> = network
+        .objects
+        .iter()
+        .filter(|it| it.owner == owner && it.listed_at <= now && it.created.as_second() >= since)
+        // Reels are in no list.
+        .filter(|it| it.id.contains('_'))
+        .map(|it| {
+            json!({ "id": it.id, "message": it.text, "is_published": true,
+                "created_time": it.created.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string() })
+        })
+        .collect();
+    answer(200, &json!({ "data": posts }))
+}
+
+fn status(network: &Network, id: &str, now: Timestamp) -> Answer {
+    let video = &network.facebook.videos[id];
+    let phase = |word: &str| json!({ "status": word });
+    let (processing, publishing) = match video.finished {
+        None => (phase("not_started"), phase("not_started")),
+        Some(at) if now < at + network.facebook.works => (phase("in_progress"), phase("not_started")),
+        Some(_) => match network.facebook.flaw {
+            Some(flaw) => {
+                (json!({ "status": "error", "error": { "message": flaw } }), phase("not_started"))
+            }
+            None => (phase("complete"), json!({ "status": "complete", "publish_status": "published" })),
+        },
+    };
+    answer(
+        200,
+        &json!({ "id": id, "status": { "video_status": "processing", "uploading_phase": phase("complete"),
+            "processing_phase": processing, "publishing_phase": publishing } }),
+    )
+}
