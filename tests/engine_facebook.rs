@@ -110,7 +110,8 @@ fn a_video_that_facebook_cannot_take_ends_with_facebooks_words_and_is_not_sent_a
 #[test]
 fn many_reels_at_work_are_no_sign_of_an_outage() {
     let mut world = facebook(5);
-    let all: Vec<_> = (0..8).map(|n| reel(&mut world, 1 + u128::from(n % 2 == 0), i64::from(n) * 20)).collect();
+    let all: Vec<_> =
+        (0..8).map(|n| reel(&mut world, 1 + u128::from(n % 2 == 0), i64::from(n) * 20)).collect();
     world.run_until(start() + secs(600));
     for id in all {
         assert_eq!(world.store[&id].state, State::Published);
@@ -178,11 +179,16 @@ fn whatever_goes_wrong_no_text_and_no_reel_is_there_twice() {
         for delivery in world.store.values() {
             let text = &world.posts[&delivery.post].content.parts[0];
             let objects: Vec<_> = world.network.objects.iter().filter(|it| it.text == *text).collect();
-            let what = format!("seed {seed}: {} is {:?}, {} objects", delivery.id, delivery.state, objects.len());
+            let what =
+                format!("seed {seed}: {} is {:?}, {} objects", delivery.id, delivery.state, objects.len());
             assert!(objects.len() <= 1, "{what}");
             match delivery.state {
                 State::Published => {
-                    assert_eq!(delivery.steps[0].remote_id.as_ref(), objects.first().map(|it| &it.id), "{what}");
+                    assert_eq!(
+                        delivery.steps[0].remote_id.as_ref(),
+                        objects.first().map(|it| &it.id),
+                        "{what}"
+                    );
                     published += 1;
                 }
                 State::Unknown => assert!(delivery.held, "{what}"),

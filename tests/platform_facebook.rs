@@ -52,7 +52,8 @@ fn walk(job: &Job<'_>, answers: &[Value]) -> (Vec<Request>, Frozen) {
     loop {
         match Facebook.next(job, &handles, fresh()).unwrap() {
             Next::Call(call) => {
-                let said = answer(200, answers.next().unwrap_or_else(|| panic!("no answer for {}", call.label)));
+                let said =
+                    answer(200, answers.next().unwrap_or_else(|| panic!("no answer for {}", call.label)));
                 handles.extend(Facebook.answered(job, &handles, &call, &said, now()).unwrap());
                 made.push(call);
             }
@@ -310,7 +311,11 @@ fn photos_are_found_by_their_ids_even_without_words_and_not_by_anothers() {
         }
         let list = listed(&[("106512_9", 3, ours), ("106512_8", 3, theirs.clone())]);
         assert_eq!(found(&seen(&photos, &answers, &list, &[])), Some("106512_9"), "{text}");
-        assert_eq!(seen(&photos, &answers, &listed(&[("106512_8", 3, theirs)]), &[]), Sight::Absent, "{text}");
+        assert_eq!(
+            seen(&photos, &answers, &listed(&[("106512_8", 3, theirs)]), &[]),
+            Sight::Absent,
+            "{text}"
+        );
     }
 }
 
@@ -405,7 +410,8 @@ fn an_unknown_error_of_a_safe_call_is_for_the_user_and_a_servers_trouble_for_lat
         let said = answer(status, &body);
         Facebook.answered(&photos.job(), &Handles::new(), &call, &said, now()).unwrap_err().class
     };
-    let error = |code: i64, sub: i64| json!({ "error": { "code": code, "error_subcode": sub, "message": "m" } });
+    let error =
+        |code: i64, sub: i64| json!({ "error": { "code": code, "error_subcode": sub, "message": "m" } });
     assert_eq!(class(400, error(999, 0)), FailureClass::InvalidContent);
     assert_eq!(class(500, error(2, 0)), FailureClass::Transient);
     assert_eq!(class(400, error(2, 0)), FailureClass::Transient);

@@ -131,11 +131,14 @@ impl FacebookProvider {
     ) -> Result<Vec<Connected>, AuthError> {
         let code = back.outcome()?;
         let short = self
-            .token(tools, &[
-                ("grant_type", "authorization_code"),
-                ("redirect_uri", pending.redirect_uri.as_str()),
-                ("code", code.expose_secret()),
-            ])
+            .token(
+                tools,
+                &[
+                    ("grant_type", "authorization_code"),
+                    ("redirect_uri", pending.redirect_uri.as_str()),
+                    ("code", code.expose_secret()),
+                ],
+            )
             .await?;
         // Pages' tokens live as long as the token they are asked with; this one makes them last.
         let long = self
@@ -151,7 +154,10 @@ impl FacebookProvider {
             let others: Vec<String> = pages.iter().map(|it| it.0.remote_id.clone()).collect();
             pages.retain(|it| it.0.remote_id == *expected);
             if pages.is_empty() {
-                return Err(AuthError::OtherAccount { expected: expected.clone(), found: others.join("`, `") });
+                return Err(AuthError::OtherAccount {
+                    expected: expected.clone(),
+                    found: others.join("`, `"),
+                });
             }
         }
         let connected = pages.into_iter().map(|(found, access, warning)| Connected {
@@ -258,9 +264,10 @@ impl FacebookProvider {
             };
             return Err(AuthError::Setup {
                 problem,
-                remedy: "in Facebook's dialog choose the Pages, all permissions ticked; a Page of a business \
+                remedy:
+                    "in Facebook's dialog choose the Pages, all permissions ticked; a Page of a business \
                          portfolio needs `business_management`; you need the right to create content there"
-                    .into(),
+                        .into(),
             });
         }
         Ok(found)
@@ -305,8 +312,7 @@ impl FacebookProvider {
         let request = self.signed(&mut url, token, query);
         let answer = tools.fixed.exchange(request).await;
         let answer = answer.map_err(|error| AuthError::of(&wire::place(&url), error.into()))?;
-        read(&answer, &[token.expose()], tools.now)
-            .map_err(|fault| AuthError::of(&wire::place(&url), fault))
+        read(&answer, &[token.expose()], tools.now).map_err(|fault| AuthError::of(&wire::place(&url), fault))
     }
 
     fn signed(&self, url: &mut Url, token: &AccessToken, query: &[(&str, &str)]) -> http::Request<Bytes> {

@@ -77,7 +77,8 @@ pub fn verify(text: &str, secret: &SecretString, now: Timestamp) -> Result<Signe
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
-    let sound = |it: &String| (1..=30).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_digit()) && it != "0";
+    let sound =
+        |it: &String| (1..=30).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_digit()) && it != "0";
     Ok(SignedRequest { user_id: user_id.filter(sound), issued_at })
 }
 

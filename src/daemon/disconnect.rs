@@ -414,7 +414,8 @@ async fn revoke(shared: &Arc<Shared>, account: Option<&Account>) -> Vec<ErasureL
         Err(error) => return failed(error.to_string(), by_hand(at_home)),
     };
     if super::keep::is_shared(shared, &grant, Some(account.id)) {
-        let message = "other accounts here live by the same consent, and it can only be ended for all of them";
+        let message =
+            "other accounts here live by the same consent, and it can only be ended for all of them";
         let hint = "it is ended with the last of them";
         return vec![line(
             "access of the app",

@@ -44,8 +44,7 @@ async fn return_all(shared: &Arc<Shared>, platform: PlatformName, all: Vec<Conne
             }
         };
         let wire = shared.wire();
-        let tools =
-            Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
+        let tools = Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
         for line in provider.revoke(tools, grant).await {
             tracing::info!(what = line.what, place = %line.place, result = ?line.result, "unconfirmed tokens given back");
         }
@@ -122,11 +121,7 @@ pub(super) async fn keep(
         tracing::info!(account = %account.name, scopes = account.scopes.join(" "), "connected");
         shared.announce(view::of_account(now, &account, "info", "account.connected", "connected"));
         shared.plan_again(None);
-        shared.connects.flows().settle(
-            &talk.flow,
-            Outcome::Stored { account: account.name.clone() },
-            now,
-        );
+        shared.connects.flows().settle(&talk.flow, Outcome::Stored { account: account.name.clone() }, now);
         talk.say(m::ConnectEvent::Connected { account: view::account(&account) });
     }
     talk.close();
@@ -145,12 +140,7 @@ fn known(shared: &Shared, talk: &Talk, connected: &Connected) -> ApiResult<Optio
 
 /// The data key first, then the rows. An account that is just being disconnected is first gone as
 /// it was told to, and then connected anew: its old key never seals the new tokens.
-async fn store(
-    shared: &Arc<Shared>,
-    talk: &Talk,
-    connected: &Connected,
-    sole: bool,
-) -> ApiResult<Account> {
+async fn store(shared: &Arc<Shared>, talk: &Talk, connected: &Connected, sole: bool) -> ApiResult<Account> {
     loop {
         let known = known(shared, talk, connected)?;
         let is_new = known.is_none();

@@ -312,7 +312,8 @@ impl Shared {
             PlatformName::Facebook => {
                 let client_id = settings.client_id.clone().ok_or(NoProvider::NoApp(platform))?;
                 let secret = settings.client_secret.as_ref().ok_or(NoProvider::NoSecret(platform))?;
-                let client_secret = secret.read(&|name| std::env::var_os(name)).map_err(NoProvider::Secret)?;
+                let client_secret =
+                    secret.read(&|name| std::env::var_os(name)).map_err(NoProvider::Secret)?;
                 let version = settings.api_version.as_deref().unwrap_or_default();
                 Ok(Provider::Facebook(FacebookProvider {
                     client_id,
@@ -354,7 +355,9 @@ impl NoProvider {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::NotBuilt(_) => Some("this version speaks to `facebook`, `x` and `bluesky`".into()),
-            Self::NoSecret(platform) => Some(format!("set `client_secret` in [platforms.{platform}] and reload")),
+            Self::NoSecret(platform) => {
+                Some(format!("set `client_secret` in [platforms.{platform}] and reload"))
+            }
             Self::NoApp(platform) => Some(format!("set `client_id` in [platforms.{platform}] and reload")),
             Self::Secret(error) => error.hint(),
         }

@@ -134,13 +134,16 @@ impl Wire {
         }
         if let (Some(secret), Some(grant), false) = (&parcel.app_secret, parcel.grant, is_given) {
             // Not a token, and of no use without one; the API takes it nowhere but among parameters.
-            url.query_pairs_mut().append_pair("appsecret_proof", &auth::facebook::proof(&grant.access, secret));
+            url.query_pairs_mut()
+                .append_pair("appsecret_proof", &auth::facebook::proof(&grant.access, secret));
         }
         let uri: Uri = url.as_str().parse().map_err(|_| "the address is not a valid URI".to_owned())?;
         let (body, content_type) = match &request.body {
             Body::None => (Bytes::new(), None),
             Body::Json(bytes) => (Bytes::from(bytes.clone()), Some("application/json".to_owned())),
-            Body::Media { mime, .. } | Body::Upload { mime, .. } => (media(parcel)?, Some((*mime).to_owned())),
+            Body::Media { mime, .. } | Body::Upload { mime, .. } => {
+                (media(parcel)?, Some((*mime).to_owned()))
+            }
             Body::Form { fields, file } => {
                 let (body, content_type) = form(fields, file, &media(parcel)?)?;
                 (body, Some(content_type))
@@ -209,7 +212,8 @@ fn form(
         Some((from, to)) => {
             let at = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
             let fits = from <= to && at(to) <= bytes.len();
-            fits.then(|| bytes.slice(at(from)..at(to))).ok_or("the network asks for bytes that the file has not")?
+            fits.then(|| bytes.slice(at(from)..at(to)))
+                .ok_or("the network asks for bytes that the file has not")?
         }
     };
     let mut random = [0; 16];

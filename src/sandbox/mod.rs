@@ -416,7 +416,8 @@ impl World {
     }
 
     fn answer(&mut self, call: &Call) -> Answer {
-        let below = |it: &str| call.path == it || call.path.strip_prefix(it).is_some_and(|it| it.starts_with('/'));
+        let below =
+            |it: &str| call.path == it || call.path.strip_prefix(it).is_some_and(|it| it.starts_with('/'));
         let network = if below("/x") {
             "x"
         } else if below("/facebook") {

@@ -41,7 +41,10 @@ pub(super) fn land(
             let text = body["message"].as_str().unwrap().to_owned();
             let repeat = network.objects.iter().any(|it| it.owner == owner && it.text == text);
             if network.refuses_repeats && repeat {
-                return answer(400, &json!({ "error": { "code": 506, "message": "Duplicate status message" } }));
+                return answer(
+                    400,
+                    &json!({ "error": { "code": 506, "message": "Duplicate status message" } }),
+                );
             }
             let id = format!("{owner}_{}", 5_000 + network.objects.len());
             push(network, owner, &id, text, now);
@@ -120,9 +123,7 @@ fn status(network: &Network, id: &str, now: Timestamp) -> Answer {
         None => (phase("not_started"), phase("not_started")),
         Some(at) if now < at + network.facebook.works => (phase("in_progress"), phase("not_started")),
         Some(_) => match network.facebook.flaw {
-            Some(flaw) => {
-                (json!({ "status": "error", "error": { "message": flaw } }), phase("not_started"))
-            }
+            Some(flaw) => (json!({ "status": "error", "error": { "message": flaw } }), phase("not_started")),
             None => (phase("complete"), json!({ "status": "complete", "publish_status": "published" })),
         },
     };

@@ -170,15 +170,13 @@ impl BlueskyProvider {
             person: None,
         };
         match self.examine(tools, &pending, own, &grant).await {
-            Ok((found, missing_scopes)) => {
-                Ok(Connected {
-                    found,
-                    scopes: grant.scopes.clone(),
-                    missing_scopes,
-                    warnings: Vec::new(),
-                    grant,
-                })
-            }
+            Ok((found, missing_scopes)) => Ok(Connected {
+                found,
+                scopes: grant.scopes.clone(),
+                missing_scopes,
+                warnings: Vec::new(),
+                grant,
+            }),
             Err(error) => {
                 // Nobody will use these tokens: hand them back, whatever comes of it.
                 self.revoke(tools, &grant).await;

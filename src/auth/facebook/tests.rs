@@ -22,8 +22,12 @@ fn facebook(declined: &'static str, pages: [&'static str; 2]) -> Net<'static> {
         match path {
             "/v26.0/oauth/access_token" => {
                 let exchange = fields(request).iter().any(|(_, it)| it == "fb_exchange_token");
-                let (token, life) = if exchange { ("canary-long", 5_183_944) } else { ("canary-short", 5_400) };
-                json(200, &format!(r#"{{"access_token":"{token}","token_type":"bearer","expires_in":{life}}}"#))
+                let (token, life) =
+                    if exchange { ("canary-long", 5_183_944) } else { ("canary-short", 5_400) };
+                json(
+                    200,
+                    &format!(r#"{{"access_token":"{token}","token_type":"bearer","expires_in":{life}}}"#),
+                )
             }
             "/v26.0/me/permissions" => {
                 let rows: Vec<String> = SCOPES
@@ -55,8 +59,10 @@ fn facebook(declined: &'static str, pages: [&'static str; 2]) -> Net<'static> {
 
 const BAKERY: &str = r#"{"id":"106512","name":"Acme Bakery","username":"acmebakery","access_token":"canary-page-1",
     "tasks":["CREATE_CONTENT","MODERATE"],"picture":{"data":{"url":"https://cdn.example/1.jpg"}}}"#;
-const CAFE: &str = r#"{"id":"106513","name":"Acme Café","access_token":"canary-page-2","tasks":["CREATE_CONTENT"]}"#;
-const FOREIGN: &str = r#"{"id":"106514","name":"Not mine","access_token":"canary-page-3","tasks":["ANALYZE"]}"#;
+const CAFE: &str =
+    r#"{"id":"106513","name":"Acme Café","access_token":"canary-page-2","tasks":["CREATE_CONTENT"]}"#;
+const FOREIGN: &str =
+    r#"{"id":"106514","name":"Not mine","access_token":"canary-page-3","tasks":["ANALYZE"]}"#;
 
 async fn connect(net: &Net<'_>, reconnect: Option<&str>) -> Result<Vec<Connected>, AuthError> {
     let (closed, random) = (Net::silent(), noise(1));
@@ -91,7 +97,8 @@ fn the_proof_is_the_one_that_metas_own_libraries_compute() {
 async fn every_page_on_which_the_person_may_publish_is_found_with_its_own_token() {
     let net = facebook("business_management", [BAKERY, &[CAFE, FOREIGN].join(",").leak()[..]]);
     let found = connect(&net, None).await.unwrap();
-    let names: Vec<_> = found.iter().map(|it| (it.found.remote_id.as_str(), it.found.username.as_str())).collect();
+    let names: Vec<_> =
+        found.iter().map(|it| (it.found.remote_id.as_str(), it.found.username.as_str())).collect();
     assert_eq!(names, [("106512", "acmebakery"), ("106513", "Acme Café")]);
     assert_eq!(found[0].missing_scopes, ["business_management"]);
     assert_eq!(found[1].warnings.len(), found[0].warnings.len() + 1, "no right to comment: {found:?}");
@@ -157,8 +164,14 @@ async fn access_that_ended_already_is_given_back_as_well() {
 #[tokio::test]
 async fn a_refused_code_and_a_refused_app_are_told_apart() {
     for (body, code) in [
-        (r#"{"error":{"message":"This authorization code has been used.","code":100,"type":"OAuthException"}}"#, "code_refused"),
-        (r#"{"error":{"message":"Error validating client secret. canary-secret","code":1}}"#, "client_refused"),
+        (
+            r#"{"error":{"message":"This authorization code has been used.","code":100,"type":"OAuthException"}}"#,
+            "code_refused",
+        ),
+        (
+            r#"{"error":{"message":"Error validating client secret. canary-secret","code":1}}"#,
+            "client_refused",
+        ),
     ] {
         let net = Net::new(move |_| json(400, body));
         let error = connect(&net, None).await.unwrap_err();

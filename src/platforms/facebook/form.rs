@@ -9,9 +9,7 @@ use super::{frozen_body, is_comment, json_body, live};
 use crate::domain::delivery::{Frozen, Handle};
 use crate::domain::media::MediaItem;
 use crate::platforms::meta::{self, plain};
-use crate::platforms::{
-    Body, Failure, FailureClass, FormFile, Job, Next, Problem, Request, Verdict,
-};
+use crate::platforms::{Body, Failure, FailureClass, FormFile, Job, Next, Problem, Request, Verdict};
 
 /// The kinds of objects that a Page publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,8 +250,10 @@ pub(super) fn outcome(job: &Job<'_>, frozen: &Frozen, json: &Value) -> Option<Ve
         Form::Video | Form::Reel => {
             // It has our video and works on it; what becomes of it the video itself will tell.
             let id = frozen_body(frozen)["video_id"].as_str().map_or(frozen.marker.clone(), str::to_owned);
-            (json["success"] == true || meta::id(&json["id"]).is_some() || meta::id(&json["post_id"]).is_some())
-                .then(|| Verdict::Pending { message: format!("Facebook works on video `{id}`") })
+            (json["success"] == true
+                || meta::id(&json["id"]).is_some()
+                || meta::id(&json["post_id"]).is_some())
+            .then(|| Verdict::Pending { message: format!("Facebook works on video `{id}`") })
         }
     }
 }

@@ -108,8 +108,12 @@ pub(super) fn posts(
     let ours = frozen_body(frozen);
     let words = plain(ours["message"].as_str().unwrap_or_default());
     let link = ours["link"].as_str().map(bare);
-    let photos: BTreeSet<String> =
-        ours["attached_media"].as_array().into_iter().flatten().filter_map(|it| meta::id(&it["media_fbid"])).collect();
+    let photos: BTreeSet<String> = ours["attached_media"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|it| meta::id(&it["media_fbid"]))
+        .collect();
     let (mut hits, mut doubtful) = (Vec::new(), false);
     for post in &all {
         let Some(id) = meta::id(&post["id"]) else { continue };
@@ -219,7 +223,12 @@ pub(super) fn comments(
 }
 
 /// What the list of stories shows of the photo or video that one was made of.
-pub(super) fn stories(frozen: &Frozen, answer: &Answer, bound: &dyn Fn(&str) -> bool, now: Timestamp) -> Sight {
+pub(super) fn stories(
+    frozen: &Frozen,
+    answer: &Answer,
+    bound: &dyn Fn(&str) -> bool,
+    now: Timestamp,
+) -> Sight {
     let (all, more) = match list(answer, now) {
         Ok(read) => read,
         Err(sight) => return sight,
@@ -277,7 +286,8 @@ pub(super) fn remote_id_of(account: &Account, url: &str) -> Option<String> {
     let digits = |it: &str| meta::is_id(it) && !it.contains('_');
     let ours = |who: &str| who == page || who.eq_ignore_ascii_case(&account.username);
     let parts: Vec<&str> = url.path_segments()?.filter(|it| !it.is_empty()).collect();
-    let param = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let param =
+        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     match parts.as_slice() {
         ["permalink.php" | "story.php"] => {
             let (story, id) = (param("story_fbid")?, param("id")?);

@@ -154,9 +154,10 @@ impl Platform for Facebook {
         }
         let id = (answer.status == 200).then(|| meta::id(&answer.json()["id"])).flatten();
         let Some(id) = id else { return Err(errors::failure(answer, now)) };
-        let wanted = job.media.iter().enumerate().position(|(n, item)| {
-            call.body.media() == Some(item.id) && !handles.contains_key(&photo_key(n))
-        });
+        let wanted =
+            job.media.iter().enumerate().position(|(n, item)| {
+                call.body.media() == Some(item.id) && !handles.contains_key(&photo_key(n))
+            });
         let n = wanted.ok_or_else(|| unasked("a photo was answered that nobody asked for"))?;
         Ok([(photo_key(n), form::handle(id))].into())
     }
@@ -184,7 +185,9 @@ impl Platform for Facebook {
         }
         match form::outcome(job, frozen, &json) {
             Some(verdict) => verdict,
-            None => Verdict::Ambiguous { message: format!("Facebook answered {} without an id", answer.status) },
+            None => {
+                Verdict::Ambiguous { message: format!("Facebook answered {} without an id", answer.status) }
+            }
         }
     }
 

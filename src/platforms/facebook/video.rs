@@ -13,9 +13,7 @@ use super::form::{Form, handle};
 use super::{json_body, live, unasked};
 use crate::domain::delivery::{Frozen, Handles};
 use crate::platforms::meta::{self, errors};
-use crate::platforms::{
-    Answer, Body, Endpoint, Failure, FailureClass, FormFile, Job, Next, Request, Sight,
-};
+use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, FormFile, Job, Next, Request, Sight};
 
 /// The names under which the state of an upload is kept.
 const VIDEO: &str = "video.id";
@@ -215,7 +213,8 @@ fn state(json: &Value) -> State {
     }
     let phases = ["uploading_phase", "processing_phase", "publishing_phase"];
     if status["video_status"] == "error" || phases.iter().any(|it| phase(it) == "error") {
-        let words = phases.iter().find_map(|it| words(&status[*it])).unwrap_or_else(|| "no reason given".into());
+        let words =
+            phases.iter().find_map(|it| words(&status[*it])).unwrap_or_else(|| "no reason given".into());
         return State::Failed(Failure {
             class: FailureClass::InvalidContent,
             message: format!("Facebook could not take the video: {words}"),

@@ -41,7 +41,12 @@ impl GraphError {
             (Some(one), _) | (None, Some(one)) => one,
             (None, None) => "an error without words".to_owned(),
         };
-        Some(Self { code: number("code")?, subcode: number("error_subcode"), message, trace: text("fbtrace_id") })
+        Some(Self {
+            code: number("code")?,
+            subcode: number("error_subcode"),
+            message,
+            trace: text("fbtrace_id"),
+        })
     }
 
     /// Whether it is the error a table row means: `190`, `368/1390008` (code and subcode), or a number
@@ -152,7 +157,9 @@ fn class(error: &GraphError, status: u16) -> FailureClass {
     if is(&["1363047", "1609010", "1609005", "1363037", "1363045", "1363030", "6000", "6001"]) {
         return C::Transient;
     }
-    if is(&["1363040", "1363127", "1363128", "1363129", "1366046", "1349125", "2069019", "2061006", "1609008"]) {
+    if is(&[
+        "1363040", "1363127", "1363128", "1363129", "1366046", "1349125", "2069019", "2061006", "1609008",
+    ]) {
         return C::InvalidContent;
     }
     match error.code {
@@ -168,16 +175,15 @@ fn class(error: &GraphError, status: u16) -> FailureClass {
 /// An error as the failure of a class, with the network's words and what to do.
 pub fn of_class(class: FailureClass, error: &GraphError, answer: &Answer, now: Timestamp) -> Failure {
     let until = (class == FailureClass::RateLimited).then(|| {
-        let block = if error.is("368/1390008") {
-            Some(TOO_FAST)
-        } else {
-            (error.code == 368).then_some(BLOCKED)
-        };
+        let block =
+            if error.is("368/1390008") { Some(TOO_FAST) } else { (error.code == 368).then_some(BLOCKED) };
         let block = block.and_then(|span| now.checked_add(span).ok());
         block.max(usage::regained(answer, now))
     });
     let hint = if error.is("190/459") || error.is("190/464") || error.is("1404006") || error.is("4854002") {
-        Some("sign in at facebook.com and finish the check it asks for, then connect the account again".into())
+        Some(
+            "sign in at facebook.com and finish the check it asks for, then connect the account again".into(),
+        )
     } else {
         hint(class)
     };

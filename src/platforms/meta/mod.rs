@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn times_are_read_in_every_form_the_api_writes() {
         let want = "2026-12-01T09:00:00Z".parse().ok();
-        for form in [json!("2026-12-01T09:00:00+0000"), json!("2026-12-01T10:00:00+01:00"), json!(1_796_115_600)]
+        for form in
+            [json!("2026-12-01T09:00:00+0000"), json!("2026-12-01T10:00:00+01:00"), json!(1_796_115_600)]
         {
             assert_eq!(time(&form), want, "{form}");
         }

@@ -39,7 +39,8 @@ pub fn regained(answer: &Answer, now: Timestamp) -> Option<Timestamp> {
 /// All objects of `X-Business-Use-Case-Usage`. Its keys may be the ids of businesses, of which we
 /// know nothing.
 fn cases(answer: &Answer) -> Vec<Value> {
-    let all = answer.header("x-business-use-case-usage").and_then(|it| serde_json::from_str::<Value>(it).ok());
+    let all =
+        answer.header("x-business-use-case-usage").and_then(|it| serde_json::from_str::<Value>(it).ok());
     let all = all.and_then(|it| it.as_object().cloned()).unwrap_or_default();
     all.into_iter().filter_map(|(_, list)| list.as_array().cloned()).flatten().collect()
 }

@@ -131,14 +131,21 @@ impl<'p> Place<'p> {
             Self::Feed(_) => {
                 (&["message", "link", "published", "attached_media", "scheduled_publish_time"], WRITE)
             }
-            Self::Photos(_) => (
-                &["source", "url", "caption", "message", "alt_text_custom", "published", "temporary"],
-                WRITE,
-            ),
+            Self::Photos(_) => {
+                (&["source", "url", "caption", "message", "alt_text_custom", "published", "temporary"], WRITE)
+            }
             Self::Videos(_) => (
                 &[
-                    "upload_phase", "file_size", "upload_session_id", "start_offset", "video_file_chunk",
-                    "title", "description", "published", "file_url", "thumb",
+                    "upload_phase",
+                    "file_size",
+                    "upload_session_id",
+                    "start_offset",
+                    "video_file_chunk",
+                    "title",
+                    "description",
+                    "published",
+                    "file_url",
+                    "thumb",
                 ],
                 WRITE,
             ),
@@ -340,7 +347,9 @@ impl Facebook {
         let Some(at) = self.pages.iter().position(|it| it.id == id) else { return Err(missing(id)) };
         match holder.page {
             Some(page) if page == at => Ok(at),
-            Some(_) => Err(error(403, 200, 0, "(#200) The Page is not the token's").because("another Page's token")),
+            Some(_) => {
+                Err(error(403, 200, 0, "(#200) The Page is not the token's").because("another Page's token"))
+            }
             None => Err(error(400, 190, 2_069_032, "A Page access token is required for this call")
                 .because("a person's token where a Page's is needed")),
         }

@@ -115,7 +115,8 @@ impl Facebook {
     }
 
     pub(super) fn delete(&mut self, now: Timestamp, holder: &Holder, id: &str) -> Result<Answer, Answer> {
-        if let Some(video) = self.videos.get_mut(id).filter(|it| Some(it.page) == holder.page && !it.deleted) {
+        if let Some(video) = self.videos.get_mut(id).filter(|it| Some(it.page) == holder.page && !it.deleted)
+        {
             video.deleted = true;
             let post = video.post.clone();
             if let Some(post) = post.and_then(|it| self.posts.get_mut(&it)) {
@@ -126,7 +127,8 @@ impl Facebook {
         match self.posts.get_mut(id).filter(|it| Some(it.page) == holder.page && it.deleted.is_none()) {
             Some(post) if post.kind == Kind::Story => {
                 // No call is documented for it.
-                Err(error(400, 100, 0, "(#100) Unsupported delete request.").because("a story cannot be deleted"))
+                Err(error(400, 100, 0, "(#100) Unsupported delete request.")
+                    .because("a story cannot be deleted"))
             }
             Some(post) => {
                 post.deleted = Some(now);

@@ -193,8 +193,7 @@ impl Facebook {
             Ok(form) => form,
             Err(why) => return invalid(&why),
         };
-        let known =
-            ["client_id", "client_secret", "redirect_uri", "code", "grant_type", "fb_exchange_token"];
+        let known = ["client_id", "client_secret", "redirect_uri", "code", "grant_type", "fb_exchange_token"];
         if let Some(odd) = form.names().find(|it| !known.contains(it)) {
             return invalid(&format!("Param {odd} is not one of this call"));
         }
@@ -234,7 +233,9 @@ impl Facebook {
     }
 
     fn lengthen(&mut self, now: Timestamp, form: &Fields) -> Answer {
-        let Ok(token) = form.need("fb_exchange_token") else { return invalid("fb_exchange_token is missing") };
+        let Ok(token) = form.need("fb_exchange_token") else {
+            return invalid("fb_exchange_token is missing");
+        };
         match self.alive(token, now) {
             Err(answer) => answer,
             Ok(known) if known.page.is_some() => invalid("a Page's token cannot be exchanged"),
@@ -276,7 +277,11 @@ impl Facebook {
     fn alive(&self, token: &str, now: Timestamp) -> Result<Token, Answer> {
         let dead = |sub, message: &str, why: &str| error(400, 190, sub, message).because(why);
         let Some(known) = self.grants.tokens.get(token) else {
-            return Err(dead(0, "Invalid OAuth access token - Cannot parse access token", "an unknown token"));
+            return Err(dead(
+                0,
+                "Invalid OAuth access token - Cannot parse access token",
+                "an unknown token",
+            ));
         };
         if known.epoch != self.people[known.person].epoch {
             let message = "Error validating access token: The user has not authorized application.";
@@ -292,7 +297,9 @@ impl Facebook {
     pub(super) fn holder(&self, call: &Call) -> Result<(String, Holder), Answer> {
         let header = call.header("authorization").and_then(|it| it.split_once(' '));
         let token = match header {
-            Some((scheme, token)) if ["bearer", "oauth"].iter().any(|it| scheme.eq_ignore_ascii_case(it)) => token,
+            Some((scheme, token)) if ["bearer", "oauth"].iter().any(|it| scheme.eq_ignore_ascii_case(it)) => {
+                token
+            }
             _ => {
                 let message = "An access token is required to request this resource.";
                 return Err(error(400, 104, 0, message).because("no token was sent"));
@@ -371,7 +378,8 @@ impl Facebook {
             }]);
             body["paging"] = json!({ "cursors": { "before": from.to_string(), "after": from.to_string() } });
             if from + 1 < pages.len() {
-                let next = format!("{}/facebook/v26.0/me/accounts?access_token=hidden&after={from}", self.origin);
+                let next =
+                    format!("{}/facebook/v26.0/me/accounts?access_token=hidden&after={from}", self.origin);
                 body["paging"]["next"] = json!(next);
             }
         }

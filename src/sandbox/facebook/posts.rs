@@ -149,7 +149,8 @@ impl Facebook {
     pub(super) fn photo(&mut self, holder: &Holder, page: &str, params: &Params) -> Result<Answer, Answer> {
         let at = self.own_page(holder, page)?;
         let bytes = params.bytes("source").ok_or_else(|| {
-            error(400, 324, 0, "(#324) Requires upload file").because("no part `source`; nothing is fetched here")
+            error(400, 324, 0, "(#324) Requires upload file")
+                .because("no part `source`; nothing is fetched here")
         })?;
         if params.truth("published") != Some(false) {
             return Err(invalid("a photo that is public at once cannot be found again after a lost answer"));
@@ -190,7 +191,14 @@ impl Facebook {
         ok(&json!({ "success": true, "post_id": post }))
     }
 
-    pub(super) fn story(&mut self, now: Timestamp, page: usize, id: &str, media: String, photos: Vec<String>) {
+    pub(super) fn story(
+        &mut self,
+        now: Timestamp,
+        page: usize,
+        id: &str,
+        media: String,
+        photos: Vec<String>,
+    ) {
         let post = Post {
             id: id.to_owned(),
             page,
@@ -283,20 +291,24 @@ impl Facebook {
     fn part<'a>(&'a self, all: impl Iterator<Item = &'a Post>, params: &Params) -> Result<Answer, Answer> {
         let number = |name: &str| match params.text(name) {
             None => Ok(None),
-            Some(text) => text.parse::<i64>().map(Some).map_err(|_| invalid(&format!("{name} is not a number"))),
+            Some(text) => {
+                text.parse::<i64>().map(Some).map_err(|_| invalid(&format!("{name} is not a number")))
+            }
         };
         let (since, limit) = (number("since")?, number("limit")?.unwrap_or(25));
         if !(1..=100).contains(&limit) {
             return Err(invalid("limit should be between 1 and 100"));
         }
         let limit = usize::try_from(limit).unwrap_or(25);
-        let fields = params.fields().unwrap_or_else(|| vec!["id".into(), "message".into(), "created_time".into()]);
+        let fields =
+            params.fields().unwrap_or_else(|| vec!["id".into(), "message".into(), "created_time".into()]);
         let fits = |it: &&Post| since.is_none_or(|since| it.at.as_second() >= since);
         let all: Vec<&Post> = all.filter(fits).collect();
         let rows = all.iter().take(limit).map(|it| self.show(it, &fields)).collect::<Result<Vec<_>, _>>()?;
         let mut body = json!({ "data": rows });
         if all.len() > limit {
-            body["paging"] = json!({ "cursors": { "after": "more" }, "next": format!("{}/facebook/next", self.origin) });
+            body["paging"] =
+                json!({ "cursors": { "after": "more" }, "next": format!("{}/facebook/next", self.origin) });
         }
         ok(&body)
     }

@@ -122,18 +122,24 @@ impl Facebook {
             return ok(&json!({ "upload_session_id": session, "video_id": id, "start_offset": "0",
                 "end_offset": CHUNK.min(size).to_string() }));
         }
-        let session = params.text("upload_session_id").ok_or_else(|| invalid("upload_session_id is missing"))?;
-        let found = self.videos.entries().find(|(_, it)| it.session.as_deref() == Some(&session) && it.page == at);
-        let Some(id) = found.map(|(id, _)| id.clone()) else { return Err(missing(&session).because("no such upload")) };
+        let session =
+            params.text("upload_session_id").ok_or_else(|| invalid("upload_session_id is missing"))?;
+        let found =
+            self.videos.entries().find(|(_, it)| it.session.as_deref() == Some(&session) && it.page == at);
+        let Some(id) = found.map(|(id, _)| id.clone()) else {
+            return Err(missing(&session).because("no such upload"));
+        };
         let Some(video) = self.videos.get_mut(&id) else { return Err(missing(&id)) };
         let size = video.size.unwrap_or_default();
         match phase.as_str() {
             "transfer" => {
-                let bytes = params.bytes("video_file_chunk").ok_or_else(|| invalid("video_file_chunk is missing"))?;
+                let bytes =
+                    params.bytes("video_file_chunk").ok_or_else(|| invalid("video_file_chunk is missing"))?;
                 let from = number("start_offset").ok_or_else(|| invalid("start_offset is missing"))?;
                 let end = (video.received + CHUNK).min(size);
                 if from != video.received || from + bytes.len() as u64 > end {
-                    let mut answer = error(400, 6001, 1_363_037, "There was a problem with your upload offset.");
+                    let mut answer =
+                        error(400, 6001, 1_363_037, "There was a problem with your upload offset.");
                     let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
                     body["error"]["error_data"] =
                         json!({ "start_offset": video.received.to_string(), "end_offset": end.to_string() });
@@ -149,8 +155,13 @@ impl Facebook {
             }
             "finish" => {
                 if !video.complete() {
-                    return Err(error(400, 6000, 1_363_045, "There was a problem uploading your video file.")
-                        .because("finished before all bytes had arrived"));
+                    return Err(error(
+                        400,
+                        6000,
+                        1_363_045,
+                        "There was a problem uploading your video file.",
+                    )
+                    .because("finished before all bytes had arrived"));
                 }
                 self.finish(now, at, &id, params)?;
                 super::done()
@@ -185,8 +196,13 @@ impl Facebook {
                 match self.videos.get(&id) {
                     Some(it) if it.page == at && it.kind == kind && it.complete() => {}
                     Some(it) if it.page == at => {
-                        return Err(error(400, 6000, 1_363_045, "The video is not uploaded or of another kind.")
-                            .because("finished before all bytes had arrived"));
+                        return Err(error(
+                            400,
+                            6000,
+                            1_363_045,
+                            "The video is not uploaded or of another kind.",
+                        )
+                        .because("finished before all bytes had arrived"));
                     }
                     _ => return Err(missing(&id).because("no such video")),
                 }
@@ -252,7 +268,8 @@ impl Facebook {
         let (Some(offset), Some(size)) = (number("offset"), number("file_size")) else {
             return failed("OffsetInvalidError", "`offset` or `file_size` is missing");
         };
-        let Some(video) = self.videos.get_mut(id).filter(|it| Some(it.page) == holder.page && it.session.is_none())
+        let Some(video) =
+            self.videos.get_mut(id).filter(|it| Some(it.page) == holder.page && it.session.is_none())
         else {
             return failed("ProcessingFailedError", "no such upload");
         };

@@ -135,15 +135,22 @@ async fn a_call_without_proof_with_a_token_in_its_address_or_an_odd_parameter_is
     assert_eq!(read(bare.send().await.unwrap()).await.0, 400);
     assert!(stage.last_refusal().contains("appsecret_proof"));
     let named = format!("{feed}?access_token={token}&appsecret_proof={}", proof(token));
-    assert_eq!(read(stage.http.post(named).json(&json!({ "message": "x" })).send().await.unwrap()).await.0, 400);
+    assert_eq!(
+        read(stage.http.post(named).json(&json!({ "message": "x" })).send().await.unwrap()).await.0,
+        400
+    );
     assert!(stage.last_refusal().contains("never in an address"));
-    let (status, _) = post(&stage, token, &format!("/{page}/feed"), &json!({ "message": "x", "odd": 1 })).await;
+    let (status, _) =
+        post(&stage, token, &format!("/{page}/feed"), &json!({ "message": "x", "odd": 1 })).await;
     assert_eq!(status, 400);
     assert!(stage.last_refusal().contains("odd"));
     let person = post(&stage, &client.person, &format!("/{page}/feed"), &json!({ "message": "x" })).await;
     assert_eq!(person.1["error"]["error_subcode"], 2_069_032, "{}", person.1);
     let old = url(&stage, &format!("/{page}"), token).replace("v26.0", "v3.0");
-    assert_eq!(read(stage.http.get(old).bearer_auth(token).send().await.unwrap()).await.1["error"]["code"], 2635);
+    assert_eq!(
+        read(stage.http.get(old).bearer_auth(token).send().await.unwrap()).await.1["error"]["code"],
+        2635
+    );
     assert!(stage.running.published().is_empty());
 }
 
@@ -248,7 +255,10 @@ async fn taking_back_the_consent_ends_every_token_of_the_person() {
     let stage = stage().await;
     let client = connect(&stage).await;
     let me = get(&stage, &client.person, "/me").await.1["id"].as_str().unwrap().to_owned();
-    assert_eq!(delete(&stage, &client.person, &format!("/{me}/permissions")).await.1, json!({ "success": true }));
+    assert_eq!(
+        delete(&stage, &client.person, &format!("/{me}/permissions")).await.1,
+        json!({ "success": true })
+    );
     for (page, token) in &client.pages {
         let (_, body) = get(&stage, token, &format!("/{page}/published_posts")).await;
         assert_eq!((&body["error"]["code"], &body["error"]["error_subcode"]), (&json!(190), &json!(458)));

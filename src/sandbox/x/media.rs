@@ -9,8 +9,8 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::body::{self, INITIALIZE, METADATA};
 use super::super::multipart;
+use super::body::{self, INITIALIZE, METADATA};
 use super::{X, forbidden, invalid, invalid_one, is_id, json_object};
 use crate::sandbox::wire::{Answer, Call};
 
