@@ -1,7 +1,7 @@
 //! The engine and Facebook's connector together: what becomes of lost answers where nothing keeps a
 //! repeat from doubling (texts), and where a handle tells (reels).
 
-#![allow(clippy::unwrap_used)] // a test may panic
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test may panic, and says why
 
 #[path = "support/world.rs"]
 mod world;
@@ -123,7 +123,7 @@ fn a_lost_answer_to_a_text_is_found_in_the_list_and_never_sent_twice() {
     for fault in [
         Fault::LostAfter,
         Fault::Misleading(answer(500, &json!({ "error": { "code": 1, "message": "unknown" } }))),
-        Fault::Misleading(answer(400, &json!({ "error": { "code": 1404102, "message": "blocked" } }))),
+        Fault::Misleading(answer(400, &json!({ "error": { "code": 1_404_102, "message": "blocked" } }))),
         Fault::Cut,
     ] {
         let mut world = facebook(6);

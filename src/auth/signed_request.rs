@@ -161,7 +161,7 @@ mod tests {
             ("nodot", BadSignedRequest::Shape),
             (".x", BadSignedRequest::Shape),
             ("x.", BadSignedRequest::Shape),
-            (&format!("foo_sig.{payload}"), BadSignedRequest::Shape),
+            (&format!("foo_sig.{payload}"), BadSignedRequest::Signature),
             (&format!("Zm9v.{payload}"), BadSignedRequest::Signature),
             (&signed(br#"{"algorithm":"FOO-ALGORITHM","user_id":"1"}"#), BadSignedRequest::Algorithm),
             (&signed(br#"{"user_id":"1"}"#), BadSignedRequest::Algorithm),

@@ -124,23 +124,21 @@ pub fn is_missing(error: &GraphError) -> bool {
 
 /// What a failed call that is safe to repeat means.
 pub fn failure(answer: &Answer, now: Timestamp) -> Failure {
-    match GraphError::of(&answer.json()) {
-        Some(error) => of_class(class(&error, answer.status), &error, answer, now),
-        None => {
-            let class = match answer.status {
-                401 => FailureClass::AuthExpired,
-                403 => FailureClass::Permission,
-                429 => FailureClass::RateLimited,
-                400..=499 => FailureClass::InvalidContent,
-                _ => FailureClass::Transient,
-            };
-            Failure {
-                class,
-                message: format!("Meta answered {} without an error it explains", answer.status),
-                hint: hint(class),
-                until: usage::regained(answer, now).filter(|_| class == FailureClass::RateLimited),
-            }
-        }
+    if let Some(error) = GraphError::of(&answer.json()) {
+        return of_class(class(&error, answer.status), &error, answer, now);
+    }
+    let class = match answer.status {
+        401 => FailureClass::AuthExpired,
+        403 => FailureClass::Permission,
+        429 => FailureClass::RateLimited,
+        400..=499 => FailureClass::InvalidContent,
+        _ => FailureClass::Transient,
+    };
+    Failure {
+        class,
+        message: format!("Meta answered {} without an error it explains", answer.status),
+        hint: hint(class),
+        until: usage::regained(answer, now).filter(|_| class == FailureClass::RateLimited),
     }
 }
 

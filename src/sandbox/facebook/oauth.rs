@@ -324,13 +324,11 @@ impl Facebook {
     }
 
     pub(super) fn me(&self, holder: &Holder) -> Result<Answer, Answer> {
-        match holder.page {
-            Some(page) => ok(&json!({ "id": self.pages[page].id, "name": self.pages[page].name })),
-            None => {
-                let person = &self.people[holder.person];
-                ok(&json!({ "id": person.id, "name": person.name }))
-            }
-        }
+        let person = &self.people[holder.person];
+        let (id, name) = holder
+            .page
+            .map_or((&person.id, person.name), |page| (&self.pages[page].id, self.pages[page].name));
+        ok(&json!({ "id": id, "name": name }))
     }
 
     pub(super) fn permissions(&self, holder: &Holder, who: &str) -> Result<Answer, Answer> {

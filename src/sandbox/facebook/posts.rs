@@ -82,14 +82,13 @@ impl Facebook {
         {
             return Err(error(400, 1500, 0, "The url you supplied is invalid").because("link is no address"));
         }
-        let photos = match params.text("attached_media") {
-            None => Vec::new(),
-            Some(_) => {
-                let list = params.nested("attached_media").unwrap_or_default();
-                let list = list.as_array().ok_or_else(|| invalid("attached_media is not a list"))?;
-                let ids = list.iter().map(|it| it["media_fbid"].as_str().map(str::to_owned));
-                ids.collect::<Option<Vec<_>>>().ok_or_else(|| invalid("an entry has no media_fbid"))?
-            }
+        let photos = if params.text("attached_media").is_some() {
+            let list = params.nested("attached_media").unwrap_or_default();
+            let list = list.as_array().ok_or_else(|| invalid("attached_media is not a list"))?;
+            let ids = list.iter().map(|it| it["media_fbid"].as_str().map(str::to_owned));
+            ids.collect::<Option<Vec<_>>>().ok_or_else(|| invalid("an entry has no media_fbid"))?
+        } else {
+            Vec::new()
         };
         if text.is_empty() && link.is_none() && photos.is_empty() {
             return Err(error(400, 197, 0, "The post is empty.").because("nothing to post"));

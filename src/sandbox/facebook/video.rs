@@ -11,6 +11,8 @@ use crate::sandbox::wire::{Answer, Call};
 
 /// Bytes that one transfer may carry.
 const CHUNK: u64 = 1 << 20;
+/// Bytes that tell a film from something else.
+const HEAD: usize = 64;
 /// The largest video that is taken.
 const VIDEO_MAX: u64 = 1 << 30;
 
@@ -146,9 +148,8 @@ impl Facebook {
                     answer.body = body.to_string().into();
                     return Err(answer.because("the chunk is not the one that was asked for"));
                 }
-                if video.received == 0 {
-                    video.head = bytes.iter().take(64).copied().collect();
-                }
+                let missing = HEAD.saturating_sub(video.head.len());
+                video.head.extend(bytes.iter().take(missing));
                 video.received += bytes.len() as u64;
                 let end = (video.received + CHUNK).min(size);
                 ok(&json!({ "start_offset": video.received.to_string(), "end_offset": end.to_string() }))
@@ -280,7 +281,7 @@ impl Facebook {
             return failed("PartialRequestError", "more bytes than were announced");
         }
         if offset == 0 {
-            video.head = call.body.iter().take(64).copied().collect();
+            video.head = call.body.iter().take(HEAD).copied().collect();
         }
         video.size = Some(size);
         video.received = offset + call.body.len() as u64;
