@@ -261,3 +261,50 @@ fn to_answer(answer: http::Response<Bytes>) -> Answer {
         .collect();
     Answer { status: answer.status().as_u16(), headers, body: answer.into_body().to_vec() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::MediaId;
+
+    #[test]
+    fn a_token_goes_to_no_address_that_is_not_on_the_networks_own_host() {
+        let base: Url = "https://rupload.facebook.com".parse().unwrap();
+        let good = "https://rupload.facebook.com/video-upload/v26.0/1?x=1";
+        assert_eq!(given(&base, good).unwrap().as_str(), good);
+        for bad in [
+            "http://rupload.facebook.com/video-upload/v26.0/1",
+            "https://rupload.facebook.com:8443/video-upload/v26.0/1",
+            "https://rupload.facebook.com.evil.example/1",
+            "https://evil.example/rupload.facebook.com",
+            "https://me:pw@rupload.facebook.com/1",
+            "https://127.0.0.1/1",
+            "/video-upload/v26.0/1",
+            "",
+        ] {
+            assert!(given(&base, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_form_holds_its_fields_and_the_bytes_that_were_asked_for() {
+        let file = |range| FormFile { part: "source", id: MediaId::from_u128(1), mime: "image/png", range };
+        let bytes = Bytes::from_static(b"0123456789");
+        let fields = [("published", "false".to_owned())];
+        let (body, kind) = form(&fields, &file(Some((2, 5))), &bytes).unwrap();
+        let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert_eq!(
+            text,
+            format!(
+                "--{boundary}\r\ncontent-disposition: form-data; name=\"published\"\r\n\r\nfalse\r\n\
+                 --{boundary}\r\ncontent-disposition: form-data; name=\"source\"; filename=\"file\"\r\n\
+                 content-type: image/png\r\n\r\n234\r\n--{boundary}--\r\n"
+            )
+        );
+        assert!(form(&fields, &file(Some((2, 11))), &bytes).is_err(), "the file has no such bytes");
+        assert!(form(&fields, &file(Some((5, 2))), &bytes).is_err());
+        let (_, other) = form(&fields, &file(None), &bytes).unwrap();
+        assert_ne!(other, kind, "a boundary is made for one form");
+    }
+}
