@@ -359,6 +359,9 @@ message! {
         problems: Vec<Problem>,
         /// What would be sent: text, or a JSON document of the network's shape.
         preview: Value,
+        /// What is done to files before they leave (`will be converted to JPEG, 1440×1800`).
+        #[serde(default)]
+        notices: Vec<String>,
     }
 }
 

@@ -14,7 +14,6 @@ use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::ids::MediaId;
-use crate::domain::media::MediaItem;
 use crate::engine::Input;
 use crate::media::MediaError;
 use crate::store::audit as trail;
@@ -212,17 +211,10 @@ impl Api for Door {
         let now = self.0.now();
         let id = MediaId::new(now, Shared::random());
         let _arriving = self.0.library.expect(id);
-        let facts = self.0.library.take(id, body).await.map_err(|error| refused(&error))?;
+        let caps = super::files::caps(&self.0.config().limits);
+        let facts = self.0.library.take(id, caps, body).await.map_err(|error| refused(&error))?;
         let name = name.map(|it| crate::http::terminal::clean_line(&it)).filter(|it| !it.is_empty());
-        let item = MediaItem {
-            id,
-            name: name.unwrap_or_else(|| "file".into()),
-            kind: facts.kind,
-            bytes: facts.bytes,
-            width: facts.width,
-            height: facts.height,
-            alt: None,
-        };
+        let item = facts.item(id, name.unwrap_or_else(|| "file".into()), None);
         let row = StoredMedia { item: item.clone(), digest: facts.digest, uploaded_at: now };
         if let Err(error) = self.0.store.write(move |tx| media::put(tx, &row)).await {
             // Without its row the file would only be litter.

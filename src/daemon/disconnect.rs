@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::accounts::{find, hex};
 use super::shared::Shared;
 use super::wire::fill;
-use super::{audit, errors, housekeeping, tokens, view};
+use super::{audit, errors, files, tokens, view};
 use crate::auth::{RevocationResult, Tools, revoke_by_hand};
 use crate::control::api::{ApiResult, Caller};
 use crate::control::messages as m;
@@ -323,7 +323,7 @@ async fn close_deliveries(shared: &Arc<Shared>, id: AccountId) -> ApiResult<Vec<
         .await
         .map_err(errors::store)?;
     for post in closed.iter().map(|it| it.post).collect::<BTreeSet<_>>() {
-        housekeeping::after_end(shared, post).await;
+        files::after_end(&shared.store, &shared.library, post, shared.now()).await;
     }
     Ok(lines)
 }

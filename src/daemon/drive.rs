@@ -9,20 +9,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::body::Part;
+use super::files::Unready;
 use super::ledger::{self, Ledger};
 use super::shared::Shared;
 use super::wire::{Parcel, fill};
-use super::{queues, recurring, tokens, view};
+use super::{files, queues, recurring, tokens, view};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
 use crate::engine::{Effect, Engine, Input, Purpose, Reply, Save, Settings};
 use crate::failpoint::cp;
-use crate::platforms::{self, Body, Request};
+use crate::platforms::{self, Request};
 use crate::store::{accounts, deliveries};
 
 /// The clock is read again at least this often, whatever is due.
@@ -380,7 +381,7 @@ impl Driver {
                     shared.send(Input::Saved { id, seq, conflict: false });
                     queues::recheck(&shared, &moved).await;
                     if clean_up {
-                        super::housekeeping::after_end(&shared, moved.post).await;
+                        files::after_end(&shared.store, &shared.library, moved.post, shared.now()).await;
                     }
                 }
                 Err(error) if error.is_fatal() => tracing::error!(%error, "a write failed"),
@@ -436,18 +437,12 @@ impl Driver {
             }
             cp!("c7");
             log_move(&moved, "intend", now);
-            let reply = match parcel_of(&shared, account, &request).await {
-                Ok((account, grant, media)) => {
-                    let parcel = Parcel {
-                        base: shared.base(&account, &request),
-                        account: &account,
-                        grant: grant.as_ref(),
-                        media,
-                        now: shared.now(),
-                    };
+            let reply = match contents_of(&shared, account, Some(id), &request).await {
+                Ok(contents) => {
+                    let parcel = contents.parcel(&shared, &request);
                     shared.wire().publish(intent, &request, parcel).await
                 }
-                Err(why) => Reply::NotSent(why),
+                Err(reply) => reply,
             };
             cp!("c10");
             shared.send(Input::Published { id, reply });
@@ -458,7 +453,7 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             cp!("c13", matches!(purpose, Purpose::Look));
-            let reply = call(&shared, account, &request).await;
+            let reply = call_for(&shared, account, Some(id), &request).await;
             cp!("c3", matches!(purpose, Purpose::Prepare));
             cp!("c13", matches!(purpose, Purpose::Look));
             shared.send(Input::Answered { id, purpose, reply });
@@ -485,41 +480,80 @@ impl Driver {
     }
 }
 
-/// One call that is safe to repeat, for the engine and for the API (delete).
+/// One call that is safe to repeat, beside the deliveries.
 pub(super) async fn call(shared: &Arc<Shared>, account: AccountId, request: &Request) -> Reply {
-    match parcel_of(shared, account, request).await {
-        Ok((account, grant, media)) => {
-            let parcel = Parcel {
-                base: shared.base(&account, request),
-                account: &account,
-                grant: grant.as_ref(),
-                media,
-                now: shared.now(),
-            };
+    call_for(shared, account, None, request).await
+}
+
+/// One call that is safe to repeat. `delivery`: whose links and whose progress it is.
+async fn call_for(
+    shared: &Arc<Shared>,
+    account: AccountId,
+    delivery: Option<DeliveryId>,
+    request: &Request,
+) -> Reply {
+    match contents_of(shared, account, delivery, request).await {
+        Ok(contents) => {
+            let parcel = contents.parcel(shared, request);
             shared.wire().call(request, parcel).await
         }
-        Err(why) => Reply::NotSent(why),
+        Err(reply) => reply,
     }
 }
 
-type Contents = (crate::domain::account::Account, Option<crate::auth::Grant>, Option<Bytes>);
+/// What a request needs besides itself.
+struct Contents {
+    account: crate::domain::account::Account,
+    grant: Option<crate::auth::Grant>,
+    parts: Vec<Part>,
+    delivery: Option<DeliveryId>,
+}
 
-async fn parcel_of(shared: &Arc<Shared>, account: AccountId, request: &Request) -> Result<Contents, String> {
-    let found = shared.store.read(|rx| accounts::get(rx, account)).map_err(|error| error.to_string())?;
-    let found = found.ok_or("the account is no longer connected")?;
+impl Contents {
+    fn parcel<'a>(&'a self, shared: &Shared, request: &Request) -> Parcel<'a> {
+        Parcel {
+            base: shared.base(&self.account, request),
+            account: &self.account,
+            grant: self.grant.as_ref(),
+            parts: self.parts.clone(),
+            progress: self.delivery.map(|id| (shared.progress.clone(), id)),
+            now: shared.now(),
+        }
+    }
+}
+
+async fn contents_of(
+    shared: &Arc<Shared>,
+    account: AccountId,
+    delivery: Option<DeliveryId>,
+    request: &Request,
+) -> Result<Contents, Reply> {
+    let not_sent = |error: &dyn std::fmt::Display| Reply::NotSent(error.to_string());
+    let found = shared.store.read(|rx| accounts::get(rx, account)).map_err(|error| not_sent(&error))?;
+    let account_row = found.ok_or_else(|| not_sent(&"the account is no longer connected"))?;
     let grant = if request.auth {
-        Some(tokens::load(shared, account).map_err(|error| error.to_string())?)
+        Some(tokens::load(shared, account).map_err(|error| not_sent(&error))?)
     } else {
         None
     };
-    let media = match &request.body {
-        Body::Media { id, .. } => {
-            let read = shared.library.read(*id).await;
-            Some(read.map_err(|error| format!("the media file cannot be read: {error}"))?)
-        }
-        Body::None | Body::Json(_) => None,
-    };
-    Ok((found, grant, media))
+    let mut parts = Vec::new();
+    for (part, is_link) in request.body.files() {
+        // Opened for a link as well: a file that is not in order is better found here than there, and
+        // a conversion is done before the network comes for it.
+        let ready = files::open(shared, part).await.map_err(|unready| match unready {
+            Unready::Now(why) => Reply::NotSent(why),
+            Unready::Ever(failure) => Reply::Unfit(failure),
+        })?;
+        parts.push(match (is_link, delivery) {
+            (false, _) => Part::File(ready),
+            (true, Some(id)) => {
+                let public_url = &shared.config().server.public_url;
+                Part::Link(shared.links.address(public_url, id, part, shared.now()))
+            }
+            (true, None) => return Err(not_sent(&"a link belongs to a delivery")),
+        });
+    }
+    Ok(Contents { account: account_row, grant, parts, delivery })
 }
 
 fn log_move(delivery: &Delivery, event: &'static str, now: Timestamp) {

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod api;
+mod body;
 mod calendar;
 mod connect;
 mod create;
@@ -18,9 +19,11 @@ mod door;
 mod drive;
 mod errors;
 mod explain;
+pub mod files;
 mod housekeeping;
 mod keep;
 pub mod ledger;
+mod links;
 mod log;
 mod mind;
 mod posts;

@@ -90,7 +90,7 @@ async fn live(shared: &Arc<Shared>, delivery: &Delivery, url: &str) -> ApiResult
         let sight = match reply {
             Reply::Answer(answer) => platform.confirmed(&step, &answer, shared.now()),
             // The user has looked; our not being able to is no reason to doubt it.
-            Reply::NotSent(_) | Reply::Lost(_) => return Ok(said),
+            Reply::NotSent(_) | Reply::Unfit(_) | Reply::Lost(_) => return Ok(said),
         };
         match sight {
             Sight::Found(live) => return Ok(Live { permalink: step.permalink.clone(), ..live }),

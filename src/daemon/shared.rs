@@ -73,6 +73,10 @@ pub(super) struct Shared {
     pub(super) jitter_seed: [u8; 32],
     /// Hashes what receipts are about.
     pub(super) receipts: Signer,
+    /// Where networks fetch media, and who did.
+    pub(super) links: super::links::Links,
+    /// How far uploads are.
+    pub(super) progress: super::files::Progress,
     /// Bluesky's client key, when this installation has a public https address.
     pub(super) client_key: Option<crate::auth::dpop::Key>,
 }
@@ -90,6 +94,7 @@ pub(super) struct Made {
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     pub(super) jitter_seed: [u8; 32],
     pub(super) receipts: Signer,
+    pub(super) links: super::links::Links,
     pub(super) client_key: Option<crate::auth::dpop::Key>,
     pub(super) disk: super::disk::Disk,
     pub(super) time: super::time::Time,
@@ -130,6 +135,8 @@ impl Shared {
             pause: Mutex::default(),
             jitter_seed: made.jitter_seed,
             receipts: made.receipts,
+            links: made.links,
+            progress: super::files::Progress::default(),
             client_key: made.client_key,
         }
     }

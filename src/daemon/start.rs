@@ -26,7 +26,7 @@ use super::shared::{Made, Shared};
 use super::time::Time;
 use super::wire::{Wire, fill};
 use super::{
-    api, disconnect, housekeeping, ledger, load_pause, preflight, recurring, reload, rezone, watchdog,
+    api, disconnect, files, housekeeping, ledger, load_pause, preflight, recurring, reload, rezone, watchdog,
 };
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
@@ -202,7 +202,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let options = Options { ballast_bytes: room.ballast, room_bytes: room.least, ..Options::default() };
     let store = Store::open_locked(lock, clock.now(), options)?;
     let media = dir.join("media");
-    std::fs::create_dir_all(&media).map_err(|source| DaemonError::Io {
+    files::make_dir(&media).map_err(|source| DaemonError::Io {
         doing: "create",
         path: media.clone(),
         source,
@@ -240,6 +240,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let wire = Wire::new(&config.egress_allow)?;
     let jitter_seed = Signer::new(&master, Purpose::SlotJitter).sign(&[b"slots"]);
     let receipts = Signer::new(&master, Purpose::Receipt);
+    let links = super::links::Links::new(Signer::new(&master, Purpose::MediaUrl));
     drop(master);
 
     let (inputs, receiver) = mpsc::unbounded_channel();
@@ -255,6 +256,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
         inputs,
         jitter_seed,
         receipts,
+        links,
         client_key,
         disk,
         time,
@@ -274,7 +276,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     if !preflight::clock(&shared, shared.moment()).hold {
         recurring::pass(&shared).await?;
     }
-    housekeeping::sweep_media(&shared, shared.now()).await;
+    files::sweep_now(&shared, shared.now()).await;
 
     // From here on nothing waits: a start that is given up before has sent nothing, one that is
     // not is whole.

@@ -1,5 +1,5 @@
 //! Carries a connector's request to its network: adds the address, the token and the bytes of
-//! media. The only place where a token meets a request.
+//! media, which are read while they leave. The only place where a token meets a request.
 //!
 //! Publishing calls go out exactly once ([`Wire::publish`] wants the [`DurableIntent`] that only a
 //! committed write can make). The one exception: a server's demand for a fresh DPoP nonce is a
@@ -13,15 +13,17 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use url::Url;
 
+use super::body::{self, Built, Part};
+use super::files::Progress;
 use crate::auth::dpop::{self, Nonces};
 use crate::auth::{self, Grant};
 use crate::domain::account::Account;
-use crate::domain::ids::PlatformName;
+use crate::domain::ids::{DeliveryId, PlatformName};
 use crate::engine::Reply;
 use crate::http::clients::{ClientError, OneShot, Reader, tls};
 use crate::http::egress::Guarded;
-use crate::http::{Exchange, ExchangeError};
-use crate::platforms::{Answer, Body, Endpoint, Request};
+use crate::http::{Exchange, ExchangeError, Uploads};
+use crate::platforms::{Answer, Endpoint, Request};
 use crate::store::DurableIntent;
 
 /// Nonces remembered at most; one per account and server.
@@ -42,8 +44,10 @@ pub(super) struct Parcel<'a> {
     /// Base of the named endpoint, or the account's server.
     pub(super) base: Option<Url>,
     pub(super) grant: Option<&'a Grant>,
-    /// The bytes of [`Body::Media`].
-    pub(super) media: Option<Bytes>,
+    /// What [`Body::files`](crate::platforms::Body::files) names, in its order.
+    pub(super) parts: Vec<Part>,
+    /// Whose upload it is, for those who want to see how far it is.
+    pub(super) progress: Option<(Progress, DeliveryId)>,
     pub(super) now: Timestamp,
 }
 
@@ -77,9 +81,8 @@ impl Wire {
         request: &Request,
         parcel: Parcel<'_>,
     ) -> Reply {
-        let once: &dyn Exchange =
-            if is_guarded(parcel.account.name.platform()) { &self.guarded_once } else { &self.fixed_once };
-        let reply = self.carry(once, request, &parcel).await;
+        let once = self.once(&parcel);
+        let reply = self.carry(once, once, request, &parcel).await;
         drop(intent);
         reply
     }
@@ -88,7 +91,11 @@ impl Wire {
     pub(super) async fn call(&self, request: &Request, parcel: Parcel<'_>) -> Reply {
         let reader: &dyn Exchange =
             if is_guarded(parcel.account.name.platform()) { &self.guarded } else { &self.fixed };
-        self.carry(reader, request, &parcel).await
+        self.carry(reader, self.once(&parcel), request, &parcel).await
+    }
+
+    fn once(&self, parcel: &Parcel<'_>) -> &dyn Uploads {
+        if is_guarded(parcel.account.name.platform()) { &self.guarded_once } else { &self.fixed_once }
     }
 
     /// Forgets what was learnt for an account.
@@ -96,15 +103,33 @@ impl Wire {
         self.nonces().forget(account.id);
     }
 
-    async fn carry(&self, through: &dyn Exchange, request: &Request, parcel: &Parcel<'_>) -> Reply {
+    /// `up`: for bodies with files.
+    async fn carry(
+        &self,
+        through: &dyn Exchange,
+        up: &dyn Uploads,
+        request: &Request,
+        parcel: &Parcel<'_>,
+    ) -> Reply {
         let mut repeated = false;
+        let body = match body::build(&request.body, &parcel.parts, &boundary()) {
+            Ok(body) => body,
+            Err(why) => return Reply::NotSent(why),
+        };
         loop {
-            let built = match self.build(request, parcel) {
-                Ok(built) => built,
+            let head = match self.head(request, &body, parcel) {
+                Ok(head) => head,
                 Err(why) => return Reply::NotSent(why),
             };
-            let uri = built.uri().clone();
-            let answer = match through.exchange(built).await {
+            let uri = head.uri().clone();
+            let answer = match body.small() {
+                Some(bytes) => through.exchange(head.map(|_| bytes)).await,
+                None => {
+                    let watch = parcel.progress.as_ref().map(|(all, id)| all.begin(*id, body.length()));
+                    up.upload(head.map(|_| ()), body.payload(watch)).await
+                }
+            };
+            let answer = match answer {
                 Ok(answer) => answer,
                 Err(ExchangeError::NotSent(why)) => return Reply::NotSent(why),
                 Err(ExchangeError::Lost(why)) => return Reply::Lost(why),
@@ -118,7 +143,13 @@ impl Wire {
         }
     }
 
-    fn build(&self, request: &Request, parcel: &Parcel<'_>) -> Result<http::Request<Bytes>, String> {
+    /// Everything but the body, which no signature covers.
+    fn head(
+        &self,
+        request: &Request,
+        body: &Built,
+        parcel: &Parcel<'_>,
+    ) -> Result<http::Request<Bytes>, String> {
         let base = match request.endpoint {
             Endpoint::Server => parcel.account.server.as_deref().and_then(|it| it.parse().ok()),
             Endpoint::Named(_) => parcel.base.clone(),
@@ -130,19 +161,13 @@ impl Wire {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
         let uri: Uri = url.as_str().parse().map_err(|_| "the address is not a valid URI".to_owned())?;
-        let (body, content_type) = match &request.body {
-            Body::None => (Bytes::new(), None),
-            Body::Json(bytes) => (Bytes::from(bytes.clone()), Some("application/json")),
-            Body::Media { mime, .. } => {
-                (parcel.media.clone().ok_or("the media file is no longer there")?, Some(*mime))
-            }
-        };
-        let mut built = http::Request::new(body);
+        let mut built = http::Request::new(Bytes::new());
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = uri.clone();
         built.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(content_type) = content_type {
-            built.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(content_type) = &body.content_type {
+            let value = HeaderValue::try_from(content_type).map_err(|_| "the media type is no header value")?;
+            built.headers_mut().insert(http::header::CONTENT_TYPE, value);
         } else if request.method == Method::POST {
             built.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
@@ -158,6 +183,13 @@ impl Wire {
     fn nonces(&self) -> std::sync::MutexGuard<'_, Nonces> {
         self.nonces.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// What separates the parts of a form: 128 bits nobody can have put into a file.
+fn boundary() -> String {
+    let mut random = [0; 16];
+    fill(&mut random);
+    format!("sendoff-{:032x}", u128::from_be_bytes(random))
 }
 
 /// Networks whose servers the user names.

@@ -48,6 +48,7 @@ impl Engine {
                 let evidence = Evidence { outcome: "not_sent", status: None, raw: Vec::new(), trace: None };
                 self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
             }
+            Reply::Unfit(failure) => self.no_effect(id, failure, backoff::NOT_SENT, None, now, out),
             Reply::Lost(message) => {
                 let evidence = Evidence {
                     outcome: "ambiguous",

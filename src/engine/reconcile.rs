@@ -13,7 +13,7 @@ use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Late;
 use crate::planted::planted;
-use crate::platforms::{Class, FailureClass, Sight};
+use crate::platforms::{Class, Failure, FailureClass, Sight};
 
 /// Early looks, after the answer was lost; they can only find, never prove absence.
 const EARLY: [i64; 3] = [10, 60, 300];
@@ -162,7 +162,7 @@ impl Engine {
         let since = work.delivery.flight.first_sent.map_or(due, |it| it.wall);
         let answer = match reply {
             Reply::Answer(answer) => answer,
-            Reply::NotSent(message) | Reply::Lost(message) => {
+            Reply::NotSent(message) | Reply::Lost(message) | Reply::Unfit(Failure { message, .. }) => {
                 return self.unclear(id, &message, None, now, out);
             }
         };

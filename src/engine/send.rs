@@ -216,6 +216,7 @@ impl Engine {
             Reply::Answer(answer) => {
                 with_job(work, |job| work.platform.scanned(job, answer, since, &*work.bound, now))
             }
+            Reply::Unfit(failure) => Some(Sight::Unclear(failure.clone())),
             Reply::NotSent(message) | Reply::Lost(message) => Some(Sight::Unclear(Failure {
                 class: FailureClass::Transient,
                 message: message.clone(),
@@ -292,6 +293,7 @@ impl Engine {
                     Reply::Answer(answer) => with_job(work, |job| {
                         work.platform.answered(job, &work.delivery.flight.handles, &call, answer, now)
                     }),
+                    Reply::Unfit(failure) => Some(Err(failure.clone())),
                     Reply::NotSent(message) | Reply::Lost(message) => Some(Err(Failure {
                         class: FailureClass::Transient,
                         message: message.clone(),
@@ -301,7 +303,7 @@ impl Engine {
                 };
                 let kept = match &reply {
                     Reply::Answer(answer) => Some(evidence("refused", answer)),
-                    Reply::NotSent(_) | Reply::Lost(_) => None,
+                    Reply::NotSent(_) | Reply::Unfit(_) | Reply::Lost(_) => None,
                 };
                 match outcome {
                     None => self.release(id),

@@ -13,6 +13,7 @@
 //! 4. After an ambiguous answer, [`Platform::look`] and [`Platform::seen`] find the truth.
 
 pub mod bluesky;
+pub mod needs;
 pub mod x;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step, StepKind};
+use crate::domain::fit::{Fit, ImageNeeds, MediaNeeds};
 use crate::domain::ids::{MediaId, PlatformName};
 use crate::domain::media::{MediaItem, MediaKind};
 
@@ -116,7 +118,8 @@ pub struct Job<'a> {
     pub kind: StepKind,
     /// Index of this step, from 0.
     pub step: usize,
-    /// Media of this step (the first part of a thread has the post's media; others none).
+    /// Media of this step (the first part of a thread has the post's media; others none), as the
+    /// network gets them: a picture that is converted first has its later kind and size here.
     pub media: &'a [MediaItem],
     pub options: &'a BTreeMap<String, String>,
     /// The steps before this one, all live.
@@ -139,17 +142,75 @@ pub enum Endpoint {
     Server,
 }
 
-/// The body of a request.
+/// The body of a request. Bytes of files are named here and read by the edge, while they leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     None,
     /// `application/json`, exactly these bytes.
     Json(Vec<u8>),
-    /// The bytes of one media file under its own media type.
-    Media {
-        id: MediaId,
-        mime: &'static str,
-    },
+    /// `application/json` with media links at these JSON pointers, whose values are replaced.
+    JsonWithLinks { json: serde_json::Value, links: Vec<(String, FilePart)> },
+    /// `application/x-www-form-urlencoded`. A [`Field::File`] has no place in it.
+    Form(Vec<(String, Field)>),
+    /// `multipart/form-data`, in this order.
+    Multipart(Vec<(String, Field)>),
+    /// The bytes of a file, or of a piece of it, under its own media type.
+    File(FilePart),
+}
+
+/// The value of a form's field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    Text(String),
+    /// An address at which the network can fetch the file until the delivery is over, six hours at
+    /// most. Needs a public address; the user's words can never stand for one.
+    Link(FilePart),
+    /// The bytes, under the file name that the network sees.
+    File { part: FilePart, name: String },
+}
+
+/// A media file as it is to leave, or a piece of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePart {
+    pub id: MediaId,
+    /// The media type of what leaves.
+    pub kind: MediaKind,
+    /// The conversion it needs first.
+    pub fit: Option<Fit>,
+    /// First byte and number of bytes. `None`: all of it. Only of films, whose size is known before;
+    /// a converted picture is small and leaves whole.
+    pub range: Option<(u64, u64)>,
+}
+
+impl FilePart {
+    /// All of an item, as the job has it.
+    pub fn whole(item: &MediaItem) -> Self {
+        Self { id: item.id, kind: item.kind, fit: item.detail.fit, range: None }
+    }
+
+    /// `length` bytes from `start` on.
+    pub fn piece(item: &MediaItem, start: u64, length: u64) -> Self {
+        Self { range: Some((start, length)), ..Self::whole(item) }
+    }
+}
+
+impl Body {
+    /// The files whose bytes the request holds, or whose addresses (true), in order.
+    pub fn files(&self) -> Vec<(&FilePart, bool)> {
+        match self {
+            Self::None | Self::Json(_) => Vec::new(),
+            Self::JsonWithLinks { links, .. } => links.iter().map(|(_, part)| (part, true)).collect(),
+            Self::Form(fields) | Self::Multipart(fields) => fields
+                .iter()
+                .filter_map(|(_, field)| match field {
+                    Field::Text(_) => None,
+                    Field::Link(part) => Some((part, true)),
+                    Field::File { part, .. } => Some((part, false)),
+                })
+                .collect(),
+            Self::File(part) => vec![(part, false)],
+        }
+    }
 }
 
 /// One request, without address and token.
@@ -342,6 +403,14 @@ pub trait Platform: Sync {
 
     /// Abilities; `tier` is the account's paid tier where the network has one (X Premium).
     fn capabilities(&self, tier: Option<&str>) -> Capabilities;
+
+    /// What this network wants of pictures and films, for a post with these options. The default
+    /// is what the capabilities say, without films.
+    fn media_needs(&self, tier: Option<&str>, _options: &BTreeMap<String, String>) -> MediaNeeds {
+        let can = self.capabilities(tier);
+        let image = ImageNeeds::of(can.image_kinds, can.image_bytes_max);
+        MediaNeeds { image, video: None, videos_max: 0, mixed: false, files_min: 0 }
+    }
 
     /// Length of a text in the network's own unit.
     fn measure(&self, text: &str) -> usize;

@@ -14,7 +14,7 @@ use super::tables::{
     OPEN_BY_ACCOUNT, OPEN_MARKERS, TOMBSTONES,
 };
 use super::tx::{Source, Tx};
-use super::{journal, zones};
+use super::{fetches, journal, zones};
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId, PostId};
@@ -385,6 +385,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, it: &Delivery) -> Result<(), StoreError> {
     tx.remove(BY_POST, (it.post.as_u128(), id))?;
     tx.remove(DELIVERIES, id)?;
     zones::let_go(tx, it.id)?;
+    fetches::remove(tx, it.id)?;
     for table in [ATTEMPTS, HISTORY] {
         let mut numbers = Vec::new();
         for row in tx.table(table)?.range((id, 0)..=(id, u32::MAX))? {

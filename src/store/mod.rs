@@ -22,6 +22,7 @@ pub mod ballast;
 pub mod check;
 pub mod deliveries;
 pub mod errors;
+pub mod fetches;
 pub mod generation;
 pub mod intent;
 pub mod journal;

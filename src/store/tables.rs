@@ -59,6 +59,9 @@ pub(super) const BOUND: T<'static, (u128, u128), (u128, u16)> = T::new("bound.v1
 /// (account, marker) → when. Markers that must never be sent again.
 pub(super) const TOMBSTONES: T<'static, (u128, &str), i64> = T::new("tombstones.v1");
 
+/// Delivery → who fetched its media by link.
+pub(super) const FETCHES: T<'static, u128, &[u8]> = T::new("fetches.v1");
+
 /// Account → record.
 pub(super) const ACCOUNTS: T<'static, u128, &[u8]> = T::new("accounts.v1");
 /// `platform:handle` → account. Unique.
@@ -109,7 +112,7 @@ pub(super) const AUDIT: T<'static, (i64, u32), &[u8]> = T::new("audit.v1");
 macro_rules! every {
     ($go:ident) => {
         $go!(META NOTES POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT
-            OPEN_BY_ACCOUNT BY_STATE COUNTS NEEDS OPEN_MARKERS ATTEMPTS HISTORY BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES
+            OPEN_BY_ACCOUNT BY_STATE COUNTS NEEDS OPEN_MARKERS ATTEMPTS HISTORY FETCHES BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES
             ACCOUNT_REMOTE GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RUNS
             SERIES ZONES ZONE_HELD JOURNAL EVENTS RECEIPTS RECEIPT_CODES AUDIT)
     };

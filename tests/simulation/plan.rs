@@ -299,6 +299,7 @@ fn post(
         width: 1,
         height: 1,
         alt: None,
+        detail: sendoff::domain::media::Detail::default(),
     };
     let takes = matches!(account.name.platform(), PlatformName::Bluesky | PlatformName::Mastodon);
     let post = Post {

@@ -185,6 +185,7 @@ fn an_edit_from_an_old_version_is_refused_and_a_new_time_moves_the_post() {
         width: 1,
         height: 2,
         alt: Some("a cat".to_owned()),
+        detail: sendoff::domain::media::Detail::default(),
     }];
     let (first, second) = (edited.clone(), edited.clone());
     store.write_blocking(move |tx| posts::put(tx, &first)).unwrap();

@@ -49,6 +49,7 @@ pub(crate) fn image(n: u128) -> MediaItem {
         width: 640,
         height: 480,
         alt: Some(format!("picture {n}")),
+        detail: sendoff::domain::media::Detail::default(),
     }
 }
 

@@ -172,6 +172,7 @@ impl World {
             width: 1,
             height: 1,
             alt: None,
+            detail: sendoff::domain::media::Detail::default(),
         };
         let with_image = account.name.platform() == PlatformName::Bluesky && n % 2 == 0;
         let post = Post {

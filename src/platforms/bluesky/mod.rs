@@ -15,20 +15,20 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next,
-    OptionSpec, Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
+    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, FilePart, Fresh, Job, Next,
+    OptionSpec, Platform, Problem, Refusal, Request, Sight, Unit, Verdict, needs,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handle, Handles, Live, Step};
+use crate::domain::fit::MediaNeeds;
 use crate::domain::ids::PlatformName;
-use crate::domain::media::{MediaItem, MediaKind};
+use crate::domain::media::MediaItem;
 
 /// The record collection of posts.
 pub const COLLECTION: &str = "app.bsky.feed.post";
 const TEXT_MAX: usize = 300;
 const TEXT_BYTES_MAX: usize = 3000;
 const IMAGES_MAX: usize = 4;
-const IMAGE_BYTES_MAX: u64 = 2_000_000;
 /// The server takes JSON bodies up to 150 kB; alt texts are the only long part.
 const ALT_MAX: usize = 10_000;
 const PARTS_MAX: usize = 25;
@@ -144,8 +144,8 @@ impl Platform for Bluesky {
             parts_max: PARTS_MAX,
             text_optional_with_media: true,
             images_max: IMAGES_MAX,
-            image_bytes_max: IMAGE_BYTES_MAX,
-            image_kinds: &[MediaKind::Jpeg, MediaKind::Png, MediaKind::WebP, MediaKind::Gif],
+            image_bytes_max: needs::BLUESKY.image.bytes_max,
+            image_kinds: needs::BLUESKY.image.kinds,
             alt_max: ALT_MAX,
             comment: false,
             options: OPTIONS,
@@ -153,6 +153,10 @@ impl Platform for Bluesky {
             can_delete: true,
             can_read_back: true,
         }
+    }
+
+    fn media_needs(&self, _tier: Option<&str>, _options: &BTreeMap<String, String>) -> MediaNeeds {
+        needs::BLUESKY
     }
 
     fn measure(&self, text: &str) -> usize {
@@ -237,7 +241,7 @@ impl Platform for Bluesky {
                     endpoint: Endpoint::Server,
                     path: "/xrpc/com.atproto.repo.uploadBlob".into(),
                     query: Vec::new(),
-                    body: Body::Media { id: item.id, mime: item.kind.mime() },
+                    body: Body::File(FilePart::whole(item)),
                     auth: true,
                 }));
             }
@@ -289,7 +293,7 @@ impl Platform for Bluesky {
             return Err(failure(answer, now));
         }
         let n = job.media.iter().enumerate().position(|(n, item)| {
-            matches!(&call.body, Body::Media { id, .. } if *id == item.id)
+            matches!(&call.body, Body::File(part) if part.id == item.id)
                 && handles.get(&blob_key(n)).is_none_or(|it| it.expires.is_some_and(|end| end <= now))
         });
         let n = n.ok_or_else(|| unclear_failure("an upload was answered that nobody asked for"))?;
