@@ -15,7 +15,7 @@ pub use super::timeline::{Calendar, ClockChange, ComingRun, FreeSlot, LogEvent};
 
 mod parts;
 
-pub use parts::{Progress, Reason, Step, Why};
+pub use parts::{Fetch, Progress, Reason, Step, Why};
 
 words! {
     /// Whether an account can act.
@@ -324,6 +324,9 @@ message! {
         /// Every move, oldest first. Only where one post is shown.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         why: Vec<Why>,
+        /// Who fetched its media by their links. Only where one post is shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fetches: Vec<Fetch>,
     }
 }
 

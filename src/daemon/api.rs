@@ -92,6 +92,7 @@ impl Api for Door {
     }
 
     async fn post_show(&self, _by: Caller, id: &str) -> ApiResult<m::Post> {
+        self.0.links.flush(&self.0.store).await.map_err(errors::store)?;
         posts::show_named(&self.0, id)
     }
 

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::control::messages as m;
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, LEFT, State};
+use crate::domain::ids::DeliveryId;
 use crate::store::{Source, StoreError, deliveries};
 
 /// The moves of a delivery, oldest first.
@@ -24,6 +25,21 @@ pub(super) fn why(source: &impl Source, it: &Delivery) -> Result<Vec<m::Why>, St
         story.push(line(&row, attempt.as_ref()));
     }
     Ok(story)
+}
+
+/// Who fetched the delivery's media by their links, in the order of their first request.
+pub(super) fn fetches(source: &impl Source, id: DeliveryId) -> Result<Vec<m::Fetch>, StoreError> {
+    let lines = crate::store::fetches::of(source, id)?.0.into_iter().map(|it| m::Fetch {
+        media: it.media.to_string(),
+        client: it.client,
+        agent: it.agent,
+        first_at: it.first,
+        last_at: it.last,
+        requests: it.requests,
+        bytes: it.bytes,
+        http_status: it.status,
+    });
+    Ok(lines.collect())
 }
 
 fn line(row: &Transition, attempt: Option<&Attempt>) -> m::Why {

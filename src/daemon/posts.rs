@@ -90,6 +90,8 @@ pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
             let id = row.id.to_string();
             if let Some(it) = shown.deliveries.iter_mut().find(|it| it.id == id) {
                 it.why = explain::why(rx, row)?;
+                it.fetches = explain::fetches(rx, row.id)?;
+                it.progress = shared.progress.of(row.id);
             }
         }
         Ok(shown)

@@ -129,6 +129,7 @@ pub(super) fn delivery(it: &Delivery) -> m::Delivery {
         steps: steps.collect(),
         progress: None,
         why: Vec::new(),
+        fetches: Vec::new(),
     }
 }
 

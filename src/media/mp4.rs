@@ -323,4 +323,4 @@ fn letters_word(letters: [u8; 4]) -> String {
 
 #[cfg(test)]
 #[path = "mp4_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -12,8 +12,8 @@ use sendoff::domain::delivery::{Frozen, Handle, Handles, Live, Step};
 use sendoff::domain::ids::PlatformName;
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::platforms::{
-    self, Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next,
-    Original, Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
+    self, Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, FilePart, Fresh, Job,
+    Next, Original, Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -187,7 +187,7 @@ impl Platform for StandIn {
             Class::Key => {
                 if let Some(n) = (0..job.media.len()).find(|n| !handles.contains_key(&format!("media{n}"))) {
                     let item = &job.media[n];
-                    let upload = Body::Media { id: item.id, mime: item.kind.mime() };
+                    let upload = Body::File(FilePart::whole(item));
                     let (path, post) = ("/upload".to_owned(), http::Method::POST);
                     return Ok(Next::Call(request("b.upload", post, path, Vec::new(), upload)));
                 }
