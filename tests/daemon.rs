@@ -20,6 +20,8 @@ mod explain;
 mod faults;
 #[path = "daemon/house.rs"]
 mod house;
+#[path = "daemon/media.rs"]
+mod media;
 #[path = "daemon/networks.rs"]
 mod networks;
 #[path = "daemon/posts.rs"]

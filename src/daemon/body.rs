@@ -158,7 +158,9 @@ fn joined(pieces: Vec<Piece>) -> Vec<Piece> {
     let mut out: Vec<Piece> = Vec::new();
     for piece in pieces {
         match (out.last_mut(), piece) {
-            (Some(Piece::Text(before)), Piece::Text(more)) => *before = [&before[..], &more[..]].concat().into(),
+            (Some(Piece::Text(before)), Piece::Text(more)) => {
+                *before = [&before[..], &more[..]].concat().into()
+            }
             (_, piece) => out.push(piece),
         }
     }

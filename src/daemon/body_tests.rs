@@ -63,7 +63,10 @@ async fn a_file_leaves_whole_or_in_the_piece_that_was_asked_for() {
 
 #[test]
 fn links_stand_where_the_connector_wants_them_and_nowhere_else() {
-    let links = [Part::Link("https://p.example/m/1/media.jpg?a=b&c".into()), Part::Link("https://p.example/2".into())];
+    let links = [
+        Part::Link("https://p.example/m/1/media.jpg?a=b&c".into()),
+        Part::Link("https://p.example/2".into()),
+    ];
     let form = Body::Form(vec![
         ("caption".into(), Field::Text("see {link} & co".into())),
         ("image_url".into(), Field::Link(part(None))),
@@ -75,7 +78,8 @@ fn links_stand_where_the_connector_wants_them_and_nowhere_else() {
     );
     let json = serde_json::json!({ "source": { "urls": [null, null] }, "title": "urls" });
     let places = vec![("/source/urls/0".to_owned(), part(None)), ("/source/urls/1".to_owned(), part(None))];
-    let built = build(&Body::JsonWithLinks { json: json.clone(), links: places.clone() }, &links, "").unwrap();
+    let built =
+        build(&Body::JsonWithLinks { json: json.clone(), links: places.clone() }, &links, "").unwrap();
     assert_eq!(
         built.small().unwrap(),
         r#"{"source":{"urls":["https://p.example/m/1/media.jpg?a=b&c","https://p.example/2"]},"title":"urls"}"#

@@ -122,9 +122,9 @@ pub fn sweep(store: &Store, library: &Library, now: Timestamp) -> Result<usize, 
     }
     // When it cannot be told, it stays.
     let keep = |id| store.read(|rx| media::get(rx, id)).map_or(true, |it| it.is_some());
-    let swept = library.sweep(keep).map_err(|error| StoreError::Refused {
-        why: format!("the media folder cannot be swept: {error}"),
-    })?;
+    let swept = library
+        .sweep(keep)
+        .map_err(|error| StoreError::Refused { why: format!("the media folder cannot be swept: {error}") })?;
     Ok(gone + swept)
 }
 

@@ -35,7 +35,10 @@ fn an_address_names_file_delivery_and_conversion_and_lives_six_hours_at_most() {
         let name = if fit.is_some() { "media.jpg" } else { "media.mp4" };
         assert!(url.starts_with("https://post.example.org/m/") && url.ends_with(name), "{url}");
         let said = links.read(token_of(&url), now()).unwrap();
-        assert_eq!((said.delivery, said.media, said.fit), (DeliveryId::from_u128(5), MediaId::from_u128(77), fit));
+        assert_eq!(
+            (said.delivery, said.media, said.fit),
+            (DeliveryId::from_u128(5), MediaId::from_u128(77), fit)
+        );
         let left = said.end - now().as_second();
         assert!((5 * 3600..=6 * 3600).contains(&left), "{left}");
         // A request that is made again a minute later names the same address.

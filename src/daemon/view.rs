@@ -9,8 +9,8 @@ use crate::domain::delivery::{Delivery, Reason, State};
 use crate::domain::media::MediaItem;
 use crate::domain::post::{Content, Post};
 use crate::http::{redact, terminal};
-use crate::store::journal::{Entry, Happening};
 use crate::platforms::Problem;
+use crate::store::journal::{Entry, Happening};
 use crate::validate::Checked;
 
 /// Most of a raw answer that is kept and shown.

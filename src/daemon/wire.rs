@@ -166,7 +166,8 @@ impl Wire {
         *built.uri_mut() = uri.clone();
         built.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(content_type) = &body.content_type {
-            let value = HeaderValue::try_from(content_type).map_err(|_| "the media type is no header value")?;
+            let value =
+                HeaderValue::try_from(content_type).map_err(|_| "the media type is no header value")?;
             built.headers_mut().insert(http::header::CONTENT_TYPE, value);
         } else if request.method == Method::POST {
             built.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));

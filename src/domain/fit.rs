@@ -127,7 +127,7 @@ pub struct Misfit {
     /// What was found, and the limit. Reads on after the file's name: `is 3000×500 pixels, …`.
     pub message: String,
     pub hint: &'static str,
-    /// The command that makes it fit, for those who have `ffmpeg`. `IN` and `OUT` are the files.
+    /// The command that makes it fit, for those who have `ffmpeg`, run where the file lies.
     pub command: Option<String>,
 }
 
@@ -284,8 +284,7 @@ pub fn video(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Vec<Misfit> {
         && (film.frame_rate_milli + 500 < slow * 1000 || film.frame_rate_milli > fast * 1000 + 500)
     {
         again = true;
-        let message =
-            format!("has {} pictures a second, {title} takes {slow} to {fast}", film.frame_rate());
+        let message = format!("has {} pictures a second, {title} takes {slow} to {fast}", film.frame_rate());
         add("video_frame_rate", message, "convert it");
     }
     let (least_w, most_w) = needs.width;
@@ -315,10 +314,8 @@ pub fn video(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Vec<Misfit> {
     }
     let command = command(item, needs, again, too_long, index_last);
     for it in &mut found {
-        if !matches!(
-            it.code,
-            "video_aspect" | "video_too_short" | "video_too_small" | "video_too_few_pixels"
-        ) {
+        if !matches!(it.code, "video_aspect" | "video_too_short" | "video_too_small" | "video_too_few_pixels")
+        {
             it.command.clone_from(&command);
         }
     }
@@ -331,7 +328,7 @@ fn command(item: &MediaItem, needs: &VideoNeeds, again: bool, cut: bool, remux: 
     if !(again || cut || remux) {
         return None;
     }
-    let mut words = vec!["ffmpeg -i IN".to_owned()];
+    let mut words = vec![format!("ffmpeg -i {}", quoted(&item.name))];
     if cut {
         words.push(format!("-t {}", decimal(needs.duration_max_ms)));
     }
@@ -358,8 +355,16 @@ fn command(item: &MediaItem, needs: &VideoNeeds, again: bool, cut: bool, remux: 
     } else {
         words.push("-c copy".to_owned());
     }
-    words.push("-movflags +faststart OUT.mp4".to_owned());
+    let stem = item.name.rsplit_once('.').map_or(item.name.as_str(), |(stem, _)| stem);
+    words.push(format!("-movflags +faststart {}", quoted(&format!("{stem}-ready.mp4"))));
     Some(words.join(" "))
+}
+
+/// A file name as a shell takes it: never an option, never more than one word.
+fn quoted(name: &str) -> String {
+    let name = if name.starts_with('-') { format!("./{name}") } else { name.to_owned() };
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-' | '/');
+    if name.chars().all(is_plain) { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
 /// Whether the shape lies between the two. Sides are whole pixels, so one of them either way counts

@@ -75,8 +75,7 @@ fn a_plan_keeps_every_limit_and_the_shape() {
         assert!(fit.width.max(fit.height) <= 2000 && fit.width >= 1 && fit.height >= 1, "{fit}");
         // Rounding may add half a line.
         assert!(u64::from(fit.width) * u64::from(fit.height) <= 1_002_000, "{fit}");
-        let (was, is) =
-            (f64::from(width) / f64::from(height), f64::from(fit.width) / f64::from(fit.height));
+        let (was, is) = (f64::from(width) / f64::from(height), f64::from(fit.width) / f64::from(fit.height));
         assert!(fit.width.min(fit.height) < 10 || (was / is - 1.0).abs() < 0.01, "{width}×{height}: {fit}");
     }
 }
@@ -145,7 +144,9 @@ fn each_fault_of_a_film_is_named_with_the_limit_and_what_was_found() {
         ("video_too_many_pixels", "is 2160×3840 pixels, Net takes 1920×1920 at most", |it| {
             (it.width, it.height) = (2160, 3840);
         }),
-        ("video_aspect", "is 1080×1080 pixels (1:1), Net takes shapes from 1:2 to 3:5", |it| it.height = 1080),
+        ("video_aspect", "is 1080×1080 pixels (1:1), Net takes shapes from 1:2 to 3:5", |it| {
+            it.height = 1080
+        }),
         ("video_index", "has its index at the end, Net wants it first", |it| {
             change(it, |v| v.index_first = false);
         }),
@@ -171,19 +172,23 @@ fn the_command_does_what_is_needed_and_no_more() {
     let mut item = reel();
     change(&mut item, |v| v.index_first = false);
     let command = |item: &MediaItem| video(item, &FILM, "Net")[0].command.clone();
-    assert_eq!(command(&item).unwrap(), "ffmpeg -i IN -c copy -movflags +faststart OUT.mp4");
+    assert_eq!(command(&item).unwrap(), "ffmpeg -i a -c copy -movflags +faststart a-ready.mp4");
     change(&mut item, |v| v.duration_ms = 92_500);
-    assert_eq!(command(&item).unwrap(), "ffmpeg -i IN -t 90 -c copy -movflags +faststart OUT.mp4");
+    assert_eq!(command(&item).unwrap(), "ffmpeg -i a -t 90 -c copy -movflags +faststart a-ready.mp4");
     let mut item = reel();
     (item.width, item.height, item.bytes) = (2160, 3840, 150_000_000);
     change(&mut item, |v| v.frame_rate_milli = 120_000);
     assert_eq!(
         command(&item).unwrap(),
-        "ffmpeg -i IN -c:v libx264 -profile:v high -pix_fmt yuv420p \
+        "ffmpeg -i a -c:v libx264 -profile:v high -pix_fmt yuv420p \
          -vf scale=w=1920:h=1920:force_original_aspect_ratio=decrease:force_divisible_by=2 -r 30 \
          -b:v 23872k -maxrate 23872k -bufsize 47744k -c:a aac -b:a 128k -ar 48000 -ac 2 \
-         -movflags +faststart OUT.mp4"
+         -movflags +faststart a-ready.mp4"
     );
+    // A name is one word to the shell, whatever is in it.
+    item.name = "-o'clock; rm *.mov".into();
+    assert!(command(&item).unwrap().starts_with(r"ffmpeg -i './-o'\''clock; rm *.mov' -c:v"));
+    assert!(command(&item).unwrap().ends_with(r"+faststart './-o'\''clock; rm *-ready.mp4'"));
     // A crop is a decision about the picture.
     let mut item = reel();
     item.height = 1080;

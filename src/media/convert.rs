@@ -37,8 +37,7 @@ pub(super) fn jpeg(from: &Path, kind: MediaKind, to: &Path, fit: &Fit) -> Result
     let profile = decoder.icc_profile().ok().flatten();
     let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     // Turned while it is small; the target is meant upright.
-    let (width, height) =
-        if probe::turned(turn) { (fit.height, fit.width) } else { (fit.width, fit.height) };
+    let (width, height) = if probe::turned(turn) { (fit.height, fit.width) } else { (fit.width, fit.height) };
     let mut picture = shrink(picture, width, height);
     picture.apply_orientation(turn);
     let mut picture = flat(picture);

@@ -60,8 +60,7 @@ fn track(shape: Shape, handler: &[u8; 4], codec: [u8; 4], more: &[u8]) -> Vec<u8
     let described = [be(&[0, 1]), atom(&codec, &entry)].concat();
     let sizes = be(&[0, 1, shape.samples]);
     let table = atom(b"stbl", &[atom(b"stsd", &described), atom(b"stsz", &sizes)].concat());
-    let media =
-        [atom(b"mdhd", &clock), atom(b"hdlr", &handled), atom(b"minf", &table)].concat();
+    let media = [atom(b"mdhd", &clock), atom(b"hdlr", &handled), atom(b"minf", &table)].concat();
     atom(b"trak", &[atom(b"tkhd", &head), more.to_vec(), atom(b"mdia", &media)].concat())
 }
 

@@ -128,8 +128,8 @@ fn jpeg(bytes: &[u8], orientation: u8) -> Option<Vec<u8>> {
 
 /// Chunks that say how the picture is shown.
 const PNG_CHUNKS: [&[u8; 4]; 17] = [
-    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"bKGD",
-    b"pHYs", b"acTL", b"fcTL", b"fdAT", b"hIST",
+    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP",
+    b"bKGD", b"pHYs", b"acTL", b"fcTL", b"fdAT", b"hIST",
 ];
 
 fn png(bytes: &[u8], orientation: u8) -> Option<Vec<u8>> {
@@ -183,8 +183,7 @@ fn webp(bytes: &[u8], orientation: u8) -> Option<Vec<u8>> {
     let mut extended = None;
     let mut at = 12;
     while at + 8 <= whole.len() {
-        let length =
-            usize::try_from(u32::from_le_bytes(whole.get(at + 4..at + 8)?.try_into().ok()?)).ok()?;
+        let length = usize::try_from(u32::from_le_bytes(whole.get(at + 4..at + 8)?.try_into().ok()?)).ok()?;
         let end = at.checked_add(8)?.checked_add(length)?.checked_add(length % 2)?.min(whole.len());
         let chunk = whole.get(at..end).filter(|it| it.len() >= 8 + length)?;
         match &chunk[..4] {
@@ -254,7 +253,9 @@ fn walk_gif(bytes: &[u8]) -> Option<Walked> {
                 let label = *bytes.get(at + 1)?;
                 at += 2;
                 let app = bytes.get(at + 1..at + 12).unwrap_or_default();
-                label == 0xf9 || label == 0x01 || label == 0xff && matches!(app, b"NETSCAPE2.0" | b"ANIMEXTS1.0")
+                label == 0xf9
+                    || label == 0x01
+                    || label == 0xff && matches!(app, b"NETSCAPE2.0" | b"ANIMEXTS1.0")
             }
             _ => return None,
         };

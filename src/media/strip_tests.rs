@@ -142,7 +142,8 @@ fn a_webp_loses_its_place_and_a_gif_its_comment() {
         &pad,
     ]
     .concat();
-    let told = [b"RIFF".as_slice(), &u32::try_from(inner.len()).unwrap().to_le_bytes(), &inner, PLACE].concat();
+    let told =
+        [b"RIFF".as_slice(), &u32::try_from(inner.len()).unwrap().to_le_bytes(), &inner, PLACE].concat();
     let clean = picture(MediaKind::WebP, &told, 1).unwrap();
     assert!(!holds(&clean, PLACE) && !holds(&clean, b"EXIF"));
     assert_eq!(open(&clean).1, open(&told).1);

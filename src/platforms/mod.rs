@@ -149,7 +149,10 @@ pub enum Body {
     /// `application/json`, exactly these bytes.
     Json(Vec<u8>),
     /// `application/json` with media links at these JSON pointers, whose values are replaced.
-    JsonWithLinks { json: serde_json::Value, links: Vec<(String, FilePart)> },
+    JsonWithLinks {
+        json: serde_json::Value,
+        links: Vec<(String, FilePart)>,
+    },
     /// `application/x-www-form-urlencoded`. A [`Field::File`] has no place in it.
     Form(Vec<(String, Field)>),
     /// `multipart/form-data`, in this order.
@@ -166,7 +169,10 @@ pub enum Field {
     /// most. Needs a public address; the user's words can never stand for one.
     Link(FilePart),
     /// The bytes, under the file name that the network sees.
-    File { part: FilePart, name: String },
+    File {
+        part: FilePart,
+        name: String,
+    },
 }
 
 /// A media file as it is to leave, or a piece of it.

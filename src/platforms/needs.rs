@@ -64,11 +64,8 @@ pub const X_VIDEO: VideoNeeds = VideoNeeds {
 
 /// Facebook photos of a Page: JPEG or PNG below 4 MB, as the error 1366046 words it; the reference
 /// of the stories allows more, so 4 MB holds everywhere. Wider than 2048 pixels is scaled down there.
-pub const FACEBOOK_PHOTO: MediaNeeds = pictures(ImageNeeds {
-    side_max: 12_000,
-    width_useful: 2048,
-    ..ImageNeeds::of(STILLS, 4 * MB - 1)
-});
+pub const FACEBOOK_PHOTO: MediaNeeds =
+    pictures(ImageNeeds { side_max: 12_000, width_useful: 2048, ..ImageNeeds::of(STILLS, 4 * MB - 1) });
 
 /// Facebook reels: developers.facebook.com/docs/video-api/guides/reels-publishing (3–90 s, at least
 /// 540×960, 24–60 frames a second). 1 GB is ours.
@@ -90,11 +87,8 @@ pub const FACEBOOK_REEL: MediaNeeds = film(VideoNeeds {
 
 /// Facebook stories: developers.facebook.com/docs/page-stories-api (video 3–90 s); photos up to 10 MB
 /// there, 4 MB here, as for all photos.
-pub const FACEBOOK_STORY: MediaNeeds = MediaNeeds {
-    image: FACEBOOK_PHOTO.image,
-    files_min: 1,
-    ..FACEBOOK_REEL
-};
+pub const FACEBOOK_STORY: MediaNeeds =
+    MediaNeeds { image: FACEBOOK_PHOTO.image, files_min: 1, ..FACEBOOK_REEL };
 
 /// Facebook videos of a Page. The network states no limits we could read; 1 GB and 20 minutes are
 /// ours.
@@ -171,10 +165,8 @@ pub const INSTAGRAM_FEED: MediaNeeds = MediaNeeds {
 
 /// LinkedIn pictures: learn.microsoft.com/linkedin/marketing/community-management/shares/images-api
 /// (fewer than 36,152,320 pixels). 8 MB is ours.
-pub const LINKEDIN_IMAGE: ImageNeeds = ImageNeeds {
-    pixels_max: 36_152_319,
-    ..ImageNeeds::of(&[Jpeg, Png, Gif], 8 * MB)
-};
+pub const LINKEDIN_IMAGE: ImageNeeds =
+    ImageNeeds { pixels_max: 36_152_319, ..ImageNeeds::of(&[Jpeg, Png, Gif], 8 * MB) };
 
 /// LinkedIn films: …/shares/videos-api (MP4, 75 KB to 500 MB, 3 s to 30 min, 1:2.4 to 2.4:1).
 pub const LINKEDIN_VIDEO: VideoNeeds = VideoNeeds {
@@ -194,11 +186,8 @@ pub const LINKEDIN_VIDEO: VideoNeeds = VideoNeeds {
 
 /// TikTok photos: developers.tiktok.com/doc/content-posting-api-media-transfer-guide (JPEG or WebP,
 /// 20 MB, 1080 pixels).
-pub const TIKTOK_PHOTO: ImageNeeds = ImageNeeds {
-    animated: false,
-    width_useful: 1080,
-    ..ImageNeeds::of(&[Jpeg, WebP], 20 * MB)
-};
+pub const TIKTOK_PHOTO: ImageNeeds =
+    ImageNeeds { animated: false, width_useful: 1080, ..ImageNeeds::of(&[Jpeg, WebP], 20 * MB) };
 
 /// TikTok films, same source: 23–60 frames a second, sides of 360 to 4096 pixels, 10 min, 4 GB.
 pub const TIKTOK_VIDEO: VideoNeeds = VideoNeeds {
@@ -215,3 +204,100 @@ pub const TIKTOK_VIDEO: VideoNeeds = VideoNeeds {
     aspect: None,
     index_first: false,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fit;
+    use crate::domain::ids::MediaId;
+    use crate::domain::media::{Detail, MediaItem, Video};
+
+    fn item(kind: MediaKind, width: u32, height: u32, bytes: u64) -> MediaItem {
+        let video = Video {
+            duration_ms: 30_000,
+            frame_rate_milli: 30_000,
+            codec: "h264".into(),
+            audio: Some("aac".into()),
+            index_first: true,
+        };
+        MediaItem {
+            id: MediaId::from_u128(1),
+            name: "a".into(),
+            kind,
+            bytes,
+            width,
+            height,
+            alt: None,
+            detail: Detail {
+                pixel_bytes: 3,
+                video: (!kind.is_image()).then_some(video),
+                ..Detail::default()
+            },
+        }
+    }
+
+    /// What becomes of a picture: nothing, a conversion, or the first reason against it.
+    fn picture(needs: &ImageNeeds, item: &MediaItem) -> String {
+        match fit::image(item, needs, "It") {
+            Ok(None) => "as it is".into(),
+            Ok(Some(fit)) => fit.to_string(),
+            Err(found) => found[0].code.into(),
+        }
+    }
+
+    #[test]
+    fn the_same_pictures_on_every_network() {
+        let photo = item(Jpeg, 4000, 3000, 6_000_000);
+        let shot = item(Png, 1080, 1350, 1_500_000);
+        let story = item(Jpeg, 1080, 1920, 900_000);
+        let mut moving = item(Gif, 480, 480, 900_000);
+        moving.detail.animated = true;
+        let table: Vec<[String; 5]> = [
+            ("bluesky", BLUESKY.image),
+            ("x", X_IMAGE),
+            ("facebook", FACEBOOK_PHOTO.image),
+            ("instagram", INSTAGRAM_IMAGE),
+            ("instagram story", INSTAGRAM_STORY.image),
+            ("linkedin", LINKEDIN_IMAGE),
+            ("tiktok", TIKTOK_PHOTO),
+        ]
+        .map(|(name, needs)| {
+            let of = |item| picture(&needs, item);
+            [name.to_owned(), of(&photo), of(&shot), of(&story), of(&moving)]
+        })
+        .into();
+        let asis = "as it is";
+        assert_eq!(
+            table,
+            [
+                ["bluesky", "JPEG, 2000×1500", asis, asis, asis],
+                ["x", "JPEG, 4000×3000", asis, asis, "image_type"],
+                ["facebook", "JPEG, 2048×1536", asis, asis, "image_type"],
+                ["instagram", asis, "JPEG, 1080×1350", "image_aspect", "image_type"],
+                ["instagram story", asis, "JPEG, 1080×1350", asis, "image_type"],
+                ["linkedin", asis, asis, asis, asis],
+                ["tiktok", asis, "JPEG, 1080×1350", asis, "image_type"],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_reel_from_a_phone_fits_where_reels_do_and_a_wide_film_does_not() {
+        let reel = item(Mp4, 1080, 1920, 20_000_000);
+        let wide = item(Mov, 3840, 2160, 600_000_000);
+        let codes = |needs: &VideoNeeds, item: &MediaItem| -> Vec<&'static str> {
+            fit::video(item, needs, "It").into_iter().map(|it| it.code).collect()
+        };
+        let none: [&str; 0] = [];
+        let fb = FACEBOOK_REEL.video.unwrap();
+        let story = INSTAGRAM_STORY.video.unwrap();
+        for needs in [fb, FACEBOOK_VIDEO, INSTAGRAM_REEL, story, LINKEDIN_VIDEO, TIKTOK_VIDEO] {
+            assert_eq!(codes(&needs, &reel), none);
+        }
+        assert_eq!(codes(&X_VIDEO, &reel), ["video_too_many_pixels"]);
+        assert_eq!(codes(&fb, &wide), ["video_aspect"]);
+        assert_eq!(codes(&INSTAGRAM_REEL, &wide), ["video_too_big", "video_too_many_pixels"]);
+        assert_eq!(codes(&LINKEDIN_VIDEO, &wide), ["video_type", "video_too_big"]);
+        assert_eq!(codes(&FACEBOOK_VIDEO, &wide), none);
+    }
+}

@@ -159,7 +159,8 @@ impl Files {
             return add("media".into(), "media_not_supported", message, "post the text alone there");
         }
         if items.len() < needs.files_min {
-            let message = format!("{title} wants {} file at least, this has {}", needs.files_min, items.len());
+            let message =
+                format!("{title} wants {} file at least, this has {}", needs.files_min, items.len());
             add("media".into(), "media_missing", message, "add a picture or a video with `--media`");
         }
         let images = items.iter().filter(|it| it.kind.is_image()).count();

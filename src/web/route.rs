@@ -231,11 +231,13 @@ impl Shared {
             Wanted::Piece(start, length) => (StatusCode::PARTIAL_CONTENT, start, length),
             Wanted::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
         };
-        let agent = headers.get(header::USER_AGENT).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+        let agent =
+            headers.get(header::USER_AGENT).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
         let fetch = Fetch { client, agent: agent.unwrap_or_default(), status: status.as_u16(), bytes: 0 };
         let account = Account::new(tell, fetch);
         let ranges = (header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        let sandbox = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+        let sandbox =
+            (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
         let range = match status {
             StatusCode::PARTIAL_CONTENT => Some(format!("bytes {start}-{}/{whole}", start + length - 1)),
             StatusCode::RANGE_NOT_SATISFIABLE => Some(format!("bytes */{whole}")),
