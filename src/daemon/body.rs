@@ -44,6 +44,16 @@ impl Built {
         self.pieces.iter().map(length).sum()
     }
 
+    /// How much of the file lies before what this body brings, and how much there is in all: of a film
+    /// that goes up in pieces the film counts, not the piece.
+    pub(super) fn standing(&self) -> (u64, u64) {
+        let piece = self.pieces.iter().find_map(|piece| match piece {
+            Piece::File(ready, start, _) => Some((*start, ready.bytes)),
+            Piece::Text(_) => None,
+        });
+        piece.unwrap_or((0, self.length()))
+    }
+
     /// The whole body, if it holds no file.
     pub(super) fn small(&self) -> Option<Bytes> {
         match self.pieces.as_slice() {

@@ -54,6 +54,7 @@ async fn a_file_leaves_whole_or_in_the_piece_that_was_asked_for() {
     let parts = [Part::File(ready)];
     assert_eq!(sent(&build(&Body::File(part(None)), &parts, "").unwrap()).await, gif);
     assert_eq!(sent(&build(&Body::File(part(Some((0, 1)))), &parts, "").unwrap()).await, &gif[..1]);
+    assert_eq!(build(&Body::File(part(Some((20, 10)))), &parts, "").unwrap().standing(), (20, 43));
     for beyond in [(0, 44), (43, 1), (u64::MAX, 2)] {
         let error = build(&Body::File(part(Some(beyond))), &parts, "").unwrap_err();
         assert!(error.contains("43 bytes"), "{error}");

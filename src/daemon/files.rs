@@ -178,15 +178,17 @@ impl Progress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A body of `total` bytes is about to leave.
-    pub(super) fn begin(&self, id: DeliveryId, total: u64) -> Watch {
-        self.lock().insert(id, (0, total));
+    /// A body is about to leave: so much of the file went before, and so much there is in all.
+    pub(super) fn begin(&self, id: DeliveryId, standing: (u64, u64)) -> Watch {
+        self.lock().insert(id, standing);
         Watch { all: self.clone(), id }
     }
 
     /// What `post show` says of it.
     pub(super) fn of(&self, id: DeliveryId) -> Option<m::Progress> {
-        let (done_bytes, total_bytes) = *self.lock().get(&id)?;
+        let (done, total_bytes) = *self.lock().get(&id)?;
+        // The form around a file is sent as well, and is not the file.
+        let done_bytes = done.min(total_bytes);
         Some(m::Progress { done_bytes, total_bytes, phase: "uploading".into() })
     }
 }
@@ -195,7 +197,7 @@ impl Watch {
     /// So many more bytes have left.
     pub(super) fn add(&self, bytes: u64) {
         if let Some((done, _)) = self.all.lock().get_mut(&self.id) {
-            *done += bytes;
+            *done = done.saturating_add(bytes);
         }
     }
 }

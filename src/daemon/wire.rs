@@ -125,7 +125,7 @@ impl Wire {
             let answer = match body.small() {
                 Some(bytes) => through.exchange(head.map(|_| bytes)).await,
                 None => {
-                    let watch = parcel.progress.as_ref().map(|(all, id)| all.begin(*id, body.length()));
+                    let watch = parcel.progress.as_ref().map(|(all, id)| all.begin(*id, body.standing()));
                     up.upload(head.map(|_| ()), body.payload(watch)).await
                 }
             };

@@ -182,7 +182,7 @@ fn the_command_does_what_is_needed_and_no_more() {
         command(&item).unwrap(),
         "ffmpeg -i a -c:v libx264 -profile:v high -pix_fmt yuv420p \
          -vf scale=w=1920:h=1920:force_original_aspect_ratio=decrease:force_divisible_by=2 -r 30 \
-         -b:v 23872k -maxrate 23872k -bufsize 47744k -c:a aac -b:a 128k -ar 48000 -ac 2 \
+         -b:v 23871k -maxrate 23871k -bufsize 47742k -c:a aac -b:a 128k -ar 48000 -ac 2 \
          -movflags +faststart a-ready.mp4"
     );
     // A name is one word to the shell, whatever is in it.

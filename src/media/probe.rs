@@ -57,7 +57,7 @@ fn kind(head: &[u8]) -> Result<MediaKind, MediaError> {
         Some("image/png") => Ok(MediaKind::Png),
         Some("image/webp") => Ok(MediaKind::WebP),
         Some("image/gif") => Ok(MediaKind::Gif),
-        found => Err(MediaError::NotAllowed { found: found.or_else(|| looks_like(head)) }),
+        found => Err(MediaError::NotAllowed { found: looks_like(head).or(found) }),
     }
 }
 

@@ -4,7 +4,7 @@ use futures_util::stream;
 
 use super::*;
 
-const CAPS: Caps = Caps { bytes: 32 << 20, pixels: 1_000_000, duration_ms: 60_000 };
+const CAPS: Caps = Caps { bytes: 32 << 20, pixels: 2_100_000, duration_ms: 60_000 };
 
 fn id(n: u8) -> MediaId {
     MediaId::new("2026-12-01T09:00:00Z".parse().unwrap(), [n; 10])
@@ -99,7 +99,7 @@ async fn what_is_refused_leaves_nothing_behind_and_says_what_it_was() {
         (b"".to_vec(), "media_empty", "empty"),
         (head[..20].to_vec(), "media_damaged", "cannot be read"),
         (bomb, "media_damaged", "cannot be read"),
-        (png(1001, 1000), "media_too_many_pixels", "1001×1000"),
+        (png(2101, 1000), "media_too_many_pixels", "2101×1000"),
         (heic, "media_type", "HEIC"),
         (film(mp4::tests::Shape { ms: 61_000, ..usual }), "media_too_long", "61 s; the most is 60 s"),
         (film(usual)[..900].to_vec(), "media_damaged", "cannot be read"),

@@ -130,10 +130,8 @@ async fn a_link_serves_its_file_in_pieces_is_accounted_for_and_dies_with_its_del
 
     let head = http.head(&url).send().await.unwrap();
     assert_eq!(head.headers()[CONTENT_LENGTH], bytes.len().to_string());
-    assert_eq!(
-        (head.headers()[CONTENT_TYPE].as_bytes(), head.bytes().await.unwrap().len()),
-        (&b"image/png"[..], 0)
-    );
+    assert_eq!(head.headers()[CONTENT_TYPE].as_bytes(), b"image/png");
+    assert_eq!(head.bytes().await.unwrap().len(), 0);
 
     let piece = http.get(&url).header(RANGE, "bytes=10-19").send().await.unwrap();
     assert_eq!(piece.status(), 206);
