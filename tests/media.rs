@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use futures_util::future::join_all;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use redb::backends::InMemoryBackend;
@@ -18,6 +19,7 @@ use sendoff::domain::schedule::{Choice, Due, Late};
 use sendoff::media::Library;
 use sendoff::store::media::{self, StoredMedia};
 use sendoff::store::{Options, Store, deliveries, posts};
+use tokio::runtime::Runtime;
 
 const DELIVERIES: usize = 10_000;
 /// Posts that are under way at once.
@@ -41,8 +43,8 @@ fn start() -> Timestamp {
     "2030-03-05T08:00:00Z".parse().unwrap()
 }
 
-/// A file on disk and on record; sometimes with a conversion beside it.
-fn arrive(store: &Store, dir: &Path, dice: &mut Dice, now: Timestamp) -> MediaItem {
+/// A file on disk; sometimes with a conversion beside it. And its row.
+fn arrive(dir: &Path, dice: &mut Dice, now: Timestamp) -> StoredMedia {
     let id = MediaId::new(now, dice.ten());
     std::fs::write(dir.join(id.to_string()), b"bytes").unwrap();
     if dice.roll(4) == 0 {
@@ -60,18 +62,10 @@ fn arrive(store: &Store, dir: &Path, dice: &mut Dice, now: Timestamp) -> MediaIt
         alt: None,
         detail: Detail::default(),
     };
-    let row = StoredMedia { item: item.clone(), digest: [0; 32], uploaded_at: now };
-    store.write_blocking(move |tx| media::put(tx, &row)).unwrap();
-    item
+    StoredMedia { item, digest: [0; 32], uploaded_at: now }
 }
 
-fn schedule(
-    store: &Store,
-    dice: &mut Dice,
-    media: Vec<MediaItem>,
-    accounts: u8,
-    now: Timestamp,
-) -> (PostId, Vec<Delivery>) {
+fn scheduled(dice: &mut Dice, media: Vec<MediaItem>, accounts: u8, now: Timestamp) -> (Post, Vec<Delivery>) {
     let civil = now.to_zoned(TimeZone::UTC).datetime();
     let due = Due { instant: now, civil, zone: "UTC".into(), choice: Choice::Instant };
     let name = |n: u8| format!("x:acme{n}").parse().unwrap();
@@ -97,9 +91,7 @@ fn schedule(
         Delivery::new(id, post.id, it.account, it.name.clone(), due.clone(), Late::Always, steps, now)
     });
     let made: Vec<_> = made.collect();
-    let (id, rows) = (post.id, made.clone());
-    store.write_blocking(move |tx| posts::create(tx, &post, &rows, None, None)).unwrap();
-    (id, made)
+    (post, made)
 }
 
 /// One of the ends a delivery can have.
@@ -127,54 +119,96 @@ fn files_in(dir: &Path) -> Vec<String> {
     names.collect()
 }
 
-#[tokio::test]
-async fn ten_thousand_deliveries_leave_no_media_file_behind() {
+/// A post that is under way: its files, and what of it still waits.
+struct Running {
+    media: Vec<MediaItem>,
+    post: PostId,
+    waiting: Vec<Delivery>,
+}
+
+/// New posts with their files, some of which two posts share; uploads that nobody uses; and what a
+/// crash in the middle of an upload leaves.
+fn round(store: &Store, dir: &Path, dice: &mut Dice, now: Timestamp) -> Vec<Running> {
+    let (mut files, mut made) = (vec![arrive(dir, dice, now)], Vec::new());
+    for _ in 0..TOGETHER {
+        let count = 1 + usize::from(dice.roll(5) == 0);
+        let rows: Vec<_> = (0..count).map(|_| arrive(dir, dice, now)).collect();
+        let media: Vec<_> = rows.iter().map(|it| it.item.clone()).collect();
+        files.extend(rows);
+        let accounts = u8::try_from(1 + dice.roll(3)).unwrap();
+        made.push(scheduled(dice, media.clone(), accounts, now));
+        if dice.roll(10) == 0 {
+            made.push(scheduled(dice, media, 1, now));
+        }
+    }
+    std::fs::write(dir.join(format!("{}.part", MediaId::new(now, dice.ten()))), b"half").unwrap();
+    let rows = made.clone();
+    store
+        .write_blocking(move |tx| {
+            for file in &files {
+                media::put(tx, file)?;
+            }
+            for (post, deliveries) in &rows {
+                posts::create(tx, post, deliveries, None, None)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    made.into_iter().map(|(post, waiting)| Running { media: post.media, post: post.id, waiting }).collect()
+}
+
+/// About two thirds of the posts see one of their deliveries end, at once; then their files are looked
+/// after, unless the daemon dies in between. How many ended.
+fn wave(
+    runtime: &Runtime,
+    store: &Store,
+    library: &Library,
+    running: &mut [Running],
+    dice: &mut Dice,
+    now: Timestamp,
+) -> usize {
+    let (mut ends, mut over) = (Vec::new(), Vec::new());
+    for it in running.iter_mut() {
+        if dice.roll(3) == 0 {
+            continue;
+        }
+        let Some(before) = it.waiting.pop() else { continue };
+        let after = ended(&before, dice, now);
+        let row = Transition::between(&before, &after, "ended", now);
+        ends.push(
+            store.write(move |tx| deliveries::put(tx, Some(&before), &after, Some(row.clone())).map(drop)),
+        );
+        if dice.roll(10) > 0 {
+            over.push(it.post);
+        }
+    }
+    let count = ends.len();
+    runtime.block_on(async {
+        for outcome in join_all(ends).await {
+            outcome.unwrap();
+        }
+        join_all(over.into_iter().map(|post| files::after_end(store, library, post, now))).await;
+    });
+    count
+}
+
+#[test]
+fn ten_thousand_deliveries_leave_no_media_file_behind() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::with_backend(InMemoryBackend::new(), start(), Options::default()).unwrap();
     let library = Library::new(dir.path().to_owned());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut dice = Dice(4);
     let (mut done, mut now) = (0, start());
     let mut kept_for_retry = 0;
     while done < DELIVERIES {
-        let mut running = Vec::new();
-        for _ in 0..TOGETHER {
-            let mut media = vec![arrive(&store, dir.path(), &mut dice, now)];
-            if dice.roll(5) == 0 {
-                media.push(arrive(&store, dir.path(), &mut dice, now));
-            }
-            let accounts = u8::try_from(1 + dice.roll(3)).unwrap();
-            let shared = (dice.roll(10) == 0).then(|| media.clone());
-            running.push((media.clone(), schedule(&store, &mut dice, media, accounts, now)));
-            if let Some(media) = shared {
-                running.push((media.clone(), schedule(&store, &mut dice, media, 1, now)));
-            }
-        }
-        // Uploads that nobody used, and what a crash in the middle of one leaves.
-        arrive(&store, dir.path(), &mut dice, now);
-        std::fs::write(dir.path().join(format!("{}.part", MediaId::new(now, dice.ten()))), b"half").unwrap();
+        let mut running = round(&store, dir.path(), &mut dice, now);
         while !running.is_empty() {
-            let at = dice.roll(running.len());
-            let (media, (post, waiting)) = &mut running[at];
-            // Whatever ended before: this one still waits, so its files are there.
-            for it in media.iter() {
+            done += wave(&runtime, &store, &library, &mut running, &mut dice, now);
+            running.retain(|it| !it.waiting.is_empty());
+            // Whatever ended: a post that still waits has its files.
+            for it in running.iter().flat_map(|it| &it.media) {
                 assert!(dir.path().join(it.id.to_string()).is_file(), "a waiting post lost its file");
-            }
-            let before = waiting.pop().unwrap();
-            let after = ended(&before, &mut dice, now);
-            let move_ = Transition::between(&before, &after, "ended", now);
-            store
-                .write_blocking(move |tx| {
-                    deliveries::put(tx, Some(&before), &after, Some(move_.clone())).map(drop)
-                })
-                .unwrap();
-            done += 1;
-            let (post, is_over) = (*post, waiting.is_empty());
-            // Sometimes the daemon dies between the end and the cleaning.
-            if dice.roll(10) > 0 {
-                files::after_end(&store, &library, post, now).await;
-            }
-            if is_over {
-                running.swap_remove(at);
             }
         }
         now += SignedDuration::from_mins(10);

@@ -184,13 +184,13 @@ fn nothing_spoilt_makes_it_panic() {
 fn a_film_loses_its_notes_where_they_lie() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("film");
-    let whole = super::super::mp4::tests::film(super::super::mp4::tests::Shape::default());
+    let whole = crate::media::mp4::tests::film(crate::media::mp4::tests::Shape::default());
     std::fs::write(&path, &whole).unwrap();
-    let before = super::super::mp4::read(Cursor::new(&whole), whole.len() as u64).unwrap();
+    let before = crate::media::mp4::read(Cursor::new(&whole), whole.len() as u64).unwrap();
     film(&path, &before.notes).unwrap();
     let clean = std::fs::read(&path).unwrap();
     assert!(holds(&whole, b"+48.1351") && !holds(&clean, b"+48.1351") && !holds(&clean, b"made by a person"));
     assert_eq!(clean.len(), whole.len());
-    let after = super::super::mp4::read(Cursor::new(&clean), clean.len() as u64).unwrap();
+    let after = crate::media::mp4::read(Cursor::new(&clean), clean.len() as u64).unwrap();
     assert_eq!((after.notes.len(), after.video), (0, before.video));
 }
