@@ -101,13 +101,12 @@ async fn send(once: &OneShot, payload: Payload) -> u64 {
         loop {
             let n = stream.read(&mut buffer).await.expect("bytes");
             assert!(n > 0, "the request ends early");
-            match &mut body {
-                Some(count) => *count += n as u64,
-                None => {
-                    head.extend_from_slice(&buffer[..n]);
-                    let end = head.windows(4).position(|it| it == b"\r\n\r\n");
-                    body = end.map(|end| (head.len() - end - 4) as u64);
-                }
+            if let Some(count) = &mut body {
+                *count += n as u64;
+            } else {
+                head.extend_from_slice(&buffer[..n]);
+                let end = head.windows(4).position(|it| it == b"\r\n\r\n");
+                body = end.map(|end| (head.len() - end - 4) as u64);
             }
             if body == Some(length) {
                 break;

@@ -167,6 +167,7 @@ fn wave(
     dice: &mut Dice,
     now: Timestamp,
 ) -> usize {
+    let _context = runtime.enter();
     let (mut ends, mut over) = (Vec::new(), Vec::new());
     for it in running.iter_mut() {
         if dice.roll(3) == 0 {
@@ -212,7 +213,7 @@ fn ten_thousand_deliveries_leave_no_media_file_behind() {
             }
         }
         now += SignedDuration::from_mins(10);
-        if dice.roll(3) == 0 {
+        if dice.roll(8) == 0 {
             files::sweep(&store, &library, now).unwrap();
             kept_for_retry += files_in(dir.path()).len();
         }

@@ -169,7 +169,7 @@ fn joined(pieces: Vec<Piece>) -> Vec<Piece> {
     for piece in pieces {
         match (out.last_mut(), piece) {
             (Some(Piece::Text(before)), Piece::Text(more)) => {
-                *before = [&before[..], &more[..]].concat().into()
+                *before = [&before[..], &more[..]].concat().into();
             }
             (_, piece) => out.push(piece),
         }

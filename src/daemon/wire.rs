@@ -122,12 +122,11 @@ impl Wire {
                 Err(why) => return Reply::NotSent(why),
             };
             let uri = head.uri().clone();
-            let answer = match body.small() {
-                Some(bytes) => through.exchange(head.map(|_| bytes)).await,
-                None => {
-                    let watch = parcel.progress.as_ref().map(|(all, id)| all.begin(*id, body.standing()));
-                    up.upload(head.map(|_| ()), body.payload(watch)).await
-                }
+            let answer = if let Some(bytes) = body.small() {
+                through.exchange(head.map(|_| bytes)).await
+            } else {
+                let watch = parcel.progress.as_ref().map(|(all, id)| all.begin(*id, body.standing()));
+                up.upload(head.map(|_| ()), body.payload(watch)).await
             };
             let answer = match answer {
                 Ok(answer) => answer,

@@ -94,7 +94,7 @@ impl Ratio {
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.1 % 100 == 0 {
+        if self.1.is_multiple_of(100) {
             return write!(f, "{}:1", decimal(u64::from(self.0) * 1000 / u64::from(self.1)));
         }
         write!(f, "{}:{}", self.0, self.1)
