@@ -222,5 +222,5 @@ fn ten_thousand_deliveries_leave_no_media_file_behind() {
     now += SignedDuration::from_hours(25);
     files::sweep(&store, &library, now).unwrap();
     assert_eq!(files_in(dir.path()), Vec::<String>::new());
-    assert_eq!(store.read(|rx| media::all(rx)).unwrap(), []);
+    assert_eq!(store.read(media::all).unwrap(), []);
 }

@@ -124,10 +124,12 @@ fn change(item: &mut MediaItem, change: impl FnOnce(&mut Video)) {
     change(item.detail.video.as_mut().unwrap());
 }
 
+type Spoil = fn(&mut MediaItem);
+
 #[test]
 fn each_fault_of_a_film_is_named_with_the_limit_and_what_was_found() {
     assert_eq!(video(&reel(), &FILM, "Net"), []);
-    let cases: [(&str, &str, fn(&mut MediaItem)); 12] = [
+    let cases: [(&str, &str, Spoil); 12] = [
         ("video_type", "is MOV, Net takes MP4", |it| it.kind = MediaKind::Mov),
         ("video_codec", "has hevc pictures, Net takes h264", |it| change(it, |v| v.codec = "hevc".into())),
         ("video_audio", "has ac3 sound, Net takes aac", |it| change(it, |v| v.audio = Some("ac3".into()))),
@@ -145,7 +147,7 @@ fn each_fault_of_a_film_is_named_with_the_limit_and_what_was_found() {
             (it.width, it.height) = (2160, 3840);
         }),
         ("video_aspect", "is 1080×1080 pixels (1:1), Net takes shapes from 1:2 to 3:5", |it| {
-            it.height = 1080
+            it.height = 1080;
         }),
         ("video_index", "has its index at the end, Net wants it first", |it| {
             change(it, |v| v.index_first = false);

@@ -5,9 +5,9 @@ use std::io::Cursor;
 use super::*;
 
 /// A box around `content`.
-pub(crate) fn atom(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+pub(crate) fn atom(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len() + 8).unwrap();
-    [&length.to_be_bytes()[..], kind, content].concat()
+    [&length.to_be_bytes()[..], &kind, content].concat()
 }
 
 fn be(numbers: &[u32]) -> Vec<u8> {
@@ -44,7 +44,7 @@ impl Default for Shape {
     }
 }
 
-fn track(shape: Shape, handler: &[u8; 4], codec: [u8; 4], more: &[u8]) -> Vec<u8> {
+fn track(shape: Shape, handler: [u8; 4], codec: [u8; 4], more: &[u8]) -> Vec<u8> {
     let matrix = if shape.turned {
         be(&[0, 0x1_0000, 0, 0xffff_0000, 0, 0, 0, 0, 0x4000_0000])
     } else {
@@ -57,25 +57,25 @@ fn track(shape: Shape, handler: &[u8; 4], codec: [u8; 4], more: &[u8]) -> Vec<u8
     let mut entry = vec![0; 78];
     entry[24..26].copy_from_slice(&u16::try_from(shape.width).unwrap().to_be_bytes());
     entry[26..28].copy_from_slice(&u16::try_from(shape.height).unwrap().to_be_bytes());
-    let described = [be(&[0, 1]), atom(&codec, &entry)].concat();
+    let described = [be(&[0, 1]), atom(codec, &entry)].concat();
     let sizes = be(&[0, 1, shape.samples]);
-    let table = atom(b"stbl", &[atom(b"stsd", &described), atom(b"stsz", &sizes)].concat());
-    let media = [atom(b"mdhd", &clock), atom(b"hdlr", &handled), atom(b"minf", &table)].concat();
-    atom(b"trak", &[atom(b"tkhd", &head), more.to_vec(), atom(b"mdia", &media)].concat())
+    let table = atom(*b"stbl", &[atom(*b"stsd", &described), atom(*b"stsz", &sizes)].concat());
+    let media = [atom(*b"mdhd", &clock), atom(*b"hdlr", &handled), atom(*b"minf", &table)].concat();
+    atom(*b"trak", &[atom(*b"tkhd", &head), more.to_vec(), atom(*b"mdia", &media)].concat())
 }
 
 /// A whole film. Its notes hold a place.
 pub(crate) fn film(shape: Shape) -> Vec<u8> {
-    let place = atom(b"udta", &atom(b"\xa9xyz", b"+48.1351+011.5820/"));
-    let mut moov = atom(b"mvhd", &[be(&[0, 0, 0, 1000, shape.ms]), vec![0; 80]].concat());
-    moov.extend(track(shape, b"vide", shape.codec, &[]));
+    let place = atom(*b"udta", &atom(*b"\xa9xyz", b"+48.1351+011.5820/"));
+    let mut moov = atom(*b"mvhd", &[be(&[0, 0, 0, 1000, shape.ms]), vec![0; 80]].concat());
+    moov.extend(track(shape, *b"vide", shape.codec, &[]));
     if let Some(codec) = shape.sound {
-        moov.extend(track(shape, b"soun", codec, &atom(b"meta", b"made by a person")));
+        moov.extend(track(shape, *b"soun", codec, &atom(*b"meta", b"made by a person")));
     }
     moov.extend(place);
-    let (index, data) = (atom(b"moov", &moov), atom(b"mdat", &[7; 1000]));
+    let (index, data) = (atom(*b"moov", &moov), atom(*b"mdat", &[7; 1000]));
     let rest = if shape.index_first { [index, data] } else { [data, index] };
-    [atom(b"ftyp", &[&shape.brand[..], &[0; 4], b"isom"].concat()), rest.concat()].concat()
+    [atom(*b"ftyp", &[&shape.brand[..], &[0; 4], b"isom"].concat()), rest.concat()].concat()
 }
 
 fn look(bytes: &[u8]) -> Result<Film, Trouble> {
@@ -124,7 +124,7 @@ fn what_is_no_whole_film_is_told_apart() {
     assert!(matches!(without(b"moov"), Trouble::Damaged(it) if it.contains("no index")));
     assert!(matches!(without(b"tkhd"), Trouble::Damaged(_)));
     assert!(matches!(without(b"stsd"), Trouble::Damaged(_)));
-    let fragments = [film(Shape::default()), atom(b"moof", &[0; 16])].concat();
+    let fragments = [film(Shape::default()), atom(*b"moof", &[0; 16])].concat();
     assert!(matches!(look(&fragments), Err(Trouble::Unfit(it)) if it.contains("fragments")));
     // A film of sound alone.
     let mut sound = whole;
@@ -154,6 +154,6 @@ fn no_cut_and_no_changed_byte_makes_it_panic_or_run_away() {
 
 #[test]
 fn boxes_without_end_are_given_up() {
-    let many = atom(b"free", b"").repeat(10_000);
+    let many = atom(*b"free", b"").repeat(10_000);
     assert_eq!(look(&many), Err(Trouble::Damaged("it has too many parts")));
 }

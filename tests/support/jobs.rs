@@ -119,7 +119,7 @@ pub(crate) fn shown(request: &Request) -> String {
         sendoff::platforms::Body::None => {}
         sendoff::platforms::Body::Json(bytes) => text += &String::from_utf8(bytes.clone()).unwrap(),
         sendoff::platforms::Body::File(part) => {
-            write!(text, "<{} of {}>", part.kind.mime(), part.id).unwrap()
+            write!(text, "<{} of {}>", part.kind.mime(), part.id).unwrap();
         }
         other => write!(text, "{other:?}").unwrap(),
     }
