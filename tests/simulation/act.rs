@@ -60,9 +60,7 @@ impl World {
             }
             Effect::AccountDead { account, reason } => {
                 self.note("the account needs a person");
-                // A task of its own in the daemon, so its write comes after the delivery's.
-                let at = self.now + millis(self.rng.below(5));
-                self.at(at, Happening::MarkDead(self.life, account, reason.message));
+                self.mark_dead(account, reason.message);
             }
             Effect::Confirm { id, step, verified } => self.confirm(id, step, verified),
             Effect::WakeAt(at) => self.engine_wake = Some(at),

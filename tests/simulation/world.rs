@@ -49,7 +49,6 @@ pub(crate) enum Happening {
     Refresh(u64, AccountId, Timestamp),
     RefreshCall(u64, AccountId, bool),
     Settle(u64, DeliveryId),
-    MarkDead(u64, AccountId, String),
     /// The request arrives at the network, whoever is still alive to hear of it.
     Land(AccountId, Option<(DeliveryId, u16)>, Request),
     User(Wish),
@@ -334,7 +333,6 @@ impl World {
             Happening::Refresh(of, account, asked) if of == life => self.refresh(account, asked),
             Happening::RefreshCall(of, account, repeat) if of == life => self.refresh_call(account, repeat),
             Happening::Settle(of, id) if of == life => self.put_back(id),
-            Happening::MarkDead(of, account, words) if of == life => self.mark_dead(account, words),
             Happening::Land(account, origin, request) => {
                 let owner = self.owners[&account].clone();
                 self.network.landing = origin;
@@ -349,8 +347,7 @@ impl World {
             | Happening::Leave(..)
             | Happening::Refresh(..)
             | Happening::RefreshCall(..)
-            | Happening::Settle(..)
-            | Happening::MarkDead(..) => {}
+            | Happening::Settle(..) => {}
         }
     }
 
