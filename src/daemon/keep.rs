@@ -170,7 +170,10 @@ fn describe(account: &mut Account, connected: &Connected, now: jiff::Timestamp) 
     account.avatar_url.clone_from(&connected.found.avatar_url);
     account.server = connected.found.server.as_ref().map(ToString::to_string);
     account.tier.clone_from(&connected.found.tier);
-    account.state = AccountState::Ready;
+    // What the user paused stays paused.
+    if account.state == AccountState::NeedsReconnect {
+        account.state = AccountState::Ready;
+    }
     account.reason = None;
     account.scopes.clone_from(&connected.scopes);
     account.missing_scopes.clone_from(&connected.missing_scopes);

@@ -178,6 +178,12 @@ async fn refresh_alone(
     if erasure.is_some() {
         return Ok(leaving(shared));
     }
+    if let Some(why) = &account.reason {
+        // It waits for a person, also behind a pause. A dead token does not come alive by asking again.
+        let mut reason = Reason::new("account_dead", why.clone());
+        reason.hint = Some(account.connect_again());
+        return Ok(Refreshed::Dead(reason));
+    }
     if account.issued_at.is_some_and(|issued| issued >= asked) {
         return Ok(Refreshed::Fresh(Box::new(account)));
     }

@@ -82,8 +82,9 @@ pub enum Event {
     Claim,
     /// A preparing call is about to be made, or has brought something to keep (W2).
     Prepare { handles: Handles },
-    /// The intent of a publishing call (W3).
-    Intend { frozen: Frozen },
+    /// The intent of a publishing call (W3). `ahead`: how far the wall clock is ahead of the network's, as
+    /// far as its answers have shown.
+    Intend { frozen: Frozen, ahead: SignedDuration },
     /// The object of the current step is live.
     Applied { live: Live, next_part_at: Timestamp },
     /// It lies in the inbox of a person on the network.
@@ -253,7 +254,7 @@ impl Delivery {
                 to.flight.handles.extend(handles);
                 to.flight.stumbles = 0;
             }
-            (S::Claimed | S::Preparing, E::Intend { frozen }) => {
+            (S::Claimed | S::Preparing, E::Intend { frozen, ahead }) => {
                 let same = self.flight.frozen.as_ref() == Some(&frozen);
                 if !same && self.flight.amb_since.is_some() {
                     return Err(illegal("the request of a step may not change while an attempt is open"));
@@ -261,7 +262,8 @@ impl Delivery {
                 to.enter(S::Sending);
                 to.attempts = self.attempts.saturating_add(1);
                 to.flight.frozen = Some(frozen);
-                to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(moment));
+                let first = Moment { wall: now.saturating_sub(ahead).unwrap_or(now), ..moment };
+                to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(first));
                 to.flight.earlier_open = self.flight.amb_since.is_some();
                 to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(now));
                 to.sent_at = self.sent_at.or(Some(now));

@@ -36,6 +36,7 @@ impl Engine {
         if let (Reply::Answer(answer), Some(app)) = (&reply, &app) {
             let quotas = work.platform.quotas(answer, now);
             self.heed(account, app, &quotas, now);
+            self.compare_clocks(app, answer, now);
         }
         if let (Reply::NotSent(message) | Reply::Lost(message), Some(app)) = (&reply, &app) {
             self.gate_unclear(app, message, now);

@@ -7,10 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, scaled};
 use super::send::{class_of, evidence, with_job};
-use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work};
+use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason};
 use crate::domain::ids::DeliveryId;
+use crate::domain::moment::Moment;
 use crate::domain::schedule::Late;
 use crate::planted::planted;
 use crate::platforms::{Class, FailureClass, Sight};
@@ -39,8 +40,9 @@ impl Engine {
     }
 
     /// Whether the network still remembers the key of an open attempt (class B), or still refuses its
-    /// repeat (class D), with a margin, by
-    /// the older of both clocks. After a restart of the machine only a clock known to be right counts.
+    /// repeat (class D), with a
+    /// margin, by the older of both clocks. After a restart of the machine nobody can tell: the wall clock
+    /// may be right now and have been wrong then.
     pub(super) fn key_lives(&self, delivery: &Delivery, work: &Work, now: Timestamp) -> bool {
         let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
         let life = work.platform.capabilities(tier).key_life;
@@ -51,7 +53,7 @@ impl Engine {
             flight.first_sent
         };
         let (Some(first), now) = (first, self.moment(now)) else { return false };
-        let vouched = first.same_boot(now) || self.clock_sure;
+        let vouched = first.same_boot(now) || (now.boot.is_none() && self.clock_sure);
         vouched && first.aged(now) < life.saturating_sub(KEY_MARGIN)
     }
 
@@ -73,17 +75,18 @@ impl Engine {
             }
             return self.send_again(id, now, None, now, out);
         }
+        let moment = self.moment(now);
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let delivery = &work.delivery;
+        let ahead = gates::ahead(&self.gates, work.account.as_ref());
+        let since = search_from(delivery, moment).saturating_sub(ahead).unwrap_or(now);
+        run.searched = Some((since, ahead));
         let request = match (&delivery.flight.frozen, &work.account) {
-            (Some(frozen), Some(_)) => {
-                let since = delivery.flight.first_sent.map_or(delivery.due.instant, |it| it.wall);
-                with_job(work, |job| work.platform.look(job, frozen, since)).flatten()
-            }
+            (Some(frozen), Some(_)) => with_job(work, |job| work.platform.look(job, frozen, since)).flatten(),
             // Nothing is known of what was sent (restored from a backup, or found before a late
             // send): the same words are all there is to go by.
-            (None, Some(_)) => with_job(work, |job| work.platform.scan(job, delivery.due.instant)).flatten(),
+            (None, Some(_)) => with_job(work, |job| work.platform.scan(job, since)).flatten(),
             (_, None) => None,
         };
         let Some(request) = request else {
@@ -158,8 +161,7 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let frozen = work.delivery.flight.frozen.clone();
-        let due = work.delivery.due.instant;
-        let since = work.delivery.flight.first_sent.map_or(due, |it| it.wall);
+        let Some((since, allowed)) = run.searched else { return };
         let answer = match reply {
             Reply::Answer(answer) => answer,
             Reply::NotSent(message) | Reply::Lost(message) => {
@@ -168,8 +170,9 @@ impl Engine {
         };
         let sight = with_job(work, |job| match &frozen {
             Some(frozen) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
-            None => work.platform.scanned(job, &answer, due, &*work.bound, now),
+            None => work.platform.scanned(job, &answer, since, &*work.bound, now),
         });
+        let off = gates::ahead(&self.gates, work.account.as_ref()) - allowed;
         let expired_once = !run.refreshed;
         let account = run.account;
         match sight {
@@ -182,6 +185,11 @@ impl Engine {
             Some(Sight::HandedOver(live)) => {
                 let kept = evidence("handed_over", &answer);
                 self.save(id, Event::HandOver { live }, Then::Done, Some(kept), now, out);
+            }
+            Some(Sight::Absent) if off > gates::CLOCK_OFF => {
+                // What it published then bears an earlier time than we searched from.
+                let message = format!("this machine's clock is {off:#} ahead of the network's");
+                self.unclear(id, &message, None, now, out);
             }
             Some(Sight::Absent) => self.absent(id, false, &evidence("absent", &answer), now, out),
             Some(Sight::Gone) => self.absent(id, true, &evidence("gone", &answer), now, out),
@@ -324,6 +332,13 @@ impl Engine {
         let event = Event::Absent { proof, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);
     }
+}
+
+/// From when on the network may have it: when it was sent first, which by the boot clock may be longer
+/// ago than a wall clock that was set since makes of it.
+fn search_from(delivery: &Delivery, now: Moment) -> Timestamp {
+    let Some(first) = delivery.flight.first_sent else { return delivery.due.instant };
+    now.wall.saturating_sub(first.aged(now)).unwrap_or(first.wall)
 }
 
 /// Somebody still wants it out.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::ask::changed;
 use super::backoff::{self, scaled};
 use super::gates::app_of;
-use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work};
+use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
 use crate::domain::delivery::{Event, Frozen, Reason, RetryWhy};
 use crate::domain::ids::DeliveryId;
 use crate::planted::planted;
@@ -19,6 +19,8 @@ const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 const CATCH_UP: SignedDuration = SignedDuration::from_mins(2);
 /// Another delivery of the same words is being looked up: this one waits so long.
 const TWIN_WAIT: SignedDuration = SignedDuration::from_mins(1);
+/// Preparing calls of one run; the longest post needs a few dozen.
+const PREPARE_MAX: u16 = 250;
 
 impl Engine {
     pub(super) fn saved(
@@ -70,9 +72,10 @@ impl Engine {
 
     /// The next thing to do for a claimed delivery.
     pub(super) fn advance(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
-        let fresh = Fresh { now, random: self.fill() };
+        let random = self.fill();
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
+        let fresh = Fresh { now: gates::time_there(&self.gates, work.account.as_ref(), now), random };
         let Some(account) = &work.account else { return self.release(id) };
         if work.delivery.cancel_requested {
             let reason = Reason::new("cancelled", "cancelled by the user");
@@ -104,7 +107,17 @@ impl Engine {
                 let reason = Reason::new("invalid_content", "the post has no text for this part any more");
                 self.stop(id, Event::Refuse { reason }, now, out);
             }
+            Some(Ok(Next::Call(_))) if run.prepared >= PREPARE_MAX => {
+                let failure = Failure {
+                    class: FailureClass::Transient,
+                    message: format!("{PREPARE_MAX} preparing calls in a row led nowhere"),
+                    hint: Some("if this machine's clock is wrong, set it: what is prepared seems to have ended at once".into()),
+                    until: None,
+                };
+                self.no_effect(id, failure, backoff::PREPARING, None, now, out);
+            }
             Some(Ok(Next::Call(request))) => {
+                run.prepared += 1;
                 run.call = Some(request.clone());
                 run.phase = Phase::Calling(Purpose::Prepare);
                 out.push(Effect::Call { id, account: account.id, purpose: Purpose::Prepare, request });
@@ -189,13 +202,14 @@ impl Engine {
         else {
             return self.release(id);
         };
+        let ahead = gates::ahead(&self.gates, work.account.as_ref());
         let spacing = if late_start(work, self.awake_since) {
             // A burst after a downtime is what spam filters look for.
             self.settings.catch_up_spacing + scaled(self.settings.catch_up_spacing, dice / 4.0)
         } else {
             self.settings.lane_spacing
         };
-        if let Some(save) = self.moved(id, Event::Intend { frozen }, Then::Done, None, now) {
+        if let Some(save) = self.moved(id, Event::Intend { frozen, ahead }, Then::Done, None, now) {
             if let Some(run) = self.runs.get_mut(&id) {
                 run.phase = Phase::Publishing;
                 run.spacing = spacing;
@@ -272,6 +286,7 @@ impl Engine {
             let (account, app) = (account.id, app_of(account));
             let quotas: Vec<_> = work.platform.quotas(answer, now).into_iter().filter(|it| it.app).collect();
             self.heed(account, &app, &quotas, now);
+            self.compare_clocks(&app, answer, now);
         }
         let Some(run) = self.runs.get_mut(&id) else { return };
         match purpose {
@@ -290,7 +305,8 @@ impl Engine {
                 let (Some(work), Some(call)) = (&run.work, call) else { return self.release(id) };
                 let outcome = match &reply {
                     Reply::Answer(answer) => with_job(work, |job| {
-                        work.platform.answered(job, &work.delivery.flight.handles, &call, answer, now)
+                        let there = gates::time_there(&self.gates, work.account.as_ref(), now);
+                        work.platform.answered(job, &work.delivery.flight.handles, &call, answer, there)
                     }),
                     Reply::NotSent(message) | Reply::Lost(message) => Some(Err(Failure {
                         class: FailureClass::Transient,

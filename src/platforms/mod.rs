@@ -126,6 +126,7 @@ pub struct Job<'a> {
 /// Fresh material for ids and time stamps, fixed when a request is frozen.
 #[derive(Debug, Clone, Copy)]
 pub struct Fresh {
+    /// By the network's clock where ours is known to be ahead of it.
     pub now: Timestamp,
     pub random: [u8; 8],
 }

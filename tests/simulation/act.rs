@@ -14,7 +14,7 @@ use sendoff::store::{StoreError, Tx, accounts, deliveries, posts, vault};
 
 use super::coverage::Label;
 use super::dice::{millis, secs};
-use super::networks::Fault;
+use super::networks::{Fault, date};
 use super::plan::Wish;
 use super::standins;
 use super::world::{Happening, Job, World, Write};
@@ -136,7 +136,7 @@ impl World {
         let now = self.now;
         self.network.landing = origin;
         let mut clean = matches!(fault, Fault::None);
-        let (reply, wait) = match fault {
+        let (mut reply, wait) = match fault {
             Fault::None => (Reply::Answer(self.network.land(&owner, request, now)), lag),
             Fault::NotSent => {
                 self.watch.no_effect(origin);
@@ -166,6 +166,9 @@ impl World {
                 (Reply::Answer(answer), lag)
             }
         };
+        if let Reply::Answer(answer) = &mut reply {
+            answer.headers.push(date(now));
+        }
         if let (true, Reply::Answer(answer)) = (clean, &reply) {
             if looking {
                 self.watch.looked(id, now);
@@ -217,6 +220,11 @@ impl World {
             return;
         }
         let row = self.read(|rx| accounts::need(rx, account)).unwrap();
+        if let Some(why) = &row.reason {
+            self.refreshing.remove(&account);
+            let reason = Reason::new("account_dead", why.clone());
+            return self.soon(Input::Refreshed { account, outcome: Refreshed::Dead(reason) });
+        }
         if row.issued_at.is_some_and(|issued| issued >= asked) {
             self.refreshing.remove(&account);
             return self.soon(Input::Refreshed { account, outcome: Refreshed::Fresh(Box::new(row)) });
@@ -363,6 +371,8 @@ impl World {
     fn set_clock(&mut self, by: SignedDuration) {
         let leap = by - self.skew > SignedDuration::from_mins(5);
         self.skew = by;
+        // The spacing goes by the wall clock.
+        self.watch.last_leave.clear();
         if self.engine.is_some() {
             let sure = by.is_zero();
             let at = self.now + self.rng.secs(0, 30);
@@ -473,7 +483,7 @@ impl World {
             return;
         }
         let row = self.read(|rx| accounts::need(rx, account)).unwrap();
-        if row.state != AccountState::NeedsReconnect {
+        if row.reason.is_none() {
             return;
         }
         let (fresh, end) = self.rotate(account);
@@ -483,7 +493,9 @@ impl World {
             vault::put_grant(tx, account, version, &fresh.to_le_bytes(), Some(wall), end)?;
             vault::clear_refresh(tx, account)?;
             let mut row = accounts::need(tx, account)?;
-            row.state = AccountState::Ready;
+            if row.state == AccountState::NeedsReconnect {
+                row.state = AccountState::Ready;
+            }
             row.reason = None;
             row.issued_at = Some(wall);
             row.expires_at = end;

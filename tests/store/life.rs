@@ -75,7 +75,8 @@ fn one(store: &Store, n: u16, known: &mut Known, told: &mut dyn FnMut(&Known)) -
     for (at, delivery) in all.into_iter().enumerate() {
         let claimed = moved(store, known, told, &delivery, Event::Claim)?;
         let frozen = Frozen { marker: format!("marker-{n}-{at}"), body: vec![b'x'; 3000] };
-        let sending = claimed.apply(Event::Intend { frozen }, minutes(1)).unwrap();
+        let sending =
+            claimed.apply(Event::Intend { frozen, ahead: jiff::SignedDuration::ZERO }, minutes(1)).unwrap();
         let row = attempt(&sending, 1);
         let (before, after, begun) = (claimed.clone(), sending.clone(), row.clone());
         let intent =

@@ -20,7 +20,7 @@ use sendoff::platforms::{self, Request};
 
 #[path = "networks.rs"]
 pub(crate) mod networks;
-use networks::{Fault, Network};
+use networks::{Fault, Network, date};
 
 /// splitmix64: small, seeded, and the same everywhere.
 #[derive(Clone)]
@@ -489,7 +489,7 @@ impl World {
         let lag = millis(20 + self.rng.below(400));
         let late = millis(self.rng.below(300_000));
         let (now, network) = (self.now, &mut self.network);
-        let (reply, wait) = match fault {
+        let (mut reply, wait) = match fault {
             Fault::None => (Reply::Answer(network.land(&remote, request, now)), lag),
             Fault::NotSent => (Reply::NotSent("connection refused".into()), lag),
             Fault::LostBefore => (Reply::Lost("no answer within 60 s".into()), secs(60)),
@@ -508,6 +508,9 @@ impl World {
                 (Reply::Answer(answer), lag)
             }
         };
+        if let Reply::Answer(answer) = &mut reply {
+            answer.headers.push(date(now));
+        }
         let input = match purpose {
             None => Input::Published { id, reply },
             Some(purpose) => Input::Answered { id, purpose, reply },
