@@ -45,4 +45,5 @@ pub const ALL: &[&str] = &[
     "send outside the lane",
     "earlier attempt ignored",
     "claimed work let go",
+    "network's clock ignored",
 ];

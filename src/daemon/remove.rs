@@ -116,10 +116,8 @@ async fn call(
     match drive::call(shared, delivery.account, request).await {
         Reply::Answer(answer) => platform.deleted(&answer, shared.now()),
         Reply::NotSent(message) | Reply::Lost(message) => Deletion::Failed(Failure {
-            class: FailureClass::Transient,
-            message,
             hint: Some("run the command again".into()),
-            until: None,
+            ..Failure::transient(message)
         }),
     }
 }

@@ -161,6 +161,12 @@ pub struct Illegal {
 }
 
 impl Event {
+    /// To another time, with patience reckoned anew from there.
+    pub fn reschedule(due: Due, give_up_after: SignedDuration) -> Self {
+        let give_up_at = due.give_up_at(give_up_after);
+        Self::Reschedule { due, give_up_at }
+    }
+
     /// The event's name in the log and in [`Illegal`].
     pub fn name(&self) -> &'static str {
         match self {

@@ -94,8 +94,7 @@ pub fn event(
             None,
         )),
         Ask::Reschedule(due) if state == State::Scheduled => {
-            let give_up_at = due.instant.saturating_add(give_up_after).unwrap_or(Timestamp::MAX);
-            Ok(Event::Reschedule { due: due.clone(), give_up_at })
+            Ok(Event::reschedule(due.clone(), give_up_after))
         }
         Ask::Reschedule(_) => Err(refused(
             "not_scheduled",

@@ -13,6 +13,7 @@ use super::{Engine, Wait, WaitFor};
 use crate::domain::account::Account;
 use crate::domain::delivery::Reason;
 use crate::domain::ids::{AccountId, PlatformName};
+use crate::planted::planted;
 use crate::platforms::{Answer, Quota};
 
 /// Everything that stands and falls together: one app on one network; where the user names the
@@ -251,6 +252,9 @@ impl Engine {
 /// How far our clock is ahead of that of an account's network, as its last answer showed; at least
 /// nothing.
 pub(super) fn ahead(gates: &Gates, account: Option<&Account>) -> SignedDuration {
+    if planted("network's clock ignored") {
+        return SignedDuration::ZERO;
+    }
     account.and_then(|it| gates.get(&app_of(it))).map_or(SignedDuration::ZERO, |it| it.ahead)
 }
 

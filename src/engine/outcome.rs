@@ -45,7 +45,7 @@ impl Engine {
         let Some(work) = &run.work else { return };
         match reply {
             Reply::NotSent(message) => {
-                let failure = Failure { class: FailureClass::Transient, message, hint: None, until: None };
+                let failure = Failure::transient(message);
                 let evidence = Evidence { outcome: "not_sent", status: None, raw: Vec::new(), trace: None };
                 self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
             }

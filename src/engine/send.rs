@@ -108,11 +108,10 @@ impl Engine {
                 self.stop(id, Event::Refuse { reason }, now, out);
             }
             Some(Ok(Next::Call(_))) if run.prepared >= PREPARE_MAX => {
+                let hint = "if this machine's clock is wrong, set it: what is prepared seems to end at once";
                 let failure = Failure {
-                    class: FailureClass::Transient,
-                    message: format!("{PREPARE_MAX} preparing calls in a row led nowhere"),
-                    hint: Some("if this machine's clock is wrong, set it: what is prepared seems to have ended at once".into()),
-                    until: None,
+                    hint: Some(hint.to_owned()),
+                    ..Failure::transient(format!("{PREPARE_MAX} preparing calls in a row led nowhere"))
                 };
                 self.no_effect(id, failure, backoff::PREPARING, None, now, out);
             }
@@ -230,12 +229,9 @@ impl Engine {
             Reply::Answer(answer) => {
                 with_job(work, |job| work.platform.scanned(job, answer, since, &*work.bound, now))
             }
-            Reply::NotSent(message) | Reply::Lost(message) => Some(Sight::Unclear(Failure {
-                class: FailureClass::Transient,
-                message: message.clone(),
-                hint: None,
-                until: None,
-            })),
+            Reply::NotSent(message) | Reply::Lost(message) => {
+                Some(Sight::Unclear(Failure::transient(message)))
+            }
         };
         match sight {
             None => self.release(id),
@@ -308,12 +304,7 @@ impl Engine {
                         let there = gates::time_there(&self.gates, work.account.as_ref(), now);
                         work.platform.answered(job, &work.delivery.flight.handles, &call, answer, there)
                     }),
-                    Reply::NotSent(message) | Reply::Lost(message) => Some(Err(Failure {
-                        class: FailureClass::Transient,
-                        message: message.clone(),
-                        hint: None,
-                        until: None,
-                    })),
+                    Reply::NotSent(message) | Reply::Lost(message) => Some(Err(Failure::transient(message))),
                 };
                 let kept = match &reply {
                     Reply::Answer(answer) => Some(evidence("refused", answer)),

@@ -254,6 +254,13 @@ pub struct Failure {
     pub until: Option<Timestamp>,
 }
 
+impl Failure {
+    /// Nothing that the content or the account is to blame for: the same again may work.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { class: FailureClass::Transient, message: message.into(), hint: None, until: None }
+    }
+}
+
 /// What an answer to the publishing call proves (guarantees §6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
