@@ -13,6 +13,7 @@ use sendoff::domain::account::AccountState;
 use sendoff::domain::delivery::{Delivery, Event, Reason, State};
 use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName};
 use sendoff::domain::schedule::Late;
+use sendoff::engine::ask::{self, Ask};
 use sendoff::engine::{DueRow, Input, Limit};
 use serde_json::json;
 use world::networks::{Fault, answer};
@@ -214,6 +215,35 @@ fn a_post_later_than_its_policy_is_missed_and_says_so() {
     assert_eq!(state(&world, late).state, State::Missed);
     assert_eq!(state(&world, late).reason.as_ref().unwrap().class, "late");
     assert_eq!(state(&world, always).state, State::Published);
+}
+
+#[test]
+fn the_late_policy_counts_until_a_call_has_an_effect_and_the_users_word_ends_it() {
+    for asked in [false, true] {
+        let mut world = calm(PlatformName::X, 1);
+        world.network.script = vec![Fault::NotSent; 6];
+        let id = world.post(1, 10, 1, Late::Exact);
+        run(&mut world, 50);
+        assert_eq!(state(&world, id).state, State::Retry);
+        if asked {
+            world.input(Input::Ask { id, ask: Ask::TryNow, ticket: 1 });
+            let before = state(&world, id).clone();
+            let event = ask::event(&before, &Ask::TryNow, SignedDuration::from_hours(24), world.now).unwrap();
+            let after = before.apply(event, world.now).unwrap();
+            world.store.insert(id, after);
+        }
+        run(&mut world, 3600);
+        let it = state(&world, id);
+        if asked {
+            assert_eq!(it.state, State::Published);
+            let late = it.sent_at.unwrap().duration_since(it.due.instant);
+            assert!(late > secs(50), "sent_at is of the call that took effect, {late:#} after its time");
+        } else {
+            let reason = it.reason.as_ref().unwrap();
+            assert_eq!((it.state, reason.class.as_str()), (State::Missed, "late"));
+            assert!(reason.message.contains("until then: connection refused"), "{}", reason.message);
+        }
+    }
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn describe(account: &mut Account, connected: &Connected, now: jiff::Timestamp) 
 fn revive(tx: &mut crate::store::Tx<'_>, id: AccountId, now: jiff::Timestamp) -> Result<(), StoreError> {
     for waiting in deliveries::needs_reconnect(tx, id)? {
         let before = deliveries::need(tx, waiting)?;
-        if let Ok(after) = before.apply(Event::TryNow { at: now }, now) {
+        if let Ok(after) = before.apply(Event::TryNow { at: now, anyway: false }, now) {
             let transition = Transition::between(&before, &after, "reconnected", now);
             deliveries::put(tx, Some(&before), &after, Some(transition))?;
         }

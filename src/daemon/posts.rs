@@ -298,6 +298,7 @@ async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult
     let id = DeliveryId::new(now, Shared::random());
     let mut fresh =
         Delivery::new(id, old.post, old.account, old.name.clone(), due, Late::Always, old.steps.clone(), now);
+    fresh.restored = old.restored;
     fresh.step = u16::try_from(old.live_prefix()).unwrap_or(u16::MAX);
     fresh.give_up_at = now.saturating_add(shared.config().engine.give_up_after).unwrap_or(Timestamp::MAX);
     let row = create::first_row(&fresh, now);

@@ -104,7 +104,9 @@ async fn live(shared: &Arc<Shared>, delivery: &Delivery, url: &str) -> ApiResult
                     return Ok(said);
                 }
             }
-            Sight::HandedOver(_) | Sight::Unclear(_) | Sight::Disputed { .. } => return Ok(said),
+            Sight::HandedOver(_) | Sight::More(_) | Sight::Unclear(_) | Sight::Disputed { .. } => {
+                return Ok(said);
+            }
         }
     }
     Ok(said)

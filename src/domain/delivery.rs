@@ -58,8 +58,11 @@ pub struct Delivery {
     pub step: u16,
     pub steps: Vec<Step>,
     pub flight: Flight,
-    /// When the first publishing call left.
+    /// When the call of the first part left that took effect, or the last one so far.
     pub sent_at: Option<Timestamp>,
+    /// The store was brought back from a copy while this was open, or its words were found on the network:
+    /// it is searched for before each part that is sent.
+    pub restored: bool,
     pub published_at: Option<Timestamp>,
     pub verified: bool,
     pub reason: Option<Reason>,
@@ -97,7 +100,8 @@ pub enum Event {
     /// The account cannot act. Only when this attempt is known to have had no effect.
     AccountDead { reason: Reason },
     /// The account is back, or the user says "try now".
-    TryNow { at: Timestamp },
+    /// `anyway`: the user says so, so that being late is no reason any more.
+    TryNow { at: Timestamp, anyway: bool },
     /// The call may have taken effect.
     Lose { next_check: Timestamp, reason: Reason },
     /// A look settled nothing (or found it absent for the first time).
@@ -227,6 +231,7 @@ impl Delivery {
             steps,
             flight: Flight::default(),
             sent_at: None,
+            restored: false,
             published_at: None,
             verified: false,
             reason: None,
@@ -272,7 +277,9 @@ impl Delivery {
                 to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(first));
                 to.flight.earlier_open = self.flight.amb_since.is_some();
                 to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(now));
-                to.sent_at = self.sent_at.or(Some(now));
+                // A call without effect was no sending.
+                let first = self.step == 0 && self.flight.amb_since.is_none();
+                to.sent_at = self.sent_at.filter(|_| !first).or(Some(now));
             }
             (S::Sending | S::Unknown, E::Applied { live, next_part_at }) => {
                 to.settle(live, next_part_at, now);
@@ -322,10 +329,13 @@ impl Delivery {
                 to.enter(S::NeedsReconnect);
                 to.reason = Some(reason);
             }
-            (S::Retry | S::NeedsReconnect, E::TryNow { at }) => {
+            (S::Retry | S::NeedsReconnect, E::TryNow { at, anyway }) => {
                 to.enter(S::Retry);
                 to.next_try = Some(at);
                 to.retry_why = Some(RetryWhy::Asked);
+                if anyway {
+                    to.late = Late::Always;
+                }
             }
             (S::Sending, E::Lose { next_check, reason }) => to.doubt(next_check, Some(reason), moment),
             // Work that was to be sent again under its own marker, and must first be looked up
@@ -434,6 +444,7 @@ impl Delivery {
                 E::Restore { next_check, reason },
             ) => {
                 to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(self.due.instant));
+                to.restored = true;
                 to.doubt(next_check, Some(reason), moment);
             }
             // Every state is named, so that a new one does not compile until it is placed.

@@ -84,7 +84,7 @@ fn events() -> Vec<(String, Event)> {
         defer(RetryWhy::Backoff, at(5)),
         Event::Refuse { reason: why() },
         Event::AccountDead { reason: why() },
-        Event::TryNow { at: at(1) },
+        Event::TryNow { at: at(1), anyway: false },
         Event::Lose { next_check: at(10), reason: why() },
         Event::Look { next_check: at(60), absent_at: None, reason: None },
         Event::Hold { reason: why() },

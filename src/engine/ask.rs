@@ -60,7 +60,7 @@ pub fn event(
         }
         Ask::Cancel => Ok(Event::Cancel { reason: Reason::new("cancelled", "cancelled by the user") }),
         Ask::TryNow => match state {
-            State::Retry | State::NeedsReconnect => Ok(Event::TryNow { at: now }),
+            State::Retry | State::NeedsReconnect => Ok(Event::TryNow { at: now, anyway: true }),
             State::Unknown => {
                 Ok(Event::Look { next_check: now, absent_at: delivery.flight.absent_at, reason: None })
             }

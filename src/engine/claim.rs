@@ -250,14 +250,18 @@ impl Engine {
     }
 }
 
-/// Why a delivery that was never sent is too late under its policy.
+/// Why a delivery of which nothing is live is too late under its policy. What may be live is looked up
+/// instead, and a thread that has begun goes on.
 fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
-    if delivery.sent_at.is_some() || delivery.flight.first_sent.is_some() {
+    if delivery.step > 0 || delivery.flight.amb_since.is_some() {
         return None;
     }
-    let late = now.duration_since(delivery.due.instant);
-    (!delivery.late.allows(delivery.due.instant, now)).then(|| {
-        Reason::new("late", format!("it was due {} and {} min late", delivery.due.instant, late.as_mins()))
+    let due = delivery.due.instant;
+    let late = now.duration_since(due).as_mins();
+    (!delivery.late.allows(due, now)).then(|| {
+        let why = delivery.reason.as_ref().filter(|_| delivery.state != State::Scheduled);
+        let why = why.map(|it| format!("; until then: {}", it.message)).unwrap_or_default();
+        Reason::new("late", format!("it was due {due} and {late} min late{why}"))
             .hint(format!("`sendoff post retry {}` sends it now", delivery.id))
     })
 }

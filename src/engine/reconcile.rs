@@ -12,7 +12,6 @@ use crate::domain::account::AccountState;
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason};
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
-use crate::domain::schedule::Late;
 use crate::planted::planted;
 use crate::platforms::{Class, FailureClass, Sight};
 
@@ -193,6 +192,11 @@ impl Engine {
             }
             Some(Sight::Absent) => self.absent(id, false, &evidence("absent", &answer), now, out),
             Some(Sight::Gone) => self.absent(id, true, &evidence("gone", &answer), now, out),
+            Some(Sight::More(request)) => {
+                if !self.turn_page(id, Purpose::Look, request, out) {
+                    self.unclear(id, TOO_MANY, None, now, out);
+                }
+            }
             Some(Sight::Disputed { message }) => self.hold(id, &message, now, out),
             Some(Sight::Unclear(failure)) if failure.class == FailureClass::AuthExpired && expired_once => {
                 if let Some(run) = self.runs.get_mut(&id) {
@@ -341,6 +345,9 @@ fn search_from(delivery: &Delivery, now: Moment) -> Timestamp {
     now.wall.saturating_sub(first.aged(now)).unwrap_or(first.wall)
 }
 
+/// Why a search that did not come to an end proves nothing.
+pub(super) const TOO_MANY: &str = "too many posts have followed to search them all";
+
 /// Somebody still wants it out.
 fn wanted(delivery: &Delivery, now: Timestamp) -> bool {
     !delivery.cancel_requested && now <= delivery.give_up_at && over_late(delivery, now).is_none()
@@ -360,7 +367,6 @@ fn repeatable(work: &Work, now: Timestamp) -> bool {
 
 /// Later than its policy allows. Unlike before the first send, the time since its instant counts.
 fn over_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
-    let Late::Within(limit) = delivery.late else { return None };
-    (now.duration_since(delivery.due.instant) > limit && delivery.step == 0)
+    (delivery.step == 0 && !delivery.late.allows(delivery.due.instant, now))
         .then(|| Reason::new("late", "it is not live, and later than its policy allows"))
 }

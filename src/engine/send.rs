@@ -6,19 +6,24 @@ use super::ask::changed;
 use super::backoff::{self, scaled};
 use super::gates::app_of;
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
-use crate::domain::delivery::{Event, Frozen, Reason, RetryWhy};
+use crate::domain::delivery::{Delivery, Event, Frozen, Reason, RetryWhy};
 use crate::domain::ids::DeliveryId;
 use crate::planted::planted;
-use crate::platforms::{Answer, Class, Failure, FailureClass, Fresh, Job, Next, Sight};
+use crate::platforms::{Answer, Class, Failure, FailureClass, Fresh, Job, Next, Request, Sight};
 
-/// Held back ([`Work::hold`]): looked at again after this, unless somebody says earlier.
-const HOLD_WAIT: SignedDuration = SignedDuration::from_mins(1);
+/// Held back ([`Work::hold`]), or another delivery of the same words is being looked up: it is looked at
+/// again after a quarter of the time it has waited, within these, unless somebody says earlier. Each look
+/// is a line of its history.
+const HOLD_WAIT: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_mins(1), SignedDuration::from_hours(6));
+const TWIN_WAIT: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_mins(1), SignedDuration::from_mins(15));
 /// No room to record an outcome: looked at again after this.
 const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// Due longer than this before we could send at all: a catch-up.
 const CATCH_UP: SignedDuration = SignedDuration::from_mins(2);
-/// Another delivery of the same words is being looked up: this one waits so long.
-const TWIN_WAIT: SignedDuration = SignedDuration::from_mins(1);
+/// Pages of a network's list that are searched, of fifty to a hundred posts each.
+const PAGES_MAX: u8 = 50;
 /// Preparing calls of one run; the longest post needs a few dozen.
 const PREPARE_MAX: u16 = 250;
 
@@ -82,7 +87,7 @@ impl Engine {
             return self.stop(id, Event::Cancel { reason }, now, out);
         }
         if let (Some(reason), None) = (&work.hold, work.delivery.flight.amb_since) {
-            let at = now.saturating_add(HOLD_WAIT).unwrap_or(now);
+            let at = patient(&work.delivery, HOLD_WAIT, now);
             let reason = reason.clone();
             let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
             return self.save(id, event, Then::Done, None, now, out);
@@ -122,8 +127,11 @@ impl Engine {
                 out.push(Effect::Call { id, account: account.id, purpose: Purpose::Prepare, request });
             }
             Some(Ok(Next::Publish(fresh))) => {
-                if !run.scanned && stored.is_none() && late_start(work, self.awake_since) {
-                    let since = work.delivery.due.instant;
+                let search = work.delivery.restored || late_start(work, self.awake_since);
+                if !run.scanned && stored.is_none() && search {
+                    let ahead = gates::ahead(&self.gates, Some(account));
+                    let since = work.delivery.due.instant.saturating_sub(ahead).unwrap_or(now);
+                    run.searched = Some((since, ahead));
                     let scan = with_job(work, |job| work.platform.scan(job, since)).flatten();
                     if let Some(request) = scan {
                         run.call = Some(request.clone());
@@ -182,7 +190,7 @@ impl Engine {
             return self.save(id, Event::Lose { next_check: now, reason }, Then::Done, None, now, out);
         }
         if let Some(twin) = (work.twin)(&frozen.marker).filter(|twin| *twin != id) {
-            let at = now.saturating_add(TWIN_WAIT).unwrap_or(now);
+            let at = patient(&work.delivery, TWIN_WAIT, now);
             let reason =
                 Reason::new("twin", format!("waits for `{twin}`, which has the same words and may be live"))
                     .hint(format!("`sendoff post show {twin}`"));
@@ -220,11 +228,30 @@ impl Engine {
         }
     }
 
+    /// Asks for the next page of a list. False = it was too many already.
+    pub(super) fn turn_page(
+        &mut self,
+        id: DeliveryId,
+        purpose: Purpose,
+        request: Request,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(run) = self.runs.get_mut(&id) else { return true };
+        if run.pages >= PAGES_MAX {
+            return false;
+        }
+        run.pages += 1;
+        run.call = Some(request.clone());
+        run.phase = Phase::Calling(purpose);
+        out.push(Effect::Call { id, account: run.account, purpose, request });
+        true
+    }
+
     /// What the network has of the same words, before a late send (look first, §12).
     fn scanned(&mut self, id: DeliveryId, reply: &Reply, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
-        let since = work.delivery.due.instant;
+        let Some((since, _)) = run.searched else { return };
         let sight = match reply {
             Reply::Answer(answer) => {
                 with_job(work, |job| work.platform.scanned(job, answer, since, &*work.bound, now))
@@ -238,6 +265,12 @@ impl Engine {
             Some(Sight::Absent | Sight::Gone) => {
                 run.scanned = true;
                 self.advance(id, now, out);
+            }
+            Some(Sight::More(request)) => {
+                if !self.turn_page(id, Purpose::Scan, request, out) {
+                    let failure = Failure::transient(super::reconcile::TOO_MANY);
+                    self.no_effect(id, failure, backoff::PREPARING, None, now, out);
+                }
             }
             Some(Sight::Found(_) | Sight::HandedOver(_) | Sight::Disputed { .. }) => {
                 let reason = Reason::new("restored", "the same words are on the network since it was due")
@@ -320,6 +353,16 @@ impl Engine {
             }
         }
     }
+}
+
+/// When something that waits for others is looked at again.
+fn patient(
+    delivery: &Delivery,
+    (least, most): (SignedDuration, SignedDuration),
+    now: Timestamp,
+) -> Timestamp {
+    let wait = (now.duration_since(delivery.due.instant) / 4).clamp(least, most);
+    now.saturating_add(wait).unwrap_or(now)
 }
 
 /// Whether it was due well before we could send, and this is its first call: a catch-up.

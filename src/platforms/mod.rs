@@ -309,6 +309,8 @@ pub enum Sight {
     Absent,
     /// The handle has not published and never will (class C): it must be prepared anew.
     Gone,
+    /// Not on this page of the list, and the next one is still of posts young enough: this fetches it.
+    More(Request),
     /// The read failed or was unclear. Not a negative read.
     Unclear(Failure),
     /// Something that cannot be told apart, or another object under our id: a person must decide.
@@ -412,7 +414,8 @@ pub trait Platform: Sync {
         None
     }
 
-    /// What the scan shows: `Found` is the same words, not yet bound to a step of ours.
+    /// What the scan shows: `Found` is the same words, not yet bound to a step of ours. A list that does
+    /// not reach back to `since` proves no absence: [`Sight::More`] goes on.
     fn scanned(
         &self,
         _job: &Job<'_>,

@@ -160,3 +160,28 @@ async fn a_store_that_was_brought_back_from_a_copy_is_noticed_and_what_may_be_li
     assert_eq!(generation::read(&house.data_dir()).unwrap(), generation::Sidecar::Holds(stored));
     assert!(store.read(|rx| deliveries::open_before(rx, house.now())).unwrap().len() <= 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_that_went_on_after_the_copy_was_made_is_searched_for_part_by_part() {
+    let mut house = House::furnished().await;
+    let parts = ["Part one.", "Part two.", "Part three."];
+    let thread = house.post(&["x:acme", "bluesky:acme"], &parts, r::When::At("+10m".into())).await;
+    house.pass(SignedDuration::from_secs(601)).await;
+    house.until("the first part", async |_| (house.live(parts[0]).len() == 2).then_some(())).await;
+    house.stop().await;
+    assert!(house.live(parts[2]).is_empty());
+    let copy = std::fs::read(house.data_dir().join("sendoff.redb")).unwrap();
+    house.start().await;
+    house.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!(house.ended(&thread.id).await.status, m::PostStatus::Published);
+    house.stop().await;
+
+    std::fs::write(house.data_dir().join("sendoff.redb"), copy).unwrap();
+    house.start().await;
+    house.pass(SignedDuration::from_hours(1)).await;
+    assert_eq!(house.ended(&thread.id).await.status, m::PostStatus::Published);
+    for part in parts {
+        let story = house.story(None).await;
+        assert_eq!(house.live(part).len(), 2, "{part}: {story:#?}");
+    }
+}

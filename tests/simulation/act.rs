@@ -502,7 +502,7 @@ impl World {
             accounts::put(tx, &row)?;
             for id in deliveries::needs_reconnect(tx, account)? {
                 let before = deliveries::need(tx, id)?;
-                if let Ok(after) = before.apply(Event::TryNow { at: wall }, wall) {
+                if let Ok(after) = before.apply(Event::TryNow { at: wall, anyway: false }, wall) {
                     let transition = Transition::between(&before, &after, "try_now", wall);
                     deliveries::put(tx, Some(&before), &after, Some(transition))?;
                 }

@@ -60,7 +60,7 @@ fn event(what: u8, of: &Delivery, at: Timestamp) -> Event {
         6 => Event::Defer { at, why: RetryWhy::Backoff, reason, again: false },
         7 => Event::Refuse { reason },
         8 => Event::AccountDead { reason },
-        9 => Event::TryNow { at },
+        9 => Event::TryNow { at, anyway: true },
         10 => Event::Lose { next_check: at, reason },
         11 => Event::Hold { reason },
         12 => Event::Absent {

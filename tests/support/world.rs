@@ -539,7 +539,7 @@ impl World {
         let now = self.now;
         for delivery in self.store.values_mut() {
             if delivery.account == account && delivery.state == State::NeedsReconnect {
-                *delivery = delivery.apply(Event::TryNow { at: now }, now).unwrap();
+                *delivery = delivery.apply(Event::TryNow { at: now, anyway: false }, now).unwrap();
             }
         }
         self.input(Input::AccountChanged(account));
