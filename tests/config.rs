@@ -1,4 +1,6 @@
 //! The configuration: what a good one means, and what is said about a bad one.
+//!
+//! long because every fault of every key is shown once.
 
 // The exception for tests in .clippy.toml does not reach the helpers of a test file.
 #![allow(clippy::unwrap_used)]

@@ -34,8 +34,19 @@ impl World {
                 let work = ledger::load(&store, id, standins::find).unwrap().map(Box::new);
                 self.soon(Input::Loaded { id, work });
             }
-            Effect::Save(save) => self.save(*save),
+            Effect::Save(save) => {
+                self.flush_claim();
+                if save.event == "claim" { self.claim = Some(save) } else { self.save(*save) }
+            }
             Effect::Publish { save, request } => {
+                // As the daemon's loop: claim and intent of one delivery are one write.
+                if self.claim.as_ref().is_some_and(|it| it.after.id != save.after.id) {
+                    self.flush_claim();
+                }
+                let claim = self.claim.take().map(|it| Box::new((it.before, it.after)));
+                if claim.is_some() {
+                    self.note(&format!("claim {}", save.after.id));
+                }
                 // Set back after the claim, the wall clock may show less; in truth its time has come.
                 let due = save.after.due.instant;
                 assert!(wall >= due || self.now >= due, "never early (I13)");
@@ -48,7 +59,7 @@ impl World {
                 }
                 let (before, after, attempt) = self.ledger.intend(&store, *save, wall).unwrap().unwrap();
                 assert!((&before, &after) == (&pair.0, &pair.1));
-                self.write(Write::Intend { seq, pair, attempt, request });
+                self.write(Write::Intend { seq, claim, pair, attempt, request });
             }
             Effect::Call { id, account, purpose, request } => {
                 let at = self.now + millis(self.rng.below(5));
@@ -68,6 +79,14 @@ impl World {
                 let word = if result.is_ok() { "granted" } else { "refused" };
                 self.note(&format!("wish {ticket} {word}"));
             }
+        }
+    }
+
+    /// A claim that no intent took along is written by itself.
+    pub(crate) fn flush_claim(&mut self) {
+        // What dies with the daemon is written by nobody.
+        if let Some(claim) = self.claim.take().filter(|_| self.engine.is_some()) {
+            self.save(*claim);
         }
     }
 

@@ -72,9 +72,11 @@ pub(crate) fn world(seed: u64) -> World {
     let mut network = Network::new(platform_of(class));
     habits(&mut network, &mut dice, class);
     let mut world = World::new(seed, class, network);
-    for label in labels {
+    for (nth, label) in labels.into_iter().enumerate() {
         let rare = matches!(label, Label::C5 | Label::C14 | Label::C15);
         let skip = if rare || dice.chance(60) { 0 } else { dice.below(3) };
+        // By the time of the third there is not much left to do, which must be enough.
+        let skip = if nth == 2 { 0 } else { skip };
         world.targets.push_back(Crash { label, skip });
     }
     if dice.chance(40) {

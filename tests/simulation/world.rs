@@ -19,7 +19,7 @@ use sendoff::domain::attempt::Attempt;
 use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::domain::moment::{Boot, Moment};
-use sendoff::engine::{Engine, Input, Purpose, Settings};
+use sendoff::engine::{Engine, Input, Purpose, Save, Settings};
 use sendoff::platforms::{Class, Request};
 use sendoff::store::{Options, Store, StoreError, Tx, accounts, deliveries};
 
@@ -35,9 +35,27 @@ pub(crate) type Job = Box<dyn FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Sen
 
 /// What the daemon's writer has waiting.
 pub(crate) enum Write {
-    Save { id: DeliveryId, seq: u64, event: &'static str, pair: Box<(Delivery, Delivery)>, job: Job },
-    Intend { seq: u64, pair: Box<(Delivery, Delivery)>, attempt: Attempt, request: Request },
-    Rest { what: &'static str, id: Option<DeliveryId>, job: Job, then: Option<Happening> },
+    Save {
+        id: DeliveryId,
+        seq: u64,
+        event: &'static str,
+        pair: Box<(Delivery, Delivery)>,
+        job: Job,
+    },
+    /// `claim`: the claim that the same write makes, before and after it.
+    Intend {
+        seq: u64,
+        claim: Option<Box<(Delivery, Delivery)>>,
+        pair: Box<(Delivery, Delivery)>,
+        attempt: Attempt,
+        request: Request,
+    },
+    Rest {
+        what: &'static str,
+        id: Option<DeliveryId>,
+        job: Job,
+        then: Option<Happening>,
+    },
 }
 
 /// Something that happens at a point of virtual time. Those with a number belong to that life of
@@ -78,6 +96,8 @@ pub(crate) struct World {
     pub(crate) t_late: u64,
     /// The worst bug of all, planted in the edges: the call leaves before its intent is written.
     pub(crate) intent_skipped: bool,
+    /// Not queued yet: the intent that follows it in the same breath takes it along.
+    pub(crate) claim: Option<Box<Save>>,
     /// Percent of refreshes that go wrong.
     pub(crate) refresh_trouble: u64,
     /// Accounts whose user never comes back.
@@ -177,6 +197,7 @@ impl World {
             settings: Settings::default(),
             t_late: 300,
             intent_skipped: false,
+            claim: None,
             refresh_trouble: 0,
             abandoned: BTreeSet::new(),
             targets: VecDeque::new(),
@@ -312,6 +333,7 @@ impl World {
             }
             self.carry_out(effect);
         }
+        self.flush_claim();
     }
 
     fn no_errors() {
@@ -544,8 +566,10 @@ impl World {
         let store = self.store.clone()?;
         self.commits += 1;
         if let [Write::Intend { .. }] = group.as_slice() {
-            let Some(Write::Intend { seq, pair, attempt, request }) = group.pop() else { unreachable!() };
-            return self.commit_intent(&store, seq, &pair, attempt, request);
+            let Some(Write::Intend { seq, claim, pair, attempt, request }) = group.pop() else {
+                unreachable!()
+            };
+            return self.commit_intent(&store, seq, claim.map(|it| *it), &pair, attempt, request);
         }
         let mut pairs: Vec<Delivery> = Vec::new();
         let mut jobs: Vec<Job> = Vec::new();
@@ -613,18 +637,24 @@ impl World {
         &mut self,
         store: &Store,
         seq: u64,
+        claim: Option<(Delivery, Delivery)>,
         pair: &(Delivery, Delivery),
         attempt: Attempt,
         request: Request,
     ) -> Option<()> {
         let (id, account) = (pair.1.id, pair.1.account);
         self.watch.doubtful = vec![pair.1.clone()];
-        match store.intend_blocking(pair.0.clone(), pair.1.clone(), attempt) {
+        let (before, claimed) = match claim {
+            Some((before, claimed)) => (before, Some(claimed)),
+            None => (pair.0.clone(), None),
+        };
+        let with_claim = claimed.is_some();
+        match store.intend_blocking(before, claimed, pair.1.clone(), attempt) {
             Ok(intent) => {
                 self.watch.doubtful.clear();
                 self.note(&format!("intent {id} step {} try {}", intent.step(), pair.1.attempts));
                 self.watch.committed(pair.1.clone());
-                if self.point(Label::C7) {
+                if (with_claim && self.point(Label::C2)) || self.point(Label::C7) {
                     return Some(());
                 }
                 let at = self.now + millis(self.rng.below(5));
@@ -650,7 +680,7 @@ impl World {
 
     fn label_before(write: &Write) -> Label {
         match write {
-            Write::Save { event: "claim", .. } => Label::C1,
+            Write::Save { event: "claim", .. } | Write::Intend { claim: Some(_), .. } => Label::C1,
             Write::Save { event: "prepare", pair, .. } => {
                 let news = |key: &str| {
                     let has = |it: &Delivery| it.flight.handles.keys().any(|name| name.starts_with(key));

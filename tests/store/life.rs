@@ -80,7 +80,7 @@ fn one(store: &Store, n: u16, known: &mut Known, told: &mut dyn FnMut(&Known)) -
         let row = attempt(&sending, 1);
         let (before, after, begun) = (claimed.clone(), sending.clone(), row.clone());
         let intent =
-            write(known, vec![sending.clone()], told, || store.intend_blocking(before, after, begun))?;
+            write(known, vec![sending.clone()], told, || store.intend_blocking(before, None, after, begun))?;
         call(known, &intent);
         // The first account's answer comes; the second's is refused for now, and never comes up again.
         let event = if at == 0 {
