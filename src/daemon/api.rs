@@ -26,6 +26,18 @@ const AUDIT_MAX: u32 = 500;
 /// The daemon as the control socket sees it.
 pub(super) struct Door(pub(super) Arc<Shared>);
 
+impl Door {
+    /// A read of many rows. There are two workers only, and whoever asks for `status` needs one.
+    async fn scan<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Shared>) -> ApiResult<T> + Send + 'static,
+    ) -> ApiResult<T> {
+        let shared = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        done.map_err(|error| errors::internal(&error))?
+    }
+}
+
 #[async_trait]
 impl Api for Door {
     async fn connect_start(&self, by: Caller, ask: r::Connect) -> ApiResult<m::ConnectStarted> {
@@ -88,7 +100,7 @@ impl Api for Door {
     }
 
     async fn post_list(&self, _by: Caller, ask: r::ListPosts) -> ApiResult<m::PostList> {
-        posts::list(&self.0, &ask)
+        self.scan(move |shared| posts::list(shared, &ask)).await
     }
 
     async fn post_show(&self, _by: Caller, id: &str) -> ApiResult<m::Post> {
