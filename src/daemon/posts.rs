@@ -37,10 +37,12 @@ pub(super) enum Named {
 }
 
 pub(super) fn named(id: &str) -> ApiResult<Named> {
-    if id.starts_with(DeliveryId::PREFIX) {
-        return id.parse().map(Named::Delivery).map_err(errors::bad_name);
-    }
-    id.parse().map(Named::Post).map_err(errors::bad_name)
+    let read = if id.starts_with(DeliveryId::PREFIX) {
+        id.parse().map(Named::Delivery)
+    } else {
+        id.parse().map(Named::Post)
+    };
+    read.map_err(|error| errors::bad_name(error).hint("`sendoff post list` shows what there is"))
 }
 
 /// The post and those of its deliveries that are meant.

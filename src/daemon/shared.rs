@@ -160,6 +160,9 @@ impl Shared {
 
     /// Wakes the engine. It being gone means the daemon is stopping; nothing is lost by that.
     pub(super) fn send(&self, input: Input) {
+        if matches!(input, Input::AccountChanged(_)) {
+            self.findings.look_again();
+        }
         drop(self.inputs.send(input));
     }
 

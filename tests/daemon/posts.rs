@@ -201,3 +201,13 @@ async fn a_post_of_two_times_is_listed_once_and_every_status_finds_its_own() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_names_nothing_is_refused_with_a_way_on() {
+    let house = House::new().await;
+    for id in ["pst_zzz", "dlv_zzz", "nonsense", "pst_01jd0000000000000000000000"] {
+        let refused = house.client.post_show(id).await.unwrap_err().detail();
+        let hint = refused.hint.unwrap_or_default();
+        assert!(hint.contains("post list"), "`{id}`: {} / `{hint}`", refused.message);
+    }
+}
