@@ -42,8 +42,8 @@ pub struct Options {
     pub compact_upto_bytes: u64,
 }
 
-/// Its time grows with the file, and nothing is read or written meanwhile: about a quarter of a second
-/// at this size and two seconds for 40,000 posts, measured on two busy cores. Above it the pages are
+/// Its time grows with the file, and nothing is read or written meanwhile. Measured on two busy cores,
+/// built without optimization: 0.17 s for 4 MiB; so well below a second here. Above it the pages are
 /// left to be used again.
 const COMPACT_UPTO: u64 = 16 << 20;
 
