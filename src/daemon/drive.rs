@@ -193,7 +193,9 @@ impl Driver {
                     if n == 0 {
                         return;
                     }
-                    self.step(burst.drain(..));
+                    // What a stopping daemon was told to take up again, the next one does.
+                    let ending = stopping.is_some();
+                    self.step(burst.drain(..).filter(|it| !(ending && matches!(it, Input::Pause(false)))));
                 }
                 () = tokio::time::sleep(nap) => self.step([Input::Tick]),
                 _ = stop.wait_for(|stop| *stop), if stopping.is_none() => {

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::ask::Refused;
 use super::gates::app_of;
 use super::send::with_job;
 use super::{Effect, Engine, Phase, Refreshed, Then, Work};
@@ -23,7 +24,12 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let Some(run) = self.runs.get_mut(&id).filter(|run| run.phase == Phase::Loading) else { return };
-        let Some(work) = work else { return self.release(id) };
+        let Some(work) = work else {
+            for (_, ticket) in std::mem::take(&mut run.asks) {
+                out.push(Effect::Reply { ticket, result: Err(unreadable(id)) });
+            }
+            return self.release(id);
+        };
         let due = work.delivery.wakes_at();
         let in_flight = work.delivery.in_flight();
         let state = work.delivery.state;
@@ -77,6 +83,14 @@ impl Engine {
         if delivery.cancel_requested {
             let reason = Reason::new("cancelled", "cancelled by the user");
             return self.stop(id, Event::Cancel { reason }, now, out);
+        }
+        // Claimed while the wall clock was ahead, and set back since: its time comes again.
+        let begun = delivery.step > 0 || delivery.flight.amb_since.is_some();
+        if delivery.in_flight() && !begun && delivery.due.instant > now {
+            let at = delivery.due.instant;
+            let reason = Reason::new("clock", "the clock was set back, and its time has not come yet");
+            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
+            return self.save(id, event, Then::Done, None, now, out);
         }
         // What a paused queue holds back waits as long as the pause lasts.
         let held_back = work.hold.is_some();
@@ -250,6 +264,15 @@ impl Engine {
     }
 }
 
+/// Whoever waits for it must hear of it, too.
+fn unreadable(id: DeliveryId) -> Refused {
+    Refused {
+        code: "unreadable",
+        message: format!("delivery `{id}` is gone, or what belongs to it cannot be read"),
+        hint: Some("the daemon's own log says what is wrong with it".into()),
+    }
+}
+
 /// Why a delivery of which nothing is live is too late under its policy. What may be live is looked up
 /// instead, and a thread that has begun goes on.
 fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
@@ -270,4 +293,33 @@ fn gave_up(delivery: &Delivery) -> Reason {
     let last = delivery.reason.as_ref().map_or("no answer", |it| it.message.as_str());
     Reason::new("gave_up", format!("given up after {} tries: {last}", delivery.attempts))
         .hint(format!("`sendoff post retry {}` starts again", delivery.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::moment::Moment;
+    use crate::engine::ask::Ask;
+    use crate::engine::{DueRow, Input, Settings};
+
+    #[test]
+    fn a_wish_that_came_during_a_load_that_fails_is_answered() {
+        let now = Timestamp::UNIX_EPOCH;
+        let at = Moment { wall: now, boot: None };
+        let mut engine = Engine::new(Settings::default(), Box::new(|bytes: &mut [u8]| bytes.fill(0)));
+        let (id, account) = (DeliveryId::from_u128(7), AccountId::from_u128(1));
+        let rows = vec![DueRow { at: now, id, account, unknown: true }];
+        let mut out = engine.take(Input::Due { rows, all: true }, at);
+        out.extend(engine.start(now));
+        assert!(out.iter().any(|it| matches!(it, Effect::Load { id: of } if *of == id)));
+        let out = engine.take(Input::Ask { id, ask: Ask::Cancel, ticket: 5 }, at);
+        assert!(out.is_empty(), "it waits for the row");
+        let out = engine.take(Input::Loaded { id, work: None }, at);
+        let refused = out.into_iter().find_map(|it| match it {
+            Effect::Reply { ticket: 5, result: Err(refused) } => Some(refused),
+            _ => None,
+        });
+        assert_eq!(refused.map(|it| it.code), Some("unreadable"));
+        assert!(!engine.holds(id));
+    }
 }

@@ -395,8 +395,32 @@ impl World {
         true
     }
 
+    /// In the last moment somebody pauses the accounts of what is claimed: at the next start it must wait
+    /// without being forgotten.
+    fn pause_claimed(&mut self) {
+        let Some(store) = self.store.clone() else { return };
+        let claimed = all_rows(&store).into_values();
+        let claimed = claimed.filter(|it| matches!(it.state, State::Claimed | State::Preparing));
+        for account in claimed.map(|it| it.account).collect::<BTreeSet<_>>() {
+            let paused = store.write_blocking(move |tx| {
+                let mut row = accounts::need(tx, account)?;
+                if row.state == AccountState::Ready {
+                    row.state = AccountState::Paused;
+                }
+                accounts::put(tx, &row)
+            });
+            if paused.is_ok() {
+                let at = self.now + self.rng.secs(600, 7200);
+                self.at(at, Happening::User(Wish::Resume(account)));
+            }
+        }
+    }
+
     pub(crate) fn crash(&mut self, label: Label) {
         self.note(&format!("crash at {label:?}"));
+        if matches!(label, Label::C2 | Label::C3 | Label::C4) && self.rng.chance(25) {
+            self.pause_claimed();
+        }
         self.crashes.push(label);
         let power = self.rng.chance(50);
         let image = if power { self.disk.power_cut(&mut self.rng) } else { self.disk.killed() };

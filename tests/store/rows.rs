@@ -247,6 +247,42 @@ fn a_list_comes_in_pages_that_neither_skip_nor_repeat() {
 }
 
 #[test]
+fn a_list_of_several_states_is_read_from_their_indexes_in_one_order() {
+    let store = memory();
+    let mut wanted = Vec::new();
+    for n in 0..12 {
+        let (post, all) = made(&store, n, Some(minutes(i64::from(n))), &[1]);
+        let reason = sendoff::domain::delivery::Reason::new("late", "late");
+        match n % 4 {
+            0 => drop(step(&store, &all[0], Event::Miss { reason }, minutes(60))),
+            1 => drop(step(&store, &all[0], Event::Cancel { reason }, minutes(60))),
+            2 => drop(step(&store, &all[0], Event::Claim, minutes(60))),
+            _ => {}
+        }
+        if n % 4 < 2 {
+            wanted.push(post.id);
+        }
+    }
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let any = Some(Wanted::AnyOf(&[State::Missed, State::Rejected, State::Cancelled]));
+        let filter = Filter { wanted: any, order, ..Filter::default() };
+        for limit in [1, 2, 5, 100] {
+            let (mut all, mut after) = (Vec::new(), None::<Cursor>);
+            loop {
+                let page = store.read(|rx| posts::list(rx, &filter, limit, after)).unwrap();
+                all.extend(page.posts);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(all, wanted, "by {limit}");
+        }
+        wanted.reverse();
+    }
+}
+
+#[test]
 fn a_post_is_deleted_with_all_that_hangs_on_it_but_only_when_all_has_ended() {
     let store = memory();
     let (post, all) = made(&store, 1, Some(minutes(0)), &[1]);
