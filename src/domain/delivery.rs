@@ -139,7 +139,7 @@ pub enum Proof {
 /// What follows proven absence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterAbsence {
-    /// `give_up_at`: a new end of patience, when the user asked for the repeat.
+    /// `give_up_at`: a new end of patience, when the user asked for the repeat, however late it is.
     Retry {
         at: Timestamp,
         give_up_at: Option<Timestamp>,
@@ -382,7 +382,10 @@ impl Delivery {
                 }
                 match then {
                     AfterAbsence::Retry { at, give_up_at } => {
-                        to.give_up_at = give_up_at.unwrap_or(self.give_up_at);
+                        // The user's word counts for more than being late.
+                        if let Some(anew) = give_up_at {
+                            (to.give_up_at, to.late) = (anew, Late::Always);
+                        }
                         to.enter(S::Retry);
                         to.next_try = Some(at);
                         to.retry_why = Some(RetryWhy::Absent);

@@ -248,8 +248,11 @@ impl Engine {
         if planted("no settle") {
             settle = SignedDuration::ZERO;
         }
-        let moment = self.moment(now);
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let moment = self.moment(now);
+        // Set ahead while the machine restarted, our clock alone would make a wait longer than it was.
+        let there = self.moment(gates::time_there(&self.gates, work.account.as_ref(), now));
+        let waited = |from: Moment| from.waited(if from.same_boot(moment) { moment } else { there });
         let delivery = &work.delivery;
         let flight = &delivery.flight;
         let class = class_of(work);
@@ -259,7 +262,7 @@ impl Engine {
         if planted("settle from the first loss") {
             since = flight.amb_since.map_or(since, Into::into);
         }
-        let settled = since.waited(moment) >= settle;
+        let settled = waited(since) >= settle;
         if planted("second container") && class == Class::Handle && again {
             let then = AfterAbsence::Retry { at: now, give_up_at: None };
             let event = Event::Absent { proof: Proof::User, anew: true, then };
@@ -277,22 +280,24 @@ impl Engine {
         }
         // I7: two negative reads, the first at least SETTLE after the last attempt, apart by
         // durable time stamps.
-        let proven = flight.absent_at.is_some_and(|first| first.waited(moment) >= gap)
+        let proven = flight.absent_at.is_some_and(|first| waited(first) >= gap)
             || (planted("one negative read") && settled);
         if !proven {
             let absent_at = flight.absent_at.or(settled.then_some(moment));
-            let end = since.wall.saturating_add(settle).unwrap_or(now);
+            let rest = |from: Moment, wait: SignedDuration| {
+                // A clock that was set must not make it look in a circle.
+                let second = SignedDuration::from_secs(1);
+                now.saturating_add((wait - waited(from)).clamp(second, wait.max(second))).unwrap_or(now)
+            };
+            let end = rest(since, settle);
             let early = EARLY.get(usize::from(flight.looks) + 1).map(|it| {
                 let wait = scaled(SignedDuration::from_secs(*it), self.settings.poll_scale);
                 since.wall.saturating_add(wait).unwrap_or(now)
             });
             let next_check = match absent_at {
-                Some(first) => first.wall.saturating_add(gap).unwrap_or(now),
+                Some(first) => rest(first, gap),
                 None => early.filter(|at| *at > now && *at < end).unwrap_or(end),
             };
-            // A clock that was set back must not make it look in a circle.
-            let soonest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
-            let next_check = if next_check > now { next_check } else { soonest };
             let event = Event::Look { next_check, absent_at, reason: None };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
