@@ -33,6 +33,7 @@ pub const LEFT: &str = "left";
 
 /// One post bound for one account. All state lives here.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent facts, not one state
 pub struct Delivery {
     pub id: DeliveryId,
     pub post: PostId,
@@ -331,7 +332,10 @@ impl Delivery {
             }
             (S::Retry | S::NeedsReconnect, E::TryNow { at, anyway }) => {
                 to.enter(S::Retry);
-                to.next_try = Some(at);
+                // Not before its time, which a clock that was set back since has made the future again.
+                let begun = self.step > 0 || self.flight.amb_since.is_some();
+                let free = anyway || begun;
+                to.next_try = Some(if free { at } else { at.max(self.due.instant) });
                 to.retry_why = Some(RetryWhy::Asked);
                 if anyway {
                     to.late = Late::Always;

@@ -12,6 +12,7 @@ use crate::domain::delivery::{Delivery, Flight, Frozen, Handle, Reason, RetryWhy
 use crate::domain::moment::{Boot, Moment};
 
 #[derive(Debug, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // as in the delivery itself
 pub(in crate::store) struct DeliveryRow {
     id: String,
     post: String,
