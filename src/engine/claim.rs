@@ -9,7 +9,6 @@ use super::{Effect, Engine, Phase, Refreshed, Then, Work};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
-use crate::planted::planted;
 use crate::platforms::{Fresh, Next};
 
 /// A token must outlive this much for a publishing call to start.
@@ -159,7 +158,7 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let run = self.runs.get(&id).and_then(|run| run.work.as_ref());
-        if run.is_some_and(|work| work.delivery.in_flight()) && !planted("claimed work let go") {
+        if run.is_some_and(|work| work.delivery.in_flight()) {
             let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
             self.save(id, event, Then::Done, None, now, out);
         } else {
