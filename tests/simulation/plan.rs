@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use sendoff::domain::account::{Account, AccountState};
+use sendoff::domain::account::Account;
 use sendoff::domain::delivery::{Delivery, Step, StepKind};
 use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, MediaId, PlatformName, PostId};
 use sendoff::domain::media::{MediaItem, MediaKind};
@@ -256,28 +256,14 @@ fn wishes(world: &mut World, dice: &mut Rng, people: &[Account], made: &[(Post, 
 }
 
 fn account(n: u128, platform: PlatformName) -> Account {
+    let name = AccountName::new(platform, &format!("a{n}")).unwrap();
+    let remote_id =
+        if platform == PlatformName::Bluesky { format!("did:plc:a{n}") } else { format!("{}", 1000 + n) };
     Account {
-        id: AccountId::from_u128(n),
-        name: AccountName::new(platform, &format!("a{n}")).unwrap(),
-        remote_id: if platform == PlatformName::Bluesky {
-            format!("did:plc:a{n}")
-        } else {
-            format!("{}", 1000 + n)
-        },
         username: format!("a{n}"),
         display_name: format!("A {n}"),
-        avatar_url: None,
-        server: None,
-        tier: None,
-        state: AccountState::Ready,
-        reason: None,
-        scopes: Vec::new(),
-        missing_scopes: Vec::new(),
-        expires_at: None,
-        issued_at: None,
-        grant_expires_at: None,
         can_refresh: true,
-        connected_at: start(),
+        ..Account::new(AccountId::from_u128(n), name, remote_id, start())
     }
 }
 

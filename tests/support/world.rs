@@ -58,28 +58,14 @@ fn millis(n: u64) -> SignedDuration {
 }
 
 pub(crate) fn account(n: u128, platform: PlatformName) -> Account {
+    let name = AccountName::new(platform, &format!("a{n}")).unwrap();
+    let remote_id =
+        if platform == PlatformName::X { format!("{}", 1000 + n) } else { format!("did:plc:a{n}") };
     Account {
-        id: AccountId::from_u128(n),
-        name: AccountName::new(platform, &format!("a{n}")).unwrap(),
-        remote_id: if platform == PlatformName::X {
-            format!("{}", 1000 + n)
-        } else {
-            format!("did:plc:a{n}")
-        },
         username: format!("a{n}"),
         display_name: format!("A {n}"),
-        avatar_url: None,
-        server: None,
-        tier: None,
-        state: AccountState::Ready,
-        reason: None,
-        scopes: Vec::new(),
-        missing_scopes: Vec::new(),
-        expires_at: None,
-        issued_at: None,
-        grant_expires_at: None,
         can_refresh: true,
-        connected_at: start(),
+        ..Account::new(AccountId::from_u128(n), name, remote_id, start())
     }
 }
 
