@@ -123,7 +123,7 @@ mod tests {
             text.split('"').skip(1).step_by(2)
         }
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let machine = std::fs::read_to_string(root.join("domain/delivery.rs")).unwrap();
+        let machine = std::fs::read_to_string(root.join("domain/delivery/event.rs")).unwrap();
         let (_, rest) = machine.split_once("pub fn name(&self) -> &'static str {").unwrap();
         let (names, _) = rest.split_once("\n    }").unwrap();
         let mut all: BTreeSet<String> = quoted(names).map(str::to_owned).collect();

@@ -139,10 +139,7 @@ fn risk(work: &Work, waits: &[Wait]) -> Option<Reason> {
         return Some(Reason::new("account_gone", "its account is no longer connected"));
     };
     match account.state {
-        AccountState::NeedsReconnect => {
-            let why = account.reason.clone().unwrap_or_else(|| "the account must be connected again".into());
-            return Some(Reason::new("account_dead", why).hint(account.connect_again()));
-        }
+        AccountState::NeedsReconnect => return Some(account.dead()),
         AccountState::Paused => {
             return Some(
                 Reason::new("paused", "the account is paused")

@@ -178,11 +178,9 @@ async fn refresh_alone(
     if erasure.is_some() {
         return Ok(leaving(shared));
     }
-    if let Some(why) = &account.reason {
+    if account.reason.is_some() {
         // It waits for a person, also behind a pause. A dead token does not come alive by asking again.
-        let mut reason = Reason::new("account_dead", why.clone());
-        reason.hint = Some(account.connect_again());
-        return Ok(Refreshed::Dead(reason));
+        return Ok(Refreshed::Dead(account.dead()));
     }
     if account.issued_at.is_some_and(|issued| issued >= asked) {
         return Ok(Refreshed::Fresh(Box::new(account)));
@@ -295,8 +293,7 @@ async fn clear_intent(shared: &Shared, id: AccountId) -> Result<(), StoreError> 
 
 /// The account needs a person. The grant row stays until the user acts.
 async fn dead(shared: &Arc<Shared>, account: Account, why: &str) -> Result<Refreshed, TokenError> {
-    let mut reason = Reason::new("account_dead", why.to_owned());
-    reason.hint = Some(account.connect_again());
+    let reason = Reason::new("account_dead", why.to_owned()).hint(account.connect_again());
     mark_dead(shared, account.id, reason.clone()).await?;
     // The account waits for a person now; there is nothing left to repeat at the next start.
     clear_intent(shared, account.id).await?;

@@ -1,5 +1,7 @@
 //! The state machine under test: the whole table, its guards, and what no sequence may break.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -84,12 +84,10 @@ impl Engine {
             return self.stop(id, Event::Cancel { reason }, now, out);
         }
         // Claimed while the wall clock was ahead, and set back since: its time comes again.
-        let begun = delivery.step > 0 || delivery.flight.amb_since.is_some();
-        if delivery.in_flight() && !begun && delivery.due.instant > now {
-            let at = delivery.due.instant;
+        let due = delivery.due.instant;
+        if delivery.in_flight() && !delivery.begun() && due > now {
             let reason = Reason::new("clock", "the clock was set back, and its time has not come yet");
-            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
-            return self.save(id, event, Then::Done, None, now, out);
+            return self.step_back(id, due, reason, now, out);
         }
         // What a paused queue holds back waits as long as the pause lasts.
         let held_back = work.hold.is_some();
@@ -107,11 +105,7 @@ impl Engine {
             return self.stop(id, Event::Refuse { reason }, now, out);
         }
         if account.state == AccountState::NeedsReconnect {
-            let reason = Reason::new(
-                "account_dead",
-                account.reason.clone().unwrap_or_else(|| "the account must be connected again".into()),
-            )
-            .hint(account.connect_again());
+            let reason = account.dead();
             return self.stop(id, Event::AccountDead { reason }, now, out);
         }
         let (account_id, app) = (run.account, app_of(account));
@@ -159,8 +153,7 @@ impl Engine {
     ) {
         let run = self.runs.get(&id).and_then(|run| run.work.as_ref());
         if run.is_some_and(|work| work.delivery.in_flight()) {
-            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
-            self.save(id, event, Then::Done, None, now, out);
+            self.park(id, at, reason, now, out);
         } else {
             self.release(id);
         }
@@ -275,12 +268,9 @@ fn unreadable(id: DeliveryId) -> Refused {
 /// Why a delivery of which nothing is live is too late under its policy. What may be live is looked up
 /// instead, and a thread that has begun goes on.
 fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
-    if delivery.step > 0 || delivery.flight.amb_since.is_some() {
-        return None;
-    }
     let due = delivery.due.instant;
-    let late = now.duration_since(due).as_mins();
-    (!delivery.late.allows(due, now)).then(|| {
+    (!delivery.begun() && delivery.is_late(now)).then(|| {
+        let late = now.duration_since(due).as_mins();
         let why = delivery.reason.as_ref().filter(|_| delivery.state != State::Scheduled);
         let why = why.map(|it| format!("; until then: {}", it.message)).unwrap_or_default();
         Reason::new("late", format!("it was due {due} and {late} min late{why}"))

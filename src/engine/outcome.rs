@@ -152,7 +152,6 @@ impl Engine {
         let mut reason = Reason::new(class, failure.message);
         reason.hint = failure.hint;
         let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
-        let parked = |at, reason| Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
         let event = match failure.class {
             FailureClass::RateLimited => {
                 // Past the network's own reset, and not all accounts at the same instant.
@@ -167,7 +166,7 @@ impl Engine {
                 };
                 lane.parked_until = Some(at);
                 lane.why = Some(reason.clone());
-                parked(at, reason)
+                Event::park(at, reason)
             }
             FailureClass::AuthExpired => {
                 let again = delivery.reason.as_ref().is_some_and(|it| it.class == "auth_expired");
@@ -192,7 +191,7 @@ impl Engine {
                 if let Some(app) = &app {
                     self.close_gate(app, at, &reason);
                 }
-                parked(at, reason)
+                Event::park(at, reason)
             }
             FailureClass::InvalidContent | FailureClass::Policy => Event::Refuse { reason },
             FailureClass::MediaGone | FailureClass::Transient if tries >= ladder.tries => {

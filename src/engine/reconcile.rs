@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, scaled};
-use super::send::{class_of, evidence, with_job};
+use super::send::{TOO_MANY, class_of, evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason};
@@ -39,9 +39,8 @@ impl Engine {
     }
 
     /// Whether the network still remembers the key of an open attempt (class B), or still refuses its
-    /// repeat (class D), with a
-    /// margin, by the older of both clocks. After a restart of the machine nobody can tell: the wall clock
-    /// may be right now and have been wrong then.
+    /// repeat (class D), with a margin, by the older of both clocks. After a restart of the machine
+    /// nobody can tell: the wall clock may be right now and have been wrong then.
     pub(super) fn key_lives(&self, delivery: &Delivery, work: &Work, now: Timestamp) -> bool {
         let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
         let life = work.platform.capabilities(tier).key_life;
@@ -94,10 +93,7 @@ impl Engine {
             }
             return self.hold(id, "this network gives no way to look whether it is live", now, out);
         };
-        run.phase = Phase::Calling(Purpose::Look);
-        run.call = Some(request.clone());
-        let account = run.account;
-        out.push(Effect::Call { id, account, purpose: Purpose::Look, request });
+        self.call(id, Purpose::Look, request, out);
     }
 
     /// Class D without a list: after the wait it is sent once more, for the network's word on which
@@ -350,9 +346,6 @@ fn search_from(delivery: &Delivery, now: Moment) -> Timestamp {
     now.wall.saturating_sub(first.aged(now)).unwrap_or(first.wall)
 }
 
-/// Why a search that did not come to an end proves nothing.
-pub(super) const TOO_MANY: &str = "too many posts have followed to search them all";
-
 /// Somebody still wants it out.
 fn wanted(delivery: &Delivery, now: Timestamp) -> bool {
     !delivery.cancel_requested && now <= delivery.give_up_at && over_late(delivery, now).is_none()
@@ -372,6 +365,6 @@ fn repeatable(work: &Work, now: Timestamp) -> bool {
 
 /// Later than its policy allows. Unlike before the first send, the time since its instant counts.
 fn over_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
-    (delivery.step == 0 && !delivery.late.allows(delivery.due.instant, now))
+    (delivery.step == 0 && delivery.is_late(now))
         .then(|| Reason::new("late", "it is not live, and later than its policy allows"))
 }

@@ -6,7 +6,7 @@ use super::ask::changed;
 use super::backoff::{self, scaled};
 use super::gates::app_of;
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
-use crate::domain::delivery::{Delivery, Event, Frozen, Reason, RetryWhy};
+use crate::domain::delivery::{Delivery, Event, Frozen, Reason};
 use crate::domain::ids::DeliveryId;
 use crate::planted::planted;
 use crate::platforms::{Answer, Class, Failure, FailureClass, Fresh, Job, Next, Request, Sight};
@@ -24,6 +24,8 @@ const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 const CATCH_UP: SignedDuration = SignedDuration::from_mins(2);
 /// Pages of a network's list that are searched, of fifty to a hundred posts each.
 const PAGES_MAX: u8 = 50;
+/// Why a search that did not come to an end proves nothing.
+pub(super) const TOO_MANY: &str = "too many posts have followed to search them all";
 /// Preparing calls of one run; the longest post needs a few dozen.
 const PREPARE_MAX: u16 = 250;
 
@@ -89,8 +91,7 @@ impl Engine {
         if let (Some(reason), None) = (&work.hold, work.delivery.flight.amb_since) {
             let at = patient(&work.delivery, HOLD_WAIT, now);
             let reason = reason.clone();
-            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
-            return self.save(id, event, Then::Done, None, now, out);
+            return self.park(id, at, reason, now, out);
         }
         if let Some(problem) = work.problems.first()
             && work.delivery.flight.amb_since.is_none()
@@ -122,9 +123,7 @@ impl Engine {
             }
             Some(Ok(Next::Call(request))) => {
                 run.prepared += 1;
-                run.call = Some(request.clone());
-                run.phase = Phase::Calling(Purpose::Prepare);
-                out.push(Effect::Call { id, account: account.id, purpose: Purpose::Prepare, request });
+                self.call(id, Purpose::Prepare, request, out);
             }
             Some(Ok(Next::Publish(fresh))) => {
                 let search = work.delivery.restored || late_start(work, self.awake_since);
@@ -134,10 +133,7 @@ impl Engine {
                     run.searched = Some((since, ahead));
                     let scan = with_job(work, |job| work.platform.scan(job, since)).flatten();
                     if let Some(request) = scan {
-                        run.call = Some(request.clone());
-                        run.phase = Phase::Calling(Purpose::Scan);
-                        let account = account.id;
-                        return out.push(Effect::Call { id, account, purpose: Purpose::Scan, request });
+                        return self.call(id, Purpose::Scan, request, out);
                     }
                 }
                 // A refused attempt is closed: where a marker ages (keys, handles) a new one is
@@ -150,6 +146,26 @@ impl Engine {
         }
     }
 
+    /// A call that publishes nothing leaves, and its answer comes back as [`Engine::answered`].
+    pub(super) fn call(&mut self, id: DeliveryId, purpose: Purpose, request: Request, out: &mut Vec<Effect>) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.call = Some(request.clone());
+        run.phase = Phase::Calling(purpose);
+        out.push(Effect::Call { id, account: run.account, purpose, request });
+    }
+
+    /// Waits without using up a try.
+    pub(super) fn park(
+        &mut self,
+        id: DeliveryId,
+        at: Timestamp,
+        reason: Reason,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.save(id, Event::park(at, reason), Then::Done, None, now, out);
+    }
+
     /// The preflight and W3. Past this the call may be on the wire.
     fn publish(&mut self, id: DeliveryId, frozen: Frozen, now: Timestamp, out: &mut Vec<Effect>) {
         if !self.disk_ok {
@@ -158,20 +174,14 @@ impl Engine {
                 "there is too little room on the disk to record an outcome, so nothing is sent",
             )
             .hint("free at least 64 MiB in `data_dir`");
-            let event = Event::Defer {
-                at: now.saturating_add(DISK_WAIT).unwrap_or(now),
-                why: RetryWhy::Parked,
-                reason,
-                again: false,
-            };
-            return self.save(id, event, Then::Done, None, now, out);
+            let at = now.saturating_add(DISK_WAIT).unwrap_or(now);
+            return self.park(id, at, reason, now, out);
         }
         let open = self.runs.get(&id).and_then(|run| run.work.as_ref());
         if self.paused && open.is_some_and(|work| work.delivery.flight.amb_since.is_none()) {
             // Claimed before the stop, and nothing of it is on the wire yet.
             let reason = Reason::new("paused", "sending is stopped").hint("`sendoff resume` starts it again");
-            let event = Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false };
-            return self.save(id, event, Then::Done, None, now, out);
+            return self.park(id, now, reason, now, out);
         }
         if self.token_first(id, now, out) {
             return;
@@ -194,8 +204,7 @@ impl Engine {
             let reason =
                 Reason::new("twin", format!("waits for `{twin}`, which has the same words and may be live"))
                     .hint(format!("`sendoff post show {twin}`"));
-            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
-            return self.save(id, event, Then::Done, None, now, out);
+            return self.park(id, at, reason, now, out);
         }
         let account = work.delivery.account;
         // I1. The lane sees to it; if it ever did not, nothing may leave.
@@ -241,9 +250,7 @@ impl Engine {
             return false;
         }
         run.pages += 1;
-        run.call = Some(request.clone());
-        run.phase = Phase::Calling(purpose);
-        out.push(Effect::Call { id, account: run.account, purpose, request });
+        self.call(id, purpose, request, out);
         true
     }
 
@@ -268,7 +275,7 @@ impl Engine {
             }
             Some(Sight::More(request)) => {
                 if !self.turn_page(id, Purpose::Scan, request, out) {
-                    let failure = Failure::transient(super::reconcile::TOO_MANY);
+                    let failure = Failure::transient(TOO_MANY);
                     self.no_effect(id, failure, backoff::PREPARING, None, now, out);
                 }
             }
