@@ -100,7 +100,7 @@ fn ended(it: &Delivery, dice: &mut Dice, now: Timestamp) -> Delivery {
     let claimed = it.apply(Event::Claim, now).unwrap();
     let sent = || {
         let frozen = Frozen { marker: it.id.to_string(), body: Vec::new() };
-        claimed.apply(Event::Intend { frozen }, now).unwrap()
+        claimed.apply(Event::Intend { frozen, ahead: SignedDuration::ZERO }, now).unwrap()
     };
     let live =
         Live { remote_id: Some(it.id.to_string()), permalink: None, extra: BTreeMap::new(), verified: true };

@@ -29,7 +29,9 @@ use crate::store::audit::Receipt;
 use crate::store::deliveries::Which;
 use crate::store::journal::Happening;
 use crate::store::vault::{Erasure, ErasureLine};
-use crate::store::{Source, StoreError, Tx, accounts, audit as trail, deliveries, posts, queues, vault};
+use crate::store::{
+    Compaction, Source, StoreError, Tx, accounts, audit as trail, deliveries, posts, queues, vault,
+};
 
 /// Disconnects under way: one at a time per account, whoever asks, and what it came to for those
 /// who waited.
@@ -443,8 +445,16 @@ async fn revoke(shared: &Arc<Shared>, account: Option<&Account>) -> Vec<ErasureL
 async fn compact(shared: &Arc<Shared>) -> ErasureLine {
     let store = shared.store.clone();
     let outcome = tokio::task::spawn_blocking(move || store.compact()).await;
+    let left = |why: &str| {
+        let message = format!("{why}; they are used again, and no key opens the tokens in them");
+        (m::Outcome::NotPossible, Some(message))
+    };
     let (result, message) = match outcome {
-        Ok(Ok(_)) => (m::Outcome::Done, None),
+        Ok(Ok(Compaction::Done)) => (m::Outcome::Done, None),
+        Ok(Ok(Compaction::TooBig { bytes })) => {
+            left(&format!("not cleared: in a store of {} MiB sending would wait for it", bytes >> 20))
+        }
+        Ok(Ok(Compaction::NoRoom)) => left("not cleared: the disk has too little room"),
         Ok(Err(error)) => (m::Outcome::Failed, Some(error.to_string())),
         Err(error) => (m::Outcome::Failed, Some(error.to_string())),
     };

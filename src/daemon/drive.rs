@@ -18,10 +18,11 @@ use super::ledger::{self, Ledger};
 use super::shared::Shared;
 use super::wire::{Parcel, fill};
 use super::{files, queues, recurring, tokens, view};
+use crate::config::{CallLimit, LimitScope};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
-use crate::engine::{Effect, Engine, Input, Purpose, Reply, Save, Settings};
+use crate::engine::{Effect, Engine, Input, Limit, Purpose, Reply, Save, Settings};
 use crate::failpoint::cp;
 use crate::platforms::{self, Request};
 use crate::store::{accounts, deliveries};
@@ -113,8 +114,16 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
             .filter(|(_, it)| it.resend_when_absent)
             .map(|(name, _)| *name)
             .collect(),
-        limits: std::collections::BTreeMap::new(),
+        limits: config
+            .platforms
+            .iter()
+            .map(|(name, it)| (*name, it.limits.iter().map(limit).collect()))
+            .collect(),
     }
+}
+
+fn limit(it: &CallLimit) -> Limit {
+    Limit { app: it.scope == LimitScope::App, calls: it.calls, window: it.per }
 }
 
 /// A write was refused because the row had changed, and the engine let go of it. Rows in a worker's
@@ -185,7 +194,9 @@ impl Driver {
                     if n == 0 {
                         return;
                     }
-                    self.step(burst.drain(..));
+                    // What a stopping daemon was told to take up again, the next one does.
+                    let ending = stopping.is_some();
+                    self.step(burst.drain(..).filter(|it| !(ending && matches!(it, Input::Pause(false)))));
                 }
                 () = tokio::time::sleep(nap) => self.step([Input::Tick]),
                 _ = stop.wait_for(|stop| *stop), if stopping.is_none() => {
@@ -293,9 +304,9 @@ impl Driver {
                 });
             }
             Effect::AccountDead { account, reason } => {
-                let shared = Arc::clone(&self.shared);
+                let write = tokens::mark_dead(&self.shared, account, reason);
                 tokio::spawn(async move {
-                    if let Err(error) = tokens::mark_dead(&shared, account, &reason).await {
+                    if let Err(error) = write.await {
                         tracing::error!(%error, "could not store that an account needs a person");
                     }
                 });

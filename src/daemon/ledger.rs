@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{queues, view};
 use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
+use crate::domain::delivery::{Delivery, Event, Reason, State};
 use crate::domain::ids::{DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::{DueRow, Evidence, Save, Work};
@@ -79,7 +79,7 @@ pub fn put_back(
         Event::Lose { next_check: now, reason }
     } else {
         let reason = Reason::new("restarted", format!("{why} before anything was sent"));
-        Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false }
+        Event::park(now, reason)
     };
     match delivery.apply(event, moment) {
         Ok(after) => {

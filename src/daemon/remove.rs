@@ -117,10 +117,8 @@ async fn call(
         Reply::Answer(answer) => platform.deleted(&answer, shared.now()),
         Reply::Unfit(failure) => Deletion::Failed(failure),
         Reply::NotSent(message) | Reply::Lost(message) => Deletion::Failed(Failure {
-            class: FailureClass::Transient,
-            message,
             hint: Some("run the command again".into()),
-            until: None,
+            ..Failure::transient(message)
         }),
     }
 }

@@ -68,7 +68,7 @@ pub(super) struct Shared {
     /// What the engine says is held back as a whole: networks and accounts.
     waits: Mutex<Vec<Wait>>,
     /// Whether sending is stopped, why, since when.
-    pub(super) pause: Mutex<Option<(Option<String>, Timestamp)>>,
+    pub(super) pause: super::stop::Stop,
     /// Places slots inside their jitter window; the same on every start.
     pub(super) jitter_seed: [u8; 32],
     /// Hashes what receipts are about.
@@ -132,7 +132,7 @@ impl Shared {
             time: made.time,
             rolled_back: made.rolled_back,
             waits: Mutex::default(),
-            pause: Mutex::default(),
+            pause: super::stop::Stop::default(),
             jitter_seed: made.jitter_seed,
             receipts: made.receipts,
             links: made.links,
@@ -167,6 +167,9 @@ impl Shared {
 
     /// Wakes the engine. It being gone means the daemon is stopping; nothing is lost by that.
     pub(super) fn send(&self, input: Input) {
+        if matches!(input, Input::AccountChanged(_)) {
+            self.findings.look_again();
+        }
         drop(self.inputs.send(input));
     }
 

@@ -23,11 +23,10 @@ use super::mind::{self, Fallen, Mind};
 use super::rehearsal::Rehearsal;
 use super::rollback::{self, RollbackError};
 use super::shared::{Made, Shared};
+use super::stop::Stop;
 use super::time::Time;
 use super::wire::{Wire, fill};
-use super::{
-    api, disconnect, files, housekeeping, ledger, load_pause, preflight, recurring, reload, rezone, watchdog,
-};
+use super::{api, disconnect, files, housekeeping, ledger, preflight, recurring, reload, rezone, watchdog};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -262,7 +261,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
         time,
         rolled_back,
     }));
-    let stopped = load_pause(&shared)?;
+    let stopped = Stop::load(&shared)?;
     let (stop, stopping) = watch::channel(false);
     let recovering = Arc::clone(&shared);
     tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.moment()))

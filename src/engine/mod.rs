@@ -283,6 +283,13 @@ struct Run {
     phase: Phase,
     /// The preparing call or look that is on the wire.
     call: Option<Request>,
+    /// From when on the look on the wire searches, and how far our clock was taken to be ahead of the
+    /// network's for that.
+    searched: Option<(Timestamp, SignedDuration)>,
+    /// Pages of the network's list that were turned.
+    pages: u8,
+    /// Preparing calls so far.
+    prepared: u16,
     /// The token was refreshed for this run already.
     refreshed: bool,
     /// The network was searched for the same words, and has none.

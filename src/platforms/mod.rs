@@ -129,6 +129,7 @@ pub struct Job<'a> {
 /// Fresh material for ids and time stamps, fixed when a request is frozen.
 #[derive(Debug, Clone, Copy)]
 pub struct Fresh {
+    /// By the network's clock where ours is known to be ahead of it.
     pub now: Timestamp,
     pub random: [u8; 8],
 }
@@ -320,6 +321,13 @@ pub struct Failure {
     pub until: Option<Timestamp>,
 }
 
+impl Failure {
+    /// Nothing that the content or the account is to blame for: the same again may work.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { class: FailureClass::Transient, message: message.into(), hint: None, until: None }
+    }
+}
+
 /// What an answer to the publishing call proves (guarantees §6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -368,6 +376,8 @@ pub enum Sight {
     Absent,
     /// The handle has not published and never will (class C): it must be prepared anew.
     Gone,
+    /// Not on this page of the list, and the next one is still of posts young enough: this fetches it.
+    More(Request),
     /// The read failed or was unclear. Not a negative read.
     Unclear(Failure),
     /// Something that cannot be told apart, or another object under our id: a person must decide.
@@ -479,7 +489,8 @@ pub trait Platform: Sync {
         None
     }
 
-    /// What the scan shows: `Found` is the same words, not yet bound to a step of ours.
+    /// What the scan shows: `Found` is the same words, not yet bound to a step of ours. A list that does
+    /// not reach back to `since` proves no absence: [`Sight::More`] goes on.
     fn scanned(
         &self,
         _job: &Job<'_>,

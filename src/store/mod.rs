@@ -43,4 +43,4 @@ pub use errors::{OpenError, StoreError};
 pub use intent::DurableIntent;
 pub use open::Options;
 pub use tx::{Rx, Source, Tx};
-pub use writer::Store;
+pub use writer::{Compaction, Store};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sendoff::domain::account::{Account, AccountState};
+use sendoff::domain::account::Account;
 use sendoff::domain::delivery::{Frozen, Handles, Step, StepKind};
 use sendoff::domain::ids::{AccountId, AccountName, MediaId, PlatformName};
 use sendoff::domain::media::{MediaItem, MediaKind};
@@ -19,24 +19,13 @@ pub(crate) fn fresh() -> Fresh {
 }
 
 pub(crate) fn account(platform: PlatformName) -> Account {
+    let name = AccountName::new(platform, "acme").unwrap();
+    let remote_id = if platform == PlatformName::X { "2244994945" } else { "did:plc:a1" };
     Account {
-        id: AccountId::from_u128(1),
-        name: AccountName::new(platform, "acme").unwrap(),
-        remote_id: if platform == PlatformName::X { "2244994945".into() } else { "did:plc:a1".into() },
         username: "acme".into(),
         display_name: "Acme".into(),
-        avatar_url: None,
-        server: None,
-        tier: None,
-        state: AccountState::Ready,
-        reason: None,
-        scopes: Vec::new(),
-        missing_scopes: Vec::new(),
-        expires_at: None,
-        issued_at: None,
-        grant_expires_at: None,
         can_refresh: true,
-        connected_at: now(),
+        ..Account::new(AccountId::from_u128(1), name, remote_id, now())
     }
 }
 

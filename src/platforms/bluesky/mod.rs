@@ -125,8 +125,27 @@ const fn refusal(status: u16, code: &'static str, class: FailureClass, evidence:
     Refusal { status, code, class, evidence }
 }
 
-/// Records looked through for the same words.
-const SCAN_PAGE: usize = 50;
+/// Records of one page when the same words are searched for; the lexicon's limit.
+const SCAN_PAGE: usize = 100;
+
+/// A page of the account's posts: newest first by key, and keys are times.
+fn list(job: &Job<'_>, cursor: Option<&str>) -> Request {
+    let mut query = vec![
+        ("repo".into(), job.account.remote_id.clone()),
+        ("collection".into(), COLLECTION.into()),
+        ("limit".into(), SCAN_PAGE.to_string()),
+    ];
+    query.extend(cursor.map(|it| ("cursor".into(), it.to_owned())));
+    Request {
+        label: "bluesky.list",
+        method: http::Method::GET,
+        endpoint: Endpoint::Server,
+        path: "/xrpc/com.atproto.repo.listRecords".into(),
+        query,
+        body: Body::None,
+        auth: false,
+    }
+}
 
 /// The connector. Stateless.
 pub struct Bluesky;
@@ -365,20 +384,7 @@ impl Platform for Bluesky {
     }
 
     fn scan(&self, job: &Job<'_>, _since: Timestamp) -> Option<Request> {
-        // Newest first by key, and keys are times.
-        Some(Request {
-            label: "bluesky.list",
-            method: http::Method::GET,
-            endpoint: Endpoint::Server,
-            path: "/xrpc/com.atproto.repo.listRecords".into(),
-            query: vec![
-                ("repo".into(), job.account.remote_id.clone()),
-                ("collection".into(), COLLECTION.into()),
-                ("limit".into(), SCAN_PAGE.to_string()),
-            ],
-            body: Body::None,
-            auth: false,
-        })
+        Some(list(job, None))
     }
 
     fn scanned(
@@ -394,17 +400,23 @@ impl Platform for Bluesky {
             return Sight::Unclear(failure(answer, now));
         };
         let parent = job.before.last().and_then(|it| it.remote_id.as_deref());
+        let young = |it: &Value| {
+            let at = it["value"]["createdAt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+            at.is_some_and(|at| at >= since)
+        };
         let same = |it: &&Value| {
             let value = &it["value"];
-            let at = value["createdAt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
             value["text"] == job.text
                 && value["reply"]["parent"]["uri"].as_str() == parent
-                && at.is_some_and(|at| at >= since)
+                && young(it)
                 && it["uri"].as_str().is_some_and(|uri| !bound(uri))
         };
         let mut found = records.iter().filter(same);
         match (found.next().and_then(|it| live(it, &job.account.remote_id, true)), found.next()) {
-            (None, _) => Sight::Absent,
+            (None, _) => match json["cursor"].as_str().filter(|_| records.iter().any(young)) {
+                Some(cursor) => Sight::More(list(job, Some(cursor))),
+                None => Sight::Absent,
+            },
             (Some(live), None) => Sight::Found(live),
             (Some(_), Some(_)) => Sight::Disputed { message: "several posts have these words".into() },
         }
