@@ -33,7 +33,7 @@ use sendoff::config::{self, Config};
 use sendoff::control::client::Client;
 use sendoff::daemon::disk::Room;
 use sendoff::daemon::start::{Plan, start};
-use sendoff::domain::account::{Account, AccountState};
+use sendoff::domain::account::Account;
 use sendoff::domain::delivery::{Delivery, State, Step, StepKind};
 use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, PlatformName, PostId};
 use sendoff::domain::post::{Content, Post, Source, Target};
@@ -390,24 +390,13 @@ fn name(n: u64) -> AccountName {
 }
 
 fn account(n: u64) -> Account {
+    let now = Timestamp::now();
     Account {
-        id: account_id(n),
-        name: name(n),
-        remote_id: (1_000 + n).to_string(),
         username: format!("account_{n}"),
         display_name: format!("Account {n}"),
-        avatar_url: None,
-        server: None,
-        tier: None,
-        state: AccountState::Ready,
-        reason: None,
         scopes: ["tweet.read", "tweet.write", "users.read"].map(str::to_owned).to_vec(),
-        missing_scopes: Vec::new(),
-        expires_at: None,
-        issued_at: Some(Timestamp::now()),
-        grant_expires_at: None,
-        can_refresh: false,
-        connected_at: Timestamp::now(),
+        issued_at: Some(now),
+        ..Account::new(account_id(n), name(n), (1_000 + n).to_string(), now)
     }
 }
 

@@ -44,5 +44,5 @@ pub const ALL: &[&str] = &[
     "settle from the first loss",
     "send outside the lane",
     "earlier attempt ignored",
-    "claimed work let go",
+    "network's clock ignored",
 ];

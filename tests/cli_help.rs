@@ -35,6 +35,18 @@ fn every_help_has_examples_of_its_own_command() {
 }
 
 #[test]
+fn the_help_names_every_exit_code_there_is() {
+    let help = Shell::new().run(&["--help"]).out;
+    let (_, codes) = help.split_once("Exit codes:").unwrap();
+    let named: Vec<u8> = codes
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|it| !it.is_empty())
+        .map(|it| it.parse().unwrap())
+        .collect();
+    assert_eq!(named, [0, 1, 2, 3, 4, 75, 78]);
+}
+
+#[test]
 fn examples_are_commands_that_parse() {
     let mut found = Vec::new();
     commands(&Cli::command(), &[], &mut found);

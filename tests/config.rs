@@ -1,4 +1,6 @@
 //! The configuration: what a good one means, and what is said about a bad one.
+//!
+//! long because every fault of every key is shown once.
 
 // The exception for tests in .clippy.toml does not reach the helpers of a test file.
 #![allow(clippy::unwrap_used)]
@@ -12,7 +14,9 @@ use proptest::prelude::*;
 use sendoff::config::change::changed;
 use sendoff::config::fault::{ConfigError, Fault};
 use sendoff::config::secret::SecretSource;
-use sendoff::config::{Config, InstagramLogin, TikTokMode, load, locate, parse, starter};
+use sendoff::config::{
+    CallLimit, Config, InstagramLogin, LimitScope, TikTokMode, load, locate, parse, starter,
+};
 use sendoff::domain::ids::PlatformName;
 use sendoff::domain::schedule::Late;
 
@@ -71,6 +75,7 @@ fn the_example_with_every_option_taken_up_is_valid_too() {
     assert_eq!((config.queues.len(), config.recurring.len()), (1, 1));
     assert!(config.platform(PlatformName::LinkedIn).organization.is_some());
     assert!(config.platform(PlatformName::X).client_id.is_some());
+    assert_eq!(config.platform(PlatformName::X).limits.len(), 1);
 }
 
 /// The keys of a section, as the reader itself tells them about one it does not know.
@@ -119,11 +124,16 @@ fn every_key_the_reader_knows_stands_in_the_example() {
     // Which network takes which key is a matter of meaning, so each must stand below some network.
     for key in keys_of("[platforms.x]") {
         let somewhere = sections.iter().any(|(name, body)| {
-            name.starts_with("[platforms.")
-                && (name.ends_with(&format!(".{key}]"))
+            name.trim_start_matches('[').starts_with("platforms.")
+                && (name.trim_end_matches(']').ends_with(&format!(".{key}"))
                     || body.lines().any(|it| it.starts_with(&format!("{key} ="))))
         });
         assert!(somewhere, "`{key}` of the platforms is not in the example");
+        count += 1;
+    }
+    let limits = "[[platforms.x.limits]]";
+    for key in keys_of(limits) {
+        assert!(holds(limits, &key), "`{key}` of {limits} is not in the example");
         count += 1;
     }
     assert!(count > 40, "only {count} keys were looked at");
@@ -156,6 +166,13 @@ fn what_is_printed_reads_back_as_the_same_settings() {
         graph_version = "v25.0"
         [platforms.x]
         endpoints = { api = "http://127.0.0.1:9000/x/" }
+        [[platforms.x.limits]]
+        calls = 50
+        per = "24h"
+        [[platforms.x.limits]]
+        calls = 1
+        per = "90s"
+        scope = "app"
         [[queue]]
         name = "mornings"
         cron = ["0 9 * * MON-FRI", "30 17 * * 1-5"]
@@ -186,6 +203,13 @@ fn what_is_printed_reads_back_as_the_same_settings() {
     assert_eq!(config.platform(PlatformName::TikTok).mode, TikTokMode::Direct);
     assert_eq!(config.platform(PlatformName::X).endpoint("api"), "http://127.0.0.1:9000/x");
     assert_eq!(config.platform(PlatformName::X).endpoint("authorize"), "https://x.com");
+    assert_eq!(
+        config.platform(PlatformName::X).limits,
+        [
+            CallLimit { calls: 50, per: SignedDuration::from_hours(24), scope: LimitScope::Account },
+            CallLimit { calls: 1, per: SignedDuration::from_secs(90), scope: LimitScope::App },
+        ]
+    );
     assert_eq!(config.queue("mornings").unwrap().jitter, SignedDuration::from_mins(5));
     assert_eq!(config.engine.weakened(), ["settle", "poll_scale"]);
 }
@@ -406,6 +430,17 @@ fn other_values_at_fault_are_pointed_at() {
     );
     check("[platforms.x]\nclient_id = \"…\"\n", (2, 13), "not filled in", "app's page");
     check("[platforms.linkedin.organization]\n", (1, 1), "has no `client_id`", "remove the section");
+    let limit = "[[platforms.x.limits]]\n";
+    check(&format!("{limit}calls = 5\n"), (1, 1), "a limit needs `per`", "write both");
+    check(&format!("{limit}per = \"1h\"\n"), (1, 1), "a limit needs `calls`", "write both");
+    check(&format!("{limit}calls = 0\nper = \"1h\"\n"), (2, 9), "`0` is out of range", "from 1");
+    check(&format!("{limit}calls = 5\nper = \"0s\"\n"), (3, 7), "longer than nothing", "");
+    check(
+        &format!("{limit}calls = 5\nper = \"1h\"\nscope = \"all\"\n"),
+        (4, 9),
+        "`all` is not one of the choices",
+        "`account` or `app`",
+    );
 }
 
 #[test]

@@ -13,7 +13,8 @@ use sendoff::domain::account::AccountState;
 use sendoff::domain::delivery::{Delivery, Event, Reason, State};
 use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName};
 use sendoff::domain::schedule::Late;
-use sendoff::engine::{DueRow, Input};
+use sendoff::engine::ask::{self, Ask};
+use sendoff::engine::{DueRow, Input, Limit};
 use serde_json::json;
 use world::networks::{Fault, answer};
 use world::{Rng, World, secs, start};
@@ -217,6 +218,35 @@ fn a_post_later_than_its_policy_is_missed_and_says_so() {
 }
 
 #[test]
+fn the_late_policy_counts_until_a_call_has_an_effect_and_the_users_word_ends_it() {
+    for asked in [false, true] {
+        let mut world = calm(PlatformName::X, 1);
+        world.network.script = vec![Fault::NotSent; 6];
+        let id = world.post(1, 10, 1, Late::Exact);
+        run(&mut world, 50);
+        assert_eq!(state(&world, id).state, State::Retry);
+        if asked {
+            world.input(Input::Ask { id, ask: Ask::TryNow, ticket: 1 });
+            let before = state(&world, id).clone();
+            let event = ask::event(&before, &Ask::TryNow, SignedDuration::from_hours(24), world.now).unwrap();
+            let after = before.apply(event, world.now).unwrap();
+            world.store.insert(id, after);
+        }
+        run(&mut world, 3600);
+        let it = state(&world, id);
+        if asked {
+            assert_eq!(it.state, State::Published);
+            let late = it.sent_at.unwrap().duration_since(it.due.instant);
+            assert!(late > secs(50), "sent_at is of the call that took effect, {late:#} after its time");
+        } else {
+            let reason = it.reason.as_ref().unwrap();
+            assert_eq!((it.state, reason.class.as_str()), (State::Missed, "late"));
+            assert!(reason.message.contains("until then: connection refused"), "{}", reason.message);
+        }
+    }
+}
+
+#[test]
 fn a_network_that_cannot_be_reached_for_a_day_is_given_up() {
     let mut world = calm(PlatformName::X, 1);
     world.network.script = vec![Fault::NotSent; 4000];
@@ -290,6 +320,37 @@ fn spent_credits_stop_the_whole_network_and_are_probed_by_one_post() {
     run(&mut world, 23 * 3600);
     assert!(state(&world, first).state == State::Published);
     assert!(others.iter().all(|id| state(&world, *id).state == State::Published));
+}
+
+#[test]
+fn limits_the_operator_set_hold_for_each_account_and_for_all_of_the_app() {
+    let hour = SignedDuration::from_hours(1);
+    let mut world = calm(PlatformName::X, 3);
+    let limits = [(false, 2), (true, 3)].map(|(app, calls)| Limit { app, calls, window: hour });
+    world.settings.limits.insert(PlatformName::X, limits.to_vec());
+    for n in 0..8 {
+        // One has more to say than it may, the others would only be too many together.
+        world.post(if n < 5 { 1 } else { n % 2 + 2 }, 10, 1, Late::Always);
+    }
+    run(&mut world, 1800);
+    assert_eq!(world.sent.len(), 3, "{:?}", world.sent);
+    let waits = world.engine.as_ref().unwrap().waits(world.now);
+    assert!(waits.iter().any(|it| it.reason.message == "x takes 3 calls in 1h"), "{waits:?}");
+    run(&mut world, 6 * 3600);
+    assert!(world.store.values().all(|it| it.state == State::Published));
+    assert_eq!(world.sent.len(), 8);
+    let most = |times: Vec<Timestamp>| {
+        // Counted from the intent; the call leaves moments later.
+        let window = hour - secs(1);
+        let within =
+            |from: &Timestamp| times.iter().filter(|it| (*from..*from + window).contains(it)).count();
+        times.iter().map(within).max().unwrap()
+    };
+    assert_eq!(most(world.sent.iter().map(|it| it.0).collect()), 3);
+    for account in 1..=3 {
+        let own = world.sent.iter().filter(|it| it.2 == AccountId::from_u128(account));
+        assert!(most(own.map(|it| it.0).collect()) <= 2);
+    }
 }
 
 #[test]

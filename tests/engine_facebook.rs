@@ -36,6 +36,7 @@ fn reel(world: &mut World, account: u128, due: i64) -> DeliveryId {
         width: 1080,
         height: 1920,
         alt: None,
+        detail: sendoff::domain::media::Detail::default(),
     }];
     post.options = [(PlatformName::Facebook, [("format".into(), "reel".into())].into())].into();
     id

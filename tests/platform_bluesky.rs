@@ -226,3 +226,32 @@ fn a_read_back_confirms_the_very_bytes_that_were_answered() {
     assert!(matches!(see(200, &json!({ "uri": uri, "cid": "bafyreiother" })), Sight::Unclear(_)));
     assert_eq!(see(400, &json!({ "error": "RecordNotFound" })), Sight::Absent);
 }
+
+#[test]
+fn a_search_for_the_same_words_turns_pages_until_the_posts_are_too_old() {
+    let owned = Owned::new(PlatformName::Bluesky, "good morning");
+    let due = now();
+    let record = |n: u64, text: &str, age: SignedDuration| {
+        let uri = format!("at://did:plc:alice/app.bsky.feed.post/3k{n:011}");
+        json!({ "uri": uri, "cid": "bafy", "value": { "text": text, "createdAt": (due - age).to_string() } })
+    };
+    let page = |records: Vec<Value>, cursor: Option<&str>| {
+        let mut body = json!({ "records": records });
+        if let Some(cursor) = cursor {
+            body["cursor"] = json!(cursor);
+        }
+        Bluesky.scanned(&owned.job(), &answer(200, &body), due, &|_| false, due)
+    };
+    let others = |age| (0..100).map(|n| record(n, "another", age)).collect::<Vec<_>>();
+    let (since, before) = (SignedDuration::from_secs(-60), SignedDuration::from_hours(1));
+    let Sight::More(next) = page(others(since), Some("3kabc")) else { panic!("a hundred posts since") };
+    assert!(next.query.contains(&("cursor".into(), "3kabc".into())), "{next:?}");
+    assert_eq!(Bluesky.scan(&owned.job(), due).unwrap().path, next.path);
+    assert_eq!(page(others(since), None), Sight::Absent, "the list has an end");
+    assert_eq!(page(others(before), Some("3kabc")), Sight::Absent, "what follows is older still");
+    let mut found = others(since);
+    let mut ours = record(500, "good morning", since);
+    ours["uri"] = json!("at://did:plc:alice/app.bsky.feed.post/3mabcdefghij2");
+    found.push(ours);
+    assert!(matches!(page(found, Some("3kabc")), Sight::Found(_)));
+}

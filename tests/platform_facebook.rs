@@ -38,6 +38,7 @@ fn video(bytes: u64) -> MediaItem {
         width: 1080,
         height: 1920,
         alt: None,
+        detail: sendoff::domain::media::Detail::default(),
     }
 }
 
@@ -267,6 +268,16 @@ fn a_list_that_goes_on_or_is_an_error_is_no_negative_read() {
     let mut more = listed(&[("106512_8", 1, json!({ "message": "Other" }))]).json();
     more["paging"] = json!({ "next": "https://graph.facebook.com/next" });
     assert!(matches!(seen(&text, &[], &answer(200, &more), &[]), Sight::Unclear(_)));
+    // By cursor or by time; the token in the address is not taken along.
+    for cursor in ["after=QVFI", "until=1764579600&__paging_token=enc"] {
+        more["paging"] =
+            json!({ "next": format!("https://graph.facebook.com/x?access_token=T&limit=100&{cursor}") });
+        let Sight::More(request) = seen(&text, &[], &answer(200, &more), &[]) else { panic!("{cursor}") };
+        let shown = shown(&request);
+        assert!(shown.contains("/106512/published_posts") && shown.contains(cursor), "{shown}");
+        assert!(!shown.contains("access_token"), "{shown}");
+        assert_eq!(request.query.iter().filter(|it| it.0 == "limit").count(), 1);
+    }
     for (status, body) in [
         (400, json!({ "error": { "code": 190, "message": "expired" } })),
         (200, json!({ "error": { "code": 1, "message": "unknown" }, "data": [] })),

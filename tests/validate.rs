@@ -124,7 +124,13 @@ fn pictures_are_counted_weighed_and_read() {
         text("a").media(vec![item])
     };
     assert!(with(|it| it.bytes = 2_000_000).on(&Bluesky, None).ok());
-    assert_eq!(with(|it| it.bytes = 2_000_001).codes(&Bluesky), ["image_too_big"]);
+    assert_eq!(with(|_| ()).on(&Bluesky, None).notices, [""; 0]);
+    // What can be made to fit is no problem, and is told.
+    let heavy = with(|it| it.bytes = 2_000_001).on(&Bluesky, None);
+    assert!(heavy.ok());
+    assert_eq!(heavy.notices, ["`1.png` will be converted to JPEG, 640×480"]);
+    let moving = |it: &mut MediaItem| (it.detail.animated, it.bytes) = (true, 2_000_001);
+    assert_eq!(with(moving).codes(&Bluesky), ["image_too_big"]);
     assert!(with(|it| it.alt = Some("ä".repeat(10_000))).on(&Bluesky, None).ok());
     assert_eq!(with(|it| it.alt = Some("ä".repeat(10_001))).codes(&Bluesky), ["alt_too_long"]);
     assert_eq!(with(|it| it.kind = MediaKind::Mp4).codes(&Bluesky), ["video_not_supported"]);
@@ -170,6 +176,7 @@ fn the_messages_as_people_read_them() {
     let mut everything = text("a".repeat(281) + "\u{FEFF} $ACME $OTHER").media((1..=5).map(image).collect());
     everything.comment = Some("first!".into());
     everything.media[0].bytes = 9_000_000;
+    everything.media[0].detail.animated = true;
     everything.media[1].kind = MediaKind::Mov;
     everything.media[2].alt = Some("x".repeat(10_001));
     everything.parts.push(" ".into());

@@ -18,7 +18,8 @@ Examples:
   sendoff status
 
 Exit codes: 0 done, 1 failed, 2 usage or bad configuration, 3 daemon not
-reachable, 4 some targets failed")]
+reachable, 4 some targets failed; of `serve` also 75 the store stopped and a
+restart goes on, 78 something needs a person before it can start")]
 pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,

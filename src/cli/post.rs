@@ -465,7 +465,19 @@ fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> 
         ("hint", reason.and_then(|it| it.hint.as_deref()).map(clean_line)),
     ];
     ui.facts(&facts)?;
+    fetched(it, ui)?;
     why(it, ui)
+}
+
+/// Who fetched its media: what to show a network that says it could not.
+fn fetched(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
+    for row in &it.fetches {
+        let at = row.last_at.to_zoned(ui.zone(Some(&it.zone))).strftime("%m-%d %H:%M:%S").to_string();
+        let (who, agent) = (clean_line(&row.client), shorten(&row.agent, 60));
+        let sent = format!("HTTP {}, {} in {} requests", row.http_status, size(row.bytes), row.requests);
+        ui.line(&format!("  {}  {at}  {who} {agent}: {sent}", ui.paint(Paint::Dim, "fetched")))?;
+    }
+    Ok(())
 }
 
 /// Every move with its evidence.
@@ -528,6 +540,9 @@ pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
                 if let Some(hint) = &problem.hint {
                     ui.line(&format!("    hint: {}", clean_line(hint)))?;
                 }
+            }
+            for notice in &it.notices {
+                ui.line(&format!("  {} {}", ui.paint(Paint::Dim, "·"), clean_line(notice)))?;
             }
             for line in preview(&it.preview).lines() {
                 ui.line(&format!("  │ {line}"))?;

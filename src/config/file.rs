@@ -91,6 +91,15 @@ pub(super) struct PlatformFile {
     pub(super) organization: Option<Spanned<AppFile>>,
     pub(super) app_kind: Text,
     pub(super) mode: Text,
+    pub(super) limits: Vec<Spanned<CallLimitFile>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CallLimitFile {
+    pub(super) calls: Number<i64>,
+    pub(super) per: Text,
+    pub(super) scope: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -130,6 +130,28 @@ pub struct Platform {
     pub app_kind: TikTokApp,
     /// TikTok: where a post goes.
     pub mode: TikTokMode,
+    /// Limits of publishing calls below the network's own.
+    pub limits: Vec<CallLimit>,
+}
+
+/// `[[platforms.NAME.limits]]`: at most so many publishing calls within any such time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallLimit {
+    /// From 1.
+    pub calls: u32,
+    /// Longer than nothing.
+    pub per: SignedDuration,
+    /// What is counted together.
+    pub scope: LimitScope,
+}
+
+/// What a [`CallLimit`] counts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitScope {
+    /// The calls of each account for itself.
+    Account,
+    /// The calls of all accounts of an app; where accounts live on servers of their own, of a server.
+    App,
 }
 
 impl Platform {

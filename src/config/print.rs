@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use super::secret::SecretSource;
-use super::{Config, InstagramLogin, LogFormat, Platform, Recurring, TikTokApp, TikTokMode};
+use super::{Config, InstagramLogin, LimitScope, LogFormat, Platform, Recurring, TikTokApp, TikTokMode};
 use crate::domain::ids::PlatformName;
 use crate::domain::schedule::print_duration;
 use crate::domain::schedule::slots::SlotPattern;
@@ -186,6 +186,18 @@ fn print_platform(page: &mut Page, name: PlatformName, platform: &Platform) {
             quote(match platform.mode {
                 TikTokMode::Inbox => "inbox",
                 TikTokMode::Direct => "direct",
+            }),
+        );
+    }
+    for limit in &platform.limits {
+        page.section(&format!("[[platforms.{name}.limits]]"));
+        page.line("calls", limit.calls);
+        page.line("per", quote(&print_duration(limit.per)));
+        page.line(
+            "scope",
+            quote(match limit.scope {
+                LimitScope::Account => "account",
+                LimitScope::App => "app",
             }),
         );
     }

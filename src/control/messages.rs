@@ -15,7 +15,7 @@ pub use super::timeline::{Calendar, ClockChange, ComingRun, FreeSlot, LogEvent};
 
 mod parts;
 
-pub use parts::{Progress, Reason, Step, Why};
+pub use parts::{Fetch, Progress, Reason, Step, Why};
 
 words! {
     /// Whether an account can act.
@@ -326,6 +326,9 @@ message! {
         /// Every move, oldest first. Only where one post is shown.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         why: Vec<Why>,
+        /// Who fetched its media by their links. Only where one post is shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fetches: Vec<Fetch>,
     }
 }
 
@@ -361,6 +364,9 @@ message! {
         problems: Vec<Problem>,
         /// What would be sent: text, or a JSON document of the network's shape.
         preview: Value,
+        /// What is done to files before they leave (`will be converted to JPEG, 1440×1800`).
+        #[serde(default)]
+        notices: Vec<String>,
     }
 }
 

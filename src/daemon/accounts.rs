@@ -80,6 +80,10 @@ pub(super) async fn set_paused(
             let mut account = accounts::need(tx, id)?;
             match (on, account.state) {
                 (true, AccountState::Ready) => account.state = AccountState::Paused,
+                // Its token died meanwhile: what a pause hid shows again.
+                (false, AccountState::Paused) if account.reason.is_some() => {
+                    account.state = AccountState::NeedsReconnect;
+                }
                 (false, AccountState::Paused) => account.state = AccountState::Ready,
                 _ => return Ok(account),
             }

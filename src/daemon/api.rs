@@ -1,6 +1,6 @@
 //! The control socket's questions, each handed to the file that answers it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -8,14 +8,12 @@ use futures_util::stream::BoxStream;
 use super::shared::Shared;
 use super::{
     accounts, audit, calendar, connect, create, disconnect, errors, log, posts, queues, remove, reschedule,
-    resolve, status,
+    resolve, status, stop,
 };
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::ids::MediaId;
-use crate::domain::media::MediaItem;
-use crate::engine::Input;
 use crate::media::MediaError;
 use crate::store::audit as trail;
 use crate::store::media::{self, StoredMedia};
@@ -26,6 +24,18 @@ const AUDIT_MAX: u32 = 500;
 
 /// The daemon as the control socket sees it.
 pub(super) struct Door(pub(super) Arc<Shared>);
+
+impl Door {
+    /// A read of many rows. There are two workers only, and whoever asks for `status` needs one.
+    async fn scan<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Shared>) -> ApiResult<T> + Send + 'static,
+    ) -> ApiResult<T> {
+        let shared = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        done.map_err(|error| errors::internal(&error))?
+    }
+}
 
 #[async_trait]
 impl Api for Door {
@@ -89,10 +99,11 @@ impl Api for Door {
     }
 
     async fn post_list(&self, _by: Caller, ask: r::ListPosts) -> ApiResult<m::PostList> {
-        posts::list(&self.0, &ask)
+        self.scan(move |shared| posts::list(shared, &ask)).await
     }
 
     async fn post_show(&self, _by: Caller, id: &str) -> ApiResult<m::Post> {
+        self.0.links.flush(&self.0.store).await.map_err(errors::store)?;
         posts::show_named(&self.0, id)
     }
 
@@ -148,33 +159,15 @@ impl Api for Door {
     }
 
     async fn calendar(&self, _by: Caller, ask: r::Calendar) -> ApiResult<m::Calendar> {
-        calendar::show(&self.0, &ask)
+        self.scan(move |shared| calendar::show(shared, &ask)).await
     }
 
     async fn pause(&self, by: Caller, reason: Option<String>) -> ApiResult<m::PauseState> {
-        let now = self.0.now();
-        {
-            let mut pause = self.0.pause.lock().unwrap_or_else(PoisonError::into_inner);
-            let since = pause.as_ref().map_or(now, |(_, since)| *since);
-            *pause = Some((reason.clone(), since));
-        }
-        super::store_pause(&self.0).await?;
-        self.0.send(Input::Pause(true));
-        audit(&self.0, Some(by), "pause", reason.as_deref().unwrap_or_default());
-        Ok(pause_state(&self.0))
+        stop::pause(&self.0, by, reason).await
     }
 
     async fn resume(&self, by: Caller) -> ApiResult<m::PauseState> {
-        let stopped = self.0.pause.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
-        super::store_pause(&self.0).await?;
-        // What does not stand still by a person's word may do so because of the clock; then this is
-        // the person's word that the clock is right.
-        if !stopped && self.0.time.trust(self.0.now()) {
-            audit(&self.0, Some(by), "clock.trust", "");
-        }
-        self.0.send(Input::Pause(false));
-        audit(&self.0, Some(by), "resume", "");
-        Ok(pause_state(&self.0))
+        stop::resume(&self.0, by).await
     }
 
     async fn status(&self, _by: Caller) -> ApiResult<m::Status> {
@@ -212,17 +205,10 @@ impl Api for Door {
         let now = self.0.now();
         let id = MediaId::new(now, Shared::random());
         let _arriving = self.0.library.expect(id);
-        let facts = self.0.library.take(id, body).await.map_err(|error| refused(&error))?;
+        let caps = super::files::caps(&self.0.config().limits);
+        let facts = self.0.library.take(id, caps, body).await.map_err(|error| refused(&error))?;
         let name = name.map(|it| crate::http::terminal::clean_line(&it)).filter(|it| !it.is_empty());
-        let item = MediaItem {
-            id,
-            name: name.unwrap_or_else(|| "file".into()),
-            kind: facts.kind,
-            bytes: facts.bytes,
-            width: facts.width,
-            height: facts.height,
-            alt: None,
-        };
+        let item = facts.item(id, name.unwrap_or_else(|| "file".into()), None);
         let row = StoredMedia { item: item.clone(), digest: facts.digest, uploaded_at: now };
         if let Err(error) = self.0.store.write(move |tx| media::put(tx, &row)).await {
             // Without its row the file would only be litter.
@@ -237,15 +223,6 @@ impl Api for Door {
             width: item.width,
             height: item.height,
         })
-    }
-}
-
-fn pause_state(shared: &Shared) -> m::PauseState {
-    let pause = shared.pause.lock().unwrap_or_else(PoisonError::into_inner);
-    m::PauseState {
-        paused: pause.is_some(),
-        reason: pause.as_ref().and_then(|(reason, _)| reason.clone()),
-        since: pause.as_ref().map(|(_, since)| *since),
     }
 }
 

@@ -430,7 +430,7 @@ pub(super) fn deliveries_of(give_up_after: SignedDuration, post: &Post, now: Tim
                 steps,
                 now,
             );
-            delivery.give_up_at = due.instant.saturating_add(give_up_after).unwrap_or(Timestamp::MAX);
+            delivery.give_up_at = due.give_up_at(give_up_after);
             delivery
         })
         .collect()

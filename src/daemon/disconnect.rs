@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::accounts::{find, hex};
 use super::shared::Shared;
 use super::wire::fill;
-use super::{audit, errors, housekeeping, tokens, view};
+use super::{audit, errors, files, tokens, view};
 use crate::auth::{RevocationResult, Tools, revoke_by_hand};
 use crate::control::api::{ApiResult, Caller};
 use crate::control::messages as m;
@@ -29,7 +29,9 @@ use crate::store::audit::Receipt;
 use crate::store::deliveries::Which;
 use crate::store::journal::Happening;
 use crate::store::vault::{Erasure, ErasureLine};
-use crate::store::{Source, StoreError, Tx, accounts, audit as trail, deliveries, posts, queues, vault};
+use crate::store::{
+    Compaction, Source, StoreError, Tx, accounts, audit as trail, deliveries, posts, queues, vault,
+};
 
 /// Disconnects under way: one at a time per account, whoever asks, and what it came to for those
 /// who waited.
@@ -323,7 +325,7 @@ async fn close_deliveries(shared: &Arc<Shared>, id: AccountId) -> ApiResult<Vec<
         .await
         .map_err(errors::store)?;
     for post in closed.iter().map(|it| it.post).collect::<BTreeSet<_>>() {
-        housekeeping::after_end(shared, post).await;
+        files::after_end(&shared.store, &shared.library, post, shared.now()).await;
     }
     Ok(lines)
 }
@@ -455,8 +457,16 @@ async fn revoke(shared: &Arc<Shared>, account: Option<&Account>) -> Vec<ErasureL
 async fn compact(shared: &Arc<Shared>) -> ErasureLine {
     let store = shared.store.clone();
     let outcome = tokio::task::spawn_blocking(move || store.compact()).await;
+    let left = |why: &str| {
+        let message = format!("{why}; they are used again, and no key opens the tokens in them");
+        (m::Outcome::NotPossible, Some(message))
+    };
     let (result, message) = match outcome {
-        Ok(Ok(_)) => (m::Outcome::Done, None),
+        Ok(Ok(Compaction::Done)) => (m::Outcome::Done, None),
+        Ok(Ok(Compaction::TooBig { bytes })) => {
+            left(&format!("not cleared: in a store of {} MiB sending would wait for it", bytes >> 20))
+        }
+        Ok(Ok(Compaction::NoRoom)) => left("not cleared: the disk has too little room"),
         Ok(Err(error)) => (m::Outcome::Failed, Some(error.to_string())),
         Err(error) => (m::Outcome::Failed, Some(error.to_string())),
     };

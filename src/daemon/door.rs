@@ -6,12 +6,15 @@ use async_trait::async_trait;
 use url::form_urlencoded;
 
 use super::connect::{begin, end, finish};
+use super::links;
 use super::shared::Shared;
 use super::wire::fill;
 use crate::auth::CallbackParams;
 use crate::auth::bluesky::client_metadata;
 use crate::auth::flows::{Outcome, Progress};
 use crate::domain::ids::PlatformName;
+use crate::store::fetches::Fetched;
+use crate::web::media::Served;
 use crate::web::{Back, Door, Landing, Start};
 
 /// The public listener's way in.
@@ -92,6 +95,29 @@ impl Door for PublicDoor {
     async fn client_metadata(&self) -> Option<String> {
         let key = self.0.client_key.as_ref()?;
         Some(client_metadata(&self.0.config().server.public_url, key).to_string())
+    }
+
+    async fn media(&self, token: &str, name: &str) -> Option<Served> {
+        let found = links::find(&self.0, token, name).await?;
+        let shared = Arc::clone(&self.0);
+        let (delivery, media, began) = (found.delivery, found.media, shared.now());
+        Some(Served {
+            mime: found.kind.mime(),
+            ready: found.ready,
+            tell: Box::new(move |it| {
+                let one = Fetched {
+                    media,
+                    client: it.client.to_string(),
+                    agent: it.agent,
+                    first: began,
+                    last: shared.now(),
+                    requests: 1,
+                    bytes: it.bytes,
+                    status: it.status,
+                };
+                shared.links.note(delivery, one);
+            }),
+        })
     }
 
     async fn healthy(&self) -> bool {

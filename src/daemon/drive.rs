@@ -9,18 +9,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::body::Part;
+use super::files::Unready;
 use super::ledger::{self, Ledger};
 use super::shared::Shared;
 use super::wire::{Parcel, fill};
-use super::{queues, recurring, tokens, view};
+use super::{files, queues, recurring, tokens, view};
+use crate::config::{CallLimit, LimitScope};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
-use crate::engine::{Effect, Engine, Input, Purpose, Reply, Save, Settings};
+use crate::engine::{Effect, Engine, Input, Limit, Purpose, Reply, Save, Settings};
 use crate::failpoint::cp;
 use crate::platforms::{self, Request};
 use crate::store::{accounts, deliveries};
@@ -112,8 +114,16 @@ pub(super) fn settings(config: &crate::config::Config) -> Settings {
             .filter(|(_, it)| it.resend_when_absent)
             .map(|(name, _)| *name)
             .collect(),
-        limits: std::collections::BTreeMap::new(),
+        limits: config
+            .platforms
+            .iter()
+            .map(|(name, it)| (*name, it.limits.iter().map(limit).collect()))
+            .collect(),
     }
+}
+
+fn limit(it: &CallLimit) -> Limit {
+    Limit { app: it.scope == LimitScope::App, calls: it.calls, window: it.per }
 }
 
 /// A write was refused because the row had changed, and the engine let go of it. Rows in a worker's
@@ -184,7 +194,9 @@ impl Driver {
                     if n == 0 {
                         return;
                     }
-                    self.step(burst.drain(..));
+                    // What a stopping daemon was told to take up again, the next one does.
+                    let ending = stopping.is_some();
+                    self.step(burst.drain(..).filter(|it| !(ending && matches!(it, Input::Pause(false)))));
                 }
                 () = tokio::time::sleep(nap) => self.step([Input::Tick]),
                 _ = stop.wait_for(|stop| *stop), if stopping.is_none() => {
@@ -292,9 +304,9 @@ impl Driver {
                 });
             }
             Effect::AccountDead { account, reason } => {
-                let shared = Arc::clone(&self.shared);
+                let write = tokens::mark_dead(&self.shared, account, reason);
                 tokio::spawn(async move {
-                    if let Err(error) = tokens::mark_dead(&shared, account, &reason).await {
+                    if let Err(error) = write.await {
                         tracing::error!(%error, "could not store that an account needs a person");
                     }
                 });
@@ -380,7 +392,7 @@ impl Driver {
                     shared.send(Input::Saved { id, seq, conflict: false });
                     queues::recheck(&shared, &moved).await;
                     if clean_up {
-                        super::housekeeping::after_end(&shared, moved.post).await;
+                        files::after_end(&shared.store, &shared.library, moved.post, shared.now()).await;
                     }
                 }
                 Err(error) if error.is_fatal() => tracing::error!(%error, "a write failed"),
@@ -436,19 +448,12 @@ impl Driver {
             }
             cp!("c7");
             log_move(&moved, "intend", now);
-            let reply = match parcel_of(&shared, account, &request).await {
-                Ok((account, grant, media)) => {
-                    let parcel = Parcel {
-                        base: shared.base(&account, &request),
-                        account: &account,
-                        grant: grant.as_ref(),
-                        app_secret: shared.app_secret(account.name.platform()),
-                        media,
-                        now: shared.now(),
-                    };
+            let reply = match contents_of(&shared, account, Some(id), &request).await {
+                Ok(contents) => {
+                    let parcel = contents.parcel(&shared, &request);
                     shared.wire().publish(intent, &request, parcel).await
                 }
-                Err(why) => Reply::NotSent(why),
+                Err(reply) => reply,
             };
             cp!("c10");
             shared.send(Input::Published { id, reply });
@@ -459,7 +464,7 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             cp!("c13", matches!(purpose, Purpose::Look));
-            let reply = call(&shared, account, &request).await;
+            let reply = call_for(&shared, account, Some(id), &request).await;
             cp!("c3", matches!(purpose, Purpose::Prepare));
             cp!("c13", matches!(purpose, Purpose::Look));
             shared.send(Input::Answered { id, purpose, reply });
@@ -486,42 +491,81 @@ impl Driver {
     }
 }
 
-/// One call that is safe to repeat, for the engine and for the API (delete).
+/// One call that is safe to repeat, beside the deliveries.
 pub(super) async fn call(shared: &Arc<Shared>, account: AccountId, request: &Request) -> Reply {
-    match parcel_of(shared, account, request).await {
-        Ok((account, grant, media)) => {
-            let parcel = Parcel {
-                base: shared.base(&account, request),
-                account: &account,
-                grant: grant.as_ref(),
-                app_secret: shared.app_secret(account.name.platform()),
-                media,
-                now: shared.now(),
-            };
+    call_for(shared, account, None, request).await
+}
+
+/// One call that is safe to repeat. `delivery`: whose links and whose progress it is.
+async fn call_for(
+    shared: &Arc<Shared>,
+    account: AccountId,
+    delivery: Option<DeliveryId>,
+    request: &Request,
+) -> Reply {
+    match contents_of(shared, account, delivery, request).await {
+        Ok(contents) => {
+            let parcel = contents.parcel(shared, request);
             shared.wire().call(request, parcel).await
         }
-        Err(why) => Reply::NotSent(why),
+        Err(reply) => reply,
     }
 }
 
-type Contents = (crate::domain::account::Account, Option<crate::auth::Grant>, Option<Bytes>);
+/// What a request needs besides itself.
+struct Contents {
+    account: crate::domain::account::Account,
+    grant: Option<crate::auth::Grant>,
+    parts: Vec<Part>,
+    delivery: Option<DeliveryId>,
+}
 
-async fn parcel_of(shared: &Arc<Shared>, account: AccountId, request: &Request) -> Result<Contents, String> {
-    let found = shared.store.read(|rx| accounts::get(rx, account)).map_err(|error| error.to_string())?;
-    let found = found.ok_or("the account is no longer connected")?;
+impl Contents {
+    fn parcel<'a>(&'a self, shared: &Shared, request: &Request) -> Parcel<'a> {
+        Parcel {
+            base: shared.base(&self.account, request),
+            account: &self.account,
+            grant: self.grant.as_ref(),
+            app_secret: shared.app_secret(self.account.name.platform()),
+            parts: self.parts.clone(),
+            progress: self.delivery.map(|id| (shared.progress.clone(), id)),
+            now: shared.now(),
+        }
+    }
+}
+
+async fn contents_of(
+    shared: &Arc<Shared>,
+    account: AccountId,
+    delivery: Option<DeliveryId>,
+    request: &Request,
+) -> Result<Contents, Reply> {
+    let not_sent = |error: &dyn std::fmt::Display| Reply::NotSent(error.to_string());
+    let found = shared.store.read(|rx| accounts::get(rx, account)).map_err(|error| not_sent(&error))?;
+    let account_row = found.ok_or_else(|| not_sent(&"the account is no longer connected"))?;
     let grant = if request.auth {
-        Some(tokens::load(shared, account).map_err(|error| error.to_string())?)
+        Some(tokens::load(shared, account).map_err(|error| not_sent(&error))?)
     } else {
         None
     };
-    let media = match request.body.media() {
-        Some(id) => {
-            let read = shared.library.read(id).await;
-            Some(read.map_err(|error| format!("the media file cannot be read: {error}"))?)
-        }
-        None => None,
-    };
-    Ok((found, grant, media))
+    let mut parts = Vec::new();
+    for (part, is_link) in request.body.files() {
+        // Opened for a link as well: a file that is not in order is better found here than there, and
+        // a conversion is done before the network comes for it.
+        let ready = files::open(shared, part).await.map_err(|unready| match unready {
+            Unready::Now(why) => Reply::NotSent(why),
+            Unready::Ever(failure) => Reply::Unfit(failure),
+        })?;
+        parts.push(match (is_link, delivery) {
+            (false, _) => Part::File(ready),
+            (true, Some(id)) => {
+                let public_url = &shared.config().server.public_url;
+                Part::Link(shared.links.address(public_url, id, part, shared.now()))
+            }
+            (true, None) => return Err(not_sent(&"a link belongs to a delivery")),
+        });
+    }
+    Ok(Contents { account: account_row, grant, parts, delivery })
 }
 
 fn log_move(delivery: &Delivery, event: &'static str, now: Timestamp) {

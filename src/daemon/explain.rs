@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::control::messages as m;
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, LEFT, State};
+use crate::domain::ids::DeliveryId;
 use crate::store::{Source, StoreError, deliveries};
 
 /// The moves of a delivery, oldest first.
@@ -24,6 +25,21 @@ pub(super) fn why(source: &impl Source, it: &Delivery) -> Result<Vec<m::Why>, St
         story.push(line(&row, attempt.as_ref()));
     }
     Ok(story)
+}
+
+/// Who fetched the delivery's media by their links, in the order of their first request.
+pub(super) fn fetches(source: &impl Source, id: DeliveryId) -> Result<Vec<m::Fetch>, StoreError> {
+    let lines = crate::store::fetches::of(source, id)?.0.into_iter().map(|it| m::Fetch {
+        media: it.media.to_string(),
+        client: it.client,
+        agent: it.agent,
+        first_at: it.first,
+        last_at: it.last,
+        requests: it.requests,
+        bytes: it.bytes,
+        http_status: it.status,
+    });
+    Ok(lines.collect())
 }
 
 fn line(row: &Transition, attempt: Option<&Attempt>) -> m::Why {
@@ -88,6 +104,10 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
         "reconnected" => "the account is connected again",
         "queue_resumed" => "its queue goes on",
         "disconnected" => "its account was disconnected",
+        "abandon" => "given up: nobody can find out any more whether it is live",
+        "zone_changed" => {
+            "the rules of its time zone changed: the same time on the wall is another instant now"
+        }
         "at_risk" => "checked ahead of its time: as things are it would not go out",
         other => return format!("{}: now {}", other.replace('_', " "), to.as_str()),
     };
@@ -96,42 +116,66 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
     use super::*;
     use crate::domain::delivery::Reason;
 
+    /// The names of all moves that the program writes, out of its own text: those of the machine, and
+    /// those that the daemon and the store give a move themselves.
+    fn names_in_use() -> BTreeSet<String> {
+        fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+            for entry in std::fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    files(&path, found);
+                } else if path.extension().is_some_and(|it| it == "rs") {
+                    found.push(path);
+                }
+            }
+        }
+        fn quoted(text: &str) -> impl Iterator<Item = &str> {
+            text.split('"').skip(1).step_by(2)
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let machine = std::fs::read_to_string(root.join("domain/delivery/event.rs")).unwrap();
+        let (_, rest) = machine.split_once("pub fn name(&self) -> &'static str {").unwrap();
+        let (names, _) = rest.split_once("\n    }").unwrap();
+        let mut all: BTreeSet<String> = quoted(names).map(str::to_owned).collect();
+        assert_eq!(all.len(), names.matches("Self::").count(), "{all:?}");
+        let mut sources = Vec::new();
+        files(&root, &mut sources);
+        let mut calls = 0;
+        for path in sources {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            for (at, _) in text.match_indices("Transition::between(") {
+                let call = text[at..].split(");").next().unwrap().split('}').next().unwrap();
+                all.extend(quoted(call).map(str::to_owned));
+                calls += 1;
+            }
+            // A move that is written out, field by field.
+            all.extend(text.lines().filter_map(|line| {
+                let line = line.trim();
+                line.starts_with("event: \"").then(|| quoted(line).next().unwrap().to_owned())
+            }));
+        }
+        assert!(calls > 10, "{calls}");
+        all
+    }
+
     #[test]
-    fn every_event_of_the_machine_has_a_sentence_of_its_own() {
-        let events = [
-            "created",
-            "claim",
-            "prepare",
-            "intend",
-            "applied",
-            "hand_over",
-            "defer",
-            "refuse",
-            "account_dead",
-            "try_now",
-            "lose",
-            "look",
-            "hold",
-            "send_again",
-            "absent",
-            "cancel",
-            "miss",
-            "reschedule",
-            "restore",
-            "recovered",
-            "reconnected",
-            "queue_resumed",
-            "disconnected",
-            "at_risk",
-        ];
-        for event in events {
+    fn every_name_a_move_is_written_under_has_a_sentence_of_its_own() {
+        let names = names_in_use();
+        for known in ["claim", "abandon", "created", "recovered", "zone_changed", "at_risk", "disconnected"] {
+            assert!(names.contains(known), "`{known}` was not found in the sources: {names:?}");
+        }
+        for event in names {
             let row = Transition {
                 seq: 1,
                 at: jiff::Timestamp::UNIX_EPOCH,
-                event: event.to_owned(),
+                event: event.clone(),
                 from: State::Scheduled,
                 to: State::Retry,
                 reason: Some(Reason::new("x", "x")),

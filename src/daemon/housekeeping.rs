@@ -7,27 +7,22 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::shared::Shared;
 use super::{rollback, tokens};
-use crate::domain::delivery::State;
-use crate::domain::ids::{AccountId, MediaId, PostId};
+use crate::domain::ids::AccountId;
 use crate::store::deliveries::Which;
-use crate::store::{Rx, StoreError, accounts, deliveries, media, meta, posts, vault};
+use crate::store::{Rx, StoreError, accounts, deliveries, meta, vault};
 
 /// How often the small things are looked at.
 const ROUND: Duration = Duration::from_secs(5);
-/// Every so many rounds: tokens and the clock's high-water mark.
+/// Every so many rounds: tokens, the clock's high-water mark, the media folder.
 const MINUTE: u64 = 12;
-/// Every so many rounds: the media folder.
-const HOUR: u64 = 720;
 /// Open deliveries of one account that are looked at for the next send, earliest first.
 const OPEN_MAX: usize = 10_000;
 /// Tokens refreshed at once. One slow network must not keep the others' tokens waiting.
 const REFRESHES: usize = 8;
-/// Failed posts keep their files this long, for a retry; uploads nobody used as well.
-const KEEP: SignedDuration = SignedDuration::from_hours(24);
 
 /// Runs until the task is dropped.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -48,6 +43,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             if room && refreshing.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
                 refreshing = Some(tokio::spawn(refresh_ripe(Arc::clone(&shared), now)));
             }
+            super::files::sweep_now(&shared, now).await;
             if let Err(error) = super::disconnect::resume(&shared) {
                 tracing::warn!(%error, "could not look for interrupted disconnects");
             }
@@ -58,8 +54,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 tracing::warn!(%error, "could not note the time");
             }
         }
-        if round.is_multiple_of(HOUR) {
-            sweep_media(&shared, now).await;
+        if let Err(error) = shared.links.flush(&shared.store).await {
+            tracing::warn!(%error, "could not note who fetched media");
         }
         round += 1;
         tokio::time::sleep(ROUND).await;
@@ -150,81 +146,4 @@ fn next_work(rx: &Rx, account: AccountId, now: Timestamp) -> Result<Option<Times
         }
     }
     Ok(None)
-}
-
-/// A delivery ended: if it was the post's last, and nothing failed, its files go at once (W6).
-pub(super) async fn after_end(shared: &Arc<Shared>, id: PostId) {
-    let gone = shared
-        .store
-        .write(move |tx| {
-            let Some(post) = posts::get(tx, id)? else { return Ok(Vec::new()) };
-            let over = deliveries::of_post(tx, id)?
-                .iter()
-                .all(|it| matches!(it.state, State::Published | State::HandedOver | State::Cancelled));
-            let mut gone = Vec::new();
-            for item in post.media.iter().filter(|_| over) {
-                // Another post may show the same file.
-                if posts::of_media(tx, item.id)?.iter().all(|user| *user == id) {
-                    media::remove(tx, item.id)?;
-                    gone.push(item.id);
-                }
-            }
-            Ok(gone)
-        })
-        .await;
-    match gone {
-        Ok(gone) => remove(shared, &gone),
-        Err(error) => {
-            tracing::warn!(post = %id, %error, "media could not be cleaned up; the sweep tries again");
-        }
-    }
-}
-
-fn remove(shared: &Shared, files: &[MediaId]) {
-    for file in files {
-        if let Err(error) = shared.library.remove(*file) {
-            tracing::warn!(media = %file, %error, "a media file could not be removed; the sweep tries again");
-        }
-    }
-}
-
-/// Removes files that no waiting post needs and that are a day old. At start-up this also clears
-/// what a crash left.
-pub(super) async fn sweep_media(shared: &Arc<Shared>, now: Timestamp) {
-    let shared = Arc::clone(shared);
-    let swept = tokio::task::spawn_blocking(move || {
-        shared.library.sweep(|id| {
-            // When it cannot be told, it stays.
-            shared.store.read(|rx| wanted(rx, id, now)).unwrap_or(true)
-        })
-    })
-    .await;
-    match swept {
-        Ok(Ok(0)) => {}
-        Ok(Ok(n)) => tracing::info!(files = n, "media files that nothing needs were removed"),
-        Ok(Err(error)) => tracing::warn!(%error, "the media folder could not be swept"),
-        Err(error) => tracing::warn!(%error, "the media folder could not be swept"),
-    }
-}
-
-fn wanted(rx: &Rx, id: MediaId, now: Timestamp) -> Result<bool, StoreError> {
-    let Some(stored) = media::get(rx, id)? else { return Ok(false) };
-    let old = tokens::later(stored.uploaded_at, KEEP) < now;
-    let users = posts::of_media(rx, id)?;
-    if users.is_empty() {
-        return Ok(!old);
-    }
-    for post in users {
-        let rows = deliveries::of_post(rx, post)?;
-        let waits = rows.is_empty() || rows.iter().any(|it| !it.state.is_terminal());
-        let mut failed_lately = false;
-        for it in rows.iter().filter(|it| matches!(it.state, State::Rejected | State::Missed)) {
-            let ended = deliveries::history(rx, it.id)?.last().map_or(it.due.instant, |row| row.at);
-            failed_lately |= tokens::later(ended, KEEP) >= now;
-        }
-        if waits || failed_lately {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

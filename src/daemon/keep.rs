@@ -221,7 +221,10 @@ fn describe(account: &mut Account, connected: &Connected, now: jiff::Timestamp) 
     account.avatar_url.clone_from(&connected.found.avatar_url);
     account.server = connected.found.server.as_ref().map(ToString::to_string);
     account.tier.clone_from(&connected.found.tier);
-    account.state = AccountState::Ready;
+    // What the user paused stays paused.
+    if account.state == AccountState::NeedsReconnect {
+        account.state = AccountState::Ready;
+    }
     account.reason = None;
     account.scopes.clone_from(&connected.scopes);
     account.missing_scopes.clone_from(&connected.missing_scopes);
@@ -234,7 +237,7 @@ fn describe(account: &mut Account, connected: &Connected, now: jiff::Timestamp) 
 fn revive(tx: &mut crate::store::Tx<'_>, id: AccountId, now: jiff::Timestamp) -> Result<(), StoreError> {
     for waiting in deliveries::needs_reconnect(tx, id)? {
         let before = deliveries::need(tx, waiting)?;
-        if let Ok(after) = before.apply(Event::TryNow { at: now }, now) {
+        if let Ok(after) = before.apply(Event::TryNow { at: now, anyway: false }, now) {
             let transition = Transition::between(&before, &after, "reconnected", now);
             deliveries::put(tx, Some(&before), &after, Some(transition))?;
         }

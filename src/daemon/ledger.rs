@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{queues, view};
 use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
+use crate::domain::delivery::{Delivery, Event, Reason, State};
 use crate::domain::ids::{DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::{DueRow, Evidence, Save, Work};
@@ -79,7 +79,7 @@ pub fn put_back(
         Event::Lose { next_check: now, reason }
     } else {
         let reason = Reason::new("restarted", format!("{why} before anything was sent"));
-        Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false }
+        Event::park(now, reason)
     };
     match delivery.apply(event, moment) {
         Ok(after) => {
@@ -104,7 +104,7 @@ pub fn load(store: &Store, id: DeliveryId, find: Find) -> Result<Option<Work>, S
         let hold = queues::hold(rx, &delivery, &post)?;
         Ok(Some((delivery, post, account, hold)))
     })?;
-    let Some((delivery, post, account, hold)) = read else { return Ok(None) };
+    let Some((delivery, mut post, account, hold)) = read else { return Ok(None) };
     let Some(platform) = find(delivery.name.platform()) else { return Ok(None) };
     let options = post.options_for(delivery.name.platform());
     let content = post.content_for(&delivery.name);
@@ -116,6 +116,8 @@ pub fn load(store: &Store, id: DeliveryId, find: Find) -> Result<Option<Work>, S
         options: &options,
     };
     let problems = validate::check(platform, tier, draft).problems;
+    // From here on the files are what the network gets.
+    post.media = validate::as_sent(platform, tier, &options, &post.media);
     let bound = {
         let (store, account) = (store.clone(), delivery.account);
         // When the index cannot be read, everything counts as bound: nothing is then mistaken for ours.

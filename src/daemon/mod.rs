@@ -3,12 +3,13 @@
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
 //! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
 //! networks), [`connect`], [`keep`], [`create`], [`posts`], [`reschedule`], [`accounts`],
-//! [`disconnect`], [`queues`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
+//! [`disconnect`], [`queues`], [`stop`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
 //! and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`]; [`preflight`] with [`disk`],
 //! [`time`] and [`rollback`] (when it is better to send nothing).
 
 mod accounts;
 mod api;
+mod body;
 mod calendar;
 mod connect;
 mod create;
@@ -18,9 +19,11 @@ mod door;
 mod drive;
 mod errors;
 mod explain;
+pub mod files;
 mod housekeeping;
 mod keep;
 pub mod ledger;
+mod links;
 mod log;
 mod mind;
 mod posts;
@@ -37,13 +40,14 @@ mod rollback;
 mod shared;
 pub mod start;
 mod status;
+mod stop;
 mod time;
 mod tokens;
 pub(crate) mod view;
 mod watchdog;
 mod wire;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use shared::Shared;
 use wire::Wire;
@@ -53,7 +57,6 @@ use crate::control::api::{ApiError, ApiResult, Caller};
 use crate::control::messages as m;
 use crate::engine::Input;
 use crate::store::audit::{AuditRow, append};
-use crate::store::{StoreError, meta};
 
 /// Notes who did what. Queued at once and not waited for: the deed itself has its own write.
 fn audit(shared: &Arc<Shared>, by: Option<Caller>, action: &str, subject: &str) {
@@ -77,12 +80,6 @@ fn audit(shared: &Arc<Shared>, by: Option<Caller>, action: &str, subject: &str) 
             tracing::error!(%error, "an audit row could not be written");
         }
     });
-}
-
-/// The emergency stop survives a restart.
-async fn store_pause(shared: &Arc<Shared>) -> ApiResult<()> {
-    let state = shared.pause.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    shared.store.write(move |tx| meta::set_pause(tx, state.clone())).await.map_err(errors::store)
 }
 
 /// Reads the configuration again. A bad file changes nothing.
@@ -119,12 +116,4 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
         "configuration read again"
     );
     Ok(m::Reloaded { changed: changes.reload, needs_restart: changes.restart, warnings })
-}
-
-/// Reads whether sending was stopped before the daemon ended.
-fn load_pause(shared: &Shared) -> Result<bool, StoreError> {
-    let stored = shared.store.read(meta::pause)?;
-    let stopped = stored.is_some();
-    *shared.pause.lock().unwrap_or_else(PoisonError::into_inner) = stored;
-    Ok(stopped)
 }

@@ -1,5 +1,6 @@
 //! Posts that exist: shown, listed, edited, cancelled, retried, moved.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -24,6 +25,8 @@ use crate::store::{StoreError, accounts, deliveries, posts, zones};
 /// Posts in a page unless another number is asked for, and at most.
 const PAGE: u32 = 50;
 const PAGE_MAX: u32 = 500;
+/// Posts that one page of a list looks at, at most. Where few fit, the page is short and names the next.
+const LOOKED_AT_MAX: usize = 5_000;
 /// A row that somebody else is changing is read again this often.
 const TRIES: usize = 8;
 
@@ -34,10 +37,12 @@ pub(super) enum Named {
 }
 
 pub(super) fn named(id: &str) -> ApiResult<Named> {
-    if id.starts_with(DeliveryId::PREFIX) {
-        return id.parse().map(Named::Delivery).map_err(errors::bad_name);
-    }
-    id.parse().map(Named::Post).map_err(errors::bad_name)
+    let read = if id.starts_with(DeliveryId::PREFIX) {
+        id.parse().map(Named::Delivery)
+    } else {
+        id.parse().map(Named::Post)
+    };
+    read.map_err(|error| errors::bad_name(error).hint("`sendoff post list` shows what there is"))
 }
 
 /// The post and those of its deliveries that are meant.
@@ -90,6 +95,8 @@ pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
             let id = row.id.to_string();
             if let Some(it) = shown.deliveries.iter_mut().find(|it| it.id == id) {
                 it.why = explain::why(rx, row)?;
+                it.fetches = explain::fetches(rx, row.id)?;
+                it.progress = shared.progress.of(row.id);
             }
         }
         Ok(shown)
@@ -133,18 +140,23 @@ pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList
     let filter =
         Filter { wanted, account, since: bound(&ask.since)?, until: bound(&ask.until)?, ..Filter::default() };
     let read = shared.store.read(|rx| {
-        let mut found = Vec::new();
+        let (mut found, mut looked_at, mut here) = (Vec::new(), 0, BTreeSet::new());
         let mut after = cursor;
         loop {
             let page = posts::list(rx, &filter, limit - found.len(), after)?;
             for id in &page.posts {
-                let shown = view::post(&posts::need(rx, *id)?, &deliveries::of_post(rx, *id)?);
+                looked_at += 1;
+                let rows = deliveries::of_post(rx, *id)?;
+                if !here.insert(*id) || cursor.is_some_and(|it| it.is_past(*id, &rows, &filter)) {
+                    continue;
+                }
+                let shown = view::post(&posts::need(rx, *id)?, &rows);
                 if status.is_none_or(|it| it == shown.status) {
                     found.push(shown);
                 }
             }
             after = page.next;
-            if after.is_none() || found.len() >= limit {
+            if after.is_none() || found.len() >= limit || looked_at >= LOOKED_AT_MAX {
                 return Ok((found, after));
             }
         }
@@ -157,16 +169,7 @@ pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList
 fn wanted(word: Option<&str>) -> ApiResult<(Option<Wanted>, Option<m::PostStatus>)> {
     let Some(word) = word else { return Ok((None, None)) };
     if let Some(status) = m::PostStatus::from_word(word) {
-        let wanted = match status {
-            m::PostStatus::Draft => Some(Wanted::Draft),
-            m::PostStatus::Scheduled => Some(Wanted::State(State::Scheduled)),
-            m::PostStatus::Published | m::PostStatus::Partial => Some(Wanted::State(State::Published)),
-            m::PostStatus::Cancelled => Some(Wanted::State(State::Cancelled)),
-            m::PostStatus::Missed => Some(Wanted::State(State::Missed)),
-            m::PostStatus::HandedOver => Some(Wanted::State(State::HandedOver)),
-            m::PostStatus::Publishing | m::PostStatus::Attention | m::PostStatus::Failed => None,
-        };
-        return Ok((wanted, Some(status)));
+        return Ok((Some(where_to_look(status)), Some(status)));
     }
     if word == "held" {
         return Ok((Some(Wanted::Held), None));
@@ -177,6 +180,25 @@ fn wanted(word: Option<&str>) -> ApiResult<(Option<Wanted>, Option<m::PostStatus
     let known: Vec<_> = m::PostStatus::ALL.iter().map(|it| it.as_str()).collect();
     Err(ApiError::bad_request("unknown_state", format!("`{word}` is not a state"))
         .hint(format!("one of: {}, or a delivery's state", known.join(", "))))
+}
+
+/// What every post of this status has, by [`m::PostStatus::of`], and few others have.
+fn where_to_look(status: m::PostStatus) -> Wanted {
+    use State as S;
+    match status {
+        m::PostStatus::Draft => Wanted::Draft,
+        m::PostStatus::Scheduled => Wanted::State(S::Scheduled),
+        m::PostStatus::Published => Wanted::State(S::Published),
+        m::PostStatus::Cancelled => Wanted::State(S::Cancelled),
+        m::PostStatus::Missed => Wanted::State(S::Missed),
+        m::PostStatus::HandedOver => Wanted::State(S::HandedOver),
+        m::PostStatus::Attention => Wanted::AnyOf(&[S::Unknown, S::NeedsReconnect]),
+        m::PostStatus::Publishing => {
+            Wanted::AnyOf(&[S::Claimed, S::Preparing, S::Sending, S::Unknown, S::Retry])
+        }
+        m::PostStatus::Partial => Wanted::AnyOf(&[S::Rejected, S::Missed, S::Cancelled]),
+        m::PostStatus::Failed => Wanted::AnyOf(&[S::Rejected, S::Missed]),
+    }
 }
 
 /// Carries a wish out: through the engine where it holds the delivery, else by compare-and-swap.
@@ -298,6 +320,7 @@ async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult
     let id = DeliveryId::new(now, Shared::random());
     let mut fresh =
         Delivery::new(id, old.post, old.account, old.name.clone(), due, Late::Always, old.steps.clone(), now);
+    fresh.restored = old.restored;
     fresh.step = u16::try_from(old.live_prefix()).unwrap_or(u16::MAX);
     fresh.give_up_at = now.saturating_add(shared.config().engine.give_up_after).unwrap_or(Timestamp::MAX);
     let row = create::first_row(&fresh, now);
@@ -427,4 +450,38 @@ fn may_edit(delivery: &Delivery) -> bool {
     matches!(delivery.state, State::Scheduled | State::Retry | State::NeedsReconnect)
         && delivery.flight.amb_since.is_none()
         && delivery.live_prefix() == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::messages::{DeliveryState, PostStatus};
+
+    #[test]
+    fn every_post_has_a_delivery_where_its_status_is_looked_for() {
+        // Up to three deliveries, in every combination of states; more add nothing new to the rules.
+        let all: Vec<_> = State::ALL.into_iter().map(Some).chain([None]).collect();
+        for (a, b, c) in all
+            .iter()
+            .flat_map(|a| all.iter().flat_map(move |b| State::ALL.into_iter().map(move |c| (*a, *b, c))))
+        {
+            let states: Vec<State> = [a, b, Some(c)].into_iter().flatten().collect();
+            for held in [false, true] {
+                let seen: Vec<_> = states
+                    .iter()
+                    .map(|it| {
+                        let word = DeliveryState::from_word(it.as_str()).unwrap();
+                        (word, held && *it == State::Unknown)
+                    })
+                    .collect();
+                let status = PostStatus::of(&seen);
+                let there = match where_to_look(status) {
+                    Wanted::State(one) => states.contains(&one),
+                    Wanted::AnyOf(some) => some.iter().any(|it| states.contains(it)),
+                    Wanted::Held | Wanted::Draft => false,
+                };
+                assert!(there, "{states:?} is {status:?}");
+            }
+        }
+    }
 }

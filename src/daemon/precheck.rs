@@ -2,7 +2,7 @@
 //! the limits as they are then: a person should hear of trouble while there is time to mend it.
 //!
 //! A round reads the deliveries that have just come within one of the three spans, so its cost goes
-//! with what falls due, not with what is stored.
+//! with what falls due, not with what is stored. What was found is read again once a minute only.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,8 @@ const AHEAD: [SignedDuration; 3] =
     [SignedDuration::from_hours(24), SignedDuration::from_hours(1), SignedDuration::from_mins(5)];
 /// Most deliveries looked at in one round, and most findings kept.
 const MOST: usize = 2_000;
+/// What was found at risk is looked at again this often, or when an account changed.
+const AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// What the checks found, and how far they have come.
 #[derive(Default)]
@@ -35,6 +37,8 @@ pub(super) struct Findings {
 #[derive(Default)]
 struct Seen {
     upto: Option<Timestamp>,
+    /// When what was found was last looked at again. `None`: it is to be looked at.
+    again: Option<Timestamp>,
     at_risk: BTreeMap<DeliveryId, Finding>,
 }
 
@@ -49,6 +53,22 @@ pub(super) struct Finding {
 impl Findings {
     fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something changed that may end a risk: the next round looks at what it found.
+    pub(super) fn look_again(&self) {
+        self.lock().again = None;
+    }
+
+    /// What was found, if it is time to look at it again.
+    fn ripe(&self, now: Timestamp) -> Vec<DeliveryId> {
+        let mut seen = self.lock();
+        // A clock that was put back counts as time passed.
+        if seen.again.is_some_and(|at| at <= now && now.duration_since(at) < AGAIN) {
+            return Vec::new();
+        }
+        seen.again = Some(now);
+        seen.at_risk.keys().copied().collect()
     }
 
     /// What is at risk now, earliest first.
@@ -90,7 +110,7 @@ pub(super) async fn round(shared: &Arc<Shared>, now: Timestamp) -> Result<(), St
 /// Those whose span was entered between the last round and now, and those already known.
 fn within(shared: &Shared, upto: Option<Timestamp>, now: Timestamp) -> Result<Vec<DeliveryId>, StoreError> {
     let later = |at: Timestamp, span| at.saturating_add(span).unwrap_or(Timestamp::MAX);
-    let mut ids: Vec<_> = shared.findings.lock().at_risk.keys().copied().collect();
+    let mut ids = shared.findings.ripe(now);
     shared.store.read(|rx| {
         for span in AHEAD {
             // The first round after a start looks at all that is near.
@@ -119,10 +139,7 @@ fn risk(work: &Work, waits: &[Wait]) -> Option<Reason> {
         return Some(Reason::new("account_gone", "its account is no longer connected"));
     };
     match account.state {
-        AccountState::NeedsReconnect => {
-            let why = account.reason.clone().unwrap_or_else(|| "the account must be connected again".into());
-            return Some(Reason::new("account_dead", why).hint(account.connect_again()));
-        }
+        AccountState::NeedsReconnect => return Some(account.dead()),
         AccountState::Paused => {
             return Some(
                 Reason::new("paused", "the account is paused")
@@ -181,4 +198,26 @@ async fn note(
         ..Transition::between(delivery, delivery, "at_risk", now)
     };
     shared.store.write(move |tx| deliveries::append_history(tx, id, row.clone()).map(drop)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_read_again_once_a_minute_or_when_an_account_changed() {
+        let at = |s| Timestamp::from_second(s).unwrap();
+        let findings = Findings::default();
+        let id = DeliveryId::from_u128(1);
+        let reason = Reason::new("paused", "the account is paused");
+        let finding = Finding { due: at(9_000), account: "x:acme".into(), reason };
+        findings.lock().at_risk.insert(id, finding);
+        assert_eq!(findings.ripe(at(100)), [id]);
+        let rounds = (1..12).filter(|n| !findings.ripe(at(100 + 5 * n)).is_empty());
+        assert_eq!(rounds.count(), 0, "not in every round");
+        assert_eq!(findings.ripe(at(160)), [id]);
+        findings.look_again();
+        assert_eq!(findings.ripe(at(161)), [id], "an account changed");
+        assert_eq!(findings.ripe(at(50)), [id], "the clock was put back");
+    }
 }

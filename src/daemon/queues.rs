@@ -262,7 +262,9 @@ async fn release(shared: &Arc<Shared>, name: &str, now: Timestamp) -> ApiResult<
                     for before in deliveries::of_post(tx, *id)? {
                         let held = before.retry_why == Some(RetryWhy::Parked)
                             && before.reason.as_ref().is_some_and(|it| it.class == PAUSED);
-                        if let (true, Ok(moved)) = (held, before.apply(Event::TryNow { at: now }, now)) {
+                        if let (true, Ok(moved)) =
+                            (held, before.apply(Event::TryNow { at: now, anyway: false }, now))
+                        {
                             let row = Transition::between(&before, &moved, "queue_resumed", now);
                             deliveries::put(tx, Some(&before), &moved, Some(row))?;
                         }

@@ -392,11 +392,9 @@ fn follow_change(
         };
         posts::put(tx, &wanted)?;
         for before in rows {
-            let due = definition.due(&slot);
-            let give_up_at = due.instant.saturating_add(definition.give_up_after).unwrap_or(Timestamp::MAX);
-            let mut after = before
-                .apply(Event::Reschedule { due, give_up_at }, now)
-                .map_err(|illegal| StoreError::conflict(illegal.to_string()))?;
+            let event = Event::reschedule(definition.due(&slot), definition.give_up_after);
+            let mut after =
+                before.apply(event, now).map_err(|illegal| StoreError::conflict(illegal.to_string()))?;
             // The row changes, so that a worker that read the old text cannot claim it.
             after.claim_gen = before.claim_gen.wrapping_add(1);
             after.late = wanted.late;

@@ -115,11 +115,10 @@ async fn call(
 ) -> Deletion {
     match drive::call(shared, delivery.account, request).await {
         Reply::Answer(answer) => platform.deleted(&answer, shared.now()),
+        Reply::Unfit(failure) => Deletion::Failed(failure),
         Reply::NotSent(message) | Reply::Lost(message) => Deletion::Failed(Failure {
-            class: FailureClass::Transient,
-            message,
             hint: Some("run the command again".into()),
-            until: None,
+            ..Failure::transient(message)
         }),
     }
 }

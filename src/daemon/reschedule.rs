@@ -246,8 +246,7 @@ fn put(
     give_up_after: SignedDuration,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let give_up_at = due.instant.saturating_add(give_up_after).unwrap_or(Timestamp::MAX);
-    let event = Event::Reschedule { due, give_up_at };
+    let event = Event::reschedule(due, give_up_after);
     let name = event.name();
     let after = before.apply(event, now).map_err(|illegal| StoreError::conflict(illegal.to_string()))?;
     let row = Transition::between(before, &after, name, now);

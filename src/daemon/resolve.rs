@@ -25,7 +25,9 @@ pub(super) async fn resolve(
         return Err(ApiError::bad_request("not_a_delivery", format!("`{id}` is not a delivery"))
             .hint("each account is settled by itself: `sendoff post show` names its deliveries, dlv_…"));
     }
-    let id: DeliveryId = id.parse().map_err(errors::bad_name)?;
+    let id: DeliveryId = id.parse().map_err(|error| {
+        errors::bad_name(error).hint("`sendoff post list --state held` shows what waits for you")
+    })?;
     let delivery = shared.store.read(|rx| deliveries::need(rx, id)).map_err(|_| {
         ApiError::not_found("unknown_id", format!("there is no `{id}`"))
             .hint("`sendoff post list --state held` shows what waits for you")
@@ -90,7 +92,7 @@ async fn live(shared: &Arc<Shared>, delivery: &Delivery, url: &str) -> ApiResult
         let sight = match reply {
             Reply::Answer(answer) => platform.confirmed(&step, &answer, shared.now()),
             // The user has looked; our not being able to is no reason to doubt it.
-            Reply::NotSent(_) | Reply::Lost(_) => return Ok(said),
+            Reply::NotSent(_) | Reply::Unfit(_) | Reply::Lost(_) => return Ok(said),
         };
         match sight {
             Sight::Found(live) => return Ok(Live { permalink: step.permalink.clone(), ..live }),
@@ -104,7 +106,9 @@ async fn live(shared: &Arc<Shared>, delivery: &Delivery, url: &str) -> ApiResult
                     return Ok(said);
                 }
             }
-            Sight::HandedOver(_) | Sight::Unclear(_) | Sight::Disputed { .. } => return Ok(said),
+            Sight::HandedOver(_) | Sight::More(_) | Sight::Unclear(_) | Sight::Disputed { .. } => {
+                return Ok(said);
+            }
         }
     }
     Ok(said)

@@ -86,7 +86,6 @@ fn move_post(
         let zone = rules.get(&before.due.zone).filter(|_| before.state == State::Scheduled);
         let Some(due) = zone.and_then(|zone| rezone::recompute(&before.due, &zone.rules)) else { continue };
         let close = rezone::is_too_close(&due, now);
-        let give_up_at = due.instant.saturating_add(give_up_after).unwrap_or(Timestamp::MAX);
         let note = format!(
             "moved by new rules of {}: it was {}, it is {}{}",
             due.zone,
@@ -95,7 +94,7 @@ fn move_post(
             if close { "; held, because that is so near" } else { "" }
         );
         let after = before
-            .apply(Event::Reschedule { due, give_up_at }, now)
+            .apply(Event::reschedule(due, give_up_after), now)
             .map_err(|illegal| StoreError::conflict(illegal.to_string()))?;
         let row =
             Transition { note: Some(note), ..Transition::between(&before, &after, "zone_changed", now) };

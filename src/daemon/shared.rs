@@ -70,11 +70,15 @@ pub(super) struct Shared {
     /// What the engine says is held back as a whole: networks and accounts.
     waits: Mutex<Vec<Wait>>,
     /// Whether sending is stopped, why, since when.
-    pub(super) pause: Mutex<Option<(Option<String>, Timestamp)>>,
+    pub(super) pause: super::stop::Stop,
     /// Places slots inside their jitter window; the same on every start.
     pub(super) jitter_seed: [u8; 32],
     /// Hashes what receipts are about.
     pub(super) receipts: Signer,
+    /// Where networks fetch media, and who did.
+    pub(super) links: super::links::Links,
+    /// How far uploads are.
+    pub(super) progress: super::files::Progress,
     /// Bluesky's client key, when this installation has a public https address.
     pub(super) client_key: Option<crate::auth::dpop::Key>,
 }
@@ -92,6 +96,7 @@ pub(super) struct Made {
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     pub(super) jitter_seed: [u8; 32],
     pub(super) receipts: Signer,
+    pub(super) links: super::links::Links,
     pub(super) client_key: Option<crate::auth::dpop::Key>,
     pub(super) disk: super::disk::Disk,
     pub(super) time: super::time::Time,
@@ -129,9 +134,11 @@ impl Shared {
             time: made.time,
             rolled_back: made.rolled_back,
             waits: Mutex::default(),
-            pause: Mutex::default(),
+            pause: super::stop::Stop::default(),
             jitter_seed: made.jitter_seed,
             receipts: made.receipts,
+            links: made.links,
+            progress: super::files::Progress::default(),
             client_key: made.client_key,
         }
     }
@@ -162,6 +169,9 @@ impl Shared {
 
     /// Wakes the engine. It being gone means the daemon is stopping; nothing is lost by that.
     pub(super) fn send(&self, input: Input) {
+        if matches!(input, Input::AccountChanged(_)) {
+            self.findings.look_again();
+        }
         drop(self.inputs.send(input));
     }
 

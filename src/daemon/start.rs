@@ -23,11 +23,10 @@ use super::mind::{self, Fallen, Mind};
 use super::rehearsal::Rehearsal;
 use super::rollback::{self, RollbackError};
 use super::shared::{Made, Shared};
+use super::stop::Stop;
 use super::time::Time;
 use super::wire::{Wire, fill};
-use super::{
-    api, disconnect, housekeeping, ledger, load_pause, preflight, recurring, reload, rezone, watchdog,
-};
+use super::{api, disconnect, files, housekeeping, ledger, preflight, recurring, reload, rezone, watchdog};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -202,7 +201,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let options = Options { ballast_bytes: room.ballast, room_bytes: room.least, ..Options::default() };
     let store = Store::open_locked(lock, clock.now(), options)?;
     let media = dir.join("media");
-    std::fs::create_dir_all(&media).map_err(|source| DaemonError::Io {
+    files::make_dir(&media).map_err(|source| DaemonError::Io {
         doing: "create",
         path: media.clone(),
         source,
@@ -240,6 +239,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let wire = Wire::new(&config.egress_allow)?;
     let jitter_seed = Signer::new(&master, Purpose::SlotJitter).sign(&[b"slots"]);
     let receipts = Signer::new(&master, Purpose::Receipt);
+    let links = super::links::Links::new(Signer::new(&master, Purpose::MediaUrl));
     drop(master);
 
     let (inputs, receiver) = mpsc::unbounded_channel();
@@ -255,12 +255,13 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
         inputs,
         jitter_seed,
         receipts,
+        links,
         client_key,
         disk,
         time,
         rolled_back,
     }));
-    let stopped = load_pause(&shared)?;
+    let stopped = Stop::load(&shared)?;
     let (stop, stopping) = watch::channel(false);
     let recovering = Arc::clone(&shared);
     tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.moment()))
@@ -274,7 +275,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     if !preflight::clock(&shared, shared.moment()).hold {
         recurring::pass(&shared).await?;
     }
-    housekeeping::sweep_media(&shared, shared.now()).await;
+    files::sweep_now(&shared, shared.now()).await;
 
     // From here on nothing waits: a start that is given up before has sent nothing, one that is
     // not is whole.

@@ -1,6 +1,5 @@
 //! The daemon in one look, and what a person should know.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
@@ -28,7 +27,7 @@ pub(super) fn status(shared: &Shared) -> ApiResult<m::Status> {
         .read(|rx| Ok((accounts::list(rx)?, deliveries::counts(rx)?, deliveries::next_due(rx)?)))
         .map_err(errors::store)?;
     let in_state = |state| all.iter().filter(|it| it.state == state).count() as u64;
-    let pause = shared.pause.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let pause = shared.pause.state();
     let held = counts.iter().find(|(word, _)| word == "held").map_or(0, |(_, n)| *n);
     let config = shared.config();
     let bytes = std::fs::metadata(config.data_dir.join("sendoff.redb")).map_or(0, |it| it.len());

@@ -178,6 +178,10 @@ async fn refresh_alone(
     if erasure.is_some() {
         return Ok(leaving(shared));
     }
+    if account.reason.is_some() {
+        // It waits for a person, also behind a pause. A dead token does not come alive by asking again.
+        return Ok(Refreshed::Dead(account.dead()));
+    }
     if account.issued_at.is_some_and(|issued| issued >= asked) {
         return Ok(Refreshed::Fresh(Box::new(account)));
     }
@@ -289,44 +293,39 @@ async fn clear_intent(shared: &Shared, id: AccountId) -> Result<(), StoreError> 
 
 /// The account needs a person. The grant row stays until the user acts.
 async fn dead(shared: &Arc<Shared>, account: Account, why: &str) -> Result<Refreshed, TokenError> {
-    let mut reason = Reason::new("account_dead", why.to_owned());
-    reason.hint = Some(account.connect_again());
-    mark_dead(shared, account.id, &reason).await?;
+    let reason = Reason::new("account_dead", why.to_owned()).hint(account.connect_again());
+    mark_dead(shared, account.id, reason.clone()).await?;
     // The account waits for a person now; there is nothing left to repeat at the next start.
     clear_intent(shared, account.id).await?;
     Ok(Refreshed::Dead(reason))
 }
 
-/// Stores that an account needs a person.
-pub(super) async fn mark_dead(
+/// Stores that an account needs a person. The write is queued when this is called, not when it is
+/// awaited: what the caller queues afterwards never stands on the disk without it.
+pub(super) fn mark_dead(
     shared: &Arc<Shared>,
     id: AccountId,
-    reason: &Reason,
-) -> Result<(), StoreError> {
+    reason: Reason,
+) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
     let message = reason.message.clone();
-    let account = shared
-        .store
-        .write(move |tx| {
-            let Some(mut account) = accounts::get(tx, id)? else { return Ok(None) };
-            if account.state == AccountState::Ready {
-                account.state = AccountState::NeedsReconnect;
-            }
-            account.reason = Some(message.clone());
-            accounts::put(tx, &account)?;
-            Ok(Some(account))
-        })
-        .await?;
-    if let Some(account) = account {
-        tracing::warn!(account = %account.name, reason = %reason.message, "the account must be connected again");
-        shared.announce(super::view::of_account(
-            shared.now(),
-            &account,
-            "warn",
-            "account.needs_reconnect",
-            &reason.message,
-        ));
+    let write = shared.store.write(move |tx| {
+        let Some(mut account) = accounts::get(tx, id)? else { return Ok(None) };
+        if account.state == AccountState::Ready {
+            account.state = AccountState::NeedsReconnect;
+        }
+        account.reason = Some(message.clone());
+        accounts::put(tx, &account)?;
+        Ok(Some(account))
+    });
+    let shared = Arc::clone(shared);
+    async move {
+        let Some(account) = write.await? else { return Ok(()) };
+        let why = &reason.message;
+        tracing::warn!(account = %account.name, reason = %why, "the account must be connected again");
+        let now = shared.now();
+        shared.announce(super::view::of_account(now, &account, "warn", "account.needs_reconnect", why));
+        Ok(())
     }
-    Ok(())
 }
 
 /// At which part of its life a token is refreshed: between 50 and 80 %, another part for each

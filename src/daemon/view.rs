@@ -9,6 +9,7 @@ use crate::domain::delivery::{Delivery, Reason, State};
 use crate::domain::media::MediaItem;
 use crate::domain::post::{Content, Post};
 use crate::http::{redact, terminal};
+use crate::platforms::Problem;
 use crate::store::journal::{Entry, Happening};
 use crate::validate::Checked;
 
@@ -128,6 +129,7 @@ pub(super) fn delivery(it: &Delivery) -> m::Delivery {
         steps: steps.collect(),
         progress: None,
         why: Vec::new(),
+        fetches: Vec::new(),
     }
 }
 
@@ -147,7 +149,7 @@ pub(crate) fn target(name: &str, checked: &Checked) -> m::CheckTarget {
         field: it.field.clone(),
         code: it.code.to_owned(),
         message: it.message.clone(),
-        hint: it.hint.clone(),
+        hint: hint(checked, it),
     });
     m::CheckTarget {
         account: name.to_owned(),
@@ -159,6 +161,19 @@ pub(crate) fn target(name: &str, checked: &Checked) -> m::CheckTarget {
         },
         problems: problems.collect(),
         preview: checked.preview.clone(),
+        notices: checked.notices.clone(),
+    }
+}
+
+/// The hint, with the command that would do it, where the program for it is at hand.
+fn hint(checked: &Checked, problem: &Problem) -> Option<String> {
+    let command = checked.commands.iter().find(|(field, _)| *field == problem.field);
+    let is_there = || crate::media::has_ffmpeg(std::env::var_os("PATH").as_deref());
+    match (&problem.hint, command) {
+        (Some(hint), Some((_, command))) if problem.code.starts_with("video_") && is_there() => {
+            Some(format!("{hint}: `{command}`"))
+        }
+        (hint, _) => hint.clone(),
     }
 }
 

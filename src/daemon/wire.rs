@@ -1,5 +1,5 @@
 //! Carries a connector's request to its network: adds the address, the token and the bytes of
-//! media. The only place where a token meets a request.
+//! media, which are read while they leave. The only place where a token meets a request.
 //!
 //! Publishing calls go out exactly once ([`Wire::publish`] wants the [`DurableIntent`] that only a
 //! committed write can make). The one exception: a server's demand for a fresh DPoP nonce is a
@@ -14,15 +14,17 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use url::Url;
 
+use super::body::{self, Built, Part};
+use super::files::Progress;
 use crate::auth::dpop::{self, Nonces};
 use crate::auth::{self, Grant};
 use crate::domain::account::Account;
-use crate::domain::ids::PlatformName;
+use crate::domain::ids::{DeliveryId, PlatformName};
 use crate::engine::Reply;
 use crate::http::clients::{ClientError, OneShot, Reader, tls};
 use crate::http::egress::Guarded;
-use crate::http::{Exchange, ExchangeError};
-use crate::platforms::{Answer, Body, Endpoint, FormFile, Request};
+use crate::http::{Exchange, ExchangeError, Uploads};
+use crate::platforms::{Answer, Body, Endpoint, Request};
 use crate::store::DurableIntent;
 
 /// Nonces remembered at most; one per account and server.
@@ -43,8 +45,10 @@ pub(super) struct Parcel<'a> {
     /// Base of the named endpoint, or the account's server.
     pub(super) base: Option<Url>,
     pub(super) grant: Option<&'a Grant>,
-    /// The bytes of the file that [`Body::media`] names.
-    pub(super) media: Option<Bytes>,
+    /// What [`Body::files`](crate::platforms::Body::files) names, in its order.
+    pub(super) parts: Vec<Part>,
+    /// Whose upload it is, for those who want to see how far it is.
+    pub(super) progress: Option<(Progress, DeliveryId)>,
     /// The app's secret, where the network wants every call proven with it (Meta's Graph API).
     pub(super) app_secret: Option<SecretString>,
     pub(super) now: Timestamp,
@@ -80,9 +84,8 @@ impl Wire {
         request: &Request,
         parcel: Parcel<'_>,
     ) -> Reply {
-        let once: &dyn Exchange =
-            if is_guarded(parcel.account.name.platform()) { &self.guarded_once } else { &self.fixed_once };
-        let reply = self.carry(once, request, &parcel).await;
+        let once = self.once(&parcel);
+        let reply = self.carry(once, once, request, &parcel).await;
         drop(intent);
         reply
     }
@@ -91,7 +94,11 @@ impl Wire {
     pub(super) async fn call(&self, request: &Request, parcel: Parcel<'_>) -> Reply {
         let reader: &dyn Exchange =
             if is_guarded(parcel.account.name.platform()) { &self.guarded } else { &self.fixed };
-        self.carry(reader, request, &parcel).await
+        self.carry(reader, self.once(&parcel), request, &parcel).await
+    }
+
+    fn once(&self, parcel: &Parcel<'_>) -> &dyn Uploads {
+        if is_guarded(parcel.account.name.platform()) { &self.guarded_once } else { &self.fixed_once }
     }
 
     /// Forgets what was learnt for an account.
@@ -99,15 +106,32 @@ impl Wire {
         self.nonces().forget(account.id);
     }
 
-    async fn carry(&self, through: &dyn Exchange, request: &Request, parcel: &Parcel<'_>) -> Reply {
+    /// `up`: for bodies with files.
+    async fn carry(
+        &self,
+        through: &dyn Exchange,
+        up: &dyn Uploads,
+        request: &Request,
+        parcel: &Parcel<'_>,
+    ) -> Reply {
         let mut repeated = false;
+        let body = match body::build(&request.body, &parcel.parts, &boundary()) {
+            Ok(body) => body,
+            Err(why) => return Reply::NotSent(why),
+        };
         loop {
-            let built = match self.build(request, parcel) {
-                Ok(built) => built,
+            let head = match self.head(request, &body, parcel) {
+                Ok(head) => head,
                 Err(why) => return Reply::NotSent(why),
             };
-            let uri = built.uri().clone();
-            let answer = match through.exchange(built).await {
+            let uri = head.uri().clone();
+            let answer = if let Some(bytes) = body.small() {
+                through.exchange(head.map(|_| bytes)).await
+            } else {
+                let watch = parcel.progress.as_ref().map(|(all, id)| all.begin(*id, body.standing()));
+                up.upload(head.map(|_| ()), body.payload(watch)).await
+            };
+            let answer = match answer {
                 Ok(answer) => answer,
                 Err(ExchangeError::NotSent(why)) => return Reply::NotSent(why),
                 Err(ExchangeError::Lost(why)) => return Reply::Lost(why),
@@ -121,7 +145,13 @@ impl Wire {
         }
     }
 
-    fn build(&self, request: &Request, parcel: &Parcel<'_>) -> Result<http::Request<Bytes>, String> {
+    /// Everything but the body, which no signature covers.
+    fn head(
+        &self,
+        request: &Request,
+        body: &Built,
+        parcel: &Parcel<'_>,
+    ) -> Result<http::Request<Bytes>, String> {
         let base = match request.endpoint {
             Endpoint::Server => parcel.account.server.as_deref().and_then(|it| it.parse().ok()),
             Endpoint::Named(_) | Endpoint::Given(_) => parcel.base.clone(),
@@ -138,30 +168,20 @@ impl Wire {
                 .append_pair("appsecret_proof", &auth::facebook::proof(&grant.access, secret));
         }
         let uri: Uri = url.as_str().parse().map_err(|_| "the address is not a valid URI".to_owned())?;
-        let (body, content_type) = match &request.body {
-            Body::None => (Bytes::new(), None),
-            Body::Json(bytes) => (Bytes::from(bytes.clone()), Some("application/json".to_owned())),
-            Body::Media { mime, .. } | Body::Upload { mime, .. } => {
-                (media(parcel)?, Some((*mime).to_owned()))
-            }
-            Body::Form { fields, file } => {
-                let (body, content_type) = form(fields, file, &media(parcel)?)?;
-                (body, Some(content_type))
-            }
-        };
-        let mut built = http::Request::new(body);
+        let mut built = http::Request::new(Bytes::new());
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = uri.clone();
         built.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(content_type) = content_type {
-            let value = HeaderValue::from_str(&content_type).map_err(|error| error.to_string())?;
+        if let Some(content_type) = &body.content_type {
+            let value =
+                HeaderValue::try_from(content_type).map_err(|_| "the media type is no header value")?;
             built.headers_mut().insert(http::header::CONTENT_TYPE, value);
         } else if request.method == Method::POST {
             built.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        if let Body::Upload { headers, .. } = &request.body {
+        if let Body::File { headers, .. } = &request.body {
             for (name, value) in headers {
-                let value = HeaderValue::from_str(value).map_err(|error| error.to_string())?;
+                let value = HeaderValue::try_from(value).map_err(|_| "a header of the upload is none")?;
                 built.headers_mut().insert(*name, value);
             }
         }
@@ -197,47 +217,11 @@ fn given(base: &Url, address: &str) -> Result<Url, String> {
     if here { Ok(url) } else { Err("the network gave an address on a host that is not its own".to_owned()) }
 }
 
-fn media(parcel: &Parcel<'_>) -> Result<Bytes, String> {
-    parcel.media.clone().ok_or_else(|| "the media file is no longer there".to_owned())
-}
-
-/// A form with one file (RFC 7578), and its content type.
-fn form(
-    fields: &[(&'static str, String)],
-    file: &FormFile,
-    bytes: &Bytes,
-) -> Result<(Bytes, String), String> {
-    let part = match file.range {
-        None => bytes.clone(),
-        Some((from, to)) => {
-            let at = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
-            let fits = from <= to && at(to) <= bytes.len();
-            fits.then(|| bytes.slice(at(from)..at(to)))
-                .ok_or("the network asks for bytes that the file has not")?
-        }
-    };
+/// What separates the parts of a form: 128 bits nobody can have put into a file.
+fn boundary() -> String {
     let mut random = [0; 16];
     fill(&mut random);
-    let boundary = random.iter().fold("sendoff".to_owned(), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    let mut body = Vec::with_capacity(part.len() + 1024);
-    for (name, value) in fields {
-        let head = format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n");
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(value.as_bytes());
-        body.extend_from_slice(b"\r\n");
-    }
-    let (name, mime) = (file.part, file.mime);
-    let head = format!(
-        "--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"file\"\r\ncontent-type: {mime}\r\n\r\n"
-    );
-    body.extend_from_slice(head.as_bytes());
-    body.extend_from_slice(&part);
-    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    Ok((body.into(), format!("multipart/form-data; boundary={boundary}")))
+    format!("sendoff-{:032x}", u128::from_be_bytes(random))
 }
 
 /// Networks whose servers the user names.
@@ -265,7 +249,6 @@ fn to_answer(answer: http::Response<Bytes>) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::MediaId;
 
     #[test]
     fn a_token_goes_to_no_address_that_is_not_on_the_networks_own_host() {
@@ -284,27 +267,5 @@ mod tests {
         ] {
             assert!(given(&base, bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_form_holds_its_fields_and_the_bytes_that_were_asked_for() {
-        let file = |range| FormFile { part: "source", id: MediaId::from_u128(1), mime: "image/png", range };
-        let bytes = Bytes::from_static(b"0123456789");
-        let fields = [("published", "false".to_owned())];
-        let (body, kind) = form(&fields, &file(Some((2, 5))), &bytes).unwrap();
-        let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
-        let text = String::from_utf8(body.to_vec()).unwrap();
-        assert_eq!(
-            text,
-            format!(
-                "--{boundary}\r\ncontent-disposition: form-data; name=\"published\"\r\n\r\nfalse\r\n\
-                 --{boundary}\r\ncontent-disposition: form-data; name=\"source\"; filename=\"file\"\r\n\
-                 content-type: image/png\r\n\r\n234\r\n--{boundary}--\r\n"
-            )
-        );
-        assert!(form(&fields, &file(Some((2, 11))), &bytes).is_err(), "the file has no such bytes");
-        assert!(form(&fields, &file(Some((5, 2))), &bytes).is_err());
-        let (_, other) = form(&fields, &file(None), &bytes).unwrap();
-        assert_ne!(other, kind, "a boundary is made for one form");
     }
 }

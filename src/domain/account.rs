@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::delivery::Reason;
 use super::ids::{AccountId, AccountName};
 
 /// Whether an account can act.
@@ -93,6 +94,12 @@ impl Account {
     /// or of the token where it cannot be renewed.
     pub fn ends_at(&self) -> Option<Timestamp> {
         if self.can_refresh { self.grant_expires_at } else { self.expires_at }
+    }
+
+    /// Why nothing can be done for it before a person connects it again.
+    pub fn dead(&self) -> Reason {
+        let why = self.reason.clone().unwrap_or_else(|| "the account must be connected again".into());
+        Reason::new("account_dead", why).hint(self.connect_again())
     }
 
     /// The command that connects this very account again. By its name the account is known, and with

@@ -15,17 +15,17 @@
 //! changes. [`Delivery::apply`] is total: every state × event pair either moves or is [`Illegal`],
 //! and the table of all pairs is a snapshot under test.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::ids::{AccountId, AccountName, DeliveryId, PostId};
 use super::moment::Moment;
 use super::schedule::{Due, Late};
 
+mod event;
 mod facts;
 mod tell;
 
+pub use event::{AfterAbsence, Event, Illegal, Live, Proof};
 pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, State, Step, StepKind};
 
 /// The reason's class of a delivery whose fate the user chose to leave open.
@@ -33,6 +33,7 @@ pub const LEFT: &str = "left";
 
 /// One post bound for one account. All state lives here.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent facts, not one state
 pub struct Delivery {
     pub id: DeliveryId,
     pub post: PostId,
@@ -58,132 +59,14 @@ pub struct Delivery {
     pub step: u16,
     pub steps: Vec<Step>,
     pub flight: Flight,
-    /// When the first publishing call left.
+    /// When the call of the first part left that took effect, or the last one so far.
     pub sent_at: Option<Timestamp>,
+    /// The store was brought back from a copy while this was open, or its words were found on the network:
+    /// it is searched for before each part that is sent.
+    pub restored: bool,
     pub published_at: Option<Timestamp>,
     pub verified: bool,
     pub reason: Option<Reason>,
-}
-
-/// What the network's evidence says about an object that is live.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Live {
-    pub remote_id: Option<String>,
-    pub permalink: Option<String>,
-    pub extra: BTreeMap<String, String>,
-    /// Read back, rather than only answered.
-    pub verified: bool,
-}
-
-/// What happened to a delivery. [`Delivery::apply`] says what it means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The lane worker takes it (W1). Also at start-up, for work found claimed or preparing.
-    Claim,
-    /// A preparing call is about to be made, or has brought something to keep (W2).
-    Prepare { handles: Handles },
-    /// The intent of a publishing call (W3).
-    Intend { frozen: Frozen },
-    /// The object of the current step is live.
-    Applied { live: Live, next_part_at: Timestamp },
-    /// It lies in the inbox of a person on the network.
-    HandOver { live: Live },
-    /// Not now. Only when this attempt is known to have had no effect.
-    /// `again` = what was prepared is gone and must be prepared anew.
-    Defer { at: Timestamp, why: RetryWhy, reason: Reason, again: bool },
-    /// Never. Only when this attempt is known to have had no effect.
-    Refuse { reason: Reason },
-    /// The account cannot act. Only when this attempt is known to have had no effect.
-    AccountDead { reason: Reason },
-    /// The account is back, or the user says "try now".
-    TryNow { at: Timestamp },
-    /// The call may have taken effect.
-    Lose { next_check: Timestamp, reason: Reason },
-    /// A look settled nothing (or found it absent for the first time).
-    Look { next_check: Timestamp, absent_at: Option<Moment>, reason: Option<Reason> },
-    /// Looking cannot settle it; the user must.
-    Hold { reason: Reason },
-    /// A client-chosen id or key makes repeating safe (classes A and B).
-    SendAgain { at: Timestamp },
-    /// Nothing of this step is live. `anew` = what was prepared is of no use any more.
-    Absent { proof: Proof, anew: bool, then: AfterAbsence },
-    /// The user takes it back.
-    Cancel { reason: Reason },
-    /// Too late under its policy.
-    Miss { reason: Reason },
-    /// Nobody can look any more, because the account leaves: the open attempt stays in the record
-    /// as not verified, and the delivery ends as `Rejected`. The one end that proves nothing (it
-    /// says so in its reason), hence only for work whose call may have taken effect.
-    Abandon { reason: Reason },
-    /// Another instant, before anything was sent.
-    Reschedule { due: Due, give_up_at: Timestamp },
-    /// The store was restored from a backup: it may have gone out since.
-    Restore { next_check: Timestamp, reason: Reason },
-}
-
-/// What shows that nothing is live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    /// Two negative reads (I7): the first at least `settle` after the last attempt, at least `gap`
-    /// apart, by what is stored of them.
-    Looks { settle: SignedDuration, gap: SignedDuration },
-    /// The user looked.
-    User,
-}
-
-/// What follows proven absence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AfterAbsence {
-    /// `give_up_at`: a new end of patience, when the user asked for the repeat.
-    Retry {
-        at: Timestamp,
-        give_up_at: Option<Timestamp>,
-    },
-    Cancelled {
-        reason: Reason,
-    },
-    Rejected {
-        reason: Reason,
-    },
-    Missed {
-        reason: Reason,
-    },
-}
-
-/// A move the machine does not know. A bug in the caller, never an outside condition.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a delivery in state `{}` cannot take `{event}`: {why}", state.as_str())]
-pub struct Illegal {
-    pub state: State,
-    pub event: &'static str,
-    pub why: &'static str,
-}
-
-impl Event {
-    /// The event's name in the log and in [`Illegal`].
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Claim => "claim",
-            Self::Prepare { .. } => "prepare",
-            Self::Intend { .. } => "intend",
-            Self::Applied { .. } => "applied",
-            Self::HandOver { .. } => "hand_over",
-            Self::Defer { .. } => "defer",
-            Self::Refuse { .. } => "refuse",
-            Self::AccountDead { .. } => "account_dead",
-            Self::TryNow { .. } => "try_now",
-            Self::Lose { .. } => "lose",
-            Self::Look { .. } => "look",
-            Self::Hold { .. } => "hold",
-            Self::SendAgain { .. } => "send_again",
-            Self::Absent { .. } => "absent",
-            Self::Cancel { .. } => "cancel",
-            Self::Miss { .. } => "miss",
-            Self::Abandon { .. } => "abandon",
-            Self::Reschedule { .. } => "reschedule",
-            Self::Restore { .. } => "restore",
-        }
-    }
 }
 
 impl Delivery {
@@ -220,6 +103,7 @@ impl Delivery {
             steps,
             flight: Flight::default(),
             sent_at: None,
+            restored: false,
             published_at: None,
             verified: false,
             reason: None,
@@ -253,7 +137,7 @@ impl Delivery {
                 to.flight.handles.extend(handles);
                 to.flight.stumbles = 0;
             }
-            (S::Claimed | S::Preparing, E::Intend { frozen }) => {
+            (S::Claimed | S::Preparing, E::Intend { frozen, ahead }) => {
                 let same = self.flight.frozen.as_ref() == Some(&frozen);
                 if !same && self.flight.amb_since.is_some() {
                     return Err(illegal("the request of a step may not change while an attempt is open"));
@@ -261,10 +145,12 @@ impl Delivery {
                 to.enter(S::Sending);
                 to.attempts = self.attempts.saturating_add(1);
                 to.flight.frozen = Some(frozen);
-                to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(moment));
+                let first = Moment { wall: now.saturating_sub(ahead).unwrap_or(now), ..moment };
+                to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(first));
                 to.flight.earlier_open = self.flight.amb_since.is_some();
                 to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(now));
-                to.sent_at = self.sent_at.or(Some(now));
+                // A call without effect was no sending.
+                to.sent_at = self.sent_at.filter(|_| self.begun()).or(Some(now));
             }
             (S::Sending | S::Unknown, E::Applied { live, next_part_at }) => {
                 to.settle(live, next_part_at, now);
@@ -314,10 +200,14 @@ impl Delivery {
                 to.enter(S::NeedsReconnect);
                 to.reason = Some(reason);
             }
-            (S::Retry | S::NeedsReconnect, E::TryNow { at }) => {
+            (S::Retry | S::NeedsReconnect, E::TryNow { at, anyway }) => {
                 to.enter(S::Retry);
-                to.next_try = Some(at);
+                // Not before its time, which a clock that was set back since has made the future again.
+                to.next_try = Some(if anyway || self.begun() { at } else { at.max(self.due.instant) });
                 to.retry_why = Some(RetryWhy::Asked);
+                if anyway {
+                    to.late = Late::Always;
+                }
             }
             (S::Sending, E::Lose { next_check, reason }) => to.doubt(next_check, Some(reason), moment),
             // Work that was to be sent again under its own marker, and must first be looked up
@@ -364,7 +254,10 @@ impl Delivery {
                 }
                 match then {
                     AfterAbsence::Retry { at, give_up_at } => {
-                        to.give_up_at = give_up_at.unwrap_or(self.give_up_at);
+                        // The user's word counts for more than being late.
+                        if let Some(anew) = give_up_at {
+                            (to.give_up_at, to.late) = (anew, Late::Always);
+                        }
                         to.enter(S::Retry);
                         to.next_try = Some(at);
                         to.retry_why = Some(RetryWhy::Absent);
@@ -426,6 +319,7 @@ impl Delivery {
                 E::Restore { next_check, reason },
             ) => {
                 to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(self.due.instant));
+                to.restored = true;
                 to.doubt(next_check, Some(reason), moment);
             }
             // Every state is named, so that a new one does not compile until it is placed.
@@ -480,6 +374,16 @@ impl Delivery {
             | State::Cancelled
             | State::Missed => None,
         }
+    }
+
+    /// Something of it is live, or may be: then it is neither early nor late any more.
+    pub fn begun(&self) -> bool {
+        self.step > 0 || self.flight.amb_since.is_some()
+    }
+
+    /// Later than its policy allows.
+    pub fn is_late(&self, now: Timestamp) -> bool {
+        !self.late.allows(self.due.instant, now)
     }
 
     /// Owned by a worker, and so to be looked at when the daemon starts.

@@ -1,5 +1,7 @@
 //! The state machine under test: the whole table, its guards, and what no sequence may break.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -78,13 +80,13 @@ fn events() -> Vec<(String, Event)> {
     let mut all: Vec<_> = [
         Event::Claim,
         Event::Prepare { handles: Handles::new() },
-        Event::Intend { frozen: frozen("a") },
+        Event::Intend { frozen: frozen("a"), ahead: SignedDuration::ZERO },
         Event::Applied { live: live("1"), next_part_at: at(5) },
         Event::HandOver { live: live("1") },
         defer(RetryWhy::Backoff, at(5)),
         Event::Refuse { reason: why() },
         Event::AccountDead { reason: why() },
-        Event::TryNow { at: at(1) },
+        Event::TryNow { at: at(1), anyway: false },
         Event::Lose { next_check: at(10), reason: why() },
         Event::Look { next_check: at(60), absent_at: None, reason: None },
         Event::Hold { reason: why() },
@@ -170,8 +172,10 @@ fn a_refusal_of_the_last_attempt_proves_nothing_about_an_earlier_one() {
 
 #[test]
 fn a_parked_try_uses_up_no_attempt_and_a_backoff_does() {
-    let sending =
-        delivery(1).apply(Event::Claim, at(0)).unwrap().apply(Event::Intend { frozen: frozen("a") }, at(0));
+    let sending = delivery(1)
+        .apply(Event::Claim, at(0))
+        .unwrap()
+        .apply(Event::Intend { frozen: frozen("a"), ahead: SignedDuration::ZERO }, at(0));
     let sending = sending.unwrap();
     assert_eq!(sending.attempts, 1);
     let parked = sending.apply(defer(RetryWhy::Parked, at(9)), at(1)).unwrap();
@@ -198,7 +202,11 @@ fn the_time_to_settle_counts_from_the_last_attempt() {
         .apply(Event::Lose { next_check: at(11), reason: why() }, at(10))
         .unwrap();
     assert_eq!(lost.flight.unknown_since, Some(at(10).into()));
-    for event in [Event::SendAgain { at: at(2000) }, Event::Claim, Event::Intend { frozen: frozen("a") }] {
+    for event in [
+        Event::SendAgain { at: at(2000) },
+        Event::Claim,
+        Event::Intend { frozen: frozen("a"), ahead: SignedDuration::ZERO },
+    ] {
         lost = lost.apply(event, at(2000)).unwrap();
     }
     let again = lost.apply(Event::Lose { next_check: at(2011), reason: why() }, at(2010)).unwrap();
@@ -232,7 +240,9 @@ fn a_thread_goes_on_after_each_part_and_ends_with_the_last() {
     for part in 0..3_u16 {
         let now = at(i64::from(part) * 10);
         it = it.apply(Event::Claim, now).unwrap();
-        it = it.apply(Event::Intend { frozen: frozen(&part.to_string()) }, now).unwrap();
+        it = it
+            .apply(Event::Intend { frozen: frozen(&part.to_string()), ahead: SignedDuration::ZERO }, now)
+            .unwrap();
         assert_eq!((it.step, it.attempts, it.live_prefix()), (part, 1, usize::from(part)));
         it = it.apply(Event::Applied { live: live(&part.to_string()), next_part_at: now }, now).unwrap();
     }
@@ -259,7 +269,7 @@ proptest! {
         for (pick, flavour, passed) in picks {
             now += SignedDuration::from_secs(passed);
             let event = match events().swap_remove(pick).1 {
-                Event::Intend { .. } => Event::Intend { frozen: frozen(bodies[flavour % 2]) },
+                Event::Intend { .. } => Event::Intend { frozen: frozen(bodies[flavour % 2]), ahead: SignedDuration::ZERO },
                 Event::Defer { .. } => defer(RetryWhy::ALL[flavour], now),
                 Event::SendAgain { .. } => Event::SendAgain { at: now },
                 Event::Applied { .. } => Event::Applied { live: live("1"), next_part_at: now },

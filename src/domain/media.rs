@@ -1,5 +1,6 @@
 //! A media file as the daemon knows it: facts read from the bytes, never from the name.
 
+use super::fit::Fit;
 use super::ids::MediaId;
 
 /// A file type the product accepts. The bytes decide, not the file's name.
@@ -28,6 +29,30 @@ impl MediaKind {
         }
     }
 
+    /// What people call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Gif => "GIF",
+            Self::Mp4 => "MP4",
+            Self::Mov => "MOV",
+        }
+    }
+
+    /// The end of a file name, without the dot. Some networks look at it before the content type.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Png => "png",
+            Self::WebP => "webp",
+            Self::Gif => "gif",
+            Self::Mp4 => "mp4",
+            Self::Mov => "mov",
+        }
+    }
+
     /// The kind behind a media type.
     pub fn from_mime(mime: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.mime() == mime)
@@ -51,8 +76,70 @@ pub struct MediaItem {
     pub name: String,
     pub kind: MediaKind,
     pub bytes: u64,
-    /// Pixels; 0 when not known.
+    /// Pixels as shown, after rotation; 0 when not known.
     pub width: u32,
     pub height: u32,
     pub alt: Option<String>,
+    pub detail: Detail,
+}
+
+/// What the bytes said besides kind and size. All of it is the default for files that were taken in
+/// before it was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Bytes of one decoded pixel; 0 when not known.
+    pub pixel_bytes: u8,
+    /// Some pixels may be see-through.
+    pub alpha: bool,
+    /// More than one picture: an animation.
+    pub animated: bool,
+    pub video: Option<Video>,
+    /// How the file is changed before it leaves. Never stored: it follows from the network's needs,
+    /// and is there only in what a connector is given. The item then has the kind and the size that
+    /// the network will see, and `bytes` is the most it may have.
+    pub fit: Option<Fit>,
+}
+
+/// What a container says of its film.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Video {
+    pub duration_ms: u64,
+    /// Pictures in a thousand seconds: 29.97 a second are 29 970. 0 when not known.
+    pub frame_rate_milli: u32,
+    /// `h264`, `hevc`, `vp9`, `av1`; else the four letters of the container.
+    pub codec: String,
+    /// `aac`, `mp3`, …; `None` for a film without sound.
+    pub audio: Option<String>,
+    /// The index lies before the pictures, so that a network can begin before it has everything.
+    pub index_first: bool,
+}
+
+impl Video {
+    /// Frames a second, for people: `29.97`.
+    pub fn frame_rate(&self) -> String {
+        decimal(u64::from(self.frame_rate_milli))
+    }
+
+    /// Seconds, for people: `92.5`.
+    pub fn seconds(&self) -> String {
+        decimal(self.duration_ms)
+    }
+}
+
+/// Thousandths as a decimal number, without zeros at the end.
+pub(super) fn decimal(milli: u64) -> String {
+    let text = format!("{}.{:03}", milli / 1000, milli % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousandths_are_written_without_zeros_at_the_end() {
+        for (milli, text) in [(29_970, "29.97"), (30_000, "30"), (500, "0.5"), (0, "0"), (92_001, "92.001")] {
+            assert_eq!(decimal(milli), text);
+        }
+    }
 }

@@ -48,6 +48,11 @@ pub struct Due {
 }
 
 impl Due {
+    /// The end of patience: what did not go out so long after its instant is given up.
+    pub fn give_up_at(&self, after: SignedDuration) -> Timestamp {
+        self.instant.saturating_add(after).unwrap_or(Timestamp::MAX)
+    }
+
     /// The distance from UTC that was in force.
     pub fn offset(&self) -> Offset {
         // The wall time is made from the instant, so their difference is an offset by construction.

@@ -60,7 +60,7 @@ pub fn event(
         }
         Ask::Cancel => Ok(Event::Cancel { reason: Reason::new("cancelled", "cancelled by the user") }),
         Ask::TryNow => match state {
-            State::Retry | State::NeedsReconnect => Ok(Event::TryNow { at: now }),
+            State::Retry | State::NeedsReconnect => Ok(Event::TryNow { at: now, anyway: true }),
             State::Unknown => {
                 Ok(Event::Look { next_check: now, absent_at: delivery.flight.absent_at, reason: None })
             }
@@ -94,8 +94,7 @@ pub fn event(
             None,
         )),
         Ask::Reschedule(due) if state == State::Scheduled => {
-            let give_up_at = due.instant.saturating_add(give_up_after).unwrap_or(Timestamp::MAX);
-            Ok(Event::Reschedule { due: due.clone(), give_up_at })
+            Ok(Event::reschedule(due.clone(), give_up_after))
         }
         Ask::Reschedule(_) => Err(refused(
             "not_scheduled",

@@ -2,13 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::ask::Refused;
 use super::gates::app_of;
 use super::send::with_job;
 use super::{Effect, Engine, Phase, Refreshed, Then, Work};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
-use crate::planted::planted;
 use crate::platforms::{Fresh, Next};
 
 /// A token must outlive this much for a publishing call to start.
@@ -23,7 +23,12 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let Some(run) = self.runs.get_mut(&id).filter(|run| run.phase == Phase::Loading) else { return };
-        let Some(work) = work else { return self.release(id) };
+        let Some(work) = work else {
+            for (_, ticket) in std::mem::take(&mut run.asks) {
+                out.push(Effect::Reply { ticket, result: Err(unreadable(id)) });
+            }
+            return self.release(id);
+        };
         let due = work.delivery.wakes_at();
         let in_flight = work.delivery.in_flight();
         let state = work.delivery.state;
@@ -78,6 +83,12 @@ impl Engine {
             let reason = Reason::new("cancelled", "cancelled by the user");
             return self.stop(id, Event::Cancel { reason }, now, out);
         }
+        // Claimed while the wall clock was ahead, and set back since: its time comes again.
+        let due = delivery.due.instant;
+        if delivery.in_flight() && !delivery.begun() && due > now {
+            let reason = Reason::new("clock", "the clock was set back, and its time has not come yet");
+            return self.step_back(id, due, reason, now, out);
+        }
         // What a paused queue holds back waits as long as the pause lasts.
         let held_back = work.hold.is_some();
         if let (Some(mut reason), false) = (too_late(delivery, now), held_back) {
@@ -94,11 +105,7 @@ impl Engine {
             return self.stop(id, Event::Refuse { reason }, now, out);
         }
         if account.state == AccountState::NeedsReconnect {
-            let reason = Reason::new(
-                "account_dead",
-                account.reason.clone().unwrap_or_else(|| "the account must be connected again".into()),
-            )
-            .hint(account.connect_again());
+            let reason = account.dead();
             return self.stop(id, Event::AccountDead { reason }, now, out);
         }
         let (account_id, app) = (run.account, app_of(account));
@@ -145,9 +152,8 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let run = self.runs.get(&id).and_then(|run| run.work.as_ref());
-        if run.is_some_and(|work| work.delivery.in_flight()) && !planted("claimed work let go") {
-            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
-            self.save(id, event, Then::Done, None, now, out);
+        if run.is_some_and(|work| work.delivery.in_flight()) {
+            self.park(id, at, reason, now, out);
         } else {
             self.release(id);
         }
@@ -250,14 +256,24 @@ impl Engine {
     }
 }
 
-/// Why a delivery that was never sent is too late under its policy.
-fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
-    if delivery.sent_at.is_some() || delivery.flight.first_sent.is_some() {
-        return None;
+/// Whoever waits for it must hear of it, too.
+fn unreadable(id: DeliveryId) -> Refused {
+    Refused {
+        code: "unreadable",
+        message: format!("delivery `{id}` is gone, or what belongs to it cannot be read"),
+        hint: Some("the daemon's own log says what is wrong with it".into()),
     }
-    let late = now.duration_since(delivery.due.instant);
-    (!delivery.late.allows(delivery.due.instant, now)).then(|| {
-        Reason::new("late", format!("it was due {} and {} min late", delivery.due.instant, late.as_mins()))
+}
+
+/// Why a delivery of which nothing is live is too late under its policy. What may be live is looked up
+/// instead, and a thread that has begun goes on.
+fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
+    let due = delivery.due.instant;
+    (!delivery.begun() && delivery.is_late(now)).then(|| {
+        let late = now.duration_since(due).as_mins();
+        let why = delivery.reason.as_ref().filter(|_| delivery.state != State::Scheduled);
+        let why = why.map(|it| format!("; until then: {}", it.message)).unwrap_or_default();
+        Reason::new("late", format!("it was due {due} and {late} min late{why}"))
             .hint(format!("`sendoff post retry {}` sends it now", delivery.id))
     })
 }
@@ -266,4 +282,33 @@ fn gave_up(delivery: &Delivery) -> Reason {
     let last = delivery.reason.as_ref().map_or("no answer", |it| it.message.as_str());
     Reason::new("gave_up", format!("given up after {} tries: {last}", delivery.attempts))
         .hint(format!("`sendoff post retry {}` starts again", delivery.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::moment::Moment;
+    use crate::engine::ask::Ask;
+    use crate::engine::{DueRow, Input, Settings};
+
+    #[test]
+    fn a_wish_that_came_during_a_load_that_fails_is_answered() {
+        let now = Timestamp::UNIX_EPOCH;
+        let at = Moment { wall: now, boot: None };
+        let mut engine = Engine::new(Settings::default(), Box::new(|bytes: &mut [u8]| bytes.fill(0)));
+        let (id, account) = (DeliveryId::from_u128(7), AccountId::from_u128(1));
+        let rows = vec![DueRow { at: now, id, account, unknown: true }];
+        let mut out = engine.take(Input::Due { rows, all: true }, at);
+        out.extend(engine.start(now));
+        assert!(out.iter().any(|it| matches!(it, Effect::Load { id: of } if *of == id)));
+        let out = engine.take(Input::Ask { id, ask: Ask::Cancel, ticket: 5 }, at);
+        assert!(out.is_empty(), "it waits for the row");
+        let out = engine.take(Input::Loaded { id, work: None }, at);
+        let refused = out.into_iter().find_map(|it| match it {
+            Effect::Reply { ticket: 5, result: Err(refused) } => Some(refused),
+            _ => None,
+        });
+        assert_eq!(refused.map(|it| it.code), Some("unreadable"));
+        assert!(!engine.holds(id));
+    }
 }

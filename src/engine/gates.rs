@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::scaled;
@@ -12,7 +13,8 @@ use super::{Engine, Wait, WaitFor};
 use crate::domain::account::Account;
 use crate::domain::delivery::Reason;
 use crate::domain::ids::{AccountId, PlatformName};
-use crate::platforms::Quota;
+use crate::planted::planted;
+use crate::platforms::{Answer, Quota};
 
 /// Everything that stands and falls together: one app on one network; where the user names the
 /// server, one server.
@@ -34,6 +36,10 @@ const QUOTA_SPACING: SignedDuration = SignedDuration::from_mins(1);
 /// No quota spreads two calls further than this.
 const QUOTA_SPACING_MAX: SignedDuration = SignedDuration::from_mins(15);
 
+/// A clock this far ahead of the network's, and more than was allowed for, may hide what is there:
+/// connectors search from two minutes earlier than they are told.
+pub(super) const CLOCK_OFF: SignedDuration = SignedDuration::from_mins(1);
+
 /// What is known of one app.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
@@ -47,6 +53,9 @@ pub(super) struct Gate {
     free_at: Option<Timestamp>,
     /// When publishing calls left, as far back as the longest limit reaches.
     sent: VecDeque<Timestamp>,
+    /// How far our clock was ahead of the network's at its last answer, the time the answer took
+    /// included.
+    ahead: SignedDuration,
 }
 
 impl Gate {
@@ -144,6 +153,15 @@ impl Engine {
         }
     }
 
+    /// The network's time stands in the `Date` of every answer (RFC 9110, 6.6.1). Nothing is learnt
+    /// from one that has none.
+    pub(super) fn compare_clocks(&mut self, app: &App, answer: &Answer, now: Timestamp) {
+        let date = answer.header("date").and_then(|it| rfc2822::parse(it).ok());
+        let Some(date) = date.map(|it| it.timestamp()) else { return };
+        let ahead = now.duration_since(date).max(SignedDuration::ZERO);
+        self.gates.entry(app.clone()).or_default().ahead = ahead;
+    }
+
     /// What an answer says of the network's limits. The account's bind its lane, the app's all.
     pub(super) fn heed(&mut self, account: AccountId, app: &App, quotas: &[Quota], now: Timestamp) {
         for quota in quotas.iter().filter(|it| it.used >= QUOTA_HIGH && it.resets > now) {
@@ -229,6 +247,22 @@ impl Engine {
         });
         apps.chain(lanes).filter(|it| it.until > now).collect()
     }
+}
+
+/// How far our clock is ahead of that of an account's network, as its last answer showed; at least
+/// nothing.
+pub(super) fn ahead(gates: &Gates, account: Option<&Account>) -> SignedDuration {
+    if planted("network's clock ignored") {
+        return SignedDuration::ZERO;
+    }
+    account.and_then(|it| gates.get(&app_of(it))).map_or(SignedDuration::ZERO, |it| it.ahead)
+}
+
+/// The present by the clock of an account's network, as far as its answers have shown that ours is
+/// ahead of it. What they took on the way is no difference.
+pub(super) fn time_there(gates: &Gates, account: Option<&Account>, now: Timestamp) -> Timestamp {
+    let ahead = ahead(gates, account);
+    if ahead > CLOCK_OFF { now.saturating_sub(ahead).unwrap_or(now) } else { now }
 }
 
 /// Gates by app.

@@ -32,7 +32,7 @@ use crate::domain::delivery::{Delivery, Event, Illegal, Reason};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::domain::moment::{Boot, Moment};
 use crate::domain::post::Post;
-use crate::platforms::{Answer, Platform, Problem, Request};
+use crate::platforms::{Answer, Failure, Platform, Problem, Request};
 
 use gates::Gates;
 use lanes::Lane;
@@ -128,6 +128,8 @@ pub enum Reply {
     Answer(Answer),
     /// No byte of the request left.
     NotSent(String),
+    /// No byte left, and trying again changes nothing by itself: what is to be sent is not in order.
+    Unfit(Failure),
     /// Bytes left; no whole answer came.
     Lost(String),
 }
@@ -281,6 +283,13 @@ struct Run {
     phase: Phase,
     /// The preparing call or look that is on the wire.
     call: Option<Request>,
+    /// From when on the look on the wire searches, and how far our clock was taken to be ahead of the
+    /// network's for that.
+    searched: Option<(Timestamp, SignedDuration)>,
+    /// Pages of the network's list that were turned.
+    pages: u8,
+    /// Preparing calls so far.
+    prepared: u16,
     /// The token was refreshed for this run already.
     refreshed: bool,
     /// The network was searched for the same words, and has none.

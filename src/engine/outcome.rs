@@ -36,6 +36,7 @@ impl Engine {
         if let (Reply::Answer(answer), Some(app)) = (&reply, &app) {
             let quotas = work.platform.quotas(answer, now);
             self.heed(account, app, &quotas, now);
+            self.compare_clocks(app, answer, now);
         }
         if let (Reply::NotSent(message) | Reply::Lost(message), Some(app)) = (&reply, &app) {
             self.gate_unclear(app, message, now);
@@ -44,10 +45,11 @@ impl Engine {
         let Some(work) = &run.work else { return };
         match reply {
             Reply::NotSent(message) => {
-                let failure = Failure { class: FailureClass::Transient, message, hint: None, until: None };
+                let failure = Failure::transient(message);
                 let evidence = Evidence { outcome: "not_sent", status: None, raw: Vec::new(), trace: None };
                 self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
             }
+            Reply::Unfit(failure) => self.no_effect(id, failure, backoff::NOT_SENT, None, now, out),
             Reply::Lost(message) => {
                 let evidence = Evidence {
                     outcome: "ambiguous",
@@ -157,7 +159,6 @@ impl Engine {
         let mut reason = Reason::new(class, failure.message);
         reason.hint = failure.hint;
         let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
-        let parked = |at, reason| Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
         let event = match failure.class {
             FailureClass::RateLimited => {
                 // Past the network's own reset, and not all accounts at the same instant.
@@ -172,7 +173,7 @@ impl Engine {
                 };
                 lane.parked_until = Some(at);
                 lane.why = Some(reason.clone());
-                parked(at, reason)
+                Event::park(at, reason)
             }
             FailureClass::AuthExpired => {
                 let again = delivery.reason.as_ref().is_some_and(|it| it.class == "auth_expired");
@@ -197,7 +198,7 @@ impl Engine {
                 if let Some(app) = &app {
                     self.close_gate(app, at, &reason);
                 }
-                parked(at, reason)
+                Event::park(at, reason)
             }
             FailureClass::InvalidContent | FailureClass::Policy => Event::Refuse { reason },
             FailureClass::MediaGone | FailureClass::Transient if tries >= ladder.tries => {

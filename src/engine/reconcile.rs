@@ -6,14 +6,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, scaled};
-use super::send::{class_of, evidence, with_job};
-use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work};
+use super::send::{TOO_MANY, class_of, evidence, with_job};
+use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason};
 use crate::domain::ids::DeliveryId;
-use crate::domain::schedule::Late;
+use crate::domain::moment::Moment;
 use crate::planted::planted;
-use crate::platforms::{Class, FailureClass, Sight};
+use crate::platforms::{Class, Failure, FailureClass, Sight};
 
 /// Early looks, after the answer was lost; they can only find, never prove absence.
 const EARLY: [i64; 3] = [10, 60, 300];
@@ -39,8 +39,8 @@ impl Engine {
     }
 
     /// Whether the network still remembers the key of an open attempt (class B), or still refuses its
-    /// repeat (class D), with a margin, by
-    /// the older of both clocks. After a restart of the machine only a clock known to be right counts.
+    /// repeat (class D), with a margin, by the older of both clocks. After a restart of the machine
+    /// nobody can tell: the wall clock may be right now and have been wrong then.
     pub(super) fn key_lives(&self, delivery: &Delivery, work: &Work, now: Timestamp) -> bool {
         let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
         let life = work.platform.capabilities(tier).key_life;
@@ -51,7 +51,7 @@ impl Engine {
             flight.first_sent
         };
         let (Some(first), now) = (first, self.moment(now)) else { return false };
-        let vouched = first.same_boot(now) || self.clock_sure;
+        let vouched = first.same_boot(now) || (now.boot.is_none() && self.clock_sure);
         vouched && first.aged(now) < life.saturating_sub(KEY_MARGIN)
     }
 
@@ -73,17 +73,18 @@ impl Engine {
             }
             return self.send_again(id, now, None, now, out);
         }
+        let moment = self.moment(now);
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let delivery = &work.delivery;
+        let ahead = gates::ahead(&self.gates, work.account.as_ref());
+        let since = search_from(delivery, moment).saturating_sub(ahead).unwrap_or(now);
+        run.searched = Some((since, ahead));
         let request = match (&delivery.flight.frozen, &work.account) {
-            (Some(frozen), Some(_)) => {
-                let since = delivery.flight.first_sent.map_or(delivery.due.instant, |it| it.wall);
-                with_job(work, |job| work.platform.look(job, frozen, since)).flatten()
-            }
+            (Some(frozen), Some(_)) => with_job(work, |job| work.platform.look(job, frozen, since)).flatten(),
             // Nothing is known of what was sent (restored from a backup, or found before a late
             // send): the same words are all there is to go by.
-            (None, Some(_)) => with_job(work, |job| work.platform.scan(job, delivery.due.instant)).flatten(),
+            (None, Some(_)) => with_job(work, |job| work.platform.scan(job, since)).flatten(),
             (_, None) => None,
         };
         let Some(request) = request else {
@@ -92,10 +93,7 @@ impl Engine {
             }
             return self.hold(id, "this network gives no way to look whether it is live", now, out);
         };
-        run.phase = Phase::Calling(Purpose::Look);
-        run.call = Some(request.clone());
-        let account = run.account;
-        out.push(Effect::Call { id, account, purpose: Purpose::Look, request });
+        self.call(id, Purpose::Look, request, out);
     }
 
     /// Class D without a list: after the wait it is sent once more, for the network's word on which
@@ -158,18 +156,18 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let frozen = work.delivery.flight.frozen.clone();
-        let due = work.delivery.due.instant;
-        let since = work.delivery.flight.first_sent.map_or(due, |it| it.wall);
+        let Some((since, allowed)) = run.searched else { return };
         let answer = match reply {
             Reply::Answer(answer) => answer,
-            Reply::NotSent(message) | Reply::Lost(message) => {
+            Reply::NotSent(message) | Reply::Lost(message) | Reply::Unfit(Failure { message, .. }) => {
                 return self.unclear(id, false, &message, None, now, out);
             }
         };
         let sight = with_job(work, |job| match &frozen {
             Some(frozen) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
-            None => work.platform.scanned(job, &answer, due, &*work.bound, now),
+            None => work.platform.scanned(job, &answer, since, &*work.bound, now),
         });
+        let off = gates::ahead(&self.gates, work.account.as_ref()) - allowed;
         let expired_once = !run.refreshed;
         let account = run.account;
         match sight {
@@ -183,12 +181,22 @@ impl Engine {
                 let kept = evidence("handed_over", &answer);
                 self.save(id, Event::HandOver { live }, Then::Done, Some(kept), now, out);
             }
+            Some(Sight::Absent) if off > gates::CLOCK_OFF => {
+                // What it published then bears an earlier time than we searched from.
+                let message = format!("this machine's clock is {off:#} ahead of the network's");
+                self.unclear(id, false, &message, None, now, out);
+            }
             Some(Sight::Absent) => self.absent(id, false, None, &evidence("absent", &answer), now, out),
             Some(Sight::Gone) => self.absent(id, true, None, &evidence("gone", &answer), now, out),
             Some(Sight::Failed(failure)) => {
                 let mut reason = Reason::new(failure.class.as_str(), failure.message);
                 reason.hint = failure.hint;
                 self.absent(id, true, Some(reason), &evidence("gone", &answer), now, out);
+            }
+            Some(Sight::More(request)) => {
+                if !self.turn_page(id, Purpose::Look, request, out) {
+                    self.unclear(id, false, TOO_MANY, None, now, out);
+                }
             }
             Some(Sight::Disputed { message }) => self.hold(id, &message, now, out),
             Some(Sight::Unclear(failure)) if failure.class == FailureClass::AuthExpired && expired_once => {
@@ -260,8 +268,11 @@ impl Engine {
         if planted("no settle") {
             settle = SignedDuration::ZERO;
         }
-        let moment = self.moment(now);
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let moment = self.moment(now);
+        // Set ahead while the machine restarted, our clock alone would make a wait longer than it was.
+        let there = self.moment(gates::time_there(&self.gates, work.account.as_ref(), now));
+        let waited = |from: Moment| from.waited(if from.same_boot(moment) { moment } else { there });
         let delivery = &work.delivery;
         let flight = &delivery.flight;
         let class = class_of(work);
@@ -271,7 +282,7 @@ impl Engine {
         if planted("settle from the first loss") {
             since = flight.amb_since.map_or(since, Into::into);
         }
-        let settled = since.waited(moment) >= settle;
+        let settled = waited(since) >= settle;
         if planted("second container") && class == Class::Handle && again {
             let then = AfterAbsence::Retry { at: now, give_up_at: None };
             let event = Event::Absent { proof: Proof::User, anew: true, then };
@@ -289,22 +300,24 @@ impl Engine {
         }
         // I7: two negative reads, the first at least SETTLE after the last attempt, apart by
         // durable time stamps.
-        let proven = flight.absent_at.is_some_and(|first| first.waited(moment) >= gap)
+        let proven = flight.absent_at.is_some_and(|first| waited(first) >= gap)
             || (planted("one negative read") && settled);
         if !proven {
             let absent_at = flight.absent_at.or(settled.then_some(moment));
-            let end = since.wall.saturating_add(settle).unwrap_or(now);
+            let rest = |from: Moment, wait: SignedDuration| {
+                // A clock that was set must not make it look in a circle.
+                let second = SignedDuration::from_secs(1);
+                now.saturating_add((wait - waited(from)).clamp(second, wait.max(second))).unwrap_or(now)
+            };
+            let end = rest(since, settle);
             let early = EARLY.get(usize::from(flight.looks) + 1).map(|it| {
                 let wait = scaled(SignedDuration::from_secs(*it), self.settings.poll_scale);
                 since.wall.saturating_add(wait).unwrap_or(now)
             });
             let next_check = match absent_at {
-                Some(first) => first.wall.saturating_add(gap).unwrap_or(now),
+                Some(first) => rest(first, gap),
                 None => early.filter(|at| *at > now && *at < end).unwrap_or(end),
             };
-            // A clock that was set back must not make it look in a circle.
-            let soonest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
-            let next_check = if next_check > now { next_check } else { soonest };
             let event = Event::Look { next_check, absent_at, reason: fault };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
@@ -350,6 +363,13 @@ impl Engine {
     }
 }
 
+/// From when on the network may have it: when it was sent first, which by the boot clock may be longer
+/// ago than a wall clock that was set since makes of it.
+fn search_from(delivery: &Delivery, now: Moment) -> Timestamp {
+    let Some(first) = delivery.flight.first_sent else { return delivery.due.instant };
+    now.wall.saturating_sub(first.aged(now)).unwrap_or(first.wall)
+}
+
 /// Somebody still wants it out.
 fn wanted(delivery: &Delivery, now: Timestamp) -> bool {
     !delivery.cancel_requested && now <= delivery.give_up_at && over_late(delivery, now).is_none()
@@ -373,7 +393,6 @@ fn repeatable(work: &Work, now: Timestamp) -> bool {
 
 /// Later than its policy allows. Unlike before the first send, the time since its instant counts.
 fn over_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
-    let Late::Within(limit) = delivery.late else { return None };
-    (now.duration_since(delivery.due.instant) > limit && delivery.step == 0)
+    (delivery.step == 0 && delivery.is_late(now))
         .then(|| Reason::new("late", "it is not live, and later than its policy allows"))
 }

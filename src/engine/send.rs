@@ -5,20 +5,29 @@ use jiff::{SignedDuration, Timestamp};
 use super::ask::changed;
 use super::backoff::{self, scaled};
 use super::gates::app_of;
-use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work};
-use crate::domain::delivery::{Event, Frozen, Reason, RetryWhy};
+use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
+use crate::domain::delivery::{Delivery, Event, Frozen, Reason};
 use crate::domain::ids::DeliveryId;
 use crate::planted::planted;
-use crate::platforms::{Answer, Class, Failure, FailureClass, Fresh, Job, Next, Sight};
+use crate::platforms::{Answer, Class, Failure, FailureClass, Fresh, Job, Next, Request, Sight};
 
-/// Held back ([`Work::hold`]): looked at again after this, unless somebody says earlier.
-const HOLD_WAIT: SignedDuration = SignedDuration::from_mins(1);
+/// Held back ([`Work::hold`]), or another delivery of the same words is being looked up: it is looked at
+/// again after a quarter of the time it has waited, within these, unless somebody says earlier. Each look
+/// is a line of its history.
+const HOLD_WAIT: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_mins(1), SignedDuration::from_hours(6));
+const TWIN_WAIT: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_mins(1), SignedDuration::from_mins(15));
 /// No room to record an outcome: looked at again after this.
 const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// Due longer than this before we could send at all: a catch-up.
 const CATCH_UP: SignedDuration = SignedDuration::from_mins(2);
-/// Another delivery of the same words is being looked up: this one waits so long.
-const TWIN_WAIT: SignedDuration = SignedDuration::from_mins(1);
+/// Pages of a network's list that are searched, of fifty to a hundred posts each.
+const PAGES_MAX: u8 = 50;
+/// Why a search that did not come to an end proves nothing.
+pub(super) const TOO_MANY: &str = "too many posts have followed to search them all";
+/// Preparing calls of one run; the longest post needs a few dozen.
+const PREPARE_MAX: u16 = 250;
 
 impl Engine {
     pub(super) fn saved(
@@ -70,19 +79,19 @@ impl Engine {
 
     /// The next thing to do for a claimed delivery.
     pub(super) fn advance(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
-        let fresh = Fresh { now, random: self.fill() };
+        let random = self.fill();
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
+        let fresh = Fresh { now: gates::time_there(&self.gates, work.account.as_ref(), now), random };
         let Some(account) = &work.account else { return self.release(id) };
         if work.delivery.cancel_requested {
             let reason = Reason::new("cancelled", "cancelled by the user");
             return self.stop(id, Event::Cancel { reason }, now, out);
         }
         if let (Some(reason), None) = (&work.hold, work.delivery.flight.amb_since) {
-            let at = now.saturating_add(HOLD_WAIT).unwrap_or(now);
+            let at = patient(&work.delivery, HOLD_WAIT, now);
             let reason = reason.clone();
-            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
-            return self.save(id, event, Then::Done, None, now, out);
+            return self.park(id, at, reason, now, out);
         }
         if let Some(problem) = work.problems.first()
             && work.delivery.flight.amb_since.is_none()
@@ -104,20 +113,27 @@ impl Engine {
                 let reason = Reason::new("invalid_content", "the post has no text for this part any more");
                 self.stop(id, Event::Refuse { reason }, now, out);
             }
+            Some(Ok(Next::Call(_))) if run.prepared >= PREPARE_MAX => {
+                let hint = "if this machine's clock is wrong, set it: what is prepared seems to end at once";
+                let failure = Failure {
+                    hint: Some(hint.to_owned()),
+                    ..Failure::transient(format!("{PREPARE_MAX} preparing calls in a row led nowhere"))
+                };
+                self.no_effect(id, failure, backoff::PREPARING, None, now, out);
+            }
             Some(Ok(Next::Call(request))) => {
-                run.call = Some(request.clone());
-                run.phase = Phase::Calling(Purpose::Prepare);
-                out.push(Effect::Call { id, account: account.id, purpose: Purpose::Prepare, request });
+                run.prepared += 1;
+                self.call(id, Purpose::Prepare, request, out);
             }
             Some(Ok(Next::Publish(fresh))) => {
-                if !run.scanned && stored.is_none() && late_start(work, self.awake_since) {
-                    let since = work.delivery.due.instant;
+                let search = work.delivery.restored || late_start(work, self.awake_since);
+                if !run.scanned && stored.is_none() && search {
+                    let ahead = gates::ahead(&self.gates, Some(account));
+                    let since = work.delivery.due.instant.saturating_sub(ahead).unwrap_or(now);
+                    run.searched = Some((since, ahead));
                     let scan = with_job(work, |job| work.platform.scan(job, since)).flatten();
                     if let Some(request) = scan {
-                        run.call = Some(request.clone());
-                        run.phase = Phase::Calling(Purpose::Scan);
-                        let account = account.id;
-                        return out.push(Effect::Call { id, account, purpose: Purpose::Scan, request });
+                        return self.call(id, Purpose::Scan, request, out);
                     }
                 }
                 // A refused attempt is closed: where a marker ages (keys, handles) a new one is
@@ -130,6 +146,26 @@ impl Engine {
         }
     }
 
+    /// A call that publishes nothing leaves, and its answer comes back as [`Engine::answered`].
+    pub(super) fn call(&mut self, id: DeliveryId, purpose: Purpose, request: Request, out: &mut Vec<Effect>) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.call = Some(request.clone());
+        run.phase = Phase::Calling(purpose);
+        out.push(Effect::Call { id, account: run.account, purpose, request });
+    }
+
+    /// Waits without using up a try.
+    pub(super) fn park(
+        &mut self,
+        id: DeliveryId,
+        at: Timestamp,
+        reason: Reason,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.save(id, Event::park(at, reason), Then::Done, None, now, out);
+    }
+
     /// The preflight and W3. Past this the call may be on the wire.
     fn publish(&mut self, id: DeliveryId, frozen: Frozen, now: Timestamp, out: &mut Vec<Effect>) {
         if !self.disk_ok {
@@ -138,20 +174,14 @@ impl Engine {
                 "there is too little room on the disk to record an outcome, so nothing is sent",
             )
             .hint("free at least 64 MiB in `data_dir`");
-            let event = Event::Defer {
-                at: now.saturating_add(DISK_WAIT).unwrap_or(now),
-                why: RetryWhy::Parked,
-                reason,
-                again: false,
-            };
-            return self.save(id, event, Then::Done, None, now, out);
+            let at = now.saturating_add(DISK_WAIT).unwrap_or(now);
+            return self.park(id, at, reason, now, out);
         }
         let open = self.runs.get(&id).and_then(|run| run.work.as_ref());
         if self.paused && open.is_some_and(|work| work.delivery.flight.amb_since.is_none()) {
             // Claimed before the stop, and nothing of it is on the wire yet.
             let reason = Reason::new("paused", "sending is stopped").hint("`sendoff resume` starts it again");
-            let event = Event::Defer { at: now, why: RetryWhy::Parked, reason, again: false };
-            return self.save(id, event, Then::Done, None, now, out);
+            return self.park(id, now, reason, now, out);
         }
         if self.token_first(id, now, out) {
             return;
@@ -170,12 +200,11 @@ impl Engine {
             return self.save(id, Event::Lose { next_check: now, reason }, Then::Done, None, now, out);
         }
         if let Some(twin) = (work.twin)(&frozen.marker).filter(|twin| *twin != id) {
-            let at = now.saturating_add(TWIN_WAIT).unwrap_or(now);
+            let at = patient(&work.delivery, TWIN_WAIT, now);
             let reason =
                 Reason::new("twin", format!("waits for `{twin}`, which has the same words and may be live"))
                     .hint(format!("`sendoff post show {twin}`"));
-            let event = Event::Defer { at, why: RetryWhy::Parked, reason, again: false };
-            return self.save(id, event, Then::Done, None, now, out);
+            return self.park(id, at, reason, now, out);
         }
         let account = work.delivery.account;
         // I1. The lane sees to it; if it ever did not, nothing may leave.
@@ -189,13 +218,14 @@ impl Engine {
         else {
             return self.release(id);
         };
+        let ahead = gates::ahead(&self.gates, work.account.as_ref());
         let spacing = if late_start(work, self.awake_since) {
             // A burst after a downtime is what spam filters look for.
             self.settings.catch_up_spacing + scaled(self.settings.catch_up_spacing, dice / 4.0)
         } else {
             self.settings.lane_spacing
         };
-        if let Some(save) = self.moved(id, Event::Intend { frozen }, Then::Done, None, now) {
+        if let Some(save) = self.moved(id, Event::Intend { frozen, ahead }, Then::Done, None, now) {
             if let Some(run) = self.runs.get_mut(&id) {
                 run.phase = Phase::Publishing;
                 run.spacing = spacing;
@@ -207,27 +237,48 @@ impl Engine {
         }
     }
 
+    /// Asks for the next page of a list. False = it was too many already.
+    pub(super) fn turn_page(
+        &mut self,
+        id: DeliveryId,
+        purpose: Purpose,
+        request: Request,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(run) = self.runs.get_mut(&id) else { return true };
+        if run.pages >= PAGES_MAX {
+            return false;
+        }
+        run.pages += 1;
+        self.call(id, purpose, request, out);
+        true
+    }
+
     /// What the network has of the same words, before a late send (look first, §12).
     fn scanned(&mut self, id: DeliveryId, reply: &Reply, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
-        let since = work.delivery.due.instant;
+        let Some((since, _)) = run.searched else { return };
         let sight = match reply {
             Reply::Answer(answer) => {
                 with_job(work, |job| work.platform.scanned(job, answer, since, &*work.bound, now))
             }
-            Reply::NotSent(message) | Reply::Lost(message) => Some(Sight::Unclear(Failure {
-                class: FailureClass::Transient,
-                message: message.clone(),
-                hint: None,
-                until: None,
-            })),
+            Reply::Unfit(failure) => Some(Sight::Unclear(failure.clone())),
+            Reply::NotSent(message) | Reply::Lost(message) => {
+                Some(Sight::Unclear(Failure::transient(message)))
+            }
         };
         match sight {
             None => self.release(id),
             Some(Sight::Absent | Sight::Gone | Sight::Failed(_)) => {
                 run.scanned = true;
                 self.advance(id, now, out);
+            }
+            Some(Sight::More(request)) => {
+                if !self.turn_page(id, Purpose::Scan, request, out) {
+                    let failure = Failure::transient(TOO_MANY);
+                    self.no_effect(id, failure, backoff::PREPARING, None, now, out);
+                }
             }
             Some(Sight::Found(_) | Sight::HandedOver(_) | Sight::Disputed { .. }) => {
                 let reason = Reason::new("restored", "the same words are on the network since it was due")
@@ -272,6 +323,7 @@ impl Engine {
             let (account, app) = (account.id, app_of(account));
             let quotas: Vec<_> = work.platform.quotas(answer, now).into_iter().filter(|it| it.app).collect();
             self.heed(account, &app, &quotas, now);
+            self.compare_clocks(&app, answer, now);
         }
         let Some(run) = self.runs.get_mut(&id) else { return };
         match purpose {
@@ -290,18 +342,15 @@ impl Engine {
                 let (Some(work), Some(call)) = (&run.work, call) else { return self.release(id) };
                 let outcome = match &reply {
                     Reply::Answer(answer) => with_job(work, |job| {
-                        work.platform.answered(job, &work.delivery.flight.handles, &call, answer, now)
+                        let there = gates::time_there(&self.gates, work.account.as_ref(), now);
+                        work.platform.answered(job, &work.delivery.flight.handles, &call, answer, there)
                     }),
-                    Reply::NotSent(message) | Reply::Lost(message) => Some(Err(Failure {
-                        class: FailureClass::Transient,
-                        message: message.clone(),
-                        hint: None,
-                        until: None,
-                    })),
+                    Reply::Unfit(failure) => Some(Err(failure.clone())),
+                    Reply::NotSent(message) | Reply::Lost(message) => Some(Err(Failure::transient(message))),
                 };
                 let kept = match &reply {
                     Reply::Answer(answer) => Some(evidence("refused", answer)),
-                    Reply::NotSent(_) | Reply::Lost(_) => None,
+                    Reply::NotSent(_) | Reply::Unfit(_) | Reply::Lost(_) => None,
                 };
                 match outcome {
                     None => self.release(id),
@@ -313,6 +362,16 @@ impl Engine {
             }
         }
     }
+}
+
+/// When something that waits for others is looked at again.
+fn patient(
+    delivery: &Delivery,
+    (least, most): (SignedDuration, SignedDuration),
+    now: Timestamp,
+) -> Timestamp {
+    let wait = (now.duration_since(delivery.due.instant) / 4).clamp(least, most);
+    now.saturating_add(wait).unwrap_or(now)
 }
 
 /// Whether it was due well before we could send, and this is its first call: a catch-up.

@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::{Client, ClientBuilder, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::{Exchange, ExchangeError};
+use super::{Exchange, ExchangeError, Payload, Uploads};
 use crate::failpoint::cp;
 
 /// The longest answer that is read.
@@ -126,9 +126,29 @@ impl OneShot {
 #[async_trait]
 impl Exchange for OneShot {
     async fn exchange(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ExchangeError> {
-        let limit = allowance(request.body().len());
+        let limit = allowance(request.body().len() as u64);
         send(&self.0, request, limit).await
     }
+}
+
+#[async_trait]
+impl Uploads for OneShot {
+    async fn upload(
+        &self,
+        head: http::Request<()>,
+        payload: Payload,
+    ) -> Result<http::Response<Bytes>, ExchangeError> {
+        let limit = allowance(payload.length);
+        send(&self.0, streamed(head, payload), limit).await
+    }
+}
+
+/// The request with a body that is read while it leaves.
+pub(super) fn streamed(head: http::Request<()>, payload: Payload) -> http::Request<reqwest::Body> {
+    let mut request = head.map(|()| reqwest::Body::wrap_stream(payload.chunks));
+    // Without it the body would travel in chunks, which some networks refuse.
+    request.headers_mut().insert(http::header::CONTENT_LENGTH, payload.length.into());
+    request
 }
 
 /// Reading calls to a network's own, configured address. Connections are kept.
@@ -150,14 +170,14 @@ impl Exchange for Reader {
 }
 
 /// The time for a whole exchange with a body of this many bytes.
-pub(super) fn allowance(body: usize) -> Duration {
-    TOTAL_TIMEOUT + Duration::from_secs(body as u64 / UPLOAD_FLOOR)
+pub(super) fn allowance(body: u64) -> Duration {
+    TOTAL_TIMEOUT + Duration::from_secs(body / UPLOAD_FLOOR)
 }
 
 /// Sends and reads the whole answer, up to [`ANSWER_MAX`].
 pub(super) async fn send(
     client: &Client,
-    request: http::Request<Bytes>,
+    request: http::Request<impl Into<reqwest::Body>>,
     limit: Duration,
 ) -> Result<http::Response<Bytes>, ExchangeError> {
     let mut request = reqwest::Request::try_from(request).map_err(not_sent)?;
@@ -187,6 +207,10 @@ pub(super) async fn send(
 /// Puts the crash point `c8` into the middle of the body. True for a call that changes something.
 #[cfg(feature = "failpoints")]
 fn halve(request: &mut reqwest::Request) -> bool {
+    let is_streamed = request.body().is_some_and(|it| it.as_bytes().is_none());
+    if is_streamed {
+        return request.method() != http::Method::GET;
+    }
     let whole = request.body().and_then(|it| it.as_bytes()).map(Bytes::copy_from_slice).unwrap_or_default();
     let size = whole.len();
     if let Some(halves) = crate::failpoint::halves("c8", whole) {

@@ -18,8 +18,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::ClientConfig;
 use url::{Host, Url};
 
-use super::clients::{ClientError, allowance, publishing, send, tls};
-use super::{Exchange, ExchangeError, addresses};
+use super::clients::{ClientError, allowance, publishing, send, streamed, tls};
+use super::{Exchange, ExchangeError, Payload, Uploads, addresses};
 
 /// Time for a look-up, and for a whole exchange that only reads.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -137,27 +137,43 @@ impl Guarded {
         let port = url.port_or_known_default().unwrap_or(443);
         Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
     }
+
+    /// A client for one call: no connection of one call can serve another, and the addresses that were
+    /// checked die with it.
+    async fn client(&self, uri: &http::Uri) -> Result<reqwest::Client, String> {
+        let url = Url::parse(&uri.to_string())
+            .map_err(|error| format!("the address cannot be understood: {error}"))?;
+        let pinned = self.admit(&url).await?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        publishing(self.tls.clone())
+            .dns_resolver(Pinned { host, addresses: pinned })
+            .build()
+            .map_err(|error| error.without_url().to_string())
+    }
 }
 
 #[async_trait]
 impl Exchange for Guarded {
     async fn exchange(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ExchangeError> {
-        let not_sent = |it: String| ExchangeError::NotSent(it);
-        let url = Url::parse(&request.uri().to_string())
-            .map_err(|error| not_sent(format!("the address cannot be understood: {error}")))?;
-        let pinned = self.admit(&url).await.map_err(not_sent)?;
-        let host = url.host_str().unwrap_or_default().to_owned();
-        // A client per call: no connection of one call can serve another, and the addresses die
-        // with it.
-        let client = publishing(self.tls.clone())
-            .dns_resolver(Pinned { host, addresses: pinned })
-            .build()
-            .map_err(|error| not_sent(error.without_url().to_string()))?;
+        let client = self.client(request.uri()).await.map_err(ExchangeError::NotSent)?;
         let limit = match self.patience {
             Patience::Read => READ_TIMEOUT,
-            Patience::Publish => allowance(request.body().len()),
+            Patience::Publish => allowance(request.body().len() as u64),
         };
         send(&client, request, limit).await
+    }
+}
+
+#[async_trait]
+impl Uploads for Guarded {
+    async fn upload(
+        &self,
+        head: http::Request<()>,
+        payload: Payload,
+    ) -> Result<http::Response<Bytes>, ExchangeError> {
+        let client = self.client(head.uri()).await.map_err(ExchangeError::NotSent)?;
+        let limit = allowance(payload.length);
+        send(&client, streamed(head, payload), limit).await
     }
 }
 

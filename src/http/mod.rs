@@ -11,8 +11,11 @@ mod raw_server;
 pub mod redact;
 pub mod terminal;
 
+use std::io;
+
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 
 /// What a request met when it did not bring an answer. Decides whether an effect is possible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,4 +34,23 @@ pub enum ExchangeError {
 pub trait Exchange: Send + Sync {
     /// Sends the request, whose URI is absolute, and reads the whole answer.
     async fn exchange(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ExchangeError>;
+}
+
+/// A body that is read while it leaves, so that a film never lies in memory.
+pub struct Payload {
+    /// How many bytes it has; the request says so before the first.
+    pub length: u64,
+    pub chunks: BoxStream<'static, io::Result<Bytes>>,
+}
+
+/// Sends bodies of any size. Each upload is one attempt on a connection of its own: a body that is
+/// read only once cannot be sent again behind our back, and a pooled connection may be dead.
+#[async_trait]
+pub trait Uploads: Exchange {
+    /// As [`Exchange::exchange`], with the time that so large a body may take.
+    async fn upload(
+        &self,
+        head: http::Request<()>,
+        payload: Payload,
+    ) -> Result<http::Response<Bytes>, ExchangeError>;
 }

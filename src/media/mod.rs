@@ -1,105 +1,144 @@
 //! Media files: taken in by content, kept under random names, gone when their last delivery is.
 //!
 //! The first bytes decide what a file is; its name never does. A file that is not on the list is
-//! refused before it is kept. Nothing here opens a path that a client named.
+//! refused before it is kept, and what it tells besides its picture is taken out before it is. Nothing
+//! here opens a path that a client named.
+//!
+//! On disk a file has its id for a name. What is made of it for a network lies beside it in a folder
+//! of the same name with `.fit` behind it, and goes with it.
 
+mod convert;
+mod error;
+mod mp4;
 mod probe;
+mod strip;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs;
 use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
+use tokio::io::AsyncWriteExt as _;
 
+use crate::domain::fit::Fit;
 use crate::domain::ids::MediaId;
-use crate::domain::media::MediaKind;
+use crate::domain::media::{Detail, MediaItem, MediaKind};
 
-/// Most bytes of one file. Video comes later; the largest image any network takes is far below.
-pub const FILE_MAX: u64 = 64 << 20;
+pub use error::MediaError;
+
 /// Largest side of an image, in pixels.
 pub const SIDE_MAX: u32 = 12_000;
+/// Largest picture file, in bytes: it is cleaned in memory, one at a time.
+pub const PICTURE_BYTES_MAX: u64 = 64 << 20;
+/// What is read from the disk at once while a file leaves.
+const CHUNK: usize = 256 << 10;
+/// Verified films that are remembered, so that one is not read anew for each of its pieces.
+const VERIFIED_MAX: usize = 256;
+
+/// The bounds of what is taken in (`[limits]` in the configuration).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    pub bytes: u64,
+    pub pixels: u64,
+    pub duration_ms: u64,
+}
+
+impl Caps {
+    fn picture_bytes(&self) -> u64 {
+        self.bytes.min(PICTURE_BYTES_MAX)
+    }
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { bytes: 4 << 30, pixels: 100_000_000, duration_ms: 4 * 3_600_000 }
+    }
+}
 
 /// What was read from a file's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     pub kind: MediaKind,
     pub bytes: u64,
-    /// Pixels, as shown (after EXIF orientation).
+    /// Pixels, as shown (after rotation).
     pub width: u32,
     pub height: u32,
-    /// SHA-256 of the bytes.
+    /// SHA-256 of the bytes as they are kept.
     pub digest: [u8; 32],
+    pub detail: Detail,
 }
 
-/// Why a file is not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum MediaError {
-    #[error("the file is larger than {max} bytes")]
-    TooBig { max: u64 },
-    #[error("the file is empty")]
-    Empty,
-    #[error("the file is not a JPEG, PNG, WebP or GIF image")]
-    NotAllowed,
-    #[error("video is not available in this version")]
-    Video,
-    #[error("the image is {width}×{height} pixels, the most is {SIDE_MAX} a side")]
-    TooManyPixels { width: u32, height: u32 },
-    #[error("the image cannot be read: {0}")]
-    Damaged(String),
-    #[error("cannot read the file: {0}")]
-    Upload(io::Error),
-    #[error("cannot keep the file: {0}")]
-    Disk(io::Error),
-}
-
-impl MediaError {
-    /// A stable word for scripts.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::TooBig { .. } => "media_too_big",
-            Self::Empty => "media_empty",
-            Self::NotAllowed => "media_type",
-            Self::Video => "video_not_supported",
-            Self::TooManyPixels { .. } => "media_too_many_pixels",
-            Self::Damaged(_) => "media_damaged",
-            Self::Upload(_) => "upload_broken",
-            Self::Disk(_) => "disk",
-        }
-    }
-
-    /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::TooBig { .. } | Self::TooManyPixels { .. } => Some("save it smaller"),
-            Self::NotAllowed | Self::Damaged(_) => {
-                Some("convert it to JPEG or PNG; the content counts, not the name")
-            }
-            Self::Video | Self::Empty | Self::Upload(_) => None,
-            Self::Disk(_) => Some("check the free space and the rights of `data_dir`"),
+impl Facts {
+    /// The item of a post that shows the file.
+    pub fn item(&self, id: MediaId, name: String, alt: Option<String>) -> MediaItem {
+        MediaItem {
+            id,
+            name,
+            kind: self.kind,
+            bytes: self.bytes,
+            width: self.width,
+            height: self.height,
+            alt,
+            detail: self.detail.clone(),
         }
     }
 }
 
 /// Reads what a file is where it lies, without keeping it.
-pub fn look(path: &Path) -> Result<Facts, MediaError> {
-    let bytes = std::fs::read(path).map_err(MediaError::Upload)?;
-    let length = bytes.len() as u64;
-    if length == 0 {
+pub fn look(path: &Path, caps: &Caps) -> Result<Facts, MediaError> {
+    let bytes = fs::metadata(path).map_err(MediaError::Upload)?.len();
+    if bytes == 0 {
         return Err(MediaError::Empty);
     }
-    probe::facts(path, length, Sha256::digest(&bytes).into())
+    if bytes > caps.bytes {
+        return Err(MediaError::TooBig { bytes: Some(bytes), max: caps.bytes });
+    }
+    let mut facts = probe::probe(path, bytes, caps)?.facts;
+    facts.digest = digest(path).map_err(MediaError::Upload)?;
+    Ok(facts)
+}
+
+/// Whether commands with `ffmpeg` can be offered: it is found on the search path.
+pub fn has_ffmpeg(search: Option<&OsStr>) -> bool {
+    search.is_some_and(|all| std::env::split_paths(all).any(|dir| dir.join("ffmpeg").is_file()))
 }
 
 /// The folder of media files.
 #[derive(Debug, Clone)]
 pub struct Library {
     dir: PathBuf,
+    shared: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     /// Files on their way in, which nothing knows yet. A sweep passes them by.
-    arriving: Arc<Mutex<BTreeSet<MediaId>>>,
+    arriving: Mutex<BTreeSet<MediaId>>,
+    /// One picture at a time is decoded or cleaned: two large ones would not fit a small machine.
+    decoding: tokio::sync::Semaphore,
+    /// Files whose bytes were found to be those that were taken in, as they then were.
+    verified: Mutex<BTreeMap<MediaId, Print>>,
+}
+
+/// What changes when a file is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Print {
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl Print {
+    fn of(about: &fs::Metadata) -> Self {
+        Self { inode: about.ino(), bytes: about.len(), changed: (about.ctime(), about.ctime_nsec()) }
+    }
 }
 
 /// Keeps a file that arrives from being swept, until this is dropped.
@@ -115,10 +154,46 @@ impl Drop for Arriving {
     }
 }
 
+/// A file that is ready to leave. Its clones read independently of each other.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    file: Arc<fs::File>,
+    /// Bytes of the whole file.
+    pub bytes: u64,
+}
+
+impl Ready {
+    /// `length` bytes from `start` on, read in pieces while they are asked for. Ends with an error
+    /// when the file has become shorter.
+    pub fn stream(&self, start: u64, length: u64) -> BoxStream<'static, io::Result<Bytes>> {
+        let file = Arc::clone(&self.file);
+        stream::try_unfold((file, start, length), |(file, at, left)| async move {
+            if left == 0 {
+                return Ok(None);
+            }
+            let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+            let reading = Arc::clone(&file);
+            let read = tokio::task::spawn_blocking(move || {
+                let mut buffer = vec![0; want];
+                reading.read_exact_at(&mut buffer, at).map(|()| Bytes::from(buffer))
+            });
+            let chunk = read.await.map_err(io::Error::other)??;
+            let n = chunk.len() as u64;
+            Ok(Some((chunk, (file, at + n, left - n))))
+        })
+        .boxed()
+    }
+}
+
 impl Library {
     /// The library in `dir`, which exists with mode 0700.
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, arriving: Arc::default() }
+        let shared = Inner {
+            arriving: Mutex::default(),
+            decoding: tokio::sync::Semaphore::new(1),
+            verified: Mutex::default(),
+        };
+        Self { dir, shared: Arc::new(shared) }
     }
 
     /// To be held from before [`Library::take`] until the file is on record. What is on disk and
@@ -129,45 +204,34 @@ impl Library {
     }
 
     fn arriving(&self) -> MutexGuard<'_, BTreeSet<MediaId>> {
-        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.arriving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a file in: writes it under its id while it arrives, then reads what it is. Anything
-    /// that is refused is removed again.
+    fn verified(&self) -> MutexGuard<'_, BTreeMap<MediaId, Print>> {
+        self.shared.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a file in: writes it under its id while it arrives, reads what it is, and takes its notes
+    /// out. Anything that is refused is removed again.
     pub async fn take(
         &self,
         id: MediaId,
-        mut body: impl Stream<Item = io::Result<Bytes>> + Unpin,
+        caps: Caps,
+        body: impl Stream<Item = io::Result<Bytes>> + Unpin,
     ) -> Result<Facts, MediaError> {
         let path = self.path(id);
         let partial = path.with_extension("part");
         let outcome = async {
-            let mut file = tokio::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&partial)
-                .await
-                .map_err(MediaError::Disk)?;
-            let mut bytes: u64 = 0;
-            let mut hash = Sha256::new();
-            while let Some(chunk) = body.next().await {
-                let chunk = chunk.map_err(MediaError::Upload)?;
-                bytes += chunk.len() as u64;
-                if bytes > FILE_MAX {
-                    return Err(MediaError::TooBig { max: FILE_MAX });
-                }
-                hash.update(&chunk);
-                file.write_all(&chunk).await.map_err(MediaError::Disk)?;
-            }
-            if bytes == 0 {
-                return Err(MediaError::Empty);
-            }
-            file.sync_all().await.map_err(MediaError::Disk)?;
-            let (probed, digest) = (partial.clone(), hash.finalize().into());
-            let facts = tokio::task::spawn_blocking(move || probe::facts(&probed, bytes, digest))
-                .await
-                .map_err(|error| MediaError::Damaged(error.to_string()))??;
+            let (bytes, digest) = receive(&partial, caps.bytes, body).await?;
+            let _turn = self.shared.decoding.acquire().await;
+            let probed = partial.clone();
+            let facts = tokio::task::spawn_blocking(move || {
+                let mut found = probe::probe(&probed, bytes, &caps)?;
+                found.facts.digest = digest;
+                clean(&probed, found)
+            })
+            .await
+            .map_err(|error| MediaError::Damaged(error.to_string()))??;
             tokio::fs::rename(&partial, &path).await.map_err(MediaError::Disk)?;
             // A post may name it from now on, so its name must outlast a power cut.
             let dir = tokio::fs::File::open(&self.dir).await.map_err(MediaError::Disk)?;
@@ -182,31 +246,93 @@ impl Library {
         outcome
     }
 
-    /// The bytes of a file.
-    pub async fn read(&self, id: MediaId) -> io::Result<Bytes> {
-        tokio::fs::read(self.path(id)).await.map(Bytes::from)
+    /// Opens a file to be sent, converted first if it must be. Refuses one that is no longer what was
+    /// taken in: what a person looked at and scheduled is what goes out, or nothing does.
+    pub async fn open(
+        &self,
+        id: MediaId,
+        kind: MediaKind,
+        digest: [u8; 32],
+        fit: Option<Fit>,
+    ) -> Result<Ready, MediaError> {
+        self.verify(id, digest).await?;
+        let path = match fit {
+            None => self.path(id),
+            Some(fit) => self.fitted(id, kind, fit).await?,
+        };
+        let file = fs::File::open(&path).map_err(MediaError::gone)?;
+        let bytes = file.metadata().map_err(MediaError::Disk)?.len();
+        Ok(Ready { file: Arc::new(file), bytes })
     }
 
-    /// Removes a file. Already gone is fine.
+    async fn verify(&self, id: MediaId, expected: [u8; 32]) -> Result<(), MediaError> {
+        let path = self.path(id);
+        let print = Print::of(&tokio::fs::metadata(&path).await.map_err(MediaError::gone)?);
+        if self.verified().get(&id) == Some(&print) {
+            return Ok(());
+        }
+        let found = tokio::task::spawn_blocking(move || digest(&path)).await;
+        let found = found.map_err(|error| MediaError::Disk(io::Error::other(error)))?;
+        if found.map_err(MediaError::gone)? != expected {
+            return Err(MediaError::Changed);
+        }
+        let mut verified = self.verified();
+        if verified.len() >= VERIFIED_MAX {
+            verified.pop_first();
+        }
+        verified.insert(id, print);
+        Ok(())
+    }
+
+    /// The converted file; made now, if it is not there yet.
+    async fn fitted(&self, id: MediaId, kind: MediaKind, fit: Fit) -> Result<PathBuf, MediaError> {
+        let dir = self.path(id).with_extension("fit");
+        let path = dir.join(format!("{}x{}-{}.jpg", fit.width, fit.height, fit.bytes_max));
+        let _turn = self.shared.decoding.acquire().await;
+        let (from, to) = (self.path(id), path.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            if to.is_file() {
+                return Ok(());
+            }
+            fs::create_dir_all(&dir).map_err(MediaError::Disk)?;
+            let partial = to.with_extension("part");
+            let _ = fs::remove_file(&partial);
+            convert::jpeg(&from, kind, &partial, &fit)?;
+            fs::rename(&partial, &to).map_err(MediaError::Disk)
+        });
+        made.await.map_err(|error| MediaError::Damaged(error.to_string()))??;
+        Ok(path)
+    }
+
+    /// Removes a file and what was made of it. Already gone is fine.
     pub fn remove(&self, id: MediaId) -> io::Result<()> {
-        match std::fs::remove_file(self.path(id)) {
+        self.verified().remove(&id);
+        let path = self.path(id);
+        let fine = |result: io::Result<()>| match result {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
-        }
+        };
+        fine(fs::remove_dir_all(path.with_extension("fit")))?;
+        fine(fs::remove_file(path))
     }
 
-    /// Removes every file that `keep` does not know, and what broken uploads left, except what is
-    /// arriving now. How many went.
+    /// Removes everything that `keep` does not know, and what broken uploads left, except what is
+    /// arriving now. How many files went, not counting what was made of them.
     pub fn sweep(&self, keep: impl Fn(MediaId) -> bool) -> io::Result<usize> {
         let mut gone = 0;
-        let is_arriving =
-            |path: &Path| id_of(&path.with_extension("")).is_some_and(|id| self.arriving().contains(&id));
-        for entry in std::fs::read_dir(&self.dir)? {
+        let is_arriving = |path: &Path| id_of(path).is_some_and(|id| self.arriving().contains(&id));
+        for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
+            let is_part = path.extension() == Some(OsStr::new("part"));
             // In this order: what stops arriving in between is on record, and `keep` knows it.
-            let known = is_arriving(&path) || id_of(&path).is_some_and(&keep);
-            if !known && path.is_file() {
-                std::fs::remove_file(&path)?;
+            let known = is_arriving(&path) || !is_part && id_of(&path).is_some_and(&keep);
+            if known {
+                continue;
+            }
+            if path.is_dir() {
+                fs::remove_dir_all(&path)?;
+            } else {
+                fs::remove_file(&path)?;
                 gone += 1;
             }
         }
@@ -218,95 +344,77 @@ impl Library {
     }
 }
 
+/// Writes a body to a new file. Its length and digest.
+async fn receive(
+    partial: &Path,
+    max: u64,
+    mut body: impl Stream<Item = io::Result<Bytes>> + Unpin,
+) -> Result<(u64, [u8; 32]), MediaError> {
+    let mut file = tokio::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(partial)
+        .await
+        .map_err(MediaError::Disk)?;
+    let mut bytes: u64 = 0;
+    let mut hash = Sha256::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(MediaError::Upload)?;
+        bytes += chunk.len() as u64;
+        if bytes > max {
+            return Err(MediaError::TooBig { bytes: None, max });
+        }
+        hash.update(&chunk);
+        file.write_all(&chunk).await.map_err(MediaError::Disk)?;
+    }
+    if bytes == 0 {
+        return Err(MediaError::Empty);
+    }
+    file.sync_all().await.map_err(MediaError::Disk)?;
+    Ok((bytes, hash.finalize().into()))
+}
+
+/// Takes the notes out of the file; its facts afterwards.
+fn clean(path: &Path, found: probe::Probed) -> Result<Facts, MediaError> {
+    let probe::Probed { mut facts, orientation, notes } = found;
+    if facts.kind.is_image() {
+        let bytes = fs::read(path).map_err(MediaError::Disk)?;
+        let Some(clean) = strip::picture(facts.kind, &bytes, orientation) else { return Ok(facts) };
+        drop(bytes);
+        facts.bytes = clean.len() as u64;
+        facts.digest = Sha256::digest(&clean).into();
+        rewrite(path, &clean).map_err(MediaError::Disk)?;
+    } else if !notes.is_empty() {
+        strip::film(path, &notes).map_err(MediaError::Disk)?;
+        facts.digest = digest(path).map_err(MediaError::Disk)?;
+    }
+    Ok(facts)
+}
+
+fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.sync_all()
+}
+
+/// SHA-256 of a file, read in pieces.
+fn digest(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match io::Read::read(&mut file, &mut buffer)? {
+            0 => return Ok(hash.finalize().into()),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+/// The id that a file or a folder belongs to: its name up to the first dot.
 fn id_of(path: &Path) -> Option<MediaId> {
-    path.file_name()?.to_str()?.parse().ok()
+    path.file_name()?.to_str()?.split('.').next()?.parse().ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use futures_util::stream;
-
-    fn id(n: u8) -> MediaId {
-        MediaId::new("2026-12-01T09:00:00Z".parse().unwrap(), [n; 10])
-    }
-
-    fn png(width: u32, height: u32) -> Vec<u8> {
-        let mut out = io::Cursor::new(Vec::new());
-        image::DynamicImage::new_rgb8(width, height).write_to(&mut out, image::ImageFormat::Png).unwrap();
-        out.into_inner()
-    }
-
-    fn body(bytes: &[u8]) -> impl Stream<Item = io::Result<Bytes>> + Unpin + use<> {
-        stream::iter(bytes.chunks(7).map(|it| Ok(Bytes::copy_from_slice(it))).collect::<Vec<_>>())
-    }
-
-    #[tokio::test]
-    async fn an_image_is_kept_under_its_id_and_read_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let library = Library::new(dir.path().to_owned());
-        let bytes = png(30, 20);
-        let facts = library.take(id(1), body(&bytes)).await.unwrap();
-        let digest = Sha256::digest(&bytes).into();
-        assert_eq!(
-            facts,
-            Facts { kind: MediaKind::Png, bytes: bytes.len() as u64, width: 30, height: 20, digest }
-        );
-        assert_eq!(library.read(id(1)).await.unwrap(), bytes);
-        library.remove(id(1)).unwrap();
-        library.remove(id(1)).unwrap();
-        assert!(library.read(id(1)).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn what_is_refused_leaves_nothing_behind() {
-        let dir = tempfile::tempdir().unwrap();
-        let library = Library::new(dir.path().to_owned());
-        let html = b"<html><script>alert(1)</script></html>".as_slice();
-        let svg = b"<svg xmlns='http://www.w3.org/2000/svg'/>".as_slice();
-        let cut = &png(30, 20)[..20];
-        for (bytes, code) in [
-            (html, "media_type"),
-            (svg, "media_type"),
-            (b"".as_slice(), "media_empty"),
-            (cut, "media_damaged"),
-        ] {
-            assert_eq!(library.take(id(2), body(bytes)).await.unwrap_err().code(), code);
-        }
-        let broken = stream::iter([Ok(Bytes::from_static(b"\x89PNG")), Err(io::Error::other("gone"))]);
-        assert_eq!(library.take(id(2), broken).await.unwrap_err().code(), "upload_broken");
-        let chunk = Bytes::from(vec![0; 1 << 20]);
-        let endless = stream::iter((0..=64).map(move |_| Ok(chunk.clone())).collect::<Vec<_>>());
-        assert_eq!(library.take(id(2), endless).await.unwrap_err().code(), "media_too_big");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_sweep_keeps_what_is_known() {
-        let dir = tempfile::tempdir().unwrap();
-        let library = Library::new(dir.path().to_owned());
-        for n in 1..=3 {
-            library.take(id(n), body(&png(4, 4))).await.unwrap();
-        }
-        std::fs::write(dir.path().join("x.part"), b"half").unwrap();
-        assert_eq!(library.sweep(|it| it == id(2)).unwrap(), 3);
-        assert!(library.read(id(2)).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_sweep_keeps_what_is_still_arriving_and_what_is_not_on_record_yet() {
-        let dir = tempfile::tempdir().unwrap();
-        let library = Library::new(dir.path().to_owned());
-        let arriving = library.expect(id(1));
-        let swept = library.clone();
-        // The folder is swept while the last piece is under way.
-        let last = stream::once(async move {
-            assert_eq!(swept.sweep(|_| false).unwrap(), 0);
-            Ok(Bytes::from(png(4, 4)))
-        });
-        library.take(id(1), Box::pin(last)).await.unwrap();
-        assert_eq!(library.sweep(|_| false).unwrap(), 0);
-        drop(arriving);
-        assert_eq!(library.sweep(|_| false).unwrap(), 1);
-    }
-}
+mod tests;

@@ -1,49 +1,180 @@
-//! Reads what a file is from its bytes, without decoding pixels.
+//! Reads what a file is from its bytes, without decoding a pixel.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use image::ImageDecoder;
 use image::metadata::Orientation;
+use image::{ImageDecoder, ImageReader};
 
-use super::{Facts, MediaError, SIDE_MAX};
-use crate::domain::media::MediaKind;
+use super::mp4::{self, Trouble};
+use super::{Caps, Facts, MediaError, strip};
+use crate::domain::media::{Detail, MediaKind};
 
 /// How many bytes decide the type.
 const HEAD: u64 = 8192;
+/// The most memory that reading a picture's head may take: colour profiles and notes can be large.
+const HEAD_ALLOC: u64 = 16 << 20;
 
-/// Type and size of the file at `path`, which has `bytes` bytes.
-pub(super) fn facts(path: &Path, bytes: u64, digest: [u8; 32]) -> Result<Facts, MediaError> {
+/// What a file is, and what there is to clean in it.
+pub(super) struct Probed {
+    pub(super) facts: Facts,
+    /// As in EXIF: 1 is upright.
+    pub(super) orientation: u8,
+    /// Places in a film that hold notes.
+    pub(super) notes: Vec<(u64, u64)>,
+}
+
+/// Type, size and inside of the file at `path`, which has `bytes` bytes.
+pub(super) fn probe(path: &Path, bytes: u64, caps: &Caps) -> Result<Probed, MediaError> {
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head)).map_err(MediaError::Disk)?;
-    let kind = match infer::get(&head).map(|it| it.mime_type()) {
-        Some("image/jpeg") => MediaKind::Jpeg,
-        Some("image/png") => MediaKind::Png,
-        Some("image/webp") => MediaKind::WebP,
-        Some("image/gif") => MediaKind::Gif,
-        Some("video/mp4" | "video/quicktime" | "video/x-m4v") => return Err(MediaError::Video),
-        _ => return Err(MediaError::NotAllowed),
-    };
-    let file = File::open(path).map_err(MediaError::Disk)?;
-    let reader = image::ImageReader::new(BufReader::new(file))
-        .with_guessed_format()
-        .map_err(|error| MediaError::Damaged(error.to_string()))?;
-    let mut decoder = reader.into_decoder().map_err(|error| MediaError::Damaged(error.to_string()))?;
-    let (mut width, mut height) = decoder.dimensions();
-    if width > SIDE_MAX || height > SIDE_MAX {
-        return Err(MediaError::TooManyPixels { width, height });
+    match kind(&head)? {
+        kind if kind.is_image() => picture(path, bytes, kind, caps),
+        kind => film(path, bytes, kind, caps),
     }
+}
+
+/// The kind, by the first bytes.
+fn kind(head: &[u8]) -> Result<MediaKind, MediaError> {
+    if let Some(brand) = head.get(4..12).filter(|it| it.starts_with(b"ftyp")).map(|it| &it[4..]) {
+        return match brand {
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
+                Err(MediaError::Heic { name: "HEIC" })
+            }
+            b"avif" | b"avis" => Err(MediaError::Heic { name: "AVIF" }),
+            b"qt  " => Ok(MediaKind::Mov),
+            b"M4A " | b"M4B " | b"crx " | b"jxl " => Err(MediaError::NotAllowed { found: None }),
+            _ => Ok(MediaKind::Mp4),
+        };
+    }
+    // QuickTime files older than `ftyp` begin with one of these.
+    if head.get(4..8).is_some_and(|it| matches!(it, b"moov" | b"mdat" | b"wide")) {
+        return Ok(MediaKind::Mov);
+    }
+    match infer::get(head).map(|it| it.mime_type()) {
+        Some("image/jpeg") => Ok(MediaKind::Jpeg),
+        Some("image/png") => Ok(MediaKind::Png),
+        Some("image/webp") => Ok(MediaKind::WebP),
+        Some("image/gif") => Ok(MediaKind::Gif),
+        found => Err(MediaError::NotAllowed { found: looks_like(head).or(found) }),
+    }
+}
+
+/// What `infer` does not know: text that is dressed up as a picture.
+fn looks_like(head: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(&head[..head.len().min(1024)]).to_ascii_lowercase();
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if text.contains("<svg") {
+        Some("image/svg+xml")
+    } else if ["<!doctype html", "<html", "<head", "<script", "<body"].iter().any(|it| text.starts_with(it)) {
+        Some("text/html")
+    } else if text.starts_with("<?xml") {
+        Some("text/xml")
+    } else {
+        None
+    }
+}
+
+fn picture(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Probed, MediaError> {
+    if bytes > caps.picture_bytes() {
+        return Err(MediaError::TooBig { bytes: Some(bytes), max: caps.picture_bytes() });
+    }
+    let damaged = |error: image::ImageError| MediaError::Damaged(error.to_string());
+    let file = File::open(path).map_err(MediaError::Disk)?;
+    let mut reader = ImageReader::new(BufReader::new(file));
+    reader.set_format(format(kind));
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(HEAD_ALLOC);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (mut width, mut height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if width > super::SIDE_MAX || height > super::SIDE_MAX || pixels > caps.pixels {
+        return Err(MediaError::TooManyPixels { width, height, max: caps.pixels });
+    }
+    if pixels == 0 {
+        return Err(MediaError::Damaged("it has no pixels".into()));
+    }
+    let colour = decoder.color_type();
     // Networks show the turned picture; an aspect ratio of the raw pixels would be wrong.
     let turn = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    if matches!(
+    if turned(turn) {
+        std::mem::swap(&mut width, &mut height);
+    }
+    drop(decoder);
+    let detail = Detail {
+        pixel_bytes: colour.bytes_per_pixel(),
+        alpha: colour.has_alpha(),
+        animated: is_animated(path, kind)?,
+        video: None,
+        fit: None,
+    };
+    let facts = Facts { kind, bytes, width, height, digest: [0; 32], detail };
+    Ok(Probed { facts, orientation: turn.to_exif(), notes: Vec::new() })
+}
+
+/// The `image` crate's word for a picture's kind.
+pub(super) fn format(kind: MediaKind) -> image::ImageFormat {
+    match kind {
+        MediaKind::Png => image::ImageFormat::Png,
+        MediaKind::WebP => image::ImageFormat::WebP,
+        MediaKind::Gif => image::ImageFormat::Gif,
+        MediaKind::Jpeg | MediaKind::Mp4 | MediaKind::Mov => image::ImageFormat::Jpeg,
+    }
+}
+
+pub(super) fn turned(turn: Orientation) -> bool {
+    matches!(
         turn,
         Orientation::Rotate90
             | Orientation::Rotate270
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH
-    ) {
-        std::mem::swap(&mut width, &mut height);
+    )
+}
+
+/// Whether it moves. Each format says so in its own place.
+fn is_animated(path: &Path, kind: MediaKind) -> Result<bool, MediaError> {
+    let mut head = Vec::new();
+    let mut read = |limit: u64| {
+        head.clear();
+        File::open(path)
+            .and_then(|file| file.take(limit).read_to_end(&mut head))
+            .map(|_| head.clone())
+            .map_err(MediaError::Disk)
+    };
+    Ok(match kind {
+        MediaKind::Gif => strip::gif_frames(&read(u64::MAX)?) > 1,
+        // The flag in the extended header.
+        MediaKind::WebP => {
+            let head = read(21)?;
+            head.get(12..16) == Some(b"VP8X") && head.get(20).is_some_and(|it| it & 0x02 != 0)
+        }
+        // The chunk that must come before the first pixels.
+        MediaKind::Png => {
+            let head = read(2 << 20)?;
+            let pixels = head.windows(4).position(|it| it == b"IDAT").unwrap_or(head.len());
+            head[..pixels].windows(4).any(|it| it == b"acTL")
+        }
+        MediaKind::Jpeg | MediaKind::Mp4 | MediaKind::Mov => false,
+    })
+}
+
+fn film(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Probed, MediaError> {
+    let file = File::open(path).map_err(MediaError::Disk)?;
+    let film = mp4::read(BufReader::with_capacity(512, file), bytes).map_err(|trouble| match trouble {
+        Trouble::Damaged(what) => MediaError::DamagedFilm(what),
+        Trouble::Unfit(what) => MediaError::UnfitFilm(what),
+    })?;
+    if film.video.duration_ms > caps.duration_ms {
+        return Err(MediaError::TooLong { ms: film.video.duration_ms, max: caps.duration_ms });
     }
-    Ok(Facts { kind, bytes, width, height, digest })
+    let (width, height) = (film.width, film.height);
+    if u64::from(width) * u64::from(height) > caps.pixels {
+        return Err(MediaError::TooManyPixels { width, height, max: caps.pixels });
+    }
+    let detail = Detail { video: Some(film.video), ..Detail::default() };
+    let facts = Facts { kind, bytes, width, height, digest: [0; 32], detail };
+    Ok(Probed { facts, orientation: 1, notes: film.notes })
 }

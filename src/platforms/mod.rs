@@ -15,6 +15,7 @@
 pub mod bluesky;
 pub mod facebook;
 pub mod meta;
+pub mod needs;
 pub mod x;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step, StepKind};
+use crate::domain::fit::{Fit, ImageNeeds, MediaNeeds};
 use crate::domain::ids::{MediaId, PlatformName};
 use crate::domain::media::{MediaItem, MediaKind};
 
@@ -122,7 +124,8 @@ pub struct Job<'a> {
     pub kind: StepKind,
     /// Index of this step, from 0.
     pub step: usize,
-    /// Media of this step (the first part of a thread has the post's media; others none).
+    /// Media of this step (the first part of a thread has the post's media; others none), as the
+    /// network gets them: a picture that is converted first has its later kind and size here.
     pub media: &'a [MediaItem],
     pub options: &'a BTreeMap<String, String>,
     /// The steps before this one, all live.
@@ -132,6 +135,7 @@ pub struct Job<'a> {
 /// Fresh material for ids and time stamps, fixed when a request is frozen.
 #[derive(Debug, Clone, Copy)]
 pub struct Fresh {
+    /// By the network's clock where ours is known to be ahead of it.
     pub now: Timestamp,
     pub random: [u8; 8],
 }
@@ -149,48 +153,95 @@ pub enum Endpoint {
     Server,
 }
 
-/// The body of a request.
+/// The body of a request. Bytes of files are named here and read by the edge, while they leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     None,
     /// `application/json`, exactly these bytes.
     Json(Vec<u8>),
-    /// The bytes of one media file under its own media type.
-    Media {
-        id: MediaId,
-        mime: &'static str,
+    /// `application/json` with media links at these JSON pointers, whose values are replaced.
+    JsonWithLinks {
+        json: serde_json::Value,
+        links: Vec<(String, FilePart)>,
     },
-    /// The same with headers of its own (where in the file it begins, how long it is).
-    Upload {
-        id: MediaId,
-        mime: &'static str,
+    /// `application/x-www-form-urlencoded`. A [`Field::File`] has no place in it.
+    Form(Vec<(String, Field)>),
+    /// `multipart/form-data`, in this order.
+    Multipart(Vec<(String, Field)>),
+    /// The bytes of a file, or of a piece of it, under its own media type. `headers`: what the network
+    /// wants to know of it beside (where the piece begins, how long the whole is).
+    File {
+        part: FilePart,
         headers: Vec<(&'static str, String)>,
-    },
-    /// `multipart/form-data`: text fields, then bytes of one file.
-    Form {
-        fields: Vec<(&'static str, String)>,
-        file: FormFile,
     },
 }
 
-/// The file of a [`Body::Form`].
+/// The value of a form's field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FormFile {
-    /// The name of its part.
-    pub part: &'static str,
+pub enum Field {
+    Text(String),
+    /// An address at which the network can fetch the file until the delivery is over, six hours at
+    /// most. Needs a public address; the user's words can never stand for one.
+    Link(FilePart),
+    /// The bytes, under the file name that the network sees.
+    File {
+        part: FilePart,
+        name: String,
+    },
+}
+
+impl Field {
+    /// The bytes of a file, whose own name is nobody's business.
+    pub fn file(part: FilePart) -> Self {
+        Self::File { name: format!("media.{}", part.kind.extension()), part }
+    }
+}
+
+/// A media file as it is to leave, or a piece of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePart {
     pub id: MediaId,
-    pub mime: &'static str,
-    /// The bytes from the first offset up to the second; all of them without.
+    /// The media type of what leaves.
+    pub kind: MediaKind,
+    /// The conversion it needs first.
+    pub fit: Option<Fit>,
+    /// First byte and number of bytes. `None`: all of it. Only of films, whose size is known before;
+    /// a converted picture is small and leaves whole.
     pub range: Option<(u64, u64)>,
 }
 
+impl FilePart {
+    /// All of an item, as the job has it.
+    pub fn whole(item: &MediaItem) -> Self {
+        Self { id: item.id, kind: item.kind, fit: item.detail.fit, range: None }
+    }
+
+    /// `length` bytes from `start` on.
+    pub fn piece(item: &MediaItem, start: u64, length: u64) -> Self {
+        Self { range: Some((start, length)), ..Self::whole(item) }
+    }
+}
+
 impl Body {
-    /// The stored file whose bytes travel in it.
-    pub fn media(&self) -> Option<MediaId> {
+    /// All the bytes of a file, and nothing said of them.
+    pub fn whole(item: &MediaItem) -> Self {
+        Self::File { part: FilePart::whole(item), headers: Vec::new() }
+    }
+
+    /// The files whose bytes the request holds, or whose addresses (true), in order.
+    pub fn files(&self) -> Vec<(&FilePart, bool)> {
         match self {
-            Self::None | Self::Json(_) => None,
-            Self::Media { id, .. } | Self::Upload { id, .. } => Some(*id),
-            Self::Form { file, .. } => Some(file.id),
+            Self::None | Self::Json(_) => Vec::new(),
+            Self::JsonWithLinks { links, .. } => links.iter().map(|(_, part)| (part, true)).collect(),
+            Self::Form(fields) | Self::Multipart(fields) => fields
+                .iter()
+                .filter_map(|(_, field)| match field {
+                    Field::Text(_) => None,
+                    Field::Link(part) => Some((part, true)),
+                    Field::File { part, .. } => Some((part, false)),
+                })
+                .collect(),
+            Self::File { part, .. } => vec![(part, false)],
         }
     }
 }
@@ -296,6 +347,13 @@ pub struct Failure {
     pub until: Option<Timestamp>,
 }
 
+impl Failure {
+    /// Nothing that the content or the account is to blame for: the same again may work.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { class: FailureClass::Transient, message: message.into(), hint: None, until: None }
+    }
+}
+
 /// What an answer to the publishing call proves (guarantees §6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -348,6 +406,8 @@ pub enum Sight {
     Gone,
     /// As `Gone`, and the network says what is wrong with it: the same again would end the same way.
     Failed(Failure),
+    /// Not on this page of the list, and the next one is still of posts young enough: this fetches it.
+    More(Request),
     /// The read failed or was unclear. Not a negative read.
     Unclear(Failure),
     /// Something that cannot be told apart, or another object under our id: a person must decide.
@@ -393,6 +453,14 @@ pub trait Platform: Sync {
     /// What helps after an ambiguous answer to this very step, on networks where that differs.
     fn class(&self, job: &Job<'_>) -> Class {
         self.capabilities(job.account.tier.as_deref()).class
+    }
+
+    /// What this network wants of pictures and films, for a post with these options. The default
+    /// is what the capabilities say, without films.
+    fn media_needs(&self, tier: Option<&str>, _options: &BTreeMap<String, String>) -> MediaNeeds {
+        let can = self.capabilities(tier);
+        let image = ImageNeeds::of(can.image_kinds, can.image_bytes_max);
+        MediaNeeds { image, video: None, videos_max: 0, mixed: false, files_min: 0 }
     }
 
     /// Length of a text in the network's own unit.
@@ -456,7 +524,8 @@ pub trait Platform: Sync {
         None
     }
 
-    /// What the scan shows: `Found` is the same words, not yet bound to a step of ours.
+    /// What the scan shows: `Found` is the same words, not yet bound to a step of ours. A list that does
+    /// not reach back to `since` proves no absence: [`Sight::More`] goes on.
     fn scanned(
         &self,
         _job: &Job<'_>,

@@ -16,7 +16,8 @@ pub enum DisconnectStep {
     Rows,
     /// The account's data key is destroyed: old pages and backups hold only ciphertext without it.
     Key,
-    /// Pages of deleted rows leave the file.
+    /// Pages of deleted rows leave the file, where it is small enough. Hygiene: the step before is what
+    /// makes the tokens unreadable.
     Compact,
 }
 

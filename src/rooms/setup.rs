@@ -119,27 +119,19 @@ pub(super) fn recurring_problems(config: &config::Config) -> Vec<String> {
 /// What the files are, read where they lie.
 fn media(draft: &Offline) -> Result<Vec<crate::domain::media::MediaItem>, CliError> {
     use crate::domain::ids::MediaId;
-    use crate::domain::media::MediaItem;
     draft
         .media
         .iter()
         .map(|file| {
-            let facts = crate::media::look(&file.path).map_err(|error| {
+            let facts = crate::media::look(&file.path, &crate::media::Caps::default()).map_err(|error| {
                 let plain = CliError::failed(error.code(), format!("`{}`: {error}", file.path.display()));
                 match error.hint() {
                     Some(hint) => plain.hint(hint),
                     None => plain,
                 }
             })?;
-            Ok(MediaItem {
-                id: MediaId::from_u128(0),
-                name: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-                kind: facts.kind,
-                bytes: facts.bytes,
-                width: facts.width,
-                height: facts.height,
-                alt: file.alt.clone(),
-            })
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok(facts.item(MediaId::from_u128(0), name, file.alt.clone()))
         })
         .collect()
 }

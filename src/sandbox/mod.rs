@@ -55,6 +55,7 @@ use futures_util::stream;
 use http::{HeaderValue, Request, Response, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -358,12 +359,18 @@ async fn serve(request: Request<hyper::body::Incoming>, shared: &Shared) -> Resu
         Err(_) => return Ok(respond(Answer::new(413, "text/plain; charset=utf-8", ""))),
     };
     let outcome = shared.world().judge(&call);
-    match outcome {
-        Outcome::HangUp => Err(HangUp),
-        Outcome::Whole(answer) => Ok(respond(answer)),
-        Outcome::Slow(answer, over) => Ok(drip(answer, over)),
-        Outcome::Truncated(answer) => Ok(truncate(answer)),
+    let mut response = match outcome {
+        Outcome::HangUp => return Err(HangUp),
+        Outcome::Whole(answer) => respond(answer),
+        Outcome::Slow(answer, over) => drip(answer, over),
+        Outcome::Truncated(answer) => truncate(answer),
+    };
+    // By the clock that everything else here goes by; the listener's own would be the machine's.
+    let date = rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&call.now);
+    if let Some(date) = date.ok().and_then(|it| HeaderValue::from_str(&it).ok()) {
+        response.headers_mut().insert(header::DATE, date);
     }
+    Ok(response)
 }
 
 /// What goes back over the wire, and how.

@@ -14,9 +14,9 @@ use super::tables::{
     OPEN_BY_ACCOUNT, OPEN_MARKERS, TOMBSTONES,
 };
 use super::tx::{Source, Tx};
-use super::{journal, zones};
+use super::{fetches, journal, zones};
 use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, State};
+use crate::domain::delivery::{Delivery, LEFT, State};
 use crate::domain::ids::{AccountId, DeliveryId, PostId};
 
 /// Which deliveries of an account.
@@ -385,6 +385,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, it: &Delivery) -> Result<(), StoreError> {
     tx.remove(BY_POST, (it.post.as_u128(), id))?;
     tx.remove(DELIVERIES, id)?;
     zones::let_go(tx, it.id)?;
+    fetches::remove(tx, it.id)?;
     for table in [ATTEMPTS, HISTORY] {
         let mut numbers = Vec::new();
         for row in tx.table(table)?.range((id, 0)..=(id, u32::MAX))? {
@@ -440,10 +441,16 @@ fn due_row(it: &Delivery) -> Option<(i64, bool)> {
 }
 
 /// The marker it may be live under. Not while the call is on the wire: its lane is busy then, and
-/// no other delivery of the account can meet it.
+/// no other delivery of the account can meet it. Nor where the user left it as it is: nobody looks
+/// for it any more, so what waited for it would wait for ever.
 pub(super) fn open_marker(it: &Delivery) -> Option<u128> {
-    let open = it.flight.amb_since.is_some() && it.state != State::Sending;
+    let open = it.flight.amb_since.is_some() && it.state != State::Sending && !is_left(it);
     it.flight.frozen.as_ref().filter(|_| open).map(|it| short_digest(&it.marker))
+}
+
+/// The user was asked about it and left it as it is.
+fn is_left(it: &Delivery) -> bool {
+    it.state == State::Unknown && it.held && it.reason.as_ref().is_some_and(|it| it.class == LEFT)
 }
 
 /// Removes the index rows of `was` that `now` does not have too.

@@ -97,15 +97,16 @@ impl Store {
         }
     }
 
-    /// As [`Store::intend`], for code outside of async. Blocks.
+    /// As [`Store::claim_and_intend`], for code outside of async. Blocks.
     pub fn intend_blocking(
         &self,
         before: Delivery,
+        claimed: Option<Delivery>,
         after: Delivery,
         attempt: Attempt,
     ) -> Result<DurableIntent, StoreError> {
         let frozen = ready(&after, &attempt)?;
-        let (delivery, attempt) = self.write_blocking(commit(before, None, after, attempt))?;
+        let (delivery, attempt) = self.write_blocking(commit(before, claimed, after, attempt))?;
         Ok(DurableIntent { delivery, frozen, attempt })
     }
 }

@@ -5,6 +5,7 @@ use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
 use super::errors::StoreError;
+use super::records::detail::DetailRow;
 use super::records::{Key, Place, Stored, decode, digest_from_hex, encode, hex};
 use super::tables::MEDIA;
 use super::tx::{Source, Tx};
@@ -30,6 +31,8 @@ pub(in crate::store) struct MediaRow {
     width: u32,
     height: u32,
     alt: Option<String>,
+    #[serde(default)]
+    detail: DetailRow,
     digest: String,
     uploaded_at: Timestamp,
 }
@@ -44,6 +47,7 @@ impl From<&StoredMedia> for MediaRow {
             width: it.item.width,
             height: it.item.height,
             alt: it.item.alt.clone(),
+            detail: (&it.item.detail).into(),
             digest: hex(&it.digest),
             uploaded_at: it.uploaded_at,
         }
@@ -64,6 +68,7 @@ impl Stored for StoredMedia {
                 width: row.width,
                 height: row.height,
                 alt: row.alt,
+                detail: row.detail.into(),
             },
             digest: digest_from_hex(&row.digest)?,
             uploaded_at: row.uploaded_at,
@@ -83,6 +88,18 @@ pub fn get(source: &impl Source, id: MediaId) -> Result<Option<StoredMedia>, Sto
     let key = id.as_u128();
     let table = source.table(MEDIA)?;
     table.get(key)?.map(|row| decode(place(key), row.value())).transpose()
+}
+
+/// Every file, as (id, time of its upload).
+pub fn all(source: &impl Source) -> Result<Vec<(MediaId, Timestamp)>, StoreError> {
+    let table = source.table(MEDIA)?;
+    let mut found = Vec::new();
+    for row in table.iter()? {
+        let (key, value) = row?;
+        let stored: StoredMedia = decode(place(key.value()), value.value())?;
+        found.push((stored.item.id, stored.uploaded_at));
+    }
+    Ok(found)
 }
 
 /// Forgets a file. Says whether it was known.

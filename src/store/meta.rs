@@ -44,16 +44,6 @@ pub fn created_at(source: &impl Source) -> Result<Option<Timestamp>, StoreError>
     Ok(ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
 }
 
-/// Asks for a compaction the next time the store is opened.
-pub fn ask_for_compaction(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    tx.insert(META, "compact", 1).map(drop)
-}
-
-/// Whether a compaction was asked for and has not been done.
-pub fn compaction_asked(source: &impl Source) -> Result<bool, StoreError> {
-    Ok(number(source, "compact")?.is_some())
-}
-
 /// Notes that sending was stopped: why, and since when. `None`: it runs.
 pub fn set_pause(tx: &mut Tx<'_>, pause: Option<(Option<String>, Timestamp)>) -> Result<(), StoreError> {
     tx.remove(NOTES, "pause_reason")?;

@@ -113,7 +113,7 @@ pub fn of_media(source: &impl Source, media: MediaId) -> Result<Vec<PostId>, Sto
 /// Deletes a post with its deliveries, their calls and moves. All must have ended.
 ///
 /// What stays: the idempotency key and which remote objects were bound, neither with any text. The
-/// bytes leave the file at the next compaction.
+/// bytes leave the file when their pages are used again, or at the next compaction.
 pub fn delete(tx: &mut Tx<'_>, id: PostId) -> Result<(), StoreError> {
     let post = need(tx, id)?;
     let deliveries = deliveries::of_post(tx, id)?;
@@ -153,6 +153,8 @@ pub struct Filter {
 pub enum Wanted {
     /// A delivery in this state.
     State(State),
+    /// A delivery in any of these states.
+    AnyOf(&'static [State]),
     /// A delivery that waits for the user's word.
     Held,
     /// No due time.
@@ -160,12 +162,19 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    fn word(self) -> &'static str {
+    /// The words of the index, and with them the states.
+    fn words(self) -> Vec<&'static str> {
         match self {
-            Self::State(state) => state.as_str(),
-            Self::Held => "held",
-            Self::Draft => "draft",
+            Self::State(state) => vec![state.as_str()],
+            Self::AnyOf(states) => states.iter().map(|it| it.as_str()).collect(),
+            Self::Held => vec!["held"],
+            Self::Draft => vec!["draft"],
         }
+    }
+
+    /// Whether a delivery is what is wanted.
+    fn has(self, it: &Delivery) -> bool {
+        deliveries::words(it).any(|word| self.words().contains(&word))
     }
 }
 
@@ -200,6 +209,21 @@ impl FromStr for Cursor {
             .ok_or_else(|| StoreError::Refused {
                 why: format!("`{text}` is not a cursor (use the `next_cursor` of the page before)"),
             })
+    }
+}
+
+impl Cursor {
+    /// Whether a list of what is `wanted`, newest first, showed this post up to here already: a
+    /// post stands in an index once for each time its deliveries are due.
+    pub fn is_past(self, post: PostId, rows: &[Delivery], filter: &Filter) -> bool {
+        let Some(wanted) = filter.wanted else { return false };
+        let until = filter.until.map_or(i64::MAX, Timestamp::as_millisecond);
+        rows.iter()
+            .filter(|it| filter.account.is_none_or(|account| account == it.account) && wanted.has(it))
+            .map(|it| it.due.instant.as_millisecond())
+            .filter(|ms| *ms <= until)
+            .max()
+            .is_some_and(|ms| (ms, post.as_u128()) >= (self.ms, self.post))
     }
 }
 
@@ -260,9 +284,17 @@ pub fn list(
             })?;
         }
         (Some(wanted), account) => {
-            let word = wanted.word();
-            let range = (word, low.0, low.1, 0)..=(word, high.0, high.1, u128::MAX);
-            walk(source.table(BY_STATE)?.range(range)?, filter.order, |(_, ms, post, delivery)| {
+            let table = source.table(BY_STATE)?;
+            let mut ranges = Vec::new();
+            for word in wanted.words() {
+                ranges.push(table.range((word, low.0, low.1, 0)..=(word, high.0, high.1, u128::MAX))?.map(
+                    |row| {
+                        let (_, ms, post, delivery) = row?.0.value();
+                        Ok((ms, post, delivery))
+                    },
+                ));
+            }
+            merge(ranges, filter.order, |(ms, post, delivery)| {
                 let fits = match account {
                     None => true,
                     Some(account) if wanted == Wanted::Draft => {
@@ -294,6 +326,38 @@ fn walk<K: redb::Key + 'static, V: redb::Value + 'static>(
         };
         let Some(row) = row else { return Ok(()) };
         if !visit(row?.0.value())? {
+            return Ok(());
+        }
+    }
+}
+
+/// Walks several indexes as if they were one, in the wanted direction, until `visit` says no.
+fn merge<K: Copy + Ord>(
+    mut ranges: Vec<impl DoubleEndedIterator<Item = Result<K, StoreError>>>,
+    order: Order,
+    mut visit: impl FnMut(K) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let count = ranges.len();
+    let mut next = |n: usize| {
+        match order {
+            Order::NewestFirst => ranges[n].next_back(),
+            Order::OldestFirst => ranges[n].next(),
+        }
+        .transpose()
+    };
+    let mut heads = Vec::new();
+    for n in 0..count {
+        heads.push(next(n)?);
+    }
+    loop {
+        let there = heads.iter().enumerate().filter_map(|(n, head)| Some(((*head)?, n)));
+        let first = match order {
+            Order::NewestFirst => there.max(),
+            Order::OldestFirst => there.min(),
+        };
+        let Some((key, n)) = first else { return Ok(()) };
+        heads[n] = next(n)?;
+        if !visit(key)? {
             return Ok(());
         }
     }

@@ -8,7 +8,7 @@
 
 use redb::TableDefinition as T;
 
-/// Name → number: `schema`, `created_ms`, `high_water_ms`, `generation`, `compact`, `paused_ms`.
+/// Name → number: `schema`, `created_ms`, `high_water_ms`, `generation`, `paused_ms`.
 /// `schema` stays readable here for ever: an older binary must be able to see that it is too old.
 pub(super) const META: T<'static, &str, u64> = T::new("meta.v1");
 
@@ -58,6 +58,9 @@ pub(super) const HISTORY: T<'static, (u128, u32), &[u8]> = T::new("history.v1");
 pub(super) const BOUND: T<'static, (u128, u128), (u128, u16)> = T::new("bound.v1");
 /// (account, marker) → when. Markers that must never be sent again.
 pub(super) const TOMBSTONES: T<'static, (u128, &str), i64> = T::new("tombstones.v1");
+
+/// Delivery → who fetched its media by link.
+pub(super) const FETCHES: T<'static, u128, &[u8]> = T::new("fetches.v1");
 
 /// Account → record.
 pub(super) const ACCOUNTS: T<'static, u128, &[u8]> = T::new("accounts.v1");
@@ -109,7 +112,7 @@ pub(super) const AUDIT: T<'static, (i64, u32), &[u8]> = T::new("audit.v1");
 macro_rules! every {
     ($go:ident) => {
         $go!(META NOTES POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT
-            OPEN_BY_ACCOUNT BY_STATE COUNTS NEEDS OPEN_MARKERS ATTEMPTS HISTORY BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES
+            OPEN_BY_ACCOUNT BY_STATE COUNTS NEEDS OPEN_MARKERS ATTEMPTS HISTORY FETCHES BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES
             ACCOUNT_REMOTE GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RUNS
             SERIES ZONES ZONE_HELD JOURNAL EVENTS RECEIPTS RECEIPT_CODES AUDIT)
     };

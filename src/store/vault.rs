@@ -7,7 +7,6 @@ use redb::ReadableTable;
 
 use super::accounts;
 use super::errors::StoreError;
-use super::meta;
 use super::records::{Key, Place, Stored, decode, encode};
 use super::tables::{BOUND, CLIENT_KEYS, ERASURES, GRANTS, REFRESH_INTENTS, TOMBSTONES};
 use super::tx::{Source, Tx};
@@ -182,8 +181,7 @@ pub fn not_leaving(source: &impl Source, account: AccountId) -> Result<(), Store
     }
 }
 
-/// Ends an erasure: what is left of the account's markers goes too, and a compaction is asked for,
-/// so that the deleted rows leave the file. Says whether an erasure was under way.
+/// Ends an erasure: what is left of the account's markers goes too. Says whether an erasure was under way.
 pub fn finish_erasure(tx: &mut Tx<'_>, account: AccountId) -> Result<bool, StoreError> {
     let id = account.as_u128();
     let mut bound = Vec::new();
@@ -205,7 +203,6 @@ pub fn finish_erasure(tx: &mut Tx<'_>, account: AccountId) -> Result<bool, Store
     for marker in markers {
         tx.remove(TOMBSTONES, (id, marker.as_str()))?;
     }
-    meta::ask_for_compaction(tx)?;
     tx.remove(ERASURES, id)
 }
 

@@ -11,17 +11,40 @@
 //! `FnMut`. Answers, refusals too, go out only after the commit they may depend on.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::{Database, ReadableDatabase, WriteTransaction};
 use tokio::sync::{oneshot, watch};
 
-use super::ballast::Ballast;
+use super::ballast::{Ballast, free_bytes};
 use super::errors::StoreError;
 use super::tx::{Rx, Tx};
 
 /// Most callers that share one commit. More would only make the first wait longer.
 const GROUP: usize = 256;
+
+/// What became of a wish to compact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compaction {
+    Done,
+    /// The file has so many bytes that everything else would wait too long.
+    TooBig {
+        bytes: u64,
+    },
+    /// The disk has too little room for what can be left undone.
+    NoRoom,
+}
+
+/// Where the store lies, and when it may be compacted there. Sizes in bytes.
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) file: PathBuf,
+    /// The largest file that is compacted.
+    pub(super) compact_upto: u64,
+    /// Compacted only with so much free on the disk.
+    pub(super) room: u64,
+}
 
 /// The store, open. Cheap to clone; every clone is the same store.
 #[derive(Debug, Clone)]
@@ -40,6 +63,8 @@ struct Inner {
     busy: watch::Sender<bool>,
     /// None on a backend without a directory.
     ballast: Option<Ballast>,
+    /// The same.
+    home: Option<Home>,
     /// Counts commits, for those who follow what is written.
     commits: watch::Sender<u64>,
     /// Held for its `Drop`: the lock on the directory. Fields drop in order, so it goes last.
@@ -98,7 +123,12 @@ where
 }
 
 impl Store {
-    pub(super) fn new(db: Database, lock: Option<std::fs::File>, ballast: Option<Ballast>) -> Self {
+    pub(super) fn new(
+        db: Database,
+        lock: Option<std::fs::File>,
+        ballast: Option<Ballast>,
+        home: Option<Home>,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 db: RwLock::new(Some(db)),
@@ -106,6 +136,7 @@ impl Store {
                 failed: watch::Sender::new(None),
                 busy: watch::Sender::new(false),
                 ballast,
+                home,
                 commits: watch::Sender::new(0),
                 _lock: lock,
             }),
@@ -195,16 +226,27 @@ impl Store {
         drop(self.inner.db.write().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    /// Gives the pages of deleted rows back, so that their bytes leave the file. Blocks readers and
-    /// writers meanwhile. Returns whether the file shrank.
-    pub fn compact(&self) -> Result<bool, StoreError> {
+    /// Gives the pages of deleted rows back, so that their bytes leave the file; but not where that
+    /// would take long, for readers and writers wait meanwhile. What is left is used again by what
+    /// is written later.
+    pub fn compact(&self) -> Result<Compaction, StoreError> {
+        if let Some(home) = &self.inner.home {
+            // Before the lock: who waits for it alone holds up all readers that come later.
+            let bytes = home.file.metadata().map_or(u64::MAX, |it| it.len());
+            if bytes > home.compact_upto {
+                return Ok(Compaction::TooBig { bytes });
+            }
+            if home.file.parent().and_then(free_bytes).is_some_and(|free| free < home.room) {
+                return Ok(Compaction::NoRoom);
+            }
+        }
         let mut db = self.inner.db.write().unwrap_or_else(PoisonError::into_inner);
         let db = db.as_mut().ok_or(StoreError::Closed)?;
         let outcome = db.compact().map_err(StoreError::from);
         if let Err(error) = &outcome {
             self.inner.fail(error);
         }
-        outcome
+        outcome.map(|_| Compaction::Done)
     }
 
     /// Puts a write in the queue. The flag says that no commit runs and the caller must start one.

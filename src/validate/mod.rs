@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::fit::{self, Misfit};
 use crate::domain::media::MediaItem;
 use crate::platforms::{Capabilities, Platform, Problem, Unit};
 
@@ -26,6 +27,10 @@ pub struct Checked {
     pub max: usize,
     pub unit: Unit,
     pub problems: Vec<Problem>,
+    /// What is done to files before they leave, in words.
+    pub notices: Vec<String>,
+    /// (field of a problem, the command that removes it): for those who have the program.
+    pub commands: Vec<(String, String)>,
     /// What would be sent, a value per part.
     pub preview: serde_json::Value,
 }
@@ -41,16 +46,43 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
     let can = platform.capabilities(tier);
     let mut problems = Vec::new();
     let used = texts(platform, &can, draft, &mut problems);
-    media(platform, &can, draft.media, &mut problems);
+    let mut files = Files::default();
+    files.check(platform, tier, &can, draft);
+    problems.append(&mut files.problems);
     options(platform, &can, draft.options, &mut problems);
     let parts: Vec<&str> = draft.parts.iter().map(String::as_str).collect();
     problems.extend(platform.problems(&parts, draft.media, draft.options, tier));
+    let sent = as_sent(platform, tier, draft.options, draft.media);
     let preview: Vec<_> = parts
         .iter()
         .enumerate()
-        .map(|(n, text)| platform.preview(text, if n == 0 { draft.media } else { &[] }, draft.options))
+        .map(|(n, text)| platform.preview(text, if n == 0 { &sent } else { &[] }, draft.options))
         .collect();
-    Checked { used, max: can.text_max, unit: can.unit, problems, preview: preview.into() }
+    Checked {
+        used,
+        max: can.text_max,
+        unit: can.unit,
+        problems,
+        notices: files.notices,
+        commands: files.commands,
+        preview: preview.into(),
+    }
+}
+
+/// The files as the network gets them: those that are converted have their later kind and size. What
+/// cannot be sent stays as it is; [`check`] says why.
+pub fn as_sent(
+    platform: &dyn Platform,
+    tier: Option<&str>,
+    options: &BTreeMap<String, String>,
+    items: &[MediaItem],
+) -> Vec<MediaItem> {
+    let needs = platform.media_needs(tier, options);
+    let fitted = |item: &MediaItem| {
+        let fit = item.kind.is_image().then(|| fit::image(item, &needs.image, "").ok().flatten()).flatten();
+        fit.map_or_else(|| item.clone(), |fit| fit::as_sent(item, fit))
+    };
+    items.iter().map(fitted).collect()
 }
 
 fn problem(field: impl Into<String>, code: &'static str, message: String, hint: &str) -> Problem {
@@ -107,60 +139,78 @@ fn texts(platform: &dyn Platform, can: &Capabilities, draft: Draft<'_>, found: &
     longest
 }
 
-fn media(platform: &dyn Platform, can: &Capabilities, items: &[MediaItem], found: &mut Vec<Problem>) {
-    let title = platform.name().title();
-    if !items.is_empty() && can.images_max == 0 {
-        found.push(problem(
-            "media",
-            "media_not_supported",
-            format!("media on {title} is not available in this version"),
-            "post the text alone there",
-        ));
-        return;
+/// What is found about the files of a draft.
+#[derive(Default)]
+struct Files {
+    problems: Vec<Problem>,
+    notices: Vec<String>,
+    commands: Vec<(String, String)>,
+}
+
+impl Files {
+    fn check(&mut self, platform: &dyn Platform, tier: Option<&str>, can: &Capabilities, draft: Draft<'_>) {
+        let (title, items) = (platform.name().title(), draft.media);
+        let needs = platform.media_needs(tier, draft.options);
+        let mut add = |field: String, code, message: String, hint| {
+            self.problems.push(problem(field, code, message, hint));
+        };
+        if !items.is_empty() && can.images_max == 0 && needs.video.is_none() {
+            let message = format!("media on {title} is not available in this version");
+            return add("media".into(), "media_not_supported", message, "post the text alone there");
+        }
+        if items.len() < needs.files_min {
+            let message =
+                format!("{title} wants {} file at least, this has {}", needs.files_min, items.len());
+            add("media".into(), "media_missing", message, "add a picture or a video with `--media`");
+        }
+        let images = items.iter().filter(|it| it.kind.is_image()).count();
+        let videos = items.len() - images;
+        if images > can.images_max {
+            let message = format!("{title} takes {} images a post, this has {images}", can.images_max);
+            let hint = "leave some out, or split them over several posts";
+            add("media".into(), "too_many_images", message, hint);
+        }
+        if needs.video.is_some() && videos > needs.videos_max {
+            let message = format!("{title} takes {} videos a post, this has {videos}", needs.videos_max);
+            add("media".into(), "too_many_videos", message, "split them over several posts");
+        }
+        if needs.video.is_some() && !needs.mixed && images > 0 && videos > 0 {
+            let message = format!("{title} takes pictures or a video, not both in one post");
+            add("media".into(), "mixed_media", message, "split them over two posts");
+        }
+        for (n, item) in items.iter().enumerate() {
+            let field = format!("media[{n}]");
+            let alt = item.alt.as_deref().map_or(0, |it| it.chars().count());
+            if alt > can.alt_max {
+                let message = format!("the alt text has {alt} characters, {title} takes {}", can.alt_max);
+                self.problems.push(problem(format!("{field}.alt"), "alt_too_long", message, "shorten it"));
+            }
+            if item.kind.is_image() {
+                match fit::image(item, &needs.image, title) {
+                    Ok(None) => {}
+                    Ok(Some(fit)) => {
+                        self.notices.push(format!("`{}` will be converted to {fit}", item.name));
+                    }
+                    Err(found) => self.misfits(&field, item, found),
+                }
+            } else if let Some(video) = &needs.video {
+                self.misfits(&field, item, fit::video(item, video, title));
+            } else {
+                let message =
+                    format!("`{}` is a video; video on {title} is not available in this version", item.name);
+                let hint = "post an image or the text alone there";
+                self.problems.push(problem(field, "video_not_supported", message, hint));
+            }
+        }
     }
-    let images = items.iter().filter(|it| it.kind.is_image()).count();
-    if images > can.images_max {
-        found.push(problem(
-            "media",
-            "too_many_images",
-            format!("{title} takes {} images a post, this has {images}", can.images_max),
-            "leave some out, or split them over several posts",
-        ));
-    }
-    for (n, item) in items.iter().enumerate() {
-        if !item.kind.is_image() {
-            found.push(problem(
-                format!("media[{n}]"),
-                "video_not_supported",
-                format!("`{}` is a video; video on {title} is not available in this version", item.name),
-                "post an image or the text alone there",
-            ));
-            continue;
-        }
-        if !can.image_kinds.contains(&item.kind) {
-            found.push(problem(
-                format!("media[{n}]"),
-                "image_type",
-                format!("`{}` is {}, which {title} does not take", item.name, item.kind.mime()),
-                "convert it to JPEG or PNG",
-            ));
-        }
-        if item.bytes > can.image_bytes_max {
-            found.push(problem(
-                format!("media[{n}]"),
-                "image_too_big",
-                format!("`{}` has {} bytes, {title} takes {}", item.name, item.bytes, can.image_bytes_max),
-                "save it smaller or with stronger compression",
-            ));
-        }
-        let alt = item.alt.as_deref().map_or(0, |it| it.chars().count());
-        if alt > can.alt_max {
-            found.push(problem(
-                format!("media[{n}].alt"),
-                "alt_too_long",
-                format!("the alt text has {alt} characters, {title} takes {}", can.alt_max),
-                "shorten it",
-            ));
+
+    fn misfits(&mut self, field: &str, item: &MediaItem, found: Vec<Misfit>) {
+        for it in found {
+            let message = format!("`{}` {}", item.name, it.message);
+            self.problems.push(problem(field, it.code, message, it.hint));
+            if let Some(command) = it.command {
+                self.commands.push((field.to_owned(), command));
+            }
         }
     }
 }

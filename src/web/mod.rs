@@ -1,4 +1,4 @@
-//! The public listener: connect, callbacks, health. Nothing else answers.
+//! The public listener: connect, callbacks, media links, health. Nothing else answers.
 //!
 //! This is the only part of the daemon that strangers can reach, so it knows nothing: no store, no
 //! token, no network. It checks what came in against fixed limits, hands it to a [`Door`], and
@@ -6,6 +6,7 @@
 
 mod client;
 mod limit;
+pub mod media;
 mod page;
 mod route;
 pub mod server;
@@ -38,6 +39,12 @@ pub trait Door: Send + Sync + 'static {
     /// The OAuth client metadata document for Bluesky, as JSON; only asked with an https address
     /// (atproto.com/specs/oauth, "Clients").
     async fn client_metadata(&self) -> Option<String>;
+
+    /// The file behind a media link, while its delivery runs. None: there is no such link (any more);
+    /// which of these is nobody's business.
+    async fn media(&self, _token: &str, _name: &str) -> Option<media::Served> {
+        None
+    }
 
     /// Whether the daemon does its work.
     async fn healthy(&self) -> bool;

@@ -12,6 +12,7 @@ use crate::domain::ids::PlatformName;
 
 use super::client::{Hosts, address, cookie, cookie_name, is_token};
 use super::limit::Rate;
+use super::media::{Account, Counted, Fetch, Served, Wanted, wanted};
 use super::{Back, Door, Landing, Start, WebConfig, page};
 
 /// Parameters of a callback that are looked at. Networks send three or four.
@@ -29,17 +30,25 @@ pub(super) struct Shared {
 struct Answer {
     status: StatusCode,
     kind: &'static str,
-    body: String,
+    body: Content,
     extra: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What follows the headers.
+enum Content {
+    Text(String),
+    /// So many bytes, counted as they leave. A HEAD request has the number and not the bytes.
+    File(u64, Counted),
 }
 
 impl Answer {
     fn text(status: StatusCode, body: &str) -> Self {
-        Self { status, kind: "text/plain; charset=utf-8", body: body.to_owned(), extra: Vec::new() }
+        let body = Content::Text(body.to_owned());
+        Self { status, kind: "text/plain; charset=utf-8", body, extra: Vec::new() }
     }
 
     fn html(status: StatusCode, body: String) -> Self {
-        Self { status, kind: "text/html; charset=utf-8", body, extra: Vec::new() }
+        Self { status, kind: "text/html; charset=utf-8", body: Content::Text(body), extra: Vec::new() }
     }
 
     /// The one answer for everything that is not there.
@@ -126,6 +135,11 @@ impl Shared {
         {
             return ("callback", self.callback(method, platform, query, headers, client).await);
         }
+        if let Some((token, name)) = path.strip_prefix("/m/").and_then(|it| it.split_once('/'))
+            && is_token(token)
+        {
+            return ("media", self.media(method, token, name, headers, client).await);
+        }
         match path {
             "/healthz" => ("health", self.health().await),
             "/oauth/bluesky/client.json" => ("metadata", self.metadata().await),
@@ -198,6 +212,52 @@ impl Shared {
         }
     }
 
+    /// Not rate-limited: a network fetches a film in hundreds of ranges, and a token that is not ours
+    /// costs one HMAC. Guessing one is guessing 256 bits.
+    async fn media(
+        &self,
+        method: &Method,
+        token: &str,
+        name: &str,
+        headers: &HeaderMap,
+        client: IpAddr,
+    ) -> Answer {
+        let Some(Served { mime, ready, tell }) = self.door.media(token, name).await else {
+            return Answer::not_found();
+        };
+        let whole = ready.bytes;
+        let (status, start, length) = match wanted(headers, whole) {
+            Wanted::All => (StatusCode::OK, 0, whole),
+            Wanted::Piece(start, length) => (StatusCode::PARTIAL_CONTENT, start, length),
+            Wanted::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
+        };
+        let agent =
+            headers.get(header::USER_AGENT).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+        let fetch = Fetch { client, agent: agent.unwrap_or_default(), status: status.as_u16(), bytes: 0 };
+        let account = Account::new(tell, fetch);
+        let ranges = (header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let sandbox =
+            (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+        let range = match status {
+            StatusCode::PARTIAL_CONTENT => Some(format!("bytes {start}-{}/{whole}", start + length - 1)),
+            StatusCode::RANGE_NOT_SATISFIABLE => Some(format!("bytes */{whole}")),
+            _ => None,
+        };
+        let mut answer = if status == StatusCode::RANGE_NOT_SATISFIABLE {
+            Answer::text(status, "there are no such bytes\n")
+        } else {
+            // A HEAD request reads nothing from the disk.
+            let read = if method == Method::HEAD { 0 } else { length };
+            let body = Content::File(length, Counted { chunks: ready.stream(start, read), account });
+            Answer { status, kind: mime, body, extra: Vec::new() }
+        };
+        answer.extra.extend([ranges, sandbox]);
+        answer.extra.extend(
+            range.and_then(|it| HeaderValue::try_from(it).ok()).map(|it| (header::CONTENT_RANGE, it)),
+        );
+        answer
+    }
+
     async fn health(&self) -> Answer {
         if self.door.healthy().await {
             Answer::text(StatusCode::OK, "ok\n")
@@ -230,8 +290,14 @@ impl Shared {
 
     /// The headers that every answer carries.
     fn finish(&self, method: &Method, answer: Answer) -> Response<Body> {
-        let length = answer.body.len();
-        let body = if method == Method::HEAD { Body::empty() } else { Body::from(answer.body) };
+        let is_head = method == Method::HEAD;
+        let (length, body) = match answer.body {
+            Content::Text(text) if is_head => (text.len() as u64, Body::empty()),
+            Content::Text(text) => (text.len() as u64, Body::from(text)),
+            // Dropped here, which tells the door.
+            Content::File(length, _) if is_head => (length, Body::empty()),
+            Content::File(length, counted) => (length, Body::from_stream(counted)),
+        };
         let mut response = Response::new(body);
         *response.status_mut() = answer.status;
         let headers = response.headers_mut();

@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
 
-use crate::house::House;
+use crate::disconnect::Trap;
+use crate::house::{House, Wish};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emergency_stop_outlives_a_restart() {
@@ -21,6 +22,54 @@ async fn an_emergency_stop_outlives_a_restart() {
     house.client.resume().await.unwrap();
     assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
     assert_eq!(house.live("After the stop.").len(), 2);
+}
+
+/// Whichever of the two is held between its commit and what follows, the other must not overtake it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_and_a_resume_at_once_leave_store_status_and_engine_of_one_mind() {
+    let trap = Trap::new();
+    let mut house = House::with(Wish { rehearsal: trap.rehearsal(), ..Wish::default() }).await;
+    house.connect("x").await;
+    let (mut both, mut last) = (Vec::new(), false);
+    for n in 0..4 {
+        let stop_comes_last = n % 2 == 1;
+        trap.arm("stop committed");
+        let client = &house.client;
+        let word = async |stop: bool| {
+            if stop { client.pause(None).await.unwrap() } else { client.resume().await.unwrap() }
+        };
+        let later = async {
+            trap.caught().await;
+            let second = word(stop_comes_last);
+            let let_go = async {
+                // Time for the second to arrive, if it is let past.
+                for _ in 0..20 {
+                    client.status().await.unwrap();
+                }
+                trap.let_go();
+            };
+            tokio::join!(second, let_go).0
+        };
+        let (first, second) = tokio::join!(word(!stop_comes_last), later);
+        both.push((first.paused, second.paused));
+        last = house.client.status().await.unwrap().paused;
+        assert_eq!(last, stop_comes_last, "the later word holds");
+        let text = format!("Round {n}.");
+        let made = house.post(&["x:acme"], &[text.as_str()], r::When::Now).await;
+        if last {
+            for _ in 0..20 {
+                house.client.queue_resume("spare").await.unwrap();
+            }
+            let waits = house.client.post_show(&made.id).await.unwrap();
+            assert_eq!((waits.status, house.live(&text).len()), (m::PostStatus::Scheduled, 0));
+        } else {
+            assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+        }
+    }
+    assert_eq!(both, [(true, false), (false, true), (true, false), (false, true)]);
+    house.stop().await;
+    house.start().await;
+    assert_eq!(house.client.status().await.unwrap().paused, last, "and the store agrees");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

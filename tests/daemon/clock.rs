@@ -125,21 +125,32 @@ async fn a_start_with_the_clock_behind_what_it_has_been_holds_until_it_has_caugh
     assert!(alert(&house, "clock").await.is_none());
 }
 
+/// The store as it is now, read while the daemon is down.
+async fn copy_of_the_store(house: &mut House) -> Vec<u8> {
+    house.stop().await;
+    let copy = std::fs::read(house.data_dir().join("sendoff.redb")).unwrap();
+    house.start().await;
+    copy
+}
+
+/// Starts the daemon on an earlier copy of its store.
+async fn bring_back(house: &mut House, copy: &[u8]) {
+    house.stop().await;
+    std::fs::write(house.data_dir().join("sendoff.redb"), copy).unwrap();
+    house.start().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_was_brought_back_from_a_copy_is_noticed_and_what_may_be_live_is_looked_for() {
     let mut house = House::furnished().await;
     let both = ["x:acme", "bluesky:acme"];
     let out = house.post(&both, &["Out since."], r::When::At("+10m".into())).await;
     let ahead = house.post(&["x:acme"], &["Far ahead."], r::When::At("+30h".into())).await;
-    house.stop().await;
-    let copy = std::fs::read(house.data_dir().join("sendoff.redb")).unwrap();
-    house.start().await;
+    let copy = copy_of_the_store(&mut house).await;
     house.pass(SignedDuration::from_mins(11)).await;
     assert_eq!(house.ended(&out.id).await.status, m::PostStatus::Published);
-    house.stop().await;
 
-    std::fs::write(house.data_dir().join("sendoff.redb"), copy).unwrap();
-    house.start().await;
+    bring_back(&mut house, &copy).await;
     let told = alert(&house, "restored").await.expect("a store of yesterday is told");
     assert!(told.message.contains("2 deliveries"), "{told:?}");
     let state = house.client.post_show(&ahead.id).await.unwrap().deliveries[0].state;
@@ -159,4 +170,25 @@ async fn a_store_that_was_brought_back_from_a_copy_is_noticed_and_what_may_be_li
     let stored = store.read(meta::generation).unwrap();
     assert_eq!(generation::read(&house.data_dir()).unwrap(), generation::Sidecar::Holds(stored));
     assert!(store.read(|rx| deliveries::open_before(rx, house.now())).unwrap().len() <= 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_that_went_on_after_the_copy_was_made_is_searched_for_part_by_part() {
+    let mut house = House::furnished().await;
+    let parts = ["Part one.", "Part two.", "Part three."];
+    let thread = house.post(&["x:acme", "bluesky:acme"], &parts, r::When::At("+10m".into())).await;
+    house.pass(SignedDuration::from_secs(601)).await;
+    house.until("the first part", async |_| (house.live(parts[0]).len() == 2).then_some(())).await;
+    let copy = copy_of_the_store(&mut house).await;
+    assert!(house.live(parts[2]).is_empty());
+    house.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!(house.ended(&thread.id).await.status, m::PostStatus::Published);
+
+    bring_back(&mut house, &copy).await;
+    house.pass(SignedDuration::from_hours(1)).await;
+    assert_eq!(house.ended(&thread.id).await.status, m::PostStatus::Published);
+    for part in parts {
+        let story = house.story(None).await;
+        assert_eq!(house.live(part).len(), 2, "{part}: {story:#?}");
+    }
 }

@@ -146,3 +146,68 @@ async fn a_draft_goes_out_once_it_has_a_time() {
     let sent = house.client.post_reschedule(&made.id, r::Move::At("+1h".into()), None).await;
     assert_eq!(code(sent), "not_scheduled");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_post_of_two_times_is_listed_once_and_every_status_finds_its_own() {
+    let house = House::furnished().await;
+    let list = async |state: &str, limit: u32| {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let ask = r::ListPosts {
+                state: Some(state.into()),
+                limit: Some(limit),
+                after: after.take(),
+                ..r::ListPosts::default()
+            };
+            let page = house.client.post_list(&ask).await.unwrap();
+            all.extend(page.posts.into_iter().map(|it| it.body));
+            after = page.next_cursor;
+            if after.is_none() {
+                return all;
+            }
+        }
+    };
+    let both = ["x:acme", "bluesky:acme"];
+    let of = |post: &m::Post, account: &str| {
+        post.deliveries.iter().find(|it| it.account == account).map(|it| it.id.clone()).unwrap()
+    };
+    let exact = async |text: &str| {
+        let ask = r::CreatePost { late: Some("exact".into()), ..draft(&both, &[text], at("+10m")) };
+        house.client.post_create(&ask).await.unwrap()
+    };
+    let twice = exact("Twice.").await;
+    let later = r::Move::At("+20m".into());
+    house.client.post_reschedule(&of(&twice, "x:acme"), later, None).await.unwrap();
+    let failed = exact("Failed.").await;
+    house.client.post_cancel(&of(&failed, "x:acme")).await.unwrap();
+    house.pass(SignedDuration::from_mins(60)).await;
+    let ended = house.ended(&twice.id).await;
+    let times: Vec<_> = ended.deliveries.iter().map(|it| it.due).collect();
+    assert!(ended.status == m::PostStatus::Missed && times[0] != times[1], "{ended:?}");
+    assert_eq!(house.ended(&failed.id).await.status, m::PostStatus::Failed);
+    house.client.account_pause("x:acme").await.unwrap();
+    let partial = house.post(&both, &["Half."], r::When::Now).await;
+    house.client.post_cancel(&of(&partial, "x:acme")).await.unwrap();
+    assert_eq!(house.ended(&partial.id).await.status, m::PostStatus::Partial);
+    let whole = house.post(&["bluesky:acme"], &["Whole."], r::When::Now).await;
+    assert_eq!(house.ended(&whole.id).await.status, m::PostStatus::Published);
+    for limit in [1, 50] {
+        assert_eq!(list("missed", limit).await, ["Twice."]);
+        assert_eq!(list("failed", limit).await, ["Failed."]);
+        assert_eq!(list("partial", limit).await, ["Half."]);
+        assert_eq!(list("published", limit).await, ["Whole."]);
+        for none in ["attention", "publishing", "scheduled"] {
+            assert_eq!(list(none, limit).await, [""; 0], "{none}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_names_nothing_is_refused_with_a_way_on() {
+    let house = House::new().await;
+    for id in ["pst_zzz", "dlv_zzz", "nonsense", "pst_01jd0000000000000000000000"] {
+        let refused = house.client.post_show(id).await.unwrap_err().detail();
+        let hint = refused.hint.unwrap_or_default();
+        assert!(hint.contains("post list"), "`{id}`: {} / `{hint}`", refused.message);
+    }
+}

@@ -76,3 +76,29 @@ async fn a_held_delivery_ends_as_the_user_says() {
     assert_eq!(code(house.client.post_resolve(&three.id, &r::Resolve::default()).await), "not_held");
     assert_eq!(house.network.published().len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_words_wait_for_a_delivery_in_doubt_until_it_is_left_as_it_is() {
+    let house = House::new().await;
+    house.connect("x").await;
+    let first = held(&house, "Fresh bread.", "lost_after").await;
+    assert_eq!(house.live("Fresh bread.").len(), 1);
+
+    let again = house.post(&["x:acme"], &["Fresh bread."], r::When::Now).await;
+    let waits = house
+        .until("the second to wait for the first", async |client| {
+            let delivery = client.post_show(&again.id).await.unwrap().deliveries[0].clone();
+            delivery.reason.as_ref().is_some_and(|it| it.class == "twin").then_some(delivery)
+        })
+        .await;
+    assert!(waits.reason.unwrap().message.contains(&first.id), "what it waits for is named");
+    assert_eq!(house.live("Fresh bread.").len(), 1);
+
+    let leave = r::Resolve { leave: true, ..r::Resolve::default() };
+    house.client.post_resolve(&first.id, &leave).await.unwrap();
+    house.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!(house.ended(&again.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.live("Fresh bread.").len(), 2);
+    let left = house.client.post_show(&first.post).await.unwrap().deliveries[0].clone();
+    assert_eq!((left.state, left.held), (m::DeliveryState::Unknown, true), "it stays as it is");
+}

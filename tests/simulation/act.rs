@@ -14,7 +14,7 @@ use sendoff::store::{StoreError, Tx, accounts, deliveries, posts, vault};
 
 use super::coverage::Label;
 use super::dice::{millis, secs};
-use super::networks::Fault;
+use super::networks::{Fault, date};
 use super::plan::Wish;
 use super::standins;
 use super::world::{Happening, Job, World, Write};
@@ -34,8 +34,19 @@ impl World {
                 let work = ledger::load(&store, id, standins::find).unwrap().map(Box::new);
                 self.soon(Input::Loaded { id, work });
             }
-            Effect::Save(save) => self.save(*save),
+            Effect::Save(save) => {
+                self.flush_claim();
+                if save.event == "claim" { self.claim = Some(save) } else { self.save(*save) }
+            }
             Effect::Publish { save, request } => {
+                // As the daemon's loop: claim and intent of one delivery are one write.
+                if self.claim.as_ref().is_some_and(|it| it.after.id != save.after.id) {
+                    self.flush_claim();
+                }
+                let claim = self.claim.take().map(|it| Box::new((it.before, it.after)));
+                if claim.is_some() {
+                    self.note(&format!("claim {}", save.after.id));
+                }
                 // Set back after the claim, the wall clock may show less; in truth its time has come.
                 let due = save.after.due.instant;
                 assert!(wall >= due || self.now >= due, "never early (I13)");
@@ -48,7 +59,7 @@ impl World {
                 }
                 let (before, after, attempt) = self.ledger.intend(&store, *save, wall).unwrap().unwrap();
                 assert!((&before, &after) == (&pair.0, &pair.1));
-                self.write(Write::Intend { seq, pair, attempt, request });
+                self.write(Write::Intend { seq, claim, pair, attempt, request });
             }
             Effect::Call { id, account, purpose, request } => {
                 let at = self.now + millis(self.rng.below(5));
@@ -60,9 +71,7 @@ impl World {
             }
             Effect::AccountDead { account, reason } => {
                 self.note("the account needs a person");
-                // A task of its own in the daemon, so its write comes after the delivery's.
-                let at = self.now + millis(self.rng.below(5));
-                self.at(at, Happening::MarkDead(self.life, account, reason.message));
+                self.mark_dead(account, reason.message);
             }
             Effect::Confirm { id, step, verified } => self.confirm(id, step, verified),
             Effect::WakeAt(at) => self.engine_wake = Some(at),
@@ -70,6 +79,14 @@ impl World {
                 let word = if result.is_ok() { "granted" } else { "refused" };
                 self.note(&format!("wish {ticket} {word}"));
             }
+        }
+    }
+
+    /// A claim that no intent took along is written by itself.
+    pub(crate) fn flush_claim(&mut self) {
+        // What dies with the daemon is written by nobody.
+        if let Some(claim) = self.claim.take().filter(|_| self.engine.is_some()) {
+            self.save(*claim);
         }
     }
 
@@ -138,7 +155,7 @@ impl World {
         let now = self.now;
         self.network.landing = origin;
         let mut clean = matches!(fault, Fault::None);
-        let (reply, wait) = match fault {
+        let (mut reply, wait) = match fault {
             Fault::None => (Reply::Answer(self.network.land(&owner, request, now)), lag),
             Fault::NotSent => {
                 self.watch.no_effect(origin);
@@ -168,6 +185,9 @@ impl World {
                 (Reply::Answer(answer), lag)
             }
         };
+        if let Reply::Answer(answer) = &mut reply {
+            answer.headers.push(date(now));
+        }
         if let (true, Reply::Answer(answer)) = (clean, &reply) {
             if looking {
                 self.watch.looked(id, now);
@@ -219,6 +239,11 @@ impl World {
             return;
         }
         let row = self.read(|rx| accounts::need(rx, account)).unwrap();
+        if let Some(why) = &row.reason {
+            self.refreshing.remove(&account);
+            let reason = Reason::new("account_dead", why.clone());
+            return self.soon(Input::Refreshed { account, outcome: Refreshed::Dead(reason) });
+        }
         if row.issued_at.is_some_and(|issued| issued >= asked) {
             self.refreshing.remove(&account);
             return self.soon(Input::Refreshed { account, outcome: Refreshed::Fresh(Box::new(row)) });
@@ -365,6 +390,8 @@ impl World {
     fn set_clock(&mut self, by: SignedDuration) {
         let leap = by - self.skew > SignedDuration::from_mins(5);
         self.skew = by;
+        // The spacing goes by the wall clock.
+        self.watch.last_leave.clear();
         if self.engine.is_some() {
             let sure = by.is_zero();
             let at = self.now + self.rng.secs(0, 30);
@@ -475,7 +502,7 @@ impl World {
             return;
         }
         let row = self.read(|rx| accounts::need(rx, account)).unwrap();
-        if row.state != AccountState::NeedsReconnect {
+        if row.reason.is_none() {
             return;
         }
         let (fresh, end) = self.rotate(account);
@@ -485,14 +512,16 @@ impl World {
             vault::put_grant(tx, account, version, &fresh.to_le_bytes(), Some(wall), end)?;
             vault::clear_refresh(tx, account)?;
             let mut row = accounts::need(tx, account)?;
-            row.state = AccountState::Ready;
+            if row.state == AccountState::NeedsReconnect {
+                row.state = AccountState::Ready;
+            }
             row.reason = None;
             row.issued_at = Some(wall);
             row.expires_at = end;
             accounts::put(tx, &row)?;
             for id in deliveries::needs_reconnect(tx, account)? {
                 let before = deliveries::need(tx, id)?;
-                if let Ok(after) = before.apply(Event::TryNow { at: wall }, wall) {
+                if let Ok(after) = before.apply(Event::TryNow { at: wall, anyway: false }, wall) {
                     let transition = Transition::between(&before, &after, "try_now", wall);
                     deliveries::put(tx, Some(&before), &after, Some(transition))?;
                 }

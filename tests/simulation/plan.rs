@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use sendoff::domain::account::{Account, AccountState};
+use sendoff::domain::account::Account;
 use sendoff::domain::delivery::{Delivery, Step, StepKind};
 use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, MediaId, PlatformName, PostId};
 use sendoff::domain::media::{MediaItem, MediaKind};
@@ -72,9 +72,11 @@ pub(crate) fn world(seed: u64) -> World {
     let mut network = Network::new(platform_of(class));
     habits(&mut network, &mut dice, class);
     let mut world = World::new(seed, class, network);
-    for label in labels {
+    for (nth, label) in labels.into_iter().enumerate() {
         let rare = matches!(label, Label::C5 | Label::C14 | Label::C15);
         let skip = if rare || dice.chance(60) { 0 } else { dice.below(3) };
+        // By the time of the third there is not much left to do, which must be enough.
+        let skip = if nth == 2 { 0 } else { skip };
         world.targets.push_back(Crash { label, skip });
     }
     if dice.chance(40) {
@@ -254,28 +256,14 @@ fn wishes(world: &mut World, dice: &mut Rng, people: &[Account], made: &[(Post, 
 }
 
 fn account(n: u128, platform: PlatformName) -> Account {
+    let name = AccountName::new(platform, &format!("a{n}")).unwrap();
+    let remote_id =
+        if platform == PlatformName::Bluesky { format!("did:plc:a{n}") } else { format!("{}", 1000 + n) };
     Account {
-        id: AccountId::from_u128(n),
-        name: AccountName::new(platform, &format!("a{n}")).unwrap(),
-        remote_id: if platform == PlatformName::Bluesky {
-            format!("did:plc:a{n}")
-        } else {
-            format!("{}", 1000 + n)
-        },
         username: format!("a{n}"),
         display_name: format!("A {n}"),
-        avatar_url: None,
-        server: None,
-        tier: None,
-        state: AccountState::Ready,
-        reason: None,
-        scopes: Vec::new(),
-        missing_scopes: Vec::new(),
-        expires_at: None,
-        issued_at: None,
-        grant_expires_at: None,
         can_refresh: true,
-        connected_at: start(),
+        ..Account::new(AccountId::from_u128(n), name, remote_id, start())
     }
 }
 
@@ -299,6 +287,7 @@ fn post(
         width: 1,
         height: 1,
         alt: None,
+        detail: sendoff::domain::media::Detail::default(),
     };
     let takes = matches!(account.name.platform(), PlatformName::Bluesky | PlatformName::Mastodon);
     let post = Post {

@@ -31,7 +31,7 @@ pub(crate) struct Watch {
     bodies: BTreeMap<(DeliveryId, u16, String), Vec<u8>>,
     /// First time a marker was on the wire.
     first: BTreeMap<(DeliveryId, u16, String), Timestamp>,
-    last_leave: BTreeMap<AccountId, Timestamp>,
+    pub(crate) last_leave: BTreeMap<AccountId, Timestamp>,
     /// When the last call of a delivery ended, and the clean looks since.
     ended: BTreeMap<DeliveryId, Timestamp>,
     looks: BTreeMap<DeliveryId, Vec<Timestamp>>,

@@ -19,7 +19,7 @@ use sendoff::domain::attempt::Attempt;
 use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::domain::moment::{Boot, Moment};
-use sendoff::engine::{Engine, Input, Purpose, Settings};
+use sendoff::engine::{Engine, Input, Purpose, Save, Settings};
 use sendoff::platforms::{Class, Request};
 use sendoff::store::{Options, Store, StoreError, Tx, accounts, deliveries};
 
@@ -35,9 +35,27 @@ pub(crate) type Job = Box<dyn FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Sen
 
 /// What the daemon's writer has waiting.
 pub(crate) enum Write {
-    Save { id: DeliveryId, seq: u64, event: &'static str, pair: Box<(Delivery, Delivery)>, job: Job },
-    Intend { seq: u64, pair: Box<(Delivery, Delivery)>, attempt: Attempt, request: Request },
-    Rest { what: &'static str, id: Option<DeliveryId>, job: Job, then: Option<Happening> },
+    Save {
+        id: DeliveryId,
+        seq: u64,
+        event: &'static str,
+        pair: Box<(Delivery, Delivery)>,
+        job: Job,
+    },
+    /// `claim`: the claim that the same write makes, before and after it.
+    Intend {
+        seq: u64,
+        claim: Option<Box<(Delivery, Delivery)>>,
+        pair: Box<(Delivery, Delivery)>,
+        attempt: Attempt,
+        request: Request,
+    },
+    Rest {
+        what: &'static str,
+        id: Option<DeliveryId>,
+        job: Job,
+        then: Option<Happening>,
+    },
 }
 
 /// Something that happens at a point of virtual time. Those with a number belong to that life of
@@ -49,7 +67,6 @@ pub(crate) enum Happening {
     Refresh(u64, AccountId, Timestamp),
     RefreshCall(u64, AccountId, bool),
     Settle(u64, DeliveryId),
-    MarkDead(u64, AccountId, String),
     /// The request arrives at the network, whoever is still alive to hear of it.
     Land(AccountId, Option<(DeliveryId, u16)>, Request),
     User(Wish),
@@ -79,6 +96,8 @@ pub(crate) struct World {
     pub(crate) t_late: u64,
     /// The worst bug of all, planted in the edges: the call leaves before its intent is written.
     pub(crate) intent_skipped: bool,
+    /// Not queued yet: the intent that follows it in the same breath takes it along.
+    pub(crate) claim: Option<Box<Save>>,
     /// Percent of refreshes that go wrong.
     pub(crate) refresh_trouble: u64,
     /// Accounts whose user never comes back.
@@ -178,6 +197,7 @@ impl World {
             settings: Settings::default(),
             t_late: 300,
             intent_skipped: false,
+            claim: None,
             refresh_trouble: 0,
             abandoned: BTreeSet::new(),
             targets: VecDeque::new(),
@@ -313,6 +333,7 @@ impl World {
             }
             self.carry_out(effect);
         }
+        self.flush_claim();
     }
 
     fn no_errors() {
@@ -334,7 +355,6 @@ impl World {
             Happening::Refresh(of, account, asked) if of == life => self.refresh(account, asked),
             Happening::RefreshCall(of, account, repeat) if of == life => self.refresh_call(account, repeat),
             Happening::Settle(of, id) if of == life => self.put_back(id),
-            Happening::MarkDead(of, account, words) if of == life => self.mark_dead(account, words),
             Happening::Land(account, origin, request) => {
                 let owner = self.owners[&account].clone();
                 self.network.landing = origin;
@@ -349,8 +369,7 @@ impl World {
             | Happening::Leave(..)
             | Happening::Refresh(..)
             | Happening::RefreshCall(..)
-            | Happening::Settle(..)
-            | Happening::MarkDead(..) => {}
+            | Happening::Settle(..) => {}
         }
     }
 
@@ -376,8 +395,32 @@ impl World {
         true
     }
 
+    /// In the last moment somebody pauses the accounts of what is claimed: at the next start it must wait
+    /// without being forgotten.
+    fn pause_claimed(&mut self) {
+        let Some(store) = self.store.clone() else { return };
+        let claimed = all_rows(&store).into_values();
+        let claimed = claimed.filter(|it| matches!(it.state, State::Claimed | State::Preparing));
+        for account in claimed.map(|it| it.account).collect::<BTreeSet<_>>() {
+            let paused = store.write_blocking(move |tx| {
+                let mut row = accounts::need(tx, account)?;
+                if row.state == AccountState::Ready {
+                    row.state = AccountState::Paused;
+                }
+                accounts::put(tx, &row)
+            });
+            if paused.is_ok() {
+                let at = self.now + self.rng.secs(600, 7200);
+                self.at(at, Happening::User(Wish::Resume(account)));
+            }
+        }
+    }
+
     pub(crate) fn crash(&mut self, label: Label) {
         self.note(&format!("crash at {label:?}"));
+        if matches!(label, Label::C2 | Label::C3 | Label::C4) && self.rng.chance(25) {
+            self.pause_claimed();
+        }
         self.crashes.push(label);
         let power = self.rng.chance(50);
         let image = if power { self.disk.power_cut(&mut self.rng) } else { self.disk.killed() };
@@ -547,8 +590,10 @@ impl World {
         let store = self.store.clone()?;
         self.commits += 1;
         if let [Write::Intend { .. }] = group.as_slice() {
-            let Some(Write::Intend { seq, pair, attempt, request }) = group.pop() else { unreachable!() };
-            return self.commit_intent(&store, seq, &pair, attempt, request);
+            let Some(Write::Intend { seq, claim, pair, attempt, request }) = group.pop() else {
+                unreachable!()
+            };
+            return self.commit_intent(&store, seq, claim.map(|it| *it), &pair, attempt, request);
         }
         let mut pairs: Vec<Delivery> = Vec::new();
         let mut jobs: Vec<Job> = Vec::new();
@@ -616,18 +661,24 @@ impl World {
         &mut self,
         store: &Store,
         seq: u64,
+        claim: Option<(Delivery, Delivery)>,
         pair: &(Delivery, Delivery),
         attempt: Attempt,
         request: Request,
     ) -> Option<()> {
         let (id, account) = (pair.1.id, pair.1.account);
         self.watch.doubtful = vec![pair.1.clone()];
-        match store.intend_blocking(pair.0.clone(), pair.1.clone(), attempt) {
+        let (before, claimed) = match claim {
+            Some((before, claimed)) => (before, Some(claimed)),
+            None => (pair.0.clone(), None),
+        };
+        let with_claim = claimed.is_some();
+        match store.intend_blocking(before, claimed, pair.1.clone(), attempt) {
             Ok(intent) => {
                 self.watch.doubtful.clear();
                 self.note(&format!("intent {id} step {} try {}", intent.step(), pair.1.attempts));
                 self.watch.committed(pair.1.clone());
-                if self.point(Label::C7) {
+                if (with_claim && self.point(Label::C2)) || self.point(Label::C7) {
                     return Some(());
                 }
                 let at = self.now + millis(self.rng.below(5));
@@ -653,7 +704,7 @@ impl World {
 
     fn label_before(write: &Write) -> Label {
         match write {
-            Write::Save { event: "claim", .. } => Label::C1,
+            Write::Save { event: "claim", .. } | Write::Intend { claim: Some(_), .. } => Label::C1,
             Write::Save { event: "prepare", pair, .. } => {
                 let news = |key: &str| {
                     let has = |it: &Delivery| it.flight.handles.keys().any(|name| name.starts_with(key));

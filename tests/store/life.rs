@@ -75,11 +75,12 @@ fn one(store: &Store, n: u16, known: &mut Known, told: &mut dyn FnMut(&Known)) -
     for (at, delivery) in all.into_iter().enumerate() {
         let claimed = moved(store, known, told, &delivery, Event::Claim)?;
         let frozen = Frozen { marker: format!("marker-{n}-{at}"), body: vec![b'x'; 3000] };
-        let sending = claimed.apply(Event::Intend { frozen }, minutes(1)).unwrap();
+        let sending =
+            claimed.apply(Event::Intend { frozen, ahead: jiff::SignedDuration::ZERO }, minutes(1)).unwrap();
         let row = attempt(&sending, 1);
         let (before, after, begun) = (claimed.clone(), sending.clone(), row.clone());
         let intent =
-            write(known, vec![sending.clone()], told, || store.intend_blocking(before, after, begun))?;
+            write(known, vec![sending.clone()], told, || store.intend_blocking(before, None, after, begun))?;
         call(known, &intent);
         // The first account's answer comes; the second's is refused for now, and never comes up again.
         let event = if at == 0 {

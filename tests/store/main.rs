@@ -15,7 +15,7 @@ mod writer;
 
 use jiff::{SignedDuration, Timestamp};
 use redb::backends::InMemoryBackend;
-use sendoff::domain::account::{Account, AccountState};
+use sendoff::domain::account::Account;
 use sendoff::domain::delivery::{Delivery, Step, StepKind};
 use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName, PostId};
 use sendoff::domain::post::{Content, Post, Source, Target};
@@ -39,24 +39,16 @@ fn account_id(n: u8) -> AccountId {
 }
 
 fn account(n: u8) -> Account {
+    let name = format!("x:acme{n}").parse().unwrap();
     Account {
-        id: account_id(n),
-        name: format!("x:acme{n}").parse().unwrap(),
-        remote_id: format!("remote-{n}"),
         username: format!("Acme{n}"),
         display_name: "Acme, Inc. 🚀".to_owned(),
-        avatar_url: None,
-        server: None,
         tier: Some("premium".to_owned()),
-        state: AccountState::Ready,
-        reason: None,
         scopes: vec!["tweet.write".to_owned()],
-        missing_scopes: Vec::new(),
         expires_at: Some(minutes(120)),
         issued_at: Some(now()),
-        grant_expires_at: None,
         can_refresh: true,
-        connected_at: now(),
+        ..Account::new(account_id(n), name, format!("remote-{n}"), now())
     }
 }
 

@@ -55,12 +55,12 @@ fn event(what: u8, of: &Delivery, at: Timestamp) -> Event {
     match what {
         0 | 1 => Event::Claim,
         2 => Event::Prepare { handles: BTreeMap::new() },
-        3 | 4 => Event::Intend { frozen },
+        3 | 4 => Event::Intend { frozen, ahead: jiff::SignedDuration::ZERO },
         5 => Event::Applied { live, next_part_at: at },
         6 => Event::Defer { at, why: RetryWhy::Backoff, reason, again: false },
         7 => Event::Refuse { reason },
         8 => Event::AccountDead { reason },
-        9 => Event::TryNow { at },
+        9 => Event::TryNow { at, anyway: true },
         10 => Event::Lose { next_check: at, reason },
         11 => Event::Hold { reason },
         12 => Event::Absent {

@@ -53,7 +53,9 @@ async fn a_publishing_call_is_on_the_disk_before_there_is_a_proof_of_it() {
     let store = memory();
     let (_, all) = made(&store, 1, Some(minutes(0)), &[1]);
     let claimed = step(&store, &all[0], Event::Claim, minutes(0));
-    let sending = claimed.apply(Event::Intend { frozen: frozen("m1") }, minutes(0)).unwrap();
+    let sending = claimed
+        .apply(Event::Intend { frozen: frozen("m1"), ahead: jiff::SignedDuration::ZERO }, minutes(0))
+        .unwrap();
     let row = attempt(&sending, 1, minutes(0));
     let intent = store.intend(claimed.clone(), sending.clone(), row.clone()).await.unwrap();
     assert_eq!(store.read(|rx| deliveries::get(rx, intent.id())).unwrap().as_ref(), Some(&sending));
@@ -90,7 +92,9 @@ async fn a_buried_marker_keeps_the_call_from_being_made() {
     let store = memory();
     let (_, all) = made(&store, 1, Some(minutes(0)), &[1]);
     let claimed = step(&store, &all[0], Event::Claim, minutes(0));
-    let sending = claimed.apply(Event::Intend { frozen: frozen("m1") }, minutes(0)).unwrap();
+    let sending = claimed
+        .apply(Event::Intend { frozen: frozen("m1"), ahead: jiff::SignedDuration::ZERO }, minutes(0))
+        .unwrap();
     let row = attempt(&sending, 1, minutes(0));
     store.write(|tx| deliveries::bury(tx, account_id(1), "m1", now())).await.unwrap();
     let no = store.intend(claimed.clone(), sending, row).await;
@@ -121,7 +125,12 @@ fn a_remote_object_belongs_to_one_step_for_ever() {
     let publish = |n| {
         let (post, all) = made(&store, n, Some(minutes(0)), &[1]);
         let it = step(&store, &all[0], Event::Claim, minutes(0));
-        let it = step(&store, &it, Event::Intend { frozen: frozen("m") }, minutes(0));
+        let it = step(
+            &store,
+            &it,
+            Event::Intend { frozen: frozen("m"), ahead: jiff::SignedDuration::ZERO },
+            minutes(0),
+        );
         let live =
             Live { remote_id: Some("77".to_owned()), permalink: None, extra: [].into(), verified: true };
         (post, it.clone(), it.apply(Event::Applied { live, next_part_at: minutes(1) }, minutes(0)).unwrap())
@@ -185,6 +194,7 @@ fn an_edit_from_an_old_version_is_refused_and_a_new_time_moves_the_post() {
         width: 1,
         height: 2,
         alt: Some("a cat".to_owned()),
+        detail: sendoff::domain::media::Detail::default(),
     }];
     let (first, second) = (edited.clone(), edited.clone());
     store.write_blocking(move |tx| posts::put(tx, &first)).unwrap();
@@ -235,6 +245,42 @@ fn a_list_comes_in_pages_that_neither_skip_nor_repeat() {
     let window = Filter { since: Some(minutes(1)), until: Some(minutes(1)), ..Filter::default() };
     assert_eq!(pages(&window, 2).len(), 3);
     assert!("nonsense".parse::<Cursor>().unwrap_err().to_string().contains("next_cursor"));
+}
+
+#[test]
+fn a_list_of_several_states_is_read_from_their_indexes_in_one_order() {
+    let store = memory();
+    let mut wanted = Vec::new();
+    for n in 0..12 {
+        let (post, all) = made(&store, n, Some(minutes(i64::from(n))), &[1]);
+        let reason = sendoff::domain::delivery::Reason::new("late", "late");
+        match n % 4 {
+            0 => drop(step(&store, &all[0], Event::Miss { reason }, minutes(60))),
+            1 => drop(step(&store, &all[0], Event::Cancel { reason }, minutes(60))),
+            2 => drop(step(&store, &all[0], Event::Claim, minutes(60))),
+            _ => {}
+        }
+        if n % 4 < 2 {
+            wanted.push(post.id);
+        }
+    }
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let any = Some(Wanted::AnyOf(&[State::Missed, State::Rejected, State::Cancelled]));
+        let filter = Filter { wanted: any, order, ..Filter::default() };
+        for limit in [1, 2, 5, 100] {
+            let (mut all, mut after) = (Vec::new(), None::<Cursor>);
+            loop {
+                let page = store.read(|rx| posts::list(rx, &filter, limit, after)).unwrap();
+                all.extend(page.posts);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(all, wanted, "by {limit}");
+        }
+        wanted.reverse();
+    }
 }
 
 #[test]

@@ -78,6 +78,7 @@ pub(crate) fn delivery(account: &str, state: m::DeliveryState) -> m::Delivery {
         steps: vec![],
         progress: None,
         why: Vec::new(),
+        fetches: Vec::new(),
     }
 }
 
@@ -118,6 +119,7 @@ pub(crate) fn target(ok: bool) -> m::CheckTarget {
         length: m::Length { used: if ok { 5 } else { 281 }, max: 280, unit: "weighted characters".into() },
         problems: if ok { vec![] } else { vec![problem()] },
         preview: "Hello".into(),
+        notices: Vec::new(),
     }
 }
 

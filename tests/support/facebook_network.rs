@@ -59,7 +59,7 @@ pub(super) fn land(
             answer(200, &json!({ "video_id": id, "upload_url": address }))
         }
         "facebook.video.upload" => {
-            assert!(matches!(request.body, Body::Upload { .. }));
+            assert!(matches!(request.body, Body::File { .. }));
             network.facebook.videos.get_mut(&id).unwrap().uploaded = true;
             answer(200, &json!({ "success": true }))
         }

@@ -78,15 +78,13 @@ impl Spec {
 fn names(request: &Request) -> Vec<String> {
     let mut names: Vec<String> = request.query.iter().map(|it| it.0.clone()).collect();
     match &request.body {
-        Body::None | Body::Media { .. } | Body::Upload { .. } => {}
+        Body::None | Body::File { .. } => {}
         Body::Json(bytes) => {
             let body: Value = serde_json::from_slice(bytes).unwrap();
             names.extend(body.as_object().unwrap().keys().cloned());
         }
-        Body::Form { fields, file } => {
-            names.extend(fields.iter().map(|it| it.0.to_owned()));
-            names.push(file.part.to_owned());
-        }
+        Body::Form(fields) | Body::Multipart(fields) => names.extend(fields.iter().map(|it| it.0.clone())),
+        Body::JsonWithLinks { json, .. } => names.extend(json.as_object().unwrap().keys().cloned()),
     }
     names
 }

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sendoff::domain::account::{Account, AccountState};
+use sendoff::domain::account::Account;
 use sendoff::domain::delivery::{Frozen, Handles, Step, StepKind};
 use sendoff::domain::ids::{AccountId, AccountName, MediaId, PlatformName};
 use sendoff::domain::media::{MediaItem, MediaKind};
-use sendoff::platforms::{Answer, Fresh, Job, Next, Platform, Request};
+use sendoff::platforms::{Answer, Body, Field, FilePart, Fresh, Job, Next, Platform, Request};
 
 pub(crate) fn now() -> Timestamp {
     "2026-12-01T09:00:00Z".parse().unwrap()
@@ -19,28 +19,17 @@ pub(crate) fn fresh() -> Fresh {
 }
 
 pub(crate) fn account(platform: PlatformName) -> Account {
+    let name = AccountName::new(platform, "acme").unwrap();
+    let remote_id = match platform {
+        PlatformName::X => "2244994945",
+        PlatformName::Facebook => "106512",
+        _ => "did:plc:a1",
+    };
     Account {
-        id: AccountId::from_u128(1),
-        name: AccountName::new(platform, "acme").unwrap(),
-        remote_id: match platform {
-            PlatformName::X => "2244994945".into(),
-            PlatformName::Facebook => "106512".into(),
-            _ => "did:plc:a1".into(),
-        },
         username: "acme".into(),
         display_name: "Acme".into(),
-        avatar_url: None,
-        server: None,
-        tier: None,
-        state: AccountState::Ready,
-        reason: None,
-        scopes: Vec::new(),
-        missing_scopes: Vec::new(),
-        expires_at: None,
-        issued_at: None,
-        grant_expires_at: None,
         can_refresh: true,
-        connected_at: now(),
+        ..Account::new(AccountId::from_u128(1), name, remote_id, now())
     }
 }
 
@@ -53,6 +42,7 @@ pub(crate) fn image(n: u128) -> MediaItem {
         width: 640,
         height: 480,
         alt: Some(format!("picture {n}")),
+        detail: sendoff::domain::media::Detail::default(),
     }
 }
 
@@ -110,6 +100,11 @@ pub(crate) fn answer(status: u16, body: &serde_json::Value) -> Answer {
     Answer { status, headers: Vec::new(), body: body.to_string().into_bytes() }
 }
 
+fn file(part: &FilePart) -> String {
+    let range = part.range.map(|(start, length)| format!(" {length} bytes from {start}")).unwrap_or_default();
+    format!("<{} of {}{range}>", part.kind.mime(), part.id)
+}
+
 /// A request as text, for snapshots.
 pub(crate) fn shown(request: &Request) -> String {
     use std::fmt::Write as _;
@@ -119,21 +114,27 @@ pub(crate) fn shown(request: &Request) -> String {
     }
     writeln!(text, "{}", if request.auth { " (token)" } else { "" }).unwrap();
     match &request.body {
-        sendoff::platforms::Body::None => {}
-        sendoff::platforms::Body::Json(bytes) => text += &String::from_utf8(bytes.clone()).unwrap(),
-        sendoff::platforms::Body::Media { id, mime } => write!(text, "<{mime} of {id}>").unwrap(),
-        sendoff::platforms::Body::Upload { id, mime, headers } => {
+        Body::None => {}
+        Body::Json(bytes) => text += &String::from_utf8(bytes.clone()).unwrap(),
+        Body::File { part, headers } => {
             for (name, value) in headers {
                 writeln!(text, "{name}: {value}").unwrap();
             }
-            write!(text, "<{mime} of {id}>").unwrap();
+            write!(text, "{}", file(part)).unwrap();
         }
-        sendoff::platforms::Body::Form { fields, file } => {
-            for (name, value) in fields {
-                writeln!(text, "{name}={value}").unwrap();
+        Body::Form(fields) | Body::Multipart(fields) => {
+            let fields = fields.iter().map(|(name, field)| match field {
+                Field::Text(value) => format!("{name}={value}"),
+                Field::Link(part) => format!("{name}=<a link to {}>", part.id),
+                Field::File { part, .. } => format!("{name}={}", file(part)),
+            });
+            text += &fields.collect::<Vec<_>>().join("\n");
+        }
+        Body::JsonWithLinks { json, links } => {
+            write!(text, "{json}").unwrap();
+            for (place, part) in links {
+                write!(text, "\n{place}: a link to {}", part.id).unwrap();
             }
-            let range = file.range.map(|(from, to)| format!(" {from}..{to}")).unwrap_or_default();
-            write!(text, "{}=<{} of {}{range}>", file.part, file.mime, file.id).unwrap();
         }
     }
     text

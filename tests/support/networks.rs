@@ -88,6 +88,12 @@ pub(crate) fn answer(status: u16, body: &Value) -> Answer {
     Answer { status, headers: Vec::new(), body: body.to_string().into_bytes() }
 }
 
+/// The header with a server's time.
+pub(crate) fn date(now: Timestamp) -> (String, String) {
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap();
+    ("date".to_owned(), text)
+}
+
 impl Network {
     pub(crate) fn new(platform: PlatformName) -> Self {
         Self {

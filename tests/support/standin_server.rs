@@ -77,7 +77,7 @@ pub(super) fn land(
 ) -> Answer {
     match request.label {
         "b.upload" => {
-            assert!(matches!(request.body, Body::Media { .. }));
+            assert!(matches!(request.body, Body::File { .. }));
             net.abilities.uploads += 1;
             answer(200, &json!({ "id": format!("m{}", net.abilities.uploads) }))
         }

@@ -187,7 +187,7 @@ impl Platform for StandIn {
             Class::Key => {
                 if let Some(n) = (0..job.media.len()).find(|n| !handles.contains_key(&format!("media{n}"))) {
                     let item = &job.media[n];
-                    let upload = Body::Media { id: item.id, mime: item.kind.mime() };
+                    let upload = Body::whole(item);
                     let (path, post) = ("/upload".to_owned(), http::Method::POST);
                     return Ok(Next::Call(request("b.upload", post, path, Vec::new(), upload)));
                 }

@@ -20,7 +20,7 @@ use sendoff::platforms::{self, Request};
 
 #[path = "networks.rs"]
 pub(crate) mod networks;
-use networks::{Fault, Network};
+use networks::{Fault, Network, date};
 
 /// splitmix64: small, seeded, and the same everywhere.
 #[derive(Clone)]
@@ -58,28 +58,16 @@ fn millis(n: u64) -> SignedDuration {
 }
 
 pub(crate) fn account(n: u128, platform: PlatformName) -> Account {
+    let name = AccountName::new(platform, &format!("a{n}")).unwrap();
+    let remote_id = match platform {
+        PlatformName::X | PlatformName::Facebook => format!("{}", 1000 + n),
+        _ => format!("did:plc:a{n}"),
+    };
     Account {
-        id: AccountId::from_u128(n),
-        name: AccountName::new(platform, &format!("a{n}")).unwrap(),
-        remote_id: if matches!(platform, PlatformName::X | PlatformName::Facebook) {
-            format!("{}", 1000 + n)
-        } else {
-            format!("did:plc:a{n}")
-        },
         username: format!("a{n}"),
         display_name: format!("A {n}"),
-        avatar_url: None,
-        server: None,
-        tier: None,
-        state: AccountState::Ready,
-        reason: None,
-        scopes: Vec::new(),
-        missing_scopes: Vec::new(),
-        expires_at: None,
-        issued_at: None,
-        grant_expires_at: None,
         can_refresh: true,
-        connected_at: start(),
+        ..Account::new(AccountId::from_u128(n), name, remote_id, start())
     }
 }
 
@@ -172,6 +160,7 @@ impl World {
             width: 1,
             height: 1,
             alt: None,
+            detail: sendoff::domain::media::Detail::default(),
         };
         let with_image = account.name.platform() == PlatformName::Bluesky && n % 2 == 0;
         let post = Post {
@@ -489,7 +478,7 @@ impl World {
         let lag = millis(20 + self.rng.below(400));
         let late = millis(self.rng.below(300_000));
         let (now, network) = (self.now, &mut self.network);
-        let (reply, wait) = match fault {
+        let (mut reply, wait) = match fault {
             Fault::None => (Reply::Answer(network.land(&remote, request, now)), lag),
             Fault::NotSent => (Reply::NotSent("connection refused".into()), lag),
             Fault::LostBefore => (Reply::Lost("no answer within 60 s".into()), secs(60)),
@@ -508,6 +497,9 @@ impl World {
                 (Reply::Answer(answer), lag)
             }
         };
+        if let Reply::Answer(answer) = &mut reply {
+            answer.headers.push(date(now));
+        }
         let input = match purpose {
             None => Input::Published { id, reply },
             Some(purpose) => Input::Answered { id, purpose, reply },
@@ -536,7 +528,7 @@ impl World {
         let now = self.now;
         for delivery in self.store.values_mut() {
             if delivery.account == account && delivery.state == State::NeedsReconnect {
-                *delivery = delivery.apply(Event::TryNow { at: now }, now).unwrap();
+                *delivery = delivery.apply(Event::TryNow { at: now, anyway: false }, now).unwrap();
             }
         }
         self.input(Input::AccountChanged(account));

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::super::fault::Show;
-use super::super::file::{AppFile, PlatformFile, PlatformsFile};
+use super::super::file::{AppFile, CallLimitFile, PlatformFile, PlatformsFile};
 use super::super::secret::{SecretSource, SecretWritten};
-use super::super::{App, InstagramLogin, Platform, TikTokApp, TikTokMode};
-use super::{Check, web_address, wrong};
+use super::super::{App, CallLimit, InstagramLogin, LimitScope, Platform, TikTokApp, TikTokMode};
+use super::{Check, duration, web_address, wrong};
 use crate::domain::ids::PlatformName;
 
 /// The base URLs of each network; `config.example.toml` repeats them.
@@ -124,7 +124,25 @@ impl Check<'_> {
                 TikTokMode::Inbox,
                 &[("inbox", TikTokMode::Inbox), ("direct", TikTokMode::Direct)],
             ),
+            limits: written.limits.iter().filter_map(|it| self.call_limit(it)).collect(),
         }
+    }
+
+    fn call_limit(&mut self, written: &Spanned<CallLimitFile>) -> Option<CallLimit> {
+        let CallLimitFile { calls, per, scope } = written.get_ref();
+        let (Some(calls), Some(per)) = (calls, per) else {
+            let missing = if calls.is_none() { "calls" } else { "per" };
+            let hint = "write both, like `calls = 50` and `per = \"24h\"`";
+            self.fault(&written.span(), wrong(format!("a limit needs `{missing}`"), hint), Show::Line);
+            return None;
+        };
+        let calls = self.value(Some(calls), None, |n| match u32::try_from(*n) {
+            Ok(n @ 1..=100_000) => Ok(Some(n)),
+            _ => Err(wrong(format!("`{n}` is out of range"), "write a number from 1 to 100000")),
+        })?;
+        let per = self.value(Some(per), None, |it| duration(it).map(Some))?;
+        let scopes = [("account", LimitScope::Account), ("app", LimitScope::App)];
+        Some(CallLimit { calls, per, scope: self.one_of(scope.as_ref(), LimitScope::Account, &scopes) })
     }
 
     /// Refuses a key that only other networks have.

@@ -38,6 +38,24 @@ message! {
 }
 
 message! {
+    /// The requests of one client for one media file, by its link.
+    answer Fetch {
+        media: String,
+        /// Its address; `others` for those beyond the last line.
+        client: String,
+        /// What it calls itself.
+        agent: String,
+        first_at: Timestamp,
+        last_at: Timestamp,
+        requests: u64,
+        /// Bytes of the file that were sent in all.
+        bytes: u64,
+        /// Of the last answer.
+        http_status: u16,
+    }
+}
+
+message! {
     /// One move of a delivery, explained.
     answer Why {
         at: Timestamp,

@@ -209,7 +209,8 @@ pub struct Frozen {
 pub struct Flight {
     pub handles: Handles,
     pub frozen: Option<Frozen>,
-    /// First intent of this marker; key life counts from here.
+    /// First intent of this marker, by the network's clock as far as that was known: key life counts from
+    /// here, and a look searches from here on.
     pub first_sent: Option<Moment>,
     /// Set while an attempt may have taken effect.
     pub amb_since: Option<Timestamp>,

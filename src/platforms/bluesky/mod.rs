@@ -16,19 +16,19 @@ use serde_json::{Value, json};
 
 use super::{
     Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next,
-    OptionSpec, Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
+    OptionSpec, Platform, Problem, Refusal, Request, Sight, Unit, Verdict, needs,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handle, Handles, Live, Step};
+use crate::domain::fit::MediaNeeds;
 use crate::domain::ids::PlatformName;
-use crate::domain::media::{MediaItem, MediaKind};
+use crate::domain::media::MediaItem;
 
 /// The record collection of posts.
 pub const COLLECTION: &str = "app.bsky.feed.post";
 const TEXT_MAX: usize = 300;
 const TEXT_BYTES_MAX: usize = 3000;
 const IMAGES_MAX: usize = 4;
-const IMAGE_BYTES_MAX: u64 = 2_000_000;
 /// The server takes JSON bodies up to 150 kB; alt texts are the only long part.
 const ALT_MAX: usize = 10_000;
 const PARTS_MAX: usize = 25;
@@ -125,8 +125,27 @@ const fn refusal(status: u16, code: &'static str, class: FailureClass, evidence:
     Refusal { status, code, class, evidence }
 }
 
-/// Records looked through for the same words.
-const SCAN_PAGE: usize = 50;
+/// Records of one page when the same words are searched for; the lexicon's limit.
+const SCAN_PAGE: usize = 100;
+
+/// A page of the account's posts: newest first by key, and keys are times.
+fn list(job: &Job<'_>, cursor: Option<&str>) -> Request {
+    let mut query = vec![
+        ("repo".into(), job.account.remote_id.clone()),
+        ("collection".into(), COLLECTION.into()),
+        ("limit".into(), SCAN_PAGE.to_string()),
+    ];
+    query.extend(cursor.map(|it| ("cursor".into(), it.to_owned())));
+    Request {
+        label: "bluesky.list",
+        method: http::Method::GET,
+        endpoint: Endpoint::Server,
+        path: "/xrpc/com.atproto.repo.listRecords".into(),
+        query,
+        body: Body::None,
+        auth: false,
+    }
+}
 
 /// The connector. Stateless.
 pub struct Bluesky;
@@ -144,8 +163,8 @@ impl Platform for Bluesky {
             parts_max: PARTS_MAX,
             text_optional_with_media: true,
             images_max: IMAGES_MAX,
-            image_bytes_max: IMAGE_BYTES_MAX,
-            image_kinds: &[MediaKind::Jpeg, MediaKind::Png, MediaKind::WebP, MediaKind::Gif],
+            image_bytes_max: needs::BLUESKY.image.bytes_max,
+            image_kinds: needs::BLUESKY.image.kinds,
             alt_max: ALT_MAX,
             comment: false,
             options: OPTIONS,
@@ -153,6 +172,10 @@ impl Platform for Bluesky {
             can_delete: true,
             can_read_back: true,
         }
+    }
+
+    fn media_needs(&self, _tier: Option<&str>, _options: &BTreeMap<String, String>) -> MediaNeeds {
+        needs::BLUESKY
     }
 
     fn measure(&self, text: &str) -> usize {
@@ -237,7 +260,7 @@ impl Platform for Bluesky {
                     endpoint: Endpoint::Server,
                     path: "/xrpc/com.atproto.repo.uploadBlob".into(),
                     query: Vec::new(),
-                    body: Body::Media { id: item.id, mime: item.kind.mime() },
+                    body: Body::whole(item),
                     auth: true,
                 }));
             }
@@ -289,7 +312,7 @@ impl Platform for Bluesky {
             return Err(failure(answer, now));
         }
         let n = job.media.iter().enumerate().position(|(n, item)| {
-            matches!(&call.body, Body::Media { id, .. } if *id == item.id)
+            matches!(&call.body, Body::File { part, .. } if part.id == item.id)
                 && handles.get(&blob_key(n)).is_none_or(|it| it.expires.is_some_and(|end| end <= now))
         });
         let n = n.ok_or_else(|| unclear_failure("an upload was answered that nobody asked for"))?;
@@ -361,20 +384,7 @@ impl Platform for Bluesky {
     }
 
     fn scan(&self, job: &Job<'_>, _since: Timestamp) -> Option<Request> {
-        // Newest first by key, and keys are times.
-        Some(Request {
-            label: "bluesky.list",
-            method: http::Method::GET,
-            endpoint: Endpoint::Server,
-            path: "/xrpc/com.atproto.repo.listRecords".into(),
-            query: vec![
-                ("repo".into(), job.account.remote_id.clone()),
-                ("collection".into(), COLLECTION.into()),
-                ("limit".into(), SCAN_PAGE.to_string()),
-            ],
-            body: Body::None,
-            auth: false,
-        })
+        Some(list(job, None))
     }
 
     fn scanned(
@@ -390,17 +400,23 @@ impl Platform for Bluesky {
             return Sight::Unclear(failure(answer, now));
         };
         let parent = job.before.last().and_then(|it| it.remote_id.as_deref());
+        let young = |it: &Value| {
+            let at = it["value"]["createdAt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+            at.is_some_and(|at| at >= since)
+        };
         let same = |it: &&Value| {
             let value = &it["value"];
-            let at = value["createdAt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
             value["text"] == job.text
                 && value["reply"]["parent"]["uri"].as_str() == parent
-                && at.is_some_and(|at| at >= since)
+                && young(it)
                 && it["uri"].as_str().is_some_and(|uri| !bound(uri))
         };
         let mut found = records.iter().filter(same);
         match (found.next().and_then(|it| live(it, &job.account.remote_id, true)), found.next()) {
-            (None, _) => Sight::Absent,
+            (None, _) => match json["cursor"].as_str().filter(|_| records.iter().any(young)) {
+                Some(cursor) => Sight::More(list(job, Some(cursor))),
+                None => Sight::Absent,
+            },
             (Some(live), None) => Sight::Found(live),
             (Some(_), Some(_)) => Sight::Disputed { message: "several posts have these words".into() },
         }

@@ -9,7 +9,7 @@ use super::{frozen_body, is_comment, json_body, live};
 use crate::domain::delivery::{Frozen, Handle};
 use crate::domain::media::MediaItem;
 use crate::platforms::meta::{self, plain};
-use crate::platforms::{Body, Failure, FailureClass, FormFile, Job, Next, Problem, Request, Verdict};
+use crate::platforms::{Body, Failure, FailureClass, Field, FilePart, Job, Next, Problem, Request, Verdict};
 
 /// The kinds of objects that a Page publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,12 +154,12 @@ pub(super) fn handle(value: impl Into<String>) -> Handle {
 
 /// Uploads a photo that nobody sees yet (developers.facebook.com/docs/pages-api/posts).
 pub(super) fn photo(page: &str, item: &MediaItem) -> Request {
-    let mut fields = vec![("published", "false".to_owned())];
+    let mut fields = vec![("published".to_owned(), Field::Text("false".into()))];
     if let Some(alt) = item.alt.as_ref().filter(|it| !it.trim().is_empty()) {
-        fields.push(("alt_text_custom", alt.clone()));
+        fields.push(("alt_text_custom".into(), Field::Text(alt.clone())));
     }
-    let file = FormFile { part: "source", id: item.id, mime: item.kind.mime(), range: None };
-    meta::post("facebook.photo", format!("/{page}/photos"), Body::Form { fields, file })
+    fields.push(("source".into(), Field::file(FilePart::whole(item))));
+    meta::post("facebook.photo", format!("/{page}/photos"), Body::Multipart(fields))
 }
 
 /// The request of a text, a link or photos.

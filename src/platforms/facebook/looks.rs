@@ -14,7 +14,7 @@ use super::{frozen_body, live, video};
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Live, Step};
 use crate::platforms::meta::{self, errors, plain};
-use crate::platforms::{Answer, Failure, FailureClass, Job, Request, Sight};
+use crate::platforms::{Answer, Failure, Job, Request, Sight};
 
 /// Objects asked for in one page of a list.
 const PAGE: &str = "100";
@@ -29,11 +29,7 @@ pub(super) fn request(job: &Job<'_>, frozen: &Frozen, since: Timestamp) -> Optio
         Form::Video | Form::Reel => {
             meta::is_id(&frozen.marker).then(|| video::status("facebook.video.status", &frozen.marker))
         }
-        Form::PhotoStory | Form::VideoStory => {
-            let page = &job.account.remote_id;
-            let query = [("status", "PUBLISHED"), ("since", &from(since)), ("limit", PAGE)];
-            meta::is_id(page).then(|| meta::get("facebook.stories", format!("/{page}/stories"), &query))
-        }
+        Form::PhotoStory | Form::VideoStory => stories_request(job, since),
     }
 }
 
@@ -45,6 +41,12 @@ pub(super) fn posts_request(job: &Job<'_>, since: Timestamp) -> Option<Request> 
         ("since", &from(since)),
     ];
     meta::is_id(page).then(|| meta::get("facebook.posts", format!("/{page}/published_posts"), &query))
+}
+
+fn stories_request(job: &Job<'_>, since: Timestamp) -> Option<Request> {
+    let page = &job.account.remote_id;
+    let query = [("status", "PUBLISHED"), ("since", &from(since)), ("limit", PAGE)];
+    meta::is_id(page).then(|| meta::get("facebook.stories", format!("/{page}/stories"), &query))
 }
 
 pub(super) fn comments_request(job: &Job<'_>, since: Timestamp) -> Option<Request> {
@@ -66,42 +68,62 @@ fn earliest(since: Timestamp) -> Timestamp {
     since.saturating_sub(SKEW).unwrap_or(since)
 }
 
-/// The objects of a list, or why it is not a clean read.
-fn list(answer: &Answer, now: Timestamp) -> Result<(Vec<Value>, bool), Sight> {
+/// Where a list goes on: parameters of the address that a page gives for the next one, by cursor or by
+/// time (developers.facebook.com/docs/graph-api/results). The address itself holds the token.
+const CURSORS: [&str; 3] = ["after", "until", "__paging_token"];
+
+/// The objects of a page of a list, and what to say of those behind it; or why it is no clean read.
+fn list(asked: Option<Request>, answer: &Answer, now: Timestamp) -> Result<(Vec<Value>, Sight), Sight> {
     let json = answer.json();
-    match json["data"].as_array().filter(|_| answer.status == 200 && json.get("error").is_none()) {
-        Some(all) => Ok((all.clone(), json["paging"]["next"].is_string())),
-        None => Err(Sight::Unclear(errors::failure(answer, now))),
-    }
+    let Some(all) = json["data"].as_array().filter(|_| answer.status == 200 && json.get("error").is_none())
+    else {
+        return Err(Sight::Unclear(errors::failure(answer, now)));
+    };
+    let rest = match json["paging"]["next"].as_str() {
+        None => Sight::Absent,
+        Some(next) => further(asked, next).map_or_else(
+            || Sight::Unclear(Failure::transient("the list goes on, and does not say where")),
+            Sight::More,
+        ),
+    };
+    Ok((all.clone(), rest))
 }
 
-/// One hit is it, two are for a person, none on a list that goes on is no clean read.
-fn one(hits: Vec<Live>, more: bool) -> Sight {
+fn further(asked: Option<Request>, next: &str) -> Option<Request> {
+    let mut request = asked?;
+    let next = url::Url::parse(next).ok()?;
+    let cursors = next.query_pairs().filter(|(key, _)| CURSORS.contains(&&**key));
+    let cursors: Vec<(String, String)> =
+        cursors.map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
+    if cursors.is_empty() {
+        return None;
+    }
+    request.query.extend(cursors);
+    Some(request)
+}
+
+/// One hit is it, two are for a person; with none, `rest` has the word.
+fn one(hits: Vec<Live>, rest: Sight) -> Sight {
     let mut hits = hits.into_iter();
     match (hits.next(), hits.next()) {
         (Some(live), None) => Sight::Found(live),
         (Some(_), Some(_)) => {
             Sight::Disputed { message: "two with these words are there, and either may be this one".into() }
         }
-        (None, _) if more => Sight::Unclear(Failure {
-            class: FailureClass::Transient,
-            message: "the list has more than one page shows".into(),
-            hint: None,
-            until: None,
-        }),
-        (None, _) => Sight::Absent,
+        (None, _) => rest,
     }
 }
 
 /// What the list of published posts shows of a frozen request.
 pub(super) fn posts(
+    job: &Job<'_>,
     frozen: &Frozen,
     answer: &Answer,
     since: Timestamp,
     bound: &dyn Fn(&str) -> bool,
     now: Timestamp,
 ) -> Sight {
-    let (all, more) = match list(answer, now) {
+    let (all, rest) = match list(posts_request(job, since), answer, now) {
         Ok(read) => read,
         Err(sight) => return sight,
     };
@@ -151,7 +173,7 @@ pub(super) fn posts(
         let message = "a post with these words and another link is there, and it may be this one";
         return Sight::Disputed { message: message.into() };
     }
-    one(hits, more)
+    one(hits, rest)
 }
 
 /// What hangs on a post.
@@ -199,7 +221,7 @@ pub(super) fn comments(
     bound: &dyn Fn(&str) -> bool,
     now: Timestamp,
 ) -> Sight {
-    let (all, more) = match list(answer, now) {
+    let (all, rest) = match list(comments_request(job, since), answer, now) {
         Ok(read) => read,
         Err(sight) => return sight,
     };
@@ -219,17 +241,19 @@ pub(super) fn comments(
             Some(live(id, address, Form::Comment, true))
         })
         .collect();
-    one(hits, more)
+    one(hits, rest)
 }
 
 /// What the list of stories shows of the photo or video that one was made of.
 pub(super) fn stories(
+    job: &Job<'_>,
     frozen: &Frozen,
     answer: &Answer,
+    since: Timestamp,
     bound: &dyn Fn(&str) -> bool,
     now: Timestamp,
 ) -> Sight {
-    let (all, more) = match list(answer, now) {
+    let (all, rest) = match list(stories_request(job, since), answer, now) {
         Ok(read) => read,
         Err(sight) => return sight,
     };
@@ -240,7 +264,7 @@ pub(super) fn stories(
         .map(|id| form::story(&id, Form::PhotoStory, true))
         .filter(|it| !it.remote_id.as_deref().is_some_and(bound))
         .collect();
-    one(hits, more)
+    one(hits, rest)
 }
 
 /// The read that confirms a live object by its id.

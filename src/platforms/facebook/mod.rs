@@ -18,21 +18,21 @@ use serde_json::{Value, json};
 
 use self::form::Form;
 use super::meta::{self, errors, usage};
+use super::needs;
 use super::{
     Answer, Body, Capabilities, Class, Deletion, Failure, FailureClass, Fresh, Job, Next, OptionSpec,
     Platform, Problem, Quota, Refusal, Request, Sight, Unit, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step, StepKind};
+use crate::domain::fit::MediaNeeds;
 use crate::domain::ids::PlatformName;
-use crate::domain::media::{MediaItem, MediaKind};
+use crate::domain::media::MediaItem;
 
 /// Longest message, as open-source clients count it; the unit is not documented.
 const TEXT_MAX: usize = 63_206;
 /// Photos on one post: what other products allow; Facebook names no number.
 const PHOTOS_MAX: usize = 10;
-/// Photos must be smaller than 4 MB (error 1366046).
-const PHOTO_BYTES_MAX: u64 = 3_999_999;
 /// Instagram's limit, for want of one of Facebook's.
 const ALT_MAX: usize = 1000;
 
@@ -65,14 +65,22 @@ impl Platform for Facebook {
             parts_max: 1,
             text_optional_with_media: true,
             images_max: PHOTOS_MAX,
-            image_bytes_max: PHOTO_BYTES_MAX,
-            image_kinds: &[MediaKind::Jpeg, MediaKind::Png],
+            image_bytes_max: needs::FACEBOOK_PHOTO.image.bytes_max,
+            image_kinds: needs::FACEBOOK_PHOTO.image.kinds,
             alt_max: ALT_MAX,
             comment: true,
             options: OPTIONS,
             key_life: SignedDuration::ZERO,
             can_delete: true,
             can_read_back: true,
+        }
+    }
+
+    fn media_needs(&self, _tier: Option<&str>, options: &BTreeMap<String, String>) -> MediaNeeds {
+        match options.get("format").map(String::as_str) {
+            Some("reel") => needs::FACEBOOK_REEL,
+            Some("story") => needs::FACEBOOK_STORY,
+            _ => needs::FACEBOOK_FEED,
         }
     }
 
@@ -154,10 +162,10 @@ impl Platform for Facebook {
         }
         let id = (answer.status == 200).then(|| meta::id(&answer.json()["id"])).flatten();
         let Some(id) = id else { return Err(errors::failure(answer, now)) };
-        let wanted =
-            job.media.iter().enumerate().position(|(n, item)| {
-                call.body.media() == Some(item.id) && !handles.contains_key(&photo_key(n))
-            });
+        let wanted = job.media.iter().enumerate().position(|(n, item)| {
+            call.body.files().iter().any(|(part, _)| part.id == item.id)
+                && !handles.contains_key(&photo_key(n))
+        });
         let n = wanted.ok_or_else(|| unasked("a photo was answered that nobody asked for"))?;
         Ok([(photo_key(n), form::handle(id))].into())
     }
@@ -206,9 +214,9 @@ impl Platform for Facebook {
     ) -> Sight {
         match Form::of(job) {
             Form::Video | Form::Reel => video::seen(frozen, answer, bound, now),
-            Form::PhotoStory | Form::VideoStory => looks::stories(frozen, answer, bound, now),
+            Form::PhotoStory | Form::VideoStory => looks::stories(job, frozen, answer, since, bound, now),
             Form::Comment => looks::comments(job, frozen, answer, since, bound, now),
-            Form::Feed | Form::Photos => looks::posts(frozen, answer, since, bound, now),
+            Form::Feed | Form::Photos => looks::posts(job, frozen, answer, since, bound, now),
         }
     }
 
@@ -232,7 +240,7 @@ impl Platform for Facebook {
         let frozen = form::feed(job, &[]);
         match Form::of(job) {
             Form::Comment => looks::comments(job, &frozen, answer, since, bound, now),
-            _ => looks::posts(&frozen, answer, since, bound, now),
+            _ => looks::posts(job, &frozen, answer, since, bound, now),
         }
     }
 

@@ -13,7 +13,9 @@ use super::form::{Form, handle};
 use super::{json_body, live, unasked};
 use crate::domain::delivery::{Frozen, Handles};
 use crate::platforms::meta::{self, errors};
-use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, FormFile, Job, Next, Request, Sight};
+use crate::platforms::{
+    Answer, Body, Endpoint, Failure, FailureClass, Field, FilePart, Job, Next, Request, Sight,
+};
 
 /// The names under which the state of an upload is kept.
 const VIDEO: &str = "video.id";
@@ -53,27 +55,23 @@ pub(super) fn next(
                 let (Some(session), Some(from), Some(to)) = (text(SESSION), number(FROM), number(TO)) else {
                     return Err(unasked("an upload's state could not be read back"));
                 };
+                let to = to.min(item.bytes);
+                let piece = FilePart::piece(item, from, to.saturating_sub(from));
                 let fields = vec![
-                    ("upload_phase", "transfer".to_owned()),
-                    ("upload_session_id", session.to_owned()),
-                    ("start_offset", from.to_string()),
+                    ("upload_phase".to_owned(), Field::Text("transfer".into())),
+                    ("upload_session_id".into(), Field::Text(session.to_owned())),
+                    ("start_offset".into(), Field::Text(from.to_string())),
+                    ("video_file_chunk".into(), Field::file(piece)),
                 ];
-                let file = FormFile {
-                    part: "video_file_chunk",
-                    id: item.id,
-                    mime: item.kind.mime(),
-                    range: Some((from, to.min(item.bytes))),
-                };
-                meta::post("facebook.video.transfer", path, Body::Form { fields, file })
+                meta::post("facebook.video.transfer", path, Body::Multipart(fields))
             }
             _ => Request {
                 endpoint: Endpoint::Given("upload"),
                 ..meta::post(
                     "facebook.video.upload",
                     text(ADDRESS).unwrap_or_default().to_owned(),
-                    Body::Upload {
-                        id: item.id,
-                        mime: "application/octet-stream",
+                    Body::File {
+                        part: FilePart::whole(item),
                         headers: vec![("offset", "0".to_owned()), ("file_size", item.bytes.to_string())],
                     },
                 )

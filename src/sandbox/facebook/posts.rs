@@ -302,12 +302,17 @@ impl Facebook {
         let fields =
             params.fields().unwrap_or_else(|| vec!["id".into(), "message".into(), "created_time".into()]);
         let fits = |it: &&Post| since.is_none_or(|since| it.at.as_second() >= since);
-        let all: Vec<&Post> = all.filter(fits).collect();
-        let rows = all.iter().take(limit).map(|it| self.show(it, &fields)).collect::<Result<Vec<_>, _>>()?;
+        let mut all: Vec<&Post> = all.filter(fits).collect();
+        if let Some(cursor) = params.text("after") {
+            let at = all.iter().position(|it| it.id == cursor).ok_or_else(|| invalid("Invalid cursor"))?;
+            all.drain(..=at);
+        }
+        let page = &all[..all.len().min(limit)];
+        let rows = page.iter().map(|it| self.show(it, &fields)).collect::<Result<Vec<_>, _>>()?;
         let mut body = json!({ "data": rows });
-        if all.len() > limit {
-            body["paging"] =
-                json!({ "cursors": { "after": "more" }, "next": format!("{}/facebook/next", self.origin) });
+        if let Some(last) = page.last().filter(|_| all.len() > limit) {
+            let next = format!("{}/facebook/next?access_token=hidden&after={}", self.origin, last.id);
+            body["paging"] = json!({ "cursors": { "after": last.id }, "next": next });
         }
         ok(&body)
     }

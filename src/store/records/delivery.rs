@@ -12,6 +12,7 @@ use crate::domain::delivery::{Delivery, Flight, Frozen, Handle, Reason, RetryWhy
 use crate::domain::moment::{Boot, Moment};
 
 #[derive(Debug, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // as in the delivery itself
 pub(in crate::store) struct DeliveryRow {
     id: String,
     post: String,
@@ -32,6 +33,8 @@ pub(in crate::store) struct DeliveryRow {
     steps: Vec<StepRow>,
     flight: FlightRow,
     sent_at: Option<Timestamp>,
+    #[serde(default)]
+    restored: bool,
     published_at: Option<Timestamp>,
     verified: bool,
     reason: Option<ReasonRow>,
@@ -231,6 +234,7 @@ impl From<&Delivery> for DeliveryRow {
             steps: it.steps.iter().map(Into::into).collect(),
             flight: (&it.flight).into(),
             sent_at: it.sent_at,
+            restored: it.restored,
             published_at: it.published_at,
             verified: it.verified,
             reason: it.reason.as_ref().map(Into::into),
@@ -265,6 +269,7 @@ impl Stored for Delivery {
             steps: row.steps.into_iter().map(Into::into).collect(),
             flight: row.flight.try_into()?,
             sent_at: row.sent_at,
+            restored: row.restored,
             published_at: row.published_at,
             verified: row.verified,
             reason: row.reason.map(Into::into),

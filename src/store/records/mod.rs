@@ -8,6 +8,7 @@
 
 pub(super) mod account;
 pub(super) mod delivery;
+pub(super) mod detail;
 pub(super) mod post;
 pub(super) mod series;
 pub(super) mod small;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp, civil};
 use serde::{Deserialize, Serialize};
 
+use super::detail::DetailRow;
 use super::{Stored, by_word};
 use crate::domain::ids::{MediaId, PlatformName};
 use crate::domain::media::{MediaItem, MediaKind};
@@ -52,6 +53,8 @@ pub(super) struct MediaRow {
     width: u32,
     height: u32,
     alt: Option<String>,
+    #[serde(default)]
+    detail: DetailRow,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -155,6 +158,7 @@ impl From<&MediaItem> for MediaRow {
             width: it.width,
             height: it.height,
             alt: it.alt.clone(),
+            detail: (&it.detail).into(),
         }
     }
 }
@@ -171,6 +175,7 @@ impl TryFrom<MediaRow> for MediaItem {
             width: row.width,
             height: row.height,
             alt: row.alt,
+            detail: row.detail.into(),
         })
     }
 }

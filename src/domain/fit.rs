@@ -1,0 +1,400 @@
+//! Whether a file fits a network as it is, after a conversion, or not at all. Pure.
+//!
+//! A picture may be shrunk and turned into a JPEG, which `--check` says in words; it is never
+//! cropped, stretched or robbed of its movement. A film is never changed by us: what does not fit is
+//! refused with the limit, what was found, and the command that would make it fit.
+
+use std::fmt;
+
+use super::media::{MediaItem, MediaKind, decimal};
+
+/// The most memory that the decoded pixels of one picture may take while it is converted, in bytes.
+pub const DECODED_MAX: u64 = 160 << 20;
+
+/// What a network wants of a post's files. Data: the validator, the composer and the conversion read
+/// it. The figures of each network, with their sources, are in `platforms::needs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediaNeeds {
+    pub image: ImageNeeds,
+    /// `None`: no films in this version.
+    pub video: Option<VideoNeeds>,
+    pub videos_max: usize,
+    /// Pictures and films may stand together in one post.
+    pub mixed: bool,
+    /// Least number of files; a network or a kind of post that is nothing without one says 1.
+    pub files_min: usize,
+}
+
+/// What a network wants of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageNeeds {
+    pub kinds: &'static [MediaKind],
+    pub bytes_max: u64,
+    /// Longest side in pixels; `u32::MAX` when there is none.
+    pub side_max: u32,
+    /// Shortest side in pixels; 1 when there is none.
+    pub side_min: u32,
+    /// Width × height; `u64::MAX` when there is none.
+    pub pixels_max: u64,
+    /// Width to height: the narrowest and the widest shape, each as a fraction.
+    pub aspect: Option<(Ratio, Ratio)>,
+    /// Animations stay animations.
+    pub animated: bool,
+    /// The width that a converted picture has at most: more would be thrown away by the network.
+    pub width_useful: u32,
+}
+
+impl ImageNeeds {
+    /// No limits but kinds and bytes.
+    pub const fn of(kinds: &'static [MediaKind], bytes_max: u64) -> Self {
+        Self {
+            kinds,
+            bytes_max,
+            side_max: u32::MAX,
+            side_min: 1,
+            pixels_max: u64::MAX,
+            aspect: None,
+            animated: true,
+            width_useful: u32::MAX,
+        }
+    }
+}
+
+/// What a network wants of a film.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VideoNeeds {
+    pub kinds: &'static [MediaKind],
+    /// As in [`Video::codec`](super::media::Video::codec).
+    pub codecs: &'static [&'static str],
+    /// As in [`Video::audio`](super::media::Video::audio). A film without sound is always fine.
+    pub audio: &'static [&'static str],
+    pub bytes_min: u64,
+    pub bytes_max: u64,
+    pub duration_min_ms: u64,
+    pub duration_max_ms: u64,
+    /// Least and most pictures a second.
+    pub frame_rate: (u32, u32),
+    /// Least and most pixels across, then down.
+    pub width: (u32, u32),
+    pub height: (u32, u32),
+    pub aspect: Option<(Ratio, Ratio)>,
+    /// The index must lie before the pictures.
+    pub index_first: bool,
+}
+
+/// Width to height.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ratio(pub u32, pub u32);
+
+impl Ratio {
+    fn value(self) -> f64 {
+        f64::from(self.0) / f64::from(self.1.max(1))
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.1.is_multiple_of(100) {
+            return write!(f, "{}:1", decimal(u64::from(self.0) * 1000 / u64::from(self.1)));
+        }
+        write!(f, "{}:{}", self.0, self.1)
+    }
+}
+
+/// How a picture is made ready: a JPEG of this size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fit {
+    pub width: u32,
+    pub height: u32,
+    /// It is compressed until it has no more bytes than this.
+    pub bytes_max: u64,
+    /// See-through parts become white.
+    pub flatten: bool,
+}
+
+impl fmt::Display for Fit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JPEG, {}×{}", self.width, self.height)?;
+        if self.flatten { f.write_str(", see-through parts become white") } else { Ok(()) }
+    }
+}
+
+/// One thing that keeps a file from a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// A stable word for scripts.
+    pub code: &'static str,
+    /// What was found, and the limit. Reads on after the file's name: `is 3000×500 pixels, …`.
+    pub message: String,
+    pub hint: &'static str,
+    /// The command that makes it fit, for those who have `ffmpeg`, run where the file lies.
+    pub command: Option<String>,
+}
+
+fn misfit(code: &'static str, message: String, hint: &'static str) -> Misfit {
+    Misfit { code, message, hint, command: None }
+}
+
+/// What becomes of a picture: nothing, a conversion, or the reasons why it cannot be sent. `title` is
+/// the network's name.
+pub fn image(item: &MediaItem, needs: &ImageNeeds, title: &str) -> Result<Option<Fit>, Vec<Misfit>> {
+    let mut found = Vec::new();
+    let (width, height) = (item.width, item.height);
+    if let Some((low, high)) = needs.aspect
+        && width > 0
+        && height > 0
+        && !within(width, height, low, high)
+    {
+        found.push(misfit(
+            "image_aspect",
+            format!(
+                "is {width}×{height} pixels ({}), {title} takes shapes from {low} to {high}",
+                shape(width, height)
+            ),
+            "crop it yourself; nothing is cropped for you",
+        ));
+    }
+    if width > 0 && width.min(height) < needs.side_min {
+        found.push(misfit(
+            "image_too_small",
+            format!("is {width}×{height} pixels, {title} wants {} at least on each side", needs.side_min),
+            "use a larger picture; nothing is enlarged for you",
+        ));
+    }
+    if item.detail.animated && !needs.animated && needs.kinds.contains(&item.kind) {
+        found.push(misfit(
+            "image_animated",
+            format!("is an animation, {title} takes still pictures"),
+            "use a still picture or a video",
+        ));
+    }
+    let pixels = u64::from(width) * u64::from(height);
+    let too_large = width.max(height) > needs.side_max || pixels > needs.pixels_max;
+    let foreign = !needs.kinds.contains(&item.kind);
+    let heavy = item.bytes > needs.bytes_max;
+    if !(too_large || foreign || heavy) {
+        return if found.is_empty() { Ok(None) } else { Err(found) };
+    }
+    let why = || {
+        if foreign {
+            format!("is {}, {title} takes {}", item.kind.title(), kinds(needs.kinds))
+        } else if heavy {
+            format!("has {}, {title} takes {}", size(item.bytes), size(needs.bytes_max))
+        } else {
+            format!("is {width}×{height} pixels, which is more than {title} takes")
+        }
+    };
+    if item.detail.animated {
+        let code = if foreign { "image_type" } else { "image_too_big" };
+        let message = format!("{}, and it is an animation, which a conversion would stop", why());
+        found.push(misfit(code, message, "use a still picture, a smaller animation or a video"));
+    } else if !needs.kinds.contains(&MediaKind::Jpeg) || width == 0 || height == 0 {
+        found.push(misfit("image_type", why(), "convert it yourself"));
+    } else if pixels * u64::from(item.detail.pixel_bytes.max(3)) > DECODED_MAX {
+        found.push(misfit(
+            "image_too_large_to_convert",
+            format!("{}; with {width}×{height} pixels it is too large to be converted here", why()),
+            "save it smaller",
+        ));
+    }
+    if !found.is_empty() {
+        return Err(found);
+    }
+    let (width, height) = shrunk(width, height, needs);
+    Ok(Some(Fit { width, height, bytes_max: needs.bytes_max, flatten: item.detail.alpha }))
+}
+
+/// The item as the network gets it.
+pub fn as_sent(item: &MediaItem, fit: Fit) -> MediaItem {
+    let mut sent = item.clone();
+    sent.kind = MediaKind::Jpeg;
+    (sent.width, sent.height) = (fit.width, fit.height);
+    sent.bytes = sent.bytes.min(fit.bytes_max);
+    sent.detail.alpha = false;
+    sent.detail.fit = Some(fit);
+    sent
+}
+
+/// The largest size of the same shape that the network takes. Never larger than it is.
+fn shrunk(width: u32, height: u32, needs: &ImageNeeds) -> (u32, u32) {
+    let (w, h) = (f64::from(width), f64::from(height));
+    let mut scale: f64 = 1.0;
+    scale = scale.min(f64::from(needs.side_max) / w.max(h));
+    scale = scale.min(f64::from(needs.width_useful) / w);
+    #[allow(clippy::cast_precision_loss)] // a limit, not an account
+    let room = needs.pixels_max as f64;
+    scale = scale.min((room / (w * h)).sqrt());
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 1 and the side it had
+    let side = |it: f64| (it * scale).round().max(1.0) as u32;
+    (side(w).min(width), side(h).min(height))
+}
+
+/// What keeps a film from a network; nothing if it fits.
+pub fn video(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Vec<Misfit> {
+    let mut found = Vec::new();
+    let Some(film) = &item.detail.video else {
+        return vec![misfit("video_unknown", "was taken in without its details".into(), "upload it again")];
+    };
+    let (width, height) = (item.width, item.height);
+    let mut again = false;
+    let mut add = |code, message, hint| found.push(misfit(code, message, hint));
+    if !needs.kinds.contains(&item.kind) {
+        again = true;
+        let message = format!("is {}, {title} takes {}", item.kind.title(), kinds(needs.kinds));
+        add("video_type", message, "convert it");
+    }
+    if !needs.codecs.contains(&film.codec.as_str()) {
+        again = true;
+        let message = format!("has {} pictures, {title} takes {}", film.codec, needs.codecs.join(", "));
+        add("video_codec", message, "convert it");
+    }
+    if let Some(audio) = &film.audio
+        && !needs.audio.contains(&audio.as_str())
+    {
+        again = true;
+        let message = format!("has {audio} sound, {title} takes {}", needs.audio.join(", "));
+        add("video_audio", message, "convert it");
+    }
+    if item.bytes > needs.bytes_max {
+        again = true;
+        let message = format!("has {}, {title} takes {}", size(item.bytes), size(needs.bytes_max));
+        add("video_too_big", message, "compress it more, or shorten it");
+    }
+    if item.bytes < needs.bytes_min {
+        let message = format!("has {}, {title} wants {} at least", size(item.bytes), size(needs.bytes_min));
+        add("video_too_small", message, "use a film of better quality");
+    }
+    let too_long = film.duration_ms > needs.duration_max_ms;
+    if too_long {
+        let message =
+            format!("lasts {} s, {title} takes {} s", film.seconds(), decimal(needs.duration_max_ms));
+        add("video_too_long", message, "cut it");
+    }
+    if film.duration_ms < needs.duration_min_ms {
+        let message = format!(
+            "lasts {} s, {title} wants {} s at least",
+            film.seconds(),
+            decimal(needs.duration_min_ms)
+        );
+        add("video_too_short", message, "use a longer one");
+    }
+    let (slow, fast) = needs.frame_rate;
+    // Half a picture of leeway: a rate worked out from durations is never exact.
+    if film.frame_rate_milli > 0
+        && (film.frame_rate_milli + 500 < slow * 1000 || film.frame_rate_milli > fast * 1000 + 500)
+    {
+        again = true;
+        let message = format!("has {} pictures a second, {title} takes {slow} to {fast}", film.frame_rate());
+        add("video_frame_rate", message, "convert it");
+    }
+    let (least_w, most_w) = needs.width;
+    let (least_h, most_h) = needs.height;
+    if width < least_w || height < least_h {
+        let message = format!("is {width}×{height} pixels, {title} wants {least_w}×{least_h} at least");
+        add("video_too_few_pixels", message, "use a larger one; enlarging adds nothing");
+    }
+    if width > most_w || height > most_h {
+        again = true;
+        let message = format!("is {width}×{height} pixels, {title} takes {most_w}×{most_h} at most");
+        add("video_too_many_pixels", message, "scale it down");
+    }
+    if let Some((low, high)) = needs.aspect
+        && !within(width, height, low, high)
+    {
+        let message = format!(
+            "is {width}×{height} pixels ({}), {title} takes shapes from {low} to {high}",
+            shape(width, height)
+        );
+        add("video_aspect", message, "crop it yourself; nothing is cropped for you");
+    }
+    let index_last = needs.index_first && !film.index_first;
+    if index_last {
+        let message = format!("has its index at the end, {title} wants it first");
+        add("video_index", message, "write it anew with the index first");
+    }
+    let command = command(item, needs, again, too_long, index_last);
+    for it in &mut found {
+        if !matches!(it.code, "video_aspect" | "video_too_short" | "video_too_small" | "video_too_few_pixels")
+        {
+            it.command.clone_from(&command);
+        }
+    }
+    found
+}
+
+/// One command that removes everything that can be removed without a decision about the content.
+/// Cutting the end off is shown only where length is the trouble, and is the user's to take or leave.
+fn command(item: &MediaItem, needs: &VideoNeeds, again: bool, cut: bool, remux: bool) -> Option<String> {
+    if !(again || cut || remux) {
+        return None;
+    }
+    let mut words = vec![format!("ffmpeg -i {}", quoted(&item.name))];
+    if cut {
+        words.push(format!("-t {}", decimal(needs.duration_max_ms)));
+    }
+    if again {
+        let film = item.detail.video.as_ref()?;
+        words.push("-c:v libx264 -profile:v high -pix_fmt yuv420p".to_owned());
+        if item.width > needs.width.1 || item.height > needs.height.1 {
+            words.push(format!(
+                "-vf scale=w={}:h={}:force_original_aspect_ratio=decrease:force_divisible_by=2",
+                needs.width.1, needs.height.1
+            ));
+        }
+        let (slow, fast) = needs.frame_rate;
+        if film.frame_rate_milli > fast * 1000 + 500 || film.frame_rate_milli + 500 < slow * 1000 {
+            words.push(format!("-r {}", 30.clamp(slow, fast)));
+        }
+        let seconds = film.duration_ms.min(needs.duration_max_ms).div_ceil(1000).max(1);
+        if item.bytes > needs.bytes_max {
+            // A tenth for sound, container and the encoder's mood.
+            let kbit = (needs.bytes_max * 8 / 1000 / seconds * 9 / 10).saturating_sub(128).clamp(100, 25_000);
+            words.push(format!("-b:v {kbit}k -maxrate {kbit}k -bufsize {}k", kbit * 2));
+        }
+        words.push("-c:a aac -b:a 128k -ar 48000 -ac 2".to_owned());
+    } else {
+        words.push("-c copy".to_owned());
+    }
+    let stem = item.name.rsplit_once('.').map_or(item.name.as_str(), |(stem, _)| stem);
+    words.push(format!("-movflags +faststart {}", quoted(&format!("{stem}-ready.mp4"))));
+    Some(words.join(" "))
+}
+
+/// A file name as a shell takes it: never an option, never more than one word.
+fn quoted(name: &str) -> String {
+    let name = if name.starts_with('-') { format!("./{name}") } else { name.to_owned() };
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-' | '/');
+    if name.chars().all(is_plain) { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
+}
+
+/// Whether the shape lies between the two. Sides are whole pixels, so one of them either way counts
+/// as rounding: 1200×628 is what everybody calls 1.91:1.
+fn within(width: u32, height: u32, low: Ratio, high: Ratio) -> bool {
+    let value = |w: u32, h: u32| f64::from(w) / f64::from(h.max(1));
+    let widest = value(width + 1, height.saturating_sub(1));
+    let narrowest = value(width.saturating_sub(1), height + 1);
+    widest >= low.value() && narrowest <= high.value()
+}
+
+fn shape(width: u32, height: u32) -> String {
+    format!("{}:1", decimal((u64::from(width) * 1000 + u64::from(height) / 2) / u64::from(height.max(1))))
+}
+
+fn kinds(kinds: &[MediaKind]) -> String {
+    let titles: Vec<_> = kinds.iter().map(|it| it.title()).collect();
+    titles.join(", ")
+}
+
+/// Bytes for people, in the units that limits are written in: `8 MB`, `1.5 GB`, `700 bytes`.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        1_000_000..1_000_000_000 => format!("{} MB", decimal(bytes.div_ceil(10_000) * 10)),
+        _ => format!("{} GB", decimal(bytes.div_ceil(10_000_000) * 10)),
+    }
+}
+
+#[cfg(test)]
+#[path = "fit_tests.rs"]
+mod tests;

@@ -1,0 +1,212 @@
+//! Plans and refusals, in the words that people read.
+
+use super::*;
+use crate::domain::ids::MediaId;
+use crate::domain::media::{Detail, Video};
+
+fn picture(kind: MediaKind, width: u32, height: u32, bytes: u64) -> MediaItem {
+    MediaItem {
+        id: MediaId::from_u128(1),
+        name: "a".into(),
+        kind,
+        bytes,
+        width,
+        height,
+        alt: None,
+        detail: Detail { pixel_bytes: 3, ..Detail::default() },
+    }
+}
+
+/// As strict as Instagram's feed.
+const STRICT: ImageNeeds = ImageNeeds {
+    aspect: Some((Ratio(4, 5), Ratio(191, 100))),
+    animated: false,
+    width_useful: 1440,
+    ..ImageNeeds::of(&[MediaKind::Jpeg], 8_000_000)
+};
+
+fn plan(item: &MediaItem) -> Result<String, Vec<&'static str>> {
+    match image(item, &STRICT, "Net") {
+        Ok(None) => Ok("as it is".into()),
+        Ok(Some(fit)) => Ok(fit.to_string()),
+        Err(found) => Err(found.into_iter().map(|it| it.code).collect()),
+    }
+}
+
+#[test]
+fn a_picture_goes_as_it_is_or_becomes_a_jpeg_of_the_same_shape() {
+    let as_it_is = Ok("as it is".to_owned());
+    assert_eq!(plan(&picture(MediaKind::Jpeg, 1080, 1350, 900_000)), as_it_is);
+    // The network scales that down by itself.
+    assert_eq!(plan(&picture(MediaKind::Jpeg, 4000, 5000, 7_000_000)), as_it_is);
+    assert_eq!(plan(&picture(MediaKind::Png, 4000, 5000, 7_000_000)), Ok("JPEG, 1440×1800".into()));
+    assert_eq!(plan(&picture(MediaKind::Jpeg, 4000, 5000, 9_000_000)), Ok("JPEG, 1440×1800".into()));
+    // Never enlarged.
+    assert_eq!(plan(&picture(MediaKind::WebP, 640, 480, 1000)), Ok("JPEG, 640×480".into()));
+    let mut glass = picture(MediaKind::Png, 640, 480, 1000);
+    glass.detail.alpha = true;
+    assert_eq!(plan(&glass), Ok("JPEG, 640×480, see-through parts become white".into()));
+}
+
+#[test]
+fn what_a_conversion_cannot_mend_is_refused() {
+    assert_eq!(plan(&picture(MediaKind::Jpeg, 1000, 2000, 1000)), Err(vec!["image_aspect"]));
+    assert_eq!(plan(&picture(MediaKind::Png, 3000, 1000, 1000)), Err(vec!["image_aspect"]));
+    // One pixel of rounding is no other shape; ten are.
+    assert_eq!(plan(&picture(MediaKind::Jpeg, 1200, 628, 1000)), Ok("as it is".into()));
+    assert_eq!(plan(&picture(MediaKind::Jpeg, 1220, 628, 1000)), Err(vec!["image_aspect"]));
+    let mut moving = picture(MediaKind::Gif, 400, 400, 1000);
+    assert_eq!(plan(&moving), Ok("JPEG, 400×400".into()));
+    moving.detail.animated = true;
+    assert_eq!(plan(&moving), Err(vec!["image_type"]));
+    let mut bomb = picture(MediaKind::Png, 9000, 9000, 1000);
+    assert_eq!(plan(&bomb), Err(vec!["image_too_large_to_convert"]));
+    bomb.detail.pixel_bytes = 0;
+    assert_eq!(plan(&bomb), Err(vec!["image_too_large_to_convert"]));
+    let found = image(&picture(MediaKind::Jpeg, 1000, 2000, 1000), &STRICT, "Net").unwrap_err();
+    assert_eq!(found[0].message, "is 1000×2000 pixels (0.5:1), Net takes shapes from 4:5 to 1.91:1");
+}
+
+#[test]
+fn a_plan_keeps_every_limit_and_the_shape() {
+    let tight = ImageNeeds { side_max: 2000, pixels_max: 1_000_000, aspect: None, ..STRICT };
+    for (width, height) in [(3000, 10), (1, 5000), (4321, 1234), (2001, 2000), (6000, 6000)] {
+        let fit = image(&picture(MediaKind::Png, width, height, 100), &tight, "Net").unwrap().unwrap();
+        assert!(fit.width.max(fit.height) <= 2000 && fit.width >= 1 && fit.height >= 1, "{fit}");
+        // Rounding may add half a line.
+        assert!(u64::from(fit.width) * u64::from(fit.height) <= 1_002_000, "{fit}");
+        let (was, is) = (f64::from(width) / f64::from(height), f64::from(fit.width) / f64::from(fit.height));
+        assert!(fit.width.min(fit.height) < 10 || (was / is - 1.0).abs() < 0.01, "{width}×{height}: {fit}");
+    }
+}
+
+#[test]
+fn what_is_sent_has_the_later_kind_and_size() {
+    let item = picture(MediaKind::Png, 4000, 5000, 20_000_000);
+    let fit = image(&item, &STRICT, "Net").unwrap().unwrap();
+    let sent = as_sent(&item, fit);
+    assert_eq!((sent.kind, sent.width, sent.height), (MediaKind::Jpeg, 1440, 1800));
+    assert!(sent.bytes <= 8_000_000 && sent.id == item.id && sent.detail.fit == Some(fit));
+}
+
+fn reel() -> MediaItem {
+    let video = Video {
+        duration_ms: 30_000,
+        frame_rate_milli: 29_970,
+        codec: "h264".into(),
+        audio: Some("aac".into()),
+        index_first: true,
+    };
+    MediaItem {
+        kind: MediaKind::Mp4,
+        bytes: 20_000_000,
+        detail: Detail { video: Some(video), ..Detail::default() },
+        ..picture(MediaKind::Mp4, 1080, 1920, 0)
+    }
+}
+
+const FILM: VideoNeeds = VideoNeeds {
+    kinds: &[MediaKind::Mp4],
+    codecs: &["h264"],
+    audio: &["aac"],
+    bytes_min: 1000,
+    bytes_max: 100_000_000,
+    duration_min_ms: 3000,
+    duration_max_ms: 90_000,
+    frame_rate: (24, 60),
+    width: (540, 1920),
+    height: (960, 1920),
+    aspect: Some((Ratio(1, 2), Ratio(3, 5))),
+    index_first: true,
+};
+
+fn change(item: &mut MediaItem, change: impl FnOnce(&mut Video)) {
+    change(item.detail.video.as_mut().unwrap());
+}
+
+type Spoil = fn(&mut MediaItem);
+
+#[test]
+fn each_fault_of_a_film_is_named_with_the_limit_and_what_was_found() {
+    assert_eq!(video(&reel(), &FILM, "Net"), []);
+    let cases: [(&str, &str, Spoil); 12] = [
+        ("video_type", "is MOV, Net takes MP4", |it| it.kind = MediaKind::Mov),
+        ("video_codec", "has hevc pictures, Net takes h264", |it| change(it, |v| v.codec = "hevc".into())),
+        ("video_audio", "has ac3 sound, Net takes aac", |it| change(it, |v| v.audio = Some("ac3".into()))),
+        ("video_too_big", "has 150 MB, Net takes 100 MB", |it| it.bytes = 150_000_000),
+        ("video_too_small", "has 10 bytes, Net wants 1000 bytes at least", |it| it.bytes = 10),
+        ("video_too_long", "lasts 92.5 s, Net takes 90 s", |it| change(it, |v| v.duration_ms = 92_500)),
+        ("video_too_short", "lasts 1 s, Net wants 3 s at least", |it| change(it, |v| v.duration_ms = 1000)),
+        ("video_frame_rate", "has 120 pictures a second, Net takes 24 to 60", |it| {
+            change(it, |v| v.frame_rate_milli = 120_000);
+        }),
+        ("video_too_few_pixels", "is 270×480 pixels, Net wants 540×960 at least", |it| {
+            (it.width, it.height) = (270, 480);
+        }),
+        ("video_too_many_pixels", "is 2160×3840 pixels, Net takes 1920×1920 at most", |it| {
+            (it.width, it.height) = (2160, 3840);
+        }),
+        ("video_aspect", "is 1080×1080 pixels (1:1), Net takes shapes from 1:2 to 3:5", |it| {
+            it.height = 1080;
+        }),
+        ("video_index", "has its index at the end, Net wants it first", |it| {
+            change(it, |v| v.index_first = false);
+        }),
+    ];
+    for (code, words, spoil) in cases {
+        let mut item = reel();
+        spoil(&mut item);
+        let found = video(&item, &FILM, "Net");
+        assert_eq!(found.len(), 1, "{code}: {found:?}");
+        assert_eq!((found[0].code, found[0].message.as_str()), (code, words));
+    }
+    let mut old = reel();
+    old.detail.video = None;
+    assert_eq!(video(&old, &FILM, "Net")[0].code, "video_unknown");
+    // Silence is fine, and a rate worked out from durations is never exact.
+    let mut item = reel();
+    change(&mut item, |v| (v.audio, v.frame_rate_milli) = (None, 60_024));
+    assert_eq!(video(&item, &FILM, "Net"), []);
+}
+
+#[test]
+fn the_command_does_what_is_needed_and_no_more() {
+    let mut item = reel();
+    change(&mut item, |v| v.index_first = false);
+    let command = |item: &MediaItem| video(item, &FILM, "Net")[0].command.clone();
+    assert_eq!(command(&item).unwrap(), "ffmpeg -i a -c copy -movflags +faststart a-ready.mp4");
+    change(&mut item, |v| v.duration_ms = 92_500);
+    assert_eq!(command(&item).unwrap(), "ffmpeg -i a -t 90 -c copy -movflags +faststart a-ready.mp4");
+    let mut item = reel();
+    (item.width, item.height, item.bytes) = (2160, 3840, 150_000_000);
+    change(&mut item, |v| v.frame_rate_milli = 120_000);
+    assert_eq!(
+        command(&item).unwrap(),
+        "ffmpeg -i a -c:v libx264 -profile:v high -pix_fmt yuv420p \
+         -vf scale=w=1920:h=1920:force_original_aspect_ratio=decrease:force_divisible_by=2 -r 30 \
+         -b:v 23871k -maxrate 23871k -bufsize 47742k -c:a aac -b:a 128k -ar 48000 -ac 2 \
+         -movflags +faststart a-ready.mp4"
+    );
+    // A name is one word to the shell, whatever is in it.
+    item.name = "-o'clock; rm *.mov".into();
+    assert!(command(&item).unwrap().starts_with(r"ffmpeg -i './-o'\''clock; rm *.mov' -c:v"));
+    assert!(command(&item).unwrap().ends_with(r"+faststart './-o'\''clock; rm *-ready.mp4'"));
+    // A crop is a decision about the picture.
+    let mut item = reel();
+    item.height = 1080;
+    assert_eq!(command(&item), None);
+}
+
+#[test]
+fn sizes_are_written_as_limits_are() {
+    for (bytes, text) in [
+        (1, "1 bytes"),
+        (9_999, "9999 bytes"),
+        (75_000, "75 kB"),
+        (2_000_000, "2 MB"),
+        (2_000_001, "2.01 MB"),
+        (4_000_000_000, "4 GB"),
+    ] {
+        assert_eq!(size(bytes), text);
+    }
+}

@@ -1,0 +1,109 @@
+//! Makes a picture ready for a network: decoded within a limit of memory, turned upright, shrunk,
+//! written as a JPEG that has no more bytes than the network takes.
+//!
+//! The result has the shape of the original, all of it: nothing is cropped. Of the notes only the
+//! colour profile goes along, because the colours would be others without it.
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::path::Path;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::FilterType;
+use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, RgbImage};
+
+use super::{MediaError, probe};
+use crate::domain::fit::{DECODED_MAX, Fit};
+use crate::domain::media::MediaKind;
+
+/// Tried in this order; below the last the picture is made smaller instead.
+const QUALITIES: [u8; 5] = [90, 82, 74, 66, 58];
+/// So many times it is made smaller (to nine tenths) before it is given up.
+const SHRINKS: usize = 12;
+/// What a good filter may take beside the picture; it works on four floats a pixel.
+const FILTER_MAX: u64 = 64 << 20;
+
+/// Converts the file at `from` and writes the result to `to`, which must not exist. How many bytes.
+pub(super) fn jpeg(from: &Path, kind: MediaKind, to: &Path, fit: &Fit) -> Result<u64, MediaError> {
+    let damaged = |error: image::ImageError| MediaError::Damaged(error.to_string());
+    let file = File::open(from).map_err(MediaError::Disk)?;
+    let mut reader = ImageReader::new(BufReader::new(file));
+    reader.set_format(probe::format(kind));
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(DECODED_MAX + (8 << 20));
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let turn = decoder.orientation().map_err(damaged)?;
+    let profile = decoder.icc_profile().ok().flatten();
+    let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    // Turned while it is small; the target is meant upright.
+    let (width, height) = if probe::turned(turn) { (fit.height, fit.width) } else { (fit.width, fit.height) };
+    let mut picture = shrink(picture, width, height);
+    picture.apply_orientation(turn);
+    let mut picture = flat(picture);
+    for _ in 0..=SHRINKS {
+        for quality in QUALITIES {
+            let bytes = encode(&picture, quality, profile.as_deref()).map_err(damaged)?;
+            if bytes.len() as u64 <= fit.bytes_max {
+                write(to, &bytes).map_err(MediaError::Disk)?;
+                return Ok(bytes.len() as u64);
+            }
+        }
+        let side = |it: u32| (it * 9 / 10).max(1);
+        let (width, height) = (side(picture.width()), side(picture.height()));
+        picture = flat(shrink(DynamicImage::ImageRgb8(picture), width, height));
+    }
+    Err(MediaError::Stubborn { max: fit.bytes_max })
+}
+
+fn shrink(picture: DynamicImage, width: u32, height: u32) -> DynamicImage {
+    if (picture.width(), picture.height()) == (width, height) {
+        return picture;
+    }
+    let cost = |picture: &DynamicImage| u64::from(width) * u64::from(picture.height()) * 16;
+    // Averaging whole blocks takes no memory and is as good as anything down to twice the size.
+    let mut picture = picture;
+    if cost(&picture) > FILTER_MAX {
+        let (w, h) = (picture.width().min(width * 2), picture.height().min(height * 2));
+        picture = picture.thumbnail_exact(w, h);
+    }
+    if cost(&picture) > FILTER_MAX {
+        return picture.thumbnail_exact(width, height);
+    }
+    picture.resize_exact(width, height, FilterType::CatmullRom)
+}
+
+/// Without transparency: on white, as people see it on most screens.
+fn flat(picture: DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let seen = picture.into_rgba8();
+    let mut out = RgbImage::new(seen.width(), seen.height());
+    for (from, to) in seen.pixels().zip(out.pixels_mut()) {
+        let alpha = u16::from(from[3]);
+        for n in 0..3 {
+            let mixed = (u16::from(from[n]) * alpha + 255 * (255 - alpha) + 127) / 255;
+            to[n] = u8::try_from(mixed).unwrap_or(u8::MAX);
+        }
+    }
+    out
+}
+
+fn encode(picture: &RgbImage, quality: u8, profile: Option<&[u8]>) -> Result<Vec<u8>, image::ImageError> {
+    let mut out = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut out, quality);
+    if let Some(profile) = profile {
+        // A profile that the format cannot hold is left out; the picture is worth more.
+        encoder.set_icc_profile(profile.to_vec()).ok();
+    }
+    encoder.write_image(picture, picture.width(), picture.height(), image::ExtendedColorType::Rgb8)?;
+    Ok(out)
+}
+
+fn write(to: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

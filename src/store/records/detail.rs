@@ -1,0 +1,52 @@
+//! What is kept of a media file's inside, in the row of the file and in those of the posts with it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::media::{Detail, Video};
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(in crate::store) struct DetailRow {
+    #[serde(default)]
+    pixel_bytes: u8,
+    #[serde(default)]
+    alpha: bool,
+    #[serde(default)]
+    animated: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    video: Option<VideoRow>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct VideoRow {
+    duration_ms: u64,
+    frame_rate_milli: u32,
+    codec: String,
+    audio: Option<String>,
+    index_first: bool,
+}
+
+impl From<&Detail> for DetailRow {
+    fn from(it: &Detail) -> Self {
+        let video = it.video.as_ref().map(|it| VideoRow {
+            duration_ms: it.duration_ms,
+            frame_rate_milli: it.frame_rate_milli,
+            codec: it.codec.clone(),
+            audio: it.audio.clone(),
+            index_first: it.index_first,
+        });
+        Self { pixel_bytes: it.pixel_bytes, alpha: it.alpha, animated: it.animated, video }
+    }
+}
+
+impl From<DetailRow> for Detail {
+    fn from(row: DetailRow) -> Self {
+        let video = row.video.map(|it| Video {
+            duration_ms: it.duration_ms,
+            frame_rate_milli: it.frame_rate_milli,
+            codec: it.codec,
+            audio: it.audio,
+            index_first: it.index_first,
+        });
+        Self { pixel_bytes: row.pixel_bytes, alpha: row.alpha, animated: row.animated, video, fit: None }
+    }
+}
