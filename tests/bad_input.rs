@@ -96,6 +96,41 @@ fn a_command_without_a_daemon_says_how_to_start_one() {
 }
 
 #[test]
+fn a_fault_in_the_configuration_does_not_keep_the_emergency_stop_from_working() {
+    let house = House::new();
+    let _daemon = house.serve();
+    let good = fs::read_to_string(&house.config).unwrap();
+    // A section nobody knows, one that is not closed, and a value that makes no sense.
+    for fault in ["[oops]\n", "[oops\n", "[defaults]\ntimezone = \"Europe/Atlantis\"\n"] {
+        fs::write(&house.config, format!("{}\n{fault}", good.replace("[defaults]", "[defaults_]"))).unwrap();
+        let paused = house.run(&["pause", "--reason", fault.trim()]);
+        assert_eq!(paused.code, Some(0), "{paused:?}");
+        assert!(paused.err.starts_with("warning: ") && paused.err.contains('^'), "{paused:?}");
+        let status = house.run(&["status", "--json"]);
+        assert_eq!(status.json()["paused"], true);
+        let told: serde_json::Value = serde_json::from_str(status.err.trim()).unwrap();
+        assert_eq!(told["warning"]["code"], "bad_config", "{told}");
+        assert_eq!(house.run(&["resume", "-q"]).err, "");
+        // What is about the configuration itself still refuses.
+        assert_eq!(house.run(&["config", "check"]).code, Some(2));
+    }
+    // The socket's own setting is never guessed.
+    fs::write(&house.config, "[server]\ncontrol_socket = 7\n").unwrap();
+    house.run(&["pause", "--json"]).refused(2, "bad_config", ":2:18", "");
+    fs::remove_file(&house.config).unwrap();
+    house.run(&["--config", "sendoff.toml", "pause", "--json"]).refused(2, "bad_config", "sendoff.toml", "");
+}
+
+#[test]
+fn a_sandbox_for_everybody_is_refused() {
+    let house = House::new();
+    for address in ["0.0.0.0:9999", "192.0.2.1:9999", "[::]:9999"] {
+        let ran = house.run(&["sandbox", "--listen", address, "--json"]);
+        ran.refused(2, "usage", address, "127.0.0.1:9999");
+    }
+}
+
+#[test]
 fn an_account_that_is_not_there_cannot_be_disconnected() {
     let house = House::new();
     let _daemon = house.serve();
@@ -191,6 +226,57 @@ fn a_store_that_was_cut_off_is_refused_and_left_alone() {
     }
     fs::write(&store, &bytes).unwrap();
     assert_eq!(house.serve().stop().code, Some(0));
+}
+
+#[test]
+fn a_store_that_is_gone_is_no_new_installation() {
+    let house = House::new();
+    let daemon = house.serve();
+    house.connect("bluesky", "acme");
+    image::RgbImage::from_pixel(64, 36, image::Rgb([200, 120, 40])).save(house.path("oven.png")).unwrap();
+    let media = ["--media", "oven.png", "--alt", "A gradient"];
+    house
+        .run(
+            &[&["post", "create", "Hi", "--to", "bluesky:acme", "--at", "+2d", "--json"][..], &media]
+                .concat(),
+        )
+        .json();
+    assert_eq!(daemon.stop().code, Some(0));
+    let store = house.data().join("sendoff.redb");
+    fs::rename(&store, house.path("kept.redb")).unwrap();
+
+    // Either trace is enough: the account's key, or the sidecar alone.
+    for sidecar in [true, false] {
+        let generation = house.data().join("generation");
+        let text = fs::read(&generation).unwrap();
+        if !sidecar {
+            fs::remove_file(&generation).unwrap();
+        }
+        let before = kept(&house);
+        assert!(before.iter().any(|(path, _)| path.starts_with(house.data().join("media"))), "{before:?}");
+        let ran = house.run(&["serve", "--json"]);
+        ran.refused(78, "store_missing", "`sendoff.redb`", "restore sendoff.redb");
+        ran.refused(78, "store_missing", "is missing", "To begin anew on purpose");
+        assert!(kept(&house) == before, "with the sidecar: {sidecar}");
+        fs::write(&generation, text).unwrap();
+    }
+    let keyring = house.data().join("keyring");
+    fs::rename(&keyring, house.path("kept.keyring")).unwrap();
+    let before = kept(&house);
+    house.run(&["serve", "--json"]).refused(78, "store_missing", "`generation`", "begin anew");
+    assert!(kept(&house) == before);
+
+    fs::rename(house.path("kept.keyring"), keyring).unwrap();
+    fs::rename(house.path("kept.redb"), store).unwrap();
+    let daemon = house.serve();
+    assert_eq!(house.accounts(), ["bluesky:acme"]);
+    assert_eq!(house.posts().len(), 1);
+    assert_eq!(daemon.stop().code, Some(0));
+
+    // What the message says to do, done.
+    fs::rename(house.data(), house.path("old")).unwrap();
+    let _daemon = house.serve();
+    assert!(house.accounts().is_empty());
 }
 
 #[test]
