@@ -5,8 +5,9 @@
 #[allow(dead_code, reason = "the other test file uses the rest")]
 mod support;
 
-use clap::CommandFactory as _;
-use sendoff::cli::args::Cli;
+use clap::{CommandFactory as _, FromArgMatches as _};
+use sendoff::cli::args::{Cli, Command};
+use sendoff::sandbox::Faults;
 use support::Shell;
 
 /// Every command and subcommand by its words.
@@ -48,6 +49,7 @@ fn the_help_names_every_exit_code_there_is() {
 
 #[test]
 fn examples_are_commands_that_parse() {
+    let mut faults = 0;
     let mut found = Vec::new();
     commands(&Cli::command(), &[], &mut found);
     for words in found {
@@ -60,9 +62,16 @@ fn examples_are_commands_that_parse() {
             let command = command.split(['|', '>']).next().unwrap();
             let parsed = Cli::command()
                 .try_get_matches_from(std::iter::once("sendoff".to_owned()).chain(words_of(command)));
-            assert!(parsed.is_ok(), "`{command}`: {}", parsed.unwrap_err());
+            let parsed = parsed.unwrap_or_else(|error| panic!("`{command}`: {error}"));
+            if let Some(Command::Sandbox(it)) = Cli::from_arg_matches(&parsed).unwrap().command {
+                for spec in it.faults {
+                    assert!(spec.parse::<Faults>().is_ok(), "`{command}`: {:?}", spec.parse::<Faults>());
+                    faults += 1;
+                }
+            }
         }
     }
+    assert!(faults > 0, "an order of faults is among the examples");
 }
 
 /// Splits as a shell does, as far as the examples need it.
@@ -116,8 +125,8 @@ fn other_rooms_get_what_was_written() {
     };
     assert_eq!(told(&["--config", "/c.toml", "serve"]), (78, "error: serve Some(\"/c.toml\")\n".into()));
     assert_eq!(
-        told(&["sandbox", "--listen", "127.0.0.1:9", "--faults", "x.post=429", "--seed", "7"]).1,
-        "error: sandbox Some(127.0.0.1:9) Some(\"x.post=429\") Some(7)\n"
+        told(&["sandbox", "--listen", "127.0.0.1:9", "--faults", "x.create=429", "--seed", "7"]).1,
+        "error: sandbox Some(127.0.0.1:9) Some(\"x.create=429\") Some(7)\n"
     );
     assert_eq!(told(&["demo", "--once", "--fast"]).1, "error: demo true true false\n");
     assert_eq!(told(&["init", "--dir", "/d"]), (0, "init Some(\"/d\")\n".into()));
