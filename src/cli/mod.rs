@@ -51,8 +51,9 @@ pub trait Rooms {
     fn config_check(&self, path: &Path) -> Result<String, CliError>;
     /// The settings in force as TOML, secrets as their source.
     fn config_print(&self, path: &Path) -> Result<String, CliError>;
-    /// The control socket that this configuration names.
-    fn control_socket(&self, path: &Path) -> Result<PathBuf, CliError>;
+    /// The control socket that this configuration names. A fault elsewhere in the file comes along: it
+    /// must not keep the emergency stop from a daemon that still runs with the settings of before.
+    fn control_socket(&self, path: &Path) -> Result<(PathBuf, Option<CliError>), CliError>;
     /// Checks a post for bare platform names, without account or daemon.
     fn offline_check(&self, draft: &post::Offline) -> Result<crate::control::messages::Check, CliError>;
 }
@@ -206,16 +207,21 @@ fn socket(
     globals: &Globals,
     config: Option<&Path>,
     rooms: &dyn Rooms,
-    ui: &Ui<'_, '_>,
+    ui: &mut Ui<'_, '_>,
 ) -> Result<PathBuf, CliError> {
     if let Some(path) = &globals.socket {
         return Ok(path.clone());
     }
     let named = globals.config.is_some() || (ui.io.env)("SENDOFF_CONFIG").is_some();
-    match (config, (ui.io.env)("SENDOFF_SOCKET")) {
-        (Some(config), _) if named => rooms.control_socket(config),
-        (_, Some(path)) => Ok(path.into()),
-        (Some(config), None) => rooms.control_socket(config),
-        (None, None) => Ok(SOCKET.into()),
+    let config = match (config, (ui.io.env)("SENDOFF_SOCKET")) {
+        (Some(config), None) => config,
+        (Some(config), _) if named => config,
+        (_, Some(path)) => return Ok(path.into()),
+        (None, None) => return Ok(SOCKET.into()),
+    };
+    let (socket, fault) = rooms.control_socket(config)?;
+    if let Some(fault) = fault {
+        ui.warn(&fault)?;
     }
+    Ok(socket)
 }

@@ -69,6 +69,16 @@ impl<'a, 'b> Ui<'a, 'b> {
         Ok(())
     }
 
+    /// An error that does not stop the command, on stderr; `-q` keeps it away.
+    pub fn warn(&mut self, error: &CliError) -> Result<(), CliError> {
+        let text = if self.json {
+            serde_json::json!({ "warning": error.detail }).to_string()
+        } else {
+            render(error, self.color[1]).trim_end().replacen("error", "warning", 1)
+        };
+        self.note(&text)
+    }
+
     /// What to do next, on stdout, for people only.
     pub fn next(&mut self, command: &str) -> Result<(), CliError> {
         if self.quiet || self.json {

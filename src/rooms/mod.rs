@@ -94,8 +94,15 @@ impl Rooms for House {
         Ok(load(path)?.print())
     }
 
-    fn control_socket(&self, path: &Path) -> Result<PathBuf, CliError> {
-        Ok(load(path)?.server.control_socket)
+    fn control_socket(&self, path: &Path) -> Result<(PathBuf, Option<CliError>), CliError> {
+        let error = match config::load(path) {
+            Ok(config) => return Ok((config.server.control_socket, None)),
+            Err(error) => config_error(&error),
+        };
+        match config::control_socket(path) {
+            Some(socket) => Ok((socket, Some(error))),
+            None => Err(error),
+        }
     }
 
     fn offline_check(&self, draft: &post::Offline) -> Result<m::Check, CliError> {
@@ -203,8 +210,11 @@ async fn run_sandbox(args: &args::Sandbox, globals: &Globals) -> Result<u8, CliE
     };
     let listen = args.listen.unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
     let options = sandbox::Options { listen, faults, seed: args.seed.unwrap_or(1) };
-    let running = sandbox::start(options, Arc::new(SystemClock)).await.map_err(|error| {
-        CliError::failed("sandbox", error.to_string()).hint("choose another `--listen` address")
+    let running = sandbox::start(options, Arc::new(SystemClock)).await.map_err(|error| match error {
+        sandbox::SandboxError::NotLoopback { address } => {
+            CliError::usage(error.to_string()).hint(format!("use `--listen 127.0.0.1:{}`", address.port()))
+        }
+        _ => CliError::failed("sandbox", error.to_string()).hint("choose another `--listen` address"),
     })?;
     if globals.json {
         println!("{}", sandbox::ready_line(&running));

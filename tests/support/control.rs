@@ -658,8 +658,8 @@ impl Rooms for Cardboard {
     fn config_print(&self, path: &Path) -> Result<String, CliError> {
         Ok(format!("# {}", path.display()))
     }
-    fn control_socket(&self, path: &Path) -> Result<PathBuf, CliError> {
-        Ok(path.with_extension("sock"))
+    fn control_socket(&self, path: &Path) -> Result<(PathBuf, Option<CliError>), CliError> {
+        Ok((path.with_extension("sock"), None))
     }
     fn offline_check(&self, draft: &Offline) -> Result<m::Check, CliError> {
         let target = m::CheckTarget { account: draft.platforms[0].to_string(), ..target(true) };
