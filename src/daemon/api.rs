@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 use super::shared::Shared;
 use super::trail::Asked;
 use super::{
-    accounts, calendar, connect, create, disconnect, errors, log, posts, queues, remove, reschedule, resolve,
-    status, stop,
+    accounts, calendar, connect, create, disconnect, errors, files, log, posts, queues, remove, reschedule,
+    resolve, status, stop,
 };
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
@@ -104,15 +104,22 @@ impl Api for Door {
 
     async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {
         let asked = self.asked(by, "post.create", ask.to.join(", "));
+        let once = once(&ask);
         let made = async {
             self.0.disk.admit()?;
             create::create(&self.0, ask).await
         };
-        asked.made(made.await, |post| post.id.clone())
+        let made = made.await;
+        if made.as_ref().map_or(true, |post| post.existing) {
+            files::forget_unused(&self.0, once).await;
+        }
+        asked.made(made, |post| post.id.clone())
     }
 
     async fn post_check(&self, _by: Caller, ask: r::CreatePost) -> ApiResult<m::Check> {
-        create::check(&self.0, &ask)
+        let checked = create::check(&self.0, &ask);
+        files::forget_unused(&self.0, once(&ask)).await;
+        checked
     }
 
     async fn post_list(&self, _by: Caller, ask: r::ListPosts) -> ApiResult<m::PostList> {
@@ -242,7 +249,7 @@ impl Api for Door {
         let now = self.0.now();
         let id = MediaId::new(now, Shared::random());
         let _arriving = self.0.library.expect(id);
-        let caps = super::files::caps(&self.0.config().limits);
+        let caps = files::caps(&self.0.config().limits);
         let facts = self.0.library.take(id, caps, body).await.map_err(|error| refused(&error))?;
         let name = name.map(|it| crate::http::terminal::clean_line(&it)).filter(|it| !it.is_empty());
         let item = facts.item(id, name.unwrap_or_else(|| "file".into()), None);
@@ -261,6 +268,14 @@ impl Api for Door {
             height: item.height,
         })
     }
+}
+
+/// The files that a request brought for itself alone.
+fn once(ask: &r::CreatePost) -> Vec<MediaId> {
+    if !ask.media_once {
+        return Vec::new();
+    }
+    ask.media.iter().filter_map(|it| it.id.parse().ok()).collect()
 }
 
 fn refused(error: &MediaError) -> ApiError {
