@@ -260,7 +260,7 @@ pub struct Demo {
     /// Work here and keep it, instead of in a throw-away directory
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Shorten the waits
+    /// Do not wait for the queue's slot: what is in the queue is moved to the next second
     #[arg(long)]
     pub fast: bool,
 }
