@@ -84,6 +84,16 @@ fn what_a_post_gets_wrong_is_told_and_nothing_of_it_is_kept() {
         );
     }
 
+    // A sound picture under a text that is refused or only looked at, and on a network that takes none.
+    house.connect("bluesky", "acme");
+    image::RgbImage::from_pixel(64, 36, image::Rgb([200, 120, 40])).save(house.path("oven.png")).unwrap();
+    let media = ["--media", "oven.png", "--alt", "A gradient"];
+    let with = |args: &[&str]| create(&[args, &media[..]].concat());
+    with(&[&long, "--to", "bluesky:acme", "--now"]).refused(1, "validation", "300", "shorten it");
+    with(&["Hi", "--to", "x:nobody", "--now"]).refused(1, "unknown_account", "`x:nobody`", "x:acme");
+    assert_eq!(with(&["Hi", "--to", "bluesky:acme", "--check"]).json()["ok"], true);
+    assert_eq!(with(&[&long, "--to", "bluesky:acme", "--check"]).code, Some(1));
+
     assert_eq!(house.posts(), Vec::<serde_json::Value>::new());
     assert_eq!(files(&house.data().join("media")), [], "no upload stays behind");
     assert_eq!(house.sandbox.published(), []);
@@ -119,6 +129,35 @@ fn a_fault_in_the_configuration_does_not_keep_the_emergency_stop_from_working() 
     house.run(&["pause", "--json"]).refused(2, "bad_config", ":2:18", "");
     fs::remove_file(&house.config).unwrap();
     house.run(&["--config", "sendoff.toml", "pause", "--json"]).refused(2, "bad_config", "sendoff.toml", "");
+}
+
+#[test]
+fn a_queue_of_a_network_that_is_not_there_is_warned_of_and_scripts_read_it_too() {
+    let house = House::with(
+        "[[queue]]\nname = \"mornings\"\ncron = [\"0 9 * * *\"]\naccounts = [\"linkedin:acme\"]\n",
+    );
+    let said = house.run(&["config", "check"]);
+    assert_eq!(said.code, Some(0));
+    assert!(said.out.contains("warning: [[queue]] mornings for linkedin:acme: LinkedIn is not"), "{said:?}");
+    let check = house.run(&["config", "check", "--json"]).json();
+    assert_eq!((&check["ok"], &check["queues"]), (&true.into(), &1.into()), "{check}");
+    assert!(check["warnings"][0].as_str().unwrap().contains("linkedin:acme"), "{check}");
+    let print = house.run(&["config", "print", "--json"]).json();
+    assert_eq!(print["queue"][0]["name"], "mornings", "{print}");
+}
+
+#[test]
+fn a_name_that_a_queue_still_says_is_warned_of() {
+    let house =
+        House::with("[[queue]]\nname = \"mornings\"\ncron = [\"0 9 * * *\"]\naccounts = [\"x:acme\"]\n");
+    let _daemon = house.serve();
+    house.connect("x", "acme");
+    let alerts = || house.run(&["status", "--json"]).json()["alerts"].to_string();
+    assert!(!alerts().contains("queue_account"), "{}", alerts());
+    let renamed = house.run(&["account", "rename", "x:acme", "shop"]);
+    assert_eq!(renamed.code, Some(0));
+    assert!(renamed.err.contains("queue `mornings` still names `x:acme`"), "{renamed:?}");
+    assert!(alerts().contains("queue_account") && alerts().contains("x:acme"), "{}", alerts());
 }
 
 #[test]

@@ -273,7 +273,11 @@ pub fn render(error: &CliError, color: bool) -> String {
     for cause in &error.causes {
         let _ = writeln!(out, "  caused by: {}", clean(cause));
     }
-    for problem in &detail.problems {
+    // The one problem of one account is the message already.
+    let is_said = |it: &crate::control::messages::Problem| {
+        detail.problems.len() == 1 && it.message == detail.message && it.hint == detail.hint
+    };
+    for problem in detail.problems.iter().filter(|it| !is_said(it)) {
         let at = problem.account.as_deref().map(|it| format!("{}: ", clean_line(it))).unwrap_or_default();
         let _ = writeln!(out, "  - {at}{}", clean_line(&problem.message));
         if let Some(hint) = &problem.hint {

@@ -254,6 +254,13 @@ fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResul
             None if handle.is_none() => instance = BLUESKY_DEFAULT.parse().ok(),
             None => {}
         }
+    } else if ask.handle.is_some() {
+        let title = platform.title();
+        return Err(ApiError::bad_request(
+            "no_handle",
+            format!("{title} asks in the browser whose account it is"),
+        )
+        .hint("leave `--handle` out"));
     } else if ask.instance.is_some() {
         return Err(ApiError::bad_request(
             "no_instance",

@@ -343,11 +343,7 @@ fn existing(shared: &Shared, id: PostId) -> ApiResult<m::Post> {
             .hint("use another `--key` for another post"));
     }
     let post = super::posts::show(shared, id)?;
-    Ok(m::Post {
-        existing: true,
-        notices: vec!["this key was used before with the same content; nothing new was made".into()],
-        ..post
-    })
+    Ok(m::Post { existing: true, ..post })
 }
 
 fn key_taken(key: &str, id: PostId) -> ApiError {

@@ -43,7 +43,7 @@ async fn the_trail_says_how_each_thing_ended() {
             row("account.connect", "x", "begun"),
             row("account.connect", "x:acme", "connected"),
             row("post.create", &made.id, "ok"),
-            row("post.create", "x:acme", "refused: invalid_post"),
+            row("post.create", "x:acme", "refused: validation"),
             row("post.create", "x:nobody", "refused: unknown_account"),
             row("post.cancel", &made.id, "ok"),
         ]
@@ -74,7 +74,10 @@ async fn a_connect_is_in_the_trail_with_its_end_also_when_it_came_to_nothing() {
     drop(house.client.connect_paste(&denied.id, &landed).await);
     let nowhere = r::Connect { platform: "x".into(), kind: Some("member".into()), ..r::Connect::default() };
     house.client.connect_start(&nowhere).await.unwrap_err();
-    let rows = trail(&house, 7).await;
+    let handle = r::Connect { platform: "x".into(), handle: Some("foo".into()), ..r::Connect::default() };
+    let refused = house.client.connect_start(&handle).await.unwrap_err().detail();
+    assert_eq!((refused.code.as_str(), refused.hint.as_deref()), ("no_handle", Some("leave `--handle` out")));
+    let rows = trail(&house, 8).await;
     let ends: Vec<_> = rows.iter().map(|it| it.2.as_str()).collect();
     assert!(rows.iter().all(|it| it.0 == "account.connect" && it.1 == "x"), "{rows:?}");
     assert_eq!(
@@ -86,7 +89,8 @@ async fn a_connect_is_in_the_trail_with_its_end_also_when_it_came_to_nothing() {
             "failed: cancelled",
             "begun",
             "denied",
-            "refused: unknown_kind"
+            "refused: unknown_kind",
+            "refused: no_handle"
         ]
     );
 }
