@@ -10,6 +10,8 @@
 mod accounts;
 #[path = "daemon/clock.rs"]
 mod clock;
+#[path = "daemon/connecting.rs"]
+mod connecting;
 #[path = "daemon/disconnect.rs"]
 mod disconnect;
 #[path = "daemon/disk.rs"]
@@ -22,6 +24,8 @@ mod facebook;
 mod faults;
 #[path = "daemon/house.rs"]
 mod house;
+#[path = "daemon/limits.rs"]
+mod limits;
 #[path = "daemon/media.rs"]
 mod media;
 #[path = "daemon/networks.rs"]
@@ -38,3 +42,5 @@ mod resolve;
 mod restarts;
 #[path = "daemon/tokens.rs"]
 mod tokens;
+#[path = "daemon/trail.rs"]
+mod trail;

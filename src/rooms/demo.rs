@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use super::{daemon_error, load, setup};
@@ -68,6 +69,10 @@ fn failed(what: &str, error: impl std::fmt::Display) -> CliError {
     CliError::failed("demo", format!("{what}: {error}"))
 }
 
+fn interrupted() -> CliError {
+    CliError::failed("interrupted", "the demonstration was interrupted").hint("`sendoff demo` begins anew")
+}
+
 fn asked(error: &ClientError) -> CliError {
     let detail = error.detail();
     let plain = CliError::new(error.exit_code(), &detail.code, detail.message);
@@ -83,7 +88,12 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let stage =
         Stage { json: globals.json, quiet: globals.quiet, color: globals.wants_color(terminal, no_color) };
-    let (dir, throw_away) = directory(args);
+    let cannot = |error: std::io::Error| failed("signals", error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    // Dropped last, however this ends: there are keys in it.
+    let place = directory(args);
+    let dir = place.dir().to_owned();
     let options =
         sandbox::Options { listen: ([127, 0, 0, 1], 0).into(), faults: sandbox::Faults::default(), seed: 1 };
     let running =
@@ -110,7 +120,11 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
         &json!({ "event": "daemon", "listen": daemon.listen, "config": config_path }),
     );
     let client = Client::new(&socket).map_err(|error| asked(&error))?;
-    let outcome = play(&stage, &client, &running, began).await;
+    let outcome = tokio::select! {
+        outcome = play(&stage, &client, &running, args.fast, began) => outcome,
+        _ = interrupt.recv() => Err(interrupted()),
+        _ = terminate.recv() => Err(interrupted()),
+    };
     let outcome = match outcome {
         Ok(code) if !args.once => {
             stage.say(
@@ -120,28 +134,52 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
                 ),
                 &json!({ "event": "waiting", "url": running.url }),
             );
-            drop(tokio::signal::ctrl_c().await);
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
             Ok(code)
         }
         other => other,
     };
     daemon.stop().await;
     running.stop().await;
-    if throw_away {
-        drop(std::fs::remove_dir_all(&dir));
-    }
     outcome
 }
 
-/// `--dir`, or a directory of our own that goes at the end.
-fn directory(args: &Demo) -> (PathBuf, bool) {
+/// Where the demonstration works.
+enum Place {
+    /// The user's own directory, which stays.
+    Kept(PathBuf),
+    /// One of ours, which goes with this value.
+    ThrownAway(PathBuf),
+}
+
+impl Place {
+    fn dir(&self) -> &Path {
+        match self {
+            Self::Kept(dir) | Self::ThrownAway(dir) => dir,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::ThrownAway(dir) = self {
+            // It may never have been made.
+            drop(std::fs::remove_dir_all(dir));
+        }
+    }
+}
+
+fn directory(args: &Demo) -> Place {
     if let Some(dir) = &args.dir {
-        return (dir.clone(), false);
+        return Place::Kept(dir.clone());
     }
     let mut tail = [0; 8];
     start::random(&mut tail);
     let name = tail.iter().fold(String::from("sendoff-demo-"), |name, byte| format!("{name}{byte:02x}"));
-    (std::env::temp_dir().join(name), true)
+    Place::ThrownAway(std::env::temp_dir().join(name))
 }
 
 /// What `init` writes, pointed at the sandbox, with a queue.
@@ -183,6 +221,7 @@ async fn play(
     stage: &Stage,
     client: &Client,
     running: &Running,
+    fast: bool,
     began: tokio::time::Instant,
 ) -> Result<u8, CliError> {
     let instance = running.url.as_str().trim_end_matches('/').to_owned();
@@ -198,11 +237,29 @@ async fn play(
     let mut posts = Vec::new();
     let text = "Good morning from a queue in a TOML file ☀️";
     posts.push(post(stage, client, &[text], &both, r::When::Queue("every-minute".into()), Vec::new()).await?);
+    if let (true, Some(queued)) = (fast, posts.first()) {
+        // Its slot is up to a minute away.
+        let soon = r::Move::At("+1s".into());
+        client.post_reschedule(queued, soon, None).await.map_err(|error| asked(&error))?;
+    }
     let thread = ["A thread, part one: written once,", "part two: published once, in order."];
-    posts.push(post(stage, client, &thread, &both, r::When::At("+3s".into()), Vec::new()).await?);
+    posts.push(
+        post(stage, client, &thread, &both, r::When::At(if fast { "+1s" } else { "+3s" }.into()), Vec::new())
+            .await?,
+    );
     let picture = upload(client).await?;
     let text = "A picture with a description, see https://example.com/oven #bread";
-    posts.push(post(stage, client, &[text], &["bluesky:acme"], r::When::At("+2s".into()), picture).await?);
+    posts.push(
+        post(
+            stage,
+            client,
+            &[text],
+            &["bluesky:acme"],
+            r::When::At(if fast { "+1s" } else { "+2s" }.into()),
+            picture,
+        )
+        .await?,
+    );
     posts.push(post(stage, client, &["And one right now."], &["x:acme"], r::When::Now, Vec::new()).await?);
 
     let limit = tokio::time::sleep(PATIENCE);
