@@ -7,8 +7,8 @@ use futures_util::stream::BoxStream;
 
 use super::shared::Shared;
 use super::{
-    accounts, audit, calendar, connect, create, disconnect, errors, log, posts, queues, remove, reschedule,
-    resolve, status, stop,
+    accounts, audit, calendar, connect, create, disconnect, erase, errors, log, posts, queues, remove,
+    reschedule, resolve, status, stop,
 };
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
@@ -87,6 +87,10 @@ impl Api for Door {
 
     async fn account_disconnect(&self, by: Caller, account: &str) -> ApiResult<m::ReceiptAnswer> {
         disconnect::disconnect(&self.0, by, account).await
+    }
+
+    async fn erase_platform_user(&self, by: Caller, whom: &str) -> ApiResult<m::ReceiptAnswer> {
+        erase::platform_user(&self.0, by, whom).await
     }
 
     async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {

@@ -3,7 +3,7 @@
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
 //! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
 //! networks), [`connect`], [`keep`], [`create`], [`posts`], [`reschedule`], [`accounts`],
-//! [`disconnect`], [`queues`], [`stop`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
+//! [`disconnect`], [`erase`], [`meta`], [`queues`], [`stop`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
 //! and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`]; [`preflight`] with [`disk`],
 //! [`time`] and [`rollback`] (when it is better to send nothing).
 
@@ -17,6 +17,7 @@ mod disconnect;
 pub mod disk;
 mod door;
 mod drive;
+mod erase;
 mod errors;
 mod explain;
 pub mod files;
@@ -25,6 +26,7 @@ mod keep;
 pub mod ledger;
 mod links;
 mod log;
+mod meta;
 mod mind;
 mod posts;
 mod precheck;
@@ -60,16 +62,9 @@ use crate::store::audit::{AuditRow, append};
 
 /// Notes who did what. Queued at once and not waited for: the deed itself has its own write.
 fn audit(shared: &Arc<Shared>, by: Option<Caller>, action: &str, subject: &str) {
-    let actor = match by {
-        Some(by) => match by.pid {
-            Some(pid) => format!("uid:{} gid:{} pid:{pid}", by.uid, by.gid),
-            None => format!("uid:{} gid:{}", by.uid, by.gid),
-        },
-        None => "daemon".to_owned(),
-    };
     let row = AuditRow {
         at: shared.now(),
-        actor,
+        actor: actor(by),
         action: action.to_owned(),
         subject: (!subject.is_empty()).then(|| subject.to_owned()),
         outcome: "ok".to_owned(),
@@ -80,6 +75,15 @@ fn audit(shared: &Arc<Shared>, by: Option<Caller>, action: &str, subject: &str) 
             tracing::error!(%error, "an audit row could not be written");
         }
     });
+}
+
+/// Who did it, in the words of the audit trail.
+fn actor(by: Option<Caller>) -> String {
+    match by {
+        Some(Caller { uid, gid, pid: Some(pid) }) => format!("uid:{uid} gid:{gid} pid:{pid}"),
+        Some(Caller { uid, gid, pid: None }) => format!("uid:{uid} gid:{gid}"),
+        None => "daemon".to_owned(),
+    }
 }
 
 /// Reads the configuration again. A bad file changes nothing.

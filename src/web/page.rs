@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::Landing;
+use super::meta::{Deletion, Standing};
 
 /// The whole style. The content security policy names it by its hash, so no other can be slipped in.
 const STYLE: &str = "\
@@ -36,35 +37,82 @@ pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// What all pages have in common. Of these, `class`, `mark`, `word` and `footer` are ours.
+struct Sheet<'a> {
+    class: &'static str,
+    mark: &'static str,
+    /// What the mark means, for those who do not see it.
+    word: &'static str,
+    title: &'a str,
+    paragraphs: &'a [String],
+    detail: Option<&'a str>,
+    footer: &'static str,
+}
+
+impl Sheet<'_> {
+    fn html(&self) -> String {
+        let Self { class, mark, word, footer, .. } = self;
+        let title = escape(self.title);
+        let paragraphs: Vec<_> = self.paragraphs.iter().map(|it| format!("<p>{}</p>", prose(it))).collect();
+        let detail = self
+            .detail
+            .map_or_else(String::new, |detail| format!("\n<p class=\"detail\">{}</p>", prose(detail)));
+        format!(
+            "<!doctype html>\n\
+             <html lang=\"en\">\n\
+             <head>\n\
+             <meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"robots\" content=\"noindex\">\n\
+             <title>{title} · Sendoff</title>\n\
+             <style>{STYLE}</style>\n\
+             </head>\n\
+             <body>\n\
+             <main>\n\
+             <div class=\"mark {class}\" role=\"img\" aria-label=\"{word}\">{mark}</div>\n\
+             <h1>{title}</h1>\n\
+             {}{detail}\n\
+             <footer>{footer}</footer>\n\
+             </main>\n\
+             </body>\n\
+             </html>\n",
+            paragraphs.join("\n")
+        )
+    }
+}
+
 /// A landing as a page of HTML.
 pub(super) fn landing(it: &Landing) -> String {
     let (class, mark, word) = if it.ok { ("good", "✓", "Done") } else { ("bad", "!", "Problem") };
-    let title = escape(&it.title);
-    let detail = it
-        .detail
-        .as_ref()
-        .map_or_else(String::new, |detail| format!("\n<p class=\"detail\">{}</p>", prose(detail)));
-    format!(
-        "<!doctype html>\n\
-         <html lang=\"en\">\n\
-         <head>\n\
-         <meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"robots\" content=\"noindex\">\n\
-         <title>{title} · Sendoff</title>\n\
-         <style>{STYLE}</style>\n\
-         </head>\n\
-         <body>\n\
-         <main>\n\
-         <div class=\"mark {class}\" role=\"img\" aria-label=\"{word}\">{mark}</div>\n\
-         <h1>{title}</h1>\n\
-         <p>{}</p>{detail}\n\
-         <footer>You can close this window and go back to the terminal.</footer>\n\
-         </main>\n\
-         </body>\n\
-         </html>\n",
-        prose(&it.message)
-    )
+    Sheet {
+        class,
+        mark,
+        word,
+        title: &it.title,
+        paragraphs: std::slice::from_ref(&it.message),
+        detail: it.detail.as_deref(),
+        footer: "You can close this window and go back to the terminal.",
+    }
+    .html()
+}
+
+/// How far a request for deletion is, for the person who made it.
+pub(super) fn deletion(it: &Deletion) -> String {
+    let (class, mark, word) = match it.standing {
+        Standing::Pending => ("", "…", "Under way"),
+        Standing::Done => ("good", "✓", "Done"),
+        Standing::Partly => ("bad", "!", "Something is left to do"),
+    };
+    Sheet {
+        class,
+        mark,
+        word,
+        title: &it.title,
+        paragraphs: &it.paragraphs,
+        detail: Some(&it.detail),
+        footer: "Keep the address of this page: it is how your request can be looked up.",
+    }
+    .html()
 }
 
 /// What a start link shows that leads nowhere any more.
