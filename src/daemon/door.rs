@@ -14,6 +14,7 @@ use crate::auth::bluesky::client_metadata;
 use crate::auth::flows::{Outcome, Progress};
 use crate::domain::ids::PlatformName;
 use crate::store::fetches::Fetched;
+use crate::web::legal::Operator;
 use crate::web::media::Served;
 use crate::web::meta::{Ask, Deletion, Heard};
 use crate::web::{Back, Door, Landing, Start};
@@ -131,6 +132,16 @@ impl Door for PublicDoor {
 
     async fn deletion(&self, code: &str) -> Option<Deletion> {
         meta::deletion(&self.0, code)
+    }
+
+    async fn operator(&self) -> Option<Operator> {
+        let config = self.0.config();
+        let it = &config.privacy;
+        (!it.operator.is_empty() && !it.contact.is_empty()).then(|| Operator {
+            name: it.operator.clone(),
+            contact: it.contact.clone(),
+            retention: it.retention.clone(),
+        })
     }
 
     async fn healthy(&self) -> bool {

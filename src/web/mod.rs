@@ -1,11 +1,12 @@
-//! The public listener: connect, callbacks, media links, deletion requests, health. Nothing else
-//! answers.
+//! The public listener: connect, callbacks, media links, requests for deletion, legal pages, health.
+//! Nothing else answers.
 //!
 //! This is the only part of the daemon that strangers can reach, so it knows nothing: no store, no
 //! token, no network. It checks what came in against fixed limits, hands it to a [`Door`], and
 //! shows what the door says. Whatever is not on the list of routes gets one and the same answer.
 
 mod client;
+pub mod legal;
 mod limit;
 pub mod media;
 pub mod meta;
@@ -62,6 +63,11 @@ pub trait Door: Send + Sync + 'static {
 
     /// How far the request behind a confirmation code is. None: there is none.
     async fn deletion(&self, _code: &str) -> Option<meta::Deletion> {
+        None
+    }
+
+    /// Who runs this, for the legal pages. None: they have not said it, and there are no such pages.
+    async fn operator(&self) -> Option<legal::Operator> {
         None
     }
 

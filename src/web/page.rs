@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::Landing;
+use super::legal::Page;
 use super::meta::{Deletion, Standing};
 
 /// The whole style. The content security policy names it by its hash, so no other can be slipped in.
@@ -24,6 +25,7 @@ border:1px solid var(--line);border-radius:.875rem}\
 border:2px solid currentColor;font-size:1.25rem;font-weight:600;line-height:1}\
 .good{color:var(--good)}.bad{color:var(--bad)}\
 h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25;font-weight:650;letter-spacing:-.01em;text-wrap:balance}\
+h2{margin:1.5rem 0 .375rem;font-size:1.0625rem;font-weight:650}\
 p{margin:0 0 1rem;overflow-wrap:anywhere}\
 .detail{color:var(--soft);font:.875rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
 code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
@@ -44,16 +46,16 @@ struct Sheet<'a> {
     /// What the mark means, for those who do not see it.
     word: &'static str,
     title: &'a str,
-    paragraphs: &'a [String],
+    /// HTML.
+    body: String,
     detail: Option<&'a str>,
     footer: &'static str,
 }
 
 impl Sheet<'_> {
     fn html(&self) -> String {
-        let Self { class, mark, word, footer, .. } = self;
+        let Self { class, mark, word, body, footer, .. } = self;
         let title = escape(self.title);
-        let paragraphs: Vec<_> = self.paragraphs.iter().map(|it| format!("<p>{}</p>", prose(it))).collect();
         let detail = self
             .detail
             .map_or_else(String::new, |detail| format!("\n<p class=\"detail\">{}</p>", prose(detail)));
@@ -71,12 +73,11 @@ impl Sheet<'_> {
              <main>\n\
              <div class=\"mark {class}\" role=\"img\" aria-label=\"{word}\">{mark}</div>\n\
              <h1>{title}</h1>\n\
-             {}{detail}\n\
+             {body}{detail}\n\
              <footer>{footer}</footer>\n\
              </main>\n\
              </body>\n\
-             </html>\n",
-            paragraphs.join("\n")
+             </html>\n"
         )
     }
 }
@@ -89,7 +90,7 @@ pub(super) fn landing(it: &Landing) -> String {
         mark,
         word,
         title: &it.title,
-        paragraphs: std::slice::from_ref(&it.message),
+        body: paragraphs(std::slice::from_ref(&it.message)),
         detail: it.detail.as_deref(),
         footer: "You can close this window and go back to the terminal.",
     }
@@ -108,11 +109,30 @@ pub(super) fn deletion(it: &Deletion) -> String {
         mark,
         word,
         title: &it.title,
-        paragraphs: &it.paragraphs,
+        body: paragraphs(&it.paragraphs),
         detail: Some(&it.detail),
         footer: "Keep the address of this page: it is how your request can be looked up.",
     }
     .html()
+}
+
+/// One of the legal pages.
+pub(super) fn legal(it: &Page) -> String {
+    let section = |(heading, all): &(&str, Vec<String>)| format!("<h2>{heading}</h2>\n{}", paragraphs(all));
+    Sheet {
+        class: "",
+        mark: "§",
+        word: "Legal",
+        title: it.title,
+        body: it.sections.iter().map(section).collect::<Vec<_>>().join("\n"),
+        detail: None,
+        footer: "This page loads nothing from elsewhere and sets no cookie.",
+    }
+    .html()
+}
+
+fn paragraphs(all: &[String]) -> String {
+    all.iter().map(|it| format!("<p>{}</p>", prose(it))).collect::<Vec<_>>().join("\n")
 }
 
 /// What a start link shows that leads nowhere any more.

@@ -15,7 +15,7 @@ use crate::domain::ids::PlatformName;
 use super::client::{Hosts, address, cookie, cookie_name, is_token};
 use super::limit::Rate;
 use super::media::{Account, Counted, Fetch, Served, Wanted, wanted};
-use super::{Back, Door, Landing, Start, WebConfig, meta, page};
+use super::{Back, Door, Landing, Start, WebConfig, legal, meta, page};
 
 /// Parameters of a callback that are looked at. Networks send three or four.
 const PARAMETERS_MAX: usize = 64;
@@ -207,6 +207,7 @@ impl Shared {
         match path {
             "/healthz" => ("health", self.health().await),
             "/oauth/bluesky/client.json" => ("metadata", self.metadata().await),
+            _ if legal::is_one(path) => ("legal", self.legal(path).await),
             _ => ("file", self.file(path)),
         }
     }
@@ -320,6 +321,19 @@ impl Shared {
             range.and_then(|it| HeaderValue::try_from(it).ok()).map(|it| (header::CONTENT_RANGE, it)),
         );
         answer
+    }
+
+    /// An operator with pages of their own puts them in front, or under these names into
+    /// `verification_files`; those count.
+    async fn legal(&self, path: &str) -> Answer {
+        let own = self.file(path);
+        if own.status == StatusCode::OK {
+            return own;
+        }
+        match self.door.operator().await.and_then(|by| legal::page(path, &by)) {
+            Some(it) => Answer::html(StatusCode::OK, page::legal(&it)),
+            None => Answer::not_found(),
+        }
     }
 
     async fn health(&self) -> Answer {
