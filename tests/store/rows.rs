@@ -6,12 +6,10 @@ use sendoff::domain::delivery::{Delivery, Event, Frozen, Live, State};
 use sendoff::domain::ids::{MediaId, ReceiptId};
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::domain::post::SlotTaken;
+use sendoff::store::audit::Receipt;
 use sendoff::store::posts::{Created, Cursor, Filter, Order, Wanted};
 use sendoff::store::vault::{Erasure, ErasureLine, RefreshIntent};
-use sendoff::store::audit::Receipt;
-use sendoff::store::{
-    Store, StoreError, accounts, audit, deliveries, meta, posts, queues, requests, vault,
-};
+use sendoff::store::{Store, StoreError, accounts, audit, deliveries, meta, posts, queues, requests, vault};
 
 use super::{account, account_id, check, deliveries as deliveries_of, made, memory, minutes, now, post};
 

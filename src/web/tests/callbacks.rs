@@ -20,10 +20,9 @@ async fn a_callback_is_handed_over_and_answered_as_meta_wants_it() {
     assert_eq!((status(&removed), body(&removed)), (200, ""));
     let deletion = post(&server, "/meta/facebook/data-deletion", FORM, "signed_request=c.d").await;
     assert_eq!((status(&deletion), header(&deletion, "content-type")), (200, Some("application/json")));
-    assert_eq!(
-        body(&deletion),
-        "{\"confirmation_code\":\"c0de\",\"url\":\"https://post.example.org/deletion/c0de\"}"
-    );
+    let said: serde_json::Value = serde_json::from_str(body(&deletion)).unwrap();
+    let url = "https://post.example.org/deletion/c0de";
+    assert_eq!(said, serde_json::json!({ "url": url, "confirmation_code": "c0de" }));
     assert_eq!(server.asked(), ["hear facebook Deauthorize a.b=", "hear facebook DataDeletion c.d"]);
     for ask in ["deauthorize", "data-deletion"] {
         let path = format!("/meta/facebook/{ask}");
