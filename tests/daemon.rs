@@ -8,6 +8,8 @@
 
 #[path = "daemon/accounts.rs"]
 mod accounts;
+#[path = "daemon/callbacks.rs"]
+mod callbacks;
 #[path = "daemon/clock.rs"]
 mod clock;
 #[path = "daemon/connecting.rs"]

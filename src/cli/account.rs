@@ -58,6 +58,17 @@ pub(super) async fn run(client: &Client, command: Account, ui: &mut Ui<'_, '_>) 
     }
 }
 
+/// `erase --platform-user PLATFORM:ID`.
+pub(super) async fn erase(client: &Client, whom: &str, yes: bool, ui: &mut Ui<'_, '_>) -> Outcome {
+    let question = format!(
+        "Erase everything of {}? Their accounts are disconnected for good; what waits to be sent is cancelled.",
+        clean_line(whom)
+    );
+    ui.destroy(yes, &question)?;
+    let answer = client.erase_platform_user(whom).await?;
+    receipt(&answer, ui)
+}
+
 fn changed(account: &m::Account, said: &str, ui: &mut Ui<'_, '_>) -> Outcome {
     if ui.json {
         ui.document(account)?;

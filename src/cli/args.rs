@@ -128,6 +128,25 @@ Examples:
         #[command(subcommand)]
         command: Account,
     },
+    /// Erase everything of a person who asked for it
+    #[command(after_help = "\
+For requests that come by letter: Meta sends lists of ids now and then, and people
+write. Every account that lives by this person's consent is disconnected, as
+`account disconnect` does it; a receipt says what was done and what was not possible.
+Posts that were published stay on the network. The id is the one by which your app
+at the network knows the person (for Facebook: the app-scoped user id).
+
+Examples:
+  sendoff erase --platform-user facebook:10220001
+  sendoff erase --platform-user facebook:10220001 --yes --json")]
+    Erase {
+        /// The network and its id of the person
+        #[arg(long, value_name = "PLATFORM:ID")]
+        platform_user: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Write, schedule and follow posts
     #[command(
         after_help = "\

@@ -184,6 +184,7 @@ fn dispatch(
         match command {
             Command::Account { command: args::Account::Connect(it) } => connect::run(&client, it, ui).await,
             Command::Account { command } => account::run(&client, command, ui).await,
+            Command::Erase { platform_user, yes } => account::erase(&client, &platform_user, yes, ui).await,
             Command::Post { command } => post::run(&client, command, ui).await,
             Command::Queue { command } => queue::run(&client, command, ui).await,
             Command::Status => status::status(&client, ui).await,

@@ -212,6 +212,16 @@ message! {
     }
 }
 
+message! {
+    /// Whose data goes.
+    request Erase {
+        /// `platform:id`, the id by which the network's app knows the person.
+        platform_user: Option<String>,
+        /// Must be true: what this does cannot be undone.
+        confirm: bool,
+    }
+}
+
 /// The answer to what was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

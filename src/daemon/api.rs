@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 use super::shared::Shared;
 use super::trail::Asked;
 use super::{
-    accounts, calendar, connect, create, disconnect, errors, files, log, posts, queues, remove, reschedule,
-    resolve, status, stop,
+    accounts, calendar, connect, create, disconnect, erase, errors, files, log, posts, queues, remove,
+    reschedule, resolve, status, stop,
 };
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
@@ -100,6 +100,10 @@ impl Api for Door {
     async fn account_disconnect(&self, by: Caller, account: &str) -> ApiResult<m::ReceiptAnswer> {
         let asked = self.asked(by, "account.disconnect", account);
         asked.receipt(disconnect::disconnect(&self.0, account).await)
+    }
+
+    async fn erase_platform_user(&self, by: Caller, whom: &str) -> ApiResult<m::ReceiptAnswer> {
+        erase::platform_user(&self.0, by, whom).await
     }
 
     async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {

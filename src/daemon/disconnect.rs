@@ -81,16 +81,7 @@ pub(super) async fn disconnect(shared: &Arc<Shared>, account: &str) -> ApiResult
 
 /// The first write: the account is stopped and the erasure noted, or the one under way is found.
 async fn begin(shared: &Arc<Shared>, account: Account) -> ApiResult<()> {
-    let id = account.id;
-    let row = Erasure {
-        account: id,
-        step: String::new(),
-        receipt: ReceiptId::new(shared.now(), Shared::random()),
-        started: shared.now(),
-        name: account.name.to_string(),
-        subject: hex(&shared.receipts.sign(&[b"subject", account.remote_id.as_bytes()])),
-        lines: Vec::new(),
-    };
+    let (id, row) = (account.id, erasure(shared, &account));
     let begun = shared.store.write(move |tx| {
         // It may have gone since it was read: another call was quicker.
         if vault::erasure_of(tx, id)?.is_none() {
@@ -103,6 +94,19 @@ async fn begin(shared: &Arc<Shared>, account: Account) -> ApiResult<()> {
     shared.send(Input::AccountChanged(id));
     shared.rehearsal.point("begun").await;
     Ok(())
+}
+
+/// An erasure that has not begun.
+pub(super) fn erasure(shared: &Shared, account: &Account) -> Erasure {
+    Erasure {
+        account: account.id,
+        step: String::new(),
+        receipt: ReceiptId::new(shared.now(), Shared::random()),
+        started: shared.now(),
+        name: account.name.to_string(),
+        subject: hex(&shared.receipts.sign(&[b"subject", account.remote_id.as_bytes()])),
+        lines: Vec::new(),
+    }
 }
 
 /// Goes on with every disconnect that nobody is at work on: after a crash, and after a failure that
@@ -274,6 +278,7 @@ fn stored_receipt(erasure: &Erasure, finished: Timestamp) -> Receipt {
         requested_at: erasure.started,
         finished_at: Some(finished),
         outcome: erasure.lines.iter().map(|it| (it.what.clone(), it.result.clone())).collect(),
+        parts: Vec::new(),
     }
 }
 

@@ -6,15 +6,17 @@ use async_trait::async_trait;
 use url::form_urlencoded;
 
 use super::connect::{begin, end, finish};
-use super::links;
 use super::shared::Shared;
 use super::wire::fill;
+use super::{links, meta};
 use crate::auth::CallbackParams;
 use crate::auth::bluesky::client_metadata;
 use crate::auth::flows::{Outcome, Progress};
 use crate::domain::ids::PlatformName;
 use crate::store::fetches::Fetched;
+use crate::web::legal::Operator;
 use crate::web::media::Served;
+use crate::web::meta::{Ask, Deletion, Heard};
 use crate::web::{Back, Door, Landing, Start};
 
 /// The public listener's way in.
@@ -108,6 +110,28 @@ impl Door for PublicDoor {
                 };
                 shared.links.note(delivery, one);
             }),
+        })
+    }
+
+    async fn hears(&self, app: PlatformName) -> bool {
+        meta::hears(&self.0, app)
+    }
+
+    async fn hear(&self, app: PlatformName, ask: Ask, signed_request: &str) -> Heard {
+        meta::hear(&self.0, app, ask, signed_request).await
+    }
+
+    async fn deletion(&self, code: &str) -> Option<Deletion> {
+        meta::deletion(&self.0, code)
+    }
+
+    async fn operator(&self) -> Option<Operator> {
+        let config = self.0.config();
+        let it = &config.privacy;
+        (!it.operator.is_empty() && !it.contact.is_empty()).then(|| Operator {
+            name: it.operator.clone(),
+            contact: it.contact.clone(),
+            retention: it.retention.clone(),
         })
     }
 

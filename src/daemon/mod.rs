@@ -3,7 +3,7 @@
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
 //! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
 //! networks), [`connect`], [`keep`], [`create`], [`posts`], [`reschedule`], [`accounts`],
-//! [`disconnect`], [`queues`], [`stop`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
+//! [`disconnect`], [`erase`], [`meta`], [`queues`], [`stop`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
 //! and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`]; [`preflight`] with [`disk`],
 //! [`time`] and [`rollback`] (when it is better to send nothing).
 
@@ -17,6 +17,7 @@ mod disconnect;
 pub mod disk;
 mod door;
 mod drive;
+mod erase;
 mod errors;
 mod explain;
 pub mod files;
@@ -25,6 +26,7 @@ mod keep;
 pub mod ledger;
 mod links;
 mod log;
+mod meta;
 mod mind;
 mod posts;
 mod precheck;

@@ -169,6 +169,7 @@ async fn keep(shared: &Shared, receipt: &m::Receipt, post: PostId) -> ApiResult<
         requested_at: receipt.at,
         finished_at: Some(receipt.at),
         outcome: receipt.items.iter().map(|it| (it.what.clone(), it.result.as_str().to_owned())).collect(),
+        parts: Vec::new(),
     };
     shared.store.write(move |tx| put_receipt(tx, &stored)).await.map_err(errors::store)
 }

@@ -26,7 +26,9 @@ use super::shared::{Made, Shared};
 use super::stop::Stop;
 use super::time::Time;
 use super::wire::{Wire, fill};
-use super::{api, disconnect, files, housekeeping, ledger, preflight, recurring, reload, rezone, watchdog};
+use super::{
+    api, disconnect, erase, files, housekeeping, ledger, preflight, recurring, reload, rezone, watchdog,
+};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -289,6 +291,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     // Beside the others' work, which need not wait for a network that does not answer: since its
     // disconnect began, the account is stopped.
     disconnect::resume(&shared)?;
+    erase::resume(&shared)?;
     // Due times by the zone rules of today; then what passed meanwhile is coalesced.
     rezone::check(&shared).await?;
     if !preflight::clock(&shared, shared.moment()).hold {

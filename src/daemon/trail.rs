@@ -102,19 +102,21 @@ pub(super) fn connect_outcome(code: &str) -> String {
     }
 }
 
+/// Who did it, in the words of the audit trail.
+pub(super) fn actor(by: Option<Caller>) -> String {
+    match by {
+        Some(Caller { uid, gid, pid: Some(pid) }) => format!("uid:{uid} gid:{gid} pid:{pid}"),
+        Some(Caller { uid, gid, pid: None }) => format!("uid:{uid} gid:{gid}"),
+        None => "daemon".to_owned(),
+    }
+}
+
 /// Writes one row. Queued at once and not waited for: the deed itself has its own write.
 pub(super) fn note(shared: &Arc<Shared>, by: Option<Caller>, action: &str, subject: &str, outcome: &str) {
-    let actor = match by {
-        Some(by) => match by.pid {
-            Some(pid) => format!("uid:{} gid:{} pid:{pid}", by.uid, by.gid),
-            None => format!("uid:{} gid:{}", by.uid, by.gid),
-        },
-        None => "daemon".to_owned(),
-    };
     let subject: String = clean_line(subject).chars().take(SUBJECT_MAX).collect();
     let row = AuditRow {
         at: shared.now(),
-        actor,
+        actor: actor(by),
         action: action.to_owned(),
         subject: (!subject.is_empty()).then_some(subject),
         outcome: outcome.to_owned(),

@@ -4,6 +4,7 @@
 //! The command line knows only the [`Rooms`] trait; here it meets the rest of the house.
 
 mod demo;
+mod film;
 mod setup;
 
 use std::ffi::OsString;

@@ -343,6 +343,11 @@ impl Api for Fake {
         Ok(receipt(if name == "x:acme" { m::Outcome::Done } else { m::Outcome::Failed }))
     }
 
+    async fn erase_platform_user(&self, by: Caller, whom: &str) -> ApiResult<m::ReceiptAnswer> {
+        self.note(by, format!("erase {whom}"));
+        Ok(receipt(if whom == "facebook:1022" { m::Outcome::Done } else { m::Outcome::Failed }))
+    }
+
     async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {
         self.note(by, "post create");
         self.created.lock().unwrap().push(ask.clone());
