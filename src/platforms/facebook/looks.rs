@@ -73,11 +73,11 @@ fn earliest(since: Timestamp) -> Timestamp {
 const CURSORS: [&str; 3] = ["after", "until", "__paging_token"];
 
 /// The objects of a page of a list, and what to say of those behind it; or why it is no clean read.
-fn list(asked: Option<Request>, answer: &Answer, now: Timestamp) -> Result<(Vec<Value>, Sight), Sight> {
+fn list(asked: Option<Request>, answer: &Answer, now: Timestamp) -> Result<(Vec<Value>, Sight), Failure> {
     let json = answer.json();
     let Some(all) = json["data"].as_array().filter(|_| answer.status == 200 && json.get("error").is_none())
     else {
-        return Err(Sight::Unclear(errors::failure(answer, now)));
+        return Err(errors::failure(answer, now));
     };
     let rest = match json["paging"]["next"].as_str() {
         None => Sight::Absent,
@@ -125,7 +125,7 @@ pub(super) fn posts(
 ) -> Sight {
     let (all, rest) = match list(posts_request(job, since), answer, now) {
         Ok(read) => read,
-        Err(sight) => return sight,
+        Err(failure) => return Sight::Unclear(failure),
     };
     let ours = frozen_body(frozen);
     let words = plain(ours["message"].as_str().unwrap_or_default());
@@ -223,7 +223,7 @@ pub(super) fn comments(
 ) -> Sight {
     let (all, rest) = match list(comments_request(job, since), answer, now) {
         Ok(read) => read,
-        Err(sight) => return sight,
+        Err(failure) => return Sight::Unclear(failure),
     };
     let words = plain(frozen_body(frozen)["message"].as_str().unwrap_or_default());
     let ours = |it: &&Value| {
@@ -255,7 +255,7 @@ pub(super) fn stories(
 ) -> Sight {
     let (all, rest) = match list(stories_request(job, since), answer, now) {
         Ok(read) => read,
-        Err(sight) => return sight,
+        Err(failure) => return Sight::Unclear(failure),
     };
     let hits = all
         .iter()
