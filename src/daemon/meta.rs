@@ -85,10 +85,9 @@ fn believed(
     let mut refusal = BadSignedRequest::NoSecret;
     for (n, signer) in signers(app).iter().enumerate() {
         let secret = match secret(shared, *signer) {
-            None => continue,
             Some(Ok(secret)) => secret,
             Some(Err(error)) if n == 0 => return Err(error),
-            Some(Err(_)) => continue,
+            None | Some(Err(_)) => continue,
         };
         match verify(text, &secret, shared.now()) {
             Ok(said) => {

@@ -153,9 +153,9 @@ fn be(numbers: &[u32]) -> Vec<u8> {
 }
 
 /// A box of the container.
-fn atom(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+fn atom(kind: [u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let content = parts.concat();
-    [&(length(&content) + 8).to_be_bytes()[..], kind, &content].concat()
+    [&(length(&content) + 8).to_be_bytes()[..], &kind, &content].concat()
 }
 
 /// A silent film of so many seconds, at most five, as MP4 with its index first.
@@ -164,8 +164,8 @@ pub(super) fn film(seconds: u32) -> Vec<u8> {
         .map(|n| if n % RATE == 0 { whole(n / RATE) } else { as_before(n % RATE) })
         .map(|unit| [&length(&unit).to_be_bytes()[..], &unit].concat())
         .collect();
-    let head = atom(b"ftyp", &[b"isom", &be(&[0x200]), b"isomiso2avc1mp41"]);
-    let data = atom(b"mdat", &[&pictures.concat()]);
+    let head = atom(*b"ftyp", &[b"isom", &be(&[0x200]), b"isomiso2avc1mp41"]);
+    let data = atom(*b"mdat", &[&pictures.concat()]);
     // The index says where the pictures are, and comes before them.
     let before = length(&head) + length(&index(seconds, &pictures, 0)) + 8;
     [head, index(seconds, &pictures, before), data].concat()
@@ -177,32 +177,32 @@ fn index(seconds: u32, pictures: &[Vec<u8>], first: u32) -> Vec<u8> {
     let decoder = [&[1, 66, 0xc0, 31, 0xff, 0xe1][..], &half(&sequence), &[1], &half(&picture)].concat();
     let size = be(&[WIDTH << 16 | HEIGHT]);
     let look = [&[0; 6][..], &[0, 1], &[0; 16], &size, &be(&[0x48_0000, 0x48_0000, 0, 1 << 16]), &[0; 30]];
-    let entry = atom(b"avc1", &[&look.concat(), &[0, 0x18, 0xff, 0xff], &atom(b"avcC", &[&decoder])]);
+    let entry = atom(*b"avc1", &[&look.concat(), &[0, 0x18, 0xff, 0xff], &atom(*b"avcC", &[&decoder])]);
     let count = u32::try_from(pictures.len()).unwrap_or(u32::MAX);
     let sizes: Vec<u32> = pictures.iter().map(|it| length(it)).collect();
     let begins: Vec<u32> = (0..seconds).map(|second| second * RATE + 1).collect();
     let table = atom(
-        b"stbl",
+        *b"stbl",
         &[
-            &atom(b"stsd", &[&be(&[0, 1]), &entry]),
-            &atom(b"stts", &[&be(&[0, 1, count, 1])]),
-            &atom(b"stss", &[&be(&[0, seconds]), &be(&begins)]),
-            &atom(b"stsc", &[&be(&[0, 1, 1, count, 1])]),
-            &atom(b"stsz", &[&be(&[0, 0, count]), &be(&sizes)]),
-            &atom(b"stco", &[&be(&[0, 1, first])]),
+            &atom(*b"stsd", &[&be(&[0, 1]), &entry]),
+            &atom(*b"stts", &[&be(&[0, 1, count, 1])]),
+            &atom(*b"stss", &[&be(&[0, seconds]), &be(&begins)]),
+            &atom(*b"stsc", &[&be(&[0, 1, 1, count, 1])]),
+            &atom(*b"stsz", &[&be(&[0, 0, count]), &be(&sizes)]),
+            &atom(*b"stco", &[&be(&[0, 1, first])]),
         ],
     );
-    let here = atom(b"dinf", &[&atom(b"dref", &[&be(&[0, 1]), &atom(b"url ", &[&be(&[1])])])]);
-    let info = atom(b"minf", &[&atom(b"vmhd", &[&be(&[1, 0, 0])]), &here, &table]);
-    let handler = atom(b"hdlr", &[&be(&[0, 0]), b"vide", &[0; 12], b"pictures\0"]);
-    let clock = atom(b"mdhd", &[&be(&[0, 0, 0, RATE, count]), &[0x55, 0xc4, 0, 0]]);
-    let media = atom(b"mdia", &[&clock, &handler, &info]);
+    let here = atom(*b"dinf", &[&atom(*b"dref", &[&be(&[0, 1]), &atom(*b"url ", &[&be(&[1])])])]);
+    let info = atom(*b"minf", &[&atom(*b"vmhd", &[&be(&[1, 0, 0])]), &here, &table]);
+    let handler = atom(*b"hdlr", &[&be(&[0, 0]), b"vide", &[0; 12], b"pictures\0"]);
+    let clock = atom(*b"mdhd", &[&be(&[0, 0, 0, RATE, count]), &[0x55, 0xc4, 0, 0]]);
+    let media = atom(*b"mdia", &[&clock, &handler, &info]);
     let lasts = seconds * 1000;
     let shown = be(&[WIDTH << 16, HEIGHT << 16]);
-    let track = atom(b"tkhd", &[&be(&[3, 0, 0, 1, 0, lasts, 0, 0, 0, 0]), &be(&AS_IT_IS), &shown]);
+    let track = atom(*b"tkhd", &[&be(&[3, 0, 0, 1, 0, lasts, 0, 0, 0, 0]), &be(&AS_IT_IS), &shown]);
     let whole = [&be(&[0, 0, 0, 1000, lasts, 0x1_0000])[..], &[1, 0], &[0; 10]].concat();
-    let film = atom(b"mvhd", &[&whole, &be(&AS_IT_IS), &[0; 24], &be(&[2])]);
-    atom(b"moov", &[&film, &atom(b"trak", &[&track, &media])])
+    let film = atom(*b"mvhd", &[&whole, &be(&AS_IT_IS), &[0; 24], &be(&[2])]);
+    atom(*b"moov", &[&film, &atom(*b"trak", &[&track, &media])])
 }
 
 #[cfg(test)]
