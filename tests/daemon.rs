@@ -12,6 +12,8 @@ mod accounts;
 mod callbacks;
 #[path = "daemon/clock.rs"]
 mod clock;
+#[path = "daemon/connecting.rs"]
+mod connecting;
 #[path = "daemon/disconnect.rs"]
 mod disconnect;
 #[path = "daemon/disk.rs"]
@@ -24,6 +26,8 @@ mod facebook;
 mod faults;
 #[path = "daemon/house.rs"]
 mod house;
+#[path = "daemon/limits.rs"]
+mod limits;
 #[path = "daemon/media.rs"]
 mod media;
 #[path = "daemon/networks.rs"]
@@ -40,3 +44,5 @@ mod resolve;
 mod restarts;
 #[path = "daemon/tokens.rs"]
 mod tokens;
+#[path = "daemon/trail.rs"]
+mod trail;

@@ -48,6 +48,11 @@ pub static SCOPES: &[ScopeNeed] = &[
 /// Where a user sees and ends the access of apps.
 pub(super) const APPS_PAGE: &str = "https://x.com/settings/connected_apps";
 
+/// Who an account is: the path, and the parameter with the fields that are asked for. Public so that
+/// the network's own document can be asked whether it takes them.
+pub const ME: (&str, &str, &str) =
+    ("2/users/me", "user.fields", "profile_image_url,verified,verified_type,subscription_type,protected");
+
 /// X as the operator configured it.
 #[derive(Debug, Clone)]
 pub struct XProvider {
@@ -155,10 +160,8 @@ impl XProvider {
 
     /// `GET /2/users/me` (docs.x.com/x-api/users/get-my-user).
     async fn identity(&self, tools: Tools<'_>, grant: &Grant) -> Result<Found, AuthError> {
-        let mut url = wire::below(&self.api, "2/users/me");
-        url.set_query(Some(
-            "user.fields=profile_image_url,verified,verified_type,subscription_type,protected",
-        ));
+        let mut url = wire::below(&self.api, ME.0);
+        url.set_query(Some(&format!("{}={}", ME.1, ME.2)));
         let by = wire::place(&url);
         let mut request = wire::get(&url);
         request.headers_mut().insert(http::header::AUTHORIZATION, grant.access.header("Bearer"));

@@ -19,7 +19,16 @@ pub(super) async fn run(client: &Client, command: Account, ui: &mut Ui<'_, '_>) 
         }
         Account::Rename { account, name } => {
             let renamed = client.account_rename(&account, &name).await?;
-            changed(&renamed, &format!("{} is now {}", clean_line(&account), renamed.account), ui)
+            changed(&renamed, &format!("{} is now {}", clean_line(&account), renamed.account), ui)?;
+            // The configuration is the user's own file; nothing here writes it.
+            for queue in client.queue_list().await?.queues {
+                if queue.accounts.contains(&account) && renamed.account != account {
+                    let text = format!("queue `{}` still names `{account}`", clean_line(&queue.name));
+                    let hint = format!("write `{}` there, then: systemctl reload sendoff", renamed.account);
+                    ui.warn(&CliError::failed("queue_account", text).hint(hint))?;
+                }
+            }
+            Ok(0)
         }
         Account::Refresh { account } => {
             let account = client.account_refresh(&account).await?;

@@ -96,7 +96,7 @@ Examples:
 Examples:
   sendoff sandbox
   sendoff sandbox --listen 127.0.0.1:9000 --seed 7
-  sendoff sandbox --faults \"x.post=lost_after*2,bluesky.post=429\"")]
+  sendoff sandbox --faults \"x.create=lost_after*2,bluesky.put=429\"")]
     Sandbox(Sandbox),
     /// Write a configuration, a master key and the directories
     #[command(after_help = "\
@@ -279,7 +279,7 @@ pub struct Demo {
     /// Work here and keep it, instead of in a throw-away directory
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Shorten the waits
+    /// Do not wait for the queue's slot: what is in the queue is moved to the next second
     #[arg(long)]
     pub fast: bool,
 }

@@ -96,6 +96,9 @@ message! {
         key: Option<String>,
         /// `cli`, `console`, `file` or `api` (the default).
         source: Option<String>,
+        /// The files are for this request alone: if no post comes of it (it is refused, only a check, or
+        /// its key was used before), those that no other post uses are removed.
+        media_once: bool,
     }
 }
 

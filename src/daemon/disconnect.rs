@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use super::accounts::{find, hex};
 use super::shared::Shared;
 use super::wire::fill;
-use super::{audit, errors, files, tokens, view};
+use super::{errors, files, tokens, view};
 use crate::auth::{RevocationResult, Tools, revoke_by_hand};
-use crate::control::api::{ApiResult, Caller};
+use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::Account;
 use crate::domain::attempt::Transition;
@@ -55,11 +55,7 @@ impl Erasing {
 }
 
 /// Begins a disconnect, or goes on with the one that was begun, and waits for its receipt.
-pub(super) async fn disconnect(
-    shared: &Arc<Shared>,
-    by: Caller,
-    account: &str,
-) -> ApiResult<m::ReceiptAnswer> {
+pub(super) async fn disconnect(shared: &Arc<Shared>, account: &str) -> ApiResult<m::ReceiptAnswer> {
     let name: AccountName = account.parse().map_err(errors::bad_name)?;
     // An account whose row is gone already is still known by its erasure.
     let left = shared.store.read(|rx| {
@@ -69,7 +65,6 @@ pub(super) async fn disconnect(
         Ok(vault::erasures(rx)?.into_iter().find(|it| it.name == name.to_string()))
     });
     if let Some(erasure) = left.map_err(errors::store)? {
-        audit(shared, Some(by), "account.disconnect", account);
         return finish(shared, erasure.account).await.map(|receipt| m::ReceiptAnswer { receipt });
     }
     let found = find(shared, account)?;
@@ -81,7 +76,6 @@ pub(super) async fn disconnect(
         let theirs = slot.lock().await.clone();
         return theirs.map(|receipt| m::ReceiptAnswer { receipt }).ok_or(error);
     }
-    audit(shared, Some(by), "account.disconnect", account);
     finish_in(shared, id, &slot).await.map(|receipt| m::ReceiptAnswer { receipt })
 }
 

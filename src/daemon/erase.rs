@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::accounts::hex;
 use super::shared::Shared;
-use super::{disconnect, errors, tokens, view};
+use super::{disconnect, errors, tokens, trail, view};
 use crate::auth::Grant;
 use crate::config::InstagramLogin;
 use crate::control::api::{ApiError, ApiResult, Caller};
@@ -211,7 +211,7 @@ pub(super) async fn platform_user(
 ) -> ApiResult<m::ReceiptAnswer> {
     let (app, user) = parse(whom)?;
     let heard =
-        hear(shared, Request::Erase, app, user, super::actor(Some(by))).await.map_err(errors::store)?;
+        hear(shared, Request::Erase, app, user, trail::actor(Some(by))).await.map_err(errors::store)?;
     let request = heard.request;
     let said = settle(shared, &request).await?;
     let now = shared.now();

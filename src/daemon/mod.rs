@@ -45,6 +45,7 @@ mod status;
 mod stop;
 mod time;
 mod tokens;
+mod trail;
 pub(crate) mod view;
 mod watchdog;
 mod wire;
@@ -55,36 +56,9 @@ use shared::Shared;
 use wire::Wire;
 
 use crate::config::change::changed;
-use crate::control::api::{ApiError, ApiResult, Caller};
+use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::engine::Input;
-use crate::store::audit::{AuditRow, append};
-
-/// Notes who did what. Queued at once and not waited for: the deed itself has its own write.
-fn audit(shared: &Arc<Shared>, by: Option<Caller>, action: &str, subject: &str) {
-    let row = AuditRow {
-        at: shared.now(),
-        actor: actor(by),
-        action: action.to_owned(),
-        subject: (!subject.is_empty()).then(|| subject.to_owned()),
-        outcome: "ok".to_owned(),
-    };
-    let write = shared.store.write(move |tx| append(tx, &row));
-    tokio::spawn(async move {
-        if let Err(error) = write.await {
-            tracing::error!(%error, "an audit row could not be written");
-        }
-    });
-}
-
-/// Who did it, in the words of the audit trail.
-fn actor(by: Option<Caller>) -> String {
-    match by {
-        Some(Caller { uid, gid, pid: Some(pid) }) => format!("uid:{uid} gid:{gid} pid:{pid}"),
-        Some(Caller { uid, gid, pid: None }) => format!("uid:{uid} gid:{gid}"),
-        None => "daemon".to_owned(),
-    }
-}
 
 /// Reads the configuration again. A bad file changes nothing.
 fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
@@ -114,10 +88,12 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     shared.set_config(used, wire);
     shared.send(Input::Configure(Box::new(settings)));
     shared.plan_again(None);
-    tracing::info!(
-        changed = changes.reload.join(", "),
-        restart = changes.restart.join(", "),
-        "configuration read again"
-    );
+    match (changes.reload.join(", "), changes.restart.join(", ")) {
+        (changed, restart) if changed.is_empty() && restart.is_empty() => {
+            tracing::info!("configuration read again; nothing has changed");
+        }
+        (changed, restart) if restart.is_empty() => tracing::info!(changed, "configuration read again"),
+        (changed, restart) => tracing::info!(changed, restart, "configuration read again"),
+    }
     Ok(m::Reloaded { changed: changes.reload, needs_restart: changes.restart, warnings })
 }

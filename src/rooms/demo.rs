@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use super::{daemon_error, film, load, setup};
@@ -67,6 +68,10 @@ fn failed(what: &str, error: impl std::fmt::Display) -> CliError {
     CliError::failed("demo", format!("{what}: {error}"))
 }
 
+fn interrupted() -> CliError {
+    CliError::failed("interrupted", "the demonstration was interrupted").hint("`sendoff demo` begins anew")
+}
+
 fn asked(error: &ClientError) -> CliError {
     let detail = error.detail();
     let plain = CliError::new(error.exit_code(), &detail.code, detail.message);
@@ -82,7 +87,12 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let stage =
         Stage { json: globals.json, quiet: globals.quiet, color: globals.wants_color(terminal, no_color) };
-    let (dir, throw_away) = directory(args);
+    let cannot = |error: std::io::Error| failed("signals", error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    // Dropped last, however this ends: there are keys in it.
+    let place = directory(args);
+    let dir = place.dir().to_owned();
     let options =
         sandbox::Options { listen: ([127, 0, 0, 1], 0).into(), faults: sandbox::Faults::default(), seed: 1 };
     let running =
@@ -109,7 +119,11 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
         &json!({ "event": "daemon", "listen": daemon.listen, "config": config_path }),
     );
     let client = Client::new(&socket).map_err(|error| asked(&error))?;
-    let outcome = play(&stage, &client, &running, began).await;
+    let outcome = tokio::select! {
+        outcome = play(&stage, &client, &running, args.fast, began) => outcome,
+        _ = interrupt.recv() => Err(interrupted()),
+        _ = terminate.recv() => Err(interrupted()),
+    };
     let outcome = match outcome {
         Ok(code) if !args.once => {
             stage.say(
@@ -119,28 +133,52 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
                 ),
                 &json!({ "event": "waiting", "url": running.url }),
             );
-            drop(tokio::signal::ctrl_c().await);
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
             Ok(code)
         }
         other => other,
     };
     daemon.stop().await;
     running.stop().await;
-    if throw_away {
-        drop(std::fs::remove_dir_all(&dir));
-    }
     outcome
 }
 
-/// `--dir`, or a directory of our own that goes at the end.
-fn directory(args: &Demo) -> (PathBuf, bool) {
+/// Where the demonstration works.
+enum Place {
+    /// The user's own directory, which stays.
+    Kept(PathBuf),
+    /// One of ours, which goes with this value.
+    ThrownAway(PathBuf),
+}
+
+impl Place {
+    fn dir(&self) -> &Path {
+        match self {
+            Self::Kept(dir) | Self::ThrownAway(dir) => dir,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::ThrownAway(dir) = self {
+            // It may never have been made.
+            drop(std::fs::remove_dir_all(dir));
+        }
+    }
+}
+
+fn directory(args: &Demo) -> Place {
     if let Some(dir) = &args.dir {
-        return (dir.clone(), false);
+        return Place::Kept(dir.clone());
     }
     let mut tail = [0; 8];
     start::random(&mut tail);
     let name = tail.iter().fold(String::from("sendoff-demo-"), |name, byte| format!("{name}{byte:02x}"));
-    (std::env::temp_dir().join(name), true)
+    Place::ThrownAway(std::env::temp_dir().join(name))
 }
 
 /// What `init` writes, pointed at the sandbox, with a queue.
@@ -182,6 +220,7 @@ async fn play(
     stage: &Stage,
     client: &Client,
     running: &Running,
+    fast: bool,
     began: tokio::time::Instant,
 ) -> Result<u8, CliError> {
     let instance = running.url.as_str().trim_end_matches('/').to_owned();
@@ -198,13 +237,19 @@ async fn play(
     let mut posts = Vec::new();
     let text = "Good morning from a queue in a TOML file ☀️";
     posts.push(post(stage, client, &[text], &both, r::When::Queue("every-minute".into()), Vec::new()).await?);
+    if let (true, Some(queued)) = (fast, posts.first()) {
+        // Its slot is up to a minute away.
+        let soon = r::Move::At("+1s".into());
+        client.post_reschedule(queued, soon, None).await.map_err(|error| asked(&error))?;
+    }
     let thread = ["A thread, part one: written once,", "part two: published once, in order."];
-    posts.push(post(stage, client, &thread, &both, r::When::At("+3s".into()), Vec::new()).await?);
+    let soon = |seconds: &str| r::When::At(if fast { "+1s" } else { seconds }.into());
+    posts.push(post(stage, client, &thread, &both, soon("+3s"), Vec::new()).await?);
     let oven = "A warm gradient, like the inside of an oven";
     let picture = vec![upload(client, "oven.png", gradient([240, 80, 40])?, Some(oven)).await?];
     let text = "A picture with a description, see https://example.com/oven #bread";
     let two = ["bluesky:acme", "facebook:acme"];
-    posts.push(post(stage, client, &[text], &two, r::When::At("+2s".into()), picture).await?);
+    posts.push(post(stage, client, &[text], &two, soon("+2s"), picture).await?);
     posts.push(post(stage, client, &["And one right now."], &["x:acme"], r::When::Now, Vec::new()).await?);
     posts.extend(on_a_page(stage, client).await?);
 

@@ -85,6 +85,8 @@ pub enum Start {
         /// Binds this browser to the conversation: up to 128 characters of `A-Z a-z 0-9 - _`.
         cookie: String,
     },
+    /// The connect could not begin: the network did not answer, or does not want us. The ticket is burnt.
+    Failed(Landing),
     /// The ticket is unknown, used or too old. Which of these is nobody's business.
     Gone,
 }
@@ -94,6 +96,7 @@ impl fmt::Debug for Start {
         match self {
             // Both values are secrets: the address holds `state`.
             Self::Go { .. } => f.write_str("Go([secret])"),
+            Self::Failed(landing) => f.debug_tuple("Failed").field(landing).finish(),
             Self::Gone => f.write_str("Gone"),
         }
     }

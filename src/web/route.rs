@@ -235,6 +235,7 @@ impl Shared {
                 Answer::see_other(location).with(header::SET_COOKIE, set)
             }
             Start::Go { .. } => broken("a cookie with characters that need quoting"),
+            Start::Failed(landing) => show(&landing),
             Start::Gone => Answer::html(StatusCode::GONE, page::gone()),
         }
     }

@@ -77,7 +77,7 @@ pub(super) fn land(
             answer(200, &json!({ "success": true }))
         }
         "facebook.video.status" => status(network, &id, now),
-        "facebook.get" => match network.objects.iter().find(|it| it.id == id) {
+        "facebook.get" => match network.objects.iter().find(|it| it.id == id && !it.deleted) {
             Some(it) => answer(200, &json!({ "id": it.id, "is_published": true })),
             None => answer(400, &json!({ "error": { "code": 100, "error_subcode": 33, "message": "none" } })),
         },
@@ -105,7 +105,9 @@ fn list(network: &Network, owner: &str, request: &Request, now: Timestamp) -> An
     let posts: Vec<Value> = network
         .objects
         .iter()
-        .filter(|it| it.owner == owner && it.listed_at <= now && it.created.as_second() >= since)
+        .filter(|it| {
+            it.owner == owner && !it.deleted && it.listed_at <= now && it.created.as_second() >= since
+        })
         // Reels are in no list.
         .filter(|it| it.id.contains('_'))
         .map(|it| {
