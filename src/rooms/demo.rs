@@ -299,8 +299,12 @@ async fn current(client: &Client, posts: &[String]) -> Result<Vec<m::Delivery>, 
 fn shown_at(running: &Running, delivery: &m::Delivery) -> String {
     let link = delivery.permalink.clone().unwrap_or_default();
     let base = running.url.as_str().trim_end_matches('/');
-    let here =
-        [("https://x.com/", "/x/"), ("https://bsky.app/", "/"), ("https://www.facebook.com/", "/facebook/")];
+    let here = [
+        ("https://x.com/", "/x/"),
+        ("https://bsky.app/", "/"),
+        ("https://www.facebook.com/facebook/", "/facebook/"),
+        ("https://www.facebook.com/", "/facebook/"),
+    ];
     here.iter().fold(link, |link, (there, path)| link.replacen(there, &format!("{base}{path}"), 1))
 }
 
