@@ -63,11 +63,11 @@ fn examples_are_commands_that_parse() {
             let parsed = Cli::command()
                 .try_get_matches_from(std::iter::once("sendoff".to_owned()).chain(words_of(command)));
             let parsed = parsed.unwrap_or_else(|error| panic!("`{command}`: {error}"));
-            if let Some(Command::Sandbox(it)) = Cli::from_arg_matches(&parsed).unwrap().command {
-                if let Some(spec) = it.faults {
-                    assert!(spec.parse::<Faults>().is_ok(), "`{command}`: {:?}", spec.parse::<Faults>());
-                    faults += 1;
-                }
+            if let Some(Command::Sandbox(it)) = Cli::from_arg_matches(&parsed).unwrap().command
+                && let Some(spec) = it.faults
+            {
+                assert!(spec.parse::<Faults>().is_ok(), "`{command}`: {:?}", spec.parse::<Faults>());
+                faults += 1;
             }
         }
     }
