@@ -304,9 +304,20 @@ impl Delivery {
                 to.enter(S::Rejected);
                 to.reason = Some(reason);
             }
-            (S::Scheduled, E::Reschedule { due, give_up_at }) => {
+            (
+                S::Scheduled | S::Claimed | S::Preparing | S::Retry | S::NeedsReconnect,
+                E::Reschedule { due, give_up_at },
+            ) => {
+                self.may_move().map_err(illegal)?;
                 to.due = due;
                 to.give_up_at = give_up_at;
+                if self.state != S::Scheduled {
+                    // It begins anew at its new time: what was prepared, tried and waited for belongs to
+                    // the old one, and some networks get a date that was fixed with the request.
+                    to.enter(S::Scheduled);
+                    to.flight = Flight::default();
+                    (to.attempts, to.sent_at, to.reason) = (0, None, None);
+                }
             }
             (
                 S::Scheduled
@@ -379,6 +390,29 @@ impl Delivery {
     /// Something of it is live, or may be: then it is neither early nor late any more.
     pub fn begun(&self) -> bool {
         self.step > 0 || self.flight.amb_since.is_some()
+    }
+
+    /// Whether it can get another time, or why not: nothing of it may have begun.
+    pub fn may_move(&self) -> Result<(), &'static str> {
+        match self.state {
+            State::Scheduled => Ok(()),
+            State::Claimed | State::Preparing | State::Retry | State::NeedsReconnect => {
+                if self.live_prefix() > 0 {
+                    Err("a part of it is live already")
+                } else if self.begun() {
+                    Err("an earlier call may have taken effect")
+                } else if self.cancel_requested {
+                    Err("it was taken back")
+                } else {
+                    Ok(())
+                }
+            }
+            State::Sending => Err("it is being sent"),
+            State::Unknown => Err("it may be live already"),
+            State::Published | State::HandedOver | State::Rejected | State::Cancelled | State::Missed => {
+                Err("it has ended")
+            }
+        }
     }
 
     /// Later than its policy allows.

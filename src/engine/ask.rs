@@ -93,14 +93,14 @@ pub fn event(
             format!("delivery `{}` is {word}; only one whose fate is unknown can be resolved", delivery.id),
             None,
         )),
-        Ask::Reschedule(due) if state == State::Scheduled => {
-            Ok(Event::reschedule(due.clone(), give_up_after))
-        }
-        Ask::Reschedule(_) => Err(refused(
-            "not_scheduled",
-            format!("delivery `{}` is {word}; only a scheduled one can be moved", delivery.id),
-            None,
-        )),
+        Ask::Reschedule(due) => match delivery.may_move() {
+            Ok(()) => Ok(Event::reschedule(due.clone(), give_up_after)),
+            Err(why) => Err(refused(
+                "not_scheduled",
+                format!("delivery `{}` is {word} and cannot be moved: {why}", delivery.id),
+                None,
+            )),
+        },
     }
 }
 
@@ -137,7 +137,8 @@ impl Engine {
                 self.seq += 1;
                 work.delivery = after.clone();
                 // In the middle of a call the wish is only noted; otherwise it ends the run.
-                let settled = before.state == State::Unknown && after.state != State::Unknown;
+                let settled = (before.state == State::Unknown && after.state != State::Unknown)
+                    || (before.in_flight() && !after.in_flight());
                 if after.state.is_terminal() || settled || run.phase == Phase::Loading {
                     run.phase = Phase::Saving(self.seq, Then::Done);
                     run.confirm = None;

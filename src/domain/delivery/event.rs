@@ -61,7 +61,7 @@ pub enum Event {
     /// as not verified, and the delivery ends as `Rejected`. The one end that proves nothing (it
     /// says so in its reason), hence only for work whose call may have taken effect.
     Abandon { reason: Reason },
-    /// Another instant, before anything was sent.
+    /// Another instant, before anything of it may have had an effect.
     Reschedule { due: Due, give_up_at: Timestamp },
     /// The store was restored from a backup: it may have gone out since.
     Restore { next_check: Timestamp, reason: Reason },
