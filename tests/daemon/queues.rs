@@ -244,3 +244,30 @@ async fn what_a_pause_left_behind_moves_with_its_queue_and_goes_out_at_its_new_t
     assert_eq!(house.live("Left behind.").len(), 2);
     assert_eq!(house.ended(&single.id).await.status, m::PostStatus::Published);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_that_comes_while_a_file_is_uploaded_still_stops_the_post() {
+    let house = House::furnished().await;
+    let media = house.picture("A loaf").await;
+    let ask = r::CreatePost { media, ..draft(&["bluesky:acme"], &["Still uploading."], queued()) };
+    let made = house.client.post_create(&ask).await.unwrap();
+    house.inject("bluesky.upload=slow");
+    house.pass_to(made.deliveries[0].due).await;
+    house.reaches(&made.id, m::DeliveryState::Claimed).await;
+    assert!(house.client.queue_pause("hourly").await.unwrap().paused);
+    let held = house
+        .until("it is held back", async |client| {
+            let it = client.post_show(&made.id).await.unwrap().deliveries.remove(0);
+            (it.reason.as_ref().is_some_and(|reason| reason.class == "queue_paused")).then_some(it)
+        })
+        .await;
+    assert_eq!((held.state, held.attempts), (m::DeliveryState::Retry, 0), "no try was used up");
+    assert!(house.network.published().is_empty());
+    let events: Vec<_> = held.why.iter().map(|it| it.event.as_str()).collect();
+    assert!(!events.contains(&"intend"), "{events:?}");
+    let back = held.why.iter().find(|it| it.event == "put_back").unwrap();
+    assert!(back.message.contains("before anything left"), "{back:?}");
+    house.client.queue_resume("hourly").await.unwrap();
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.live("Still uploading.").len(), 1);
+}
