@@ -147,6 +147,24 @@ pub fn load(store: &Store, id: DeliveryId, find: Find) -> Result<Option<Work>, S
 /// The three values [`Store::intend`] takes.
 pub type Intent = (Delivery, Delivery, Attempt);
 
+/// Why [`load`] has nothing to show of a delivery that is due. `None`: it is gone, as it may be.
+pub fn why_unloadable(store: &Store, id: DeliveryId, find: Find) -> Option<String> {
+    let read = store.read(|rx| {
+        let Some(it) = deliveries::get(rx, id)? else { return Ok(None) };
+        let post = posts::get(rx, it.post)?;
+        Ok(Some((it, post)))
+    });
+    match read {
+        Err(error) => Some(error.to_string()),
+        Ok(None) => None,
+        Ok(Some((it, None))) => Some(format!("its post `{}` is gone", it.post)),
+        Ok(Some((it, Some(_)))) => {
+            let platform = it.name.platform();
+            find(platform).is_none().then(|| format!("this version has no network `{platform}`"))
+        }
+    }
+}
+
 /// Turns the engine's writes into transactions. Remembers the attempt rows of calls on the wire, to
 /// complete them with their answers.
 #[derive(Debug)]

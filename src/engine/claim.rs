@@ -27,8 +27,10 @@ impl Engine {
             for (_, ticket) in std::mem::take(&mut run.asks) {
                 out.push(Effect::Reply { ticket, result: Err(unreadable(id)) });
             }
+            self.cannot_read(id, now);
             return self.release(id);
         };
+        self.unread.remove(&id);
         let due = work.delivery.wakes_at();
         let in_flight = work.delivery.in_flight();
         let state = work.delivery.state;
