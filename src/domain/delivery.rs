@@ -25,11 +25,14 @@ mod event;
 mod facts;
 mod tell;
 
-pub use event::{AfterAbsence, Event, Illegal, Live, Proof};
+pub use event::{AfterAbsence, Event, Illegal, Live, Looked, Proof};
 pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, State, Step, StepKind};
 
 /// The reason's class of a delivery whose fate the user chose to leave open.
 pub const LEFT: &str = "left";
+
+/// The reason's class of what the network has taken in and is at work on.
+pub const AT_WORK: &str = "media_not_ready";
 
 /// One post bound for one account. All state lives here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,7 +221,7 @@ impl Delivery {
                 }
                 to.doubt(next_check, Some(reason), moment);
             }
-            (S::Unknown, E::Look { next_check, absent_at, reason }) => {
+            (S::Unknown, E::Look { kind: _, next_check, absent_at, reason }) => {
                 to.held = false;
                 to.next_try = Some(next_check);
                 to.flight.absent_at = absent_at;

@@ -88,7 +88,7 @@ fn events() -> Vec<(String, Event)> {
         Event::AccountDead { reason: why() },
         Event::TryNow { at: at(1), anyway: false },
         Event::Lose { next_check: at(10), reason: why() },
-        Event::Look { next_check: at(60), absent_at: None, reason: None },
+        Event::Look { kind: Looked::Absent, next_check: at(60), absent_at: None, reason: None },
         Event::Hold { reason: why() },
         Event::SendAgain { at: at(1) },
         Event::Cancel { reason: why() },
@@ -230,7 +230,8 @@ fn only_what_may_be_live_is_abandoned_and_its_open_attempt_stays_on_record() {
 fn looking_again_takes_a_delivery_out_of_the_users_hands() {
     let held = in_state(State::Unknown, Open::Last).apply(Event::Hold { reason: why() }, at(1)).unwrap();
     assert_eq!(held.wakes_at(), None);
-    let asked = held.apply(Event::Look { next_check: at(2), absent_at: None, reason: None }, at(2)).unwrap();
+    let look = Event::Look { kind: Looked::Asked, next_check: at(2), absent_at: None, reason: None };
+    let asked = held.apply(look, at(2)).unwrap();
     assert_eq!(asked.wakes_at(), Some(at(2)), "a look the user asks for must happen");
 }
 

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Effect, Engine, Phase, Save, Then};
-use crate::domain::delivery::{AfterAbsence, Delivery, Event, LEFT, Live, Proof, Reason, State};
+use crate::domain::delivery::{AfterAbsence, Delivery, Event, LEFT, Live, Looked, Proof, Reason, State};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Due;
 use crate::planted::planted;
@@ -61,9 +61,12 @@ pub fn event(
         Ask::Cancel => Ok(Event::Cancel { reason: Reason::new("cancelled", "cancelled by the user") }),
         Ask::TryNow => match state {
             State::Retry | State::NeedsReconnect => Ok(Event::TryNow { at: now, anyway: true }),
-            State::Unknown => {
-                Ok(Event::Look { next_check: now, absent_at: delivery.flight.absent_at, reason: None })
-            }
+            State::Unknown => Ok(Event::Look {
+                kind: Looked::Asked,
+                next_check: now,
+                absent_at: delivery.flight.absent_at,
+                reason: None,
+            }),
             _ => Err(refused(
                 "not_waiting",
                 format!("delivery `{}` is {word}, there is nothing to retry", delivery.id),
