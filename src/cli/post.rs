@@ -261,6 +261,9 @@ async fn reschedule(client: &Client, args: Reschedule, ui: &mut Ui<'_, '_>) -> O
             let at = due(it).map_or_else(|| "no time".to_owned(), |at| ui.short_time(at));
             ui.line(&format!("  {}  {at}", clean_line(&it.id)))?;
         }
+        for notice in &list.notices {
+            ui.line(&format!("  {}", clean_line(notice)))?;
+        }
         return Ok(0);
     }
     let to = match (args.at, args.queue, args.by) {

@@ -295,6 +295,9 @@ message! {
         posts: Vec<Post>,
         /// Give it back as `after` to read on; null on the last page.
         next_cursor: Option<String>,
+        /// What the caller should know about what was just done, and what was left as it was.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notices: Vec<String>,
     }
 }
 

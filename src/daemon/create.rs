@@ -404,6 +404,7 @@ pub(super) fn first_row(delivery: &Delivery, now: Timestamp) -> Transition {
         to: State::Scheduled,
         reason: None,
         note: Some(format!("scheduled for {}", echo(&delivery.due))),
+        answer: None,
     }
 }
 

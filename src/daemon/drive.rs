@@ -365,10 +365,15 @@ impl Driver {
                     }
                     Ok(Some(Box::new(work)))
                 });
-                let work = work.unwrap_or_else(|error| {
-                    tracing::error!(delivery = %id, %error, "cannot read a delivery that is due");
-                    None
-                });
+                let (work, why) = match work {
+                    Ok(Some(work)) => (Some(work), None),
+                    Ok(None) => (None, ledger::why_unloadable(&shared.store, id, platforms::find)),
+                    Err(error) => (None, Some(error.to_string())),
+                };
+                if let Some(why) = &why {
+                    tracing::error!(delivery = %id, %why, "a delivery that is due cannot be worked on");
+                }
+                shared.note_unloadable(id, why);
                 shared.send(Input::Loaded { id, work });
             }
         });

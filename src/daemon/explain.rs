@@ -4,9 +4,12 @@ use std::collections::VecDeque;
 
 use crate::control::messages as m;
 use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, LEFT, State};
+use crate::domain::delivery::{AT_WORK, Delivery, LEFT, State};
 use crate::domain::ids::DeliveryId;
 use crate::store::{Source, StoreError, deliveries};
+
+/// The move that begins a publishing call.
+const INTEND: &str = "intend";
 
 /// The moves of a delivery, oldest first.
 pub(super) fn why(source: &impl Source, it: &Delivery) -> Result<Vec<m::Why>, StoreError> {
@@ -16,13 +19,15 @@ pub(super) fn why(source: &impl Source, it: &Delivery) -> Result<Vec<m::Why>, St
     let mut current: Option<Attempt> = None;
     for row in moves {
         let mut attempt = None;
-        if row.to == State::Sending {
+        if row.event == INTEND {
             current = attempts.pop_front();
             attempt.clone_from(&current);
-        } else if row.from == State::Sending {
+        } else if row.from == State::Sending && row.to != State::Sending {
+            // Whatever is noted during the call (that it is to be taken back) is none of its answer.
             attempt = current.take();
         }
-        story.push(line(&row, attempt.as_ref()));
+        let live = it.steps.iter().filter(|step| step.published_at.is_some_and(|at| at <= row.at)).count();
+        story.push(line(&row, attempt.as_ref(), live));
     }
     Ok(story)
 }
@@ -42,32 +47,45 @@ pub(super) fn fetches(source: &impl Source, id: DeliveryId) -> Result<Vec<m::Fet
     Ok(lines.collect())
 }
 
-fn line(row: &Transition, attempt: Option<&Attempt>) -> m::Why {
+/// `live`: how many of its parts were live by then.
+fn line(row: &Transition, attempt: Option<&Attempt>, live: usize) -> m::Why {
     let ended = attempt.filter(|_| row.from == State::Sending);
-    let raw = ended.and_then(|it| it.raw.clone());
+    let seen = row.answer.as_ref();
+    let mut message = words(row, attempt);
+    if live > 0 && matches!(row.to, State::Cancelled | State::Rejected | State::Missed) {
+        message += &match live {
+            1 => "; part 1 is live and stays so".to_owned(),
+            _ => format!("; parts 1 to {live} are live and stay so"),
+        };
+    }
     m::Why {
         at: row.at,
         event: row.event.clone(),
         from: row.from.as_str().to_owned(),
         to: row.to.as_str().to_owned(),
-        message: words(row, attempt),
+        message,
         reason: row.reason.as_ref().map(|it| it.message.clone()),
         hint: row.reason.as_ref().and_then(|it| it.hint.clone()),
         attempt: attempt.map(|it| it.n),
-        http_status: ended.and_then(|it| it.status),
-        trace: ended.and_then(|it| it.trace.clone()),
-        raw: raw.or_else(|| row.reason.as_ref().and_then(|it| it.raw.clone())),
+        http_status: ended.and_then(|it| it.status).or_else(|| seen.and_then(|it| it.status)),
+        trace: ended.and_then(|it| it.trace.clone()).or_else(|| seen.and_then(|it| it.trace.clone())),
+        raw: ended
+            .and_then(|it| it.raw.clone())
+            .or_else(|| seen.and_then(|it| it.raw.clone()))
+            .or_else(|| row.reason.as_ref().and_then(|it| it.raw.clone())),
     }
 }
 
 /// One sentence for a move. Every event of the machine has one.
 fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
     let to = row.to;
+    let class = row.reason.as_ref().map_or("", |it| it.class.as_str());
+    let outcome = attempt.and_then(|it| it.outcome.as_deref()).unwrap_or_default();
     let text = match row.event.as_str() {
         "created" => "made",
         "claim" => "its time had come; the account's lane took it (durable before anything was prepared)",
         "prepare" => "something was prepared on the network; nothing of it is public",
-        "intend" => {
+        INTEND => {
             return format!(
                 "call {} is about to leave; the intent and the exact request are on the disk",
                 attempt.map_or_else(|| "?".to_owned(), |it| it.n.to_string())
@@ -78,21 +96,45 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
         "hand_over" => "it lies in the inbox on the network",
         "defer" if row.from == State::Sending => "the call had no effect for sure, and is made again later",
         "defer" => "not now; nothing had left",
-        "refuse" if row.from == State::Sending => "the network refused it before it acted: nothing is live",
-        "refuse" => "given up before anything left",
+        "refuse" if outcome == "not_sent" => {
+            "the call did not leave and is not made again: nothing of it is live"
+        }
+        "refuse" if row.from == State::Sending => {
+            "the network refused it before it acted: nothing of this call is live"
+        }
+        "refuse" => "given up; no call of it took effect",
         "account_dead" => "the account cannot act until it is connected again; nothing is live of this call",
         "try_now" => "to be tried at once",
+        "lose" if outcome == "pending" => {
+            "the network took the call in and is at work on it; it is asked until it is live"
+        }
+        "lose" if matches!(outcome, "refused" | "not_sent") => {
+            "this call had no effect, but nobody knows that of an earlier one; it is looked for first"
+        }
+        "lose" if outcome == "duplicate" => {
+            "the network says that it has these words already; whether they are ours is looked up first"
+        }
+        "lose" if row.from != State::Sending => {
+            "an earlier call may have taken effect; it is looked for before anything else"
+        }
         "lose" => "nobody knows whether the call took effect; it is looked for before anything is sent again",
-        "look" if row.reason.is_some() => "a look settled nothing",
-        "look" => "a look did not find it; one look is no proof",
+        "look_absent" => "a look did not find it; one look is no proof",
+        "look_failed" => "a look found that the network has given up on it; one look is no proof",
+        "look_unclear" if class == AT_WORK => "a look found the network still at work on it",
+        "look_unclear" => "a look settled nothing",
+        "look_waits" => "nobody looks yet: it waits until the same request may go out again",
+        "look_asked" => "to be looked at at once, because the user asked for it",
+        // Written before the kinds of looks had names of their own.
+        "look" => "looked for, or to be looked for later; nothing was settled",
         "hold" if row.reason.as_ref().is_some_and(|it| it.class == LEFT) => "left as it is by the user",
         "hold" => "looking cannot settle it: it waits for the user's word",
         "send_again" => {
             "the same request goes out once more under the same marker, which cannot make a second post"
         }
-        "absent" if row.reason.is_some() && to != State::Retry => "it is not live for sure",
+        "absent" if to != State::Retry => "it is not live for sure",
         "absent" => "it is not live for sure, so it may be sent again",
-        "cancel" if to == State::Cancelled => "taken back before anything was live",
+        "cancel" if to == State::Cancelled => "taken back; nothing more of it goes out",
+        "cancel" if to == State::Sending => "to be taken back, said during the call; its answer decides",
         "cancel" => "to be taken back; first it is checked whether it is live",
         "miss" => "too late under its policy",
         "reschedule" => "moved to another time",
@@ -101,6 +143,10 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
             "the daemon had stopped during the call: nobody knows whether it took effect"
         }
         "recovered" => "the daemon had stopped before anything left; it is taken up again",
+        "put_back" if to == State::Unknown => {
+            "something else was written during the call: nobody knows whether it took effect"
+        }
+        "put_back" => "something else was written before anything left; it is taken up again",
         "reconnected" => "the account is connected again",
         "queue_resumed" => "its queue goes on",
         "disconnected" => "its account was disconnected",
@@ -143,7 +189,12 @@ mod tests {
         let (_, rest) = machine.split_once("pub fn name(&self) -> &'static str {").unwrap();
         let (names, _) = rest.split_once("\n    }").unwrap();
         let mut all: BTreeSet<String> = quoted(names).map(str::to_owned).collect();
-        assert_eq!(all.len(), names.matches("Self::").count(), "{all:?}");
+        assert_eq!(all.len() + 1, names.matches("Self::").count(), "all but the kinds of looks: {all:?}");
+        let (_, kinds) = machine.split_once("pub fn name(self) -> &'static str {").unwrap();
+        let (kinds, _) = kinds.split_once("\n    }").unwrap();
+        assert_eq!(quoted(kinds).count(), kinds.matches("Self::").count(), "{kinds}");
+        all.extend(quoted(kinds).map(str::to_owned));
+        all.extend(["look", "recovered", "put_back"].map(str::to_owned));
         let mut sources = Vec::new();
         files(&root, &mut sources);
         let mut calls = 0;
@@ -180,8 +231,44 @@ mod tests {
                 to: State::Retry,
                 reason: Some(Reason::new("x", "x")),
                 note: None,
+                answer: None,
             };
             assert!(!words(&row, None).ends_with("now retry"), "`{event}` is not explained");
         }
+    }
+
+    #[test]
+    fn what_the_network_is_at_work_on_is_no_riddle() {
+        let row = Transition {
+            seq: 1,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            event: "lose".into(),
+            from: State::Sending,
+            to: State::Unknown,
+            reason: Some(Reason::new(AT_WORK, "the video is being processed")),
+            note: None,
+            answer: None,
+        };
+        let ended = |outcome: &str| Attempt {
+            delivery: DeliveryId::from_u128(1),
+            step: 0,
+            n: 1,
+            marker: "m".into(),
+            digest: [0; 32],
+            started: row.at,
+            ended: Some(row.at),
+            outcome: Some(outcome.into()),
+            status: Some(200),
+            raw: None,
+            trace: None,
+        };
+        let told = |outcome: &str| words(&row, Some(&ended(outcome)));
+        assert!(told("pending").contains("at work on it"), "{}", told("pending"));
+        assert!(told("ambiguous").starts_with("nobody knows"), "{}", told("ambiguous"));
+        assert!(told("not_sent").contains("had no effect"), "{}", told("not_sent"));
+        let level = |class| State::Unknown.level("lose", class);
+        assert_eq!((level(AT_WORK), level("ambiguous")), ("info", "warn"));
+        let again = Transition { event: "look_unclear".into(), ..row.clone() };
+        assert!(words(&again, None).contains("still at work"), "{}", words(&again, None));
     }
 }

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{queues, view};
-use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, Reason, State};
+use crate::domain::attempt::{Answered, Attempt, Transition};
+use crate::domain::delivery::{Delivery, Event, Looked, Reason, State};
 use crate::domain::ids::{DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::{DueRow, Evidence, Save, Work};
@@ -50,6 +50,9 @@ fn due_row(row: deliveries::DueRow) -> DueRow {
     DueRow { at: row.at, id: row.id, account: row.account, unknown: row.unknown }
 }
 
+/// Why start-up puts work back.
+const STOPPED: &str = "the daemon stopped";
+
 /// Reads what a crash left behind and makes it safe: `Sending` becomes `Unknown`, never anything
 /// that would send again (I3). Work that was only claimed goes back to the due index, so that from
 /// here on the index names everything there is to do. Blocks.
@@ -57,7 +60,7 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> 
     let now: Moment = now.into();
     for id in store.read(deliveries::in_flight)? {
         cp!("c15");
-        store.write_blocking(move |tx| put_back(tx, id, "the daemon stopped", now))?;
+        store.write_blocking(move |tx| put_back(tx, id, STOPPED, now))?;
     }
     Ok(())
 }
@@ -83,7 +86,8 @@ pub fn put_back(
     };
     match delivery.apply(event, moment) {
         Ok(after) => {
-            let transition = Transition::between(&delivery, &after, "recovered", now);
+            let event = if why == STOPPED { "recovered" } else { "put_back" };
+            let transition = Transition::between(&delivery, &after, event, now);
             deliveries::put(tx, Some(&delivery), &after, Some(transition)).map(drop)
         }
         // A bug of ours. One delivery that stands still must not keep the daemon from starting.
@@ -147,6 +151,24 @@ pub fn load(store: &Store, id: DeliveryId, find: Find) -> Result<Option<Work>, S
 /// The three values [`Store::intend`] takes.
 pub type Intent = (Delivery, Delivery, Attempt);
 
+/// Why [`load`] has nothing to show of a delivery that is due. `None`: it is gone, as it may be.
+pub fn why_unloadable(store: &Store, id: DeliveryId, find: Find) -> Option<String> {
+    let read = store.read(|rx| {
+        let Some(it) = deliveries::get(rx, id)? else { return Ok(None) };
+        let post = posts::get(rx, it.post)?;
+        Ok(Some((it, post)))
+    });
+    match read {
+        Err(error) => Some(error.to_string()),
+        Ok(None) => None,
+        Ok(Some((it, None))) => Some(format!("its post `{}` is gone", it.post)),
+        Ok(Some((it, Some(_)))) => {
+            let platform = it.name.platform();
+            find(platform).is_none().then(|| format!("this version has no network `{platform}`"))
+        }
+    }
+}
+
 /// Turns the engine's writes into transactions. Remembers the attempt rows of calls on the wire, to
 /// complete them with their answers.
 #[derive(Debug)]
@@ -169,8 +191,19 @@ impl Ledger {
         now: Timestamp,
     ) -> impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + use<> {
         let Save { before, after, event, answer, .. } = save;
-        let attempt = answer.and_then(|it| self.completed(after.id, it, now));
         let mut transition = Transition::between(&before, &after, event, now);
+        // Only what comes back from a publishing call completes one; the answer to any other belongs to
+        // the move it led to.
+        let mut attempt = None;
+        if before.state == State::Sending {
+            attempt = answer.and_then(|it| self.completed(after.id, it, now));
+        } else {
+            transition.answer = answer.map(answered);
+        }
+        if event == Looked::Absent.name() {
+            let again = after.next_try.map(|at| format!("; looked at again at {at}")).unwrap_or_default();
+            transition.note = Some(format!("a look did not find it{again}"));
+        }
         if let Some(reason) = &mut transition.reason {
             reason.raw = attempt.as_ref().and_then(|it| it.raw.clone()).or(reason.raw.take());
         }
@@ -239,5 +272,14 @@ impl Ledger {
 
     fn has_client_id(&self, delivery: &Delivery) -> bool {
         (self.find)(delivery.name.platform()).is_some_and(|it| it.capabilities(None).class == Class::ClientId)
+    }
+}
+
+fn answered(it: Evidence) -> Answered {
+    Answered {
+        outcome: it.outcome.to_owned(),
+        status: it.status,
+        raw: (!it.raw.is_empty()).then(|| view::raw(&it.raw)),
+        trace: it.trace,
     }
 }

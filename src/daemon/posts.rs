@@ -158,7 +158,7 @@ pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList
         }
     });
     let (posts, next) = read.map_err(errors::store)?;
-    Ok(m::PostList { posts, next_cursor: next.map(|it| it.to_string()) })
+    Ok(m::PostList { posts, next_cursor: next.map(|it| it.to_string()), notices: Vec::new() })
 }
 
 /// A word of `--state`: a delivery state, `held`, or a post's status. The index narrows what it can.

@@ -40,6 +40,9 @@ struct Move {
     give_up_after: SignedDuration,
 }
 
+/// Deliveries that stay, named in one refusal at most.
+const NAMED: usize = 5;
+
 /// The deliveries of a draft that gets its first time.
 type Fresh = Vec<Delivery>;
 
@@ -76,7 +79,7 @@ pub(super) async fn one(
     let it = Move { post, only, goal, now, give_up_after };
     let _one = shared.slot_lock.lock().await;
     let version = before.version;
-    let due = shared
+    let (due, left) = shared
         .store
         .write(move |tx| {
             let post = posts::need(tx, it.post)?;
@@ -93,26 +96,36 @@ pub(super) async fn one(
         r::Move::Queue(name) => queues::paused_notice(shared, name),
         _ => None,
     };
-    Ok(m::Post { notices: std::iter::once(notice).chain(paused).collect(), ..show(shared, post)? })
+    let notices = std::iter::once(notice).chain(paused).chain(left).collect();
+    Ok(m::Post { notices, ..show(shared, post)? })
 }
 
 /// `post reschedule --all-in QUEUE --by ±DURATION`: all or none. The posts keep their places, so that
-/// no new one slips in before them, and the same way back undoes it.
+/// no new one slips in before them, and the same way back undoes it. What an outage or a pause left
+/// behind moves as well; what has begun does not, and is named.
 pub(super) async fn all_in(shared: &Arc<Shared>, queue: &str, text: &str) -> ApiResult<m::PostList> {
     let queue = queues::find(shared, queue)?.name;
     let span = shift(text)?;
     let (now, give_up_after) = (shared.now(), shared.config().engine.give_up_after);
     let name = queue.clone();
-    let moved = shared
+    let (moved, notices) = shared
         .store
         .write(move |tx| {
-            let mut moved = Vec::new();
+            let (mut moved, mut left) = (Vec::new(), Vec::new());
             let mut plans = Vec::new();
             // Everything is reckoned before anything is written: a refusal leaves no trace.
             for (_, id) in crate::store::queues::slots_of(tx, &name)? {
                 let Some(post) = posts::get(tx, id)? else { continue };
                 let mut rows = deliveries::of_post(tx, id)?;
-                rows.retain(|it| it.state == State::Scheduled);
+                rows.retain(|it| match it.may_move() {
+                    Ok(()) => true,
+                    Err(why) => {
+                        if !it.state.is_terminal() {
+                            left.push(stays(it, why));
+                        }
+                        false
+                    }
+                });
                 if rows.is_empty() {
                     continue;
                 }
@@ -136,16 +149,20 @@ pub(super) async fn all_in(shared: &Arc<Shared>, queue: &str, text: &str) -> Api
                 posts::put(tx, &post)?;
                 moved.push(post.id);
             }
-            Ok(Ok(moved))
+            Ok(Ok((moved, left)))
         })
         .await
         .map_err(errors::store)??;
     if moved.is_empty() {
-        return Err(ApiError::conflict("nothing_waits", format!("nothing waits in queue `{queue}`")));
+        let mut message = format!("nothing that can be moved waits in queue `{queue}`");
+        for it in notices.iter().take(NAMED) {
+            message = format!("{message}; {it}");
+        }
+        return Err(ApiError::conflict("nothing_waits", message));
     }
     shared.nudge();
     let posts = moved.into_iter().map(|id| show(shared, id)).collect::<ApiResult<_>>()?;
-    Ok(m::PostList { posts, next_cursor: None })
+    Ok(m::PostList { posts, next_cursor: None, notices })
 }
 
 fn shift(text: &str) -> ApiResult<SignedDuration> {
@@ -154,21 +171,40 @@ fn shift(text: &str) -> ApiResult<SignedDuration> {
     })
 }
 
-/// Inside the transaction: looks at the rows as they are, then moves all or refuses.
-fn carry_out(tx: &mut Tx<'_>, it: &Move, mut post: Post) -> Result<ApiResult<Due>, StoreError> {
+/// One that is not moved, in words.
+fn stays(it: &Delivery, why: &str) -> String {
+    format!("delivery `{}` for {} is {} and was not moved: {why}", it.id, it.name, it.state.as_str())
+}
+
+/// Inside the transaction: looks at the rows as they are, then moves all that can be moved, or refuses.
+/// Gives back the post's new time, and what stays where it is.
+fn carry_out(
+    tx: &mut Tx<'_>,
+    it: &Move,
+    mut post: Post,
+) -> Result<ApiResult<(Due, Vec<String>)>, StoreError> {
     let mut rows = deliveries::of_post(tx, post.id)?;
     if let Some(only) = it.only {
         rows.retain(|row| row.id == only);
     }
-    // What was taken back or replaced by a retry stays where it ended.
-    if it.only.is_none() && rows.iter().any(|row| row.state == State::Scheduled) {
-        rows.retain(|row| !matches!(row.state, State::Cancelled | State::Missed | State::Rejected));
-    }
-    if let Some(sent) = rows.iter().find(|row| row.state != State::Scheduled) {
-        let message =
-            format!("delivery `{}` is {}; only a scheduled one can be moved", sent.id, sent.state.as_str());
+    let any = rows.iter().any(|row| row.may_move().is_ok());
+    let mut left = Vec::new();
+    if let Some((row, why)) = rows.iter().find_map(|row| Some((row, row.may_move().err()?)))
+        && !any
+    {
+        let message = format!("delivery `{}` is {} and cannot be moved: {why}", row.id, row.state.as_str());
         return Ok(Err(ApiError::conflict("not_scheduled", message)));
     }
+    rows.retain(|row| match row.may_move() {
+        Ok(()) => true,
+        Err(why) => {
+            // What was taken back or replaced by a retry stays where it ended.
+            if !matches!(row.state, State::Cancelled | State::Missed | State::Rejected) {
+                left.push(stays(row, why));
+            }
+            false
+        }
+    });
     if rows.is_empty() && post.due.is_some() {
         let message = format!("post `{}` has nothing left to move", post.id);
         return Ok(Err(ApiError::conflict("not_scheduled", message)));
@@ -222,7 +258,7 @@ fn carry_out(tx: &mut Tx<'_>, it: &Move, mut post: Post) -> Result<ApiResult<Due
             }
         }
     }
-    Ok(Ok(own))
+    Ok(Ok((own, left)))
 }
 
 /// One delivery to another time. A person has spoken, so new zone rules hold it no longer.

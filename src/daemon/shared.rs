@@ -1,6 +1,6 @@
 //! What every part of the daemon holds in common.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -19,15 +19,15 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::secret::SecretError;
 use crate::domain::account::Account;
-use crate::domain::ids::{AccountId, PlatformName};
+use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::{Input, Wait};
 use crate::keys::derive::Signer;
 use crate::keys::keyring::Keyring;
 use crate::media::Library;
 use crate::platforms::{Endpoint, Request};
-use crate::store::Store;
 use crate::store::journal::{self, Happening};
+use crate::store::{Store, deliveries};
 
 /// The parts that all tasks share.
 pub(super) struct Shared {
@@ -61,6 +61,8 @@ pub(super) struct Shared {
     pub(super) ready: AtomicBool,
     /// What the checks ahead of time found.
     pub(super) findings: super::precheck::Findings,
+    /// Due deliveries that cannot be worked on, and why.
+    unloadable: Mutex<BTreeMap<DeliveryId, String>>,
     /// Told to stop: nothing new is begun that a network would have to answer.
     pub(super) stopping: AtomicBool,
     pub(super) disk: super::disk::Disk,
@@ -129,6 +131,7 @@ impl Shared {
             last_tick_ms: AtomicI64::new(0),
             ready: AtomicBool::new(false),
             findings: super::precheck::Findings::default(),
+            unloadable: Mutex::default(),
             stopping: AtomicBool::new(false),
             disk: made.disk,
             time: made.time,
@@ -182,6 +185,25 @@ impl Shared {
     /// What is held back as a whole at the moment.
     pub(super) fn waits(&self) -> Vec<Wait> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes why a due delivery cannot be worked on; without a reason, that it can be again.
+    pub(super) fn note_unloadable(&self, id: DeliveryId, why: Option<String>) {
+        let mut all = self.unloadable.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            Some(why) => drop(all.insert(id, why)),
+            None => drop(all.remove(&id)),
+        }
+    }
+
+    /// The due deliveries that cannot be worked on, and why. Those that ended meanwhile are forgotten.
+    pub(super) fn unloadable(&self) -> Vec<(DeliveryId, String)> {
+        let mut all = self.unloadable.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|id, _| match self.store.read(|rx| deliveries::get(rx, *id)) {
+            Ok(found) => found.is_some_and(|it| !it.state.is_terminal()),
+            Err(_) => true,
+        });
+        all.iter().map(|(id, why)| (*id, why.clone())).collect()
     }
 
     /// Something new may be due.

@@ -103,6 +103,17 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
             ));
         }
     }
+    for (id, why) in shared.unloadable() {
+        found.push(alert(
+            "unloadable",
+            format!("delivery `{id}` is due and cannot be worked on: {why}"),
+            Some(
+                "a damaged row: restore the store from a copy; a network that is missing: run the version \
+                 that has it"
+                    .into(),
+            ),
+        ));
+    }
     found.extend(shared.disk.alert());
     preflight::clock(shared, shared.moment());
     found.extend(shared.time.alert(now));

@@ -190,7 +190,7 @@ fn move_line(it: &Delivery, row: &Transition, seq: u64) -> m::LogEvent {
     };
     m::LogEvent {
         at: row.at,
-        level: row.to.level(&row.event).to_owned(),
+        level: row.to.level(&row.event, row.reason.as_ref().map_or("", |it| it.class.as_str())).to_owned(),
         event: match row.event.as_str() {
             word @ ("created" | "at_risk") => format!("delivery.{word}"),
             _ => format!("delivery.{}", row.to.as_str()),

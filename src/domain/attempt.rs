@@ -6,7 +6,8 @@ use super::delivery::{Delivery, Reason, State};
 use super::ids::DeliveryId;
 
 /// One publishing call. Written before its first byte leaves; completed once, when the answer is
-/// known. An attempt without an end is one whose answer nobody ever saw.
+/// known. An attempt without an end is one whose answer nobody ever saw: the process died, or the
+/// delivery was taken out of its hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     pub delivery: DeliveryId,
@@ -35,6 +36,18 @@ impl Attempt {
     pub const RAW_MAX: usize = 8 * 1024;
 }
 
+/// What a network answered to a call that publishes nothing: the evidence of a look, or of a call that
+/// prepares. A publishing call has its [`Attempt`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// What was made of it: `found`, `absent`, `gone`, `unclear`, `pending`, `refused`, …
+    pub outcome: String,
+    pub status: Option<u16>,
+    /// As [`Attempt::raw`].
+    pub raw: Option<String>,
+    pub trace: Option<String>,
+}
+
 /// One move of a delivery's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
@@ -45,8 +58,11 @@ pub struct Transition {
     pub event: String,
     pub from: State,
     pub to: State,
+    /// Why, if this move has a reason of its own.
     pub reason: Option<Reason>,
     pub note: Option<String>,
+    /// The answer that led to it, unless that is an attempt's.
+    pub answer: Option<Answered>,
 }
 
 impl Transition {
@@ -58,8 +74,19 @@ impl Transition {
             event: event.to_owned(),
             from: was.state,
             to: now.state,
-            reason: now.reason.clone(),
+            reason: now.reason.clone().filter(|_| !only_carried(event, now)),
             note: None,
+            answer: None,
         }
+    }
+}
+
+/// The delivery keeps the reason for which it is in doubt; it is not that of such a move.
+fn only_carried(event: &str, now: &Delivery) -> bool {
+    match event {
+        "look_absent" | "look_waits" | "look_asked" | "send_again" => true,
+        "absent" => now.state == State::Retry,
+        "cancel" => !now.state.is_terminal(),
+        _ => false,
     }
 }

@@ -25,11 +25,14 @@ mod event;
 mod facts;
 mod tell;
 
-pub use event::{AfterAbsence, Event, Illegal, Live, Proof};
+pub use event::{AfterAbsence, Event, Illegal, Live, Looked, Proof};
 pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, Said, State, Step, StepKind};
 
 /// The reason's class of a delivery whose fate the user chose to leave open.
 pub const LEFT: &str = "left";
+
+/// The reason's class of what the network has taken in and is at work on.
+pub const AT_WORK: &str = "media_not_ready";
 
 /// One post bound for one account. All state lives here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,7 +224,7 @@ impl Delivery {
                 }
                 to.doubt(next_check, Some(reason), moment);
             }
-            (S::Unknown, E::Look { next_check, absent_at, reason }) => {
+            (S::Unknown, E::Look { kind: _, next_check, absent_at, reason }) => {
                 to.held = false;
                 to.next_try = Some(next_check);
                 to.flight.absent_at = absent_at;
@@ -307,9 +310,20 @@ impl Delivery {
                 to.enter(S::Rejected);
                 to.reason = Some(reason);
             }
-            (S::Scheduled, E::Reschedule { due, give_up_at }) => {
+            (
+                S::Scheduled | S::Claimed | S::Preparing | S::Retry | S::NeedsReconnect,
+                E::Reschedule { due, give_up_at },
+            ) => {
+                self.may_move().map_err(illegal)?;
                 to.due = due;
                 to.give_up_at = give_up_at;
+                if self.state != S::Scheduled {
+                    // It begins anew at its new time: what was prepared, tried and waited for belongs to
+                    // the old one, and some networks get a date that was fixed with the request.
+                    to.enter(S::Scheduled);
+                    to.flight = Flight::default();
+                    (to.attempts, to.sent_at, to.reason) = (0, None, None);
+                }
             }
             (
                 S::Scheduled
@@ -382,6 +396,29 @@ impl Delivery {
     /// Something of it is live, or may be: then it is neither early nor late any more.
     pub fn begun(&self) -> bool {
         self.step > 0 || self.flight.amb_since.is_some()
+    }
+
+    /// Whether it can get another time, or why not: nothing of it may have begun.
+    pub fn may_move(&self) -> Result<(), &'static str> {
+        match self.state {
+            State::Scheduled => Ok(()),
+            State::Claimed | State::Preparing | State::Retry | State::NeedsReconnect => {
+                if self.live_prefix() > 0 {
+                    Err("a part of it is live already")
+                } else if self.begun() {
+                    Err("an earlier call may have taken effect")
+                } else if self.cancel_requested {
+                    Err("it was taken back")
+                } else {
+                    Ok(())
+                }
+            }
+            State::Sending => Err("it is being sent"),
+            State::Unknown => Err("it may be live already"),
+            State::Published | State::HandedOver | State::Rejected | State::Cancelled | State::Missed => {
+                Err("it has ended")
+            }
+        }
     }
 
     /// Later than its policy allows.

@@ -88,7 +88,7 @@ fn events() -> Vec<(String, Event)> {
         Event::AccountDead { reason: why() },
         Event::TryNow { at: at(1), anyway: false },
         Event::Lose { next_check: at(10), reason: why(), said: None },
-        Event::Look { next_check: at(60), absent_at: None, reason: None },
+        Event::Look { kind: Looked::Absent, next_check: at(60), absent_at: None, reason: None },
         Event::Hold { reason: why() },
         Event::SendAgain { at: at(1) },
         Event::Cancel { reason: why() },
@@ -231,8 +231,36 @@ fn only_what_may_be_live_is_abandoned_and_its_open_attempt_stays_on_record() {
 fn looking_again_takes_a_delivery_out_of_the_users_hands() {
     let held = in_state(State::Unknown, Open::Last).apply(Event::Hold { reason: why() }, at(1)).unwrap();
     assert_eq!(held.wakes_at(), None);
-    let asked = held.apply(Event::Look { next_check: at(2), absent_at: None, reason: None }, at(2)).unwrap();
+    let look = Event::Look { kind: Looked::Asked, next_check: at(2), absent_at: None, reason: None };
+    let asked = held.apply(look, at(2)).unwrap();
     assert_eq!(asked.wakes_at(), Some(at(2)), "a look the user asks for must happen");
+}
+
+#[test]
+fn what_was_held_back_gets_another_time_and_begins_anew_there() {
+    let moved = || Event::Reschedule { due: due(at(500)), give_up_at: at(900) };
+    for state in [State::Claimed, State::Preparing, State::Retry, State::NeedsReconnect] {
+        let mut it = in_state(state, Open::No);
+        it.next_try = Some(at(7));
+        (it.attempts, it.sent_at, it.reason) = (3, Some(at(2)), Some(why()));
+        it.flight.frozen = Some(frozen("with the old date"));
+        it.flight.stumbles = 2;
+        let handle = Handle { value: "1".into(), expires: None };
+        it.flight.handles.insert("upload".into(), handle);
+        let after = it.apply(moved(), at(3)).unwrap();
+        assert_eq!((after.state, after.wakes_at()), (State::Scheduled, Some(at(500))));
+        assert_eq!((&after.flight, after.attempts, after.sent_at), (&Flight::default(), 0, None));
+        assert_eq!((after.reason.as_ref(), after.retry_why, after.give_up_at), (None, None, at(900)));
+        after.apply(Event::Claim, at(499)).unwrap_err();
+        // Taken back during a call that had no effect, or with a part that is live: not moved.
+        let taken = Delivery { cancel_requested: true, ..it.clone() };
+        taken.apply(moved(), at(3)).unwrap_err();
+        in_state(state, Open::Last).apply(moved(), at(3)).unwrap_err();
+        let mut thread = delivery(2);
+        thread.steps[0].published_at = Some(at(0));
+        (thread.state, thread.step) = (state, 1);
+        thread.apply(moved(), at(3)).unwrap_err();
+    }
 }
 
 #[test]
@@ -294,7 +322,8 @@ proptest! {
                 );
             }
             if before.flight.frozen.is_some() && after.flight.frozen.is_none() {
-                prop_assert!(absent || after.steps[usize::from(before.step)].is_live(), "{name} forgot the frozen request");
+                let moved = name == "reschedule" && before.flight.amb_since.is_none();
+                prop_assert!(absent || moved || after.steps[usize::from(before.step)].is_live(), "{name} forgot the frozen request");
             }
             if before.flight.amb_since.is_some() && after.flight.amb_since.is_none() {
                 prop_assert!(
@@ -310,6 +339,7 @@ proptest! {
             let expected = match name {
                 "intend" => before.attempts + 1,
                 "applied" | "hand_over" => 0,
+                "reschedule" if before.state != State::Scheduled => 0,
                 "defer" if parked && before.state == State::Sending => before.attempts - 1,
                 _ => before.attempts,
             };

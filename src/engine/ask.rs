@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Effect, Engine, Phase, Save, Then};
-use crate::domain::delivery::{AfterAbsence, Delivery, Event, LEFT, Live, Proof, Reason, State};
+use crate::domain::delivery::{AfterAbsence, Delivery, Event, LEFT, Live, Looked, Proof, Reason, State};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Due;
 use crate::planted::planted;
@@ -61,9 +61,12 @@ pub fn event(
         Ask::Cancel => Ok(Event::Cancel { reason: Reason::new("cancelled", "cancelled by the user") }),
         Ask::TryNow => match state {
             State::Retry | State::NeedsReconnect => Ok(Event::TryNow { at: now, anyway: true }),
-            State::Unknown => {
-                Ok(Event::Look { next_check: now, absent_at: delivery.flight.absent_at, reason: None })
-            }
+            State::Unknown => Ok(Event::Look {
+                kind: Looked::Asked,
+                next_check: now,
+                absent_at: delivery.flight.absent_at,
+                reason: None,
+            }),
             _ => Err(refused(
                 "not_waiting",
                 format!("delivery `{}` is {word}, there is nothing to retry", delivery.id),
@@ -93,14 +96,14 @@ pub fn event(
             format!("delivery `{}` is {word}; only one whose fate is unknown can be resolved", delivery.id),
             None,
         )),
-        Ask::Reschedule(due) if state == State::Scheduled => {
-            Ok(Event::reschedule(due.clone(), give_up_after))
-        }
-        Ask::Reschedule(_) => Err(refused(
-            "not_scheduled",
-            format!("delivery `{}` is {word}; only a scheduled one can be moved", delivery.id),
-            None,
-        )),
+        Ask::Reschedule(due) => match delivery.may_move() {
+            Ok(()) => Ok(Event::reschedule(due.clone(), give_up_after)),
+            Err(why) => Err(refused(
+                "not_scheduled",
+                format!("delivery `{}` is {word} and cannot be moved: {why}", delivery.id),
+                None,
+            )),
+        },
     }
 }
 
@@ -137,7 +140,8 @@ impl Engine {
                 self.seq += 1;
                 work.delivery = after.clone();
                 // In the middle of a call the wish is only noted; otherwise it ends the run.
-                let settled = before.state == State::Unknown && after.state != State::Unknown;
+                let settled = (before.state == State::Unknown && after.state != State::Unknown)
+                    || (before.in_flight() && !after.in_flight());
                 if after.state.is_terminal() || settled || run.phase == Phase::Loading {
                     run.phase = Phase::Saving(self.seq, Then::Done);
                     run.confirm = None;

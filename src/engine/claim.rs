@@ -7,7 +7,7 @@ use super::gates::app_of;
 use super::send::with_job;
 use super::{Effect, Engine, Phase, Refreshed, Then, Work};
 use crate::domain::account::AccountState;
-use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
+use crate::domain::delivery::{Delivery, Event, Looked, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::platforms::{Fresh, Next};
 
@@ -27,8 +27,10 @@ impl Engine {
             for (_, ticket) in std::mem::take(&mut run.asks) {
                 out.push(Effect::Reply { ticket, result: Err(unreadable(id)) });
             }
+            self.cannot_read(id, now);
             return self.release(id);
         };
+        self.unread.remove(&id);
         let due = work.delivery.wakes_at();
         let in_flight = work.delivery.in_flight();
         let state = work.delivery.state;
@@ -235,6 +237,7 @@ impl Engine {
                 Refreshed::Dead(reason) => {
                     if work.delivery.state == State::Unknown {
                         let event = Event::Look {
+                            kind: Looked::Unclear,
                             next_check: now.saturating_add(SignedDuration::from_mins(15)).unwrap_or(now),
                             absent_at: work.delivery.flight.absent_at,
                             reason: Some(reason.clone()),
@@ -247,7 +250,8 @@ impl Engine {
                 Refreshed::Later { at, reason } => match work.delivery.state {
                     State::Unknown => {
                         let absent_at = work.delivery.flight.absent_at;
-                        let event = Event::Look { next_check: *at, absent_at, reason: Some(reason.clone()) };
+                        let (kind, reason) = (Looked::Unclear, Some(reason.clone()));
+                        let event = Event::Look { kind, next_check: *at, absent_at, reason };
                         self.save(id, event, Then::Done, None, now, out);
                     }
                     _ => self.step_back(id, *at, reason.clone(), now, out),
@@ -311,5 +315,53 @@ mod tests {
         });
         assert_eq!(refused.map(|it| it.code), Some("unreadable"));
         assert!(!engine.holds(id));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_tried_ever_more_rarely_and_holds_nobody_up() {
+        let mut engine = Engine::new(Settings::default(), Box::new(|bytes: &mut [u8]| bytes.fill(0)));
+        let (id, other, account) =
+            (DeliveryId::from_u128(7), DeliveryId::from_u128(8), AccountId::from_u128(1));
+        let start = Timestamp::UNIX_EPOCH;
+        let row = |id, unknown| DueRow { at: start, id, account, unknown };
+        for unknown in [false, true] {
+            let (mut now, mut tries, mut waits) = (start, 0, Vec::new());
+            // As the loop does: whatever is asked for is answered, and it sleeps as long as it is told.
+            for _ in 0..400 {
+                let mut inputs = vec![Input::Tick];
+                let mut wake = None;
+                while let Some(input) = inputs.pop() {
+                    for effect in engine.apply(input, now) {
+                        match effect {
+                            Effect::FetchDue { .. } => {
+                                inputs.push(Input::Due { rows: vec![row(id, unknown)], all: true });
+                            }
+                            Effect::Load { id } => {
+                                tries += 1;
+                                assert!(tries < 20, "it spins");
+                                inputs.push(Input::Loaded { id, work: None });
+                            }
+                            Effect::WakeAt(at) => wake = Some(at),
+                            _ => {}
+                        }
+                    }
+                }
+                let wake: Timestamp = wake.expect("it must be tried again");
+                waits.push(wake.duration_since(now).as_secs());
+                now = wake;
+                if now.duration_since(start) > SignedDuration::from_mins(6) {
+                    break;
+                }
+            }
+            assert_eq!(waits[..8], [1, 2, 4, 8, 16, 32, 60, 60], "{waits:?}");
+            // The lane is not held up by it.
+            let rows = vec![row(id, unknown), row(other, unknown)];
+            let out = engine.apply(Input::Due { rows, all: true }, start + SignedDuration::from_mins(6));
+            assert!(out.iter().any(|it| matches!(it, Effect::Load { id } if *id == other)));
+            engine.apply(Input::Loaded { id: other, work: None }, now);
+            // Gone from the index, it is forgotten.
+            engine.apply(Input::Due { rows: Vec::new(), all: true }, now);
+            assert!(engine.unread.is_empty());
+        }
     }
 }

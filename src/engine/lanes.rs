@@ -16,6 +16,9 @@ const RUNS_MAX: usize = 256;
 /// Rows asked for beyond those already known.
 const FETCH: usize = 512;
 
+/// What is due and cannot be read is tried again at least this often.
+const UNREAD_MAX: SignedDuration = SignedDuration::from_mins(1);
+
 /// What one account has waiting and when it may go on.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
@@ -49,12 +52,32 @@ impl Lane {
     }
 }
 
+/// Whether one that could not be read is left alone for now. A clock that was set back since must not
+/// make that longer.
+fn rests(until: Timestamp, now: Timestamp) -> bool {
+    until > now && until.duration_since(now) <= UNREAD_MAX
+}
+
 impl Engine {
-    pub(super) fn take_due(&mut self, rows: &[DueRow], all: bool) {
+    /// A delivery that is due cannot be read: it is tried again, ever more rarely. Its lane goes on.
+    pub(super) fn cannot_read(&mut self, id: DeliveryId, now: Timestamp) {
+        let (times, until) = self.unread.entry(id).or_insert((0, now));
+        let wait = SignedDuration::from_secs(1_i64 << (*times).min(6)).min(UNREAD_MAX);
+        *times = times.saturating_add(1);
+        *until = now.saturating_add(wait).unwrap_or(now);
+    }
+
+    pub(super) fn take_due(&mut self, rows: &[DueRow], all: bool, now: Timestamp) {
         self.fetching = false;
+        if all && !self.unread.is_empty() {
+            let due: BTreeSet<_> = rows.iter().map(|row| row.id).collect();
+            let runs = &self.runs;
+            self.unread.retain(|id, _| due.contains(id) || runs.contains_key(id));
+        }
         let mut news = false;
         for row in rows {
-            if self.runs.contains_key(&row.id) {
+            if self.runs.contains_key(&row.id) || self.unread.get(&row.id).is_some_and(|it| rests(it.1, now))
+            {
                 continue;
             }
             news |= if row.unknown {
@@ -84,13 +107,13 @@ impl Engine {
             self.fetching = true;
             let known = self.looks.len()
                 + self.runs.len()
+                + self.unread.len()
                 + self.lanes.values().map(|lane| lane.waiting.len()).sum::<usize>();
             out.push(Effect::FetchDue { limit: known + FETCH });
         }
-        let wake = self.lanes.values().filter_map(|it| self.lane_ready_at(it)).filter(|at| *at > now).min();
-        if let Some(at) = wake
-            && !held
-        {
+        let lanes = self.lanes.values().filter_map(|it| self.lane_ready_at(it)).filter(|_| !held);
+        let unread = self.unread.values().map(|it| it.1);
+        if let Some(at) = lanes.chain(unread).filter(|at| *at > now).min() {
             out.push(Effect::WakeAt(at));
         }
     }

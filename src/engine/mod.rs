@@ -349,6 +349,8 @@ pub struct Engine {
     seq: u64,
     /// Wishes whose write is under way: number of the write → who asked.
     tickets: BTreeMap<u64, u64>,
+    /// Due deliveries that could not be read: how often in a row, and when they are tried again.
+    unread: BTreeMap<DeliveryId, (u32, Timestamp)>,
     fetching: bool,
     /// Something came to rest that may be due again: ask the index before sleeping.
     refetch: bool,
@@ -372,6 +374,7 @@ impl Engine {
             boot: None,
             seq: 0,
             tickets: BTreeMap::new(),
+            unread: BTreeMap::new(),
             fetching: false,
             refetch: true,
         }
@@ -405,7 +408,7 @@ impl Engine {
         let mut out = Vec::new();
         match input {
             Input::Tick => self.refetch = true,
-            Input::Due { rows, all } => self.take_due(&rows, all),
+            Input::Due { rows, all } => self.take_due(&rows, all, now),
             Input::Loaded { id, work } => self.loaded(id, work, now, &mut out),
             Input::Saved { id, seq, conflict } => self.saved(id, seq, conflict, now, &mut out),
             Input::Published { id, reply } => self.published(id, reply, now, &mut out),

@@ -50,7 +50,11 @@ impl Engine {
                 let evidence = Evidence { outcome: "not_sent", status: None, raw: Vec::new(), trace: None };
                 self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
             }
-            Reply::Unfit(failure) => self.no_effect(id, failure, backoff::NOT_SENT, None, now, out),
+            Reply::Unfit(failure) => {
+                let raw = failure.message.clone().into_bytes();
+                let evidence = Evidence { outcome: "not_sent", status: None, raw, trace: None };
+                self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
+            }
             Reply::Lost(message) => {
                 let evidence = Evidence {
                     outcome: "ambiguous",
@@ -160,7 +164,8 @@ impl Engine {
         let open = open && !planted("earlier attempt ignored");
         let tries =
             if delivery.state == State::Sending { delivery.attempts } else { delivery.flight.stumbles };
-        let class = if kept.as_ref().is_some_and(|it| it.outcome == "not_sent") {
+        let unsent = kept.as_ref().is_some_and(|it| it.outcome == "not_sent");
+        let class = if unsent && failure.class == FailureClass::Transient {
             "not_sent"
         } else {
             failure.class.as_str()

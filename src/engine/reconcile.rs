@@ -9,7 +9,7 @@ use super::backoff::{self, scaled};
 use super::send::{TOO_MANY, class_of, evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
 use crate::domain::account::AccountState;
-use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason, Said};
+use crate::domain::delivery::{AfterAbsence, Delivery, Event, Looked, Proof, Reason, Said};
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
 use crate::planted::planted;
@@ -68,7 +68,7 @@ impl Engine {
                 let soonest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
                 let next_check = since.wall.saturating_add(wait).unwrap_or(now).max(soonest);
                 let absent_at = delivery.flight.absent_at;
-                let event = Event::Look { next_check, absent_at, reason: None };
+                let event = Event::Look { kind: Looked::Waits, next_check, absent_at, reason: None };
                 return self.save(id, event, Then::Done, None, now, out);
             }
             return self.send_again(id, now, None, now, out);
@@ -91,7 +91,7 @@ impl Engine {
             if class == Class::Reference {
                 return self.repeat_once(id, now, out);
             }
-            return self.hold(id, "this network gives no way to look whether it is live", now, out);
+            return self.hold(id, "this network gives no way to look whether it is live", None, now, out);
         };
         self.call(id, Purpose::Look, request, out);
     }
@@ -107,23 +107,24 @@ impl Engine {
             return self.hold(
                 id,
                 &format!("the network has these words already, and not surely from us: {said}"),
+                None,
                 now,
                 out,
             );
         }
         let unclear = matches!(word, "ambiguous" | "restored");
         if !repeatable(work, now) || (flight.earlier_open && unclear) {
-            return self.hold(id, "this network gives no way to look whether it is live", now, out);
+            return self.hold(id, "this network gives no way to look whether it is live", None, now, out);
         }
         if !self.key_lives(&work.delivery, work, now) {
             // Past that the network would take the repeat as a new post.
             let why = "it is too long ago for the network to refuse a repeat, and it cannot be looked for";
-            return self.hold(id, why, now, out);
+            return self.hold(id, why, None, now, out);
         }
         let since = flight.unknown_since.unwrap_or(now.into());
         if since.waited(self.moment(now)) < settle {
             let next_check = since.wall.saturating_add(settle).unwrap_or(now).max(now);
-            let event = Event::Look { next_check, absent_at: None, reason: None };
+            let event = Event::Look { kind: Looked::Waits, next_check, absent_at: None, reason: None };
             return self.save(id, event, Then::Done, None, now, out);
         }
         self.send_again(id, now, None, now, out);
@@ -145,7 +146,8 @@ impl Engine {
             Event::SendAgain { at }
         } else {
             let absent_at = work.delivery.flight.absent_at;
-            Event::Look { next_check: self.in_scaled(now, SLOW), absent_at, reason: None }
+            let kind = if kept.is_some() { Looked::Absent } else { Looked::Waits };
+            Event::Look { kind, next_check: self.in_scaled(now, SLOW), absent_at, reason: None }
         };
         self.save(id, event, Then::Done, kept, now, out);
     }
@@ -159,7 +161,7 @@ impl Engine {
         let answer = match reply {
             Reply::Answer(answer) => answer,
             Reply::NotSent(message) | Reply::Lost(message) | Reply::Unfit(Failure { message, .. }) => {
-                return self.unclear(id, false, &message, None, now, out);
+                return self.unclear(id, &message, None, None, now, out);
             }
         };
         let sight = with_job(work, |job| match &frozen {
@@ -184,11 +186,12 @@ impl Engine {
             Some(Sight::Absent) if off > gates::CLOCK_OFF => {
                 // What it published then bears an earlier time than we searched from.
                 let message = format!("this machine's clock is {off:#} ahead of the network's");
-                self.unclear(id, false, &message, None, now, out);
+                self.unclear(id, &message, None, Some(evidence("absent", &answer)), now, out);
             }
             // Not there yet, and on its way: only its handle can say that nothing will come of it.
             Some(Sight::Absent) if accepted => {
-                self.unclear(id, true, "the network has taken it on, and it is not live yet", None, now, out);
+                let kept = Some(evidence("pending", &answer));
+                self.unclear(id, "the network has taken it on, and it is not live yet", None, kept, now, out);
             }
             Some(Sight::Absent) => self.absent(id, false, None, &evidence("absent", &answer), now, out),
             Some(Sight::Gone) => self.absent(id, true, None, &evidence("gone", &answer), now, out),
@@ -199,10 +202,12 @@ impl Engine {
             }
             Some(Sight::More(request)) => {
                 if !self.turn_page(id, Purpose::Look, request, out) {
-                    self.unclear(id, false, TOO_MANY, None, now, out);
+                    self.unclear(id, TOO_MANY, None, Some(evidence("more", &answer)), now, out);
                 }
             }
-            Some(Sight::Disputed { message }) => self.hold(id, &message, now, out),
+            Some(Sight::Disputed { message }) => {
+                self.hold(id, &message, Some(evidence("disputed", &answer)), now, out);
+            }
             Some(Sight::Unclear(failure)) if failure.class == FailureClass::AuthExpired && expired_once => {
                 if let Some(run) = self.runs.get_mut(&id) {
                     run.refreshed = true;
@@ -211,10 +216,12 @@ impl Engine {
                 out.push(Effect::Refresh { account });
             }
             Some(Sight::Unclear(failure)) if failure.class == FailureClass::NotReady => {
-                self.unclear(id, true, &failure.message, failure.until, now, out);
+                let kept = Some(evidence("pending", &answer));
+                self.unclear(id, &failure.message, failure.until, kept, now, out);
             }
             Some(Sight::Unclear(failure)) => {
-                self.unclear(id, false, &failure.message, failure.until, now, out);
+                let kept = Some(evidence("unclear", &answer));
+                self.unclear(id, &failure.message, failure.until, kept, now, out);
             }
         }
     }
@@ -224,9 +231,9 @@ impl Engine {
     fn unclear(
         &mut self,
         id: DeliveryId,
-        at_work: bool,
         message: &str,
         until: Option<Timestamp>,
+        kept: Option<Evidence>,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
@@ -235,11 +242,12 @@ impl Engine {
         let since = work.delivery.flight.unknown_since.unwrap_or(now.into());
         if since.waited(self.moment(now)) > self.settings.hold_after {
             let why = format!("looking could not settle whether it is live: {message}");
-            return self.hold(id, &why, now, out);
+            return self.hold(id, &why, kept, now, out);
         }
         let looks = work.delivery.flight.looks;
         let wait = EARLY.get(usize::from(looks)).map_or(SLOW, |it| SignedDuration::from_secs(*it));
         let next_check = self.in_scaled(now, wait).max(until.unwrap_or(now));
+        let at_work = kept.as_ref().is_some_and(|it| it.outcome == "pending");
         let reason = if at_work {
             Reason::new(FailureClass::NotReady.as_str(), message.to_owned())
         } else {
@@ -247,14 +255,21 @@ impl Engine {
         };
         let reason = reason.hint("it is looked at again; nothing to do for now");
         let absent_at = work.delivery.flight.absent_at;
-        let event = Event::Look { next_check, absent_at, reason: Some(reason) };
-        self.save(id, event, Then::Done, None, now, out);
+        let event = Event::Look { kind: Looked::Unclear, next_check, absent_at, reason: Some(reason) };
+        self.save(id, event, Then::Done, kept, now, out);
     }
 
-    fn hold(&mut self, id: DeliveryId, why: &str, now: Timestamp, out: &mut Vec<Effect>) {
+    fn hold(
+        &mut self,
+        id: DeliveryId,
+        why: &str,
+        kept: Option<Evidence>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         let reason = Reason::new("held", why.to_owned())
             .hint(format!("look on the network yourself, then `sendoff post resolve {id}`: --published URL, --resend or --leave"));
-        self.save(id, Event::Hold { reason }, Then::Done, None, now, out);
+        self.save(id, Event::Hold { reason }, Then::Done, kept, now, out);
     }
 
     /// A clean read without it: what that proves is the class's rule. `gone`: its handle can never
@@ -322,7 +337,8 @@ impl Engine {
                 Some(first) => rest(first, gap),
                 None => early.filter(|at| *at > now && *at < end).unwrap_or(end),
             };
-            let event = Event::Look { next_check, absent_at, reason: fault };
+            let kind = if fault.is_some() { Looked::Failed } else { Looked::Absent };
+            let event = Event::Look { kind, next_check, absent_at, reason: fault };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
         let wanted = wanted(delivery, now);
@@ -341,7 +357,7 @@ impl Engine {
                 None
             };
             if let Some(why) = why {
-                return self.hold(id, why, now, out);
+                return self.hold(id, why, Some(kept.clone()), now, out);
             }
         }
         let then = if let Some(reason) = refusal {

@@ -215,10 +215,14 @@ impl Engine {
         }
         let account = work.delivery.account;
         // I1. The lane sees to it; if it ever did not, nothing may leave.
-        if self.runs.values().any(|it| it.account == account && it.phase == Phase::Publishing) {
+        if self.runs.values().any(|it| it.account == account && it.phase == Phase::Publishing)
+            && !planted("send outside the lane")
+        {
             tracing::error!(delivery = %id, "a second call for one account was about to leave; it is put back");
-            debug_assert!(false, "two calls of one account");
-            return self.release(id);
+            debug_assert!(cfg!(test), "two calls of one account");
+            // Claimed, it is in no index: let go of as it is, only a restart would find it.
+            let reason = Reason::new("lane", "another call of its account was on the wire");
+            return self.park(id, now, reason, now, out);
         }
         let (Some(request), Some(app)) =
             (with_job(work, |job| work.platform.publish(job, &frozen)), work.account.as_ref().map(app_of))
@@ -424,5 +428,118 @@ pub(super) fn evidence(outcome: &'static str, answer: &Answer) -> Evidence {
         status: Some(answer.status),
         raw: answer.body.clone(),
         trace: trace.map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::account::Account;
+    use crate::domain::delivery::{RetryWhy, State, Step, StepKind};
+    use crate::domain::ids::{AccountId, PlatformName, PostId};
+    use crate::domain::post::{Content, Post, Source};
+    use crate::domain::schedule::{Choice, Due, Late};
+    use crate::engine::{Run, Settings};
+
+    /// A post of one part for X, at rest.
+    fn work(n: u128, now: Timestamp) -> Work {
+        let (post, account) = (PostId::from_u128(n), AccountId::from_u128(1));
+        let name: crate::domain::ids::AccountName = "x:acme".parse().unwrap();
+        let civil = jiff::tz::TimeZone::UTC.to_datetime(now);
+        let due = Due { instant: now, civil, zone: "UTC".into(), choice: Choice::Instant };
+        let (id, steps) = (DeliveryId::from_u128(n), vec![Step::new(StepKind::Post)]);
+        let delivery = Delivery::new(id, post, account, name.clone(), due.clone(), Late::Always, steps, now);
+        let post = Post {
+            id: post,
+            to: Vec::new(),
+            content: Content { parts: vec!["Words.".into()], comment: None },
+            variants: std::collections::BTreeMap::new(),
+            options: std::collections::BTreeMap::new(),
+            media: Vec::new(),
+            due: Some(due),
+            late: Late::Always,
+            slot: None,
+            source: Source::Cli,
+            key: None,
+            created_at: now,
+            version: 1,
+        };
+        Work {
+            delivery,
+            post: Arc::new(post),
+            account: Some(Account::new(account, name, "1", now)),
+            platform: crate::platforms::find(PlatformName::X).unwrap(),
+            bound: Arc::new(|_: &str| false),
+            twin: Arc::new(|_: &str| None),
+            problems: Vec::new(),
+            hold: None,
+        }
+    }
+
+    fn frozen() -> Frozen {
+        Frozen { marker: "m".into(), body: b"{}".to_vec() }
+    }
+
+    fn put(engine: &mut Engine, work: Work, phase: Phase) -> DeliveryId {
+        let id = work.delivery.id;
+        let run = Run {
+            account: work.delivery.account,
+            in_lane: true,
+            work: Some(Box::new(work)),
+            phase,
+            call: None,
+            searched: None,
+            pages: 0,
+            prepared: 0,
+            refreshed: false,
+            scanned: false,
+            spacing: SignedDuration::ZERO,
+            confirm: None,
+            asks: Vec::new(),
+        };
+        engine.runs.insert(id, run);
+        id
+    }
+
+    fn engine() -> Engine {
+        Engine::new(Settings::default(), Box::new(|bytes: &mut [u8]| bytes.fill(0)))
+    }
+
+    #[test]
+    fn a_second_call_of_one_account_is_put_back_where_it_is_found_again() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut engine = engine();
+        put(&mut engine, work(1, now), Phase::Publishing);
+        let mut second = work(2, now);
+        second.delivery = second.delivery.apply(Event::Claim, now).unwrap();
+        let id = put(&mut engine, second, Phase::Saving(1, Then::Advance));
+        let mut out = Vec::new();
+        engine.publish(id, frozen(), now, &mut out);
+        let [Effect::Save(save)] = out.as_slice() else { panic!("one write and no call") };
+        assert_eq!((save.after.state, save.after.wakes_at()), (State::Retry, Some(now)));
+        assert_eq!((save.after.retry_why, save.after.attempts), (Some(RetryWhy::Parked), 0));
+    }
+
+    #[test]
+    fn a_call_that_could_not_be_made_has_an_end_and_keeps_its_reason() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut engine = engine();
+        let mut sent = work(1, now);
+        let claimed = sent.delivery.apply(Event::Claim, now).unwrap();
+        let intend = Event::Intend { frozen: frozen(), ahead: SignedDuration::ZERO };
+        sent.delivery = claimed.apply(intend, now).unwrap();
+        let id = put(&mut engine, sent, Phase::Publishing);
+        let message = "the file has changed".to_owned();
+        let failure = Failure { class: FailureClass::InvalidContent, message, hint: None, until: None };
+        let mut out = Vec::new();
+        engine.published(id, Reply::Unfit(failure), now, &mut out);
+        let [Effect::Save(save)] = out.as_slice() else { panic!("one write") };
+        let answer = save.answer.as_ref().expect("the attempt's row is completed");
+        assert_eq!((answer.outcome, answer.status), ("not_sent", None));
+        assert_eq!(answer.raw, b"the file has changed");
+        assert_eq!(save.after.state, State::Rejected);
+        assert_eq!(save.after.reason.as_ref().map(|it| it.class.as_str()), Some("invalid_content"));
     }
 }

@@ -330,7 +330,7 @@ impl FailureClass {
             Self::InvalidContent => "invalid_content",
             Self::Policy => "policy",
             Self::MediaGone => "media_gone",
-            Self::NotReady => "media_not_ready",
+            Self::NotReady => crate::domain::delivery::AT_WORK,
             Self::Transient => "transient",
         }
     }

@@ -3,7 +3,7 @@
 use super::errors::StoreError;
 use super::tx::Tx;
 use super::writer::Store;
-use super::{accounts, deliveries};
+use super::{accounts, deliveries, posts, queues, zones};
 use crate::domain::account::AccountState;
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, Frozen, State};
@@ -69,7 +69,7 @@ impl Store {
     /// Makes a publishing call durable before it is made (W3): the delivery in `Sending`, the call's
     /// row, and the move in the history, in one commit. Queued by the call itself, as
     /// [`Store::write`]. Refused, with nothing written, if its marker must never be sent again, or if
-    /// the account was paused meanwhile.
+    /// the account or the queue was paused meanwhile, or the delivery held back.
     pub fn intend(
         &self,
         before: Delivery,
@@ -130,6 +130,9 @@ fn commit(
         {
             return Err(StoreError::Refused { why: format!("account `{}` is paused", account.name) });
         }
+        if let Some(why) = held_back(tx, &before)? {
+            return Err(StoreError::Refused { why });
+        }
         let last = claimed.as_ref().unwrap_or(&before);
         let claim = claimed.as_ref().map(|it| Transition {
             note: Some(it.tell()),
@@ -140,6 +143,24 @@ fn commit(
         deliveries::add_attempt(tx, &attempt)?;
         Ok((after.clone(), attempt.clone()))
     }
+}
+
+/// Why this may not leave although it could when its work was read: its queue was paused since, or new
+/// time-zone rules brought it too near. As when it is read, what may be live in part goes on.
+fn held_back(tx: &Tx<'_>, it: &Delivery) -> Result<Option<String>, StoreError> {
+    if it.live_prefix() > 0 || it.flight.amb_since.is_some() {
+        return Ok(None);
+    }
+    if zones::is_held(tx, it.id)? {
+        return Ok(Some(format!("delivery `{}` is held: new time-zone rules moved it", it.id)));
+    }
+    // Hardly ever is a queue paused, and then alone the post is read for its place.
+    if !queues::any_paused(tx)? {
+        return Ok(None);
+    }
+    let Some(slot) = posts::get(tx, it.post)?.and_then(|post| post.slot) else { return Ok(None) };
+    let paused = queues::paused_since(tx, &slot.queue)?.is_some();
+    Ok(paused.then(|| format!("queue `{}` is paused", slot.queue)))
 }
 
 /// The frozen request, if state and attempt are those of an intent.

@@ -83,6 +83,11 @@ pub fn prune(tx: &mut Tx<'_>, queue: &str, before: civil::DateTime, max: usize) 
     Ok(gone)
 }
 
+/// Whether any queue is paused.
+pub(super) fn any_paused(source: &impl Source) -> Result<bool, StoreError> {
+    Ok(source.table(QUEUE_PAUSED)?.first()?.is_some())
+}
+
 /// All queues that are paused, with the time since when.
 pub fn paused(source: &impl Source) -> Result<Vec<(String, Timestamp)>, StoreError> {
     let mut found = Vec::new();

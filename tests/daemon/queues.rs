@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
 
-use crate::house::{House, code, draft};
+use crate::house::{House, Wish, code, draft};
 
 fn queued() -> r::When {
     r::When::Queue("hourly".into())
@@ -199,4 +199,75 @@ async fn a_move_is_whole_or_not_at_all() {
 
 fn queued_move() -> r::Move {
     r::Move::Queue("hourly".into())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_pause_left_behind_moves_with_its_queue_and_goes_out_at_its_new_time() {
+    let house = House::with(Wish { patient: true, ..Wish::default() }).await;
+    house.connect("x").await;
+    house.connect("bluesky").await;
+    // One whose answer is lost stays where it is, and is named.
+    house.inject("x.create=lost_after,x.timeline=lost_before*500");
+    let lost = house.post(&["x:acme"], &["May be live."], queued()).await;
+    house.pass_to(lost.deliveries[0].due).await;
+    house.reaches(&lost.id, m::DeliveryState::Unknown).await;
+    house.client.queue_pause("hourly").await.unwrap();
+    let both = house.post(&["x:acme", "bluesky:acme"], &["Left behind."], queued()).await;
+    let single = house.post(&["bluesky:acme"], &["Moved alone."], queued()).await;
+    house.pass_to(single.deliveries[0].due).await;
+    house.pass(SignedDuration::from_hours(2)).await;
+    for made in [&both, &single] {
+        house
+            .until("it is held back", async |client| {
+                let post = client.post_show(&made.id).await.unwrap();
+                post.deliveries.iter().all(|it| it.state == m::DeliveryState::Retry).then_some(())
+            })
+            .await;
+    }
+    let alone =
+        house.client.post_reschedule(&single.id, r::Move::At("+30m".into()), None).await.unwrap().deliveries;
+    assert_eq!(alone[0].state, m::DeliveryState::Scheduled);
+    assert_eq!((alone[0].next_try, alone[0].reason.as_ref()), (None, None), "it waits for nothing else");
+    let moved = house.client.queue_reschedule("hourly", "+4h").await.unwrap();
+    // What was moved by itself gave its place up.
+    assert_eq!(moved.posts.iter().map(|it| &it.id).collect::<Vec<_>>(), [&both.id]);
+    let stays = &lost.deliveries[0].id;
+    assert!(moved.notices.iter().any(|it| it.contains(stays) && it.contains("may be live")), "{moved:?}");
+    let later = both.deliveries[0].due + SignedDuration::from_hours(4);
+    for it in &moved.posts[0].deliveries {
+        assert_eq!((it.due, it.state, it.attempts), (later, m::DeliveryState::Scheduled, 0));
+    }
+    house.client.queue_resume("hourly").await.unwrap();
+    assert_eq!(house.live("Left behind.").len(), 0, "never early");
+    house.pass_to(later).await;
+    assert_eq!(house.ended(&both.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.live("Left behind.").len(), 2);
+    assert_eq!(house.ended(&single.id).await.status, m::PostStatus::Published);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_that_comes_while_a_file_is_uploaded_still_stops_the_post() {
+    let house = House::furnished().await;
+    let media = house.picture("A loaf").await;
+    let ask = r::CreatePost { media, ..draft(&["bluesky:acme"], &["Still uploading."], queued()) };
+    let made = house.client.post_create(&ask).await.unwrap();
+    house.inject("bluesky.upload=slow");
+    house.pass_to(made.deliveries[0].due).await;
+    house.reaches(&made.id, m::DeliveryState::Claimed).await;
+    assert!(house.client.queue_pause("hourly").await.unwrap().paused);
+    let held = house
+        .until("it is held back", async |client| {
+            let it = client.post_show(&made.id).await.unwrap().deliveries.remove(0);
+            (it.reason.as_ref().is_some_and(|reason| reason.class == "queue_paused")).then_some(it)
+        })
+        .await;
+    assert_eq!((held.state, held.attempts), (m::DeliveryState::Retry, 0), "no try was used up");
+    assert!(house.network.published().is_empty());
+    let events: Vec<_> = held.why.iter().map(|it| it.event.as_str()).collect();
+    assert!(!events.contains(&"intend"), "{events:?}");
+    let back = held.why.iter().find(|it| it.event == "put_back").unwrap();
+    assert!(back.message.contains("before anything left"), "{back:?}");
+    house.client.queue_resume("hourly").await.unwrap();
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.live("Still uploading.").len(), 1);
 }

@@ -9,7 +9,9 @@ use sendoff::domain::post::SlotTaken;
 use sendoff::store::audit::Receipt;
 use sendoff::store::posts::{Created, Cursor, Filter, Order, Wanted};
 use sendoff::store::vault::{Erasure, ErasureLine, RefreshIntent};
-use sendoff::store::{Store, StoreError, accounts, audit, deliveries, meta, posts, queues, requests, vault};
+use sendoff::store::{
+    Store, StoreError, accounts, audit, deliveries, meta, posts, queues, requests, vault, zones,
+};
 
 use super::{account, account_id, check, deliveries as deliveries_of, made, memory, minutes, now, post};
 
@@ -101,6 +103,53 @@ async fn a_buried_marker_keeps_the_call_from_being_made() {
     let no = store.intend(claimed.clone(), sending, row).await;
     assert!(matches!(no, Err(StoreError::Refused { .. })), "{no:?}");
     assert_eq!(store.read(|rx| deliveries::get(rx, claimed.id)).unwrap(), Some(claimed));
+}
+
+#[tokio::test]
+async fn a_pause_or_a_hold_that_came_after_the_work_was_read_keeps_the_call_from_being_made() {
+    let store = memory();
+    let mut row = post(1, Some(minutes(0)), &[1]);
+    let slot = SlotTaken { queue: "mornings".into(), local: "2026-12-01T10:00:00".parse().unwrap() };
+    row.slot = Some(slot);
+    let all = deliveries_of(&row);
+    let (made, first) = (row.clone(), all.clone());
+    store.write_blocking(move |tx| posts::create(tx, &made, &first, None, None)).unwrap();
+    let claimed = step(&store, &all[0], Event::Claim, minutes(0));
+    let intend = |of: &Delivery| {
+        of.apply(Event::Intend { frozen: frozen("m1"), ahead: jiff::SignedDuration::ZERO }, minutes(0))
+            .unwrap()
+    };
+    let sending = intend(&claimed);
+    let call = attempt(&sending, 1, minutes(0));
+    let ask = async |queue: Option<&'static str>, held: bool| {
+        store
+            .write(move |tx| {
+                for name in ["mornings", "evenings"] {
+                    queues::set_paused(tx, name, (queue == Some(name)).then(now))?;
+                }
+                if held { zones::hold(tx, claimed.id) } else { zones::let_go(tx, claimed.id).map(drop) }
+            })
+            .await
+            .unwrap();
+        store.intend(claimed.clone(), sending.clone(), call.clone()).await
+    };
+    for (queue, held, word) in [(Some("mornings"), false, "paused"), (None, true, "held")] {
+        let no = ask(queue, held).await;
+        assert!(matches!(&no, Err(StoreError::Refused { why }) if why.contains(word)), "{no:?}");
+        assert_eq!(store.read(|rx| deliveries::get(rx, claimed.id)).unwrap().as_ref(), Some(&claimed));
+        assert_eq!(store.read(|rx| deliveries::attempts(rx, claimed.id)).unwrap(), [], "no call was begun");
+    }
+    // Another queue's pause is none of its business.
+    ask(Some("evenings"), false).await.unwrap();
+    // What may be live already is not held back: it is repeated under its own marker, or looked for.
+    let reason = sendoff::domain::delivery::Reason::new("ambiguous", "lost");
+    let lost = step(&store, &sending, Event::Lose { next_check: minutes(1), reason }, minutes(1));
+    let again = step(&store, &lost, Event::SendAgain { at: minutes(1) }, minutes(1));
+    let again = step(&store, &again, Event::Claim, minutes(1));
+    store.write(|tx| queues::set_paused(tx, "mornings", Some(now()))).await.unwrap();
+    let second = intend(&again);
+    store.intend(again, second.clone(), attempt(&second, 2, minutes(1))).await.unwrap();
+    check(&store);
 }
 
 #[test]

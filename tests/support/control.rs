@@ -373,7 +373,7 @@ impl Api for Fake {
 
     async fn post_list(&self, by: Caller, ask: r::ListPosts) -> ApiResult<m::PostList> {
         self.note(by, format!("post list {:?} {:?} {:?}", ask.state, ask.limit, ask.since));
-        Ok(m::PostList { posts: vec![post("Hello")], next_cursor: Some("c2".into()) })
+        Ok(m::PostList { posts: vec![post("Hello")], next_cursor: Some("c2".into()), notices: Vec::new() })
     }
 
     async fn post_show(&self, by: Caller, id: &str) -> ApiResult<m::Post> {
@@ -450,7 +450,7 @@ impl Api for Fake {
 
     async fn queue_reschedule(&self, by: Caller, queue: &str, shift: &str) -> ApiResult<m::PostList> {
         self.note(by, format!("queue reschedule {queue} {shift}"));
-        Ok(m::PostList { posts: vec![post("Hello")], next_cursor: None })
+        Ok(m::PostList { posts: vec![post("Hello")], next_cursor: None, notices: vec!["one stays".into()] })
     }
 
     async fn calendar(&self, by: Caller, ask: r::Calendar) -> ApiResult<m::Calendar> {

@@ -45,8 +45,9 @@ pub enum Event {
     TryNow { at: Timestamp, anyway: bool },
     /// The call may have taken effect. `said`: what the network has said of it for good.
     Lose { next_check: Timestamp, reason: Reason, said: Option<Said> },
-    /// A look settled nothing (or found it absent for the first time).
-    Look { next_check: Timestamp, absent_at: Option<Moment>, reason: Option<Reason> },
+    /// It stays unknown, and is looked at again then. `reason`: what this look showed, if it is more
+    /// than `kind` says.
+    Look { kind: Looked, next_check: Timestamp, absent_at: Option<Moment>, reason: Option<Reason> },
     /// Looking cannot settle it; the user must.
     Hold { reason: Reason },
     /// A client-chosen id or key makes repeating safe (classes A and B).
@@ -61,10 +62,38 @@ pub enum Event {
     /// as not verified, and the delivery ends as `Rejected`. The one end that proves nothing (it
     /// says so in its reason), hence only for work whose call may have taken effect.
     Abandon { reason: Reason },
-    /// Another instant, before anything was sent.
+    /// Another instant, before anything of it may have had an effect.
     Reschedule { due: Due, give_up_at: Timestamp },
     /// The store was restored from a backup: it may have gone out since.
     Restore { next_check: Timestamp, reason: Reason },
+}
+
+/// How a delivery stays unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// A clean read without it; that is not yet proof.
+    Absent,
+    /// The network said that it gave up on it; with the reason.
+    Failed,
+    /// The read failed, or showed the network still at work on it; with the reason.
+    Unclear,
+    /// Nobody looked: the same request goes out again, but not yet.
+    Waits,
+    /// Nobody looked yet: the user asked for it at once.
+    Asked,
+}
+
+impl Looked {
+    /// The event's name in the history. Releases before 0.1.0 wrote `look` for all of them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "look_absent",
+            Self::Failed => "look_failed",
+            Self::Unclear => "look_unclear",
+            Self::Waits => "look_waits",
+            Self::Asked => "look_asked",
+        }
+    }
 }
 
 /// What shows that nothing is live.
@@ -130,7 +159,7 @@ impl Event {
             Self::AccountDead { .. } => "account_dead",
             Self::TryNow { .. } => "try_now",
             Self::Lose { .. } => "lose",
-            Self::Look { .. } => "look",
+            Self::Look { kind, .. } => kind.name(),
             Self::Hold { .. } => "hold",
             Self::SendAgain { .. } => "send_again",
             Self::Absent { .. } => "absent",

@@ -29,7 +29,7 @@ pub enum State {
     HandedOver,
     /// Terminal: refused for good; nothing of the current step is live.
     Rejected,
-    /// Terminal: taken back by the user before anything went live.
+    /// Terminal: taken back by the user; nothing of the current step is live.
     Cancelled,
     /// Terminal: its time passed by more than the late policy allows.
     Missed,

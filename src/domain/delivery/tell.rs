@@ -1,6 +1,6 @@
 //! A delivery's moves in one sentence each, for the log.
 
-use super::{Delivery, RetryWhy, State};
+use super::{AT_WORK, Delivery, RetryWhy, State};
 use crate::domain::schedule::echo;
 
 impl Delivery {
@@ -36,14 +36,17 @@ impl Delivery {
 }
 
 impl State {
-    /// How loud the log says that a delivery came into this state by the event of this name.
-    pub fn level(self, event: &str) -> &'static str {
+    /// How loud the log says that a delivery came into this state by the event of this name, for a reason
+    /// of this class.
+    pub fn level(self, event: &str, class: &str) -> &'static str {
         match self {
             _ if event == "at_risk" => "warn",
             Self::Claimed | Self::Preparing | Self::Sending => "debug",
             Self::Scheduled | Self::Published | Self::HandedOver | Self::Cancelled => "info",
             Self::Retry if event == "applied" => "info",
             Self::Unknown if event == "hold" => "error",
+            // The network took it, and says that it is at work on it: nothing is wrong.
+            Self::Unknown if class == AT_WORK => "info",
             Self::Unknown | Self::Retry => "warn",
             Self::NeedsReconnect | Self::Rejected | Self::Missed => "error",
         }

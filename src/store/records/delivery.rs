@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::post::{DueRow, LateRow, bad_name};
 use super::{Bytes, Stored, by_word, digest_from_hex, hex};
-use crate::domain::attempt::{Attempt, Transition};
+use crate::domain::attempt::{Answered, Attempt, Transition};
 use crate::domain::delivery::{
     Delivery, Flight, Frozen, Handle, Reason, RetryWhy, Said, State, Step, StepKind,
 };
@@ -342,7 +342,7 @@ impl From<&Attempt> for AttemptRow {
             ended: it.ended,
             outcome: it.outcome.clone(),
             status: it.status,
-            raw: it.raw.as_deref().map(|it| it[..it.floor_char_boundary(Attempt::RAW_MAX)].to_owned()),
+            raw: it.raw.as_deref().map(cut),
             trace: it.trace.clone(),
         }
     }
@@ -377,6 +377,39 @@ pub(in crate::store) struct TransitionRow {
     to: String,
     reason: Option<ReasonRow>,
     note: Option<String>,
+    /// Not in rows of before 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answer: Option<AnsweredRow>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct AnsweredRow {
+    outcome: String,
+    status: Option<u16>,
+    raw: Option<String>,
+    trace: Option<String>,
+}
+
+impl From<&Answered> for AnsweredRow {
+    fn from(it: &Answered) -> Self {
+        Self {
+            outcome: it.outcome.clone(),
+            status: it.status,
+            raw: it.raw.as_deref().map(cut),
+            trace: it.trace.clone(),
+        }
+    }
+}
+
+impl From<AnsweredRow> for Answered {
+    fn from(row: AnsweredRow) -> Self {
+        Self { outcome: row.outcome, status: row.status, raw: row.raw, trace: row.trace }
+    }
+}
+
+/// As much of a raw answer as is kept.
+fn cut(raw: &str) -> String {
+    raw[..raw.floor_char_boundary(Attempt::RAW_MAX)].to_owned()
 }
 
 impl From<&Transition> for TransitionRow {
@@ -389,6 +422,7 @@ impl From<&Transition> for TransitionRow {
             to: it.to.as_str().to_owned(),
             reason: it.reason.as_ref().map(Into::into),
             note: it.note.clone(),
+            answer: it.answer.as_ref().map(Into::into),
         }
     }
 }
@@ -405,6 +439,29 @@ impl Stored for Transition {
             to: state(&row.to)?,
             reason: row.reason.map(Into::into),
             note: row.note,
+            answer: row.answer.map(Into::into),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_move_written_before_looks_had_answers_is_still_read() {
+        let old = r#"{"seq":4,"at":"2026-12-01T09:00:00Z","event":"look","from":"unknown","to":"unknown",
+            "reason":{"class":"ambiguous","message":"HTTP 500","hint":null,"raw":null},"note":null}"#;
+        let read = Transition::read(serde_json::from_str(old).unwrap()).unwrap();
+        assert_eq!((read.event.as_str(), read.answer.as_ref()), ("look", None));
+        let new = serde_json::to_string(&TransitionRow::from(&read)).unwrap();
+        assert!(!new.contains("answer"), "a move without one is written as ever: {new}");
+        let long = "x".repeat(Attempt::RAW_MAX + 9);
+        let seen = Answered { outcome: "absent".into(), status: Some(200), raw: Some(long), trace: None };
+        let told = Transition { answer: Some(seen), ..read };
+        let row = serde_json::to_string(&TransitionRow::from(&told)).unwrap();
+        let back = Transition::read(serde_json::from_str(&row).unwrap()).unwrap().answer.unwrap();
+        assert_eq!((back.outcome.as_str(), back.status), ("absent", Some(200)));
+        assert_eq!(back.raw.map(|it| it.len()), Some(Attempt::RAW_MAX));
     }
 }
