@@ -122,6 +122,8 @@ fn habits(network: &mut Network, dice: &mut Rng, class: Class) {
     it.processing = if dice.chance(50) { secs(0) } else { dice.secs(5, 240) };
     it.window = if dice.chance(70) { SignedDuration::from_hours(24) } else { dice.secs(7200, 14_400) };
     network.facebook.works = network.abilities.processing;
+    // What a look shows may be as old as a list is.
+    network.facebook.queued = network.list_lag;
 }
 
 fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
