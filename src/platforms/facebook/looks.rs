@@ -159,7 +159,7 @@ pub(super) fn posts(
                 false
             }
             // Other photos, or another number of them, is another post.
-            (None, false) if !shown.ids.is_empty() => shown.ids.iter().any(|it| photos.contains(it)),
+            (None, false) if !shown.ids.is_empty() => false,
             (None, false) => shown.count == 0 || shown.count == photos.len(),
             (None, true) => true,
         };

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::form::{Form, handle};
-use super::{frozen_body, json_body, live, unasked};
+use super::{frozen_body, json_body, live};
 use crate::domain::delivery::{Frozen, Handles};
 use crate::platforms::meta::{self, errors};
 use crate::platforms::{
@@ -34,7 +34,7 @@ pub(super) fn next(
     handles: &Handles,
     _now: Timestamp,
 ) -> Result<Next, Failure> {
-    let item = job.media.first().ok_or_else(|| unasked("the post has no video any more"))?;
+    let item = job.media.first().ok_or_else(|| Failure::transient("the post has no video any more"))?;
     let text = |key: &str| handles.get(key).map(|it| it.value.as_str());
     let path = match form {
         Form::Reel => format!("/{page}/video_reels"),
@@ -53,7 +53,7 @@ pub(super) fn next(
             Form::Video => {
                 let number = |key| text(key).and_then(|it| it.parse::<u64>().ok());
                 let (Some(session), Some(from), Some(to)) = (text(SESSION), number(FROM), number(TO)) else {
-                    return Err(unasked("an upload's state could not be read back"));
+                    return Err(Failure::transient("an upload's state could not be read back"));
                 };
                 let to = to.min(item.bytes);
                 let piece = FilePart::piece(item, from, to.saturating_sub(from));
@@ -139,7 +139,7 @@ pub(super) fn answered(
             let before = handles.get(FROM).map(|it| &it.value);
             // A server that does not move on would be fed the same bytes for ever.
             if !next.contains_key(UPLOADED) && next.get(FROM).map(|it| &it.value) == before {
-                return Err(unasked("the upload does not move on"));
+                return Err(Failure::transient("the upload does not move on"));
             }
             Ok(next)
         }
