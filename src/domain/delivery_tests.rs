@@ -95,7 +95,7 @@ fn events() -> Vec<(String, Event)> {
         Event::Miss { reason: why() },
         Event::Abandon { reason: why() },
         Event::Reschedule { due: due(at(99)), give_up_at: at(999) },
-        Event::Restore { next_check: at(10), reason: why() },
+        restore(Recall::InTime),
     ]
     .into_iter()
     .map(|it| (it.name().to_owned(), it))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::post::{DueRow, LateRow, bad_name};
 use super::{Bytes, Stored, by_word, digest_from_hex, hex};
 use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, Flight, Frozen, Handle, Reason, RetryWhy, State, Step, StepKind};
+use crate::domain::delivery::{Delivery, Flight, Frozen, Handle, Reason, Restored, RetryWhy, State, Step, StepKind};
 use crate::domain::moment::{Boot, Moment};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,8 +33,8 @@ pub(in crate::store) struct DeliveryRow {
     steps: Vec<StepRow>,
     flight: FlightRow,
     sent_at: Option<Timestamp>,
-    #[serde(default)]
-    restored: bool,
+    #[serde(default, rename = "brought_back", skip_serializing_if = "Option::is_none")]
+    restored: Option<RestoredRow>,
     published_at: Option<Timestamp>,
     verified: bool,
     reason: Option<ReasonRow>,
@@ -70,6 +70,26 @@ struct FlightRow {
     absent_at: Option<MomentRow>,
     looks: u16,
     stumbles: u16,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    cleared: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RestoredRow {
+    known: Timestamp,
+    at: MomentRow,
+}
+
+impl From<Restored> for RestoredRow {
+    fn from(it: Restored) -> Self {
+        Self { known: it.known, at: it.at.into() }
+    }
+}
+
+impl From<RestoredRow> for Restored {
+    fn from(row: RestoredRow) -> Self {
+        Self { known: row.known, at: row.at.into() }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -183,6 +203,7 @@ impl From<&Flight> for FlightRow {
             absent_at: it.absent_at.map(Into::into),
             looks: it.looks,
             stumbles: it.stumbles,
+            cleared: it.cleared,
         }
     }
 }
@@ -208,6 +229,7 @@ impl TryFrom<FlightRow> for Flight {
             absent_at: row.absent_at.map(Into::into),
             looks: row.looks,
             stumbles: row.stumbles,
+            cleared: row.cleared,
         })
     }
 }
@@ -234,7 +256,7 @@ impl From<&Delivery> for DeliveryRow {
             steps: it.steps.iter().map(Into::into).collect(),
             flight: (&it.flight).into(),
             sent_at: it.sent_at,
-            restored: it.restored,
+            restored: it.restored.map(Into::into),
             published_at: it.published_at,
             verified: it.verified,
             reason: it.reason.as_ref().map(Into::into),
@@ -269,7 +291,7 @@ impl Stored for Delivery {
             steps: row.steps.into_iter().map(Into::into).collect(),
             flight: row.flight.try_into()?,
             sent_at: row.sent_at,
-            restored: row.restored,
+            restored: row.restored.map(Into::into),
             published_at: row.published_at,
             verified: row.verified,
             reason: row.reason.map(Into::into),
