@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::domain::attempt::Transition;
-use crate::domain::delivery::{Event, Reason, Recall, Restored, State};
+use crate::domain::delivery::{Event, Flight, Reason, Recall, Restored, State};
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
+use crate::planted::planted;
 use crate::store::generation::{self, Sidecar};
 use crate::store::{Store, StoreError, Tx, deliveries, meta};
 
@@ -92,7 +93,15 @@ fn mark(tx: &mut Tx<'_>, id: DeliveryId, copy: Restored) -> Result<bool, StoreEr
             .hint("checking whether it is already live; nothing to do for now");
     let event = Event::Restore { next_check: now.wall, reason, copy, since: now, when: Recall::InTime };
     match before.apply(event, now) {
-        Ok(after) => {
+        Ok(after) if after.state == State::Scheduled && planted("what is ahead not marked") => {
+            tracing::debug!(delivery = %after.id, "left as it is");
+            Ok(false)
+        }
+        Ok(mut after) => {
+            if planted("marker of a copy believed") {
+                let Flight { frozen, handles, first_sent, .. } = before.flight.clone();
+                after.flight = Flight { frozen, handles, first_sent, cleared: true, ..after.flight };
+            }
             let transition = Transition::between(&before, &after, "restore", now.wall);
             deliveries::put(tx, Some(&before), &after, Some(transition))?;
             Ok(after.state == State::Unknown && !after.held)

@@ -261,7 +261,9 @@ impl Delivery {
                             (to.give_up_at, to.late) = (anew, Late::Always);
                         }
                         to.enter(S::Retry);
-                        to.next_try = Some(at);
+                        // In doubt because of a copy alone, its time may be ahead once more.
+                        let ahead = self.restored.is_some() && self.step == 0;
+                        to.next_try = Some(if ahead { at.max(self.due.instant) } else { at });
                         to.retry_why = Some(RetryWhy::Absent);
                     }
                     AfterAbsence::Cancelled { reason } => {

@@ -6,8 +6,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::send::with_job;
 use super::Work;
+use super::send::with_job;
 use crate::domain::delivery::{Delivery, Event, Reason, Recall, Restored};
 use crate::domain::moment::Moment;
 use crate::platforms::Request;

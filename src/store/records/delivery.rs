@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::post::{DueRow, LateRow, bad_name};
 use super::{Bytes, Stored, by_word, digest_from_hex, hex};
 use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, Flight, Frozen, Handle, Reason, Restored, RetryWhy, State, Step, StepKind};
+use crate::domain::delivery::{
+    Delivery, Flight, Frozen, Handle, Reason, Restored, RetryWhy, State, Step, StepKind,
+};
 use crate::domain::moment::{Boot, Moment};
 
 #[derive(Debug, Serialize, Deserialize)]
