@@ -45,4 +45,6 @@ pub const ALL: &[&str] = &[
     "send outside the lane",
     "earlier attempt ignored",
     "network's clock ignored",
+    "marker of a copy believed",
+    "what is ahead not marked",
 ];

@@ -228,6 +228,28 @@ fn no_seed_breaks_a_promise() {
     }
 }
 
+/// c16: the store is brought back from a copy while the world has moved on. `SIM_BACK=n` runs n seeds.
+#[test]
+fn a_store_that_is_brought_back_breaks_no_promise() {
+    let _calm = CALM.read().unwrap();
+    let many = number("SIM_BACK").unwrap_or(if cfg!(debug_assertions) { QUICK } else { FULL / 4 });
+    let from = number("SIM_FROM").unwrap_or(0);
+    let (sums, failed) = sweep(from..from + many, Broken::Tell, &plan::copies);
+    println!(
+        "{} seeds with a copy brought back: {} crashes; ends: {:?}",
+        sums.seeds, sums.crashes, sums.ends
+    );
+    if let Some((seed, why)) = failed.first() {
+        println!("seed {seed} ({:?}): {why}\nreplay: SIM_COPIES=1 {}", plan::aim(*seed).0, replay(*seed));
+    }
+    let all: Vec<_> = failed.iter().map(|it| it.0).collect();
+    assert!(all.is_empty(), "{} seeds broke a promise: {:?}", all.len(), &all[..all.len().min(40)]);
+    if many >= FULL / 4 {
+        let thin = sums.coverage.seldom_back(HITS);
+        assert!(thin.is_empty(), "a store is brought back fewer than {HITS} times: {thin:#?}");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run() {
     prepare();
@@ -245,7 +267,13 @@ fn one_seed() {
     let seed = number("SIM_SEED").unwrap_or(7);
     let _calm = CALM.read().unwrap();
     let trace = number("SIM_SEED").is_some();
-    let (_, verdict) = live(seed, &|world: &mut World| world.tracing = trace);
+    let copies = number("SIM_COPIES").is_some();
+    let (_, verdict) = live(seed, &|world: &mut World| {
+        world.tracing = trace;
+        if copies {
+            plan::copies(world);
+        }
+    });
     if let Err(why) = verdict {
         panic!("seed {seed} ({:?}): {why}", plan::aim(seed).0);
     }
@@ -285,9 +313,15 @@ fn planted_bugs_are_all_noticed() {
         }
         let in_edges = name == "intent skipped";
         plant((!in_edges).then_some(name));
+        let of_copies = matches!(name, "marker of a copy believed" | "what is ahead not marked");
         // Those that once failed first: some bugs need the clocks and crashes of a few seeds in a thousand.
         let seeds = FAILED_ONCE.iter().copied().chain(0..most);
-        let (_, failed) = sweep(seeds, Broken::Stop, &|world| world.intent_skipped = in_edges);
+        let (_, failed) = sweep(seeds, Broken::Stop, &|world| {
+            world.intent_skipped = in_edges;
+            if of_copies {
+                plan::copies(world);
+            }
+        });
         plant(None);
         match failed.first() {
             Some((seed, why)) => {

@@ -38,7 +38,7 @@ mod remove;
 mod reschedule;
 mod resolve;
 mod rezone;
-mod rollback;
+pub mod rollback;
 mod shared;
 pub mod start;
 mod status;

@@ -19,12 +19,12 @@ use crate::domain::delivery::{Delivery, Event, Flight, Reason, State};
 use crate::domain::ids::PostId;
 use crate::domain::post::{Content, Post, SlotTaken, Source as Door, Target};
 use crate::domain::schedule::Due;
-use crate::domain::schedule::runs::Rule;
+use crate::domain::schedule::runs::{AHEAD, Rule};
 use crate::domain::schedule::slots::Slot;
 use crate::platforms;
 use crate::store::journal::{self, Happening};
 use crate::store::recurring::{self as store, Run, Series, Skipped};
-use crate::store::{Source, StoreError, Tx, accounts, deliveries, posts, queues as slots};
+use crate::store::{Source, StoreError, Tx, accounts, deliveries, meta, posts, queues as slots};
 use crate::validate;
 
 /// The class of the reason a run waits with, and ends with, when a later one stands for it.
@@ -339,6 +339,12 @@ fn make(tx: &mut Tx<'_>, definition: &Definition, slot: &Slot, now: Timestamp) -
     rows.retain(|it| accounts::may_take_work(tx, it.account, &it.name).is_ok());
     if rows.is_empty() {
         return store::put_run(tx, &definition.it.name, Run { local: slot.local, post: None, version: 0 });
+    }
+    // The store may have been brought back from a copy since this run was made there, and sent.
+    if let Some(copy) = meta::restored(tx)?
+        && now.min(slot.due.instant) <= copy.at.wall.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
+    {
+        rows.iter_mut().for_each(|it| it.restored = Some(copy));
     }
     posts::create(tx, &post, &rows, None, None)?;
     for it in &rows {

@@ -1,23 +1,26 @@
 //! A store that was brought back from a copy: noticed by its generation, and nothing of it is
 //! believed that may have gone out since.
 //!
-//! Every delivery that has not ended and whose instant has passed becomes unknown: it may have been
-//! sent after the copy was made, under a marker that is lost. It is looked up before anything is
-//! sent. The order makes a crash harmless: doubts first, then the store's number, then the sidecar.
+//! Every delivery that has not ended may have been sent after the copy was made, under a marker that is
+//! lost; one whose time is ahead, too, for it may have been moved to an earlier time meanwhile. Those
+//! whose time has passed become unknown and are looked up; the others are searched for when their time
+//! comes. The order makes a crash harmless: the marks first, then the store's number, then the sidecar.
 //! Cut off anywhere, the next start finds the store behind still, or finds the work done.
 
 use std::io;
 use std::path::Path;
-
-use jiff::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::domain::attempt::Transition;
-use crate::domain::delivery::{Event, Reason};
+use crate::domain::delivery::{Event, Flight, Reason, Recall, Restored, State};
 use crate::domain::ids::DeliveryId;
+use crate::domain::moment::Moment;
+use crate::planted::planted;
 use crate::store::generation::{self, Sidecar};
 use crate::store::{Store, StoreError, Tx, deliveries, meta};
 
-/// Deliveries put in doubt per commit.
+/// Deliveries marked per commit.
 const GROUP: usize = 256;
 
 /// Why looking did not work.
@@ -30,8 +33,8 @@ pub(super) enum RollbackError {
 }
 
 /// Notices whether the store is older than its sidecar says, and puts in doubt what may have gone
-/// out since. Returns how many deliveries that were; `None`: the store is the latest. Blocks.
-pub(super) fn notice(store: &Store, dir: &Path, now: Timestamp) -> Result<Option<usize>, RollbackError> {
+/// out since. Returns how many are looked for at once; `None`: the store is the latest. Blocks.
+pub(super) fn notice(store: &Store, dir: &Path, now: Moment) -> Result<Option<usize>, RollbackError> {
     let stored = store.read(meta::generation)?;
     let largest = match generation::read(dir).map_err(RollbackError::Sidecar)? {
         Sidecar::Holds(largest) => largest,
@@ -49,29 +52,64 @@ pub(super) fn notice(store: &Store, dir: &Path, now: Timestamp) -> Result<Option
         return Ok(None);
     }
     tracing::error!(stored, largest, "the store is older than it should be: it was restored from a copy");
-    let open = store.read(|rx| deliveries::open_before(rx, now))?;
-    for group in open.chunks(GROUP) {
-        let group = group.to_vec();
-        store.write_blocking(move |tx| group.iter().try_for_each(|id| doubt(tx, *id, now)))?;
-    }
-    store.write_blocking(move |tx| meta::set_generation(tx, largest))?;
-    Ok(Some(open.len()))
+    // The last time the copy was sure of: what came after it is what it cannot know.
+    let known = store.read(|rx| Ok(meta::high_water(rx)?.or(meta::created_at(rx)?)))?;
+    let copy = Restored { known: known.map_or(now.wall, |it| it.min(now.wall)), at: now };
+    let doubted = mark_open(store, copy)?;
+    store.write_blocking(move |tx| {
+        meta::set_restored(tx, copy.known, now.wall)?;
+        meta::set_generation(tx, largest)
+    })?;
+    Ok(Some(doubted))
 }
 
-fn doubt(tx: &mut Tx<'_>, id: DeliveryId, now: Timestamp) -> Result<(), StoreError> {
-    let before = deliveries::need(tx, id)?;
+/// Marks everything that has not ended. Returns how much of it is looked for at once. Blocks.
+pub fn mark_open(store: &Store, copy: Restored) -> Result<usize, StoreError> {
+    let (mut last, mut doubted) = (None, 0);
+    loop {
+        let group = store.read(|rx| deliveries::open_after(rx, last, GROUP))?;
+        let Some(end) = group.last().copied() else { break };
+        let unknown = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&unknown);
+        store.write_blocking(move |tx| {
+            let mut count = 0;
+            for (.., id) in &group {
+                count += usize::from(mark(tx, DeliveryId::from_u128(*id), copy)?);
+            }
+            counter.store(count, Ordering::Relaxed);
+            Ok(())
+        })?;
+        doubted += unknown.load(Ordering::Relaxed);
+        last = Some(end);
+    }
+    Ok(doubted)
+}
+
+/// Marks what has not ended. Returns whether it is to be looked for at once.
+fn mark(tx: &mut Tx<'_>, id: DeliveryId, copy: Restored) -> Result<bool, StoreError> {
+    let (before, now) = (deliveries::need(tx, id)?, copy.at);
     let reason =
         Reason::new("restored", "the store was restored from a backup; this may have gone out since")
             .hint("checking whether it is already live; nothing to do for now");
-    match before.apply(Event::Restore { next_check: now, reason }, now) {
-        Ok(after) => {
-            let transition = Transition::between(&before, &after, "restore", now);
-            deliveries::put(tx, Some(&before), &after, Some(transition)).map(drop)
+    let event = Event::Restore { next_check: now.wall, reason, copy, since: now, when: Recall::InTime };
+    match before.apply(event, now) {
+        Ok(after) if after.state == State::Scheduled && planted("what is ahead not marked") => {
+            tracing::debug!(delivery = %after.id, "left as it is");
+            Ok(false)
+        }
+        Ok(mut after) => {
+            if planted("marker of a copy believed") {
+                let Flight { frozen, handles, first_sent, .. } = before.flight.clone();
+                after.flight = Flight { frozen, handles, first_sent, cleared: true, ..after.flight };
+            }
+            let transition = Transition::between(&before, &after, "restore", now.wall);
+            deliveries::put(tx, Some(&before), &after, Some(transition))?;
+            Ok(after.state == State::Unknown && !after.held)
         }
         // A bug of ours. One delivery must not keep the daemon from starting.
         Err(illegal) => {
             tracing::error!(delivery = %id, %illegal, "cannot be put in doubt; it is left as stored");
-            Ok(())
+            Ok(false)
         }
     }
 }

@@ -36,6 +36,7 @@ use crate::config::secret::SecretSource;
 use crate::control::server;
 use crate::control::socket::{Allowed, BindError, bind};
 use crate::domain::ids::AccountId;
+use crate::domain::moment::Moment;
 use crate::http::clients::ClientError;
 use crate::keys::derive::{Purpose, Signer};
 use crate::keys::error::KeyError;
@@ -232,7 +233,8 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let roomy = disk.look();
     let time = Time::new(store.read(meta::high_water)?, clock.now());
     let rolled_back = {
-        let (store, dir, now) = (store.clone(), dir.clone(), clock.now());
+        let now = Moment { wall: clock.now(), boot: clock.boot() };
+        let (store, dir) = (store.clone(), dir.clone());
         tokio::task::spawn_blocking(move || rollback::notice(&store, &dir, now)).await.map_err(prepare)??
     };
     // On a full disk nothing is sent, so there is nothing that a later number would tell.

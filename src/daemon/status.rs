@@ -122,7 +122,7 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
             "restored",
             format!(
                 "the store was restored from a copy; {doubted} deliveries that may have gone out since are \
-                 looked up before anything of them is sent"
+                 looked up, and the others are searched for before they are sent"
             ),
             Some("sendoff post list --state unknown".into()),
         ));

@@ -25,8 +25,8 @@ mod event;
 mod facts;
 mod tell;
 
-pub use event::{AfterAbsence, Event, Illegal, Live, Looked, Proof};
-pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, Said, State, Step, StepKind};
+pub use event::{AfterAbsence, Event, Illegal, Live, Looked, Proof, Recall};
+pub use facts::{Flight, Frozen, Handle, Handles, Reason, Restored, RetryWhy, Said, State, Step, StepKind};
 
 /// The reason's class of a delivery whose fate the user chose to leave open.
 pub const LEFT: &str = "left";
@@ -66,7 +66,7 @@ pub struct Delivery {
     pub sent_at: Option<Timestamp>,
     /// The store was brought back from a copy while this was open, or its words were found on the network:
     /// it is searched for before each part that is sent.
-    pub restored: bool,
+    pub restored: Option<Restored>,
     pub published_at: Option<Timestamp>,
     pub verified: bool,
     pub reason: Option<Reason>,
@@ -106,7 +106,7 @@ impl Delivery {
             steps,
             flight: Flight::default(),
             sent_at: None,
-            restored: false,
+            restored: None,
             published_at: None,
             verified: false,
             reason: None,
@@ -148,6 +148,7 @@ impl Delivery {
                 to.enter(S::Sending);
                 to.attempts = self.attempts.saturating_add(1);
                 to.flight.frozen = Some(frozen);
+                to.flight.cleared = self.restored.is_some();
                 let first = Moment { wall: now.saturating_sub(ahead).unwrap_or(now), ..moment };
                 to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(first));
                 to.flight.earlier_open = self.flight.amb_since.is_some();
@@ -241,6 +242,7 @@ impl Delivery {
                     return Err(illegal("there is no frozen request to repeat"));
                 }
                 to.enter(S::Retry);
+                to.flight.cleared = self.restored.is_some();
                 to.next_try = Some(at);
                 to.retry_why = Some(RetryWhy::SameMarker);
             }
@@ -254,7 +256,7 @@ impl Delivery {
                     }
                 }
                 let handles = std::mem::take(&mut to.flight.handles);
-                to.flight = Flight::default();
+                to.flight = Flight { cleared: self.restored.is_some(), ..Flight::default() };
                 if !anew {
                     to.flight.handles = handles;
                 }
@@ -265,7 +267,9 @@ impl Delivery {
                             (to.give_up_at, to.late) = (anew, Late::Always);
                         }
                         to.enter(S::Retry);
-                        to.next_try = Some(at);
+                        // In doubt because of a copy alone, its time may be ahead once more.
+                        let ahead = self.restored.is_some() && self.step == 0;
+                        to.next_try = Some(if ahead { at.max(self.due.instant) } else { at });
                         to.retry_why = Some(RetryWhy::Absent);
                     }
                     AfterAbsence::Cancelled { reason } => {
@@ -333,11 +337,27 @@ impl Delivery {
                 | S::Unknown
                 | S::Retry
                 | S::NeedsReconnect,
-                E::Restore { next_check, reason },
+                E::Restore { next_check, reason, copy, since, when },
             ) => {
-                to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(self.due.instant));
-                to.restored = true;
+                if self.flight.amb_since.is_none() {
+                    // What was sent after the copy was made bore another marker, or this one: nobody knows.
+                    to.flight = Flight::default();
+                }
+                to.flight.cleared = false;
+                let known = self.restored.map_or(copy.known, |it| it.known.min(copy.known));
+                to.restored = Some(Restored { known, at: copy.at });
+                let left = self.reason.as_ref().is_some_and(|it| it.class == LEFT);
+                let ahead = now < self.due.instant && !self.begun();
+                if when == Recall::InTime && (ahead || (self.held && left)) {
+                    // Nothing to look for now: what is ahead is searched for when its time comes.
+                    return Ok(to);
+                }
+                to.cancel_requested |= when == Recall::TakenBack;
+                to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(now.min(self.due.instant)));
                 to.doubt(next_check, Some(reason), moment);
+                // What an attempt that is forgotten may still bring about, and what this copy knew of its
+                // last one, are both older than that.
+                to.flight.unknown_since = Some(since);
             }
             // Every state is named, so that a new one does not compile until it is placed.
             (
@@ -419,6 +439,18 @@ impl Delivery {
                 Err("it has ended")
             }
         }
+    }
+
+    /// The store that knew what became of the current step is lost: it may be live, under whatever marker,
+    /// and nothing has ruled that out since.
+    pub fn may_be_forgotten(&self) -> bool {
+        self.restored.is_some() && !self.flight.cleared
+    }
+
+    /// From when on the words of the current step may be on the network: since its time, or since the
+    /// copy that the store was brought back from was made.
+    pub fn words_since(&self) -> Timestamp {
+        self.restored.map_or(self.due.instant, |it| it.known.min(self.due.instant))
     }
 
     /// Later than its policy allows.

@@ -58,6 +58,11 @@ enum Open {
     Earlier,
 }
 
+fn restore(when: Recall) -> Event {
+    let copy = Restored { known: at(-5), at: at(1).into() };
+    Event::Restore { next_check: at(10), reason: why(), copy, since: at(1).into(), when }
+}
+
 /// A delivery that was put into a state with the facts that belong to it.
 fn in_state(state: State, open: Open) -> Delivery {
     let mut it = delivery(1);
@@ -95,7 +100,7 @@ fn events() -> Vec<(String, Event)> {
         Event::Miss { reason: why() },
         Event::Abandon { reason: why() },
         Event::Reschedule { due: due(at(99)), give_up_at: at(999) },
-        Event::Restore { next_check: at(10), reason: why() },
+        restore(Recall::InTime),
     ]
     .into_iter()
     .map(|it| (it.name().to_owned(), it))
@@ -145,6 +150,28 @@ fn the_whole_table_of_states_and_events() {
         }
     }
     insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_copy_brought_back_believes_no_closed_marker_and_leaves_what_is_ahead_at_its_time() {
+    let handles: Handles = [("video".into(), Handle { value: "V1".into(), expires: None })].into();
+    let refused = in_state(State::Retry, Open::No);
+    let flight =
+        Flight { handles, frozen: Some(frozen("a")), first_sent: Some(at(0).into()), ..refused.flight };
+    let refused = Delivery { flight, ..in_state(State::Retry, Open::No) };
+    let to = refused.apply(restore(Recall::InTime), at(1)).unwrap();
+    assert_eq!((to.state, to.may_be_forgotten(), to.words_since()), (State::Unknown, true, at(-5)));
+    assert!(to.flight.frozen.is_none() && to.flight.first_sent.is_none() && to.flight.handles.is_empty());
+    // The request of an open attempt may be the one that is live.
+    let open = in_state(State::Sending, Open::Last);
+    let to = open.apply(restore(Recall::InTime), at(1)).unwrap();
+    assert_eq!((to.state, &to.flight.frozen), (State::Unknown, &open.flight.frozen));
+
+    let ahead = Delivery { due: due(at(100)), ..in_state(State::Scheduled, Open::No) };
+    let to = ahead.apply(restore(Recall::InTime), at(1)).unwrap();
+    assert_eq!((to.state, to.may_be_forgotten(), to.words_since()), (State::Scheduled, true, at(-5)));
+    let back = to.apply(restore(Recall::TakenBack), at(2)).unwrap();
+    assert_eq!((back.state, back.cancel_requested), (State::Unknown, true));
 }
 
 #[test]
@@ -323,7 +350,8 @@ proptest! {
             }
             if before.flight.frozen.is_some() && after.flight.frozen.is_none() {
                 let moved = name == "reschedule" && before.flight.amb_since.is_none();
-                prop_assert!(absent || moved || after.steps[usize::from(before.step)].is_live(), "{name} forgot the frozen request");
+                let copy = name == "restore" && before.flight.amb_since.is_none();
+                prop_assert!(absent || moved || copy || after.steps[usize::from(before.step)].is_live(), "{name} forgot the frozen request");
             }
             if before.flight.amb_since.is_some() && after.flight.amb_since.is_none() {
                 prop_assert!(

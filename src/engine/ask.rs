@@ -5,8 +5,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Effect, Engine, Phase, Save, Then};
-use crate::domain::delivery::{AfterAbsence, Delivery, Event, LEFT, Live, Looked, Proof, Reason, State};
+use super::{Effect, Engine, Phase, Save, Then, restored};
+use crate::domain::delivery::{
+    AfterAbsence, Delivery, Event, LEFT, Live, Looked, Proof, Reason, Recall, State,
+};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::Due;
 use crate::planted::planted;
@@ -58,7 +60,13 @@ pub fn event(
             let reason = Reason::new("cancelled", "cancelled by the user");
             Ok(Event::Absent { proof: Proof::User, anew: true, then: AfterAbsence::Cancelled { reason } })
         }
-        Ask::Cancel => Ok(Event::Cancel { reason: Reason::new("cancelled", "cancelled by the user") }),
+        Ask::Cancel => {
+            let reason = Reason::new("cancelled", "cancelled by the user");
+            // What may have gone out unknown to this store is looked for before it is called cancelled.
+            let waits = !matches!(state, State::Sending | State::Unknown);
+            let doubt = restored::event(delivery, now.into(), Recall::TakenBack).filter(|_| waits);
+            Ok(doubt.unwrap_or(Event::Cancel { reason }))
+        }
         Ask::TryNow => match state {
             State::Retry | State::NeedsReconnect => Ok(Event::TryNow { at: now, anyway: true }),
             State::Unknown => Ok(Event::Look {
@@ -140,7 +148,7 @@ impl Engine {
                 self.seq += 1;
                 work.delivery = after.clone();
                 // In the middle of a call the wish is only noted; otherwise it ends the run.
-                let settled = (before.state == State::Unknown && after.state != State::Unknown)
+                let settled = (before.state == State::Unknown) != (after.state == State::Unknown)
                     || (before.in_flight() && !after.in_flight());
                 if after.state.is_terminal() || settled || run.phase == Phase::Loading {
                     run.phase = Phase::Saving(self.seq, Then::Done);

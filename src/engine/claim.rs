@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::ask::Refused;
 use super::gates::app_of;
 use super::send::with_job;
-use super::{Effect, Engine, Phase, Refreshed, Then, Work};
+use super::{Effect, Engine, Phase, Refreshed, Then, Work, restored};
 use crate::domain::account::AccountState;
-use crate::domain::delivery::{Delivery, Event, Looked, Reason, RetryWhy, State};
+use crate::domain::delivery::{Delivery, Event, Looked, Reason, Recall, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::platforms::{Fresh, Next};
 
@@ -168,7 +168,12 @@ impl Engine {
             .get(&id)
             .and_then(|run| run.work.as_ref())
             .is_some_and(|work| work.delivery.flight.amb_since.is_some());
-        let event = if open {
+        let work = self.runs.get(&id).and_then(|run| run.work.as_ref());
+        let forgotten = work.filter(|it| it.account.is_some() && !matches!(event, Event::AccountDead { .. }));
+        let forgotten = forgotten.and_then(|it| restored::event(&it.delivery, self.moment(now), Recall::Now));
+        let event = if let Some(event) = forgotten {
+            event
+        } else if open {
             Event::Lose {
                 next_check: now,
                 reason: Reason::new("ambiguous", "checking whether it is already live"),

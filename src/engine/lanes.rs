@@ -184,6 +184,7 @@ impl Engine {
             work: None,
             phase: Phase::Loading,
             call: None,
+            marker_gone: None,
             pages: 0,
             prepared: 0,
             refreshed: false,

@@ -20,6 +20,7 @@ mod gates;
 mod lanes;
 mod outcome;
 mod reconcile;
+mod restored;
 mod send;
 
 use std::collections::{BTreeMap, HashSet};
@@ -286,6 +287,9 @@ struct Run {
     /// From when on the look on the wire searches, and how far our clock was taken to be ahead of the
     /// network's for that.
     searched: Option<(Timestamp, SignedDuration)>,
+    /// The look for what was sent is done and showed nothing, and the words are searched for: whether it
+    /// can never become public any more.
+    marker_gone: Option<bool>,
     /// Pages of the network's list that were turned.
     pages: u8,
     /// Preparing calls so far.

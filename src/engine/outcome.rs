@@ -7,9 +7,9 @@ use super::backoff::{self, Ladder};
 use super::gates::{App, app_of};
 use super::reconcile::is_for_good;
 use super::send::{evidence, with_job};
-use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work};
+use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work, restored};
 use crate::domain::account::Account;
-use crate::domain::delivery::{Event, Live, Reason, RetryWhy, Said, State};
+use crate::domain::delivery::{Event, Live, Reason, Recall, RetryWhy, Said, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
 use crate::platforms::{Failure, FailureClass, Original, Verdict};
@@ -159,6 +159,7 @@ impl Engine {
         let Some(work) = &run.work else { return };
         let (account_id, delivery) = (run.account, &work.delivery);
         let app = work.account.as_ref().map(app_of);
+        let doubt = restored::event(delivery, self.moment(now), Recall::Now);
         let sending = delivery.state == State::Sending;
         let open = if sending { delivery.flight.earlier_open } else { delivery.flight.amb_since.is_some() };
         let open = open && !planted("earlier attempt ignored");
@@ -241,6 +242,12 @@ impl Engine {
         match event {
             // The lane and the account have learnt what there is to learn; of the earlier attempt it
             // says nothing.
+            // It may have gone out before the store was brought back: that is looked up first.
+            Event::Refuse { .. } if !sending && doubt.is_some() => {
+                if let Some(event) = doubt {
+                    self.save(id, event, Then::Done, kept, now, out);
+                }
+            }
             Event::Defer { reason, .. } if open && sending => self.lose(id, reason, None, kept, now, out),
             Event::Refuse { reason } if open => {
                 let said = is_for_good(&reason).then(|| Said::Never(reason.clone()));

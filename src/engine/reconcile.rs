@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, scaled};
 use super::send::{TOO_MANY, class_of, evidence, with_job};
-use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
+use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates, restored};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Looked, Proof, Reason, Said};
 use crate::domain::ids::DeliveryId;
@@ -60,7 +60,8 @@ impl Engine {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let delivery = &work.delivery;
         let class = class_of(work);
-        if class == Class::Key && repeatable(work, now) && self.key_lives(delivery, work, now) {
+        let forgotten = delivery.may_be_forgotten();
+        if class == Class::Key && !forgotten && repeatable(work, now) && self.key_lives(delivery, work, now) {
             // A crash, or a user in a hurry, must not shorten the wait that the older servers need.
             let wait = self.settings.key_wait;
             let since = delivery.flight.unknown_since.unwrap_or(now.into());
@@ -88,6 +89,9 @@ impl Engine {
             (_, None) => None,
         };
         let Some(request) = request else {
+            if forgotten {
+                return self.hold(id, restored::UNSEARCHABLE, now, out);
+            }
             if class == Class::Reference {
                 return self.repeat_once(id, now, out);
             }
@@ -156,7 +160,8 @@ impl Engine {
     pub(super) fn looked(&mut self, id: DeliveryId, reply: Reply, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
-        let frozen = work.delivery.flight.frozen.clone();
+        // Of what was sent, or of the words alone.
+        let frozen = work.delivery.flight.frozen.clone().filter(|_| run.marker_gone.is_none());
         let Some((since, allowed)) = run.searched else { return };
         let answer = match reply {
             Reply::Answer(answer) => answer,
@@ -172,6 +177,16 @@ impl Engine {
         let expired_once = !run.refreshed;
         let accepted = work.delivery.flight.said == Some(Said::Accepted);
         let account = run.account;
+        let gone = match &sight {
+            Some(Sight::Absent) if off <= gates::CLOCK_OFF => Some(false),
+            Some(Sight::Gone | Sight::Failed(_)) => Some(true),
+            _ => None,
+        };
+        if let (Some(gone), Some(_), Some(request)) = (gone, &frozen, restored::second_look(work, since)) {
+            run.marker_gone = Some(gone);
+            return self.call(id, Purpose::Look, request, out);
+        }
+        let gone = run.marker_gone == Some(true);
         match sight {
             None => self.release(id),
             Some(Sight::Found(live)) => {
@@ -193,7 +208,7 @@ impl Engine {
                 let kept = Some(evidence("pending", &answer));
                 self.unclear(id, "the network has taken it on, and it is not live yet", None, kept, now, out);
             }
-            Some(Sight::Absent) => self.absent(id, false, None, &evidence("absent", &answer), now, out),
+            Some(Sight::Absent) => self.absent(id, gone, None, &evidence("absent", &answer), now, out),
             Some(Sight::Gone) => self.absent(id, true, None, &evidence("gone", &answer), now, out),
             Some(Sight::Failed(failure)) => {
                 let mut reason = Reason::new(failure.class.as_str(), failure.message);
@@ -307,13 +322,15 @@ impl Engine {
             let event = Event::Absent { proof: Proof::User, anew: true, then };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
-        if class == Class::ClientId && again {
+        let forgotten = delivery.may_be_forgotten();
+        let blind = forgotten && restored::scan(work, now).is_none();
+        if class == Class::ClientId && again && !forgotten {
             // Spaced like any other retry: the network may be down for hours.
             let wait = self.backoff(backoff::NOT_SENT, attempts.saturating_sub(1));
             let at = now.saturating_add(wait).unwrap_or(now);
             return self.send_again(id, at, Some(kept.clone()), now, out);
         }
-        if class == Class::Handle && again && settled && !gone {
+        if class == Class::Handle && again && settled && !gone && !forgotten {
             // Its only way to become public is this handle: publishing it once more is safe now.
             return self.send_again(id, now, Some(kept.clone()), now, out);
         }
@@ -340,6 +357,12 @@ impl Engine {
             let kind = if fault.is_some() { Looked::Failed } else { Looked::Absent };
             let event = Event::Look { kind, next_check, absent_at, reason: fault };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
+        }
+        if blind {
+            return self.hold(id, restored::UNSEARCHABLE, now, out);
+        }
+        if forgotten && again && (class == Class::ClientId || (class == Class::Handle && !gone)) {
+            return self.send_again(id, now, Some(kept.clone()), now, out);
         }
         let wanted = wanted(delivery, now);
         let refusal = fault.filter(is_for_good).or_else(|| refused_for_good(delivery));
@@ -386,8 +409,10 @@ impl Engine {
 /// From when on the network may have it: when it was sent first, which by the boot clock may be longer
 /// ago than a wall clock that was set since makes of it.
 fn search_from(delivery: &Delivery, now: Moment) -> Timestamp {
-    let Some(first) = delivery.flight.first_sent else { return delivery.due.instant };
-    now.wall.saturating_sub(first.aged(now)).unwrap_or(first.wall)
+    let words = delivery.words_since();
+    let Some(first) = delivery.flight.first_sent else { return words };
+    let sent = now.wall.saturating_sub(first.aged(now)).unwrap_or(first.wall);
+    if delivery.may_be_forgotten() { sent.min(words) } else { sent }
 }
 
 /// Somebody still wants it out.

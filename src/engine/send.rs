@@ -5,9 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::ask::changed;
 use super::backoff::{self, scaled};
 use super::gates::app_of;
-use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
-use crate::domain::delivery::{Delivery, Event, Frozen, Reason};
+use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates, restored};
+use crate::domain::delivery::{Delivery, Event, Frozen, Reason, Recall};
 use crate::domain::ids::DeliveryId;
+use crate::domain::moment::Moment;
 use crate::planted::planted;
 use crate::platforms::{Answer, Class, Failure, FailureClass, Fresh, Job, Next, Request, Sight};
 
@@ -80,6 +81,7 @@ impl Engine {
     /// The next thing to do for a claimed delivery.
     pub(super) fn advance(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
         let random = self.fill();
+        let (settle, moment) = (self.settings.settle, self.moment(now));
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let fresh = Fresh { now: gates::time_there(&self.gates, work.account.as_ref(), now), random };
@@ -93,12 +95,15 @@ impl Engine {
             let reason = reason.clone();
             return self.park(id, at, reason, now, out);
         }
+        if let Some(event) = restored::cannot_search(work, settle, moment) {
+            return self.save(id, event, Then::Done, None, now, out);
+        }
         if let Some(problem) = work.problems.first()
             && work.delivery.flight.amb_since.is_none()
         {
             let mut reason = Reason::new("invalid_content", problem.message.clone());
             reason.hint.clone_from(&problem.hint);
-            return self.save(id, Event::Refuse { reason }, Then::Done, None, now, out);
+            return self.stop(id, Event::Refuse { reason }, now, out);
         }
         let class = class_of(work);
         let (open, stored) = (work.delivery.flight.amb_since.is_some(), work.delivery.flight.frozen.clone());
@@ -126,10 +131,10 @@ impl Engine {
                 self.call(id, Purpose::Prepare, request, out);
             }
             Some(Ok(Next::Publish(fresh))) => {
-                let search = work.delivery.restored || late_start(work, self.awake_since);
+                let search = work.delivery.may_be_forgotten() || late_start(work, self.awake_since);
                 if !run.scanned && stored.is_none() && search {
                     let ahead = gates::ahead(&self.gates, Some(account));
-                    let since = work.delivery.due.instant.saturating_sub(ahead).unwrap_or(now);
+                    let since = work.delivery.words_since().saturating_sub(ahead).unwrap_or(now);
                     run.searched = Some((since, ahead));
                     let scan = with_job(work, |job| work.platform.scan(job, since)).flatten();
                     if let Some(request) = scan {
@@ -270,6 +275,7 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let Some((since, _)) = run.searched else { return };
+        let doubt = restored::event(&work.delivery, Moment { wall: now, boot: self.boot }, Recall::Now);
         let sight = match reply {
             Reply::Answer(answer) => {
                 with_job(work, |job| work.platform.scanned(job, answer, since, &*work.bound, now))
@@ -292,21 +298,17 @@ impl Engine {
                 }
             }
             Some(Sight::Found(_) | Sight::HandedOver(_) | Sight::Disputed { .. }) => {
-                let reason = Reason::new("restored", "the same words are on the network since it was due")
-                    .hint("checking whether it is already live; nothing to do for now");
-                let event = Event::Restore { next_check: now, reason };
+                let event = doubt.unwrap_or_else(|| restored::found(since, self.awake_since, now));
                 self.save(id, event, Then::Done, None, now, out);
             }
+            Some(Sight::Unclear(failure)) if is_barred(&failure) && doubt.is_some() => {
+                // What may be there unknown to us is not sent unseen.
+                if let Some(event) = doubt {
+                    self.save(id, event, Then::Done, None, now, out);
+                }
+            }
             // Not being allowed to look is no reason never to send.
-            Some(Sight::Unclear(failure))
-                if matches!(
-                    failure.class,
-                    FailureClass::Permission
-                        | FailureClass::Config
-                        | FailureClass::InvalidContent
-                        | FailureClass::Policy
-                ) =>
-            {
+            Some(Sight::Unclear(failure)) if is_barred(&failure) => {
                 tracing::warn!(delivery = %id, why = failure.message, "cannot look before a late send");
                 run.scanned = true;
                 self.advance(id, now, out);
@@ -373,6 +375,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// Looking is not allowed.
+fn is_barred(failure: &Failure) -> bool {
+    use FailureClass::{Config, InvalidContent, Permission, Policy};
+    matches!(failure.class, Permission | Config | InvalidContent | Policy)
 }
 
 /// When something that waits for others is looked at again.

@@ -3,6 +3,8 @@
 //! [`put`] is the only function that writes a delivery. It changes the row and every index of it
 //! together, and refuses if the row is not the one the caller started from.
 
+use std::ops::Bound;
+
 use jiff::Timestamp;
 use redb::{ReadableTable, TableHandle as _};
 use sha2::{Digest, Sha256};
@@ -204,17 +206,15 @@ pub fn of_account(
     Ok(found)
 }
 
-/// What has not ended and whose instant lies before `until`, over all accounts: for a store that was
-/// rolled back. Reads every open row.
-pub fn open_before(source: &impl Source, until: Timestamp) -> Result<Vec<DeliveryId>, StoreError> {
-    let mut found = Vec::new();
-    for row in source.table(OPEN_BY_ACCOUNT)?.range::<(u128, i64, u128, u128)>(..)? {
-        let (_, due, _, id) = row?.0.value();
-        if due < until.as_millisecond() {
-            found.push(DeliveryId::from_u128(id));
-        }
-    }
-    Ok(found)
+/// A place in the list of what has not ended: [`open_after`] goes on from there.
+pub type Open = (u128, i64, u128, u128);
+
+/// What has not ended, over all accounts, behind a place in that list, at most `max`: for a store that
+/// was rolled back.
+pub fn open_after(source: &impl Source, after: Option<Open>, max: usize) -> Result<Vec<Open>, StoreError> {
+    let table = source.table(OPEN_BY_ACCOUNT)?;
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    table.range::<Open>((from, Bound::Unbounded))?.take(max).map(|row| Ok(row?.0.value())).collect()
 }
 
 /// The deliveries that wait for this account to be connected again.

@@ -6,6 +6,7 @@ use redb::ReadableTable;
 use super::errors::StoreError;
 use super::tables::{META, NOTES};
 use super::tx::{Source, Tx};
+use crate::domain::delivery::Restored;
 
 /// The latest wall time the daemon is sure to have seen. A clock behind it is wrong.
 pub fn high_water(source: &impl Source) -> Result<Option<Timestamp>, StoreError> {
@@ -36,6 +37,24 @@ pub fn generation(source: &impl Source) -> Result<u64, StoreError> {
 /// Sets the generation.
 pub fn set_generation(tx: &mut Tx<'_>, generation: u64) -> Result<(), StoreError> {
     tx.insert(META, "generation", generation).map(drop)
+}
+
+/// Notes that the store was brought back from a copy: up to where that knew what happened, and when it
+/// was brought back.
+pub fn set_restored(tx: &mut Tx<'_>, known: Timestamp, at: Timestamp) -> Result<(), StoreError> {
+    let ms = |it: Timestamp| u64::try_from(it.as_millisecond()).unwrap_or(0);
+    tx.insert(META, "restored_known_ms", ms(known))?;
+    tx.insert(META, "restored_at_ms", ms(at)).map(drop)
+}
+
+/// Whether the store was ever brought back from a copy: what [`set_restored`] noted last.
+pub fn restored(source: &impl Source) -> Result<Option<Restored>, StoreError> {
+    let instant = |name| {
+        let ms = number(source, name)?.and_then(|it| i64::try_from(it).ok());
+        Ok::<_, StoreError>(ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
+    };
+    let (known, at) = (instant("restored_known_ms")?, instant("restored_at_ms")?);
+    Ok(known.zip(at).map(|(known, at)| Restored { known, at: at.into() }))
 }
 
 /// When the store was made.

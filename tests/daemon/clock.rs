@@ -154,7 +154,7 @@ async fn a_store_that_was_brought_back_from_a_copy_is_noticed_and_what_may_be_li
     let told = alert(&house, "restored").await.expect("a store of yesterday is told");
     assert!(told.message.contains("2 deliveries"), "{told:?}");
     let state = house.client.post_show(&ahead.id).await.unwrap().deliveries[0].state;
-    assert_eq!(state, m::DeliveryState::Scheduled, "what is not due yet cannot have gone out");
+    assert_eq!(state, m::DeliveryState::Scheduled, "what is not due yet waits for its time");
     // The ones that went out are looked for, and nothing goes out again meanwhile.
     for delivery in &house.client.post_show(&out.id).await.unwrap().deliveries {
         let story = house.story(Some(&delivery.id)).await;
@@ -169,7 +169,43 @@ async fn a_store_that_was_brought_back_from_a_copy_is_noticed_and_what_may_be_li
     let store = Store::open(&house.data_dir(), house.now(), Options::default()).unwrap();
     let stored = store.read(meta::generation).unwrap();
     assert_eq!(generation::read(&house.data_dir()).unwrap(), generation::Sidecar::Holds(stored));
-    assert!(store.read(|rx| deliveries::open_before(rx, house.now())).unwrap().len() <= 2);
+    assert!(store.read(|rx| deliveries::open_after(rx, None, 9)).unwrap().len() <= 3);
+    store.close().await;
+    drop(store);
+
+    // And to their ends.
+    house.start().await;
+    assert_eq!(house.ended(&out.id).await.status, m::PostStatus::Published);
+    house.pass(SignedDuration::from_hours(31)).await;
+    assert_eq!(house.ended(&ahead.id).await.status, m::PostStatus::Published);
+    assert_eq!((house.live("Out since.").len(), house.live("Far ahead.").len()), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_a_marker_nor_a_time_that_the_copy_holds_doubles_a_post() {
+    let mut house = House::furnished().await;
+    house.inject("bluesky.put=429");
+    let marked = house.post(&["bluesky:acme"], &["Refused at first."], r::When::Now).await;
+    house.reaches(&marked.id, m::DeliveryState::Retry).await;
+    let moved = house.post(&["x:acme", "bluesky:acme"], &["Moved."], r::When::At("+30h".into())).await;
+    let copy = copy_of_the_store(&mut house).await;
+    // What it went out as is another record than the one the copy holds, of the same words.
+    let langs = [("bluesky".to_owned(), [("langs".to_owned(), "de".to_owned())].into())].into();
+    let edit = r::EditPost { options: Some(langs), ..r::EditPost::default() };
+    house.client.post_edit(&marked.id, &edit).await.unwrap();
+    house.client.post_reschedule(&moved.id, r::Move::At("+10m".into()), None).await.unwrap();
+    house.pass(SignedDuration::from_mins(20)).await;
+    assert_eq!(house.ended(&marked.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.ended(&moved.id).await.status, m::PostStatus::Published);
+
+    bring_back(&mut house, &copy).await;
+    assert_eq!(house.ended(&marked.id).await.status, m::PostStatus::Published);
+    let state = house.client.post_show(&moved.id).await.unwrap().deliveries[0].state;
+    assert_eq!(state, m::DeliveryState::Scheduled);
+    house.pass(SignedDuration::from_hours(31)).await;
+    assert_eq!(house.ended(&moved.id).await.status, m::PostStatus::Published);
+    let story = house.story(None).await;
+    assert_eq!((house.live("Refused at first.").len(), house.live("Moved.").len()), (1, 2), "{story:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

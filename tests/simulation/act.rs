@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use sendoff::daemon::ledger;
 use sendoff::domain::account::AccountState;
 use sendoff::domain::attempt::Transition;
-use sendoff::domain::delivery::{Event, Live, Reason, State};
+use sendoff::domain::delivery::{Delivery, Event, Flight, Live, Reason, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::domain::schedule::{Choice, Due};
 use sendoff::engine::ask::{self, Ask};
@@ -356,6 +356,8 @@ impl World {
             }
             Wish::Clock(by) => return self.set_clock(*by),
             Wish::Power => return self.power(),
+            Wish::Copy => return self.take_copy(),
+            Wish::BringBack => return self.bring_back(),
             _ => {}
         }
         if self.engine.is_none() {
@@ -377,12 +379,18 @@ impl World {
             }
             Wish::Resolve(id) => self.resolve(id),
             Wish::Edit(id) => self.edit(id),
+            Wish::Touch(id) => self.touch(id),
             Wish::Pause(account) => self.account_state(account, AccountState::Ready, AccountState::Paused),
             Wish::Resume(account) => self.account_state(account, AccountState::Paused, AccountState::Ready),
             Wish::StopAll(on) => self.input(Input::Pause(on)),
             Wish::Disk(enough) => self.input(Input::Disk { enough }),
             Wish::Reconnect(account) => self.reconnect(account),
-            Wish::ByHand(..) | Wish::HandDeletes(_) | Wish::Clock(_) | Wish::Power => unreachable!(),
+            Wish::ByHand(..)
+            | Wish::HandDeletes(_)
+            | Wish::Clock(_)
+            | Wish::Power
+            | Wish::Copy
+            | Wish::BringBack => unreachable!(),
         }
     }
 
@@ -391,6 +399,7 @@ impl World {
     fn set_clock(&mut self, by: SignedDuration) {
         let leap = by - self.skew > SignedDuration::from_mins(5);
         self.skew = by;
+        self.forget_copy();
         // The spacing goes by the wall clock.
         self.watch.last_leave.clear();
         if self.engine.is_some() {
@@ -470,6 +479,8 @@ impl World {
         if row.state != State::Scheduled {
             return;
         }
+        // The words of the copy are others then, and nobody can tell that they are the same post.
+        self.watch.reworded.insert(id);
         let job: Job = Box::new(move |tx| {
             let row = deliveries::need(tx, id)?;
             if row.state != State::Scheduled {
@@ -483,6 +494,24 @@ impl World {
             posts::put(tx, &post)
         });
         self.write(Write::Rest { what: "edit", id: Some(id), job, then: None });
+    }
+
+    /// A change that leaves the words as they are, as the daemon writes it.
+    fn touch(&mut self, id: DeliveryId) {
+        let job: Job = Box::new(move |tx| {
+            let before = deliveries::need(tx, id)?;
+            let waits = matches!(before.state, State::Scheduled | State::Retry | State::NeedsReconnect);
+            if !waits || before.flight.amb_since.is_some() || before.live_prefix() > 0 {
+                return Ok(());
+            }
+            let mut post = posts::need(tx, before.post)?;
+            post.version += 1;
+            posts::put(tx, &post)?;
+            let claim_gen = before.claim_gen.wrapping_add(1);
+            let after = Delivery { claim_gen, flight: Flight::default(), ..before.clone() };
+            deliveries::put(tx, Some(&before), &after, None).map(drop)
+        });
+        self.write(Write::Rest { what: "touch", id: Some(id), job, then: None });
     }
 
     fn account_state(&mut self, account: AccountId, from: AccountState, to: AccountState) {

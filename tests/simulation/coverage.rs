@@ -38,6 +38,8 @@ pub(crate) enum Label {
     C14,
     /// Inside the store's recovery or ours.
     C15,
+    /// The store is brought back from a copy. In no cell: a sweep of its own meets it.
+    C16,
     Between,
 }
 
@@ -51,8 +53,8 @@ pub(crate) const CLASSES: [(Class, char); 6] = [
     (Class::Opaque, 'F'),
 ];
 
-/// The labels a class can reach. Not in the table for anyone: c16, a store restored from a backup
-/// (a command of its own, tested with it). c3 needs uploads, which only the stand-ins of A and B
+/// The labels a class can reach. c16, a store that is brought back from a copy, is met
+/// by a sweep of its own. c3 needs uploads, which only the stand-ins of A and B
 /// have; c4 and c5 need containers, which are class C.
 pub(crate) fn reachable(class: Class) -> Vec<Label> {
     use Label as L;
@@ -109,6 +111,13 @@ impl Coverage {
         thin
     }
 
+    /// Classes in which a store was brought back fewer than `least` times.
+    pub(crate) fn seldom_back(&self, least: u64) -> Vec<String> {
+        let hits = |class| (0..3).filter_map(move |n| self.hits.get(&(class, Label::C16, n))).sum::<u64>();
+        let thin = CLASSES.iter().map(|it| (it.1, hits(it.1))).filter(|it| it.1 < least);
+        thin.map(|(class, hits)| format!("{class} C16: {hits}")).collect()
+    }
+
     /// A table: a row per label, a column per class, first/second/third crash.
     pub(crate) fn table(&self) -> String {
         let mut out = format!("{:8}", "label");
@@ -116,14 +125,15 @@ impl Coverage {
             let _ = write!(out, " {class:>16}");
         }
         let mut labels: Vec<Label> = cells().into_iter().map(|it| it.1).collect();
-        labels.push(Label::Between);
+        labels.extend([Label::C16, Label::Between]);
         labels.sort();
         labels.dedup();
         for label in labels {
             let _ = write!(out, "\n{:8}", format!("{label:?}"));
             for (class, letter) in CLASSES {
                 let hits = |n| self.hits.get(&(letter, label, n)).copied().unwrap_or(0);
-                let cell = if label == Label::Between || reachable(class).contains(&label) {
+                let any = matches!(label, Label::C16 | Label::Between);
+                let cell = if any || reachable(class).contains(&label) {
                     format!("{}/{}/{}", hits(0), hits(1), hits(2))
                 } else {
                     "-".into()

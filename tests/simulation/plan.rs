@@ -38,6 +38,12 @@ pub(crate) enum Wish {
     /// The wall clock is set: this far off the true time from now on.
     Clock(SignedDuration),
     Power,
+    /// Something other than the words is changed, while nothing of it is live.
+    Touch(DeliveryId),
+    /// Somebody takes a copy of the store.
+    Copy,
+    /// And brings it back; the world has moved on.
+    BringBack,
 }
 
 /// The network a class is played by: one with a real connector, or the plain stand-in of the class.
@@ -179,6 +185,34 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         }
         Ok(())
     });
+}
+
+/// A copy of the store is taken and brought back later. Meanwhile people move to an earlier time, and
+/// change, what was on its way; a network that refuses at first leaves markers in the copy that are not
+/// used again. Dice of its own: nothing else about the seed changes.
+pub(crate) fn copies(world: &mut World) {
+    let mut dice = Rng(world.rng.0 ^ 0xC16_0000);
+    let copied = dice.secs(400, 3000);
+    let until = if dice.chance(70) { dice.secs(60, 6000) } else { dice.secs(6000, 100_000) };
+    if dice.chance(60) {
+        for _ in 0..=dice.below(2) {
+            let busy = Fault::Refused(world.network.limited_somehow(&mut dice));
+            world.network.script.insert(0, busy);
+        }
+    }
+    let rows: Vec<_> = world.watch.rows.values().map(|it| (it.id, it.due.instant)).collect();
+    for (id, due) in rows {
+        if due > start() + copied && dice.chance(60) {
+            let at = start() + copied + dice.secs(5, 300);
+            world.at(at, Happening::User(Wish::Reschedule(id, dice.secs(1, 120))));
+        }
+        if dice.chance(60) {
+            let at = start() + copied + dice.secs(1, 300);
+            world.at(at, Happening::User(Wish::Touch(id)));
+        }
+    }
+    world.at(start() + copied, Happening::User(Wish::Copy));
+    world.at(start() + copied + until, Happening::User(Wish::BringBack));
 }
 
 fn make_reel(post: &mut Post) {

@@ -12,8 +12,9 @@ use std::sync::OnceLock;
 
 use jiff::{SignedDuration, Timestamp};
 use sendoff::daemon::ledger::{self, Ledger};
+use sendoff::daemon::rollback;
 use sendoff::domain::account::AccountState;
-use sendoff::domain::delivery::{Delivery, State};
+use sendoff::domain::delivery::{Delivery, Restored, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::domain::moment::{Boot, Moment};
 use sendoff::engine::{Engine, Input, Purpose, Save, Settings};
@@ -98,6 +99,12 @@ pub(crate) struct World {
     pub(crate) writing: bool,
     pub(crate) commit_calls: u64,
     open_calls: u64,
+    /// The store's disk as it once was, and when that was.
+    copy: Option<(Image, Timestamp)>,
+    /// A copy was brought back that is from then, and the daemon has not noticed yet.
+    brought_back: Option<Timestamp>,
+    /// A copy was brought back.
+    pub(crate) went_back: bool,
     serial: u64,
     queue: BTreeMap<(Timestamp, u64), Happening>,
     trace: DefaultHasher,
@@ -192,6 +199,9 @@ impl World {
             writing: false,
             commit_calls: 24,
             open_calls: 8,
+            copy: None,
+            brought_back: None,
+            went_back: false,
             serial: 0,
             queue: BTreeMap::new(),
             trace: DefaultHasher::new(),
@@ -423,6 +433,30 @@ impl World {
         self.at(self.now + down, Happening::Boot);
     }
 
+    /// What was synced is what a copy has.
+    pub(crate) fn take_copy(&mut self) {
+        // A clock that was wrong then, or is until it is brought back, dates what nobody can find.
+        self.copy = self.skew.is_zero().then(|| (self.disk.synced(), self.now));
+    }
+
+    pub(crate) fn forget_copy(&mut self) {
+        self.copy = None;
+    }
+
+    /// The daemon dies, and its store is that of the copy when it starts again. All else stays: what is
+    /// public, what is still on its way, the tokens.
+    pub(crate) fn bring_back(&mut self) {
+        let Some((image, known)) = self.copy.take() else { return };
+        if self.engine.is_some() {
+            self.crash(Label::C16);
+        } else {
+            self.crashes.push(Label::C16);
+        }
+        self.disk = Disk::holding(image);
+        self.brought_back = Some(known);
+        self.went_back = true;
+    }
+
     /// Start-up: the store opens, what a crash left is made safe, a fresh engine begins.
     fn boot(&mut self) {
         let aimed = self.targets.front().is_some_and(|it| it.label == Label::C15);
@@ -438,9 +472,20 @@ impl World {
             Err(error) => panic!("the store does not open after a crash: {error}"),
         };
         let found = all_rows(&store);
-        self.watch.nothing_was_lost(&found);
+        match self.brought_back {
+            Some(_) => self.watch.goes_back(&found),
+            None => self.watch.nothing_was_lost(&found),
+        }
         self.watch.loose = found.values().filter(|it| it.in_flight()).map(|it| Some(it.id)).collect();
-        match ledger::recover(&store, self.moment()) {
+        let mut marked = Ok(());
+        if let Some(known) = self.brought_back {
+            let copy = Restored { known, at: self.moment() };
+            marked = rollback::mark_open(&store, copy).map(drop);
+            if marked.is_ok() {
+                self.watch.goes_back(&all_rows(&store));
+            }
+        }
+        match marked.and_then(|()| ledger::recover(&store, self.moment())) {
             Ok(()) => {}
             Err(error) if aimed && error.is_fatal() => {
                 drop(store);
@@ -455,6 +500,7 @@ impl World {
             drop(store);
             return self.died_at_start("the power goes");
         }
+        self.brought_back = None;
         Self::no_errors();
         let rows = all_rows(&store);
         self.watch.started(&rows);

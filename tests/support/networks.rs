@@ -310,7 +310,8 @@ impl Network {
         }
     }
 
-    fn limited_somehow(&self, rng: &mut Rng) -> Answer {
+    /// Refused for the rate of calls, in the network's own way.
+    pub(crate) fn limited_somehow(&self, rng: &mut Rng) -> Answer {
         let mut limited = self.limited(rng);
         match self.platform {
             // It has no such status, and says in another header when it is over, if at all.

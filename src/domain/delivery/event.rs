@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Frozen, Handles, Reason, RetryWhy, Said, State};
+use super::{Frozen, Handles, Reason, Restored, RetryWhy, Said, State};
 use crate::domain::moment::Moment;
 use crate::domain::schedule::Due;
 
@@ -17,6 +17,17 @@ pub struct Live {
     pub extra: BTreeMap<String, String>,
     /// Read back, rather than only answered.
     pub verified: bool,
+}
+
+/// When a delivery that may have gone out unknown to this store is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// Now, or when its time comes, if that is ahead.
+    InTime,
+    /// Now, whatever its time.
+    Now,
+    /// Now, for the user takes it back.
+    TakenBack,
 }
 
 /// What happened to a delivery. [`Delivery::apply`](super::Delivery::apply) says what it means.
@@ -64,8 +75,16 @@ pub enum Event {
     Abandon { reason: Reason },
     /// Another instant, before anything of it may have had an effect.
     Reschedule { due: Due, give_up_at: Timestamp },
-    /// The store was restored from a backup: it may have gone out since.
-    Restore { next_check: Timestamp, reason: Reason },
+    /// The store was restored from a backup: it may have gone out since, under a marker that is lost. What
+    /// had an attempt open in the copy keeps that attempt's marker beside.
+    Restore {
+        next_check: Timestamp,
+        reason: Reason,
+        copy: Restored,
+        /// The time to settle counts from here.
+        since: Moment,
+        when: Recall,
+    },
 }
 
 /// How a delivery stays unknown.

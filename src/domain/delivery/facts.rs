@@ -238,4 +238,16 @@ pub struct Flight {
     /// Tries of the preparing calls since the last success.
     pub stumbles: u16,
     pub said: Option<Said>,
+    /// Of a delivery that was restored: that it went out after the copy was made is ruled out for this
+    /// step, by looking or by the user's word.
+    pub cleared: bool,
+}
+
+/// That the store was brought back from a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// Up to here the copy knows what happened.
+    pub known: Timestamp,
+    /// When it was brought back: what happens from here on is known again.
+    pub at: Moment,
 }

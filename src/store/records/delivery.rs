@@ -9,7 +9,7 @@ use super::post::{DueRow, LateRow, bad_name};
 use super::{Bytes, Stored, by_word, digest_from_hex, hex};
 use crate::domain::attempt::{Answered, Attempt, Transition};
 use crate::domain::delivery::{
-    Delivery, Flight, Frozen, Handle, Reason, RetryWhy, Said, State, Step, StepKind,
+    Delivery, Flight, Frozen, Handle, Reason, Restored, RetryWhy, Said, State, Step, StepKind,
 };
 use crate::domain::moment::{Boot, Moment};
 
@@ -36,7 +36,7 @@ pub(in crate::store) struct DeliveryRow {
     flight: FlightRow,
     sent_at: Option<Timestamp>,
     #[serde(default)]
-    restored: bool,
+    restored: RestoredField,
     published_at: Option<Timestamp>,
     verified: bool,
     reason: Option<ReasonRow>,
@@ -74,6 +74,8 @@ struct FlightRow {
     stumbles: u16,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     said: Option<SaidRow>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    cleared: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,6 +103,57 @@ impl From<SaidRow> for Said {
             SaidRow::Duplicate(message) => Self::Duplicate(message),
             SaidRow::Never(reason) => Self::Never(reason.into()),
         }
+    }
+}
+
+/// Before there was more to say it was a bare flag. What the copy knew is not known then, so nothing is
+/// taken for known.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum RestoredField {
+    Flag(bool),
+    Row(RestoredRow),
+}
+
+impl Default for RestoredField {
+    fn default() -> Self {
+        Self::Flag(false)
+    }
+}
+
+impl From<Option<Restored>> for RestoredField {
+    fn from(it: Option<Restored>) -> Self {
+        it.map_or(Self::Flag(false), |it| Self::Row(it.into()))
+    }
+}
+
+impl From<RestoredField> for Option<Restored> {
+    fn from(field: RestoredField) -> Self {
+        match field {
+            RestoredField::Flag(false) => None,
+            RestoredField::Flag(true) => {
+                Some(Restored { known: Timestamp::UNIX_EPOCH, at: Timestamp::UNIX_EPOCH.into() })
+            }
+            RestoredField::Row(row) => Some(row.into()),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RestoredRow {
+    known: Timestamp,
+    at: MomentRow,
+}
+
+impl From<Restored> for RestoredRow {
+    fn from(it: Restored) -> Self {
+        Self { known: it.known, at: it.at.into() }
+    }
+}
+
+impl From<RestoredRow> for Restored {
+    fn from(row: RestoredRow) -> Self {
+        Self { known: row.known, at: row.at.into() }
     }
 }
 
@@ -216,6 +269,7 @@ impl From<&Flight> for FlightRow {
             looks: it.looks,
             stumbles: it.stumbles,
             said: it.said.as_ref().map(Into::into),
+            cleared: it.cleared,
         }
     }
 }
@@ -242,6 +296,7 @@ impl TryFrom<FlightRow> for Flight {
             looks: row.looks,
             stumbles: row.stumbles,
             said: row.said.map(Into::into),
+            cleared: row.cleared,
         })
     }
 }
@@ -268,7 +323,7 @@ impl From<&Delivery> for DeliveryRow {
             steps: it.steps.iter().map(Into::into).collect(),
             flight: (&it.flight).into(),
             sent_at: it.sent_at,
-            restored: it.restored,
+            restored: it.restored.into(),
             published_at: it.published_at,
             verified: it.verified,
             reason: it.reason.as_ref().map(Into::into),
@@ -303,7 +358,7 @@ impl Stored for Delivery {
             steps: row.steps.into_iter().map(Into::into).collect(),
             flight: row.flight.try_into()?,
             sent_at: row.sent_at,
-            restored: row.restored,
+            restored: row.restored.into(),
             published_at: row.published_at,
             verified: row.verified,
             reason: row.reason.map(Into::into),
