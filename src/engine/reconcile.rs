@@ -90,7 +90,7 @@ impl Engine {
         };
         let Some(request) = request else {
             if forgotten {
-                return self.hold(id, restored::UNSEARCHABLE, now, out);
+                return self.hold(id, restored::UNSEARCHABLE, None, now, out);
             }
             if class == Class::Reference {
                 return self.repeat_once(id, now, out);
@@ -359,7 +359,7 @@ impl Engine {
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
         if blind {
-            return self.hold(id, restored::UNSEARCHABLE, now, out);
+            return self.hold(id, restored::UNSEARCHABLE, Some(kept.clone()), now, out);
         }
         if forgotten && again && (class == Class::ClientId || (class == Class::Handle && !gone)) {
             return self.send_again(id, now, Some(kept.clone()), now, out);

@@ -503,6 +503,7 @@ mod tests {
             prepared: 0,
             refreshed: false,
             scanned: false,
+            marker_gone: None,
             spacing: SignedDuration::ZERO,
             confirm: None,
             asks: Vec::new(),

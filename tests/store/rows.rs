@@ -31,6 +31,14 @@ fn step(store: &Store, was: &Delivery, event: Event, at: Timestamp) -> Delivery 
     next
 }
 
+/// The same inside a runtime, where nothing may block.
+async fn step_in_turn(store: &Store, was: &Delivery, event: Event, at: Timestamp) -> Delivery {
+    let next = was.apply(event, at).unwrap();
+    let (was, written) = (was.clone(), next.clone());
+    store.write(move |tx| deliveries::put(tx, Some(&was), &written, None)).await.unwrap();
+    next
+}
+
 fn frozen(marker: &str) -> Frozen {
     Frozen { marker: marker.to_owned(), body: vec![0xff, 0, b'{'] }
 }
@@ -113,8 +121,8 @@ async fn a_pause_or_a_hold_that_came_after_the_work_was_read_keeps_the_call_from
     row.slot = Some(slot);
     let all = deliveries_of(&row);
     let (made, first) = (row.clone(), all.clone());
-    store.write_blocking(move |tx| posts::create(tx, &made, &first, None, None)).unwrap();
-    let claimed = step(&store, &all[0], Event::Claim, minutes(0));
+    store.write(move |tx| posts::create(tx, &made, &first, None, None)).await.unwrap();
+    let claimed = step_in_turn(&store, &all[0], Event::Claim, minutes(0)).await;
     let intend = |of: &Delivery| {
         of.apply(Event::Intend { frozen: frozen("m1"), ahead: jiff::SignedDuration::ZERO }, minutes(0))
             .unwrap()
@@ -143,9 +151,10 @@ async fn a_pause_or_a_hold_that_came_after_the_work_was_read_keeps_the_call_from
     ask(Some("evenings"), false).await.unwrap();
     // What may be live already is not held back: it is repeated under its own marker, or looked for.
     let reason = sendoff::domain::delivery::Reason::new("ambiguous", "lost");
-    let lost = step(&store, &sending, Event::Lose { next_check: minutes(1), reason }, minutes(1));
-    let again = step(&store, &lost, Event::SendAgain { at: minutes(1) }, minutes(1));
-    let again = step(&store, &again, Event::Claim, minutes(1));
+    let lost = Event::Lose { next_check: minutes(1), said: None, reason };
+    let lost = step_in_turn(&store, &sending, lost, minutes(1)).await;
+    let again = step_in_turn(&store, &lost, Event::SendAgain { at: minutes(1) }, minutes(1)).await;
+    let again = step_in_turn(&store, &again, Event::Claim, minutes(1)).await;
     store.write(|tx| queues::set_paused(tx, "mornings", Some(now()))).await.unwrap();
     let second = intend(&again);
     store.intend(again, second.clone(), attempt(&second, 2, minutes(1))).await.unwrap();
