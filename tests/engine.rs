@@ -323,6 +323,34 @@ fn spent_credits_stop_the_whole_network_and_are_probed_by_one_post() {
 }
 
 #[test]
+fn what_a_network_said_of_an_app_or_an_account_outlives_a_restart() {
+    let broke =
+        refused(402, &json!({ "title": "CreditsDepleted", "type": "https://api.x.com/2/problems/credits" }));
+    let limited = refused(429, &json!({ "title": "Too Many Requests" }));
+    // Credits hold back all accounts of the app, a rate limit its own account only.
+    for (answer, quiet, others) in [(broke, secs(6 * 3600), 0), (limited, secs(7 * 60), 1)] {
+        let mut world = calm(PlatformName::X, 2);
+        world.network.script = vec![answer];
+        world.post(1, 10, 1, Late::Always);
+        run(&mut world, 30);
+        assert_eq!(world.sent.len(), 1);
+        let refused = world.sent[0].0;
+        for again in [40, 50, 60] {
+            world.restart();
+            run(&mut world, again);
+        }
+        // New work, of the same account and of another one.
+        let [mine, other] = [1, 2].map(|account| world.post(account, 100, 1, Late::Always));
+        let until = refused.duration_since(start()) + quiet - secs(30);
+        run(&mut world, until.as_secs());
+        assert_eq!(world.sent.len(), 1 + others, "{:?}", world.sent);
+        assert_eq!(state(&world, other).state == State::Published, others > 0);
+        run(&mut world, 20 * 3600);
+        assert!([mine, other].iter().all(|id| state(&world, *id).state == State::Published));
+    }
+}
+
+#[test]
 fn limits_the_operator_set_hold_for_each_account_and_for_all_of_the_app() {
     let hour = SignedDuration::from_hours(1);
     let mut world = calm(PlatformName::X, 3);
@@ -426,6 +454,54 @@ fn absence_takes_fifteen_minutes_and_two_looks_before_x_is_sent_again() {
     assert_eq!((state(&world, id).state, world.sent.len()), (State::Published, 2));
     let gap = world.sent[1].0.duration_since(world.sent[0].0);
     assert!(gap >= SignedDuration::from_mins(17), "60 s of waiting, 15 min to settle, 90 s apart: {gap}");
+}
+
+#[test]
+fn a_network_that_limits_reads_is_not_asked_before_it_said_unless_the_user_wants_it() {
+    let reset = start().as_second() + 3600;
+    let limited = |reset: Option<i64>| {
+        let Fault::Refused(mut answer) = refused(429, &json!({ "title": "Too Many Requests" })) else {
+            panic!()
+        };
+        if let Some(at) = reset {
+            answer.headers.push(("x-rate-limit-remaining".to_owned(), "0".to_owned()));
+            answer.headers.push(("x-rate-limit-reset".to_owned(), at.to_string()));
+        }
+        Fault::Refused(answer)
+    };
+    let broke =
+        refused(402, &json!({ "title": "CreditsDepleted", "type": "https://api.x.com/2/problems/credits" }));
+    for (said, asks_again) in [(limited(Some(reset)), 3600), (limited(None), 15 * 60), (broke, 6 * 3600)] {
+        let mut world = calm(PlatformName::X, 1);
+        world.network.script = vec![Fault::LostBefore, Fault::LostBefore];
+        world.network.reads = vec![said];
+        let ids = [10, 20].map(|due| world.post(1, due, 1, Late::Always));
+        run(&mut world, asks_again);
+        assert_eq!(
+            (world.sent.len(), world.calls),
+            (2, 3),
+            "the other one is not looked for either: {asks_again}"
+        );
+        assert!(ids.iter().all(|id| state(&world, *id).state == State::Unknown));
+        run(&mut world, asks_again + 2 * 3600);
+        assert!(ids.iter().all(|id| state(&world, *id).state == State::Published));
+    }
+
+    let mut world = calm(PlatformName::X, 1);
+    world.network.script = vec![Fault::LostBefore];
+    world.network.reads = vec![limited(Some(reset))];
+    let id = world.post(1, 10, 1, Late::Always);
+    run(&mut world, 600);
+    assert_eq!(world.calls, 2);
+    // The user does not want to wait.
+    let before = state(&world, id).clone();
+    let event = ask::event(&before, &Ask::TryNow, SignedDuration::from_hours(24), world.now).unwrap();
+    let after = before.apply(event, world.now).unwrap();
+    world.store.insert(id, after);
+    world.input(Input::Probe(PlatformName::X));
+    world.input(Input::Tick);
+    run(&mut world, 700);
+    assert_eq!(world.calls, 3);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::config::{CallLimit, LimitScope};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
-use crate::engine::{Effect, Engine, Input, Limit, Purpose, Reply, Save, Settings};
+use crate::engine::{Effect, Engine, Input, Limit, Purpose, Reply, Save, Settings, Wait};
 use crate::failpoint::cp;
 use crate::platforms::{self, Request};
 use crate::store::{accounts, deliveries};
@@ -177,13 +177,13 @@ impl Driver {
     }
 
     /// Runs until told to stop, then lets running calls finish and be recorded.
-    pub(super) async fn run(mut self, paused: bool, stop: watch::Receiver<bool>) {
-        self.work(paused, stop).await;
+    pub(super) async fn run(mut self, waits: Vec<Wait>, paused: bool, stop: watch::Receiver<bool>) {
+        self.step(vec![Input::Waits(waits), Input::Pause(paused), Input::Tick]);
+        self.work(stop).await;
         self.shared.asks.close();
     }
 
-    async fn work(&mut self, paused: bool, mut stop: watch::Receiver<bool>) {
-        self.step(vec![Input::Pause(paused), Input::Tick]);
+    async fn work(&mut self, mut stop: watch::Receiver<bool>) {
         let mut burst = Vec::new();
         let mut stopping = None;
         loop {

@@ -53,10 +53,12 @@ fn line(row: &Transition, attempt: Option<&Attempt>, live: usize) -> m::Why {
     let seen = row.answer.as_ref();
     let mut message = words(row, attempt);
     if live > 0 && matches!(row.to, State::Cancelled | State::Rejected | State::Missed) {
-        message += &match live {
-            1 => "; part 1 is live and stays so".to_owned(),
-            _ => format!("; parts 1 to {live} are live and stay so"),
+        let which = if live == 1 {
+            "part 1 is live and stays".into()
+        } else {
+            format!("parts 1 to {live} are live and stay")
         };
+        message = format!("{message}; {which} so");
     }
     m::Why {
         at: row.at,
@@ -123,6 +125,7 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
         "look_unclear" if class == AT_WORK => "a look found the network still at work on it",
         "look_unclear" => "a look settled nothing",
         "look_waits" => "nobody looks yet: it waits until the same request may go out again",
+        "look_limited" => "nobody looks yet: the network holds reads back",
         "look_asked" => "to be looked at at once, because the user asked for it",
         // Written before the kinds of looks had names of their own.
         "look" => "looked for, or to be looked for later; nothing was settled",

@@ -15,7 +15,7 @@ use crate::domain::attempt::{Answered, Attempt, Transition};
 use crate::domain::delivery::{Delivery, Event, Looked, Reason, State};
 use crate::domain::ids::{DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
-use crate::engine::{DueRow, Evidence, Save, Work};
+use crate::engine::{DueRow, Evidence, Save, Wait, Work, wait_of};
 use crate::failpoint::cp;
 use crate::planted::planted;
 use crate::platforms::{Class, Platform};
@@ -63,6 +63,32 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> 
         store.write_blocking(move |tx| put_back(tx, id, STOPPED, now))?;
     }
     Ok(())
+}
+
+/// So many resting deliveries are read for what their networks said. The network says it again to the
+/// first that is tried, should there be more.
+const RESTING: usize = 10_000;
+
+/// What networks said, before this start, of more than one delivery: for [`Input::Waits`]. Blocks.
+///
+/// [`Input::Waits`]: crate::engine::Input::Waits
+pub fn waits(store: &Store, now: Timestamp) -> Result<Vec<Wait>, StoreError> {
+    store.read(|rx| {
+        let mut found = Vec::new();
+        for id in deliveries::due_between(rx, State::Retry, Timestamp::MIN, Timestamp::MAX, RESTING)? {
+            let row = deliveries::get(rx, id).and_then(|it| {
+                let Some(delivery) = it else { return Ok(None) };
+                Ok(accounts::get(rx, delivery.account)?.map(|account| (delivery, account)))
+            });
+            match row {
+                Ok(row) => found.extend(row.and_then(|(it, account)| wait_of(&it, &account, now))),
+                Err(error) if error.is_fatal() => return Err(error),
+                // A damaged row is told when its time comes; it must not keep the daemon from starting.
+                Err(_) => {}
+            }
+        }
+        Ok(found)
+    })
 }
 
 /// Out of a worker's hands and back into the due index.

@@ -344,7 +344,9 @@ fn make(tx: &mut Tx<'_>, definition: &Definition, slot: &Slot, now: Timestamp) -
     if let Some(copy) = meta::restored(tx)?
         && now.min(slot.due.instant) <= copy.at.wall.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
     {
-        rows.iter_mut().for_each(|it| it.restored = Some(copy));
+        for row in &mut rows {
+            row.restored = Some(copy);
+        }
     }
     posts::create(tx, &post, &rows, None, None)?;
     for it in &rows {

@@ -287,9 +287,12 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let stopped = Stop::load(&shared)?;
     let (stop, stopping) = watch::channel(false);
     let recovering = Arc::clone(&shared);
-    tokio::task::spawn_blocking(move || ledger::recover(&recovering.store, recovering.moment()))
-        .await
-        .map_err(prepare)??;
+    let waits = tokio::task::spawn_blocking(move || {
+        ledger::recover(&recovering.store, recovering.moment())?;
+        ledger::waits(&recovering.store, recovering.now())
+    })
+    .await
+    .map_err(prepare)??;
     // Beside the others' work, which need not wait for a network that does not answer: since its
     // disconnect began, the account is stopped.
     disconnect::resume(&shared)?;
@@ -305,7 +308,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     // not is whole.
     let mind = Mind::new(stopping);
     let fallen = mind.fallen();
-    let work = Driver::new(Arc::clone(&shared), receiver).run(stopped, mind.stopping());
+    let work = Driver::new(Arc::clone(&shared), receiver).run(waits, stopped, mind.stopping());
     let driver = mind.spawn("engine's loop", async move {
         work.await;
         Ok(())

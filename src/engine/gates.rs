@@ -1,7 +1,9 @@
 //! What holds back more than one delivery: an account that is rate limited, an app whose credits
 //! are gone, a network that is down, a quota that runs low (delivery guarantees §10).
 //!
-//! A gate never ends anything. It says "not before", with the reason a user can be shown.
+//! A gate never ends anything. It says "not before", with the reason a user can be shown. Gates live in
+//! memory; what a network said of an app or an account stands in the row of the delivery it was said to,
+//! and a start reads it there ([`wait_of`]).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,17 +11,22 @@ use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::scaled;
+use super::lanes::Lane;
 use super::{Engine, Wait, WaitFor};
 use crate::domain::account::Account;
-use crate::domain::delivery::Reason;
+use crate::domain::delivery::{Delivery, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, PlatformName};
 use crate::planted::planted;
-use crate::platforms::{Answer, Quota};
+use crate::platforms::{Answer, Failure, FailureClass, Quota};
 
 /// Everything that stands and falls together: one app on one network; where the user names the
 /// server, one server.
 pub(super) type App = (PlatformName, Option<String>);
 
+/// Billing trouble: the app is probed this rarely.
+pub(super) const BILLING_PROBE: SignedDuration = SignedDuration::from_hours(6);
+/// Reads that are limited without an end wait this long.
+const READS: SignedDuration = SignedDuration::from_mins(15);
 /// After a wait one delivery tries alone; the others of the app wait this long for it.
 const PROBE: SignedDuration = SignedDuration::from_mins(2);
 /// So many calls without a clear answer …
@@ -151,6 +158,10 @@ impl Engine {
                 *until = now.min(*until);
             }
         }
+        let of_it = |lane: &Lane| lane.app.as_ref().is_some_and(|app| app.0 == platform);
+        for lane in self.lanes.values_mut().filter(|it| of_it(it)) {
+            lane.reads = None;
+        }
     }
 
     /// The network's time stands in the `Date` of every answer (RFC 9110, 6.6.1). Nothing is learnt
@@ -235,6 +246,73 @@ impl Engine {
         }
     }
 
+    /// Until when no read is made for this account, because the network refused one, or because its app's
+    /// credits, which reads use up too, are gone. When that wait is over the caller may try.
+    pub(super) fn reads_wait(
+        &mut self,
+        account: AccountId,
+        app: Option<&App>,
+        now: Timestamp,
+    ) -> Option<(Timestamp, Reason)> {
+        let limited = self.lanes.get(&account).and_then(|it| it.reads.clone());
+        if let Some(wait) = limited.filter(|it| it.0 > now) {
+            return Some(wait);
+        }
+        let gate = app.and_then(|it| self.gates.get_mut(it))?;
+        let (until, reason) = gate.closed.as_mut()?;
+        if reason.class != FailureClass::Billing.as_str() {
+            return None;
+        }
+        if *until > now {
+            return Some((*until, reason.clone()));
+        }
+        *until = now.saturating_add(PROBE).unwrap_or(now);
+        None
+    }
+
+    /// The network refused a read for a reason that all reads of the account, or of the app, share.
+    pub(super) fn read_refused(
+        &mut self,
+        account: AccountId,
+        app: Option<&App>,
+        failure: &Failure,
+        now: Timestamp,
+    ) {
+        let reason = Reason::new(failure.class.as_str(), failure.message.clone());
+        let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
+        match failure.class {
+            FailureClass::RateLimited => {
+                let until =
+                    failure.until.unwrap_or_else(|| later(scaled(READS, self.settings.backoff_scale)));
+                let lane = self.lanes.entry(account).or_default();
+                lane.reads = Some((until, reason));
+                lane.app = app.cloned().or(lane.app.take());
+            }
+            FailureClass::Billing => {
+                if let Some(app) = app {
+                    self.close_gate(app, later(BILLING_PROBE), &reason);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What networks said before this start ([`wait_of`]).
+    pub(super) fn resume_waits(&mut self, waits: Vec<Wait>) {
+        for Wait { scope, until, reason } in waits {
+            match scope {
+                WaitFor::App(platform, server) => self.close_gate(&(platform, server), until, &reason),
+                WaitFor::Account(account) => {
+                    let lane = self.lanes.entry(account).or_default();
+                    if lane.parked_until < Some(until) {
+                        lane.parked_until = Some(until);
+                        lane.why = Some(reason);
+                    }
+                }
+            }
+        }
+    }
+
     /// What waits for more than its own time, for people: accounts and networks that are held back.
     pub fn waits(&self, now: Timestamp) -> Vec<Wait> {
         let apps = self.gates.iter().filter_map(|((platform, server), gate)| {
@@ -247,6 +325,27 @@ impl Engine {
         });
         apps.chain(lanes).filter(|it| it.until > now).collect()
     }
+}
+
+/// What a parked delivery's row says of more than itself: that its app's credits are gone or that the
+/// network refuses the app (a probe every few hours is enough, however often we start), or that its
+/// account is rate limited. `None`: it waits for nothing, or for itself alone.
+pub fn wait_of(delivery: &Delivery, account: &Account, now: Timestamp) -> Option<Wait> {
+    if delivery.state != State::Retry || delivery.retry_why != Some(RetryWhy::Parked) {
+        return None;
+    }
+    let until = delivery.next_try.filter(|at| *at > now)?;
+    let reason = delivery.reason.clone()?;
+    let class = |it: FailureClass| reason.class == it.as_str();
+    let scope = if class(FailureClass::Billing) || class(FailureClass::Config) {
+        let (platform, server) = app_of(account);
+        WaitFor::App(platform, server)
+    } else if class(FailureClass::RateLimited) {
+        WaitFor::Account(account.id)
+    } else {
+        return None;
+    };
+    Some(Wait { scope, until, reason })
 }
 
 /// How far our clock is ahead of that of an account's network, as its last answer showed; at least

@@ -23,6 +23,8 @@ mod reconcile;
 mod restored;
 mod send;
 
+pub use gates::wait_of;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -187,6 +189,8 @@ pub enum Input {
     Clock { hold: bool, sure: bool },
     /// The operator did something about a network that holds everything back: try at once.
     Probe(PlatformName),
+    /// What networks said before this start of apps and accounts ([`wait_of`]).
+    Waits(Vec<Wait>),
 }
 
 /// Something that holds back more than one delivery, for people.
@@ -433,6 +437,7 @@ impl Engine {
                 self.clock_sure = sure;
             }
             Input::Probe(platform) => self.probe(platform, now),
+            Input::Waits(waits) => self.resume_waits(waits),
             Input::AccountChanged(account) => self.account_changed(account),
             Input::Configure(settings) => self.settings = *settings,
             Input::Disk { enough } => self.disk_ok = enough,

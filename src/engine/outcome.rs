@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, Ladder};
-use super::gates::{App, app_of};
+use super::gates::{App, BILLING_PROBE, app_of};
 use super::reconcile::is_for_good;
 use super::send::{evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work, restored};
@@ -14,8 +14,6 @@ use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
 use crate::platforms::{Failure, FailureClass, Original, Verdict};
 
-/// Billing trouble: the app is probed this rarely.
-const BILLING_PROBE: SignedDuration = SignedDuration::from_hours(6);
 /// A wrong app set-up: the operator is told; the app is probed this rarely.
 const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
 
@@ -240,14 +238,14 @@ impl Engine {
             },
         };
         match event {
-            // The lane and the account have learnt what there is to learn; of the earlier attempt it
-            // says nothing.
             // It may have gone out before the store was brought back: that is looked up first.
             Event::Refuse { .. } if !sending && doubt.is_some() => {
                 if let Some(event) = doubt {
                     self.save(id, event, Then::Done, kept, now, out);
                 }
             }
+            // The lane and the account have learnt what there is to learn; of the earlier attempt it
+            // says nothing.
             Event::Defer { reason, .. } if open && sending => self.lose(id, reason, None, kept, now, out),
             Event::Refuse { reason } if open => {
                 let said = is_for_good(&reason).then(|| Said::Never(reason.clone()));

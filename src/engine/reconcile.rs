@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, scaled};
+use super::gates::app_of;
 use super::send::{TOO_MANY, class_of, evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates, restored};
 use crate::domain::account::AccountState;
@@ -61,6 +62,7 @@ impl Engine {
         let delivery = &work.delivery;
         let class = class_of(work);
         let forgotten = delivery.may_be_forgotten();
+        let absent_at = delivery.flight.absent_at;
         if class == Class::Key && !forgotten && repeatable(work, now) && self.key_lives(delivery, work, now) {
             // A crash, or a user in a hurry, must not shorten the wait that the older servers need.
             let wait = self.settings.key_wait;
@@ -68,11 +70,15 @@ impl Engine {
             if since.waited(self.moment(now)) < wait {
                 let soonest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
                 let next_check = since.wall.saturating_add(wait).unwrap_or(now).max(soonest);
-                let absent_at = delivery.flight.absent_at;
                 let event = Event::Look { kind: Looked::Waits, next_check, absent_at, reason: None };
                 return self.save(id, event, Then::Done, None, now, out);
             }
             return self.send_again(id, now, None, now, out);
+        }
+        let app = work.account.as_ref().map(app_of);
+        if let Some((next_check, reason)) = self.reads_wait(work.delivery.account, app.as_ref(), now) {
+            let event = Event::Look { kind: Looked::Limited, next_check, absent_at, reason: Some(reason) };
+            return self.save(id, event, Then::Done, None, now, out);
         }
         let moment = self.moment(now);
         let Some(run) = self.runs.get_mut(&id) else { return };
@@ -177,6 +183,7 @@ impl Engine {
         let expired_once = !run.refreshed;
         let accepted = work.delivery.flight.said == Some(Said::Accepted);
         let account = run.account;
+        let app = work.account.as_ref().map(app_of);
         let gone = match &sight {
             Some(Sight::Absent) if off <= gates::CLOCK_OFF => Some(false),
             Some(Sight::Gone | Sight::Failed(_)) => Some(true),
@@ -235,6 +242,7 @@ impl Engine {
                 self.unclear(id, &failure.message, failure.until, kept, now, out);
             }
             Some(Sight::Unclear(failure)) => {
+                self.read_refused(account, app.as_ref(), &failure, now);
                 let kept = Some(evidence("unclear", &answer));
                 self.unclear(id, &failure.message, failure.until, kept, now, out);
             }

@@ -224,10 +224,10 @@ impl Engine {
             && !planted("send outside the lane")
         {
             tracing::error!(delivery = %id, "a second call for one account was about to leave; it is put back");
-            debug_assert!(cfg!(test), "two calls of one account");
             // Claimed, it is in no index: let go of as it is, only a restart would find it.
             let reason = Reason::new("lane", "another call of its account was on the wire");
-            return self.park(id, now, reason, now, out);
+            let soon = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
+            return self.park(id, soon, reason, now, out);
         }
         let (Some(request), Some(app)) =
             (with_job(work, |job| work.platform.publish(job, &frozen)), work.account.as_ref().map(app_of))
@@ -527,7 +527,8 @@ mod tests {
         let mut out = Vec::new();
         engine.publish(id, frozen(), now, &mut out);
         let [Effect::Save(save)] = out.as_slice() else { panic!("one write and no call") };
-        assert_eq!((save.after.state, save.after.wakes_at()), (State::Retry, Some(now)));
+        let soon = now + SignedDuration::from_secs(1);
+        assert_eq!((save.after.state, save.after.wakes_at()), (State::Retry, Some(soon)));
         assert_eq!((save.after.retry_why, save.after.attempts), (Some(RetryWhy::Parked), 0));
     }
 

@@ -513,6 +513,8 @@ impl World {
         });
         self.engine = Some(Engine::new(self.settings.clone(), random));
         self.note("boot");
+        let waits = ledger::waits(self.store.as_ref().unwrap(), self.wall()).unwrap();
+        self.input(Input::Waits(waits));
         self.input(Input::Clock { hold: false, sure: self.skew.is_zero() });
         // People see what waits for them.
         for (account, _) in self.owners.clone() {

@@ -74,6 +74,8 @@ pub(crate) struct Network {
     pub(crate) refuses_repeats: bool,
     /// Answers given to every publishing call, ahead of faults. For plain tests.
     pub(crate) script: Vec<Fault>,
+    /// The same for the calls that publish nothing.
+    pub(crate) reads: Vec<Fault>,
     /// Whose request lands.
     pub(crate) landing: Option<(DeliveryId, u16)>,
     /// What the classes B, C, D and F add.
@@ -104,6 +106,7 @@ impl Network {
             list_lag: SignedDuration::ZERO,
             refuses_repeats: true,
             script: Vec::new(),
+            reads: Vec::new(),
             landing: None,
             abilities: Abilities::default(),
             facebook: facebook_network::State::default(),
@@ -122,8 +125,9 @@ impl Network {
     }
 
     pub(crate) fn fault(&mut self, rng: &mut Rng, publishing: bool) -> Fault {
-        if publishing && !self.script.is_empty() {
-            return self.script.remove(0);
+        let script = if publishing { &mut self.script } else { &mut self.reads };
+        if !script.is_empty() {
+            return script.remove(0);
         }
         if self.patience == 0 || !rng.chance(self.trouble) {
             return Fault::None;

@@ -15,7 +15,9 @@ use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::domain::post::{Content, Post, Source, Target};
 use sendoff::domain::schedule::{Choice, Due, Late};
 use sendoff::engine::ask::{self, Ask};
-use sendoff::engine::{DueRow, Effect, Engine, Input, Purpose, Refreshed, Reply, Save, Settings, Work};
+use sendoff::engine::{
+    DueRow, Effect, Engine, Input, Purpose, Refreshed, Reply, Save, Settings, Work, wait_of,
+};
 use sendoff::platforms::{self, Request};
 
 #[path = "networks.rs"]
@@ -293,6 +295,14 @@ impl World {
         true
     }
 
+    /// The daemon is stopped while nothing is in hand, and started again at once.
+    pub(crate) fn restart(&mut self) {
+        assert!(self.engine.as_ref().is_some_and(Engine::is_idle), "something is in hand");
+        self.boot += 1;
+        self.engine_wake = None;
+        self.boot_up();
+    }
+
     fn swap(&mut self, before: &Delivery, after: &Delivery) -> bool {
         let fits = self.store.get(&before.id) == Some(before);
         if fits {
@@ -366,6 +376,9 @@ impl World {
         });
         self.engine = Some(Engine::new(self.settings.clone(), random));
         self.note("boot");
+        let waits = self.store.values().filter_map(|it| wait_of(it, self.accounts.get(&it.account)?, now));
+        let waits = waits.collect();
+        self.input(Input::Waits(waits));
         self.input(Input::Due { rows, all: true });
         self.input(Input::Tick);
     }

@@ -98,6 +98,8 @@ pub enum Looked {
     Unclear,
     /// Nobody looked: the same request goes out again, but not yet.
     Waits,
+    /// Nobody looked: the network has said when it takes reads again; with the reason.
+    Limited,
     /// Nobody looked yet: the user asked for it at once.
     Asked,
 }
@@ -110,6 +112,7 @@ impl Looked {
             Self::Failed => "look_failed",
             Self::Unclear => "look_unclear",
             Self::Waits => "look_waits",
+            Self::Limited => "look_limited",
             Self::Asked => "look_asked",
         }
     }
