@@ -9,17 +9,15 @@ use std::sync::Arc;
 use super::connect::Talk;
 use super::shared::Shared;
 use super::wire::fill;
-use super::{errors, tokens, view};
+use super::{errors, ledger, tokens, view};
 use crate::auth::flows::Outcome;
 use crate::auth::{Connected, Grant, Tools, revoke_by_hand};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
-use crate::domain::attempt::Transition;
-use crate::domain::delivery::Event;
 use crate::domain::ids::{AccountId, AccountName, PlatformName};
 use crate::engine::Input;
-use crate::store::{StoreError, accounts, deliveries, vault};
+use crate::store::{StoreError, accounts, vault};
 
 /// Tokens nobody confirmed go back to the network; nothing of them was stored.
 pub(super) async fn give_back(shared: &Arc<Shared>, talk: &Talk) {
@@ -209,7 +207,7 @@ async fn store_alone(
         }
         vault::put_grant(tx, id, None, &sealed.bytes, sealed.issued_at, sealed.expires_at)?;
         accounts::put(tx, &row)?;
-        revive(tx, id, now)?;
+        ledger::revive(tx, id, now)?;
         Ok(row)
     });
     stored.await.map_err(StoreFault::Store)
@@ -232,18 +230,6 @@ fn describe(account: &mut Account, connected: &Connected, now: jiff::Timestamp) 
     // The grant's life begins here, also for an account that was known.
     account.connected_at = now;
     tokens::describe(account, &connected.grant);
-}
-
-/// What waited for this account goes on.
-fn revive(tx: &mut crate::store::Tx<'_>, id: AccountId, now: jiff::Timestamp) -> Result<(), StoreError> {
-    for waiting in deliveries::needs_reconnect(tx, id)? {
-        let before = deliveries::need(tx, waiting)?;
-        if let Ok(after) = before.apply(Event::TryNow { at: now, anyway: false }, now) {
-            let transition = Transition::between(&before, &after, "reconnected", now);
-            deliveries::put(tx, Some(&before), &after, Some(transition))?;
-        }
-    }
-    Ok(())
 }
 
 fn new_account(

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::{queues, view};
 use crate::domain::attempt::{Answered, Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, Looked, Reason, State};
-use crate::domain::ids::{DeliveryId, PlatformName};
+use crate::domain::delivery::{Delivery, Event, LEFT, Looked, Reason, State};
+use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::{DueRow, Evidence, Save, Wait, Work, wait_of};
 use crate::failpoint::cp;
@@ -65,8 +65,8 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// So many resting deliveries are read for what their networks said. The network says it again to the
-/// first that is tried, should there be more.
+/// So many resting deliveries are read at a start, and at a connect: for what their networks said (they
+/// say it again to the first that is tried, should there be more), and to be looked for at once.
 const RESTING: usize = 10_000;
 
 /// What networks said, before this start, of more than one delivery: for [`Input::Waits`]. Blocks.
@@ -89,6 +89,32 @@ pub fn waits(store: &Store, now: Timestamp) -> Result<Vec<Wait>, StoreError> {
         }
         Ok(found)
     })
+}
+
+/// The account is connected again: what waited for that goes on, and what nobody could look for
+/// meanwhile is looked for now.
+pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
+    for waiting in deliveries::needs_reconnect(tx, id)? {
+        let before = deliveries::need(tx, waiting)?;
+        if let Ok(after) = before.apply(Event::TryNow { at: now, anyway: false }, now) {
+            let transition = Transition::between(&before, &after, "reconnected", now);
+            deliveries::put(tx, Some(&before), &after, Some(transition))?;
+        }
+    }
+    for unknown in deliveries::due_between(tx, State::Unknown, Timestamp::MIN, Timestamp::MAX, RESTING)? {
+        let before = deliveries::need(tx, unknown)?;
+        let left = before.held && before.reason.as_ref().is_some_and(|it| it.class == LEFT);
+        if before.account != id || left {
+            continue;
+        }
+        let absent_at = before.flight.absent_at;
+        let event = Event::Look { kind: Looked::Asked, next_check: now, absent_at, reason: None };
+        if let Ok(after) = before.apply(event, now) {
+            let transition = Transition::between(&before, &after, "reconnected", now);
+            deliveries::put(tx, Some(&before), &after, Some(transition))?;
+        }
+    }
+    Ok(())
 }
 
 /// Out of a worker's hands and back into the due index.

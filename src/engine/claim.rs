@@ -241,13 +241,7 @@ impl Engine {
                 }
                 Refreshed::Dead(reason) => {
                     if work.delivery.state == State::Unknown {
-                        let event = Event::Look {
-                            kind: Looked::Unclear,
-                            next_check: now.saturating_add(SignedDuration::from_mins(15)).unwrap_or(now),
-                            absent_at: work.delivery.flight.absent_at,
-                            reason: Some(reason.clone()),
-                        };
-                        self.save(id, event, Then::Done, None, now, out);
+                        self.unclear(id, &reason.message, None, None, now, out);
                     } else {
                         self.stop(id, Event::AccountDead { reason: reason.clone() }, now, out);
                     }

@@ -9,7 +9,7 @@ use super::backoff::{self, scaled};
 use super::gates::app_of;
 use super::send::{TOO_MANY, class_of, evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates, restored};
-use crate::domain::account::AccountState;
+use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Looked, Proof, Reason, Said};
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
@@ -68,12 +68,16 @@ impl Engine {
             let wait = self.settings.key_wait;
             let since = delivery.flight.unknown_since.unwrap_or(now.into());
             if since.waited(self.moment(now)) < wait {
-                let soonest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
-                let next_check = since.wall.saturating_add(wait).unwrap_or(now).max(soonest);
+                let next_check = self.rest_of(since, wait, now);
                 let event = Event::Look { kind: Looked::Waits, next_check, absent_at, reason: None };
                 return self.save(id, event, Then::Done, None, now, out);
             }
             return self.send_again(id, now, None, now, out);
+        }
+        // Whoever cannot sign in cannot look: no call is spent on that.
+        let dead = work.account.as_ref().filter(|it| it.state == AccountState::NeedsReconnect);
+        if let Some(reason) = dead.map(Account::dead) {
+            return self.unclear(id, &reason.message, None, None, now, out);
         }
         let app = work.account.as_ref().map(app_of);
         if let Some((next_check, reason)) = self.reads_wait(work.delivery.account, app.as_ref(), now) {
@@ -106,6 +110,13 @@ impl Engine {
         self.call(id, Purpose::Look, request, out);
     }
 
+    /// When so long has passed since then. By what really passed: a wall clock that was set ahead has
+    /// "reached" that time while it is still to come, and asking again at once would never end.
+    fn rest_of(&self, since: Moment, wait: SignedDuration, now: Timestamp) -> Timestamp {
+        let left = wait - since.waited(self.moment(now));
+        now.saturating_add(left.max(SignedDuration::from_secs(1))).unwrap_or(now)
+    }
+
     /// Class D without a list: after the wait it is sent once more, for the network's word on which
     /// object it would be a duplicate of.
     fn repeat_once(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
@@ -133,7 +144,7 @@ impl Engine {
         }
         let since = flight.unknown_since.unwrap_or(now.into());
         if since.waited(self.moment(now)) < settle {
-            let next_check = since.wall.saturating_add(settle).unwrap_or(now).max(now);
+            let next_check = self.rest_of(since, settle, now);
             let event = Event::Look { kind: Looked::Waits, next_check, absent_at: None, reason: None };
             return self.save(id, event, Then::Done, None, now, out);
         }
@@ -251,7 +262,7 @@ impl Engine {
 
     /// A failed read, or one that shows the network at work on it. What was proven so far stays;
     /// nothing is added.
-    fn unclear(
+    pub(super) fn unclear(
         &mut self,
         id: DeliveryId,
         message: &str,

@@ -549,14 +549,7 @@ impl World {
             row.issued_at = Some(wall);
             row.expires_at = end;
             accounts::put(tx, &row)?;
-            for id in deliveries::needs_reconnect(tx, account)? {
-                let before = deliveries::need(tx, id)?;
-                if let Ok(after) = before.apply(Event::TryNow { at: wall, anyway: false }, wall) {
-                    let transition = Transition::between(&before, &after, "try_now", wall);
-                    deliveries::put(tx, Some(&before), &after, Some(transition))?;
-                }
-            }
-            Ok(())
+            ledger::revive(tx, account, wall)
         });
         let then = Some(Happening::Input(self.life, Input::AccountChanged(account)));
         self.write(Write::Rest { what: "reconnect", id: None, job, then });

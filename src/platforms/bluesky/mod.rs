@@ -412,12 +412,16 @@ impl Platform for Bluesky {
                 && it["uri"].as_str().is_some_and(|uri| !bound(uri))
         };
         let mut found = records.iter().filter(same);
-        match (found.next().and_then(|it| live(it, &job.account.remote_id, true)), found.next()) {
+        match (found.next().map(|it| live(it, &job.account.remote_id, true)), found.next()) {
             (None, _) => match json["cursor"].as_str().filter(|_| records.iter().any(young)) {
                 Some(cursor) => Sight::More(list(job, Some(cursor))),
                 None => Sight::Absent,
             },
-            (Some(live), None) => Sight::Found(live),
+            (Some(Some(live)), None) => Sight::Found(live),
+            // Its key is none that Sendoff, or any app, gives to a post.
+            (Some(None), None) => Sight::Disputed {
+                message: "a record with these words has a key that is none of a post".into(),
+            },
             (Some(_), Some(_)) => Sight::Disputed { message: "several posts have these words".into() },
         }
     }
