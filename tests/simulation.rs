@@ -234,7 +234,7 @@ fn no_seed_breaks_a_promise() {
 #[test]
 fn a_store_that_is_brought_back_breaks_no_promise() {
     let _calm = CALM.read().unwrap();
-    let many = number("SIM_BACK").unwrap_or(if cfg!(debug_assertions) { QUICK } else { FULL / 4 });
+    let many = number("SIM_BACK").unwrap_or(if cfg!(debug_assertions) { QUICK } else { FULL / 8 });
     let from = number("SIM_FROM").unwrap_or(0);
     let seeds = FAILED_BACK.iter().copied().chain(from..from + many);
     let (sums, failed) = sweep(seeds, Broken::Tell, &plan::copies);
@@ -247,7 +247,7 @@ fn a_store_that_is_brought_back_breaks_no_promise() {
     }
     let all: Vec<_> = failed.iter().map(|it| it.0).collect();
     assert!(all.is_empty(), "{} seeds broke a promise: {:?}", all.len(), &all[..all.len().min(40)]);
-    if many >= FULL / 4 {
+    if many >= FULL / 8 {
         let thin = sums.coverage.seldom_back(HITS);
         assert!(thin.is_empty(), "a store is brought back fewer than {HITS} times: {thin:#?}");
     }
