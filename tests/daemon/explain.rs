@@ -145,6 +145,7 @@ async fn what_is_due_and_cannot_be_worked_on_is_told_and_the_all_clear_too() {
         .await
         .unwrap();
     store.close().await;
+    drop(store);
     house.start().await;
     let told = async || {
         let alerts = house.client.status().await.unwrap().alerts;
