@@ -43,6 +43,11 @@ impl Moment {
         self.ran(now).map_or(wall, |boot| boot.max(wall))
     }
 
+    /// What lies between: by the boot clock, which nobody sets, else as the wall clock tells.
+    pub fn span(self, now: Self) -> SignedDuration {
+        self.ran(now).unwrap_or_else(|| now.wall.duration_since(self.wall))
+    }
+
     /// Whether the boot clock vouches for the span up to `now`.
     pub fn same_boot(self, now: Self) -> bool {
         self.ran(now).is_some()
@@ -100,6 +105,7 @@ mod tests {
             let plain = Moment { boot: None, ..moment(began + ran, 1, 0) };
             proptest::prop_assert_eq!((then.waited(plain), then.aged(plain)), (truth, truth));
             proptest::prop_assert_eq!(then.same_boot(now), !rebooted);
+            proptest::prop_assert_eq!((then.span(now), then.span(plain)), (truth, truth));
         }
     }
 }

@@ -425,12 +425,13 @@ impl Engine {
     }
 }
 
-/// From when on the network may have it: when it was sent first, which by the boot clock may be longer
-/// ago than a wall clock that was set since makes of it.
+/// From when on the network may have it: when it was sent first, by our clock of now.
 fn search_from(delivery: &Delivery, now: Moment) -> Timestamp {
     let words = delivery.words_since();
     let Some(first) = delivery.flight.first_sent else { return words };
-    let sent = now.wall.saturating_sub(first.aged(now)).unwrap_or(first.wall);
+    // What our clock is ahead of the network's is taken off later: counted twice, the same words of
+    // days ago would be taken for ours.
+    let sent = now.wall.saturating_sub(first.span(now)).unwrap_or(first.wall);
     if delivery.may_be_forgotten() { sent.min(words) } else { sent }
 }
 

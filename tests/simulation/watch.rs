@@ -29,6 +29,8 @@ pub(crate) struct Watch {
     pub(crate) contested: BTreeSet<DeliveryId>,
     /// Of deliveries whose words were changed; after a restore that matters.
     pub(crate) reworded: BTreeSet<DeliveryId>,
+    /// Of deliveries the user wanted out at once, whatever their time.
+    pub(crate) hurried: BTreeSet<DeliveryId>,
     in_flight: BTreeMap<AccountId, DeliveryId>,
     bodies: BTreeMap<(DeliveryId, u16, String), Vec<u8>>,
     /// First time a marker was on the wire.
