@@ -13,7 +13,7 @@ use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason};
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
 use crate::planted::planted;
-use crate::platforms::{Class, Failure, FailureClass, Sight};
+use crate::platforms::{Class, Failure, FailureClass, Request, Said, Sight};
 
 /// Early looks, after the answer was lost; they can only find, never prove absence.
 const EARLY: [i64; 3] = [10, 60, 300];
@@ -152,7 +152,14 @@ impl Engine {
     }
 
     /// What the look showed.
-    pub(super) fn looked(&mut self, id: DeliveryId, reply: Reply, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn looked(
+        &mut self,
+        id: DeliveryId,
+        call: Option<&Request>,
+        reply: Reply,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let frozen = work.delivery.flight.frozen.clone();
@@ -163,9 +170,13 @@ impl Engine {
                 return self.unclear(id, false, &message, None, now, out);
             }
         };
-        let sight = with_job(work, |job| match &frozen {
-            Some(frozen) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
-            None => work.platform.scanned(job, &answer, since, &*work.bound, now),
+        let sight = with_job(work, |job| match (&frozen, call) {
+            (Some(frozen), Some(call)) => {
+                let said = Said { call, answer: &answer };
+                work.platform.seen_in(job, frozen, said, since, &*work.bound, now)
+            }
+            (Some(frozen), None) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
+            (None, _) => work.platform.scanned(job, &answer, since, &*work.bound, now),
         });
         let off = gates::ahead(&self.gates, work.account.as_ref()) - allowed;
         let expired_once = !run.refreshed;
