@@ -531,7 +531,7 @@ impl Contents {
             base: shared.base(&self.account, request),
             account: &self.account,
             grant: self.grant.as_ref(),
-            app_secret: shared.app_secret(self.account.name.platform()),
+            app_secret: shared.app_secret(&self.account),
             parts: self.parts.clone(),
             progress: self.delivery.map(|id| (shared.progress.clone(), id)),
             now: shared.now(),

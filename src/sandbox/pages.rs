@@ -32,7 +32,7 @@ pub(super) fn layout(title: &str, reload: Option<u32>, body: &str) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">{reload}\
          <title>{title}</title><style>{STYLE}</style></head><body>\
-         <nav><a href=\"/\">Sandbox</a><a href=\"/facebook\">Facebook</a><a href=\"/x\">X</a><a href=\"/bluesky\">Bluesky</a></nav>\
+         <nav><a href=\"/\">Sandbox</a><a href=\"/facebook\">Facebook</a><a href=\"/instagram\">Instagram</a><a href=\"/x\">X</a><a href=\"/bluesky\">Bluesky</a></nav>\
          {body}</body></html>",
         title = escape(title)
     )
@@ -56,6 +56,9 @@ pub(super) fn answer(world: &World, call: &Call) -> Option<Answer> {
         ["facebook"] => list(world, "facebook", "Facebook", None),
         ["facebook", id] => list(world, "facebook", "Facebook", Some(id)),
         ["facebook", "media", id] => picture(world.facebook.picture(id)),
+        ["instagram"] => list(world, "instagram", "Instagram", None),
+        ["instagram", "p", id] => list(world, "instagram", "Instagram", Some(id)),
+        ["instagram", "media", id, n] => picture(world.instagram.picture(id, n)),
         ["x"] => list(world, "x", "X", None),
         ["bluesky"] => list(world, "bluesky", "Bluesky", None),
         // X's own form of a post's address, under the base that stands for x.com.
@@ -84,14 +87,17 @@ fn picture(bytes: Option<bytes::Bytes>) -> Answer {
 
 fn start(world: &World) -> Answer {
     let facebook = world.facebook.published().len();
+    let instagram = world.instagram.published().len();
     let x = world.x.published().len();
     let bluesky = world.bluesky.published().len();
     let body = format!(
         "<h1>Sandbox</h1>\
-         <p>Stand-ins for three networks. Nothing here reaches the real ones, and all of it is gone \
+         <p>Stand-ins for four networks. Nothing here reaches the real ones, and all of it is gone \
          when the program stops.</p>\
          <ul><li><a href=\"/facebook\">Facebook</a>: {facebook} published, people <code>acme</code> (two \
          Pages) and <code>alice</code></li>\
+         <li><a href=\"/instagram\">Instagram</a>: {instagram} published, accounts <code>acme</code> and \
+         <code>alice</code></li>\
          <li><a href=\"/x\">X</a>: {x} published, users <code>acme</code> and <code>alice</code></li>\
          <li><a href=\"/bluesky\">Bluesky</a>: {bluesky} published, users <code>acme.test</code> and \
          <code>alice.test</code></li></ul>\
@@ -106,6 +112,7 @@ fn list(world: &World, network: &str, name: &str, only: Option<&str>) -> Answer 
     let posts = match network {
         "x" => world.x.published(),
         "facebook" => world.facebook.published(),
+        "instagram" => world.instagram.published(),
         _ => world.bluesky.published(),
     };
     let mut body = format!("<h1>{name}: what was published</h1>");
@@ -135,6 +142,7 @@ fn article(world: &World, post: &Published, out: &mut String) {
     let pictures = match post.network {
         "x" => world.x.pictures(&post.id),
         "facebook" => world.facebook.pictures(&post.id),
+        "instagram" => world.instagram.pictures(&post.id),
         _ => world.bluesky.pictures(&post.id),
     };
     let mut classes = String::new();
@@ -163,7 +171,11 @@ fn article(world: &World, post: &Published, out: &mut String) {
             if it.alt.is_empty() { "no alternative text".to_owned() } else { format!("Alt: {alt}") };
         let _ = write!(out, "<figure>{image}<figcaption>{caption}</figcaption></figure>");
     }
-    let note = (post.network == "facebook").then(|| world.facebook.note(&post.id)).flatten();
+    let note = match post.network {
+        "facebook" => world.facebook.note(&post.id),
+        "instagram" => world.instagram.note(&post.id),
+        _ => None,
+    };
     let note = note.map_or_else(String::new, |it| format!(" · {}", escape(&it)));
     let _ = write!(out, "<div class=\"meta\"><code>{}</code>{note}</div></article>", escape(&post.id));
 }
