@@ -22,6 +22,8 @@ mod facebook;
 mod faults;
 #[path = "daemon/house.rs"]
 mod house;
+#[path = "daemon/instagram.rs"]
+mod instagram;
 #[path = "daemon/media.rs"]
 mod media;
 #[path = "daemon/networks.rs"]
