@@ -125,6 +125,8 @@ fn a_container_called_unready_is_asked_again_before_it_is_published() {
     let (world, id) = run(Fault::Refused(unready), None);
     assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
     assert_eq!(calls(&world, "instagram.container"), 1);
+    let (plain, _) = run(Fault::None, None);
+    assert!(calls(&world, "instagram.status") > calls(&plain, "instagram.status"));
 }
 
 #[test]

@@ -260,7 +260,8 @@ fn nothing_is_published_before_its_container_says_that_it_is_finished() {
         Next::Call(call) => call.label,
         Next::Publish(_) => "publish",
     };
-    assert_eq!(next(later(SignedDuration::from_mins(4))), "publish");
+    assert_eq!(next(later(SignedDuration::from_secs(1))), "publish");
+    assert_eq!(next(later(SignedDuration::from_mins(4))), "instagram.status");
     assert_eq!(next(later(SignedDuration::from_mins(6))), "instagram.limit");
 }
 

@@ -86,7 +86,8 @@ async fn a_code_becomes_a_token_of_sixty_days_in_whichever_shape_it_comes() {
 
 #[tokio::test]
 async fn what_was_not_granted_and_who_was_not_meant_end_the_connect() {
-    let error = connect(&instagram(plain("instagram_business_basic")), Door::Instagram, "canary-code", None);
+    let net = instagram(plain("instagram_business_basic"));
+    let error = connect(&net, Door::Instagram, "canary-code", None);
     assert_eq!(error.await.unwrap_err().code(), "missing_scope");
     let fewer = plain("instagram_business_basic,instagram_business_content_publish");
     let found = connect(&instagram(fewer), Door::Instagram, "canary-code", None).await.unwrap();

@@ -25,8 +25,11 @@ const TRIES: &str = "trouble.tries";
 
 /// Containers end 24 hours after they were made; no work is begun on one so near its end.
 const LIFE: SignedDuration = SignedDuration::from_mins(24 * 60 - 15);
-/// How long it is believed that a container is ready, and that there is room for one more post.
+/// How long it is believed that there is room for one more post.
 const BELIEVED: SignedDuration = SignedDuration::from_mins(5);
+/// How long it is believed that the last container is finished: for the call that follows at once, and
+/// not for one that follows a refusal.
+const FINISHED: SignedDuration = SignedDuration::from_secs(2);
 /// Between two containers for the same thing, the first time.
 const PAUSE: SignedDuration = SignedDuration::from_secs(20);
 /// Containers made for a post before it is given up, and those whose file could not be fetched.
@@ -200,7 +203,10 @@ pub(super) fn answered(
         "instagram.container" | "instagram.child" if !bad => made(&key, call, &json, now).ok_or_else(failed),
         "instagram.upload" => arrived(&key, &json, now),
         "instagram.status" if !bad => match State::of(&json, answer, now) {
-            State::Finished => Ok([(ready(&key), until("yes", now, BELIEVED))].into()),
+            State::Finished => {
+                let span = if key == CONTAINER { FINISHED } else { LIFE };
+                Ok([(ready(&key), until("yes", now, span))].into())
+            }
             State::Working => Err(not_ready("Instagram is still working on the post")),
             State::Failed(failure) => Err(failure),
             State::Expired => Err(gone("the container ended before it was published")),
