@@ -236,7 +236,7 @@ fn pictures_go_by_link_everywhere_and_films_by_bytes_where_the_door_takes_them()
 fn nothing_is_published_before_its_container_says_that_it_is_finished() {
     let post = owned(Door::Instagram, "A reel", vec![film(1)], &[]);
     let (mut handles, job) = (Handles::new(), post.job());
-    let mut ask = |handles: &mut Handles, state: &str, status: &str| -> Result<(), Failure> {
+    let ask = |handles: &mut Handles, state: &str, status: &str| -> Result<(), Failure> {
         loop {
             let Next::Call(call) = Instagram.next(&job, handles, fresh()).unwrap() else { return Ok(()) };
             let said = if call.label == "instagram.status" {
