@@ -71,18 +71,24 @@ async fn through_facebook() -> House {
 }
 
 async fn publish_all(house: &House) -> Vec<m::Post> {
-    let one = uploaded(house, "loaf.png", picture(400, 400), Some("A loaf")).await;
-    let two = uploaded(house, "rye.png", picture(500, 400), Some("Rye")).await;
-    let reel = uploaded(house, "reel.mp4", film(), None).await;
-    let tall = uploaded(house, "tall.png", picture(360, 640), None).await;
+    let one = async || uploaded(house, "loaf.png", picture(400, 400), Some("A loaf")).await;
+    let reel = async || uploaded(house, "reel.mp4", film(), None).await;
     let mut done = Vec::new();
-    for (text, media, format) in [
-        ("One picture.", vec![one.clone()], "post"),
-        ("A carousel.", vec![one, two, reel.clone()], "post"),
-        ("A reel.", vec![reel.clone()], "reel"),
-        ("", vec![tall], "story"),
-        ("", vec![reel], "story"),
-    ] {
+    // Files go with the post that used them, so each post has its own.
+    for (n, (text, format)) in
+        [("One picture.", "post"), ("A carousel.", "post"), ("A reel.", "reel"), ("", "story"), ("", "story")]
+            .into_iter()
+            .enumerate()
+    {
+        let media = match n {
+            0 => vec![one().await],
+            1 => {
+                let two = uploaded(house, "rye.png", picture(500, 400), Some("Rye")).await;
+                vec![one().await, two, reel().await]
+            }
+            3 => vec![uploaded(house, "tall.png", picture(360, 640), None).await],
+            _ => vec![reel().await],
+        };
         let comment = (format == "post").then(|| format!("Under: {text}"));
         let ask = r::CreatePost {
             media,
@@ -155,11 +161,11 @@ async fn through_facebooks_door_films_go_up_as_bytes_and_posts_can_be_deleted() 
 async fn an_account_gets_one_post_whatever_happens_to_the_answer() {
     let house = House::new().await;
     house.connect("instagram").await;
-    let file = uploaded(&house, "loaf.png", picture(400, 400), None).await;
     for fault in ["lost_after", "lost_before", "500_after", "blocked_after", "truncate", "429"] {
         house.inject(&format!("instagram.publish={fault}"));
         let text = format!("Through {}.", fault.replace('_', " "));
-        let ask = r::CreatePost { media: vec![file.clone()], ..draft(&[ACCOUNT], &[&text], r::When::Now) };
+        let file = uploaded(&house, "loaf.png", picture(400, 400), None).await;
+        let ask = r::CreatePost { media: vec![file], ..draft(&[ACCOUNT], &[&text], r::When::Now) };
         let made = house.client.post_create(&ask).await.unwrap();
         if fault == "429" {
             house.reaches(&made.id, m::DeliveryState::Retry).await;
