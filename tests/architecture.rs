@@ -182,9 +182,6 @@ const MAY_SLEEP: &[&str] = &["tests/real/support.rs"];
 /// The command line, and the two commands that are performances: `demo` and `sandbox`.
 const MAY_PRINT: &[&str] = &["src/cli/", "src/rooms/"];
 
-/// Files that still break "every client comes from the factory".
-const CLIENTS_UNTIL: &[&str] = &[];
-
 const LINES_MAX: usize = 600;
 
 #[test]
@@ -217,7 +214,7 @@ fn only_the_clock_reads_the_time() {
 
 #[test]
 fn http_clients_come_from_one_factory() {
-    none(&clients(&sources("src"), CLIENTS_UNTIL));
+    none(&clients(&sources("src")));
 }
 
 #[test]
@@ -420,12 +417,10 @@ fn each_other_rule_fails_where_it_should() {
         "reqwest::ClientBuilder::new()",
         "reqwest::get(a)",
     ] {
-        finds(|it| clients(it, &[]), &file(text), &[&no_client]);
+        finds(clients, &file(text), &[&no_client]);
     }
-    finds(|it| clients(it, &[]), &file("use crate::control::client::Client; fn f() { Client::new() }"), &[]);
-    finds(|it| clients(it, &["src/domain/a.rs"]), &file("reqwest::Client::new()"), &[]);
-    let struck = at("keeps the rule now; strike it from the list");
-    finds(|it| clients(it, &["src/domain/a.rs"]), &file(""), &[&struck]);
+    finds(clients, &file("use crate::control::client::Client; fn f() { Client::new() }"), &[]);
+    finds(clients, &[("src/http/clients.rs", "reqwest::Client::new()")], &[]);
 
     finds(secrets, &file("it.expose_secret()"), &[&at("a secret may not be exposed here")]);
     finds(secrets, &file("#[cfg(test)]\nfn f() { it.expose_secret() }"), &[]);

@@ -84,6 +84,16 @@ fn what_a_post_gets_wrong_is_told_and_nothing_of_it_is_kept() {
         );
     }
 
+    // A sound picture under a text that is refused or only looked at, and on a network that takes none.
+    house.connect("bluesky", "acme");
+    image::RgbImage::from_pixel(64, 36, image::Rgb([200, 120, 40])).save(house.path("oven.png")).unwrap();
+    let media = ["--media", "oven.png", "--alt", "A gradient"];
+    let with = |args: &[&str]| create(&[args, &media[..]].concat());
+    with(&[&long, "--to", "bluesky:acme", "--now"]).refused(1, "validation", "300", "shorten it");
+    with(&["Hi", "--to", "x:nobody", "--now"]).refused(1, "unknown_account", "`x:nobody`", "x:acme");
+    assert_eq!(with(&["Hi", "--to", "bluesky:acme", "--check"]).json()["ok"], true);
+    assert_eq!(with(&[&long, "--to", "bluesky:acme", "--check"]).code, Some(1));
+
     assert_eq!(house.posts(), Vec::<serde_json::Value>::new());
     assert_eq!(files(&house.data().join("media")), [], "no upload stays behind");
     assert_eq!(house.sandbox.published(), []);
@@ -93,6 +103,70 @@ fn what_a_post_gets_wrong_is_told_and_nothing_of_it_is_kept() {
 fn a_command_without_a_daemon_says_how_to_start_one() {
     let house = House::new();
     house.run(&["status", "--json"]).refused(3, "unreachable", "control.sock", "sendoff serve");
+}
+
+#[test]
+fn a_fault_in_the_configuration_does_not_keep_the_emergency_stop_from_working() {
+    let house = House::new();
+    let _daemon = house.serve();
+    let good = fs::read_to_string(&house.config).unwrap();
+    // A section nobody knows, one that is not closed, and a value that makes no sense.
+    for fault in ["[oops]\n", "[oops\n", "[defaults]\ntimezone = \"Europe/Atlantis\"\n"] {
+        fs::write(&house.config, format!("{}\n{fault}", good.replace("[defaults]", "[defaults_]"))).unwrap();
+        let paused = house.run(&["pause", "--reason", fault.trim()]);
+        assert_eq!(paused.code, Some(0), "{paused:?}");
+        assert!(paused.err.starts_with("warning: ") && paused.err.contains('^'), "{paused:?}");
+        let status = house.run(&["status", "--json"]);
+        assert_eq!(status.json()["paused"], true);
+        let told: serde_json::Value = serde_json::from_str(status.err.trim()).unwrap();
+        assert_eq!(told["warning"]["code"], "bad_config", "{told}");
+        assert_eq!(house.run(&["resume", "-q"]).err, "");
+        // What is about the configuration itself still refuses.
+        assert_eq!(house.run(&["config", "check"]).code, Some(2));
+    }
+    // The socket's own setting is never guessed.
+    fs::write(&house.config, "[server]\ncontrol_socket = 7\n").unwrap();
+    house.run(&["pause", "--json"]).refused(2, "bad_config", ":2:18", "");
+    fs::remove_file(&house.config).unwrap();
+    house.run(&["--config", "sendoff.toml", "pause", "--json"]).refused(2, "bad_config", "sendoff.toml", "");
+}
+
+#[test]
+fn a_queue_of_a_network_that_is_not_there_is_warned_of_and_scripts_read_it_too() {
+    let house = House::with(
+        "[[queue]]\nname = \"mornings\"\ncron = [\"0 9 * * *\"]\naccounts = [\"linkedin:acme\"]\n",
+    );
+    let said = house.run(&["config", "check"]);
+    assert_eq!(said.code, Some(0));
+    assert!(said.out.contains("warning: [[queue]] mornings for linkedin:acme: LinkedIn is not"), "{said:?}");
+    let check = house.run(&["config", "check", "--json"]).json();
+    assert_eq!((&check["ok"], &check["queues"]), (&true.into(), &1.into()), "{check}");
+    assert!(check["warnings"][0].as_str().unwrap().contains("linkedin:acme"), "{check}");
+    let print = house.run(&["config", "print", "--json"]).json();
+    assert_eq!(print["queue"][0]["name"], "mornings", "{print}");
+}
+
+#[test]
+fn a_name_that_a_queue_still_says_is_warned_of() {
+    let house =
+        House::with("[[queue]]\nname = \"mornings\"\ncron = [\"0 9 * * *\"]\naccounts = [\"x:acme\"]\n");
+    let _daemon = house.serve();
+    house.connect("x", "acme");
+    let alerts = || house.run(&["status", "--json"]).json()["alerts"].to_string();
+    assert!(!alerts().contains("queue_account"), "{}", alerts());
+    let renamed = house.run(&["account", "rename", "x:acme", "shop"]);
+    assert_eq!(renamed.code, Some(0));
+    assert!(renamed.err.contains("queue `mornings` still names `x:acme`"), "{renamed:?}");
+    assert!(alerts().contains("queue_account") && alerts().contains("x:acme"), "{}", alerts());
+}
+
+#[test]
+fn a_sandbox_for_everybody_is_refused() {
+    let house = House::new();
+    for address in ["0.0.0.0:9999", "192.0.2.1:9999", "[::]:9999"] {
+        let ran = house.run(&["sandbox", "--listen", address, "--json"]);
+        ran.refused(2, "usage", address, "127.0.0.1:9999");
+    }
 }
 
 #[test]
@@ -191,6 +265,57 @@ fn a_store_that_was_cut_off_is_refused_and_left_alone() {
     }
     fs::write(&store, &bytes).unwrap();
     assert_eq!(house.serve().stop().code, Some(0));
+}
+
+#[test]
+fn a_store_that_is_gone_is_no_new_installation() {
+    let house = House::new();
+    let daemon = house.serve();
+    house.connect("bluesky", "acme");
+    image::RgbImage::from_pixel(64, 36, image::Rgb([200, 120, 40])).save(house.path("oven.png")).unwrap();
+    let media = ["--media", "oven.png", "--alt", "A gradient"];
+    house
+        .run(
+            &[&["post", "create", "Hi", "--to", "bluesky:acme", "--at", "+2d", "--json"][..], &media]
+                .concat(),
+        )
+        .json();
+    assert_eq!(daemon.stop().code, Some(0));
+    let store = house.data().join("sendoff.redb");
+    fs::rename(&store, house.path("kept.redb")).unwrap();
+
+    // Either trace is enough: the account's key, or the sidecar alone.
+    for sidecar in [true, false] {
+        let generation = house.data().join("generation");
+        let text = fs::read(&generation).unwrap();
+        if !sidecar {
+            fs::remove_file(&generation).unwrap();
+        }
+        let before = kept(&house);
+        assert!(before.iter().any(|(path, _)| path.starts_with(house.data().join("media"))), "{before:?}");
+        let ran = house.run(&["serve", "--json"]);
+        ran.refused(78, "store_missing", "`sendoff.redb`", "restore sendoff.redb");
+        ran.refused(78, "store_missing", "is missing", "To begin anew on purpose");
+        assert!(kept(&house) == before, "with the sidecar: {sidecar}");
+        fs::write(&generation, text).unwrap();
+    }
+    let keyring = house.data().join("keyring");
+    fs::rename(&keyring, house.path("kept.keyring")).unwrap();
+    let before = kept(&house);
+    house.run(&["serve", "--json"]).refused(78, "store_missing", "`generation`", "begin anew");
+    assert!(kept(&house) == before);
+
+    fs::rename(house.path("kept.keyring"), keyring).unwrap();
+    fs::rename(house.path("kept.redb"), store).unwrap();
+    let daemon = house.serve();
+    assert_eq!(house.accounts(), ["bluesky:acme"]);
+    assert_eq!(house.posts().len(), 1);
+    assert_eq!(daemon.stop().code, Some(0));
+
+    // What the message says to do, done.
+    fs::rename(house.data(), house.path("old")).unwrap();
+    let _daemon = house.serve();
+    assert!(house.accounts().is_empty());
 }
 
 #[test]

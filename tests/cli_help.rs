@@ -5,8 +5,9 @@
 #[allow(dead_code, reason = "the other test file uses the rest")]
 mod support;
 
-use clap::CommandFactory as _;
-use sendoff::cli::args::Cli;
+use clap::{CommandFactory as _, FromArgMatches as _};
+use sendoff::cli::args::{Cli, Command};
+use sendoff::sandbox::Faults;
 use support::Shell;
 
 /// Every command and subcommand by its words.
@@ -48,6 +49,7 @@ fn the_help_names_every_exit_code_there_is() {
 
 #[test]
 fn examples_are_commands_that_parse() {
+    let mut faults = 0;
     let mut found = Vec::new();
     commands(&Cli::command(), &[], &mut found);
     for words in found {
@@ -60,9 +62,16 @@ fn examples_are_commands_that_parse() {
             let command = command.split(['|', '>']).next().unwrap();
             let parsed = Cli::command()
                 .try_get_matches_from(std::iter::once("sendoff".to_owned()).chain(words_of(command)));
-            assert!(parsed.is_ok(), "`{command}`: {}", parsed.unwrap_err());
+            let parsed = parsed.unwrap_or_else(|error| panic!("`{command}`: {error}"));
+            if let Some(Command::Sandbox(it)) = Cli::from_arg_matches(&parsed).unwrap().command
+                && let Some(spec) = it.faults
+            {
+                assert!(spec.parse::<Faults>().is_ok(), "`{command}`: {:?}", spec.parse::<Faults>());
+                faults += 1;
+            }
         }
     }
+    assert!(faults > 0, "an order of faults is among the examples");
 }
 
 /// Splits as a shell does, as far as the examples need it.
@@ -82,6 +91,8 @@ fn words_of(command: &str) -> Vec<String> {
 
 #[test]
 fn bare_sendoff_shows_the_commands_and_where_the_console_is() {
+    let commands = Shell::new().run(&["--json"]).json();
+    assert!(commands["commands"].as_array().unwrap().contains(&"account".into()), "{commands}");
     let ran = Shell::new().run(&[]);
     assert_eq!(ran.code, 0);
     assert!(ran.out.contains("account") && ran.out.contains("The console is not part of this version yet"));
@@ -96,6 +107,8 @@ fn the_version_is_told_to_people_and_scripts() {
 
 #[test]
 fn completions_and_manual_pages_know_the_commands() {
+    let script = Shell::new().run(&["completions", "bash", "--json"]).json();
+    assert!(script["script"].as_str().unwrap().contains("disconnect"), "{script}");
     for shell in ["bash", "zsh", "fish"] {
         let ran = Shell::new().run(&["completions", shell]);
         assert!(ran.code == 0 && ran.out.contains("disconnect"), "{shell}");
@@ -116,12 +129,14 @@ fn other_rooms_get_what_was_written() {
     };
     assert_eq!(told(&["--config", "/c.toml", "serve"]), (78, "error: serve Some(\"/c.toml\")\n".into()));
     assert_eq!(
-        told(&["sandbox", "--listen", "127.0.0.1:9", "--faults", "x.post=429", "--seed", "7"]).1,
-        "error: sandbox Some(127.0.0.1:9) Some(\"x.post=429\") Some(7)\n"
+        told(&["sandbox", "--listen", "127.0.0.1:9", "--faults", "x.create=429", "--seed", "7"]).1,
+        "error: sandbox Some(127.0.0.1:9) Some(\"x.create=429\") Some(7)\n"
     );
     assert_eq!(told(&["demo", "--once", "--fast"]).1, "error: demo true true false\n");
     assert_eq!(told(&["init", "--dir", "/d"]), (0, "init Some(\"/d\")\n".into()));
     let (code, text) = told(&["--config", "/c.toml", "config", "check"]);
     assert_eq!((code, text.as_str()), (2, "error: /c.toml:4:8: hour 99 is out of range\n"));
     assert_eq!(told(&["--config", "/c.toml", "config", "print"]).1, "# /c.toml\n");
+    let printed = Shell::new().run(&["--config", "/c.toml", "config", "print", "--json"]).json();
+    assert_eq!(printed["path"], "/c.toml");
 }

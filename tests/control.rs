@@ -276,6 +276,9 @@ fn errors_end_with_their_own_exit_codes() {
     assert_eq!(code(&["post", "create", "hi", "--to", "x:acme", "--at", "whenever"]), 2);
     assert_eq!(code(&["post", "create", "broken", "--to", "x:acme", "--now"]), 1);
     assert_eq!(code(&["account", "disconnect", "x:stuck", "--yes"]), 4, "an item of the receipt failed");
+    assert_eq!(code(&["erase", "--platform-user", "facebook:1022", "--yes"]), 0);
+    assert_eq!(code(&["erase", "--platform-user", "facebook:2", "--yes"]), 4);
+    assert_eq!(code(&["erase", "--yes"]), 2, "it is not said who");
     assert_eq!(code(&["post", "delete", "pst_1", "--yes"]), 0, "not possible is no failure");
     assert_eq!(code(&["post", "reschedule", "pst_1", "pst_2", "--by", "-30m"]), 4);
     assert_eq!(code(&["post", "reschedule", "pst_2", "--by", "+1h"]), 1);
@@ -425,7 +428,11 @@ fn a_denied_consent_is_told_with_its_remedy() {
 #[test]
 fn what_cannot_be_undone_asks_and_the_server_insists() {
     let daemon = Daemon::start();
-    for args in [["account", "disconnect", "x:acme"], ["post", "delete", "pst_1"]] {
+    for args in [
+        ["account", "disconnect", "x:acme"],
+        ["post", "delete", "pst_1"],
+        ["erase", "--platform-user", "facebook:1022"],
+    ] {
         let ran = daemon.shell().typing("n\n").run(&args);
         assert_eq!(ran.code, 1, "{args:?}");
         assert!(ran.err.contains("nothing was done"), "{}", ran.err);
@@ -441,9 +448,20 @@ fn what_cannot_be_undone_asks_and_the_server_insists() {
             );
         }
     }
+    let erase = |body| ask(&daemon, "POST", "/v1/erase", body);
+    for (body, code) in [
+        (r#"{"platform_user":"facebook:1022"}"#, "confirm_needed"),
+        (r#"{"confirm":true}"#, "nobody"),
+        (r#"{"platform":"facebook","confirm":true}"#, "bad_body"),
+    ] {
+        let (status, answer) = erase(body);
+        assert_eq!((status, answer["error"]["code"].clone()), (400, json!(code)), "{body}");
+    }
     assert_eq!(daemon.asked(), Vec::<String>::new());
     assert_eq!(daemon.shell().typing("y\n").run(&["account", "disconnect", "x:acme"]).code, 0);
-    assert_eq!(daemon.asked(), ["account disconnect x:acme"]);
+    let erased = daemon.shell().typing("y\n").run(&["erase", "--platform-user", "facebook:1022"]);
+    assert_eq!(erased.code, 0, "{}", erased.err);
+    assert_eq!(daemon.asked(), ["account disconnect x:acme", "erase facebook:1022"]);
 }
 
 #[test]

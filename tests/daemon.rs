@@ -8,8 +8,12 @@
 
 #[path = "daemon/accounts.rs"]
 mod accounts;
+#[path = "daemon/callbacks.rs"]
+mod callbacks;
 #[path = "daemon/clock.rs"]
 mod clock;
+#[path = "daemon/connecting.rs"]
+mod connecting;
 #[path = "daemon/disconnect.rs"]
 mod disconnect;
 #[path = "daemon/disk.rs"]
@@ -20,10 +24,14 @@ mod explain;
 mod facebook;
 #[path = "daemon/faults.rs"]
 mod faults;
+#[path = "support/film.rs"]
+mod film;
 #[path = "daemon/house.rs"]
 mod house;
 #[path = "daemon/instagram.rs"]
 mod instagram;
+#[path = "daemon/limits.rs"]
+mod limits;
 #[path = "daemon/media.rs"]
 mod media;
 #[path = "daemon/networks.rs"]
@@ -40,3 +48,5 @@ mod resolve;
 mod restarts;
 #[path = "daemon/tokens.rs"]
 mod tokens;
+#[path = "daemon/trail.rs"]
+mod trail;

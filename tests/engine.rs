@@ -446,7 +446,7 @@ fn a_daemon_that_was_down_for_days_looks_before_it_asks_the_user() {
     row.flight.amb_since = Some(start() + secs(10));
     let reason = Reason::new("ambiguous", "the power went");
     let lost = row
-        .apply(Event::Lose { next_check: start() + secs(3 * 86_400), reason }, start() + secs(60))
+        .apply(Event::Lose { next_check: start() + secs(3 * 86_400), reason, said: None }, start() + secs(60))
         .unwrap();
     let calls = world.calls;
     world.store.insert(id, lost);
@@ -518,4 +518,19 @@ fn a_repeat_under_the_same_key_still_refreshes_an_expired_token() {
     let id = world.post(1, 10, 1, Late::Always);
     run(&mut world, 600);
     assert_eq!((world.network.refreshes(), state(&world, id).state), (1, State::Published));
+}
+
+#[test]
+fn a_repeat_that_the_network_refused_is_not_sent_again_because_a_look_failed_in_between() {
+    let mut world = World::new(3, PlatformName::X, 1);
+    let detail = "You are not allowed to create a Tweet with duplicate content.";
+    let refused = json!({ "title": "Forbidden", "type": "about:blank", "detail": detail });
+    world.network.script = vec![Fault::Refused(answer(403, &refused))];
+    // The first look fails; the next ones show a list without it.
+    (world.network.trouble, world.network.patience) = (100, 1);
+    let id = world.post(1, 0, 1, Late::Always);
+    world.run_until(start() + SignedDuration::from_hours(24 * 7));
+    let it = &world.store[&id];
+    assert!(it.held, "{it:#?}");
+    assert_eq!((world.sent.len(), world.network.patience), (1, 0));
 }

@@ -109,6 +109,25 @@ fn a_video_that_facebook_cannot_take_ends_with_facebooks_words_and_is_not_sent_a
 }
 
 #[test]
+fn a_reel_that_facebook_took_on_is_waited_for_however_long_it_lies_in_a_queue() {
+    for wish in [None, Some("cancel"), Some("late")] {
+        let mut world = facebook(8);
+        world.network.facebook.queued = secs(3 * 3600);
+        world.network.facebook.doubles = true;
+        let id = reel(&mut world, 1, 0);
+        if wish == Some("late") {
+            world.store.get_mut(&id).unwrap().late = Late::Within(SignedDuration::from_hours(1));
+        }
+        if wish == Some("cancel") {
+            world.cancel_at(60, id);
+        }
+        rest(&mut world);
+        assert_eq!(world.store[&id].state, State::Published, "{wish:?}");
+        assert_eq!((calls(&world, "facebook.reel.finish"), world.network.objects.len()), (1, 1), "{wish:?}");
+    }
+}
+
+#[test]
 fn many_reels_at_work_are_no_sign_of_an_outage() {
     let mut world = facebook(5);
     let all: Vec<_> =

@@ -160,6 +160,26 @@ fn every_request_is_one_that_the_openapi_document_takes() {
         .unwrap();
 }
 
+/// What the sign-in asks to learn whose account it is.
+fn identity() -> Request {
+    let (path, parameter, fields) = sendoff::auth::x::ME;
+    let mut request = requests("good morning", None).pop().unwrap();
+    request.method = http::Method::GET;
+    request.path = format!("/{path}");
+    request.query = vec![(parameter.to_owned(), fields.to_owned())];
+    request
+}
+
+#[test]
+fn the_question_whose_account_it_is_is_one_that_the_document_takes_too() {
+    let Some(spec) = Spec::load() else { return };
+    spec.check(&identity());
+    let mut wrong = identity();
+    wrong.query[0].1.push_str(",nonsense");
+    let verdict = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| spec.check(&wrong)));
+    assert!(verdict.is_err(), "a field that X does not know passed");
+}
+
 /// Makes a request wrong in one way.
 type Spoil = fn(&mut Request);
 

@@ -87,6 +87,9 @@ fn a_time_in_the_past_is_refused_and_both_times_are_named() {
     }
     let error = when("2026-11-26 09:59").unwrap_err().to_string();
     assert!(error.starts_with("Thu 2026-11-26 09:59 Europe/Berlin (+01:00) is in the past"), "{error}");
+    // What is noted of a doubled time does not run into the sentence.
+    let error = when("2026-10-25 02:30").unwrap_err().to_string();
+    assert!(error.starts_with("Sun 2026-10-25 02:30 Europe/Berlin (+02:00) is in the past"), "{error}");
     assert_eq!(when("2026-11-26 10:00").unwrap().instant, at(NOW), "this very instant is not past");
 }
 

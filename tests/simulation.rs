@@ -32,6 +32,8 @@ mod standins;
 mod watch;
 #[path = "simulation/world.rs"]
 mod world;
+#[path = "simulation/writer.rs"]
+mod writer;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -231,7 +233,7 @@ fn the_same_seed_gives_the_same_run() {
     prepare();
     let _calm = CALM.read().unwrap();
     let hash = |seed| live(seed, &as_it_is).0.map(|it| it.hash());
-    for seed in 0..40 {
+    for seed in 0..if cfg!(debug_assertions) { 8 } else { 40 } {
         assert_eq!(hash(seed), hash(seed), "seed {seed}");
     }
     assert_ne!(hash(1), hash(2));
@@ -256,7 +258,7 @@ fn one_seed() {
 fn broken_assumptions_cost_doubles_at_the_rate_shown() {
     prepare();
     let _calm = CALM.read().unwrap();
-    let many = number("SIM_RATES").unwrap_or(150);
+    let many = number("SIM_RATES").unwrap_or(if cfg!(debug_assertions) { 40 } else { 150 });
     let late: &(dyn Fn(&mut World) + Sync) = &|world| world.t_late = 3600;
     let lag: &(dyn Fn(&mut World) + Sync) = &|world| world.network.list_lag = dice::secs(1200);
     for (name, change) in [("A1, effects up to 1 h late", late), ("A2, lists 20 min late", lag)] {
@@ -283,7 +285,9 @@ fn planted_bugs_are_all_noticed() {
         }
         let in_edges = name == "intent skipped";
         plant((!in_edges).then_some(name));
-        let (_, failed) = sweep(0..most, Broken::Stop, &|world| world.intent_skipped = in_edges);
+        // Those that once failed first: some bugs need the clocks and crashes of a few seeds in a thousand.
+        let seeds = FAILED_ONCE.iter().copied().chain(0..most);
+        let (_, failed) = sweep(seeds, Broken::Stop, &|world| world.intent_skipped = in_edges);
         plant(None);
         match failed.first() {
             Some((seed, why)) => {

@@ -388,6 +388,7 @@ fn page(it: &Value) -> Option<(Found, AccessToken, Option<String>)> {
     let comments = tasks.is_none_or(|all| all.contains(&"MODERATE") || all.contains(&"MANAGE"));
     let display_name = text("name").map_or_else(|| remote_id.clone(), |it| wire::clean(it, &[]));
     let found = Found {
+        app_scoped_id: None,
         // Not every Page has a name of its own in addresses.
         username: text("username").map_or_else(|| display_name.clone(), |it| wire::clean(it, &[])),
         display_name,

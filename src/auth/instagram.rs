@@ -208,31 +208,8 @@ impl InstagramProvider {
             scopes: scopes.clone(),
             missing_scopes,
             warnings: Vec::new(),
-            grant: self.grant(access, client_id, scopes, life(&long, tools.now), tools.now),
+            grant: grant_of(access, client_id, scopes, life(&long, tools.now), tools.now),
         })
-    }
-
-    fn grant(
-        &self,
-        access: AccessToken,
-        client_id: &str,
-        scopes: Vec<String>,
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Grant {
-        Grant {
-            // The token renews itself, so it is its own refresh token.
-            refresh: RefreshToken::new(access.expose().to_owned()),
-            access,
-            proof: Proof::Bearer,
-            scopes,
-            issued_at: now,
-            expires_at,
-            grant_expires_at: None,
-            client_id: client_id.to_owned(),
-            server: None,
-            person: None,
-        }
     }
 
     /// Facebook's door: the accounts that hang on the Pages of the person.
@@ -302,7 +279,7 @@ impl InstagramProvider {
         };
         let scopes = permissions(&body["permissions"]);
         let scopes = if scopes.is_empty() { grant.scopes.clone() } else { scopes };
-        Ok(self.grant(access, &grant.client_id, scopes, life(&body, tools.now), tools.now))
+        Ok(grant_of(access, &grant.client_id, scopes, life(&body, tools.now), tools.now))
     }
 
     /// Instagram's own door has no call for it; at Facebook's the person's consent ends.
@@ -388,12 +365,37 @@ fn permissions(value: &Value) -> Vec<String> {
     all.into_iter().filter(|it| !it.is_empty()).map(|it| wire::clean(it, &[])).collect()
 }
 
+/// What is kept of a token from Instagram's own door.
+fn grant_of(
+    access: AccessToken,
+    client_id: &str,
+    scopes: Vec<String>,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Grant {
+    Grant {
+        // The token renews itself, so it is its own refresh token.
+        refresh: RefreshToken::new(access.expose().to_owned()),
+        access,
+        proof: Proof::Bearer,
+        scopes,
+        issued_at: now,
+        expires_at,
+        grant_expires_at: None,
+        client_id: client_id.to_owned(),
+        server: None,
+        person: None,
+    }
+}
+
 /// An account as the API describes it. `id`: the field with the id that stands in paths, which is text
 /// or a number.
 fn found(it: &Value, id: &str, door: Door) -> Option<Found> {
     let text = |name: &str| it[name].as_str().filter(|it| !it.is_empty() && it.len() <= 255);
-    let number = it[id].as_u64().map(|it| it.to_string());
-    let remote_id = text(id).map(str::to_owned).or(number).filter(|it| facebook::is_id(it))?;
+    let number = |name: &str| it[name].as_u64().map(|it| it.to_string());
+    let digits =
+        |name| text(name).map(str::to_owned).or_else(|| number(name)).filter(|it| facebook::is_id(it));
+    let remote_id = digits(id)?;
     let username = wire::clean(text("username")?, &[]);
     Some(Found {
         display_name: text("name").map_or_else(|| username.clone(), |it| wire::clean(it, &[])),
@@ -401,6 +403,7 @@ fn found(it: &Value, id: &str, door: Door) -> Option<Found> {
         avatar_url: it["profile_picture_url"].as_str().map(str::to_owned),
         server: None,
         tier: Some(door.as_str().to_owned()),
+        app_scoped_id: digits("id").filter(|it| *it != remote_id),
         remote_id,
     })
 }

@@ -181,6 +181,9 @@ pub struct Connected {
 pub struct Found {
     /// The permanent id (X user id, DID).
     pub remote_id: String,
+    /// The id under which the network's app knows the account, where that is another one: Meta's
+    /// callbacks may use either.
+    pub app_scoped_id: Option<String>,
     /// The user name, without `@`.
     pub username: String,
     /// The name people see; the user name where there is none.

@@ -22,6 +22,8 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(10);
 pub struct SignedRequest {
     /// The person's id, as this app sees it; none when a Page removed the app.
     pub user_id: Option<String>,
+    /// The Page that removed the app, where it was no person. Known from others' reports alone.
+    pub page_id: Option<String>,
     /// When Meta signed it, where it says so.
     pub issued_at: Option<Timestamp>,
 }
@@ -71,15 +73,18 @@ pub fn verify(text: &str, secret: &SecretString, now: Timestamp) -> Result<Signe
     if issued_at.is_some_and(|at| at.duration_since(now) > AHEAD) {
         return Err(BadSignedRequest::Future);
     }
-    // As text or as a number; 0 stands for nobody.
-    let user_id = match &payload["user_id"] {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+    Ok(SignedRequest { user_id: id(&payload["user_id"]), page_id: id(&payload["profile_id"]), issued_at })
+}
+
+/// An id, as text or as a number; 0 stands for nobody.
+fn id(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
     };
-    let sound =
-        |it: &String| (1..=30).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_digit()) && it != "0";
-    Ok(SignedRequest { user_id: user_id.filter(sound), issued_at })
+    let sound = (1..=30).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) && text != "0";
+    sound.then_some(text)
 }
 
 /// base64url with or without its padding.
@@ -147,6 +152,55 @@ mod tests {
         }
     }
 
+    /// Numbers that look like chance and are the same on every run (splitmix64).
+    fn numbers(mut seed: u64) -> impl FnMut(usize) -> usize {
+        move |below| {
+            seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut x = seed;
+            x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            usize::try_from((x ^ (x >> 31)) % below as u64).unwrap()
+        }
+    }
+
+    #[test]
+    fn of_ten_thousand_mutations_none_is_believed() {
+        const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=.";
+        let mut below = numbers(44);
+        let mut tried = 0;
+        while tried < 10_000 {
+            let (whole, _) = VECTORS[below(VECTORS.len())];
+            let mut text = whole.as_bytes().to_vec();
+            for _ in 0..=below(3) {
+                let (at, other) = (below(text.len()), below(text.len()));
+                match below(7) {
+                    0 => text[at] ^= 1 << below(7),
+                    1 => text[at] = LETTERS[below(LETTERS.len())],
+                    2 => text.insert(at, LETTERS[below(LETTERS.len())]),
+                    3 if text.len() > 1 => drop(text.remove(at)),
+                    4 => text.swap(at, other),
+                    5 => text.truncate(at.max(1)),
+                    // The signature of one request before the payload of another.
+                    _ => {
+                        let (_, payload) = whole.split_once('.').unwrap();
+                        let (signature, _) = VECTORS[below(VECTORS.len())].0.split_once('.').unwrap();
+                        text = format!("{signature}.{payload}").into_bytes();
+                    }
+                }
+            }
+            let text = String::from_utf8_lossy(&text);
+            // Padding of the signature may come or not: that says nothing else.
+            let same = |it: &str| {
+                it.split_once('.').map(|(a, b)| (a.trim_end_matches('=').to_owned(), b.to_owned()))
+            };
+            if VECTORS.iter().any(|(it, _)| same(it) == same(&text)) {
+                continue;
+            }
+            tried += 1;
+            assert!(check(&text).is_err(), "{text}");
+        }
+    }
+
     #[test]
     fn the_payload_is_signed_as_it_came_with_its_padding() {
         let stripped = VECTORS[0].0.trim_end_matches('=');
@@ -184,6 +238,7 @@ mod tests {
     #[test]
     fn a_page_that_removes_the_app_is_nobody() {
         let text = signed(br#"{"algorithm":"hmac-sha256","user_id":0,"profile_id":"42"}"#);
-        assert_eq!(check(&text).unwrap().user_id, None);
+        let said = check(&text).unwrap();
+        assert_eq!((said.user_id, said.page_id.as_deref()), (None, Some("42")));
     }
 }

@@ -48,6 +48,11 @@ pub static SCOPES: &[ScopeNeed] = &[
 /// Where a user sees and ends the access of apps.
 pub(super) const APPS_PAGE: &str = "https://x.com/settings/connected_apps";
 
+/// Who an account is: the path, and the parameter with the fields that are asked for. Public so that
+/// the network's own document can be asked whether it takes them.
+pub const ME: (&str, &str, &str) =
+    ("2/users/me", "user.fields", "profile_image_url,verified,verified_type,subscription_type,protected");
+
 /// X as the operator configured it.
 #[derive(Debug, Clone)]
 pub struct XProvider {
@@ -155,10 +160,8 @@ impl XProvider {
 
     /// `GET /2/users/me` (docs.x.com/x-api/users/get-my-user).
     async fn identity(&self, tools: Tools<'_>, grant: &Grant) -> Result<Found, AuthError> {
-        let mut url = wire::below(&self.api, "2/users/me");
-        url.set_query(Some(
-            "user.fields=profile_image_url,verified,verified_type,subscription_type,protected",
-        ));
+        let mut url = wire::below(&self.api, ME.0);
+        url.set_query(Some(&format!("{}={}", ME.1, ME.2)));
         let by = wire::place(&url);
         let mut request = wire::get(&url);
         request.headers_mut().insert(http::header::AUTHORIZATION, grant.access.header("Bearer"));
@@ -173,6 +176,7 @@ impl XProvider {
         let problem = || AuthError::BadAnswer { by: by.clone(), problem: "it names no account".into() };
         let username = text("username").filter(is_name).ok_or_else(problem)?;
         Ok(Found {
+            app_scoped_id: None,
             remote_id: text("id").filter(is_id).ok_or_else(problem)?,
             display_name: text("name").map_or_else(|| username.clone(), |it| wire::clean(&it, &[])),
             username,

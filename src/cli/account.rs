@@ -19,7 +19,16 @@ pub(super) async fn run(client: &Client, command: Account, ui: &mut Ui<'_, '_>) 
         }
         Account::Rename { account, name } => {
             let renamed = client.account_rename(&account, &name).await?;
-            changed(&renamed, &format!("{} is now {}", clean_line(&account), renamed.account), ui)
+            changed(&renamed, &format!("{} is now {}", clean_line(&account), renamed.account), ui)?;
+            // The configuration is the user's own file; nothing here writes it.
+            for queue in client.queue_list().await?.queues {
+                if queue.accounts.contains(&account) && renamed.account != account {
+                    let text = format!("queue `{}` still names `{account}`", clean_line(&queue.name));
+                    let hint = format!("write `{}` there, then: systemctl reload sendoff", renamed.account);
+                    ui.warn(&CliError::failed("queue_account", text).hint(hint))?;
+                }
+            }
+            Ok(0)
         }
         Account::Refresh { account } => {
             let account = client.account_refresh(&account).await?;
@@ -47,6 +56,17 @@ pub(super) async fn run(client: &Client, command: Account, ui: &mut Ui<'_, '_>) 
             receipt(&answer, ui)
         }
     }
+}
+
+/// `erase --platform-user PLATFORM:ID`.
+pub(super) async fn erase(client: &Client, whom: &str, yes: bool, ui: &mut Ui<'_, '_>) -> Outcome {
+    let question = format!(
+        "Erase everything of {}? Their accounts are disconnected for good; what waits to be sent is cancelled.",
+        clean_line(whom)
+    );
+    ui.destroy(yes, &question)?;
+    let answer = client.erase_platform_user(whom).await?;
+    receipt(&answer, ui)
 }
 
 fn changed(account: &m::Account, said: &str, ui: &mut Ui<'_, '_>) -> Outcome {

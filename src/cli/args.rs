@@ -96,7 +96,7 @@ Examples:
 Examples:
   sendoff sandbox
   sendoff sandbox --listen 127.0.0.1:9000 --seed 7
-  sendoff sandbox --faults \"x.post=lost_after*2,bluesky.post=429\"")]
+  sendoff sandbox --faults \"x.create=lost_after*2,bluesky.put=429\"")]
     Sandbox(Sandbox),
     /// Write a configuration, a master key and the directories
     #[command(after_help = "\
@@ -127,6 +127,25 @@ Examples:
     Account {
         #[command(subcommand)]
         command: Account,
+    },
+    /// Erase everything of a person who asked for it
+    #[command(after_help = "\
+For requests that come by letter: Meta sends lists of ids now and then, and people
+write. Every account that lives by this person's consent is disconnected, as
+`account disconnect` does it; a receipt says what was done and what was not possible.
+Posts that were published stay on the network. The id is the one by which your app
+at the network knows the person (for Facebook: the app-scoped user id).
+
+Examples:
+  sendoff erase --platform-user facebook:10220001
+  sendoff erase --platform-user facebook:10220001 --yes --json")]
+    Erase {
+        /// The network and its id of the person
+        #[arg(long, value_name = "PLATFORM:ID")]
+        platform_user: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Write, schedule and follow posts
     #[command(
@@ -260,7 +279,7 @@ pub struct Demo {
     /// Work here and keep it, instead of in a throw-away directory
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Shorten the waits
+    /// Do not wait for the queue's slot: what is in the queue is moved to the next second
     #[arg(long)]
     pub fast: bool,
 }

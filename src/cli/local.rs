@@ -5,10 +5,10 @@ use std::path::Path;
 use clap::CommandFactory as _;
 use serde_json::json;
 
-use super::Rooms;
 use super::args::{Cli, Config};
 use super::error::{CliError, Outcome};
 use super::render::Ui;
+use super::{Checked, Rooms};
 
 pub(super) fn init(rooms: &dyn Rooms, dir: Option<&Path>, ui: &mut Ui<'_, '_>) -> Outcome {
     let said = rooms.init(dir)?;
@@ -25,11 +25,41 @@ pub(super) fn config(
         CliError::new(2, "no_config", "there is no configuration file")
             .hint("write one: sendoff init; or name one: --config PATH")
     })?;
-    let said = match command {
-        Config::Check => rooms.config_check(path)?,
-        Config::Print => rooms.config_print(path)?,
-    };
-    tell(&said, ui)
+    match command {
+        Config::Check => {
+            let it = rooms.config_check(path)?;
+            if ui.json {
+                let Checked { path, queues, recurring, warnings } = &it;
+                ui.document(&json!({
+                    "ok": true, "path": path, "queues": queues, "recurring": recurring, "warnings": warnings,
+                }))?;
+                return Ok(0);
+            }
+            let queues = match it.queues {
+                0 => "no queue".to_owned(),
+                1 => "1 queue".to_owned(),
+                n => format!("{n} queues"),
+            };
+            let recurring = match it.recurring {
+                0 => String::new(),
+                1 => ", 1 recurring post".to_owned(),
+                n => format!(", {n} recurring posts"),
+            };
+            ui.line(&format!("{} is fine: {queues}{recurring}", it.path.display()))?;
+            for warning in &it.warnings {
+                ui.line(&format!("warning: {warning}"))?;
+            }
+        }
+        Config::Print => {
+            let it = rooms.config_print(path)?;
+            if ui.json {
+                ui.document(&it.settings)?;
+            } else {
+                ui.line(it.toml.trim_end())?;
+            }
+        }
+    }
+    Ok(0)
 }
 
 fn tell(said: &str, ui: &mut Ui<'_, '_>) -> Outcome {
@@ -44,7 +74,12 @@ fn tell(said: &str, ui: &mut Ui<'_, '_>) -> Outcome {
 pub(super) fn completions(shell: clap_complete::Shell, ui: &mut Ui<'_, '_>) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sendoff", &mut script);
-    ui.io.out.write_all(&script)?;
+    if ui.json {
+        let script = String::from_utf8_lossy(&script);
+        ui.document(&json!({"shell": shell.to_string(), "script": script}))?;
+    } else {
+        ui.io.out.write_all(&script)?;
+    }
     Ok(0)
 }
 

@@ -34,6 +34,25 @@ use render::Ui;
 /// Where the socket is when neither flag, configuration nor environment says.
 const SOCKET: &str = "/run/sendoff/control.sock";
 
+/// A configuration without a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    pub path: PathBuf,
+    /// How many there are.
+    pub queues: usize,
+    pub recurring: usize,
+    /// What is allowed and may still surprise, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Printed {
+    pub toml: String,
+    /// The same for scripts.
+    pub settings: serde_json::Value,
+}
+
 /// What other rooms do for the command line.
 ///
 /// Every method gets plain paths and parsed arguments. An exit code other than 0 may come back with `Ok`
@@ -48,11 +67,12 @@ pub trait Rooms {
     /// Writes configuration, key and directories; says what was done and what to do next.
     fn init(&self, dir: Option<&Path>) -> Result<String, CliError>;
     /// Checks a configuration file; says what it found, warnings included.
-    fn config_check(&self, path: &Path) -> Result<String, CliError>;
-    /// The settings in force as TOML, secrets as their source.
-    fn config_print(&self, path: &Path) -> Result<String, CliError>;
-    /// The control socket that this configuration names.
-    fn control_socket(&self, path: &Path) -> Result<PathBuf, CliError>;
+    fn config_check(&self, path: &Path) -> Result<Checked, CliError>;
+    /// The settings in force, secrets as their source.
+    fn config_print(&self, path: &Path) -> Result<Printed, CliError>;
+    /// The control socket that this configuration names. A fault elsewhere in the file comes along: it
+    /// must not keep the emergency stop from a daemon that still runs with the settings of before.
+    fn control_socket(&self, path: &Path) -> Result<(PathBuf, Option<CliError>), CliError>;
     /// Checks a post for bare platform names, without account or daemon.
     fn offline_check(&self, draft: &post::Offline) -> Result<crate::control::messages::Check, CliError>;
 }
@@ -125,6 +145,12 @@ fn dispatch(
     ui: &mut Ui<'_, '_>,
 ) -> Result<u8, CliError> {
     let Some(command) = command else {
+        if ui.json {
+            let names: Vec<String> =
+                Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
+            ui.document(&serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "commands": names}))?;
+            return Ok(0);
+        }
         let help = Cli::command().render_help().to_string();
         ui.print(&help)?;
         ui.print("\nThe console is not part of this version yet; every command above is.\n")?;
@@ -158,6 +184,7 @@ fn dispatch(
         match command {
             Command::Account { command: args::Account::Connect(it) } => connect::run(&client, it, ui).await,
             Command::Account { command } => account::run(&client, command, ui).await,
+            Command::Erase { platform_user, yes } => account::erase(&client, &platform_user, yes, ui).await,
             Command::Post { command } => post::run(&client, command, ui).await,
             Command::Queue { command } => queue::run(&client, command, ui).await,
             Command::Status => status::status(&client, ui).await,
@@ -206,16 +233,21 @@ fn socket(
     globals: &Globals,
     config: Option<&Path>,
     rooms: &dyn Rooms,
-    ui: &Ui<'_, '_>,
+    ui: &mut Ui<'_, '_>,
 ) -> Result<PathBuf, CliError> {
     if let Some(path) = &globals.socket {
         return Ok(path.clone());
     }
     let named = globals.config.is_some() || (ui.io.env)("SENDOFF_CONFIG").is_some();
-    match (config, (ui.io.env)("SENDOFF_SOCKET")) {
-        (Some(config), _) if named => rooms.control_socket(config),
-        (_, Some(path)) => Ok(path.into()),
-        (Some(config), None) => rooms.control_socket(config),
-        (None, None) => Ok(SOCKET.into()),
+    let config = match (config, (ui.io.env)("SENDOFF_SOCKET")) {
+        (Some(config), None) => config,
+        (Some(config), _) if named => config,
+        (_, Some(path)) => return Ok(path.into()),
+        (None, None) => return Ok(SOCKET.into()),
+    };
+    let (socket, fault) = rooms.control_socket(config)?;
+    if let Some(fault) = fault {
+        ui.warn(&fault)?;
     }
+    Ok(socket)
 }

@@ -117,6 +117,7 @@ async fn create(client: &Client, args: Create, ui: &mut Ui<'_, '_>) -> Outcome {
         variants: BTreeMap::new(),
         key: args.key,
         source: Some(m::Source::Cli.as_str().to_owned()),
+        media_once: true,
     };
     if args.check {
         let check = client.post_check(&ask).await?;

@@ -19,9 +19,13 @@ Examples:
   sendoff post create \"First part\" \"Second part\" --to x:acme --queue mornings
   sendoff post create \"To every account of the queue\" --queue mornings
   sendoff post create \"Is this too long?\" --to x --check
-  fortune | sendoff post create - --to x:acme --at +2h --key \"$(date +%F)\"")]
+  sendoff post create - --to x:acme --at +2h --key news-2026-12-01 < news.txt
+
+With --key a script whose connection broke may run again: the same key with the
+same content is the same post. Other content under a used key is refused, so
+each post has a key of its own.")]
     Create(Create),
-    /// List posts, newest first
+    /// List posts, by their time, the latest first
     #[command(after_help = "\
 Examples:
   sendoff post list

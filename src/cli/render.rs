@@ -69,6 +69,16 @@ impl<'a, 'b> Ui<'a, 'b> {
         Ok(())
     }
 
+    /// An error that does not stop the command, on stderr; `-q` keeps it away.
+    pub fn warn(&mut self, error: &CliError) -> Result<(), CliError> {
+        let text = if self.json {
+            serde_json::json!({ "warning": error.detail }).to_string()
+        } else {
+            render(error, self.color[1]).trim_end().replacen("error", "warning", 1)
+        };
+        self.note(&text)
+    }
+
     /// What to do next, on stdout, for people only.
     pub fn next(&mut self, command: &str) -> Result<(), CliError> {
         if self.quiet || self.json {
@@ -263,7 +273,11 @@ pub fn render(error: &CliError, color: bool) -> String {
     for cause in &error.causes {
         let _ = writeln!(out, "  caused by: {}", clean(cause));
     }
-    for problem in &detail.problems {
+    // The one problem of one account is the message already.
+    let is_said = |it: &crate::control::messages::Problem| {
+        detail.problems.len() == 1 && it.message == detail.message && it.hint == detail.hint
+    };
+    for problem in detail.problems.iter().filter(|it| !is_said(it)) {
         let at = problem.account.as_deref().map(|it| format!("{}: ", clean_line(it))).unwrap_or_default();
         let _ = writeln!(out, "  - {at}{}", clean_line(&problem.message));
         if let Some(hint) = &problem.hint {

@@ -39,6 +39,9 @@ struct Check<'a> {
 /// The longest path that fits a Unix socket address (`sun_path`, with its closing zero).
 const SOCKET_PATH_MAX: usize = 107;
 
+/// Where the control socket is unless the file says otherwise.
+pub(super) const CONTROL_SOCKET: &str = "/run/sendoff/control.sock";
+
 pub(super) fn check(written: &ConfigFile, text: &str, path: &Path) -> Result<Config, ConfigError> {
     let base = path.parent().unwrap_or(Path::new("."));
     let mut it = Check { text, base, found: Vec::new() };
@@ -282,18 +285,16 @@ impl Check<'_> {
             }
         }
         let base = self.base;
-        let control_socket =
-            self.value(written.control_socket.as_ref(), "/run/sendoff/control.sock".into(), |text| {
-                let path = some_path(base, text)?;
-                let length = path.as_os_str().len();
-                if length > SOCKET_PATH_MAX {
-                    let message = format!(
-                        "the path of the socket has {length} bytes; the system takes {SOCKET_PATH_MAX}"
-                    );
-                    return Err(wrong(message, "choose a shorter path, e.g. below `/run`"));
-                }
-                Ok(path)
-            });
+        let control_socket = self.value(written.control_socket.as_ref(), CONTROL_SOCKET.into(), |text| {
+            let path = some_path(base, text)?;
+            let length = path.as_os_str().len();
+            if length > SOCKET_PATH_MAX {
+                let message =
+                    format!("the path of the socket has {length} bytes; the system takes {SOCKET_PATH_MAX}");
+                return Err(wrong(message, "choose a shorter path, e.g. below `/run`"));
+            }
+            Ok(path)
+        });
         Server { listen, public_url, trusted_proxies, verification_files, control_socket }
     }
 

@@ -47,7 +47,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// What the user can do. For faults in the file the remedy stands beside each of them already.
+    /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { .. } => {
@@ -60,7 +60,11 @@ impl ConfigError {
                 Some("save the file as UTF-8".to_owned())
             }
             Self::Unreadable { .. } => Some("check the owner and mode of the file".to_owned()),
-            Self::Faults { .. } => None,
+            // One remedy is the remedy; of several each stands beside its fault.
+            Self::Faults { faults, .. } => Some(match faults.as_slice() {
+                [Fault { hint: Some(hint), .. }] => hint.clone(),
+                _ => "correct what is marked; `sendoff config check` looks at the file again".to_owned(),
+            }),
         }
     }
 }

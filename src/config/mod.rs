@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use toml::Spanned;
 use url::Url;
 
 use crate::domain::ids::{AccountName, PlatformName};
@@ -439,6 +440,24 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let absolute = std::path::absolute(path).map_err(unreadable)?;
     let text = std::fs::read_to_string(&absolute).map_err(unreadable)?;
     parse(&text, &absolute)
+}
+
+/// The control socket that a file names, whatever else is wrong with it. `None`: it cannot be read, or
+/// the setting itself makes no sense.
+pub fn control_socket(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let text = std::fs::read_to_string(&path).ok()?;
+    let (table, _) = toml::de::DeTable::parse_recoverable(&text);
+    let server = table.get_ref().get("server").map(Spanned::get_ref);
+    let written = match server {
+        None => None,
+        Some(server) => server.as_table()?.get("control_socket").map(Spanned::get_ref),
+    };
+    let socket = match written {
+        None => check::CONTROL_SOCKET,
+        Some(written) => written.as_str().filter(|it| !it.is_empty())?,
+    };
+    Some(path.parent()?.join(socket))
 }
 
 /// Checks a text as if it stood in the file `path`, against whose directory paths are resolved.

@@ -52,6 +52,8 @@ pub trait Api: Send + Sync + 'static {
     async fn account_resume(&self, by: Caller, account: &str) -> ApiResult<m::Account>;
     /// Revokes the grant, deletes the rows, destroys the data key.
     async fn account_disconnect(&self, by: Caller, account: &str) -> ApiResult<m::ReceiptAnswer>;
+    /// Disconnects every account of a person whom a network's app knows by an id, `platform:id`.
+    async fn erase_platform_user(&self, by: Caller, whom: &str) -> ApiResult<m::ReceiptAnswer>;
 
     /// Validates, then schedules. Refused: [`ErrorKind::Refused`] with every problem.
     async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post>;

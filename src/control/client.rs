@@ -246,6 +246,12 @@ impl Client {
         self.post(&["accounts", account, "disconnect"], &r::Confirm { confirm: true }).await
     }
 
+    /// Disconnects every account of a person, `platform:id`, for good. Ask the user first.
+    pub async fn erase_platform_user(&self, whom: &str) -> Result<m::ReceiptAnswer> {
+        let ask = r::Erase { platform_user: Some(whom.to_owned()), confirm: true };
+        self.post(&["erase"], &ask).await
+    }
+
     /// Begins to connect an account.
     pub async fn connect_start(&self, ask: &r::Connect) -> Result<m::ConnectStarted> {
         self.post(&["connects"], ask).await

@@ -96,6 +96,9 @@ message! {
         key: Option<String>,
         /// `cli`, `console`, `file` or `api` (the default).
         source: Option<String>,
+        /// The files are for this request alone: if no post comes of it (it is refused, only a check, or
+        /// its key was used before), those that no other post uses are removed.
+        media_once: bool,
     }
 }
 
@@ -206,6 +209,16 @@ message! {
         yes: bool,
         /// The link is the network's own, and the address the browser lands on is pasted back.
         paste: bool,
+    }
+}
+
+message! {
+    /// Whose data goes.
+    request Erase {
+        /// `platform:id`, the id by which the network's app knows the person.
+        platform_user: Option<String>,
+        /// Must be true: what this does cannot be undone.
+        confirm: bool,
     }
 }
 

@@ -184,6 +184,16 @@ fn accounts() -> Vec<Route> {
             confirmed(c.json::<r::Confirm>()?.confirm, "disconnecting an account")?;
             c.api.account_disconnect(c.by, c.part("account")).await
         }),
+        row!(POST "/v1/erase" "erase" "Disconnect every account of one person",
+        body::<r::Erase>() => m::ReceiptAnswer, |c: Call| async move {
+            let ask: r::Erase = c.json()?;
+            let whom = ask.platform_user.ok_or_else(|| {
+                ApiError::bad_request("nobody", "it is not said whose data goes")
+                    .hint("give `platform_user`: \"facebook:10220001\"")
+            })?;
+            confirmed(ask.confirm, "erasing")?;
+            c.api.erase_platform_user(c.by, &whom).await
+        }),
         row!(POST "/v1/connects" "connect_start" "Begin to connect an account",
         body::<r::Connect>() => m::ConnectStarted, |c: Call| async move {
             let ask = c.json()?;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::shared::Shared;
-use super::{audit, create, errors, tokens, view};
-use crate::control::api::{ApiError, ApiResult, Caller, ErrorKind};
+use super::{create, errors, tokens, view};
+use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::ids::AccountName;
@@ -20,12 +20,7 @@ pub(super) fn find(shared: &Shared, name: &str) -> ApiResult<Account> {
     create::account(shared, &name.parse::<AccountName>().map_err(errors::bad_name)?)
 }
 
-pub(super) async fn rename(
-    shared: &Arc<Shared>,
-    by: Caller,
-    account: &str,
-    name: &str,
-) -> ApiResult<m::Account> {
+pub(super) async fn rename(shared: &Arc<Shared>, account: &str, name: &str) -> ApiResult<m::Account> {
     let found = find(shared, account)?;
     // `x:new` and `new` both say it.
     let wanted = match name.parse::<AccountName>() {
@@ -42,17 +37,15 @@ pub(super) async fn rename(
         })
         .await
         .map_err(errors::store)?;
-    audit(shared, Some(by), "account.rename", &format!("{} → {}", found.name, renamed.name));
     Ok(view::account(&renamed))
 }
 
-pub(super) async fn refresh(shared: &Arc<Shared>, by: Caller, account: &str) -> ApiResult<m::Account> {
+pub(super) async fn refresh(shared: &Arc<Shared>, account: &str) -> ApiResult<m::Account> {
     let found = find(shared, account)?;
     if !found.can_refresh {
         return Err(ApiError::conflict("cannot_refresh", format!("`{account}` has no refresh token"))
             .hint(format!("connect it again: {}", found.connect_again())));
     }
-    audit(shared, Some(by), "account.refresh", account);
     match tokens::refresh(shared, found.id, shared.now()).await {
         Refreshed::Fresh(account) => {
             shared.send(Input::AccountChanged(account.id));
@@ -65,12 +58,7 @@ pub(super) async fn refresh(shared: &Arc<Shared>, by: Caller, account: &str) -> 
     }
 }
 
-pub(super) async fn set_paused(
-    shared: &Arc<Shared>,
-    by: Caller,
-    account: &str,
-    on: bool,
-) -> ApiResult<m::Account> {
+pub(super) async fn set_paused(shared: &Arc<Shared>, account: &str, on: bool) -> ApiResult<m::Account> {
     let found = find(shared, account)?;
     let id = found.id;
     let changed = shared
@@ -99,7 +87,6 @@ pub(super) async fn set_paused(
         ));
     }
     shared.send(Input::AccountChanged(id));
-    audit(shared, Some(by), if on { "account.pause" } else { "account.resume" }, account);
     Ok(view::account(&changed))
 }
 

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use super::shared::Shared;
+use super::trail::Asked;
 use super::{
-    accounts, audit, calendar, connect, create, disconnect, errors, log, posts, queues, remove, reschedule,
-    resolve, status, stop,
+    accounts, calendar, connect, create, disconnect, erase, errors, files, log, posts, queues, remove,
+    reschedule, resolve, status, stop,
 };
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
@@ -26,6 +27,10 @@ const AUDIT_MAX: u32 = 500;
 pub(super) struct Door(pub(super) Arc<Shared>);
 
 impl Door {
+    fn asked(&self, by: Caller, action: &'static str, subject: impl Into<String>) -> Asked {
+        Asked::new(&self.0, by, action, subject)
+    }
+
     /// A read of many rows. There are two workers only, and whoever asks for `status` needs one.
     async fn scan<T: Send + 'static>(
         &self,
@@ -40,9 +45,12 @@ impl Door {
 #[async_trait]
 impl Api for Door {
     async fn connect_start(&self, by: Caller, ask: r::Connect) -> ApiResult<m::ConnectStarted> {
-        self.0.disk.admit()?;
-        audit(&self.0, Some(by), "account.connect", &ask.platform);
-        connect::start(&self.0, ask).await
+        let asked = self.asked(by, "account.connect", &ask.platform);
+        let begun = async {
+            self.0.disk.admit()?;
+            connect::start(&self.0, by, ask).await
+        };
+        asked.begun(begun.await)
     }
 
     async fn connect_events(&self, _by: Caller, id: &str) -> ApiResult<BoxStream<'static, m::ConnectEvent>> {
@@ -70,32 +78,52 @@ impl Api for Door {
     }
 
     async fn account_rename(&self, by: Caller, account: &str, name: &str) -> ApiResult<m::Account> {
-        accounts::rename(&self.0, by, account, name).await
+        let asked = self.asked(by, "account.rename", format!("{account} → {name}"));
+        asked.ended(accounts::rename(&self.0, account, name).await)
     }
 
     async fn account_refresh(&self, by: Caller, account: &str) -> ApiResult<m::Account> {
-        accounts::refresh(&self.0, by, account).await
+        let asked = self.asked(by, "account.refresh", account);
+        asked.ended(accounts::refresh(&self.0, account).await)
     }
 
     async fn account_pause(&self, by: Caller, account: &str) -> ApiResult<m::Account> {
-        accounts::set_paused(&self.0, by, account, true).await
+        let asked = self.asked(by, "account.pause", account);
+        asked.ended(accounts::set_paused(&self.0, account, true).await)
     }
 
     async fn account_resume(&self, by: Caller, account: &str) -> ApiResult<m::Account> {
-        accounts::set_paused(&self.0, by, account, false).await
+        let asked = self.asked(by, "account.resume", account);
+        asked.ended(accounts::set_paused(&self.0, account, false).await)
     }
 
     async fn account_disconnect(&self, by: Caller, account: &str) -> ApiResult<m::ReceiptAnswer> {
-        disconnect::disconnect(&self.0, by, account).await
+        let asked = self.asked(by, "account.disconnect", account);
+        asked.receipt(disconnect::disconnect(&self.0, account).await)
+    }
+
+    async fn erase_platform_user(&self, by: Caller, whom: &str) -> ApiResult<m::ReceiptAnswer> {
+        erase::platform_user(&self.0, by, whom).await
     }
 
     async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {
-        self.0.disk.admit()?;
-        create::create(&self.0, by, ask).await
+        let asked = self.asked(by, "post.create", ask.to.join(", "));
+        let once = once(&ask);
+        let made = async {
+            self.0.disk.admit()?;
+            create::create(&self.0, ask).await
+        };
+        let made = made.await;
+        if made.as_ref().map_or(true, |post| post.existing) {
+            files::forget_unused(&self.0, once).await;
+        }
+        asked.made(made, |post| post.id.clone())
     }
 
     async fn post_check(&self, _by: Caller, ask: r::CreatePost) -> ApiResult<m::Check> {
-        create::check(&self.0, &ask)
+        let checked = create::check(&self.0, &ask);
+        files::forget_unused(&self.0, once(&ask)).await;
+        checked
     }
 
     async fn post_list(&self, _by: Caller, ask: r::ListPosts) -> ApiResult<m::PostList> {
@@ -108,20 +136,33 @@ impl Api for Door {
     }
 
     async fn post_edit(&self, by: Caller, id: &str, ask: r::EditPost) -> ApiResult<m::Post> {
-        self.0.disk.admit()?;
-        posts::edit(&self.0, by, id, ask).await
+        let asked = self.asked(by, "post.edit", id);
+        let edited = async {
+            self.0.disk.admit()?;
+            posts::edit(&self.0, id, ask).await
+        };
+        asked.ended(edited.await)
     }
 
     async fn post_cancel(&self, by: Caller, id: &str) -> ApiResult<m::Post> {
-        posts::cancel(&self.0, by, id).await
+        let asked = self.asked(by, "post.cancel", id);
+        asked.ended(posts::cancel(&self.0, id).await)
     }
 
     async fn post_resolve(&self, by: Caller, id: &str, word: r::Resolve) -> ApiResult<m::Post> {
-        resolve::resolve(&self.0, by, id, word).await
+        let action = match (&word.published, word.resend, word.leave) {
+            (Some(_), false, false) => "post.resolve.published",
+            (None, true, false) => "post.resolve.resend",
+            (None, false, true) => "post.resolve.leave",
+            _ => "post.resolve",
+        };
+        let asked = self.asked(by, action, id);
+        asked.ended(resolve::resolve(&self.0, id, word).await)
     }
 
     async fn post_retry(&self, by: Caller, id: &str) -> ApiResult<m::Post> {
-        posts::retry(&self.0, by, id).await
+        let asked = self.asked(by, "post.retry", id);
+        asked.ended(posts::retry(&self.0, id).await)
     }
 
     async fn post_reschedule(
@@ -131,11 +172,13 @@ impl Api for Door {
         to: r::Move,
         tz: Option<String>,
     ) -> ApiResult<m::Post> {
-        reschedule::one(&self.0, by, id, to, tz).await
+        let asked = self.asked(by, "post.reschedule", id);
+        asked.ended(reschedule::one(&self.0, id, to, tz).await)
     }
 
     async fn post_delete(&self, by: Caller, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer> {
-        remove::delete(&self.0, by, id, local_only).await
+        let asked = self.asked(by, "post.delete", id);
+        asked.receipt(remove::delete(&self.0, id, local_only).await)
     }
 
     async fn queue_list(&self, _by: Caller) -> ApiResult<m::QueueList> {
@@ -147,15 +190,18 @@ impl Api for Door {
     }
 
     async fn queue_pause(&self, by: Caller, queue: &str) -> ApiResult<m::Queue> {
-        queues::set_paused(&self.0, by, queue, true).await
+        let asked = self.asked(by, "queue.pause", queue);
+        asked.ended(queues::set_paused(&self.0, queue, true).await)
     }
 
     async fn queue_resume(&self, by: Caller, queue: &str) -> ApiResult<m::Queue> {
-        queues::set_paused(&self.0, by, queue, false).await
+        let asked = self.asked(by, "queue.resume", queue);
+        asked.ended(queues::set_paused(&self.0, queue, false).await)
     }
 
     async fn queue_reschedule(&self, by: Caller, queue: &str, shift: &str) -> ApiResult<m::PostList> {
-        reschedule::all_in(&self.0, by, queue, shift).await
+        let asked = self.asked(by, "queue.reschedule", format!("{queue} {shift}"));
+        asked.ended(reschedule::all_in(&self.0, queue, shift).await)
     }
 
     async fn calendar(&self, _by: Caller, ask: r::Calendar) -> ApiResult<m::Calendar> {
@@ -163,11 +209,13 @@ impl Api for Door {
     }
 
     async fn pause(&self, by: Caller, reason: Option<String>) -> ApiResult<m::PauseState> {
-        stop::pause(&self.0, by, reason).await
+        let asked = self.asked(by, "pause", reason.clone().unwrap_or_default());
+        asked.ended(stop::pause(&self.0, reason).await)
     }
 
     async fn resume(&self, by: Caller) -> ApiResult<m::PauseState> {
-        stop::resume(&self.0, by).await
+        let asked = self.asked(by, "resume", "");
+        asked.ended(stop::resume(&self.0, by).await)
     }
 
     async fn status(&self, _by: Caller) -> ApiResult<m::Status> {
@@ -196,8 +244,8 @@ impl Api for Door {
     }
 
     async fn config_reload(&self, by: Caller) -> ApiResult<m::Reloaded> {
-        audit(&self.0, Some(by), "config.reload", "");
-        super::reload(&self.0)
+        let asked = self.asked(by, "config.reload", "");
+        asked.ended(super::reload(&self.0))
     }
 
     async fn media_upload(&self, _by: Caller, name: Option<String>, body: Upload) -> ApiResult<m::Uploaded> {
@@ -205,7 +253,7 @@ impl Api for Door {
         let now = self.0.now();
         let id = MediaId::new(now, Shared::random());
         let _arriving = self.0.library.expect(id);
-        let caps = super::files::caps(&self.0.config().limits);
+        let caps = files::caps(&self.0.config().limits);
         let facts = self.0.library.take(id, caps, body).await.map_err(|error| refused(&error))?;
         let name = name.map(|it| crate::http::terminal::clean_line(&it)).filter(|it| !it.is_empty());
         let item = facts.item(id, name.unwrap_or_else(|| "file".into()), None);
@@ -226,6 +274,14 @@ impl Api for Door {
     }
 }
 
+/// The files that a request brought for itself alone.
+fn once(ask: &r::CreatePost) -> Vec<MediaId> {
+    if !ask.media_once {
+        return Vec::new();
+    }
+    ask.media.iter().filter_map(|it| it.id.parse().ok()).collect()
+}
+
 fn refused(error: &MediaError) -> ApiError {
     let kind = match error {
         MediaError::TooBig { .. } => ErrorKind::TooLarge,
@@ -241,7 +297,7 @@ fn cursor(text: &str) -> ApiResult<(i64, u32)> {
         .ok_or_else(|| ApiError::bad_request("bad_cursor", format!("`{text}` is not a cursor")))
 }
 
-/// `uid:1000 gid:1000 pid:77`, as [`super::audit`] writes it; the daemon itself is nobody.
+/// `uid:1000 gid:1000 pid:77`, as [`super::trail`] writes it; the daemon itself is nobody.
 fn who(actor: &str) -> Option<m::Who> {
     let mut words = actor.split(' ').map(|it| it.split_once(':'));
     let mut number =

@@ -5,7 +5,7 @@
 //! tokens back.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -15,10 +15,10 @@ use url::Url;
 use super::keep::{free_name, give_back, keep, put_back};
 use super::shared::Shared;
 use super::wire::fill;
-use super::{errors, tokens};
+use super::{errors, tokens, trail};
 use crate::auth::flows::{FlowId, Flows, Outcome, Progress, Purpose, Wanted};
 use crate::auth::{Begin, CallbackParams, Connected, Tools};
-use crate::control::api::{ApiError, ApiResult};
+use crate::control::api::{ApiError, ApiResult, Caller};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::ids::{AccountName, PlatformName};
@@ -41,6 +41,9 @@ pub(super) struct Connects {
 /// One conversation.
 pub(super) struct Talk {
     pub(super) flow: FlowId,
+    /// Who began it, and where its end is noted.
+    by: Caller,
+    shared: Weak<Shared>,
     events: watch::Sender<Said>,
     found: Mutex<Vec<Connected>>,
     pub(super) wanted: Wanted,
@@ -68,12 +71,24 @@ impl Talk {
     }
 
     pub(super) fn say(&self, event: m::ConnectEvent) {
+        let end = match &event {
+            m::ConnectEvent::Connected { account } => Some((account.account.clone(), "connected".to_owned())),
+            m::ConnectEvent::Failed { error } => {
+                Some((self.wanted.platform.to_string(), trail::connect_outcome(&error.code)))
+            }
+            m::ConnectEvent::Link { .. } | m::ConnectEvent::Found { .. } => None,
+        };
+        let mut said_it = false;
         self.events.send_modify(|said| {
             if !said.over {
                 said.over = matches!(event, m::ConnectEvent::Failed { .. });
                 said.events.push(event);
+                said_it = true;
             }
         });
+        if let (true, Some((subject, outcome)), Some(shared)) = (said_it, end, self.shared.upgrade()) {
+            trail::note(&shared, Some(self.by), "account.connect", &subject, &outcome);
+        }
     }
 
     /// Every account that was chosen is stored: there is nothing more to say.
@@ -157,7 +172,7 @@ fn redirect_uri(public: &Url, platform: PlatformName) -> Url {
 }
 
 /// Begins a conversation; its first event is the link.
-pub(super) async fn start(shared: &Arc<Shared>, ask: r::Connect) -> ApiResult<m::ConnectStarted> {
+pub(super) async fn start(shared: &Arc<Shared>, by: Caller, ask: r::Connect) -> ApiResult<m::ConnectStarted> {
     let platform: PlatformName = ask.platform.parse().map_err(errors::bad_name)?;
     // Before anything is opened: can this network be talked to at all, and from here?
     let refused = |message: String, hint: Option<String>| {
@@ -196,6 +211,8 @@ pub(super) async fn start(shared: &Arc<Shared>, ask: r::Connect) -> ApiResult<m:
     };
     let talk = Arc::new(Talk {
         flow: flow.clone(),
+        by,
+        shared: Arc::downgrade(shared),
         events: watch::Sender::new(Said::default()),
         found: Mutex::default(),
         wanted,
@@ -241,6 +258,13 @@ fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResul
             None if handle.is_none() => instance = BLUESKY_DEFAULT.parse().ok(),
             None => {}
         }
+    } else if ask.handle.is_some() {
+        let title = platform.title();
+        return Err(ApiError::bad_request(
+            "no_handle",
+            format!("{title} asks in the browser whose account it is"),
+        )
+        .hint("leave `--handle` out"));
     } else if ask.instance.is_some() {
         return Err(ApiError::bad_request(
             "no_instance",

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::shared::Shared;
 use super::{errors, queues, view};
 use crate::config::Zone;
-use crate::control::api::{ApiError, ApiResult, Caller, ErrorKind};
+use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::account::Account;
@@ -227,7 +227,7 @@ pub(super) fn steps(content: &Content) -> Vec<Step> {
 }
 
 /// `post create`.
-pub(super) async fn create(shared: &Arc<Shared>, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {
+pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResult<m::Post> {
     let Some(wish) = ask.when.clone() else {
         return Err(ApiError::bad_request("no_time", "it is not said when the post goes out")
             .hint("say one of `--at WHEN`, `--queue Q`, `--now`, `--draft`"));
@@ -326,7 +326,6 @@ pub(super) async fn create(shared: &Arc<Shared>, by: Caller, ask: r::CreatePost)
         }
     }
     shared.nudge();
-    super::audit(shared, Some(by), "post.create", &post.id.to_string());
     let made = super::posts::show(shared, post.id)?;
     let notice = match &post.due {
         Some(due) if matches!(wish, r::When::Now) => format!("sending now ({})", echo(due)),
@@ -344,11 +343,7 @@ fn existing(shared: &Shared, id: PostId) -> ApiResult<m::Post> {
             .hint("use another `--key` for another post"));
     }
     let post = super::posts::show(shared, id)?;
-    Ok(m::Post {
-        existing: true,
-        notices: vec!["this key was used before with the same content; nothing new was made".into()],
-        ..post
-    })
+    Ok(m::Post { existing: true, ..post })
 }
 
 fn key_taken(key: &str, id: PostId) -> ApiError {

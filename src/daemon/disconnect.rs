@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use super::accounts::{find, hex};
 use super::shared::Shared;
 use super::wire::fill;
-use super::{audit, errors, files, tokens, view};
+use super::{errors, files, tokens, view};
 use crate::auth::{RevocationResult, Tools, revoke_by_hand};
-use crate::control::api::{ApiResult, Caller};
+use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::Account;
 use crate::domain::attempt::Transition;
@@ -55,11 +55,7 @@ impl Erasing {
 }
 
 /// Begins a disconnect, or goes on with the one that was begun, and waits for its receipt.
-pub(super) async fn disconnect(
-    shared: &Arc<Shared>,
-    by: Caller,
-    account: &str,
-) -> ApiResult<m::ReceiptAnswer> {
+pub(super) async fn disconnect(shared: &Arc<Shared>, account: &str) -> ApiResult<m::ReceiptAnswer> {
     let name: AccountName = account.parse().map_err(errors::bad_name)?;
     // An account whose row is gone already is still known by its erasure.
     let left = shared.store.read(|rx| {
@@ -69,7 +65,6 @@ pub(super) async fn disconnect(
         Ok(vault::erasures(rx)?.into_iter().find(|it| it.name == name.to_string()))
     });
     if let Some(erasure) = left.map_err(errors::store)? {
-        audit(shared, Some(by), "account.disconnect", account);
         return finish(shared, erasure.account).await.map(|receipt| m::ReceiptAnswer { receipt });
     }
     let found = find(shared, account)?;
@@ -81,22 +76,12 @@ pub(super) async fn disconnect(
         let theirs = slot.lock().await.clone();
         return theirs.map(|receipt| m::ReceiptAnswer { receipt }).ok_or(error);
     }
-    audit(shared, Some(by), "account.disconnect", account);
     finish_in(shared, id, &slot).await.map(|receipt| m::ReceiptAnswer { receipt })
 }
 
 /// The first write: the account is stopped and the erasure noted, or the one under way is found.
 async fn begin(shared: &Arc<Shared>, account: Account) -> ApiResult<()> {
-    let id = account.id;
-    let row = Erasure {
-        account: id,
-        step: String::new(),
-        receipt: ReceiptId::new(shared.now(), Shared::random()),
-        started: shared.now(),
-        name: account.name.to_string(),
-        subject: hex(&shared.receipts.sign(&[b"subject", account.remote_id.as_bytes()])),
-        lines: Vec::new(),
-    };
+    let (id, row) = (account.id, erasure(shared, &account));
     let begun = shared.store.write(move |tx| {
         // It may have gone since it was read: another call was quicker.
         if vault::erasure_of(tx, id)?.is_none() {
@@ -109,6 +94,19 @@ async fn begin(shared: &Arc<Shared>, account: Account) -> ApiResult<()> {
     shared.send(Input::AccountChanged(id));
     shared.rehearsal.point("begun").await;
     Ok(())
+}
+
+/// An erasure that has not begun.
+pub(super) fn erasure(shared: &Shared, account: &Account) -> Erasure {
+    Erasure {
+        account: account.id,
+        step: String::new(),
+        receipt: ReceiptId::new(shared.now(), Shared::random()),
+        started: shared.now(),
+        name: account.name.to_string(),
+        subject: hex(&shared.receipts.sign(&[b"subject", account.remote_id.as_bytes()])),
+        lines: Vec::new(),
+    }
 }
 
 /// Goes on with every disconnect that nobody is at work on: after a crash, and after a failure that
@@ -280,6 +278,7 @@ fn stored_receipt(erasure: &Erasure, finished: Timestamp) -> Receipt {
         requested_at: erasure.started,
         finished_at: Some(finished),
         outcome: erasure.lines.iter().map(|it| (it.what.clone(), it.result.clone())).collect(),
+        parts: Vec::new(),
     }
 }
 

@@ -6,15 +6,17 @@ use async_trait::async_trait;
 use url::form_urlencoded;
 
 use super::connect::{begin, end, finish};
-use super::links;
 use super::shared::Shared;
 use super::wire::fill;
+use super::{links, meta};
 use crate::auth::CallbackParams;
 use crate::auth::bluesky::client_metadata;
 use crate::auth::flows::{Outcome, Progress};
 use crate::domain::ids::PlatformName;
 use crate::store::fetches::Fetched;
+use crate::web::legal::Operator;
 use crate::web::media::Served;
+use crate::web::meta::{Ask, Deletion, Heard};
 use crate::web::{Back, Door, Landing, Start};
 
 /// The public listener's way in.
@@ -28,14 +30,15 @@ impl Door for PublicDoor {
         let Ok(redeemed) = redeemed else { return Start::Gone };
         match begin(shared, &redeemed.flow, &redeemed.wanted).await {
             Ok(location) => Start::Go { location, cookie: redeemed.cookie.to_string() },
-            Err(outcome) => {
-                if let (Ok(talk), Outcome::Failed { code, message, hint }) =
-                    (shared.connects.talk(&redeemed.flow.to_string()), outcome)
-                {
-                    end(shared, &talk, code, message, hint);
+            Err(Outcome::Failed { code, message, hint }) => {
+                if let Ok(talk) = shared.connects.talk(&redeemed.flow.to_string()) {
+                    end(shared, &talk, code, message.clone(), hint.clone());
                 }
-                Start::Gone
+                // With `--no-wait` nobody is at the terminal: this page is all they see.
+                Start::Failed(failed(&message, hint))
             }
+            // It ended meanwhile, so its link is worth nothing any more.
+            Err(Outcome::Found { .. } | Outcome::Stored { .. }) => Start::Gone,
         }
     }
 
@@ -56,12 +59,7 @@ impl Door for PublicDoor {
             Err(error) => {
                 tracing::warn!(%platform, code = error.code(), "a callback was refused");
                 shared.connects.tell_refused(shared.now());
-                Back::Refused(Landing {
-                    ok: false,
-                    title: "That did not work".into(),
-                    message: format!("{}.", capital(&error.to_string())),
-                    detail: Some(error.hint().to_owned()),
-                })
+                Back::Refused(failed(&error.to_string(), Some(error.hint().to_owned())))
             }
         }
     }
@@ -81,12 +79,7 @@ impl Door for PublicDoor {
                 message: "You can close this window and go back to the terminal.".into(),
                 detail: Some(account.to_string()),
             },
-            Progress::Ended(Outcome::Failed { message, hint, .. }) => Landing {
-                ok: false,
-                title: "That did not work".into(),
-                message: format!("{}.", capital(message)),
-                detail: hint.clone(),
-            },
+            Progress::Ended(Outcome::Failed { message, hint, .. }) => failed(message, hint.clone()),
             Progress::Waiting | Progress::Away | Progress::Back => return None,
         };
         Some(landing)
@@ -120,8 +113,39 @@ impl Door for PublicDoor {
         })
     }
 
+    async fn hears(&self, app: PlatformName) -> bool {
+        meta::hears(&self.0, app)
+    }
+
+    async fn hear(&self, app: PlatformName, ask: Ask, signed_request: &str) -> Heard {
+        meta::hear(&self.0, app, ask, signed_request).await
+    }
+
+    async fn deletion(&self, code: &str) -> Option<Deletion> {
+        meta::deletion(&self.0, code)
+    }
+
+    async fn operator(&self) -> Option<Operator> {
+        let config = self.0.config();
+        let it = &config.privacy;
+        (!it.operator.is_empty() && !it.contact.is_empty()).then(|| Operator {
+            name: it.operator.clone(),
+            contact: it.contact.clone(),
+            retention: it.retention.clone(),
+        })
+    }
+
     async fn healthy(&self) -> bool {
         self.0.ready.load(std::sync::atomic::Ordering::Relaxed) && self.0.store.failure().is_none()
+    }
+}
+
+fn failed(message: &str, hint: Option<String>) -> Landing {
+    Landing {
+        ok: false,
+        title: "That did not work".into(),
+        message: format!("{}.", capital(message)),
+        detail: hint,
     }
 }
 

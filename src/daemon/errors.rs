@@ -24,6 +24,19 @@ pub(super) fn store(error: StoreError) -> ApiError {
     with_hint(refusal, hint)
 }
 
+/// A fault of looking up what the caller named: only that there is no such thing is the caller's.
+pub(super) fn of_id(error: StoreError, id: &str) -> ApiError {
+    match error {
+        StoreError::NotFound { .. } => unknown_id(id),
+        other => store(other),
+    }
+}
+
+pub(super) fn unknown_id(id: &str) -> ApiError {
+    ApiError::not_found("unknown_id", format!("there is no `{id}`"))
+        .hint("`sendoff post list` shows what there is")
+}
+
 #[allow(clippy::needless_pass_by_value)] // the shape `map_err` wants
 pub(super) fn key(error: KeyError) -> ApiError {
     with_hint(ApiError::new(ErrorKind::Internal, "keyring", error.to_string()), error.hint())

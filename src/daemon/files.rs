@@ -85,6 +85,29 @@ pub async fn after_end(store: &Store, library: &Library, id: PostId, now: Timest
     }
 }
 
+/// Files whose request came to nothing go at once, unless a post uses them.
+pub(super) async fn forget_unused(shared: &Shared, ids: Vec<MediaId>) {
+    if ids.is_empty() {
+        return;
+    }
+    let gone = shared
+        .store
+        .write(move |tx| {
+            let mut gone = Vec::new();
+            for id in &ids {
+                if posts::of_media(tx, *id)?.is_empty() && media::remove(tx, *id)? {
+                    gone.push(*id);
+                }
+            }
+            Ok(gone)
+        })
+        .await;
+    match gone {
+        Ok(gone) => remove(&shared.library, &gone),
+        Err(error) => tracing::warn!(%error, "unused media could not be cleaned up; the sweep tries again"),
+    }
+}
+
 fn remove(library: &Library, files: &[MediaId]) {
     for file in files {
         if let Err(error) = library.remove(*file) {

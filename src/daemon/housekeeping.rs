@@ -47,6 +47,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             if let Err(error) = super::disconnect::resume(&shared) {
                 tracing::warn!(%error, "could not look for interrupted disconnects");
             }
+            if let Err(error) = super::erase::resume(&shared) {
+                tracing::warn!(%error, "could not look for requests for deletion");
+            }
             // Not in the first minute: a machine that has just started may learn the time in it.
             if round > 0
                 && let Err(error) = note_progress(&shared).await

@@ -76,7 +76,7 @@ pub fn put_back(
         tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
         let reason = Reason::new("ambiguous", format!("{why} during the call"))
             .hint("checking whether it is already live; nothing to do for now");
-        Event::Lose { next_check: now, reason }
+        Event::Lose { next_check: now, reason, said: None }
     } else {
         let reason = Reason::new("restarted", format!("{why} before anything was sent"));
         Event::park(now, reason)

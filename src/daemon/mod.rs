@@ -3,7 +3,7 @@
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
 //! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
 //! networks), [`connect`], [`keep`], [`create`], [`posts`], [`reschedule`], [`accounts`],
-//! [`disconnect`], [`queues`], [`stop`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
+//! [`disconnect`], [`erase`], [`meta`], [`queues`], [`stop`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
 //! and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`]; [`preflight`] with [`disk`],
 //! [`time`] and [`rollback`] (when it is better to send nothing).
 
@@ -17,6 +17,7 @@ mod disconnect;
 pub mod disk;
 mod door;
 mod drive;
+mod erase;
 mod errors;
 mod explain;
 pub mod files;
@@ -25,6 +26,7 @@ mod keep;
 pub mod ledger;
 mod links;
 mod log;
+mod meta;
 mod mind;
 mod posts;
 mod precheck;
@@ -43,6 +45,7 @@ mod status;
 mod stop;
 mod time;
 mod tokens;
+mod trail;
 pub(crate) mod view;
 mod watchdog;
 mod wire;
@@ -53,34 +56,9 @@ use shared::Shared;
 use wire::Wire;
 
 use crate::config::change::changed;
-use crate::control::api::{ApiError, ApiResult, Caller};
+use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::engine::Input;
-use crate::store::audit::{AuditRow, append};
-
-/// Notes who did what. Queued at once and not waited for: the deed itself has its own write.
-fn audit(shared: &Arc<Shared>, by: Option<Caller>, action: &str, subject: &str) {
-    let actor = match by {
-        Some(by) => match by.pid {
-            Some(pid) => format!("uid:{} gid:{} pid:{pid}", by.uid, by.gid),
-            None => format!("uid:{} gid:{}", by.uid, by.gid),
-        },
-        None => "daemon".to_owned(),
-    };
-    let row = AuditRow {
-        at: shared.now(),
-        actor,
-        action: action.to_owned(),
-        subject: (!subject.is_empty()).then(|| subject.to_owned()),
-        outcome: "ok".to_owned(),
-    };
-    let write = shared.store.write(move |tx| append(tx, &row));
-    tokio::spawn(async move {
-        if let Err(error) = write.await {
-            tracing::error!(%error, "an audit row could not be written");
-        }
-    });
-}
 
 /// Reads the configuration again. A bad file changes nothing.
 fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
@@ -110,10 +88,12 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     shared.set_config(used, wire);
     shared.send(Input::Configure(Box::new(settings)));
     shared.plan_again(None);
-    tracing::info!(
-        changed = changes.reload.join(", "),
-        restart = changes.restart.join(", "),
-        "configuration read again"
-    );
+    match (changes.reload.join(", "), changes.restart.join(", ")) {
+        (changed, restart) if changed.is_empty() && restart.is_empty() => {
+            tracing::info!("configuration read again; nothing has changed");
+        }
+        (changed, restart) if restart.is_empty() => tracing::info!(changed, "configuration read again"),
+        (changed, restart) => tracing::info!(changed, restart, "configuration read again"),
+    }
     Ok(m::Reloaded { changed: changes.reload, needs_restart: changes.restart, warnings })
 }

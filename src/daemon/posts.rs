@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::create::{self, read_media, read_options, read_variants};
 use super::shared::Shared;
-use super::{audit, errors, explain, view};
-use crate::control::api::{ApiError, ApiResult, Caller};
+use super::{errors, explain, view};
+use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::attempt::Transition;
@@ -58,11 +58,7 @@ fn meant(shared: &Shared, id: &str) -> ApiResult<(PostId, Vec<Delivery>)> {
             Ok((delivery.post, vec![delivery]))
         }
     });
-    read.map_err(|error| match error {
-        StoreError::NotFound { .. } => ApiError::not_found("unknown_id", format!("there is no `{id}`"))
-            .hint("`sendoff post list` shows what there is"),
-        other => errors::store(other),
-    })
+    read.map_err(|error| errors::of_id(error, id))
 }
 
 /// One post with all its deliveries.
@@ -233,7 +229,7 @@ pub(super) async fn grant(shared: &Arc<Shared>, id: DeliveryId, wish: &Ask, now:
     Err(ApiError::conflict("busy", format!("delivery `{id}` keeps changing")).hint("try again"))
 }
 
-pub(super) async fn cancel(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiResult<m::Post> {
+pub(super) async fn cancel(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Post> {
     let (post, meant) = meant(shared, id)?;
     let now = shared.now();
     let open: Vec<_> = meant.iter().filter(|it| !it.state.is_terminal()).collect();
@@ -261,7 +257,6 @@ pub(super) async fn cancel(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiRes
     }
     free_slot(shared, post).await?;
     shared.nudge();
-    audit(shared, Some(by), "post.cancel", id);
     Ok(m::Post { notices, ..show(shared, post)? })
 }
 
@@ -281,7 +276,7 @@ async fn free_slot(shared: &Shared, id: PostId) -> ApiResult<()> {
         .map_err(errors::store)
 }
 
-pub(super) async fn retry(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiResult<m::Post> {
+pub(super) async fn retry(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Post> {
     let (post, meant) = meant(shared, id)?;
     let now = shared.now();
     // A delivery that ended is left as it is; a later one of the same account may have taken over.
@@ -308,7 +303,6 @@ pub(super) async fn retry(shared: &Arc<Shared>, by: Caller, id: &str) -> ApiResu
         ));
     }
     shared.nudge();
-    audit(shared, Some(by), "post.retry", id);
     show(shared, post)
 }
 
@@ -364,14 +358,14 @@ pub(super) fn check_again(shared: &Shared, post: &Post) -> ApiResult<()> {
 }
 
 /// `post edit`: allowed while no attempt is open and nothing is being sent.
-pub(super) async fn edit(shared: &Arc<Shared>, by: Caller, id: &str, ask: r::EditPost) -> ApiResult<m::Post> {
+pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> ApiResult<m::Post> {
     let Named::Post(post_id) = named(id)? else {
         return Err(ApiError::bad_request("not_a_post", "only a whole post (`pst_…`) can be edited"));
     };
     let (before, rows) = shared
         .store
         .read(|rx| Ok((posts::need(rx, post_id)?, deliveries::of_post(rx, post_id)?)))
-        .map_err(errors::store)?;
+        .map_err(|error| errors::of_id(error, id))?;
     if ask.version.is_some_and(|it| it != before.version) {
         return Err(ApiError::conflict(
             "changed_meanwhile",
@@ -420,7 +414,6 @@ pub(super) async fn edit(shared: &Arc<Shared>, by: Caller, id: &str, ask: r::Edi
     }
     check_again(shared, &post)?;
     post.version += 1;
-    let shown = post.clone();
     shared
         .store
         .write(move |tx| {
@@ -441,7 +434,6 @@ pub(super) async fn edit(shared: &Arc<Shared>, by: Caller, id: &str, ask: r::Edi
         })
         .await
         .map_err(errors::store)?;
-    audit(shared, Some(by), "post.edit", &shown.id.to_string());
     show(shared, post_id)
 }
 

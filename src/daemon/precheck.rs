@@ -181,23 +181,28 @@ async fn note(
     let finding =
         Finding { due: delivery.due.instant, account: delivery.name.to_string(), reason: reason.clone() };
     let known = {
-        let mut seen = shared.findings.lock();
-        if seen.at_risk.len() >= MOST && !seen.at_risk.contains_key(&id) {
+        let seen = shared.findings.lock();
+        let before = seen.at_risk.get(&id);
+        if before.is_none() && seen.at_risk.len() >= MOST {
             return Ok(());
         }
-        seen.at_risk.insert(id, finding).is_some_and(|it| it.reason == reason)
+        before.is_some_and(|it| it.reason == reason)
     };
     if known {
+        shared.findings.lock().at_risk.insert(id, finding);
         return Ok(());
     }
-    // The row is a line of the log as well.
+    // The row is a line of the log as well. It comes first: whoever is shown the finding finds its
+    // line, and one that could not be written is found anew.
     let note = format!("due {}, and would not go out: {}", echo(&delivery.due), reason.message);
     let row = Transition {
         reason: Some(reason),
         note: Some(note),
         ..Transition::between(delivery, delivery, "at_risk", now)
     };
-    shared.store.write(move |tx| deliveries::append_history(tx, id, row.clone()).map(drop)).await
+    shared.store.write(move |tx| deliveries::append_history(tx, id, row.clone()).map(drop)).await?;
+    shared.findings.lock().at_risk.insert(id, finding);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, civil};
 
+use super::errors;
 use super::shared::Shared;
-use super::{audit, errors};
 use crate::config::{Queue, Zone};
-use crate::control::api::{ApiError, ApiResult, Caller};
+use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
@@ -176,12 +176,7 @@ pub(super) fn paused_notice(shared: &Shared, queue: &str) -> Option<String> {
     ))
 }
 
-pub(super) async fn set_paused(
-    shared: &Arc<Shared>,
-    by: Caller,
-    name: &str,
-    on: bool,
-) -> ApiResult<m::Queue> {
+pub(super) async fn set_paused(shared: &Arc<Shared>, name: &str, on: bool) -> ApiResult<m::Queue> {
     let queue = match find(shared, name) {
         Ok(queue) => Some(queue),
         // One that left the configuration while it was paused can still be let go.
@@ -200,7 +195,6 @@ pub(super) async fn set_paused(
         .write(move |tx| queues::set_paused(tx, &owned, on.then_some(now)))
         .await
         .map_err(errors::store)?;
-    audit(shared, Some(by), if on { "queue.pause" } else { "queue.resume" }, name);
     if !on {
         release(shared, name, now).await?;
     }

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 pub type Watch = Arc<dyn Fn(&str) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Times and crash points: `refresh` (its intent is durable, nothing was sent), `begun` (an erasure
-/// is), `stop committed` (of a pause or a resume), and for each step of a disconnect its word, and `… not noted` where its effect comes first.
+/// is), `request heard` and `request not closed` (of a person who asks that everything of theirs goes), `stop committed` (of a pause or a resume), and for each step of a disconnect its word, and `… not noted` where its effect comes first.
 #[derive(Clone)]
 pub struct Rehearsal {
     /// The network gets this long to revoke.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::accounts::hex;
 use super::posts::{Named, named};
 use super::shared::Shared;
-use super::{audit, drive, errors};
-use crate::control::api::{ApiError, ApiResult, Caller};
+use super::{drive, errors};
+use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{PostId, ReceiptId};
@@ -15,19 +15,14 @@ use crate::platforms::{self, Deletion, Failure, FailureClass};
 use crate::store::audit::{Receipt, put_receipt};
 use crate::store::{accounts, deliveries, media, posts};
 
-pub(super) async fn delete(
-    shared: &Arc<Shared>,
-    by: Caller,
-    id: &str,
-    local_only: bool,
-) -> ApiResult<m::ReceiptAnswer> {
+pub(super) async fn delete(shared: &Arc<Shared>, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer> {
     let Named::Post(post_id) = named(id)? else {
         return Err(ApiError::bad_request("not_a_post", "only a whole post (`pst_…`) can be deleted"));
     };
     let (post, rows) = shared
         .store
         .read(|rx| Ok((posts::need(rx, post_id)?, deliveries::of_post(rx, post_id)?)))
-        .map_err(|_| ApiError::not_found("unknown_id", format!("there is no `{id}`")))?;
+        .map_err(|error| errors::of_id(error, id))?;
     if let Some(open) = rows.iter().find(|it| !it.state.is_terminal()) {
         let hint = match open.state {
             State::Unknown => "wait until it is settled; it may be live",
@@ -49,7 +44,6 @@ pub(super) async fn delete(
     if !failed {
         items.push(forget(shared, post_id, &post.media.iter().map(|it| it.id).collect::<Vec<_>>()).await?);
     }
-    audit(shared, Some(by), "post.delete", id);
     let receipt = m::Receipt {
         id: ReceiptId::new(shared.now(), Shared::random()).to_string(),
         at: shared.now(),
@@ -175,6 +169,7 @@ async fn keep(shared: &Shared, receipt: &m::Receipt, post: PostId) -> ApiResult<
         requested_at: receipt.at,
         finished_at: Some(receipt.at),
         outcome: receipt.items.iter().map(|it| (it.what.clone(), it.result.as_str().to_owned())).collect(),
+        parts: Vec::new(),
     };
     shared.store.write(move |tx| put_receipt(tx, &stored)).await.map_err(errors::store)
 }

@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::posts::{Named, check_again, named, show};
 use super::shared::Shared;
-use super::{audit, create, errors, queues};
+use super::{create, errors, queues};
 use crate::config::{Queue, Zone};
-use crate::control::api::{ApiError, ApiResult, Caller, ErrorKind};
+use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::attempt::Transition;
@@ -45,7 +45,6 @@ type Fresh = Vec<Delivery>;
 
 pub(super) async fn one(
     shared: &Arc<Shared>,
-    by: Caller,
     id: &str,
     to: r::Move,
     tz: Option<String>,
@@ -54,11 +53,11 @@ pub(super) async fn one(
         Named::Post(post) => (post, None),
         Named::Delivery(id) => {
             let found = shared.store.read(|rx| deliveries::get(rx, id)).map_err(errors::store)?;
-            (found.ok_or_else(|| unknown(&id.to_string()))?.post, Some(id))
+            (found.ok_or_else(|| errors::unknown_id(&id.to_string()))?.post, Some(id))
         }
     };
     let before = shared.store.read(|rx| posts::get(rx, post)).map_err(errors::store)?;
-    let before = before.ok_or_else(|| unknown(id))?;
+    let before = before.ok_or_else(|| errors::unknown_id(id))?;
     let now = shared.now();
     let goal = match &to {
         r::Move::At(text) => Goal::At(create::when(shared, text, &create::zone(shared, tz.as_deref())?)?),
@@ -89,7 +88,6 @@ pub(super) async fn one(
         .await
         .map_err(errors::store)??;
     shared.nudge();
-    audit(shared, Some(by), "post.reschedule", id);
     let notice = format!("scheduled for {}", echo(&due));
     let paused = match &to {
         r::Move::Queue(name) => queues::paused_notice(shared, name),
@@ -100,12 +98,7 @@ pub(super) async fn one(
 
 /// `post reschedule --all-in QUEUE --by ±DURATION`: all or none. The posts keep their places, so that
 /// no new one slips in before them, and the same way back undoes it.
-pub(super) async fn all_in(
-    shared: &Arc<Shared>,
-    by: Caller,
-    queue: &str,
-    text: &str,
-) -> ApiResult<m::PostList> {
+pub(super) async fn all_in(shared: &Arc<Shared>, queue: &str, text: &str) -> ApiResult<m::PostList> {
     let queue = queues::find(shared, queue)?.name;
     let span = shift(text)?;
     let (now, give_up_after) = (shared.now(), shared.config().engine.give_up_after);
@@ -151,14 +144,8 @@ pub(super) async fn all_in(
         return Err(ApiError::conflict("nothing_waits", format!("nothing waits in queue `{queue}`")));
     }
     shared.nudge();
-    audit(shared, Some(by), "queue.reschedule", &format!("{queue} {text}"));
     let posts = moved.into_iter().map(|id| show(shared, id)).collect::<ApiResult<_>>()?;
     Ok(m::PostList { posts, next_cursor: None })
-}
-
-fn unknown(id: &str) -> ApiError {
-    ApiError::not_found("unknown_id", format!("there is no `{id}`"))
-        .hint("`sendoff post list` shows what there is")
 }
 
 fn shift(text: &str) -> ApiResult<SignedDuration> {

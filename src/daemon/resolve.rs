@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::posts::{grant, show};
 use super::shared::Shared;
-use super::{audit, drive, errors};
-use crate::control::api::{ApiError, ApiResult, Caller};
+use super::{drive, errors};
+use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::delivery::{Delivery, Live, State, Step};
@@ -15,12 +15,7 @@ use crate::engine::{Refreshed, Reply};
 use crate::platforms::{self, FailureClass, Sight};
 use crate::store::{accounts, deliveries};
 
-pub(super) async fn resolve(
-    shared: &Arc<Shared>,
-    by: Caller,
-    id: &str,
-    word: r::Resolve,
-) -> ApiResult<m::Post> {
+pub(super) async fn resolve(shared: &Arc<Shared>, id: &str, word: r::Resolve) -> ApiResult<m::Post> {
     if !id.starts_with(DeliveryId::PREFIX) {
         return Err(ApiError::bad_request("not_a_delivery", format!("`{id}` is not a delivery"))
             .hint("each account is settled by itself: `sendoff post show` names its deliveries, dlv_…"));
@@ -28,8 +23,8 @@ pub(super) async fn resolve(
     let id: DeliveryId = id.parse().map_err(|error| {
         errors::bad_name(error).hint("`sendoff post list --state held` shows what waits for you")
     })?;
-    let delivery = shared.store.read(|rx| deliveries::need(rx, id)).map_err(|_| {
-        ApiError::not_found("unknown_id", format!("there is no `{id}`"))
+    let delivery = shared.store.read(|rx| deliveries::need(rx, id)).map_err(|error| {
+        errors::of_id(error, &id.to_string())
             .hint("`sendoff post list --state held` shows what waits for you")
     })?;
     if delivery.state != State::Unknown {
@@ -41,19 +36,18 @@ pub(super) async fn resolve(
             ),
         ));
     }
-    let (ask, action) = match word {
+    let ask = match word {
         r::Resolve { published: Some(url), resend: false, leave: false } => {
-            (Ask::Live(live(shared, &delivery, &url).await?), "post.resolve.published")
+            Ask::Live(live(shared, &delivery, &url).await?)
         }
-        r::Resolve { published: None, resend: true, leave: false } => (Ask::Resend, "post.resolve.resend"),
-        r::Resolve { published: None, resend: false, leave: true } => (Ask::Leave, "post.resolve.leave"),
+        r::Resolve { published: None, resend: true, leave: false } => Ask::Resend,
+        r::Resolve { published: None, resend: false, leave: true } => Ask::Leave,
         _ => {
             return Err(ApiError::bad_request("no_word", "say exactly one of published, resend, leave"));
         }
     };
     grant(shared, id, &ask, shared.now()).await?;
     shared.nudge();
-    audit(shared, Some(by), action, &id.to_string());
     show(shared, delivery.post)
 }
 

@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,7 +26,9 @@ use super::shared::{Made, Shared};
 use super::stop::Stop;
 use super::time::Time;
 use super::wire::{Wire, fill};
-use super::{api, disconnect, files, housekeeping, ledger, preflight, recurring, reload, rezone, watchdog};
+use super::{
+    api, disconnect, erase, files, housekeeping, ledger, preflight, recurring, reload, rezone, watchdog,
+};
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -41,6 +43,7 @@ use crate::keys::keyring::Keyring;
 use crate::keys::master::MasterKey;
 use crate::media::Library;
 use crate::store::ballast::is_full;
+use crate::store::generation::Sidecar;
 use crate::store::open::{DirLock, FILE};
 use crate::store::{OpenError, Options, Store, StoreError, generation, meta, vault};
 use crate::web::{self, WebConfig, WebError};
@@ -86,6 +89,8 @@ pub enum DaemonError {
     Key(#[from] KeyError),
     #[error("the keyring of `{}` is missing, but its store has data", dir.display())]
     NoKeyring { dir: PathBuf },
+    #[error("`{FILE}` of `{}` is missing, but {trace} that it was there", dir.display())]
+    NoStore { dir: PathBuf, trace: &'static str },
     #[error("no master key: `$CREDENTIALS_DIRECTORY` is not set")]
     NoCredentials,
     #[error("cannot listen on {address}: {source}")]
@@ -114,7 +119,7 @@ impl DaemonError {
             // The disk's fault, not the key's: it may be over at the next start. But a key that we may
             // not read needs a person.
             Self::Key(KeyError::Io { source, .. }) if source.kind() != ErrorKind::PermissionDenied => 75,
-            Self::Key(_) | Self::NoKeyring { .. } | Self::NoCredentials => 78,
+            Self::Key(_) | Self::NoKeyring { .. } | Self::NoStore { .. } | Self::NoCredentials => 78,
             Self::Store(_) | Self::Io { .. } => 75,
             Self::Listen { .. }
             | Self::Socket(_)
@@ -136,6 +141,7 @@ impl DaemonError {
             Self::Fallen { .. } => "internal",
             Self::Key(_) | Self::NoCredentials => "master_key",
             Self::NoKeyring { .. } => "keyring_missing",
+            Self::NoStore { .. } => "store_missing",
             Self::Listen { .. } => "port_in_use",
             Self::Socket(_) => "control_socket",
             Self::Web(_) => "public_listener",
@@ -151,6 +157,11 @@ impl DaemonError {
             Self::NoKeyring { .. } => {
                 Some("restore `keyring` together with the store from one backup; nothing was changed".into())
             }
+            Self::NoStore { dir, .. } => Some(format!(
+                "restore {FILE} from the latest backup; nothing was changed. To begin anew on purpose, move \
+                 everything out of `{}` first: all posts and accounts of before are then given up",
+                dir.display()
+            )),
             Self::NoCredentials => Some(
                 "start it as a systemd service with LoadCredential=, or set `[keys] master = { file = \"…\" }`".into(),
             ),
@@ -194,10 +205,20 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let dir = config.data_dir.clone();
     let lock = DirLock::take(&dir)?;
     let master = master_key(&config)?;
-    if dir.join(FILE).exists() && !dir.join("keyring").exists() {
+    let (has_store, has_keyring) = (dir.join(FILE).exists(), dir.join("keyring").exists());
+    if has_store && !has_keyring {
         return Err(DaemonError::NoKeyring { dir });
     }
+    // A lost store must not pass for a new installation: what was scheduled would be forgotten, and
+    // the files it names would be swept as orphans. Neither trace is made before there is a store.
+    let lost = |trace| DaemonError::NoStore { dir: dir.clone(), trace };
+    if !has_store && had_store(&dir)? {
+        return Err(lost("`generation` says"));
+    }
     let keyring = Keyring::open(&dir, &master)?;
+    if !has_store && !keyring.accounts().is_empty() {
+        return Err(lost("the keys in `keyring` say"));
+    }
     let options = Options { ballast_bytes: room.ballast, room_bytes: room.least, ..Options::default() };
     let store = Store::open_locked(lock, clock.now(), options)?;
     let media = dir.join("media");
@@ -270,6 +291,7 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     // Beside the others' work, which need not wait for a network that does not answer: since its
     // disconnect began, the account is stopped.
     disconnect::resume(&shared)?;
+    erase::resume(&shared)?;
     // Due times by the zone rules of today; then what passed meanwhile is coalesced.
     rezone::check(&shared).await?;
     if !preflight::clock(&shared, shared.moment()).hold {
@@ -327,6 +349,13 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
 async fn until(mut stopping: watch::Receiver<bool>) {
     // The sender going away means the same.
     drop(stopping.wait_for(|stop| *stop).await);
+}
+
+/// Whether the sidecar tells that this directory had a store. One that cannot be read tells so too:
+/// nothing is written there before the store is.
+fn had_store(dir: &Path) -> Result<bool, DaemonError> {
+    let sidecar = generation::read(dir).map_err(RollbackError::Sidecar)?;
+    Ok(!matches!(sidecar, Sidecar::Missing | Sidecar::Holds(0)))
 }
 
 fn master_key(config: &Config) -> Result<MasterKey, DaemonError> {

@@ -116,6 +116,16 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
             Some("sendoff post list --state unknown".into()),
         ));
     }
+    // After a rename the configuration still says the old name.
+    for queue in &config.queues {
+        for name in queue.accounts.iter().filter(|name| all.iter().all(|it| it.name != **name)) {
+            found.push(alert(
+                "queue_account",
+                format!("queue `{}` names `{name}`, which is not connected", queue.name),
+                Some("connect it, or change `accounts` of the [[queue]] in the configuration".into()),
+            ));
+        }
+    }
     found.extend(schedule_alerts(shared, now)?);
     let weak = config.engine.weakened();
     if !weak.is_empty() {

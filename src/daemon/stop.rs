@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::shared::Shared;
-use super::{audit, errors};
+use super::{errors, trail};
 use crate::control::api::{ApiResult, Caller};
 use crate::control::messages as m;
 use crate::engine::Input;
@@ -46,31 +46,22 @@ impl Stop {
     }
 }
 
-pub(super) async fn pause(
-    shared: &Arc<Shared>,
-    by: Caller,
-    reason: Option<String>,
-) -> ApiResult<m::PauseState> {
+pub(super) async fn pause(shared: &Arc<Shared>, reason: Option<String>) -> ApiResult<m::PauseState> {
     let now = shared.now();
-    let note = reason.clone().unwrap_or_default();
-    let state = change(shared, move |before| Some((reason, before.map_or(now, |(_, since)| since)))).await?;
-    audit(shared, Some(by), "pause", &note);
-    Ok(state)
+    change(shared, move |before| Some((reason, before.map_or(now, |(_, since)| since)))).await
 }
 
 pub(super) async fn resume(shared: &Arc<Shared>, by: Caller) -> ApiResult<m::PauseState> {
     let by_now = Arc::clone(shared);
-    let state = change(shared, move |before| {
+    change(shared, move |before| {
         // What does not stand still by a person's word may do so because of the clock; then this is
         // the person's word that the clock is right.
         if before.is_none() && by_now.time.trust(by_now.now()) {
-            audit(&by_now, Some(by), "clock.trust", "");
+            trail::note(&by_now, Some(by), "clock.trust", "", "ok");
         }
         None
     })
-    .await?;
-    audit(shared, Some(by), "resume", "");
-    Ok(state)
+    .await
 }
 
 async fn change(

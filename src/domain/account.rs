@@ -64,6 +64,9 @@ pub struct Account {
     pub can_refresh: bool,
     /// When it was connected.
     pub connected_at: Timestamp,
+    /// Keyed hashes of the ids by which the network's app knows the person who consented, where they
+    /// are not `remote_id` (a Page's owner). A request to delete what is held of them finds it by these.
+    pub persons: Vec<String>,
 }
 
 impl Account {
@@ -87,6 +90,7 @@ impl Account {
             grant_expires_at: None,
             can_refresh: false,
             connected_at: now,
+            persons: Vec::new(),
         }
     }
 

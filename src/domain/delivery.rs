@@ -26,7 +26,7 @@ mod facts;
 mod tell;
 
 pub use event::{AfterAbsence, Event, Illegal, Live, Proof};
-pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, State, Step, StepKind};
+pub use facts::{Flight, Frozen, Handle, Handles, Reason, RetryWhy, Said, State, Step, StepKind};
 
 /// The reason's class of a delivery whose fate the user chose to leave open.
 pub const LEFT: &str = "left";
@@ -209,10 +209,13 @@ impl Delivery {
                     to.late = Late::Always;
                 }
             }
-            (S::Sending, E::Lose { next_check, reason }) => to.doubt(next_check, Some(reason), moment),
+            (S::Sending, E::Lose { next_check, reason, said }) => {
+                to.flight.said = said.or(to.flight.said.take());
+                to.doubt(next_check, Some(reason), moment);
+            }
             // Work that was to be sent again under its own marker, and must first be looked up
             // after all (the user took it back, or it is too late).
-            (S::Claimed | S::Preparing | S::Retry, E::Lose { next_check, reason }) => {
+            (S::Claimed | S::Preparing | S::Retry, E::Lose { next_check, reason, .. }) => {
                 if self.flight.amb_since.is_none() {
                     return Err(illegal("no attempt is open"));
                 }

@@ -87,7 +87,7 @@ fn events() -> Vec<(String, Event)> {
         Event::Refuse { reason: why() },
         Event::AccountDead { reason: why() },
         Event::TryNow { at: at(1), anyway: false },
-        Event::Lose { next_check: at(10), reason: why() },
+        Event::Lose { next_check: at(10), reason: why(), said: None },
         Event::Look { next_check: at(60), absent_at: None, reason: None },
         Event::Hold { reason: why() },
         Event::SendAgain { at: at(1) },
@@ -199,7 +199,7 @@ fn a_cancel_during_a_call_that_had_no_effect_ends_it() {
 #[test]
 fn the_time_to_settle_counts_from_the_last_attempt() {
     let mut lost = in_state(State::Sending, Open::Last)
-        .apply(Event::Lose { next_check: at(11), reason: why() }, at(10))
+        .apply(Event::Lose { next_check: at(11), reason: why(), said: None }, at(10))
         .unwrap();
     assert_eq!(lost.flight.unknown_since, Some(at(10).into()));
     for event in [
@@ -209,7 +209,8 @@ fn the_time_to_settle_counts_from_the_last_attempt() {
     ] {
         lost = lost.apply(event, at(2000)).unwrap();
     }
-    let again = lost.apply(Event::Lose { next_check: at(2011), reason: why() }, at(2010)).unwrap();
+    let again =
+        lost.apply(Event::Lose { next_check: at(2011), reason: why(), said: None }, at(2010)).unwrap();
     assert_eq!(again.flight.unknown_since, Some(at(2010).into()), "the second call may still take effect");
     assert_eq!(again.flight.amb_since, Some(at(0)));
 }

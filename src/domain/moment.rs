@@ -78,4 +78,28 @@ mod tests {
         assert_eq!((then.waited(rebooted), then.aged(rebooted)), (secs(100), secs(100)));
         assert!(then.same_boot(forward) && !then.same_boot(rebooted));
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(100_000))]
+
+        /// The machine has run for `ran` seconds in truth. Whatever was done to the wall clock meanwhile,
+        /// and wherever it stood before, no wait seems longer than that and nothing younger.
+        #[test]
+        fn no_step_of_the_wall_clock_makes_a_wait_long_or_a_key_young(
+            began in -1_000_000_000_i64..1_000_000_000,
+            uptime in 0_i64..10_000_000,
+            ran in 0_i64..10_000_000,
+            step in -400_000_000_i64..400_000_000,
+            rebooted: bool,
+        ) {
+            let truth = SignedDuration::from_secs(ran);
+            let then = moment(began, 1, uptime);
+            let now = if rebooted { moment(began + ran, 2, 3) } else { moment(began + ran + step, 1, uptime + ran) };
+            proptest::prop_assert!(then.waited(now) <= truth && truth <= then.aged(now));
+            // With both clocks right, or one that was never there, nothing is lost either.
+            let plain = Moment { boot: None, ..moment(began + ran, 1, 0) };
+            proptest::prop_assert_eq!((then.waited(plain), then.aged(plain)), (truth, truth));
+            proptest::prop_assert_eq!(then.same_boot(now), !rebooted);
+        }
+    }
 }

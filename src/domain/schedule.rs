@@ -69,20 +69,21 @@ impl Due {
 ///
 /// Seconds appear only if there are any; a doubled wall time says which of the two it is.
 pub fn echo(due: &Due) -> String {
-    let clock = if due.civil.second() == 0 { "%a %Y-%m-%d %H:%M" } else { "%a %Y-%m-%d %H:%M:%S" };
-    let wall = due.civil.strftime(clock);
-    let offset = print_offset(due.offset());
     let note = match due.choice {
         Choice::FirstOfFold => ", the first of two: clocks go back",
         Choice::SecondOfFold => ", the second of two: clocks go back",
         Choice::MovedByGap => ", moved: clocks go forward",
         Choice::Unique | Choice::Instant => "",
     };
-    if due.zone == offset {
-        format!("{wall} {offset}{note}")
-    } else {
-        format!("{wall} {} ({offset}){note}", due.zone)
-    }
+    format!("{}{note}", told(due))
+}
+
+/// [`echo`] without the note, for the middle of a sentence.
+fn told(due: &Due) -> String {
+    let clock = if due.civil.second() == 0 { "%a %Y-%m-%d %H:%M" } else { "%a %Y-%m-%d %H:%M:%S" };
+    let wall = due.civil.strftime(clock);
+    let offset = print_offset(due.offset());
+    if due.zone == offset { format!("{wall} {offset}") } else { format!("{wall} {} ({offset})", due.zone) }
 }
 
 fn print_offset(offset: Offset) -> String {
@@ -208,7 +209,7 @@ pub fn parse_when(text: &str, now: Timestamp, zone: &TimeZone, zone_name: &str) 
             choice: Choice::Instant,
             zone: zone_name.into(),
         };
-        return Err(WhenError::Past { due: echo(&due), now: echo(&present) });
+        return Err(WhenError::Past { due: told(&due), now: echo(&present) });
     }
     Ok(due)
 }

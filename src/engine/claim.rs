@@ -170,6 +170,7 @@ impl Engine {
             Event::Lose {
                 next_check: now,
                 reason: Reason::new("ambiguous", "checking whether it is already live"),
+                said: None,
             }
         } else {
             event

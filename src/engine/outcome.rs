@@ -5,10 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, Ladder};
 use super::gates::{App, app_of};
+use super::reconcile::is_for_good;
 use super::send::{evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work};
 use crate::domain::account::Account;
-use crate::domain::delivery::{Event, Live, Reason, RetryWhy, State};
+use crate::domain::delivery::{Event, Live, Reason, RetryWhy, Said, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
 use crate::platforms::{Failure, FailureClass, Original, Verdict};
@@ -57,7 +58,7 @@ impl Engine {
                     raw: message.clone().into_bytes(),
                     trace: None,
                 };
-                self.lose(id, Reason::new("ambiguous", message), Some(evidence), now, out);
+                self.lose(id, Reason::new("ambiguous", message), None, Some(evidence), now, out);
             }
             Reply::Answer(answer) => {
                 let verdict = with_job(work, |job| work.platform.judge(job, &frozen, &answer, now));
@@ -82,7 +83,14 @@ impl Engine {
                         self.went_through(account, app.as_ref());
                         let kept = evidence("pending", &answer);
                         let class = FailureClass::NotReady.as_str();
-                        self.lose(id, Reason::new(class, message), Some(kept), now, out);
+                        self.lose(
+                            id,
+                            Reason::new(class, message),
+                            Some(Said::Accepted),
+                            Some(kept),
+                            now,
+                            out,
+                        );
                     }
                     Some(Verdict::Duplicate { message, original }) => {
                         let kept = evidence("duplicate", &answer);
@@ -91,7 +99,8 @@ impl Engine {
                             let event = Event::Applied { live, next_part_at };
                             return self.save(id, event, Then::Done, Some(kept), now, out);
                         }
-                        self.lose(id, Reason::new("duplicate", message), Some(kept), now, out);
+                        let said = Said::Duplicate(message.clone());
+                        self.lose(id, Reason::new("duplicate", message), Some(said), Some(kept), now, out);
                     }
                     Some(Verdict::Ambiguous { message })
                         if planted("unlisted refusal believed") && (400..500).contains(&answer.status) =>
@@ -106,12 +115,12 @@ impl Engine {
                             self.gate_unclear(app, &message, now);
                         }
                         let kept = evidence("ambiguous", &answer);
-                        self.lose(id, Reason::new("ambiguous", message), Some(kept), now, out);
+                        self.lose(id, Reason::new("ambiguous", message), None, Some(kept), now, out);
                     }
                     None => {
                         let message = "the account disappeared during the call".to_owned();
                         let kept = evidence("ambiguous", &answer);
-                        self.lose(id, Reason::new("ambiguous", message), Some(kept), now, out);
+                        self.lose(id, Reason::new("ambiguous", message), None, Some(kept), now, out);
                     }
                 }
             }
@@ -227,10 +236,12 @@ impl Engine {
         match event {
             // The lane and the account have learnt what there is to learn; of the earlier attempt it
             // says nothing.
-            Event::Defer { reason, .. } if open && sending => self.lose(id, reason, kept, now, out),
-            Event::Refuse { reason } | Event::AccountDead { reason } if open => {
-                self.lose(id, reason, kept, now, out);
+            Event::Defer { reason, .. } if open && sending => self.lose(id, reason, None, kept, now, out),
+            Event::Refuse { reason } if open => {
+                let said = is_for_good(&reason).then(|| Said::Never(reason.clone()));
+                self.lose(id, reason, said, kept, now, out);
             }
+            Event::AccountDead { reason } if open => self.lose(id, reason, None, kept, now, out),
             event => self.save(id, event, Then::Done, kept, now, out),
         }
     }
@@ -240,13 +251,14 @@ impl Engine {
         &mut self,
         id: DeliveryId,
         reason: Reason,
+        said: Option<Said>,
         evidence: Option<Evidence>,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
         let next_check = self.first_check(id, now);
         let reason = reason.hint("checking whether it is already live; nothing to do for now");
-        self.save(id, Event::Lose { next_check, reason }, Then::Done, evidence, now, out);
+        self.save(id, Event::Lose { next_check, reason, said }, Then::Done, evidence, now, out);
     }
 }
 

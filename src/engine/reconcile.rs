@@ -9,11 +9,11 @@ use super::backoff::{self, scaled};
 use super::send::{TOO_MANY, class_of, evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates};
 use crate::domain::account::AccountState;
-use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason};
+use crate::domain::delivery::{AfterAbsence, Delivery, Event, Proof, Reason, Said};
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
 use crate::planted::planted;
-use crate::platforms::{Class, Failure, FailureClass, Request, Said, Sight};
+use crate::platforms::{Class, Failure, FailureClass, Reading, Request, Sight};
 
 /// Early looks, after the answer was lost; they can only find, never prove absence.
 const EARLY: [i64; 3] = [10, 60, 300];
@@ -103,8 +103,7 @@ impl Engine {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let flight = &work.delivery.flight;
         let word = work.delivery.reason.as_ref().map_or("", |it| it.class.as_str());
-        if word == "duplicate" {
-            let said = work.delivery.reason.as_ref().map_or("", |it| it.message.as_str()).to_owned();
+        if let Some(Said::Duplicate(said)) = &flight.said {
             return self.hold(
                 id,
                 &format!("the network has these words already, and not surely from us: {said}"),
@@ -172,7 +171,7 @@ impl Engine {
         };
         let sight = with_job(work, |job| match (&frozen, call) {
             (Some(frozen), Some(call)) => {
-                let said = Said { call, answer: &answer };
+                let said = Reading { call, answer: &answer };
                 work.platform.seen_in(job, frozen, said, since, &*work.bound, now)
             }
             (Some(frozen), None) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
@@ -180,6 +179,7 @@ impl Engine {
         });
         let off = gates::ahead(&self.gates, work.account.as_ref()) - allowed;
         let expired_once = !run.refreshed;
+        let accepted = work.delivery.flight.said == Some(Said::Accepted);
         let account = run.account;
         match sight {
             None => self.release(id),
@@ -196,6 +196,10 @@ impl Engine {
                 // What it published then bears an earlier time than we searched from.
                 let message = format!("this machine's clock is {off:#} ahead of the network's");
                 self.unclear(id, false, &message, None, now, out);
+            }
+            // Not there yet, and on its way: only its handle can say that nothing will come of it.
+            Some(Sight::Absent) if accepted => {
+                self.unclear(id, true, "the network has taken it on, and it is not live yet", None, now, out);
             }
             Some(Sight::Absent) => self.absent(id, false, None, &evidence("absent", &answer), now, out),
             Some(Sight::Gone) => self.absent(id, true, None, &evidence("gone", &answer), now, out),
@@ -338,7 +342,7 @@ impl Engine {
             let opted = self.settings.resend_when_absent.contains(&work.platform.name());
             let content = work.post.content_for(&delivery.name);
             let textless = content.parts.first().is_some_and(|it| it.trim().is_empty());
-            let repeat = delivery.reason.as_ref().is_some_and(|it| it.class == "duplicate");
+            let repeat = matches!(flight.said, Some(Said::Duplicate(_)));
             let why = if repeat {
                 Some("the network refuses it as a repeat, and yet it is not in the account's list")
             } else if (class == Class::Opaque && !opted) || textless {
@@ -389,10 +393,13 @@ fn wanted(delivery: &Delivery, now: Timestamp) -> bool {
 /// Repeated under its own marker it was refused for good: all that is left to learn is whether the
 /// earlier attempt is live.
 fn refused_for_good(delivery: &Delivery) -> Option<Reason> {
-    delivery.reason.clone().filter(is_for_good)
+    match &delivery.flight.said {
+        Some(Said::Never(reason)) => Some(reason.clone()),
+        _ => None,
+    }
 }
 
-fn is_for_good(reason: &Reason) -> bool {
+pub(super) fn is_for_good(reason: &Reason) -> bool {
     matches!(reason.class.as_str(), "invalid_content" | "policy")
 }
 

@@ -197,7 +197,14 @@ impl Engine {
         {
             let reason = Reason::new("ambiguous", "the network may have forgotten the key of this post")
                 .hint("checking whether it is already live; nothing to do for now");
-            return self.save(id, Event::Lose { next_check: now, reason }, Then::Done, None, now, out);
+            return self.save(
+                id,
+                Event::Lose { next_check: now, reason, said: None },
+                Then::Done,
+                None,
+                now,
+                out,
+            );
         }
         if let Some(twin) = (work.twin)(&frozen.marker).filter(|twin| *twin != id) {
             let at = patient(&work.delivery, TWIN_WAIT, now);

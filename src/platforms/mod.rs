@@ -284,7 +284,7 @@ impl Answer {
 
 /// An answer, and the call that it answers.
 #[derive(Debug, Clone, Copy)]
-pub struct Said<'a> {
+pub struct Reading<'a> {
     pub call: &'a Request,
     pub answer: &'a Answer,
 }
@@ -531,7 +531,7 @@ pub trait Platform: Sync {
         &self,
         job: &Job<'_>,
         frozen: &Frozen,
-        said: Said<'_>,
+        said: Reading<'_>,
         since: Timestamp,
         bound: &dyn Fn(&str) -> bool,
         now: Timestamp,

@@ -5,7 +5,6 @@
 //! (with a stand-in for the browser that presses "Allow"), posts are made over the control socket,
 //! and what is shown at the end is what the daemon says of its deliveries.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
-use super::{daemon_error, load, setup};
+use super::{daemon_error, film, load, setup};
 use crate::cli::args::{Demo, Globals};
 use crate::cli::error::CliError;
 use crate::cli::render::{Paint, colored};
@@ -68,6 +68,10 @@ fn failed(what: &str, error: impl std::fmt::Display) -> CliError {
     CliError::failed("demo", format!("{what}: {error}"))
 }
 
+fn interrupted() -> CliError {
+    CliError::failed("interrupted", "the demonstration was interrupted").hint("`sendoff demo` begins anew")
+}
+
 fn asked(error: &ClientError) -> CliError {
     let detail = error.detail();
     let plain = CliError::new(error.exit_code(), &detail.code, detail.message);
@@ -83,13 +87,18 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let stage =
         Stage { json: globals.json, quiet: globals.quiet, color: globals.wants_color(terminal, no_color) };
-    let (dir, throw_away) = directory(args);
+    let cannot = |error: std::io::Error| failed("signals", error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    // Dropped last, however this ends: there are keys in it.
+    let place = directory(args);
+    let dir = place.dir().to_owned();
     let options =
         sandbox::Options { listen: ([127, 0, 0, 1], 0).into(), faults: sandbox::Faults::default(), seed: 1 };
     let running =
         sandbox::start(options, Arc::new(SystemClock)).await.map_err(|error| failed("the sandbox", error))?;
     stage.say(
-        &format!("sandbox    {} (stand-ins for X and Bluesky)", running.url),
+        &format!("sandbox    {} (stand-ins for Facebook, X and Bluesky)", running.url),
         &json!({ "event": "sandbox", "url": running.url }),
     );
     let config_path = write_config(&dir, &running, args.fast)?;
@@ -110,38 +119,66 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
         &json!({ "event": "daemon", "listen": daemon.listen, "config": config_path }),
     );
     let client = Client::new(&socket).map_err(|error| asked(&error))?;
-    let outcome = play(&stage, &client, &running, began).await;
+    let outcome = tokio::select! {
+        outcome = play(&stage, &client, &running, args.fast, began) => outcome,
+        _ = interrupt.recv() => Err(interrupted()),
+        _ = terminate.recv() => Err(interrupted()),
+    };
     let outcome = match outcome {
         Ok(code) if !args.once => {
             stage.say(
                 &format!(
-                    "\nLook at {}x and {}bluesky; Ctrl-C ends the demonstration.",
-                    running.url, running.url
+                    "\nLook at {0}facebook, {0}x and {0}bluesky; Ctrl-C ends the demonstration.",
+                    running.url
                 ),
                 &json!({ "event": "waiting", "url": running.url }),
             );
-            drop(tokio::signal::ctrl_c().await);
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
             Ok(code)
         }
         other => other,
     };
     daemon.stop().await;
     running.stop().await;
-    if throw_away {
-        drop(std::fs::remove_dir_all(&dir));
-    }
     outcome
 }
 
-/// `--dir`, or a directory of our own that goes at the end.
-fn directory(args: &Demo) -> (PathBuf, bool) {
+/// Where the demonstration works.
+enum Place {
+    /// The user's own directory, which stays.
+    Kept(PathBuf),
+    /// One of ours, which goes with this value.
+    ThrownAway(PathBuf),
+}
+
+impl Place {
+    fn dir(&self) -> &Path {
+        match self {
+            Self::Kept(dir) | Self::ThrownAway(dir) => dir,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::ThrownAway(dir) = self {
+            // It may never have been made.
+            drop(std::fs::remove_dir_all(dir));
+        }
+    }
+}
+
+fn directory(args: &Demo) -> Place {
     if let Some(dir) = &args.dir {
-        return (dir.clone(), false);
+        return Place::Kept(dir.clone());
     }
     let mut tail = [0; 8];
     start::random(&mut tail);
     let name = tail.iter().fold(String::from("sendoff-demo-"), |name, byte| format!("{name}{byte:02x}"));
-    (std::env::temp_dir().join(name), true)
+    Place::ThrownAway(std::env::temp_dir().join(name))
 }
 
 /// What `init` writes, pointed at the sandbox, with a queue.
@@ -183,11 +220,13 @@ async fn play(
     stage: &Stage,
     client: &Client,
     running: &Running,
+    fast: bool,
     began: tokio::time::Instant,
 ) -> Result<u8, CliError> {
     let instance = running.url.as_str().trim_end_matches('/').to_owned();
     connect(stage, client, "x", None, "acme").await?;
     connect(stage, client, "bluesky", Some(instance), "acme").await?;
+    connect(stage, client, "facebook", None, "acme").await?;
     let refusal = refuse(stage, client).await?;
 
     let mut events = client
@@ -198,12 +237,21 @@ async fn play(
     let mut posts = Vec::new();
     let text = "Good morning from a queue in a TOML file ☀️";
     posts.push(post(stage, client, &[text], &both, r::When::Queue("every-minute".into()), Vec::new()).await?);
+    if let (true, Some(queued)) = (fast, posts.first()) {
+        // Its slot is up to a minute away.
+        let soon = r::Move::At("+1s".into());
+        client.post_reschedule(queued, soon, None).await.map_err(|error| asked(&error))?;
+    }
     let thread = ["A thread, part one: written once,", "part two: published once, in order."];
-    posts.push(post(stage, client, &thread, &both, r::When::At("+3s".into()), Vec::new()).await?);
-    let picture = upload(client).await?;
+    let soon = |seconds: &str| r::When::At(if fast { "+1s" } else { seconds }.into());
+    posts.push(post(stage, client, &thread, &both, soon("+3s"), Vec::new()).await?);
+    let oven = "A warm gradient, like the inside of an oven";
+    let picture = vec![upload(client, "oven.png", gradient([240, 80, 40])?, Some(oven)).await?];
     let text = "A picture with a description, see https://example.com/oven #bread";
-    posts.push(post(stage, client, &[text], &["bluesky:acme"], r::When::At("+2s".into()), picture).await?);
+    let two = ["bluesky:acme", "facebook:acme"];
+    posts.push(post(stage, client, &[text], &two, soon("+2s"), picture).await?);
     posts.push(post(stage, client, &["And one right now."], &["x:acme"], r::When::Now, Vec::new()).await?);
+    posts.extend(on_a_page(stage, client).await?);
 
     let limit = tokio::time::sleep(PATIENCE);
     tokio::pin!(limit);
@@ -251,11 +299,13 @@ async fn current(client: &Client, posts: &[String]) -> Result<Vec<m::Delivery>, 
 fn shown_at(running: &Running, delivery: &m::Delivery) -> String {
     let link = delivery.permalink.clone().unwrap_or_default();
     let base = running.url.as_str().trim_end_matches('/');
-    link.replacen("https://x.com/", &format!("{base}/x/"), 1).replacen(
-        "https://bsky.app/",
-        &format!("{base}/"),
-        1,
-    )
+    let here = [
+        ("https://x.com/", "/x/"),
+        ("https://bsky.app/", "/"),
+        ("https://www.facebook.com/facebook/", "/facebook/"),
+        ("https://www.facebook.com/", "/facebook/"),
+    ];
+    here.iter().fold(link, |link, (there, path)| link.replacen(there, &format!("{base}{path}"), 1))
 }
 
 fn tell(stage: &Stage, running: &Running, delivery: &m::Delivery) {
@@ -342,15 +392,22 @@ async fn post(
     when: r::When,
     media: Vec<r::MediaRef>,
 ) -> Result<String, CliError> {
-    let ask = r::CreatePost {
-        parts: parts.iter().map(|it| (*it).to_owned()).collect(),
-        to: to.iter().map(|it| (*it).to_owned()).collect(),
-        media,
-        when: Some(when),
-        source: Some("cli".into()),
-        options: BTreeMap::new(),
-        ..r::CreatePost::default()
-    };
+    create(
+        stage,
+        client,
+        r::CreatePost {
+            parts: parts.iter().map(|it| (*it).to_owned()).collect(),
+            to: to.iter().map(|it| (*it).to_owned()).collect(),
+            media,
+            when: Some(when),
+            ..r::CreatePost::default()
+        },
+    )
+    .await
+}
+
+async fn create(stage: &Stage, client: &Client, ask: r::CreatePost) -> Result<String, CliError> {
+    let ask = r::CreatePost { source: Some("cli".into()), ..ask };
     let made = client.post_create(&ask).await.map_err(|error| asked(&error))?;
     let notice = made.notices.join("; ");
     let to: Vec<_> = made.to.iter().map(|account| format!("           {account:<13} {notice}")).collect();
@@ -358,17 +415,51 @@ async fn post(
     Ok(made.id)
 }
 
-/// A small picture made here: a gradient, so that there is something to see.
-async fn upload(client: &Client) -> Result<Vec<r::MediaRef>, CliError> {
+/// What a Page can show beside a text and a picture: several pictures in one post, and a reel.
+async fn on_a_page(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError> {
+    let to = ["facebook:acme"];
+    let mut posts = Vec::new();
+    posts.push(post(stage, client, &["A text for the Page."], &to, r::When::Now, Vec::new()).await?);
+    let mut loaves = Vec::new();
+    for (name, shade, alt) in
+        [("rye.png", [120, 90, 60], "A dark loaf"), ("spelt.png", [220, 170, 110], "A light loaf")]
+    {
+        loaves.push(upload(client, name, gradient(shade)?, Some(alt)).await?);
+    }
+    posts.push(post(stage, client, &["Two loaves, two pictures."], &to, r::When::Now, loaves).await?);
+    let film = upload(client, "oven.mp4", film::film(4), None).await?;
+    let reel = r::CreatePost {
+        parts: vec!["Four seconds of warmth.".into()],
+        to: to.map(str::to_owned).to_vec(),
+        media: vec![film],
+        when: Some(r::When::Now),
+        options: [("facebook".into(), [("format".into(), "reel".into())].into())].into(),
+        ..r::CreatePost::default()
+    };
+    posts.push(create(stage, client, reel).await?);
+    Ok(posts)
+}
+
+/// A small picture made here: a gradient in this colour, so that there is something to see.
+fn gradient([red, green, blue]: [u8; 3]) -> Result<Vec<u8>, CliError> {
     let picture = image::RgbImage::from_fn(320, 180, |x, y| {
         let shade = |part: u32, whole: u32| u8::try_from(part * 255 / whole).unwrap_or(255);
-        image::Rgb([240, shade(x, 320) / 2 + 80, shade(y, 180) / 2 + 40])
+        image::Rgb([red, (shade(x, 320) / 2).saturating_add(green), (shade(y, 180) / 2).saturating_add(blue)])
     });
     let mut png = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut png, image::ImageFormat::Png).map_err(|error| failed("the picture", error))?;
-    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(png.into_inner()))]);
-    let file = client.media_upload(Some("oven.png".into()), body).await.map_err(|error| asked(&error))?;
-    Ok(vec![r::MediaRef { id: file.id, alt: Some("A warm gradient, like the inside of an oven".into()) }])
+    Ok(png.into_inner())
+}
+
+async fn upload(
+    client: &Client,
+    name: &str,
+    bytes: Vec<u8>,
+    alt: Option<&str>,
+) -> Result<r::MediaRef, CliError> {
+    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(bytes))]);
+    let file = client.media_upload(Some(name.into()), body).await.map_err(|error| asked(&error))?;
+    Ok(r::MediaRef { id: file.id, alt: alt.map(str::to_owned) })
 }
 
 /// Connects an account as a person would: opens the link, allows, comes back, confirms.

@@ -4,6 +4,7 @@
 //! The command line knows only the [`Rooms`] trait; here it meets the rest of the house.
 
 mod demo;
+mod film;
 mod setup;
 
 use std::ffi::OsString;
@@ -17,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::args::{self, Globals};
 use crate::cli::error::CliError;
-use crate::cli::{self, Rooms, post};
+use crate::cli::{self, Checked, Printed, Rooms, post};
 use crate::clock::SystemClock;
 use crate::config::fault::ConfigError;
 use crate::config::{self, Config, LogFormat};
@@ -64,38 +65,36 @@ impl Rooms for House {
         setup::init(dir)
     }
 
-    fn config_check(&self, path: &Path) -> Result<String, CliError> {
+    fn config_check(&self, path: &Path) -> Result<Checked, CliError> {
         let config = load(path)?;
-        let queues = match config.queues.len() {
-            0 => "no queue".to_owned(),
-            1 => "1 queue".to_owned(),
-            n => format!("{n} queues"),
-        };
-        let recurring = match config.recurring.len() {
-            0 => String::new(),
-            1 => ", 1 recurring post".to_owned(),
-            n => format!(", {n} recurring posts"),
-        };
-        let mut text = format!("{} is fine: {queues}{recurring}\n", path.display());
-        for key in config.engine.weakened() {
-            text.push_str("warning: [engine] ");
-            text.push_str(&key);
-            text.push_str(" is below its default; the delivery guarantees are weakened\n");
-        }
-        for caution in config.cautions().into_iter().chain(setup::recurring_problems(&config)) {
-            text.push_str("warning: ");
-            text.push_str(&caution);
-            text.push('\n');
-        }
-        Ok(text)
+        let weak = config.engine.weakened().into_iter();
+        let weak = weak
+            .map(|key| format!("[engine] {key} is below its default; the delivery guarantees are weakened"));
+        let problems = setup::queue_problems(&config).into_iter().chain(setup::recurring_problems(&config));
+        Ok(Checked {
+            path: path.to_owned(),
+            queues: config.queues.len(),
+            recurring: config.recurring.len(),
+            warnings: weak.chain(config.cautions()).chain(problems).collect(),
+        })
     }
 
-    fn config_print(&self, path: &Path) -> Result<String, CliError> {
-        Ok(load(path)?.print())
+    fn config_print(&self, path: &Path) -> Result<Printed, CliError> {
+        let toml = load(path)?.print();
+        let broken = |error: toml::de::Error| CliError::failed("internal", error.to_string());
+        let settings = toml::from_str(&toml).map_err(broken)?;
+        Ok(Printed { toml, settings })
     }
 
-    fn control_socket(&self, path: &Path) -> Result<PathBuf, CliError> {
-        Ok(load(path)?.server.control_socket)
+    fn control_socket(&self, path: &Path) -> Result<(PathBuf, Option<CliError>), CliError> {
+        let error = match config::load(path) {
+            Ok(config) => return Ok((config.server.control_socket, None)),
+            Err(error) => config_error(&error),
+        };
+        match config::control_socket(path) {
+            Some(socket) => Ok((socket, Some(error))),
+            None => Err(error),
+        }
     }
 
     fn offline_check(&self, draft: &post::Offline) -> Result<m::Check, CliError> {
@@ -203,8 +202,11 @@ async fn run_sandbox(args: &args::Sandbox, globals: &Globals) -> Result<u8, CliE
     };
     let listen = args.listen.unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
     let options = sandbox::Options { listen, faults, seed: args.seed.unwrap_or(1) };
-    let running = sandbox::start(options, Arc::new(SystemClock)).await.map_err(|error| {
-        CliError::failed("sandbox", error.to_string()).hint("choose another `--listen` address")
+    let running = sandbox::start(options, Arc::new(SystemClock)).await.map_err(|error| match error {
+        sandbox::SandboxError::NotLoopback { address } => {
+            CliError::usage(error.to_string()).hint(format!("use `--listen 127.0.0.1:{}`", address.port()))
+        }
+        _ => CliError::failed("sandbox", error.to_string()).hint("choose another `--listen` address"),
     })?;
     if globals.json {
         println!("{}", sandbox::ready_line(&running));

@@ -116,6 +116,21 @@ pub(super) fn recurring_problems(config: &config::Config) -> Vec<String> {
     found
 }
 
+/// Queues of networks that this version has not.
+pub(super) fn queue_problems(config: &config::Config) -> Vec<String> {
+    let mut found = Vec::new();
+    for queue in &config.queues {
+        for account in queue.accounts.iter().filter(|it| platforms::find(it.platform()).is_none()) {
+            let title = account.platform().title();
+            found.push(format!(
+                "[[queue]] {} for {account}: {title} is not available in this version",
+                queue.name
+            ));
+        }
+    }
+    found
+}
+
 /// What the files are, read where they lie.
 fn media(draft: &Offline) -> Result<Vec<crate::domain::media::MediaItem>, CliError> {
     use crate::domain::ids::MediaId;

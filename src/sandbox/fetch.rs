@@ -50,11 +50,11 @@ async fn one(address: &str) -> Fetched {
     stream.write_all(head.as_bytes()).await.map_err(|error| error.to_string())?;
     let mut answer = Vec::new();
     stream.take(BYTES_MAX).read_to_end(&mut answer).await.map_err(|error| error.to_string())?;
-    body(answer.into())
+    body(&answer.into())
 }
 
 /// The body of a whole answer: status 200, with its length announced.
-fn body(answer: Bytes) -> Fetched {
+fn body(answer: &Bytes) -> Fetched {
     let end = answer.windows(4).position(|it| it == b"\r\n\r\n").ok_or("it answered no HTTP")?;
     let head = std::str::from_utf8(&answer[..end]).map_err(|_| "its headers are not text")?;
     let mut lines = head.split("\r\n");
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_taken_only_whole_and_with_success() {
-        let taken = |text: &str| body(Bytes::from(text.to_owned()));
+        let taken = |text: &str| body(&Bytes::from(text.to_owned()));
         assert_eq!(taken("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap(), "ok");
         for bad in [
             "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",

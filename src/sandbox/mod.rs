@@ -89,6 +89,8 @@ pub struct Options {
 /// Why the stand-ins did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
+    #[error("the sandbox listens on loopback only, and `{address}` is not")]
+    NotLoopback { address: SocketAddr },
     #[error(
         "cannot listen on `{address}`: the port is in use; name another with --listen, or port 0 for a free one"
     )]
@@ -175,9 +177,12 @@ struct World {
 /// Starts the stand-ins.
 ///
 /// # Errors
-/// [`SandboxError`] when the address cannot be bound.
+/// [`SandboxError`] when the address cannot be bound, or is not loopback: the stand-ins let anybody in.
 pub async fn start(options: Options, clock: Arc<dyn Clock>) -> Result<Running, SandboxError> {
     let address = options.listen;
+    if !address.ip().is_loopback() {
+        return Err(SandboxError::NotLoopback { address });
+    }
     let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::AddrInUse => SandboxError::InUse { address },
         _ => SandboxError::Listen { address, source },

@@ -37,6 +37,8 @@ pub struct Receipt {
     pub finished_at: Option<Timestamp>,
     /// Step and what came of it, in order.
     pub outcome: Vec<(String, String)>,
+    /// The receipts of the accounts that go for it, where it is a request for all of a person's.
+    pub parts: Vec<ReceiptId>,
 }
 
 /// Where a page of the trail ended.

@@ -12,7 +12,8 @@ use redb::ReadableTable;
 use super::errors::StoreError;
 use super::tables::{
     ACCOUNT_NAMES, ACCOUNT_REMOTE, ACCOUNTS, BOUND, BY_ACCOUNT, BY_MEDIA, BY_POST, BY_STATE, COUNTS,
-    DELIVERIES, DUE, IN_FLIGHT, NEEDS, OPEN_BY_ACCOUNT, OPEN_MARKERS, POSTS, POSTS_BY_TIME,
+    DELIVERIES, DUE, IN_FLIGHT, NEEDS, OPEN_BY_ACCOUNT, OPEN_MARKERS, POSTS, POSTS_BY_TIME, REQUESTS,
+    REQUESTS_OPEN,
 };
 use super::tx::Rx;
 use super::{accounts, audit, deliveries, posts, vault};
@@ -26,7 +27,7 @@ pub fn all(rx: &Rx) -> Result<Vec<String>, StoreError> {
     check_deliveries(rx, &mut faults)?;
     check_accounts(rx, &mut faults)?;
     audit::list(rx, usize::MAX, None)?;
-    audit::receipts(rx, usize::MAX)?;
+    check_requests(rx, &mut faults)?;
     vault::refreshes(rx)?;
     vault::erasures(rx)?;
     Ok(faults)
@@ -147,5 +148,19 @@ fn check_accounts(rx: &Rx, faults: &mut Vec<String>) -> Result<(), StoreError> {
     compare("account_names", &keys!(rx, ACCOUNT_NAMES, str::to_owned), &names, faults);
     let is = keys!(rx, ACCOUNT_REMOTE, |it: (&str, &str)| (it.0.to_owned(), it.1.to_owned()));
     compare("account_remote", &is, &remotes, faults);
+    Ok(())
+}
+
+fn check_requests(rx: &Rx, faults: &mut Vec<String>) -> Result<(), StoreError> {
+    use super::tx::Source as _;
+    let all = audit::receipts(rx, usize::MAX)?;
+    let unfinished = all.iter().filter(|it| it.finished_at.is_none()).map(|it| it.id.as_u128()).collect();
+    compare("requests_open", &keys!(rx, REQUESTS_OPEN, |it| it), &unfinished, faults);
+    for row in rx.table(REQUESTS)?.iter()? {
+        let (subject, id) = row?;
+        if !all.iter().any(|it| it.id.as_u128() == id.value() && it.subject == subject.value()) {
+            faults.push(format!("index `requests` has {:?} too much", subject.value()));
+        }
+    }
     Ok(())
 }

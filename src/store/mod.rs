@@ -33,6 +33,7 @@ pub mod posts;
 pub mod queues;
 mod records;
 pub mod recurring;
+pub mod requests;
 pub mod tables;
 pub mod tx;
 pub mod vault;

@@ -105,6 +105,12 @@ pub(super) const EVENTS: T<'static, u64, &[u8]> = T::new("events.v1");
 pub(super) const RECEIPTS: T<'static, u128, &[u8]> = T::new("receipts.v1");
 /// Confirmation code → receipt.
 pub(super) const RECEIPT_CODES: T<'static, &str, u128> = T::new("receipt_codes.v1");
+/// Keyed hash of whose data is to go → the latest request for it, a receipt. Who asks twice is
+/// answered the same. The hash names nobody, so that it may stay when everything else is gone.
+pub(super) const REQUESTS: T<'static, &str, u128> = T::new("requests.v1");
+/// Request → (), for those with accounts that are not gone yet. Ids begin with their time, so the
+/// oldest comes first; a row here at start-up is work a crash interrupted.
+pub(super) const REQUESTS_OPEN: T<'static, u128, ()> = T::new("requests_open.v1");
 /// (time, sequence within the millisecond) → what was done, and by whom. Append-only.
 pub(super) const AUDIT: T<'static, (i64, u32), &[u8]> = T::new("audit.v1");
 
@@ -114,7 +120,7 @@ macro_rules! every {
         $go!(META NOTES POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT
             OPEN_BY_ACCOUNT BY_STATE COUNTS NEEDS OPEN_MARKERS ATTEMPTS HISTORY FETCHES BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES
             ACCOUNT_REMOTE GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RUNS
-            SERIES ZONES ZONE_HELD JOURNAL EVENTS RECEIPTS RECEIPT_CODES AUDIT)
+            SERIES ZONES ZONE_HELD JOURNAL EVENTS RECEIPTS RECEIPT_CODES REQUESTS REQUESTS_OPEN AUDIT)
     };
 }
 

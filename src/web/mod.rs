@@ -1,12 +1,15 @@
-//! The public listener: connect, callbacks, media links, health. Nothing else answers.
+//! The public listener: connect, callbacks, media links, requests for deletion, legal pages, health.
+//! Nothing else answers.
 //!
 //! This is the only part of the daemon that strangers can reach, so it knows nothing: no store, no
 //! token, no network. It checks what came in against fixed limits, hands it to a [`Door`], and
 //! shows what the door says. Whatever is not on the list of routes gets one and the same answer.
 
 mod client;
+pub mod legal;
 mod limit;
 pub mod media;
+pub mod meta;
 mod page;
 mod route;
 pub mod server;
@@ -23,6 +26,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::clock::Clock;
+use crate::domain::ids::PlatformName;
 
 /// What stands behind the listener: the daemon's conversations with browsers.
 #[async_trait]
@@ -46,6 +50,27 @@ pub trait Door: Send + Sync + 'static {
         None
     }
 
+    /// Whether the callbacks of this Meta app answer: only while there is a secret to check them with,
+    /// for anybody could sign with none.
+    async fn hears(&self, _app: PlatformName) -> bool {
+        false
+    }
+
+    /// A callback of a Meta app, as it came. What it asks for is durable when this returns.
+    async fn hear(&self, _app: PlatformName, _ask: meta::Ask, _signed_request: &str) -> meta::Heard {
+        meta::Heard::No
+    }
+
+    /// How far the request behind a confirmation code is. None: there is none.
+    async fn deletion(&self, _code: &str) -> Option<meta::Deletion> {
+        None
+    }
+
+    /// Who runs this, for the legal pages. None: they have not said it, and there are no such pages.
+    async fn operator(&self) -> Option<legal::Operator> {
+        None
+    }
+
     /// Whether the daemon does its work.
     async fn healthy(&self) -> bool;
 }
@@ -60,6 +85,8 @@ pub enum Start {
         /// Binds this browser to the conversation: up to 128 characters of `A-Z a-z 0-9 - _`.
         cookie: String,
     },
+    /// The connect could not begin: the network did not answer, or does not want us. The ticket is burnt.
+    Failed(Landing),
     /// The ticket is unknown, used or too old. Which of these is nobody's business.
     Gone,
 }
@@ -69,6 +96,7 @@ impl fmt::Debug for Start {
         match self {
             // Both values are secrets: the address holds `state`.
             Self::Go { .. } => f.write_str("Go([secret])"),
+            Self::Failed(landing) => f.debug_tuple("Failed").field(landing).finish(),
             Self::Gone => f.write_str("Gone"),
         }
     }

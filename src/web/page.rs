@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::Landing;
+use super::legal::Page;
+use super::meta::{Deletion, Standing};
 
 /// The whole style. The content security policy names it by its hash, so no other can be slipped in.
 const STYLE: &str = "\
@@ -23,6 +25,7 @@ border:1px solid var(--line);border-radius:.875rem}\
 border:2px solid currentColor;font-size:1.25rem;font-weight:600;line-height:1}\
 .good{color:var(--good)}.bad{color:var(--bad)}\
 h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25;font-weight:650;letter-spacing:-.01em;text-wrap:balance}\
+h2{margin:1.5rem 0 .375rem;font-size:1.0625rem;font-weight:650}\
 p{margin:0 0 1rem;overflow-wrap:anywhere}\
 .detail{color:var(--soft);font:.875rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
 code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
@@ -36,35 +39,100 @@ pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// What all pages have in common. Of these, `class`, `mark`, `word` and `footer` are ours.
+struct Sheet<'a> {
+    class: &'static str,
+    mark: &'static str,
+    /// What the mark means, for those who do not see it.
+    word: &'static str,
+    title: &'a str,
+    /// HTML.
+    body: String,
+    detail: Option<&'a str>,
+    footer: &'static str,
+}
+
+impl Sheet<'_> {
+    fn html(&self) -> String {
+        let Self { class, mark, word, body, footer, .. } = self;
+        let title = escape(self.title);
+        let detail = self
+            .detail
+            .map_or_else(String::new, |detail| format!("\n<p class=\"detail\">{}</p>", prose(detail)));
+        format!(
+            "<!doctype html>\n\
+             <html lang=\"en\">\n\
+             <head>\n\
+             <meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"robots\" content=\"noindex\">\n\
+             <title>{title} · Sendoff</title>\n\
+             <style>{STYLE}</style>\n\
+             </head>\n\
+             <body>\n\
+             <main>\n\
+             <div class=\"mark {class}\" role=\"img\" aria-label=\"{word}\">{mark}</div>\n\
+             <h1>{title}</h1>\n\
+             {body}{detail}\n\
+             <footer>{footer}</footer>\n\
+             </main>\n\
+             </body>\n\
+             </html>\n"
+        )
+    }
+}
+
 /// A landing as a page of HTML.
 pub(super) fn landing(it: &Landing) -> String {
     let (class, mark, word) = if it.ok { ("good", "✓", "Done") } else { ("bad", "!", "Problem") };
-    let title = escape(&it.title);
-    let detail = it
-        .detail
-        .as_ref()
-        .map_or_else(String::new, |detail| format!("\n<p class=\"detail\">{}</p>", prose(detail)));
-    format!(
-        "<!doctype html>\n\
-         <html lang=\"en\">\n\
-         <head>\n\
-         <meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"robots\" content=\"noindex\">\n\
-         <title>{title} · Sendoff</title>\n\
-         <style>{STYLE}</style>\n\
-         </head>\n\
-         <body>\n\
-         <main>\n\
-         <div class=\"mark {class}\" role=\"img\" aria-label=\"{word}\">{mark}</div>\n\
-         <h1>{title}</h1>\n\
-         <p>{}</p>{detail}\n\
-         <footer>You can close this window and go back to the terminal.</footer>\n\
-         </main>\n\
-         </body>\n\
-         </html>\n",
-        prose(&it.message)
-    )
+    Sheet {
+        class,
+        mark,
+        word,
+        title: &it.title,
+        body: paragraphs(std::slice::from_ref(&it.message)),
+        detail: it.detail.as_deref(),
+        footer: "You can close this window and go back to the terminal.",
+    }
+    .html()
+}
+
+/// How far a request for deletion is, for the person who made it.
+pub(super) fn deletion(it: &Deletion) -> String {
+    let (class, mark, word) = match it.standing {
+        Standing::Pending => ("", "…", "Under way"),
+        Standing::Done => ("good", "✓", "Done"),
+        Standing::Partly => ("bad", "!", "Something is left to do"),
+    };
+    Sheet {
+        class,
+        mark,
+        word,
+        title: &it.title,
+        body: paragraphs(&it.paragraphs),
+        detail: Some(&it.detail),
+        footer: "Keep the address of this page: it is how your request can be looked up.",
+    }
+    .html()
+}
+
+/// One of the legal pages.
+pub(super) fn legal(it: &Page) -> String {
+    let section = |(heading, all): &(&str, Vec<String>)| format!("<h2>{heading}</h2>\n{}", paragraphs(all));
+    Sheet {
+        class: "",
+        mark: "§",
+        word: "Legal",
+        title: it.title,
+        body: it.sections.iter().map(section).collect::<Vec<_>>().join("\n"),
+        detail: None,
+        footer: "This page loads nothing from elsewhere and sets no cookie.",
+    }
+    .html()
+}
+
+fn paragraphs(all: &[String]) -> String {
+    all.iter().map(|it| format!("<p>{}</p>", prose(it))).collect::<Vec<_>>().join("\n")
 }
 
 /// What a start link shows that leads nowhere any more.

@@ -1,9 +1,11 @@
-//! One request in, one answer out. The list of what answers is [`Shared::answer`], and it is all.
+//! One request in, one answer out. The lists of what answers are [`Shared::answer`]
+//! and, for what carries a body, [`Shared::post`], and they are all.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
+use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use url::form_urlencoded;
@@ -13,7 +15,7 @@ use crate::domain::ids::PlatformName;
 use super::client::{Hosts, address, cookie, cookie_name, is_token};
 use super::limit::Rate;
 use super::media::{Account, Counted, Fetch, Served, Wanted, wanted};
-use super::{Back, Door, Landing, Start, WebConfig, page};
+use super::{Back, Door, Landing, Start, WebConfig, legal, meta, page};
 
 /// Parameters of a callback that are looked at. Networks send three or four.
 const PARAMETERS_MAX: usize = 64;
@@ -102,17 +104,79 @@ impl Shared {
         if head.uri.authority().is_some() || !self.hosts.admit(&head.headers) {
             return ("host", Answer::refused(StatusCode::MISDIRECTED_REQUEST));
         }
-        // No route reads a body yet, but a body is taken in full or the connection ends: bytes left
-        // over must never be read as the next request.
-        match tokio::time::timeout(limits.body_time, to_bytes(body, limits.body)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) | Err(_) => return ("body", Answer::refused(StatusCode::BAD_REQUEST)),
-        }
+        // A body is taken in full, whoever reads it, or the connection ends: bytes left over must
+        // never be read as the next request.
+        let Ok(Ok(body)) = tokio::time::timeout(limits.body_time, to_bytes(body, limits.body)).await else {
+            return ("body", Answer::refused(StatusCode::BAD_REQUEST));
+        };
         let client = address(peer, &head.headers, &self.config.trusted_proxies);
+        if head.method == Method::POST {
+            return self.post(head.uri.path(), &head.headers, &body, client).await;
+        }
         self.answer(&head.method, head.uri.path(), head.uri.query(), &head.headers, client).await
     }
 
-    /// Everything that answers. Paths are compared as written: nothing is decoded, so no two
+    /// Everything that takes a body.
+    async fn post(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        body: &Bytes,
+        client: IpAddr,
+    ) -> (&'static str, Answer) {
+        match meta::wanted(path) {
+            Some((app, ask)) => ("meta", self.meta(app, ask, headers, body, client).await),
+            None => ("none", Answer::not_found()),
+        }
+    }
+
+    /// Not there at all without a secret; so this comes before everything that says otherwise.
+    async fn meta(
+        &self,
+        app: PlatformName,
+        ask: meta::Ask,
+        headers: &HeaderMap,
+        body: &Bytes,
+        client: IpAddr,
+    ) -> Answer {
+        if !self.door.hears(app).await {
+            return Answer::not_found();
+        }
+        if !self.rate.admit(client, self.config.clock.now()) {
+            return too_many();
+        }
+        let Some(signed_request) = meta::signed_request(headers, body) else {
+            tracing::warn!(%app, ?ask, "a callback without a `signed_request` was refused");
+            return Answer::refused(StatusCode::BAD_REQUEST);
+        };
+        match (self.door.hear(app, ask, &signed_request).await, ask) {
+            (meta::Heard::Yes(_), meta::Ask::Deauthorize) => Answer::text(StatusCode::OK, ""),
+            (meta::Heard::Yes(code), meta::Ask::DataDeletion) if is_token(&code) => {
+                let mut url = self.config.public_url.clone();
+                url.set_path(&format!("/deletion/{code}"));
+                let said = serde_json::json!({ "url": url.as_str(), "confirmation_code": code });
+                Answer { kind: "application/json", ..Answer::text(StatusCode::OK, &said.to_string()) }
+            }
+            (meta::Heard::Yes(_), meta::Ask::DataDeletion) => {
+                broken("a code with characters that need quoting")
+            }
+            (meta::Heard::No, _) => Answer::refused(StatusCode::BAD_REQUEST),
+            (meta::Heard::NotNow, _) => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "try again later\n")
+                .with(header::RETRY_AFTER, HeaderValue::from_static("60")),
+        }
+    }
+
+    async fn deletion(&self, code: &str, client: IpAddr) -> Answer {
+        if !self.rate.admit(client, self.config.clock.now()) {
+            return too_many();
+        }
+        match self.door.deletion(code).await {
+            Some(it) => Answer::html(StatusCode::OK, page::deletion(&it)),
+            None => Answer::not_found(),
+        }
+    }
+
+    /// Everything that answers a look. Paths are compared as written: nothing is decoded, so no two
     /// spellings lead to one route.
     async fn answer(
         &self,
@@ -122,9 +186,6 @@ impl Shared {
         headers: &HeaderMap,
         client: IpAddr,
     ) -> (&'static str, Answer) {
-        if method == Method::POST {
-            return ("none", Answer::not_found());
-        }
         if let Some(ticket) = path.strip_prefix("/connect/").filter(|it| is_token(it)) {
             return ("connect", self.connect(method, ticket, client).await);
         }
@@ -140,9 +201,13 @@ impl Shared {
         {
             return ("media", self.media(method, token, name, headers, client).await);
         }
+        if let Some(code) = path.strip_prefix("/deletion/").filter(|it| is_token(it)) {
+            return ("deletion", self.deletion(code, client).await);
+        }
         match path {
             "/healthz" => ("health", self.health().await),
             "/oauth/bluesky/client.json" => ("metadata", self.metadata().await),
+            _ if legal::is_one(path) => ("legal", self.legal(path).await),
             _ => ("file", self.file(path)),
         }
     }
@@ -170,6 +235,7 @@ impl Shared {
                 Answer::see_other(location).with(header::SET_COOKIE, set)
             }
             Start::Go { .. } => broken("a cookie with characters that need quoting"),
+            Start::Failed(landing) => show(&landing),
             Start::Gone => Answer::html(StatusCode::GONE, page::gone()),
         }
     }
@@ -256,6 +322,19 @@ impl Shared {
             range.and_then(|it| HeaderValue::try_from(it).ok()).map(|it| (header::CONTENT_RANGE, it)),
         );
         answer
+    }
+
+    /// An operator with pages of their own puts them in front, or under these names into
+    /// `verification_files`; those count.
+    async fn legal(&self, path: &str) -> Answer {
+        let own = self.file(path);
+        if own.status == StatusCode::OK {
+            return own;
+        }
+        match self.door.operator().await.and_then(|by| legal::page(path, &by)) {
+            Some(it) => Answer::html(StatusCode::OK, page::legal(&it)),
+            None => Answer::not_found(),
+        }
     }
 
     async fn health(&self) -> Answer {

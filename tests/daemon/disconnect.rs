@@ -199,29 +199,24 @@ async fn a_disconnect_that_dies_at_any_step_is_finished_and_its_receipt_is_whole
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_asks_again_gets_the_whole_receipt_of_the_disconnect_that_was_begun() {
     let (house, trap) = trapped().await;
-    let mut asked_in_time = 0;
     for point in POINTS {
         house.connect("x").await;
         trap.arm(point);
         // The first one goes away in the middle; the second finds it begun.
         trap.walk_away(house.client.account_disconnect("x:acme")).await;
         let release = async {
-            tokio::task::yield_now().await;
+            // Time for the question to arrive: as many others are asked and answered meanwhile.
+            for _ in 0..20 {
+                house.client.status().await.unwrap();
+            }
             trap.let_go();
         };
         let (again, ()) = tokio::join!(house.client.account_disconnect("x:acme"), release);
-        match again {
-            Ok(again) => {
-                assert_eq!(whats(&again.receipt), WHOLE, "{point}");
-                assert_eq!(again.receipt.subject, "x:acme");
-                asked_in_time += 1;
-            }
-            // On a busy machine the question may come when all is over.
-            Err(_) => gone(&house).await,
-        }
+        let again = again.unwrap_or_else(|error| panic!("{point}: {error}"));
+        assert_eq!(whats(&again.receipt), WHOLE, "{point}");
+        assert_eq!(again.receipt.subject, "x:acme");
         assert!(house.client.account_list().await.unwrap().accounts.is_empty(), "{point}");
     }
-    assert!(asked_in_time > 0, "no question came while a disconnect was under way");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -377,7 +372,9 @@ async fn not_verified(house: &House, made: &m::Post, receipt: &m::Receipt) {
     assert_eq!((line.r#where.as_str(), line.result), (delivery.id.as_str(), m::Outcome::NotPossible));
     assert!(line.message.as_ref().unwrap().contains("not verified"));
     let status = house.client.status().await.unwrap();
-    assert!(status.alerts.iter().all(|it| it.code == "weakened"), "{:?}", status.alerts);
+    // The configuration still has queues for the account that has left; nothing else is told.
+    let usual = |code: &str| matches!(code, "weakened" | "queue_account");
+    assert!(status.alerts.iter().all(|it| usual(&it.code)), "{:?}", status.alerts);
     assert!(!status.deliveries.keys().any(|state| state == "unknown" || state == "sending"));
     // It cannot be brought back for an account that is gone, and it can be deleted.
     assert_eq!(code(house.client.post_retry(&made.id).await), "not_found");

@@ -5,39 +5,25 @@ use futures_util::stream;
 use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
 
+use crate::callbacks::{ACME, about, form, post as callback};
+use crate::film::{self, Shape};
 use crate::house::{House, Wish, draft};
 
 const ACCOUNT: &str = "instagram:acme";
+/// The number that the stand-in's app has for `acme`.
+const APP_SCOPED: &str = "25000000001";
 
-fn atom(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(content.len() + 8).unwrap();
-    [&length.to_be_bytes()[..], kind, content].concat()
-}
-
-fn be(numbers: &[u32]) -> Vec<u8> {
-    numbers.iter().flat_map(|it| it.to_be_bytes()).collect()
-}
-
-fn track(handler: &[u8; 4], codec: &[u8; 4], ms: u32) -> Vec<u8> {
-    let matrix = be(&[0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000]);
-    let head = [be(&[0, 0, 0, 1, 0, ms, 0, 0, 0, 0]), matrix, be(&[1080 << 16, 1920 << 16])].concat();
-    let mut entry = vec![0; 78];
-    entry[24..26].copy_from_slice(&1080_u16.to_be_bytes());
-    entry[26..28].copy_from_slice(&1920_u16.to_be_bytes());
-    let described = [be(&[0, 1]), atom(codec, &entry)].concat();
-    let frames = ms * 30 / 1000;
-    let table = [atom(b"stsd", &described), atom(b"stsz", &be(&[0, 1, frames]))].concat();
-    let handled = [be(&[0, 0]), handler.to_vec(), be(&[0, 0, 0])].concat();
-    let clock = atom(b"mdhd", &be(&[0, 0, 0, 1000, ms, 0]));
-    let media = [clock, atom(b"hdlr", &handled), atom(b"minf", &atom(b"stbl", &table))].concat();
-    atom(b"trak", &[atom(b"tkhd", &head), atom(b"mdia", &media)].concat())
+async fn gone(house: &House) {
+    house
+        .until("the account to go", async |client| {
+            client.account_list().await.unwrap().accounts.is_empty().then_some(())
+        })
+        .await;
 }
 
 /// A small upright film of ten seconds.
 fn film() -> Vec<u8> {
-    let head = atom(b"mvhd", &[be(&[0, 0, 0, 1000, 10_000]), vec![0; 80]].concat());
-    let index = [head, track(b"vide", b"avc1", 10_000), track(b"soun", b"mp4a", 10_000)].concat();
-    [atom(b"ftyp", b"isom\0\0\0\0isom"), atom(b"moov", &index), atom(b"mdat", &[7; 2000])].concat()
+    film::film(Shape { width: 1080, height: 1920, ms: 10_000, ..Shape::default() })
 }
 
 fn picture(width: u32, height: u32) -> Vec<u8> {
@@ -181,9 +167,12 @@ async fn an_account_gets_one_post_whatever_happens_to_the_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_renewed_in_time_and_the_account_goes_on_for_months() {
-    let house = House::new().await;
+    let mut house = House::new().await;
     let before = house.connect("instagram").await.expires_at;
     house.pass(SignedDuration::from_hours(24 * 50)).await;
+    // Tokens are looked at when a daemon starts, and then once in a minute.
+    house.stop().await;
+    house.start().await;
     house
         .until("a new token", async |client| {
             let all = client.account_list().await.unwrap().accounts;
@@ -230,4 +219,34 @@ async fn what_instagram_cannot_take_is_refused_when_it_is_made() {
         let error = house.client.post_create(&ask).await.unwrap_err().detail();
         assert!(error.problems.iter().any(|it| it.code == want), "{want}: {error:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_removes_the_app_is_known_by_the_number_that_the_app_has_for_them() {
+    let house = House::new().await;
+    for of_the_app in [true, false] {
+        let account = house.connect("instagram").await;
+        // Meta does not say which of an account's two numbers its callbacks name.
+        let whom = if of_the_app { APP_SCOPED.to_owned() } else { account.remote_id };
+        let nobody = callback(&house, "/meta/facebook/deauthorize", form(&about(&whom))).await;
+        assert_eq!(nobody.status, 200, "answered, for it is signed");
+        assert_eq!(house.client.account_list().await.unwrap().accounts.len(), 1, "another app's number");
+        assert_eq!(callback(&house, "/meta/instagram/deauthorize", form(&about(&whom))).await.status, 200);
+        gone(&house).await;
+    }
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn through_facebooks_door_a_person_who_removes_facebooks_app_takes_the_account_along() {
+    let mut house = through_facebook().await;
+    house.connect("instagram").await;
+    // The door of new accounts is another one now; this account came through Facebook's.
+    let text = std::fs::read_to_string(house.config_path()).unwrap();
+    std::fs::write(house.config_path(), text.replace("login = \"facebook\"\n", "")).unwrap();
+    house.stop().await;
+    house.start().await;
+    assert_eq!(callback(&house, "/meta/facebook/data-deletion", form(&about(ACME))).await.status, 200);
+    gone(&house).await;
+    house.assert_no_refusals();
 }

@@ -102,3 +102,33 @@ async fn the_same_words_wait_for_a_delivery_in_doubt_until_it_is_left_as_it_is()
     let left = house.client.post_show(&first.post).await.unwrap().deliveries[0].clone();
     assert_eq!((left.state, left.held), (m::DeliveryState::Unknown, true), "it stays as it is");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_the_disk_has_changed_is_not_called_unknown() {
+    const DELIVERIES: redb::TableDefinition<'static, u128, &[u8]> =
+        redb::TableDefinition::new("deliveries.v1");
+    let mut house = House::new().await;
+    house.connect("x").await;
+    let made = house.post(&["x:acme"], &["Far away."], r::When::At("+90h".into())).await;
+    let nobody = "dlv_00000000000000000000000000000001";
+    assert_eq!(
+        code(house.client.post_resolve(nobody, &published("https://x.com/a/status/1")).await),
+        "unknown_id"
+    );
+    house.stop().await;
+    let db = redb::Database::open(house.data_dir().join("sendoff.redb")).unwrap();
+    let tx = db.begin_write().unwrap();
+    {
+        let mut table = tx.open_table(DELIVERIES).unwrap();
+        let key = redb::ReadableTable::first(&table).unwrap().unwrap().0.value();
+        table.insert(key, &b"not what was written"[..]).unwrap();
+    }
+    tx.commit().unwrap();
+    drop(db);
+    house.start().await;
+    let delivery = &made.deliveries[0].id;
+    let word = published("https://x.com/acme/status/1");
+    assert_eq!(code(house.client.post_resolve(delivery, &word).await), "store");
+    assert_eq!(code(house.client.post_delete(&made.id, true).await), "store");
+    assert_eq!(code(house.client.post_cancel(&made.id).await), "store");
+}

@@ -17,7 +17,8 @@ use super::dice::{millis, secs};
 use super::networks::{Fault, date};
 use super::plan::Wish;
 use super::standins;
-use super::world::{Happening, Job, World, Write};
+use super::world::{Happening, World};
+use super::writer::{Job, Write};
 
 impl World {
     pub(crate) fn carry_out(&mut self, effect: Effect) {

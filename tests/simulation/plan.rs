@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use sendoff::domain::account::Account;
 use sendoff::domain::delivery::{Delivery, Step, StepKind};
 use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, MediaId, PlatformName, PostId};
-use sendoff::domain::media::{MediaItem, MediaKind};
+use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
 use sendoff::domain::post::{Content, Post, Source, Target};
 use sendoff::domain::schedule::{Choice, Due, Late};
 use sendoff::platforms::Class;
@@ -40,15 +40,18 @@ pub(crate) enum Wish {
     Power,
 }
 
-/// The network a class is played by.
-pub(crate) fn platform_of(class: Class) -> PlatformName {
+/// The network a class is played by: one with a real connector, or the plain stand-in of the class.
+/// Facebook is both C (reels) and F (texts); its videos do not end by themselves, which c5 needs.
+fn platform_of(class: Class, labels: &[Label], dice: &mut Rng) -> PlatformName {
     match class {
         Class::ClientId => PlatformName::Bluesky,
         Class::Key => PlatformName::Mastodon,
-        Class::Handle => PlatformName::Instagram,
+        Class::Handle if !labels.contains(&Label::C5) && dice.chance(50) => PlatformName::Facebook,
+        Class::Handle => PlatformName::TikTok,
         Class::Reference => PlatformName::LinkedIn,
         Class::Listable => PlatformName::X,
-        Class::Opaque => PlatformName::Facebook,
+        Class::Opaque if dice.chance(50) => PlatformName::Facebook,
+        Class::Opaque => PlatformName::Threads,
     }
 }
 
@@ -69,7 +72,7 @@ pub(crate) fn aim(seed: u64) -> (Class, [Label; 3]) {
 pub(crate) fn world(seed: u64) -> World {
     let (class, labels) = aim(seed);
     let mut dice = Rng(seed ^ 0xD1CE_0000_0000);
-    let mut network = Network::new(platform_of(class));
+    let mut network = Network::new(platform_of(class, &labels, &mut Rng(seed ^ 0xFACE)));
     habits(&mut network, &mut dice, class);
     let mut world = World::new(seed, class, network);
     for (nth, label) in labels.into_iter().enumerate() {
@@ -118,6 +121,9 @@ fn habits(network: &mut Network, dice: &mut Rng, class: Class) {
     it.handle_life = if dice.chance(50) { dice.secs(1200, 7200) } else { SignedDuration::from_hours(24) };
     it.processing = if dice.chance(50) { secs(0) } else { dice.secs(5, 240) };
     it.window = if dice.chance(70) { SignedDuration::from_hours(24) } else { dice.secs(7200, 14_400) };
+    network.facebook.works = network.abilities.processing;
+    // What a look shows may be as old as a list is.
+    network.facebook.queued = network.list_lag;
 }
 
 fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
@@ -134,10 +140,11 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         people.push(account);
     }
     let hidden = world.network.abilities.hides_id && world.class == Class::Handle;
+    let single = hidden || world.network.abilities.inbox || platform == PlatformName::Facebook;
     let mut made = Vec::new();
     for n in 1..=3 + u128::from(dice.below(4)) {
         let account = &people[usize::try_from(dice.below(2)).unwrap()];
-        let threads = if hidden || world.network.abilities.inbox { 1 } else { 1 + dice.below(3) };
+        let threads = if single { 1 } else { 1 + dice.below(3) };
         let parts = usize::try_from(if dice.chance(50) { 1 } else { threads }).unwrap();
         let wait = if dice.chance(60) { dice.secs(0, 600) } else { dice.secs(0, 9000) };
         let late = match dice.below(4) {
@@ -146,7 +153,11 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
             _ => Late::Always,
         };
         let images = with_images || dice.chance(30);
-        made.push(post(n, account, wait, parts, late, images));
+        let (mut post, delivery) = post(n, account, wait, parts, late, images);
+        if platform == PlatformName::Facebook && world.class == Class::Handle {
+            make_reel(&mut post);
+        }
+        made.push((post, delivery));
     }
     wishes(world, dice, &people, &made);
     let accounts_of = people.clone();
@@ -168,6 +179,30 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         }
         Ok(())
     });
+}
+
+fn make_reel(post: &mut Post) {
+    let film = MediaItem {
+        id: MediaId::from_u128(9),
+        name: "a.mp4".into(),
+        kind: MediaKind::Mp4,
+        bytes: 900,
+        width: 1080,
+        height: 1920,
+        alt: None,
+        detail: Detail {
+            video: Some(Video {
+                duration_ms: 20_000,
+                frame_rate_milli: 30_000,
+                codec: "h264".into(),
+                audio: Some("aac".into()),
+                index_first: true,
+            }),
+            ..Detail::default()
+        },
+    };
+    post.media = vec![film];
+    post.options = [(PlatformName::Facebook, [("format".into(), "reel".into())].into())].into();
 }
 
 fn wishes(world: &mut World, dice: &mut Rng, people: &[Account], made: &[(Post, Delivery)]) {
@@ -287,7 +322,7 @@ fn post(
         width: 1,
         height: 1,
         alt: None,
-        detail: sendoff::domain::media::Detail::default(),
+        detail: Detail::default(),
     };
     let takes = matches!(account.name.platform(), PlatformName::Bluesky | PlatformName::Mastodon);
     let post = Post {

@@ -61,7 +61,7 @@ fn event(what: u8, of: &Delivery, at: Timestamp) -> Event {
         7 => Event::Refuse { reason },
         8 => Event::AccountDead { reason },
         9 => Event::TryNow { at, anyway: true },
-        10 => Event::Lose { next_check: at, reason },
+        10 => Event::Lose { next_check: at, reason, said: None },
         11 => Event::Hold { reason },
         12 => Event::Absent {
             proof: Proof::User,

@@ -6,9 +6,10 @@ use sendoff::domain::delivery::{Delivery, Event, Frozen, Live, State};
 use sendoff::domain::ids::{MediaId, ReceiptId};
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::domain::post::SlotTaken;
+use sendoff::store::audit::Receipt;
 use sendoff::store::posts::{Created, Cursor, Filter, Order, Wanted};
 use sendoff::store::vault::{Erasure, ErasureLine, RefreshIntent};
-use sendoff::store::{Store, StoreError, accounts, audit, deliveries, meta, posts, queues, vault};
+use sendoff::store::{Store, StoreError, accounts, audit, deliveries, meta, posts, queues, requests, vault};
 
 use super::{account, account_id, check, deliveries as deliveries_of, made, memory, minutes, now, post};
 
@@ -485,4 +486,37 @@ fn the_high_water_mark_of_time_never_falls() {
     assert_eq!(store.read(|rx| queues::paused_since(rx, "q")).unwrap(), Some(minutes(1)));
     store.write_blocking(|tx| queues::set_paused(tx, "q", None)).unwrap();
     assert_eq!(store.read(|rx| queues::paused_since(rx, "q")).unwrap(), None);
+}
+
+#[test]
+fn a_request_for_deletion_is_found_by_its_subject_and_stays_open_until_it_is_finished() {
+    let store = memory();
+    let request = |n: u8, finished: bool| Receipt {
+        id: ReceiptId::new(minutes(i64::from(n)), [n; 10]),
+        kind: "data_deletion".to_owned(),
+        subject: "ab".repeat(32),
+        code: format!("c0de{n}"),
+        requested_at: minutes(i64::from(n)),
+        finished_at: finished.then(|| minutes(60)),
+        outcome: Vec::new(),
+        parts: vec![ReceiptId::new(now(), [9; 10])],
+    };
+    let put = |it: Receipt| store.write_blocking(move |tx| requests::put(tx, &it)).unwrap();
+    let open = || store.read(requests::open).unwrap();
+    let latest = || store.read(|rx| requests::latest(rx, &"ab".repeat(32))).unwrap();
+    assert_eq!(latest(), None);
+    put(request(1, false));
+    put(request(2, false));
+    assert_eq!(open(), [request(1, false).id, request(2, false).id], "oldest first");
+    assert_eq!(latest(), Some(request(2, false)), "its parts are kept");
+    check(&store);
+    put(request(2, true));
+    assert_eq!(open(), [request(1, false).id]);
+    assert_eq!(latest(), Some(request(2, true)));
+    let by_code = store.read(|rx| audit::receipt_by_code(rx, "c0de1")).unwrap();
+    assert_eq!(by_code, Some(request(1, false)));
+    // A code leads to one request for ever.
+    let thief = Receipt { code: "c0de1".to_owned(), ..request(3, false) };
+    assert!(store.write_blocking(move |tx| requests::put(tx, &thief)).is_err());
+    check(&store);
 }

@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use sendoff::cli::args::{Demo, Globals, Sandbox};
 use sendoff::cli::error::CliError;
 use sendoff::cli::post::Offline;
-use sendoff::cli::{Io, Rooms};
+use sendoff::cli::{Checked, Io, Printed, Rooms};
 use sendoff::clock::Clock;
 use sendoff::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use sendoff::control::messages as m;
@@ -343,6 +343,11 @@ impl Api for Fake {
         Ok(receipt(if name == "x:acme" { m::Outcome::Done } else { m::Outcome::Failed }))
     }
 
+    async fn erase_platform_user(&self, by: Caller, whom: &str) -> ApiResult<m::ReceiptAnswer> {
+        self.note(by, format!("erase {whom}"));
+        Ok(receipt(if whom == "facebook:1022" { m::Outcome::Done } else { m::Outcome::Failed }))
+    }
+
     async fn post_create(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Post> {
         self.note(by, "post create");
         self.created.lock().unwrap().push(ask.clone());
@@ -652,14 +657,15 @@ impl Rooms for Cardboard {
     fn init(&self, dir: Option<&Path>) -> Result<String, CliError> {
         Ok(format!("init {dir:?}"))
     }
-    fn config_check(&self, path: &Path) -> Result<String, CliError> {
+    fn config_check(&self, path: &Path) -> Result<Checked, CliError> {
         Err(CliError::new(2, "bad_config", format!("{}:4:8: hour 99 is out of range", path.display())))
     }
-    fn config_print(&self, path: &Path) -> Result<String, CliError> {
-        Ok(format!("# {}", path.display()))
+    fn config_print(&self, path: &Path) -> Result<Printed, CliError> {
+        let settings = serde_json::json!({ "path": path });
+        Ok(Printed { toml: format!("# {}", path.display()), settings })
     }
-    fn control_socket(&self, path: &Path) -> Result<PathBuf, CliError> {
-        Ok(path.with_extension("sock"))
+    fn control_socket(&self, path: &Path) -> Result<(PathBuf, Option<CliError>), CliError> {
+        Ok((path.with_extension("sock"), None))
     }
     fn offline_check(&self, draft: &Offline) -> Result<m::Check, CliError> {
         let target = m::CheckTarget { account: draft.platforms[0].to_string(), ..target(true) };

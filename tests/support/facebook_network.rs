@@ -12,8 +12,12 @@ use super::{Network, Object, answer};
 #[derive(Default)]
 pub(crate) struct State {
     videos: BTreeMap<String, Video>,
-    /// How long a video is worked on after its finish.
+    /// How long a finished video lies in a queue, where it looks as if it had not been finished.
+    pub(crate) queued: SignedDuration,
+    /// How long it is worked on after that.
     pub(crate) works: SignedDuration,
+    /// A second finish makes a second reel.
+    pub(crate) doubles: bool,
     /// What is wrong with every video, found out only while it is worked on.
     pub(crate) flaw: Option<&'static str>,
     /// Calls by label.
@@ -68,7 +72,7 @@ pub(super) fn land(
             let text = body["description"].as_str().unwrap().to_owned();
             let video = network.facebook.videos.get_mut(&id).unwrap();
             assert!(video.uploaded && video.owner == owner);
-            if video.finished.is_none() {
+            if video.finished.is_none() || network.facebook.doubles {
                 video.finished = Some(now);
                 if network.facebook.flaw.is_none() {
                     push(network, owner, &id, text, now);
@@ -77,7 +81,7 @@ pub(super) fn land(
             answer(200, &json!({ "success": true }))
         }
         "facebook.video.status" => status(network, &id, now),
-        "facebook.get" => match network.objects.iter().find(|it| it.id == id) {
+        "facebook.get" => match network.objects.iter().find(|it| it.id == id && !it.deleted) {
             Some(it) => answer(200, &json!({ "id": it.id, "is_published": true })),
             None => answer(400, &json!({ "error": { "code": 100, "error_subcode": 33, "message": "none" } })),
         },
@@ -105,7 +109,9 @@ fn list(network: &Network, owner: &str, request: &Request, now: Timestamp) -> An
     let posts: Vec<Value> = network
         .objects
         .iter()
-        .filter(|it| it.owner == owner && it.listed_at <= now && it.created.as_second() >= since)
+        .filter(|it| {
+            it.owner == owner && !it.deleted && it.listed_at <= now && it.created.as_second() >= since
+        })
         // Reels are in no list.
         .filter(|it| it.id.contains('_'))
         .map(|it| {
@@ -121,7 +127,10 @@ fn status(network: &Network, id: &str, now: Timestamp) -> Answer {
     let phase = |word: &str| json!({ "status": word });
     let (processing, publishing) = match video.finished {
         None => (phase("not_started"), phase("not_started")),
-        Some(at) if now < at + network.facebook.works => (phase("in_progress"), phase("not_started")),
+        Some(at) if now < at + network.facebook.queued => (phase("not_started"), phase("not_started")),
+        Some(at) if now < at + network.facebook.queued + network.facebook.works => {
+            (phase("in_progress"), phase("not_started"))
+        }
         Some(_) => match network.facebook.flaw {
             Some(flaw) => (json!({ "status": "error", "error": { "message": flaw } }), phase("not_started")),
             None => (phase("complete"), json!({ "status": "complete", "publish_status": "published" })),

@@ -1,23 +1,17 @@
 //! Meta's parameter lists, generated from their own specifications (`meta-graph-spec.json`), as a
 //! judge of requests.
 
-use std::path::PathBuf;
-
 use sendoff::platforms::{Body, Endpoint, Request};
 use serde_json::Value;
 
 pub(crate) struct Spec(Value);
 
 impl Spec {
-    /// From the folder that `SENDOFF_CONFORMANCE` names, else from the repository's neighbour.
-    pub(crate) fn load() -> Self {
-        let dir = std::env::var_os("SENDOFF_CONFORMANCE").map_or_else(
-            || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/platforms"),
-            PathBuf::from,
-        );
-        let path = dir.join("meta-graph-spec.json");
+    /// None: the data is not here, which was said.
+    pub(crate) fn load() -> Option<Self> {
+        let path = crate::support::conformance("meta-graph-spec.json")?;
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self(serde_json::from_slice(&bytes).unwrap())
+        Some(Self(serde_json::from_slice(&bytes).unwrap()))
     }
 
     /// The endpoint that a request is for, if every parameter, required one and field fits it.

@@ -321,6 +321,8 @@ impl Network {
     fn limited_somehow(&self, rng: &mut Rng) -> Answer {
         let mut limited = self.limited(rng);
         match self.platform {
+            // It has no such status, and says in another header when it is over, if at all.
+            PlatformName::Facebook => return self.says("limited"),
             PlatformName::X | PlatformName::Bluesky => {}
             _ => limited.body = json!({ "code": "rate_limited" }).to_string().into_bytes(),
         }
@@ -334,6 +336,9 @@ impl Network {
     fn says(&self, what: &str) -> Answer {
         let x = |status, title: &str, kind: &str, detail: &str| {
             answer(status, &json!({ "title": title, "type": kind, "status": status, "detail": detail }))
+        };
+        let graph = |status, code: i64| {
+            answer(status, &json!({ "error": { "code": code, "type": "OAuthException", "message": what } }))
         };
         match (self.platform, what) {
             (PlatformName::X, "expired") => x(401, "Unauthorized", "about:blank", "Unauthorized"),
@@ -350,6 +355,13 @@ impl Network {
             (PlatformName::Bluesky, "invalid") => answer(400, &json!({ "error": "InvalidRequest" })),
             (PlatformName::Bluesky, "blocked") => answer(400, &json!({ "error": "ActionBlocked" })),
             (PlatformName::Bluesky, _) => answer(500, &json!({ "error": "InternalServerError" })),
+            (PlatformName::Facebook, "expired") => graph(400, 190),
+            (PlatformName::Facebook, "closed") => graph(403, 10),
+            (PlatformName::Facebook, "invalid") => graph(400, 100),
+            (PlatformName::Facebook, "limited") => graph(400, 32),
+            // Seen behind a post that was live.
+            (PlatformName::Facebook, "blocked") => graph(400, 1_404_102),
+            (PlatformName::Facebook, _) => graph(500, 2),
             (_, "expired") => answer(401, &json!({ "code": "token_expired" })),
             (_, "closed") => answer(403, &json!({ "code": "account_closed" })),
             (_, "invalid") => answer(400, &json!({ "code": "invalid_content" })),
@@ -370,6 +382,7 @@ impl Network {
             PlatformName::Bluesky => {
                 format!("at://{owner}/app.bsky.feed.post/3kzzzzzzzz{:03}", self.objects.len())
             }
+            PlatformName::Facebook => format!("{owner}_{}", 9_000 + self.objects.len()),
             _ => format!("hand{}", self.objects.len()),
         };
         self.objects.push(Object {

@@ -1,7 +1,7 @@
-//! Connectors for the classes that no network of this version belongs to: B (a key with a life),
-//! C (a handle whose state can be read), D (a repeat is answered with a reference), F (a list and
-//! nothing else). They speak to `standin_server.rs` and share nothing with it but the words on the
-//! wire. Each borrows the name of a network of its class that the product knows.
+//! Connectors as plain as their class: B (a key with a life), C (a handle whose state can be read),
+//! D (a repeat is answered with a reference), F (a list and nothing else). They speak to
+//! `standin_server.rs` and share nothing with it but the words on the wire. Each borrows the name of a
+//! network that has no connector of its own in the worlds it is used in.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,17 +26,17 @@ struct StandIn {
 }
 
 static KEY: StandIn = StandIn { name: PlatformName::Mastodon, class: Class::Key };
-static HANDLE: StandIn = StandIn { name: PlatformName::Instagram, class: Class::Handle };
+static HANDLE: StandIn = StandIn { name: PlatformName::TikTok, class: Class::Handle };
 static REFERENCE: StandIn = StandIn { name: PlatformName::LinkedIn, class: Class::Reference };
-static OPAQUE: StandIn = StandIn { name: PlatformName::Facebook, class: Class::Opaque };
+static OPAQUE: StandIn = StandIn { name: PlatformName::Threads, class: Class::Opaque };
 
 /// The real connectors, and a stand-in for each class they leave out.
 pub(crate) fn find(name: PlatformName) -> Option<&'static dyn Platform> {
     match name {
         PlatformName::Mastodon => Some(&KEY),
-        PlatformName::Instagram => Some(&HANDLE),
+        PlatformName::TikTok => Some(&HANDLE),
         PlatformName::LinkedIn => Some(&REFERENCE),
-        PlatformName::Facebook => Some(&OPAQUE),
+        PlatformName::Threads => Some(&OPAQUE),
         other => platforms::find(other),
     }
 }

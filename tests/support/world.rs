@@ -348,7 +348,7 @@ impl World {
         for delivery in self.store.values_mut() {
             if delivery.state == State::Sending {
                 let reason = Reason::new("ambiguous", "the daemon stopped during the call");
-                *delivery = delivery.apply(Event::Lose { next_check: now, reason }, now).unwrap();
+                *delivery = delivery.apply(Event::Lose { next_check: now, reason, said: None }, now).unwrap();
             } else if delivery.in_flight() {
                 rows.push(DueRow {
                     at: delivery.due.instant,

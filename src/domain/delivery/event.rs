@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Frozen, Handles, Reason, RetryWhy, State};
+use super::{Frozen, Handles, Reason, RetryWhy, Said, State};
 use crate::domain::moment::Moment;
 use crate::domain::schedule::Due;
 
@@ -43,8 +43,8 @@ pub enum Event {
     /// The account is back, or the user says "try now".
     /// `anyway`: the user says so, so that being late is no reason any more.
     TryNow { at: Timestamp, anyway: bool },
-    /// The call may have taken effect.
-    Lose { next_check: Timestamp, reason: Reason },
+    /// The call may have taken effect. `said`: what the network has said of it for good.
+    Lose { next_check: Timestamp, reason: Reason, said: Option<Said> },
     /// A look settled nothing (or found it absent for the first time).
     Look { next_check: Timestamp, absent_at: Option<Moment>, reason: Option<Reason> },
     /// Looking cannot settle it; the user must.

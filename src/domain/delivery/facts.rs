@@ -204,6 +204,18 @@ pub struct Frozen {
     pub body: Vec<u8>,
 }
 
+/// What a network has said of an attempt that is still open. No later look unsays it, and the reason that
+/// is shown to people, which every look may replace, decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// It has taken the post on, and the handle will tell what becomes of it (class C).
+    Accepted,
+    /// It has these words already, in its own message.
+    Duplicate(String),
+    /// It will never take this.
+    Never(Reason),
+}
+
 /// The facts of the current step: what was sent and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Flight {
@@ -225,4 +237,5 @@ pub struct Flight {
     pub looks: u16,
     /// Tries of the preparing calls since the last success.
     pub stumbles: u16,
+    pub said: Option<Said>,
 }

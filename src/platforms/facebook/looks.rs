@@ -80,7 +80,7 @@ pub(super) fn posts(
 ) -> Sight {
     let (all, rest) = match list(posts_request(job, since), answer, now) {
         Ok(read) => read,
-        Err(sight) => return sight,
+        Err(failure) => return Sight::Unclear(failure),
     };
     let ours = frozen_body(frozen);
     let words = plain(ours["message"].as_str().unwrap_or_default());
@@ -114,7 +114,7 @@ pub(super) fn posts(
                 false
             }
             // Other photos, or another number of them, is another post.
-            (None, false) if !shown.ids.is_empty() => shown.ids.iter().any(|it| photos.contains(it)),
+            (None, false) if !shown.ids.is_empty() => false,
             (None, false) => shown.count == 0 || shown.count == photos.len(),
             (None, true) => true,
         };
@@ -178,7 +178,7 @@ pub(super) fn comments(
 ) -> Sight {
     let (all, rest) = match list(comments_request(job, since), answer, now) {
         Ok(read) => read,
-        Err(sight) => return sight,
+        Err(failure) => return Sight::Unclear(failure),
     };
     let words = plain(frozen_body(frozen)["message"].as_str().unwrap_or_default());
     let ours = |it: &&Value| {
@@ -210,7 +210,7 @@ pub(super) fn stories(
 ) -> Sight {
     let (all, rest) = match list(stories_request(job, since), answer, now) {
         Ok(read) => read,
-        Err(sight) => return sight,
+        Err(failure) => return Sight::Unclear(failure),
     };
     let hits = all
         .iter()

@@ -166,7 +166,7 @@ impl Platform for Facebook {
             call.body.files().iter().any(|(part, _)| part.id == item.id)
                 && !handles.contains_key(&photo_key(n))
         });
-        let n = wanted.ok_or_else(|| unasked("a photo was answered that nobody asked for"))?;
+        let n = wanted.ok_or_else(|| Failure::transient("a photo was answered that nobody asked for"))?;
         Ok([(photo_key(n), form::handle(id))].into())
     }
 
@@ -288,16 +288,11 @@ impl Platform for Facebook {
 fn page<'a>(job: &'a Job<'_>) -> Result<&'a str, Failure> {
     Some(job.account.remote_id.as_str())
         .filter(|it| meta::is_id(it))
-        .ok_or_else(|| unasked("the account's id is not one of a Page"))
+        .ok_or_else(|| Failure::transient("the account's id is not one of a Page"))
 }
 
 fn photo_key(n: usize) -> String {
     format!("photo:{n}")
-}
-
-/// A fault that lies with us or with an answer nobody could understand.
-fn unasked(message: &str) -> Failure {
-    Failure { class: FailureClass::Transient, message: message.to_owned(), hint: None, until: None }
 }
 
 /// The facts of a live object.

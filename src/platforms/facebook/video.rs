@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::form::{Form, handle};
-use super::{json_body, live, unasked};
+use super::{frozen_body, json_body, live};
 use crate::domain::delivery::{Frozen, Handles};
 use crate::platforms::meta::{self, errors};
 use crate::platforms::{
@@ -34,7 +34,7 @@ pub(super) fn next(
     handles: &Handles,
     _now: Timestamp,
 ) -> Result<Next, Failure> {
-    let item = job.media.first().ok_or_else(|| unasked("the post has no video any more"))?;
+    let item = job.media.first().ok_or_else(|| Failure::transient("the post has no video any more"))?;
     let text = |key: &str| handles.get(key).map(|it| it.value.as_str());
     let path = match form {
         Form::Reel => format!("/{page}/video_reels"),
@@ -53,7 +53,7 @@ pub(super) fn next(
             Form::Video => {
                 let number = |key| text(key).and_then(|it| it.parse::<u64>().ok());
                 let (Some(session), Some(from), Some(to)) = (text(SESSION), number(FROM), number(TO)) else {
-                    return Err(unasked("an upload's state could not be read back"));
+                    return Err(Failure::transient("an upload's state could not be read back"));
                 };
                 let to = to.min(item.bytes);
                 let piece = FilePart::piece(item, from, to.saturating_sub(from));
@@ -139,14 +139,14 @@ pub(super) fn answered(
             let before = handles.get(FROM).map(|it| &it.value);
             // A server that does not move on would be fed the same bytes for ever.
             if !next.contains_key(UPLOADED) && next.get(FROM).map(|it| &it.value) == before {
-                return Err(unasked("the upload does not move on"));
+                return Err(Failure::transient("the upload does not move on"));
             }
             Ok(next)
         }
         "facebook.video.upload" if json["success"] == true => {
             Ok([(UPLOADED.to_owned(), handle("yes"))].into())
         }
-        "facebook.video.ready" => match state(&json) {
+        "facebook.video.ready" => match state(&json, true) {
             State::Failed(failure) => Err(failure),
             _ if matches!(json["status"]["video_status"].as_str(), Some("upload_complete" | "ready")) => {
                 Ok([(READY.to_owned(), handle("yes"))].into())
@@ -201,12 +201,14 @@ enum State {
     Waiting,
 }
 
-fn state(json: &Value) -> State {
+/// `reel`: its publishing phase alone tells (video-api/guides/reels-publishing); `published` is said of
+/// videos, and of a reel before it is through.
+fn state(json: &Value, reel: bool) -> State {
     let status = &json["status"];
     let phase = |name: &str| status[name]["status"].as_str().unwrap_or_default();
     let publishing = &status["publishing_phase"];
     let published = phase("publishing_phase") == "complete" && publishing["publish_status"] == "published";
-    if published || json["published"] == true && phase("processing_phase") != "error" {
+    if published || !reel && json["published"] == true && phase("processing_phase") != "error" {
         return State::Published;
     }
     let phases = ["uploading_phase", "processing_phase", "publishing_phase"];
@@ -243,7 +245,8 @@ pub(super) fn seen(frozen: &Frozen, answer: &Answer, bound: &dyn Fn(&str) -> boo
     if answer.status != 200 || !json["status"].is_object() || !ours {
         return Sight::Unclear(errors::failure(answer, now));
     }
-    match state(&json) {
+    let reel = frozen_body(frozen)["video_state"].is_string();
+    match state(&json, reel) {
         State::Published if bound(&frozen.marker) => {
             Sight::Disputed { message: "this video belongs to another post already".into() }
         }
@@ -290,6 +293,18 @@ mod tests {
         assert_eq!(idle, Sight::Absent);
         let draft = json!({ "status": "complete", "publish_status": "draft" });
         assert_eq!(seen_as(&phases("complete", draft)), Sight::Absent);
+    }
+
+    #[test]
+    fn a_reel_is_not_live_because_it_says_published_beside_a_phase_that_is_not_over() {
+        let json = json!({ "id": "77", "published": true, "status": { "video_status": "processing",
+            "processing_phase": { "status": "in_progress" }, "publishing_phase": { "status": "not_started" } } });
+        let body = json!({ "video_id": "77", "video_state": "PUBLISHED" }).to_string().into_bytes();
+        let reel = Frozen { marker: "77".into(), body };
+        let answer = Answer { status: 200, headers: Vec::new(), body: json.to_string().into_bytes() };
+        let sight = seen(&reel, &answer, &|_| false, "2026-12-01T09:00:00Z".parse().unwrap());
+        assert!(matches!(sight, Sight::Unclear(Failure { class: FailureClass::NotReady, .. })), "{sight:?}");
+        assert!(matches!(seen_as(&json), Sight::Found(_)), "of a video it is what counts");
     }
 
     #[test]

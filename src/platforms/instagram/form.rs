@@ -132,8 +132,11 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
 }
 
-/// `ann@0.5:0.8, bob`: names, with or without a place in the picture.
-fn tags(text: &str) -> Option<Vec<(&str, Option<(f64, f64)>)>> {
+/// A name, with or without its place in the picture, in parts of width and height.
+type Tag<'a> = (&'a str, Option<(f64, f64)>);
+
+/// `ann@0.5:0.8, bob`
+fn tags(text: &str) -> Option<Vec<Tag<'_>>> {
     names(text)
         .into_iter()
         .map(|it| {

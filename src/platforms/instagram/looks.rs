@@ -14,7 +14,7 @@ use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Live, Step};
 use crate::platforms::meta::list::{CURSORS, list, one};
 use crate::platforms::meta::{self, errors::GraphError, plain};
-use crate::platforms::{Answer, Failure, FailureClass, Job, Request, Said, Sight};
+use crate::platforms::{Answer, Failure, FailureClass, Job, Reading, Request, Sight};
 
 /// How much earlier than our intent Instagram's clock may date an object.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
@@ -105,7 +105,7 @@ pub(super) fn container(
 /// What the list shows of the object that a container became.
 pub(super) fn listed(
     job: &Job<'_>,
-    said: Said<'_>,
+    said: Reading<'_>,
     since: Timestamp,
     bound: &dyn Fn(&str) -> bool,
     now: Timestamp,
@@ -113,7 +113,7 @@ pub(super) fn listed(
     let form = Form::of(job);
     let (all, rest) = match list(Some(first_page(said.call)), said.answer, now) {
         Ok(read) => read,
-        Err(sight) => return sight,
+        Err(failure) => return Sight::Unclear(failure),
     };
     let words = if form.is_story() { String::new() } else { plain(job.text) };
     let differs = |it: &Value, want: &str| it.as_str().is_some_and(|it| it != want);
@@ -186,7 +186,7 @@ pub(super) fn comments(
 ) -> Sight {
     let (all, rest) = match list(comments_request(job), answer, now) {
         Ok(read) => read,
-        Err(sight) => return sight,
+        Err(failure) => return Sight::Unclear(failure),
     };
     let words = plain(job.text);
     let ours = |it: &&Value| {

@@ -24,7 +24,7 @@ use super::meta::{self, errors::GraphError, plain, usage};
 use super::needs;
 use super::{
     Answer, Body, Capabilities, Class, Deletion, Failure, FailureClass, Fresh, Job, Next, Platform, Problem,
-    Quota, Refusal, Request, Said, Sight, Unit, Verdict,
+    Quota, Reading, Refusal, Request, Sight, Unit, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};
@@ -189,7 +189,7 @@ impl Platform for Instagram {
         &self,
         job: &Job<'_>,
         frozen: &Frozen,
-        said: Said<'_>,
+        said: Reading<'_>,
         since: Timestamp,
         bound: &dyn Fn(&str) -> bool,
         now: Timestamp,
@@ -214,7 +214,7 @@ impl Platform for Instagram {
     ) -> Sight {
         match (Form::of(job), looks::scan(job, since)) {
             (Form::Comment, _) => looks::comments(job, answer, since, bound, now),
-            (_, Some(call)) => looks::listed(job, Said { call: &call, answer }, since, bound, now),
+            (_, Some(call)) => looks::listed(job, Reading { call: &call, answer }, since, bound, now),
             (_, None) => Sight::Absent,
         }
     }

@@ -12,11 +12,11 @@ use crate::platforms::{Answer, Failure, Request, Sight};
 pub const CURSORS: [&str; 3] = ["after", "until", "__paging_token"];
 
 /// The objects of a page of a list, and what to say of those behind it; or why it is no clean read.
-pub fn list(asked: Option<Request>, answer: &Answer, now: Timestamp) -> Result<(Vec<Value>, Sight), Sight> {
+pub fn list(asked: Option<Request>, answer: &Answer, now: Timestamp) -> Result<(Vec<Value>, Sight), Failure> {
     let json = answer.json();
     let Some(all) = json["data"].as_array().filter(|_| answer.status == 200 && json.get("error").is_none())
     else {
-        return Err(Sight::Unclear(errors::failure(answer, now)));
+        return Err(errors::failure(answer, now));
     };
     let rest = match json["paging"]["next"].as_str() {
         None => Sight::Absent,

@@ -127,7 +127,7 @@ impl Instagram {
         if caption.chars().count() > CAPTION_MAX {
             return Err(subcode(36_004, 2_207_010, "The caption is too long"));
         }
-        self.check_options(kind, child, &caption, params)?;
+        check_options(kind, child, &caption, params)?;
         let films = files.iter().any(|it| it.video) || kind == Kind::Carousel;
         let failed = files.iter().any(|it| it.video && !is_film(&it.bytes)).then_some(2_207_026);
         let id = self.next_id();
@@ -162,8 +162,7 @@ impl Instagram {
         let alt = params.text("alt_text").unwrap_or_default();
         let kind = match (params.text("media_type").as_deref(), child) {
             (None | Some("IMAGE"), _) => Kind::Image,
-            (Some("VIDEO"), true) => Kind::Reel,
-            (Some("REELS"), false) => Kind::Reel,
+            (Some("VIDEO"), true) | (Some("REELS"), false) => Kind::Reel,
             (Some("STORIES"), false) => Kind::Story,
             (Some("CAROUSEL"), false) => Kind::Carousel,
             (Some(other), _) => {
@@ -219,35 +218,6 @@ impl Instagram {
             }
         }
         Ok(files)
-    }
-
-    fn check_options(&self, kind: Kind, child: bool, caption: &str, params: &Params) -> Result<(), Answer> {
-        let given = |name: &str| params.text(name).is_some();
-        if (child || kind == Kind::Story) && !caption.is_empty() {
-            return Err(invalid("caption does not belong here"));
-        }
-        if child && ["collaborators", "location_id", "is_ai_generated"].iter().any(|it| given(it)) {
-            return Err(invalid("Param collaborators is not allowed"));
-        }
-        let reel = ["cover_url", "thumb_offset", "share_to_feed", "audio_name", "trial_params"];
-        if kind != Kind::Reel && reel.iter().any(|it| given(it)) {
-            return Err(invalid("a parameter of reels on something else"));
-        }
-        for name in ["collaborators", "user_tags"] {
-            if given(name) && !params.nested(name).is_some_and(|it| it.is_array()) {
-                return Err(invalid(&format!("{name} is not a JSON array")));
-            }
-        }
-        for tag in params.nested("user_tags").unwrap_or_default().as_array().into_iter().flatten() {
-            let placed = tag["x"].is_number() && tag["y"].is_number();
-            if !tag["username"].is_string() || (kind == Kind::Image && !placed) {
-                return Err(invalid("a tag needs a username, and on a picture a place"));
-            }
-        }
-        if given("alt_text") && (kind == Kind::Story || kind == Kind::Reel) {
-            return Err(invalid("alt_text is for pictures in the feed"));
-        }
-        Ok(())
     }
 
     /// The bytes of a film, for a container that waits for them.
@@ -337,4 +307,33 @@ impl Instagram {
         };
         Some(ok(&json!({ "id": id, "status_code": state, "status": words })))
     }
+}
+
+fn check_options(kind: Kind, child: bool, caption: &str, params: &Params) -> Result<(), Answer> {
+    let given = |name: &str| params.text(name).is_some();
+    if (child || kind == Kind::Story) && !caption.is_empty() {
+        return Err(invalid("caption does not belong here"));
+    }
+    if child && ["collaborators", "location_id", "is_ai_generated"].iter().any(|it| given(it)) {
+        return Err(invalid("Param collaborators is not allowed"));
+    }
+    let reel = ["cover_url", "thumb_offset", "share_to_feed", "audio_name", "trial_params"];
+    if kind != Kind::Reel && reel.iter().any(|it| given(it)) {
+        return Err(invalid("a parameter of reels on something else"));
+    }
+    for name in ["collaborators", "user_tags"] {
+        if given(name) && !params.nested(name).is_some_and(|it| it.is_array()) {
+            return Err(invalid(&format!("{name} is not a JSON array")));
+        }
+    }
+    for tag in params.nested("user_tags").unwrap_or_default().as_array().into_iter().flatten() {
+        let placed = tag["x"].is_number() && tag["y"].is_number();
+        if !tag["username"].is_string() || (kind == Kind::Image && !placed) {
+            return Err(invalid("a tag needs a username, and on a picture a place"));
+        }
+    }
+    if given("alt_text") && (kind == Kind::Story || kind == Kind::Reel) {
+        return Err(invalid("alt_text is for pictures in the feed"));
+    }
+    Ok(())
 }

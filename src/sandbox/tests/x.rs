@@ -180,6 +180,11 @@ async fn authorize_refuses_without_sending_the_browser_anywhere() {
         ("redirect_uri", "http://localhost:8420/oauth/x/callback"),
         ("redirect_uri", "http://127.0.0.1:8420/other"),
         ("redirect_uri", "http://example.com/oauth/x/callback"),
+        ("redirect_uri", "https://example.com/"),
+        ("redirect_uri", "https://example.com/oauth/x/callback/"),
+        ("redirect_uri", "https://example.com/oauth/x/callback?back=1"),
+        ("redirect_uri", "https://me@example.com/oauth/x/callback"),
+        ("redirect_uri", "https://example.com/a/../oauth/x/callback"),
         ("scope", "tweet.read everything"),
         ("code_challenge_method", "plain"),
         ("code_challenge", "short"),
@@ -191,7 +196,33 @@ async fn authorize_refuses_without_sending_the_browser_anywhere() {
         assert_eq!(answer.status(), 400, "{name}={value}");
         assert!(answer.headers().get("location").is_none());
     }
-    assert_eq!(stage.running.refusals().len(), 9);
+    assert_eq!(stage.running.refusals().len(), 14);
+    let link = authorize_link(&stage, &[("redirect_uri", "https://post.example.org/oauth/x/callback")]);
+    assert_eq!(decide(&stage, &link, &[("decision", "allow")]).await.status(), 303);
+}
+
+#[tokio::test]
+async fn an_app_creates_ten_thousand_posts_a_day_whoever_they_are_for() {
+    let stage = stage().await;
+    let (acme, alice) = (connect(&stage).await, connect_as(&stage, "alice", SCOPES).await);
+    let now = crate::clock::Clock::now(&*stage.clock);
+    stage.running.shared.world().x.spend_of_app("sandbox-x-public", 9_998, now);
+    assert_eq!(post(&stage, &acme, "9,999").await.0, 201);
+    assert_eq!(post(&stage, &alice, "10,000").await.0, 201);
+    let request = stage.http.post(format!("{}/x/2/tweets", stage.url)).bearer_auth(&acme.access);
+    let answer = request.json(&json!({ "text": "one too many" })).send().await.unwrap();
+    assert_eq!(answer.status(), 429);
+    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("x-app-limit-24hour-limit"), "10000");
+    assert_eq!(header("x-app-limit-24hour-remaining"), "0");
+    let reset: i64 = header("x-app-limit-24hour-reset").parse().unwrap();
+    assert_eq!(reset - now.as_second(), 86_400);
+    assert_ne!(header("x-rate-limit-remaining"), "0", "the user's own window is not what is spent");
+    // Reading goes on, and so does creating a day later.
+    assert_eq!(get(&stage, &acme, "users/me").await.0, 200);
+    stage.clock.forward(86_400);
+    let acme = connect(&stage).await;
+    assert_eq!(post(&stage, &acme, "a day later").await.0, 201);
 }
 
 #[tokio::test]
@@ -495,7 +526,17 @@ fn weights_are_those_of_the_documents() {
         ("see https://example.com/a/very/long/path?q=1.", 28),
         ("name@example.com", 16),
         ("(http://a.com/b)", 25),
-        ("end.Next", 8),
+        ("end.Nexto", 9),
+        ("bread.bar", 23),
+        ("bread.notatld", 13),
+        ("https://bread.notatld/a", 23),
+        ("https://a.notatld", 17),
+        ("https://münchen.de/a/long/path", 23),
+        ("münchen.de", 23),
+        ("https://例え.公司/a/long/path", 23),
+        ("https://a.公司です", 27),
+        ("a.xn--p1ai", 23),
+        ("a.comの", 25),
         ("漢a.com", 25),
     ] {
         assert_eq!(weigh(text), weight, "{text}");

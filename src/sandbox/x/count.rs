@@ -1,16 +1,12 @@
 //! The stand-in's own idea of X's weighted length and of links (docs.x.com/fundamentals/counting-characters):
-//! NFC, 23 per link, 2 per emoji, 1 for the Latin-like ranges, 2 for the rest. Plain on purpose; it
-//! knows the common top-level domains only.
+//! NFC, 23 per link, 2 per emoji, 1 for the Latin-like ranges, 2 for the rest.
+//!
+//! A link ends its host in a top-level domain of the network's own list, or in a Punycode one. Behind
+//! a scheme the host may be in any script; without one only its last label may.
 
+use crate::facts::is_tld;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_segmentation::UnicodeSegmentation as _;
-
-/// Top-level domains for which an address without a scheme is a link here.
-const TLDS: &[&str] = &[
-    "com", "org", "net", "io", "co", "dev", "app", "info", "edu", "gov", "me", "tv", "eu", "uk", "de", "fr",
-    "nl", "ch", "at", "it", "es", "se", "ai", "biz", "xyz", "shop", "blog", "news", "social", "site",
-    "online",
-];
 
 /// The weight of a link, whatever its length.
 const LINK: usize = 23;
@@ -69,7 +65,7 @@ fn next_link(text: &str, from: usize) -> Option<(usize, usize)> {
         // A letter before it makes it part of a word; Chinese and Japanese write without spaces.
         let open =
             !before.is_some_and(|it| (it.is_alphanumeric() && weight(it) == 1) || "@#$_-./".contains(it));
-        if open && it.is_ascii_alphanumeric() {
+        if open && is_latin(it) {
             let start = from + offset;
             if let Some(length) = link_length(&text[start..]) {
                 return Some((start, start + length));
@@ -80,28 +76,18 @@ fn next_link(text: &str, from: usize) -> Option<(usize, usize)> {
     None
 }
 
+/// ASCII letters and digits, and the accented letters of European languages.
+fn is_latin(it: char) -> bool {
+    it.is_ascii_alphanumeric() || (matches!(it, '\u{C0}'..='\u{24F}') && it.is_alphabetic())
+}
+
 /// How much of the beginning of `rest` is a link.
 fn link_length(rest: &str) -> Option<usize> {
     let scheme = ["https://", "http://"]
         .into_iter()
         .find(|it| rest.get(..it.len()).is_some_and(|head| head.eq_ignore_ascii_case(it)))
         .map_or(0, str::len);
-    let after = &rest[scheme..];
-    let is_host = |it: char| it.is_ascii_alphanumeric() || it == '.' || it == '-';
-    let host = after[..after.find(|it| !is_host(it)).unwrap_or(after.len())].trim_end_matches(['.', '-']);
-    let (name, tld) = host.rsplit_once('.')?;
-    let tld = tld.to_ascii_lowercase();
-    let known = TLDS.contains(&tld.as_str())
-        || (scheme > 0 && tld.len() >= 2 && tld.bytes().all(|it| it.is_ascii_alphabetic()));
-    let labelled = name.split('.').all(|it| !it.is_empty() && !it.starts_with('-') && !it.ends_with('-'));
-    if !known || !labelled {
-        return None;
-    }
-    let mut end = scheme + host.len();
-    // An address of the form name@example.com is no link.
-    if rest[end..].starts_with('@') {
-        return None;
-    }
+    let mut end = scheme + host_length(&rest[scheme..], scheme > 0)?;
     if let Some(port) = rest[end..].strip_prefix(':') {
         let digits = port.bytes().take_while(u8::is_ascii_digit).count();
         if digits > 0 {
@@ -115,6 +101,43 @@ fn link_length(rest: &str) -> Option<usize> {
         end += trimmed(tail).len();
     }
     Some(end)
+}
+
+/// How much of the beginning of `text` is a host: labels, then the last dot that a top-level domain
+/// follows. Text of another script may come right behind it.
+fn host_length(text: &str, any_script: bool) -> Option<usize> {
+    let part = |it: char| it.is_alphanumeric() || matches!(it, '.' | '-' | '_');
+    let host = &text[..text.find(|it| !part(it)).unwrap_or(text.len())];
+    host.rmatch_indices('.').find_map(|(dot, _)| {
+        let mut labels = host[..dot].split('.').rev();
+        let domain_has_line = labels.clone().next().is_some_and(|it| it.contains('_'));
+        let sound = labels.all(|it| {
+            !it.is_empty()
+                && !it.starts_with(['-', '_'])
+                && !it.ends_with(['-', '_'])
+                && (any_script || it.chars().all(|c| is_latin(c) || matches!(c, '-' | '_')))
+        });
+        let length = tld_length(&text[dot + 1..]).filter(|_| sound && !domain_has_line)?;
+        Some(dot + 1 + length)
+    })
+}
+
+/// How much of the beginning of `text` is a top-level domain: the longest one that does not end in
+/// the middle of a word, nor before what makes it an address of mail.
+fn tld_length(text: &str) -> Option<usize> {
+    let ends = |length: usize| {
+        let next = text[length..].chars().next();
+        !next.is_some_and(|it| it.is_ascii_alphanumeric() || matches!(it, '@' | '+' | '-'))
+    };
+    let ascii = text.bytes().take_while(|it| it.is_ascii_alphanumeric() || *it == b'-').count();
+    let head = &text[..ascii];
+    if head.len() > 4 && head.get(..4).is_some_and(|it| it.eq_ignore_ascii_case("xn--")) && ends(ascii) {
+        return Some(ascii);
+    }
+    let label = text.char_indices().take_while(|(_, it)| it.is_alphanumeric() || *it == '-');
+    let mut lengths: Vec<usize> = label.map(|(at, it)| at + it.len_utf8()).collect();
+    lengths.truncate(crate::facts::LONGEST_TLD);
+    lengths.into_iter().rev().find(|length| ends(*length) && is_tld(&text[..*length]))
 }
 
 /// A path without the punctuation that belongs to the sentence around it.

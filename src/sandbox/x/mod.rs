@@ -28,6 +28,10 @@ const PROBLEMS: &str = "https://api.x.com/2/problems";
 /// Fifteen minutes: every per-user limit of docs.x.com/x-api/fundamentals/rate-limits.
 const WINDOW: i64 = 15 * 60;
 
+/// What an app may create within a day for all of its users together (same page), and that day.
+const APP_CREATES: u32 = 10_000;
+const DAY: i64 = 24 * 60 * 60;
+
 /// A user of the stand-in.
 pub(super) struct User {
     id: String,
@@ -52,6 +56,8 @@ pub(super) struct X {
     said: Bounded<(usize, String), (String, Timestamp)>,
     files: Bounded<String, media::File>,
     windows: HashMap<(usize, &'static str), Window>,
+    /// What each app has created today.
+    apps: HashMap<&'static str, Window>,
     last_id: i64,
     chance: Chance,
 }
@@ -206,6 +212,14 @@ fn with_budget(answer: Answer, budget: Budget) -> Answer {
         .with("x-rate-limit-reset", &budget.reset.to_string())
 }
 
+/// The headers of an app's day: seen, not documented.
+fn with_day(answer: Answer, budget: Budget) -> Answer {
+    answer
+        .with("x-app-limit-24hour-limit", &budget.limit.to_string())
+        .with("x-app-limit-24hour-remaining", &budget.remaining.to_string())
+        .with("x-app-limit-24hour-reset", &budget.reset.to_string())
+}
+
 /// The request's JSON object, or X's refusal of it. A content type other than JSON is refused
 /// with 415; that this is X's number is an assumption.
 fn json_object(call: &Call) -> Result<Value, Answer> {
@@ -249,6 +263,7 @@ impl X {
             said: Bounded::new(5_000),
             files: Bounded::new(2_000),
             windows: HashMap::new(),
+            apps: HashMap::new(),
             last_id: 0,
             chance: Chance::new(seed),
         }
@@ -304,6 +319,12 @@ impl X {
         if let Some(missing) = scopes.iter().find(|it| !grant.scopes.iter().any(|has| has == *it)) {
             return with_budget(not_permitted(&format!("scope `{missing}` was not granted")), budget);
         }
+        let app = (place == Place::Create).then(|| self.spend_of_app(grant.client, 1, call.now));
+        if let Some(app) = app.filter(|it| it.exceeded) {
+            let answer = blank(429, "Too Many Requests", "Too Many Requests");
+            let answer = answer.because("the app has created too many posts in a day");
+            return with_budget(with_day(answer, app), budget);
+        }
         let answer = match place {
             Place::Me => self.me(call, grant.user),
             Place::Create => self.create(call, grant.user),
@@ -319,7 +340,22 @@ impl X {
             Place::Metadata => self.metadata(call, grant.user),
             Place::Authorize | Place::Token | Place::Revoke => broken(),
         };
+        let answer = match app {
+            Some(app) => with_day(answer, app),
+            None => answer,
+        };
         with_budget(answer, budget)
+    }
+
+    /// Counts `cost` creations of an app.
+    pub(in crate::sandbox) fn spend_of_app(
+        &mut self,
+        client: &'static str,
+        cost: u32,
+        now: Timestamp,
+    ) -> Budget {
+        let day = self.apps.entry(client).or_insert_with(|| Window::starting(now, DAY));
+        day.spend(cost, APP_CREATES, DAY, now)
     }
 
     /// A fresh id: milliseconds since X's epoch and a counter, strictly growing.

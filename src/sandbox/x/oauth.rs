@@ -80,7 +80,7 @@ struct Code {
 pub(super) struct Access {
     pub(super) user: usize,
     pub(super) scopes: Vec<String>,
-    client: &'static str,
+    pub(super) client: &'static str,
     expires: Timestamp,
     family: u64,
 }
@@ -130,8 +130,11 @@ fn invalid_request(description: &str) -> Answer {
     refuse(400, "invalid_request", description, description)
 }
 
-/// The two places a browser may be sent back to: our daemon's callback on the loopback address, or
-/// anything over https. The developer portal takes `http://127.0.0.1` and refuses `localhost`.
+/// Where the app's callback is registered, on any host over https and on the loopback address.
+const CALLBACK: &str = "/oauth/x/callback";
+
+/// Whether a browser may be sent back there: X compares with what was registered, to the letter. The
+/// developer portal takes `http://127.0.0.1` and refuses `localhost`.
 fn redirect_is_registered(address: &str) -> Result<(), String> {
     let url = Url::parse(address).map_err(|_| format!("redirect_uri `{address}` is not an address"))?;
     let host = url.host_str().unwrap_or_default();
@@ -141,9 +144,12 @@ fn redirect_is_registered(address: &str) -> Result<(), String> {
     if url.fragment().is_some() {
         return Err("redirect_uri has a fragment".to_owned());
     }
+    // What the reader of addresses makes of it is what was sent: no `/./`, no user, no default port.
+    let plain = url.as_str() == address && url.username().is_empty() && url.password().is_none();
+    let path = url.path() == CALLBACK && url.query().is_none();
     match url.scheme() {
-        "https" => Ok(()),
-        "http" if host == "127.0.0.1" && url.path() == "/oauth/x/callback" && url.query().is_none() => Ok(()),
+        "https" if plain && path => Ok(()),
+        "http" if plain && path && host == "127.0.0.1" => Ok(()),
         _ => Err(format!("redirect_uri `{address}` is not registered for this app (code 415)")),
     }
 }

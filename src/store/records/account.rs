@@ -26,6 +26,9 @@ pub(in crate::store) struct AccountRow {
     grant_expires_at: Option<Timestamp>,
     can_refresh: bool,
     connected_at: Timestamp,
+    /// Not in rows from before it was kept; then the grant is asked.
+    #[serde(default)]
+    persons: Vec<String>,
 }
 
 const STATES: [AccountState; 3] = [AccountState::Ready, AccountState::NeedsReconnect, AccountState::Paused];
@@ -50,6 +53,7 @@ impl From<&Account> for AccountRow {
             grant_expires_at: it.grant_expires_at,
             can_refresh: it.can_refresh,
             connected_at: it.connected_at,
+            persons: it.persons.clone(),
         }
     }
 }
@@ -76,6 +80,7 @@ impl Stored for Account {
             grant_expires_at: row.grant_expires_at,
             can_refresh: row.can_refresh,
             connected_at: row.connected_at,
+            persons: row.persons,
         })
     }
 }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::post::{DueRow, LateRow, bad_name};
 use super::{Bytes, Stored, by_word, digest_from_hex, hex};
 use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, Flight, Frozen, Handle, Reason, RetryWhy, State, Step, StepKind};
+use crate::domain::delivery::{
+    Delivery, Flight, Frozen, Handle, Reason, RetryWhy, Said, State, Step, StepKind,
+};
 use crate::domain::moment::{Boot, Moment};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,6 +72,36 @@ struct FlightRow {
     absent_at: Option<MomentRow>,
     looks: u16,
     stumbles: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<SaidRow>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SaidRow {
+    Accepted,
+    Duplicate(String),
+    Never(ReasonRow),
+}
+
+impl From<&Said> for SaidRow {
+    fn from(it: &Said) -> Self {
+        match it {
+            Said::Accepted => Self::Accepted,
+            Said::Duplicate(message) => Self::Duplicate(message.clone()),
+            Said::Never(reason) => Self::Never(reason.into()),
+        }
+    }
+}
+
+impl From<SaidRow> for Said {
+    fn from(row: SaidRow) -> Self {
+        match row {
+            SaidRow::Accepted => Self::Accepted,
+            SaidRow::Duplicate(message) => Self::Duplicate(message),
+            SaidRow::Never(reason) => Self::Never(reason.into()),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -183,6 +215,7 @@ impl From<&Flight> for FlightRow {
             absent_at: it.absent_at.map(Into::into),
             looks: it.looks,
             stumbles: it.stumbles,
+            said: it.said.as_ref().map(Into::into),
         }
     }
 }
@@ -208,6 +241,7 @@ impl TryFrom<FlightRow> for Flight {
             absent_at: row.absent_at.map(Into::into),
             looks: row.looks,
             stumbles: row.stumbles,
+            said: row.said.map(Into::into),
         })
     }
 }

@@ -154,6 +154,8 @@ pub(in crate::store) struct ReceiptRow {
     requested_at: Timestamp,
     finished_at: Option<Timestamp>,
     outcome: Vec<(String, String)>,
+    #[serde(default)]
+    parts: Vec<String>,
 }
 
 impl From<&Receipt> for ReceiptRow {
@@ -166,6 +168,7 @@ impl From<&Receipt> for ReceiptRow {
             requested_at: it.requested_at,
             finished_at: it.finished_at,
             outcome: it.outcome.clone(),
+            parts: it.parts.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -182,6 +185,7 @@ impl Stored for Receipt {
             requested_at: row.requested_at,
             finished_at: row.finished_at,
             outcome: row.outcome,
+            parts: row.parts.iter().map(|it| it.parse().map_err(bad_name)).collect::<Result<_, _>>()?,
         })
     }
 }

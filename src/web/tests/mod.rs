@@ -12,6 +12,7 @@ use crate::clock::TestClock;
 use super::*;
 
 mod bounds;
+mod callbacks;
 
 /// Everything the door was asked, and a script of what it says.
 #[derive(Default)]
@@ -65,6 +66,35 @@ impl Door for Script {
 
     async fn client_metadata(&self) -> Option<String> {
         Some("{\"client_id\":\"x\"}".into())
+    }
+
+    async fn hears(&self, app: PlatformName) -> bool {
+        app == PlatformName::Facebook
+    }
+
+    async fn hear(&self, app: PlatformName, ask: meta::Ask, signed_request: &str) -> meta::Heard {
+        self.note(format!("hear {app} {ask:?} {signed_request}"));
+        match signed_request {
+            "no" => meta::Heard::No,
+            "later" => meta::Heard::NotNow,
+            "quote" => meta::Heard::Yes("\"".into()),
+            _ => meta::Heard::Yes("c0de".into()),
+        }
+    }
+
+    async fn deletion(&self, code: &str) -> Option<meta::Deletion> {
+        self.note(format!("deletion {code}"));
+        (code == "c0de").then(|| meta::Deletion {
+            standing: meta::Standing::Partly,
+            title: "<b>Done</b>".into(),
+            paragraphs: vec!["One & all.".into(), "Two.".into()],
+            detail: "code c0de".into(),
+        })
+    }
+
+    async fn operator(&self) -> Option<legal::Operator> {
+        let (name, contact) = ("Acme & Sons".into(), "privacy@acme.example".into());
+        (!self.sick).then_some(legal::Operator { name, contact, retention: String::new() })
     }
 
     async fn healthy(&self) -> bool {
@@ -155,6 +185,10 @@ const ROUTES: &[(&str, u16)] = &[
     ("/oauth/x/callback?error=denied", 400),
     ("/oauth/x/callback?", 400),
     ("/oauth/x/callback", 404),
+    ("/deletion/c0de", 200),
+    ("/privacy", 200),
+    ("/terms", 200),
+    ("/data-deletion", 200),
 ];
 
 const NOWHERE: &[&str] = &[
@@ -181,6 +215,15 @@ const NOWHERE: &[&str] = &[
     "/oauth/callback",
     "/oauth/x/client.json",
     "/oauth/bluesky/client.json/",
+    "/meta",
+    "/meta/facebook",
+    "/meta/facebook/deauthorize",
+    "/meta/facebook/data-deletion",
+    "/deletion",
+    "/deletion/",
+    "/deletion/other",
+    "/deletion/c0de/",
+    "/deletion/c%30de",
     "/healthz/",
     "/healthz.",
     "/HEALTHZ",
