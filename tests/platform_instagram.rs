@@ -22,6 +22,7 @@ use sendoff::platforms::{
     Answer, Body, Class, Deletion, Endpoint, Failure, FailureClass, Field, Fresh, Job, Next, Platform,
     Reading, Request, Sight, Verdict,
 };
+use sendoff::validate::{self, Draft};
 use serde_json::{Value, json};
 
 const DOORS: [(Door, &str); 2] =
@@ -486,6 +487,20 @@ fn what_cannot_be_a_post_on_instagram_is_said_before_it_is_scheduled() {
     assert_eq!(here("x", &[film(1)], &[("cover_url", "http://example.org/a.jpg")]), ["bad_option"]);
     // What only Facebook's door can do is taken there.
     assert_eq!(codes("x", &[jpeg(1)], &[("comment_prompt", "true")], Door::Facebook), Vec::<&str>::new());
+}
+
+#[test]
+fn a_caption_is_counted_as_the_strictest_reading_of_its_limit_would() {
+    let jpegs = [jpeg(1)];
+    let fits = |text: &str| {
+        let (parts, options) = ([text.to_owned()], std::collections::BTreeMap::new());
+        let draft = Draft { parts: &parts, comment: None, media: &jpegs, options: &options };
+        validate::check(&Instagram, None, draft).problems.is_empty()
+    };
+    // How the 2,200 are counted is not documented; an emoji may count as two.
+    assert!(fits(&"a".repeat(2_200)) && !fits(&"a".repeat(2_201)));
+    assert!(fits(&"🍞".repeat(1_100)) && !fits(&"🍞".repeat(1_101)));
+    assert!(fits(&"ä".repeat(2_200)) && !fits(&"ä".repeat(2_201)), "and bytes are not meant");
 }
 
 #[test]
