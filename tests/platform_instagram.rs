@@ -301,6 +301,31 @@ fn a_container_that_came_to_nothing_is_made_anew_a_few_times_with_a_pause() {
 }
 
 #[test]
+fn a_container_that_ended_before_it_was_published_is_made_anew() {
+    let post = owned(Door::Instagram, "A loaf", vec![jpeg(1)], &[]);
+    let job = post.job();
+    let (mut handles, mut at, mut made) = (Handles::new(), now(), 0);
+    let published = loop {
+        assert!(at < now() + SignedDuration::from_hours(1), "nothing comes of it");
+        match Instagram.next(&job, &handles, Fresh { now: at, ..fresh() }) {
+            Ok(Next::Call(call)) => {
+                made += usize::from(call.label == "instagram.container");
+                let said = match call.label {
+                    "instagram.status" if made == 1 => {
+                        json!({ "id": &call.path[1..], "status_code": "EXPIRED", "status": "Expired" })
+                    }
+                    _ => obliging(&call, made),
+                };
+                handles.extend(Instagram.answered(&job, &handles, &call, &answer(200, &said), at).unwrap());
+            }
+            Err(_) => at += SignedDuration::from_secs(10),
+            Ok(Next::Publish(frozen)) => break frozen.marker,
+        }
+    };
+    assert_eq!((made, published.as_str()), (2, "17850000000000002"));
+}
+
+#[test]
 fn a_used_up_limit_says_when_the_oldest_post_leaves_it() {
     let post = owned(Door::Instagram, "A loaf", vec![jpeg(1)], &[]);
     let job = post.job();

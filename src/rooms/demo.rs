@@ -261,9 +261,10 @@ async fn play(
     loop {
         let deliveries = current(client, &posts).await?;
         let patient = settled.elapsed() <= READ_BACK;
-        for delivery in deliveries.iter().filter(|it| is_over(it)) {
-            // Instagram tells a post's address only when it is read back.
-            if !told.contains(&delivery.id) && !(patient && lacks_address(delivery)) {
+        // Instagram tells a post's address only when it is read back.
+        let ripe = |it: &&m::Delivery| is_over(it) && (!lacks_address(it) || !patient);
+        for delivery in deliveries.iter().filter(ripe) {
+            if !told.contains(&delivery.id) {
                 told.push(delivery.id.clone());
                 tell(stage, running, delivery);
             }
@@ -430,9 +431,9 @@ async fn of_meta(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError
     posts.push(post(stage, client, &["A text for the Page."], &to[..1], r::When::Now, Vec::new()).await?);
     let mut loaves = Vec::new();
     for (name, shade, alt) in
-        [("rye.png", [120, 90, 60], "A dark loaf"), ("spelt.png", [220, 170, 110], "A light loaf")]
+        [("rye.png", [112, 70, 40], "A dark loaf"), ("spelt.png", [206, 144, 76], "A light loaf")]
     {
-        loaves.push(upload(client, name, gradient(shade)?, Some(alt)).await?);
+        loaves.push(upload(client, name, loaf(shade)?, Some(alt)).await?);
     }
     posts.push(post(stage, client, &["Two loaves, two pictures."], &to, r::When::Now, loaves).await?);
     let film = upload(client, "oven.mp4", film::film(4), None).await?;
@@ -452,10 +453,41 @@ async fn of_meta(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError
 
 /// A small picture made here: a gradient in this colour, so that there is something to see.
 fn gradient([red, green, blue]: [u8; 3]) -> Result<Vec<u8>, CliError> {
-    let picture = image::RgbImage::from_fn(320, 180, |x, y| {
-        let shade = |part: u32, whole: u32| u8::try_from(part * 255 / whole).unwrap_or(255);
-        image::Rgb([red, (shade(x, 320) / 2).saturating_add(green), (shade(y, 180) / 2).saturating_add(blue)])
-    });
+    let shade = |part: u32, whole: u32| u8::try_from(part * 255 / whole).unwrap_or(255);
+    let (width, height) = PICTURE;
+    png(|x, y| {
+        [red, (shade(x, width) / 2).saturating_add(green), (shade(y, height) / 2).saturating_add(blue)]
+    })
+}
+
+/// Another: a loaf with three cuts, in this colour, on a board.
+fn loaf(crust: [u8; 3]) -> Result<Vec<u8>, CliError> {
+    // In a thousand parts of the colour, as far as there is room for it.
+    let lit = |color: [u8; 3], light: i64| {
+        color.map(|it| u8::try_from((i64::from(it) * light / 1000).clamp(0, 255)).unwrap_or(255))
+    };
+    let round = |x: i64, y: i64, width: i64, height: i64| {
+        x * x * 1000 / (width * width) + y * y * 1000 / (height * height)
+    };
+    let (width, height) = PICTURE;
+    png(|x, y| {
+        let (x, y) = (i64::from(x) - i64::from(width / 2), i64::from(y) - i64::from(height / 2));
+        let (bread, shadow) = (round(x, y, 230, 110), round(x, y - 26, 245, 112));
+        let cut = [-110, 0, 110].iter().any(|at| (x - at + y / 2).abs() < 13 && y.abs() < 66);
+        match () {
+            () if bread < 1000 && cut => lit([246, 226, 188], 1050 - bread / 5),
+            () if bread < 1000 => lit(crust, 1250 - bread / 2 - y),
+            () if shadow < 1000 => lit([236, 226, 210], 700 + shadow / 5),
+            () => lit([236, 226, 210], 1000 - y / 6),
+        }
+    })
+}
+
+/// Width and height of the pictures.
+const PICTURE: (u32, u32) = (640, 360);
+
+fn png(color: impl Fn(u32, u32) -> [u8; 3]) -> Result<Vec<u8>, CliError> {
+    let picture = image::RgbImage::from_fn(PICTURE.0, PICTURE.1, |x, y| image::Rgb(color(x, y)));
     let mut png = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut png, image::ImageFormat::Png).map_err(|error| failed("the picture", error))?;
     Ok(png.into_inner())

@@ -117,7 +117,10 @@ impl Answer {
     /// A page of ours: no script, nothing from elsewhere.
     pub(super) fn html(status: u16, page: String) -> Self {
         Self::new(status, "text/html; charset=utf-8", page)
-            .with("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'")
+            .with(
+                "content-security-policy",
+                "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'",
+            )
             .with("x-content-type-options", "nosniff")
             .with("cache-control", "no-store")
     }

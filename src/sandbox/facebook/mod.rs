@@ -406,16 +406,23 @@ impl Facebook {
     }
 
     pub(super) fn pictures(&self, id: &str) -> Vec<Picture> {
-        let photos = self.posts.get(id).map(|it| it.photos.as_slice()).unwrap_or_default();
-        let picture = |id: &String| {
+        let Some(post) = self.posts.get(id) else { return Vec::new() };
+        let src = |id: &str| Some(format!("/facebook/media/{id}"));
+        let photos = post.photos.iter().filter_map(|id| {
             let photo = self.photos.get(id)?;
-            Some(Picture { src: Some(format!("/facebook/media/{id}")), alt: photo.alt.clone() })
-        };
-        photos.iter().filter_map(picture).collect()
+            Some(Picture { src: src(id), alt: photo.alt.clone(), film: false })
+        });
+        let film = post.media.as_deref().and_then(|id| {
+            let whole = self.videos.get(id)?.shown().is_some();
+            Some(Picture { src: src(id).filter(|_| whole), alt: String::new(), film: true })
+        });
+        photos.chain(film).collect()
     }
 
+    /// A photo, or a video that is kept whole.
     pub(super) fn picture(&self, id: &str) -> Option<bytes::Bytes> {
-        self.photos.get(id).map(|it| it.bytes.clone())
+        let photo = self.photos.get(id).map(|it| it.bytes.clone());
+        photo.or_else(|| self.videos.get(id)?.shown())
     }
 
     /// The word that the page shows beside what is no plain post: reel, story, a link.

@@ -316,8 +316,9 @@ impl Instagram {
     pub(super) fn pictures(&self, id: &str) -> Vec<Picture> {
         let files = self.posts.get(id).map(|it| it.files.as_slice()).unwrap_or_default();
         let picture = |(n, file): (usize, &containers::File)| Picture {
-            src: (!file.video).then(|| format!("/instagram/media/{id}/{n}")),
-            alt: if file.video { "a video".to_owned() } else { file.alt.clone() },
+            src: Some(format!("/instagram/media/{id}/{n}")),
+            alt: file.alt.clone(),
+            film: file.video,
         };
         files.iter().enumerate().map(picture).collect()
     }

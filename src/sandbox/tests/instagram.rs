@@ -199,6 +199,13 @@ async fn a_film_is_worked_on_for_a_while_and_one_that_is_none_fails_with_its_num
     for want in ["IN_PROGRESS", "IN_PROGRESS", "FINISHED"] {
         assert_eq!(state(&id).await["status_code"], want);
     }
+    let made = post(&stage, &client, "/media_publish", &[("creation_id", &id)]).await.1;
+    let page = stage.http.get(format!("{}/instagram", stage.url)).send().await.unwrap().text().await.unwrap();
+    let film = format!("/instagram/media/{}/0", made["id"].as_str().unwrap());
+    assert!(page.contains(&format!("<video src=\"{film}\"")), "{page}");
+    let film = stage.http.get(format!("{}{film}", stage.url)).send().await.unwrap();
+    assert_eq!(film.headers()["content-type"], "video/mp4");
+    let id = post(&stage, &client, "/media", &reel).await.1["id"].as_str().unwrap().to_owned();
     stage.clock.forward(86_400);
     let client = connect(&stage).await;
     let old = get(&stage, &client, &format!("/{id}?fields=status_code")).await.1;
