@@ -9,12 +9,16 @@
 
 #![allow(clippy::print_stdout)] // a benchmark reports
 
+#[path = "../tests/support/film.rs"]
+mod film;
+
 use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use bytes::Bytes;
+use film::Shape;
 use futures_util::stream;
 use sendoff::domain::ids::MediaId;
 use sendoff::domain::media::MediaKind;
@@ -122,23 +126,10 @@ async fn send(once: &OneShot, payload: Payload) -> u64 {
 
 /// A film of zeros behind an index that is in order.
 fn film(mib: u64) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Unpin {
-    let atom = |kind: &[u8; 4], content: &[u8]| {
-        let length = u32::try_from(content.len() + 8).expect("small");
-        [&length.to_be_bytes()[..], kind, content].concat()
-    };
-    let be = |numbers: &[u32]| numbers.iter().flat_map(|it| it.to_be_bytes()).collect::<Vec<u8>>();
-    let size = be(&[1920 << 16, 1080 << 16]);
-    let matrix = be(&[0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000]);
-    let head = atom(b"tkhd", &[be(&[0, 0, 0, 1, 0, 60_000, 0, 0, 0, 0]), matrix, size].concat());
-    let clock = atom(b"mdhd", &be(&[0, 0, 0, 1000, 60_000, 0]));
-    let handler = atom(b"hdlr", &[be(&[0, 0]), b"vide".to_vec(), be(&[0, 0, 0])].concat());
-    let described = atom(b"stsd", &[be(&[0, 1]), atom(b"avc1", &[0; 78])].concat());
-    let table = atom(b"stbl", &[described, atom(b"stsz", &be(&[0, 1, 1800]))].concat());
-    let media = atom(b"mdia", &[clock, handler, atom(b"minf", &table)].concat());
-    let track = atom(b"trak", &[head, media].concat());
-    let index = atom(b"moov", &[atom(b"mvhd", &be(&[0, 0, 0, 1000, 60_000])), track].concat());
-    let data = [be(&[1]), b"mdat".to_vec(), ((mib << 20) + 16).to_be_bytes().to_vec()].concat();
-    let begin = [atom(b"ftyp", b"isom\0\0\0\0isom"), index, data].concat();
+    let shape = Shape { samples: 1800, ms: 60_000, sound: None, ..Shape::default() };
+    // A box so long that its length stands behind its name.
+    let data = [&1_u32.to_be_bytes()[..], b"mdat", &((mib << 20) + 16).to_be_bytes()].concat();
+    let begin = [film::begin(shape), film::index(shape), data].concat();
     let zeros = Bytes::from(vec![0; 64 << 10]);
     stream::iter(std::iter::once(Bytes::from(begin)).chain((0..mib * 16).map(move |_| zeros.clone())).map(Ok))
 }

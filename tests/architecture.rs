@@ -169,6 +169,7 @@ const EXPOSES_SECRETS: &[&str] = &[
     "src/auth/callback.rs",
     "src/auth/facebook.rs",
     "src/auth/grant.rs",
+    "src/auth/instagram.rs",
     "src/auth/signed_request.rs",
     "src/auth/token.rs",
     "src/auth/wire.rs",

@@ -24,8 +24,12 @@ mod explain;
 mod facebook;
 #[path = "daemon/faults.rs"]
 mod faults;
+#[path = "support/film.rs"]
+mod film;
 #[path = "daemon/house.rs"]
 mod house;
+#[path = "daemon/instagram.rs"]
+mod instagram;
 #[path = "daemon/limits.rs"]
 mod limits;
 #[path = "daemon/media.rs"]

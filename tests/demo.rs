@@ -24,6 +24,15 @@ fn a_fast_demonstration_publishes_what_is_in_the_queue_without_waiting_for_its_s
     let ran = house.run(&["demo", "--once", "--fast", "--json"]);
     let done = ran.json();
     assert_eq!((&done["event"], &done["ok"]), (&"done".into(), &true.into()), "{done}");
+    let mut live: Vec<String> = Vec::new();
+    for it in done["deliveries"].as_array().unwrap() {
+        assert_eq!((&it["state"], it["permalink"].is_string()), (&"published".into(), true), "{it}");
+        live.push(it["account"].as_str().unwrap().to_owned());
+    }
+    let count = |account: &str| live.iter().filter(|it| *it == account).count();
+    // Text, picture, several pictures, reel; Instagram takes no text alone.
+    assert_eq!((count("facebook:acme"), count("instagram:acme")), (4, 3), "{live:?}");
+    assert!(count("x:acme") > 0 && count("bluesky:acme") > 0, "{live:?}");
     // The post of the queue got its slot first, and then another time.
     let scheduled: Vec<serde_json::Value> =
         ran.out.lines().map(|it| serde_json::from_str(it).unwrap()).collect();

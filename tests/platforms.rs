@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jobs::{Owned, now};
+use sendoff::domain::ids::PlatformName;
 use sendoff::platforms::{ALL, Answer, Platform, Verdict};
 use serde_json::Value;
 
@@ -70,6 +71,10 @@ fn listed(platform: &dyn Platform, answer: &Answer) -> bool {
     let text = |field: &str| json[field].as_str().unwrap_or_default().to_lowercase();
     // Meta's rows are numbers: a code, a code with its subcode, or a long one in either place.
     let (code, sub) = (json["error"]["code"].as_i64(), json["error"]["error_subcode"].as_i64());
+    if platform.name() == PlatformName::Instagram && sub == Some(2_207_051) {
+        // "Action is blocked" was seen on posts that were live, under a code that is a row.
+        return false;
+    }
     let number = |row: &str| match row.split_once('/') {
         Some((a, b)) => code == a.parse().ok() && sub == b.parse().ok(),
         None => row.parse().is_ok_and(|it: i64| code == Some(it) || (it > 9_999 && sub == Some(it))),
@@ -95,7 +100,9 @@ fn every_recorded_answer_proves_what_it_says() {
             let verdict = judge(*platform, &fixture.answer);
             assert_eq!(word(&verdict), fixture.expect, "{} {}", platform.name(), fixture.name);
             if let Verdict::Applied(live) = &verdict {
-                assert!(live.remote_id.is_some() && live.permalink.is_some() && !live.verified);
+                // Instagram tells the address only to who asks for it.
+                let address = live.permalink.is_some() || platform.name() == PlatformName::Instagram;
+                assert!(live.remote_id.is_some() && address && !live.verified);
             }
         }
     }

@@ -95,8 +95,19 @@ fn proof_of(token: &str, app_secret: &str) -> String {
 impl FacebookProvider {
     pub(super) fn begin(&self, tools: Tools<'_>, ask: Begin) -> Result<Started, AuthError> {
         check_redirect(&ask.redirect_uri)?;
+        Ok(self.begin_for(tools, ask, SCOPES, Server::Facebook))
+    }
+
+    /// Begins for whatever hangs on a Page; Instagram's accounts do.
+    pub(super) fn begin_for(
+        &self,
+        tools: Tools<'_>,
+        ask: Begin,
+        needs: &[ScopeNeed],
+        server: Server,
+    ) -> Started {
         let state = secret(tools.random);
-        let scopes: Vec<&str> = SCOPES.iter().map(|need| need.scope).collect();
+        let scopes: Vec<&str> = needs.iter().map(|need| need.scope).collect();
         let mut authorize_url = self.authorize.clone();
         authorize_url
             .query_pairs_mut()
@@ -114,9 +125,9 @@ impl FacebookProvider {
             verifier: SecretString::from(String::new()),
             redirect_uri: ask.redirect_uri,
             expect: ask.reconnect,
-            server: Server::Facebook,
+            server,
         };
-        Ok(Started { authorize_url, pending })
+        Started { authorize_url, pending }
     }
 
     /// The Pages of the person who consented, each with a token of its own.
@@ -129,26 +140,7 @@ impl FacebookProvider {
         pending: Pending,
         back: &CallbackParams,
     ) -> Result<Vec<Connected>, AuthError> {
-        let code = back.outcome()?;
-        let short = self
-            .token(
-                tools,
-                &[
-                    ("grant_type", "authorization_code"),
-                    ("redirect_uri", pending.redirect_uri.as_str()),
-                    ("code", code.expose_secret()),
-                ],
-            )
-            .await?;
-        // Pages' tokens live as long as the token they are asked with; this one makes them last.
-        let long = self
-            .token(tools, &[("grant_type", "fb_exchange_token"), ("fb_exchange_token", short.0.expose())])
-            .await?;
-        let (token, expires_at) = long;
-        let (scopes, missing_scopes) = self.scopes(tools, &token).await?;
-        let me = self.get(tools, &token, "me", &[("fields", "id,name")]).await?;
-        let id = me["id"].as_str().filter(|it| is_id(it)).ok_or_else(|| self.bad("it names no person"))?;
-        let person = Person { id: id.to_owned(), token, expires_at };
+        let (person, scopes, missing_scopes) = self.person(tools, &pending, back, SCOPES).await?;
         let mut pages = self.pages(tools, &person).await?;
         if let Some(expected) = &pending.expect {
             let others: Vec<String> = pages.iter().map(|it| it.0.remote_id.clone()).collect();
@@ -165,21 +157,62 @@ impl FacebookProvider {
             scopes: scopes.clone(),
             missing_scopes: missing_scopes.clone(),
             warnings: [MODE_WARNING.to_owned()].into_iter().chain(warning).collect(),
-            grant: Grant {
-                access,
-                refresh: None,
-                proof: Proof::Bearer,
-                scopes: scopes.clone(),
-                issued_at: tools.now,
-                // A Page's token that was asked for with a long-lived one has no end.
-                expires_at: None,
-                grant_expires_at: None,
-                client_id: self.client_id.clone(),
-                server: None,
-                person: Some(person.clone()),
-            },
+            grant: self.grant(tools, access, &scopes, &person),
         });
         Ok(connected.collect())
+    }
+
+    /// What is kept of one Page, or of what hangs on it.
+    pub(super) fn grant(
+        &self,
+        tools: Tools<'_>,
+        access: AccessToken,
+        scopes: &[String],
+        person: &Person,
+    ) -> Grant {
+        Grant {
+            access,
+            refresh: None,
+            proof: Proof::Bearer,
+            scopes: scopes.to_vec(),
+            issued_at: tools.now,
+            // A Page's token that was asked for with a long-lived one has no end.
+            expires_at: None,
+            grant_expires_at: None,
+            client_id: self.client_id.clone(),
+            server: None,
+            person: Some(person.clone()),
+        }
+    }
+
+    /// The person who consented, with their long-lived token, and what they granted and did not.
+    pub(super) async fn person(
+        &self,
+        tools: Tools<'_>,
+        pending: &Pending,
+        back: &CallbackParams,
+        needs: &[ScopeNeed],
+    ) -> Result<(Person, Vec<String>, Vec<String>), AuthError> {
+        let code = back.outcome()?;
+        let short = self
+            .token(
+                tools,
+                &[
+                    ("grant_type", "authorization_code"),
+                    ("redirect_uri", pending.redirect_uri.as_str()),
+                    ("code", code.expose_secret()),
+                ],
+            )
+            .await?;
+        // Pages' tokens live as long as the token they are asked with; this one makes them last.
+        let long = self
+            .token(tools, &[("grant_type", "fb_exchange_token"), ("fb_exchange_token", short.0.expose())])
+            .await?;
+        let (token, expires_at) = long;
+        let (scopes, missing_scopes) = self.scopes(tools, &token, needs).await?;
+        let me = self.get(tools, &token, "me", &[("fields", "id,name")]).await?;
+        let id = me["id"].as_str().filter(|it| is_id(it)).ok_or_else(|| self.bad("it names no person"))?;
+        Ok((Person { id: id.to_owned(), token, expires_at }, scopes, missing_scopes))
     }
 
     /// `POST /oauth/access_token`: as a form, so that secret and code stand in no address.
@@ -214,6 +247,7 @@ impl FacebookProvider {
         &self,
         tools: Tools<'_>,
         token: &AccessToken,
+        needs: &[ScopeNeed],
     ) -> Result<(Vec<String>, Vec<String>), AuthError> {
         let body = self.get(tools, token, "me/permissions", &[]).await?;
         let all = body["data"].as_array().ok_or_else(|| self.bad("it lists no permissions"))?;
@@ -225,7 +259,7 @@ impl FacebookProvider {
             .collect();
         let lacks = |need: &&ScopeNeed| !granted.iter().any(|it| it == need.scope);
         let names = |required: bool| -> Vec<String> {
-            let lacking = SCOPES.iter().filter(lacks).filter(|need| need.required || !required);
+            let lacking = needs.iter().filter(lacks).filter(|need| need.required || !required);
             lacking.map(|need| need.scope.to_owned()).collect()
         };
         if !names(true).is_empty() {
@@ -241,21 +275,9 @@ impl FacebookProvider {
         tools: Tools<'_>,
         person: &Person,
     ) -> Result<Vec<(Found, AccessToken, Option<String>)>, AuthError> {
-        let (mut found, mut seen, mut after) = (Vec::new(), 0, None::<String>);
-        for _ in 0..ANSWERS_MAX {
-            let mut query = vec![("fields", PAGE_FIELDS), ("limit", PAGE_LIMIT)];
-            // The address of the next part holds the token; its cursor alone is as good.
-            query.extend(after.as_deref().map(|it| ("after", it)));
-            let body = self.get(tools, &person.token, "me/accounts", &query).await?;
-            let pages = body["data"].as_array().ok_or_else(|| self.bad("it lists no Pages"))?;
-            seen += pages.len();
-            found.extend(pages.iter().filter_map(page));
-            let more = body["paging"]["next"].is_string();
-            after = body["paging"]["cursors"]["after"].as_str().filter(|_| more).map(str::to_owned);
-            if after.is_none() {
-                break;
-            }
-        }
+        let rows = self.page_rows(tools, person, PAGE_FIELDS).await?;
+        let found: Vec<_> = rows.iter().filter_map(page).collect();
+        let seen = rows.len();
         if found.is_empty() {
             let problem = if seen == 0 {
                 "Facebook shows no Page of this person to the app".to_owned()
@@ -269,6 +291,30 @@ impl FacebookProvider {
                          portfolio needs `business_management`; you need the right to create content there"
                         .into(),
             });
+        }
+        Ok(found)
+    }
+
+    /// Every Page that the person shows, with these fields.
+    pub(super) async fn page_rows(
+        &self,
+        tools: Tools<'_>,
+        person: &Person,
+        fields: &str,
+    ) -> Result<Vec<Value>, AuthError> {
+        let (mut found, mut after) = (Vec::new(), None::<String>);
+        for _ in 0..ANSWERS_MAX {
+            let mut query = vec![("fields", fields), ("limit", PAGE_LIMIT)];
+            // The address of the next part holds the token; its cursor alone is as good.
+            query.extend(after.as_deref().map(|it| ("after", it)));
+            let body = self.get(tools, &person.token, "me/accounts", &query).await?;
+            let pages = body["data"].as_array().ok_or_else(|| self.bad("it lists no Pages"))?;
+            found.extend(pages.iter().cloned());
+            let more = body["paging"]["next"].is_string();
+            after = body["paging"]["cursors"]["after"].as_str().filter(|_| more).map(str::to_owned);
+            if after.is_none() {
+                break;
+            }
         }
         Ok(found)
     }
@@ -324,7 +370,7 @@ impl FacebookProvider {
         request
     }
 
-    fn bad(&self, problem: &str) -> AuthError {
+    pub(super) fn bad(&self, problem: &str) -> AuthError {
         AuthError::BadAnswer { by: wire::place(&self.graph), problem: problem.into() }
     }
 }
@@ -342,6 +388,7 @@ fn page(it: &Value) -> Option<(Found, AccessToken, Option<String>)> {
     let comments = tasks.is_none_or(|all| all.contains(&"MODERATE") || all.contains(&"MANAGE"));
     let display_name = text("name").map_or_else(|| remote_id.clone(), |it| wire::clean(it, &[]));
     let found = Found {
+        app_scoped_id: None,
         // Not every Page has a name of its own in addresses.
         username: text("username").map_or_else(|| display_name.clone(), |it| wire::clean(it, &[])),
         display_name,
@@ -355,11 +402,11 @@ fn page(it: &Value) -> Option<(Found, AccessToken, Option<String>)> {
     Some((found, access, warning))
 }
 
-fn text_of(value: &Value) -> Option<String> {
+pub(super) fn text_of(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     (1..=30).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
@@ -379,7 +426,7 @@ fn check_redirect(url: &Url) -> Result<(), AuthError> {
 }
 
 /// The JSON object of a success; else what Meta's error means.
-fn read(answer: &Response<Bytes>, hide: &[&str], now: Timestamp) -> Result<Value, Fault> {
+pub(super) fn read(answer: &Response<Bytes>, hide: &[&str], now: Timestamp) -> Result<Value, Fault> {
     read_any(answer, hide, now).and_then(|body| {
         if body.is_object() { Ok(body) } else { Err(Fault::Garbage("it is not a JSON object".into())) }
     })

@@ -17,6 +17,7 @@ mod error;
 pub mod facebook;
 pub mod flows;
 pub mod grant;
+pub mod instagram;
 mod refresh;
 pub mod signed_request;
 mod token;
@@ -72,6 +73,8 @@ pub enum Provider {
     Bluesky(bluesky::BlueskyProvider),
     /// Facebook Pages.
     Facebook(facebook::FacebookProvider),
+    /// Instagram, by either door.
+    Instagram(Box<instagram::InstagramProvider>),
 }
 
 /// What a connect is asked to do.
@@ -118,6 +121,7 @@ enum Server {
     X,
     Bluesky(Box<bluesky::PendingServer>),
     Facebook,
+    Instagram,
 }
 
 impl Pending {
@@ -137,6 +141,7 @@ impl Pending {
             Server::X => PlatformName::X,
             Server::Bluesky(_) => PlatformName::Bluesky,
             Server::Facebook => PlatformName::Facebook,
+            Server::Instagram => PlatformName::Instagram,
         }
     }
 
@@ -176,6 +181,9 @@ pub struct Connected {
 pub struct Found {
     /// The permanent id (X user id, DID).
     pub remote_id: String,
+    /// The id under which the network's app knows the account, where that is another one: Meta's
+    /// callbacks may use either.
+    pub app_scoped_id: Option<String>,
     /// The user name, without `@`.
     pub username: String,
     /// The name people see; the user name where there is none.
@@ -234,6 +242,7 @@ pub fn revoke_by_hand(platform: PlatformName, server: Option<&str>) -> String {
     match (platform, server) {
         (PlatformName::X, _) => format!("end the access of this app at {}", x::APPS_PAGE),
         (PlatformName::Facebook, _) => format!("end the access of this app at {}", facebook::APPS_PAGE),
+        (PlatformName::Instagram, _) => format!("end the access of this app at {}", instagram::APPS_PAGE),
         (_, Some(server)) => {
             let server = server.trim_end_matches('/');
             format!("end the access of this app in the account settings of your server ({server}/account)")
@@ -251,6 +260,7 @@ impl Provider {
             Self::X(_) => PlatformName::X,
             Self::Bluesky(_) => PlatformName::Bluesky,
             Self::Facebook(_) => PlatformName::Facebook,
+            Self::Instagram(_) => PlatformName::Instagram,
         }
     }
 
@@ -260,6 +270,15 @@ impl Provider {
             Self::X(_) => x::SCOPES,
             Self::Bluesky(_) => bluesky::SCOPES,
             Self::Facebook(_) => facebook::SCOPES,
+            Self::Instagram(it) => it.scopes(),
+        }
+    }
+
+    /// Whether this installation's public address will do, before a browser is sent anywhere.
+    pub fn check_address(&self, redirect: &Url) -> Result<(), AuthError> {
+        match self {
+            Self::Instagram(it) => it.check_address(redirect),
+            Self::X(_) | Self::Bluesky(_) | Self::Facebook(_) => Ok(()),
         }
     }
 
@@ -275,6 +294,7 @@ impl Provider {
             Self::X(it) => it.begin(tools, ask),
             Self::Bluesky(it) => it.begin(tools, ask).await,
             Self::Facebook(it) => it.begin(tools, ask),
+            Self::Instagram(it) => it.begin(tools, ask),
         }
     }
 
@@ -300,6 +320,7 @@ impl Provider {
             Self::X(it) => it.finish(tools, pending, back).await.map(|one| vec![one]),
             Self::Bluesky(it) => it.finish(tools, pending, back).await.map(|one| vec![one]),
             Self::Facebook(it) => it.finish(tools, pending, back).await,
+            Self::Instagram(it) => it.finish(tools, pending, back).await,
         }
     }
 
@@ -310,6 +331,7 @@ impl Provider {
             Self::X(it) => it.refresh(tools, grant).await,
             Self::Bluesky(it) => it.refresh(tools, grant).await,
             Self::Facebook(_) => Err(RefreshError::Dead { message: facebook::NO_REFRESH.into() }),
+            Self::Instagram(it) => it.refresh(tools, grant).await,
         }
     }
 
@@ -320,6 +342,7 @@ impl Provider {
             Self::X(it) => it.revoke(tools, grant).await,
             Self::Bluesky(it) => it.revoke(tools, grant).await,
             Self::Facebook(it) => it.revoke(tools, grant).await,
+            Self::Instagram(it) => it.revoke(tools, grant).await,
         }
     }
 }

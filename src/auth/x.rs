@@ -176,6 +176,7 @@ impl XProvider {
         let problem = || AuthError::BadAnswer { by: by.clone(), problem: "it names no account".into() };
         let username = text("username").filter(is_name).ok_or_else(problem)?;
         Ok(Found {
+            app_scoped_id: None,
             remote_id: text("id").filter(is_id).ok_or_else(problem)?,
             display_name: text("name").map_or_else(|| username.clone(), |it| wire::clean(&it, &[])),
             username,

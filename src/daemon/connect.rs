@@ -174,14 +174,18 @@ fn redirect_uri(public: &Url, platform: PlatformName) -> Url {
 /// Begins a conversation; its first event is the link.
 pub(super) async fn start(shared: &Arc<Shared>, by: Caller, ask: r::Connect) -> ApiResult<m::ConnectStarted> {
     let platform: PlatformName = ask.platform.parse().map_err(errors::bad_name)?;
-    // Before anything is opened: can this network be talked to at all?
-    shared.provider(platform).map_err(|error| {
-        let refusal = ApiError::bad_request("platform_not_ready", error.to_string());
-        match error.hint() {
+    // Before anything is opened: can this network be talked to at all, and from here?
+    let refused = |message: String, hint: Option<String>| {
+        let refusal = ApiError::bad_request("platform_not_ready", message);
+        match hint {
             Some(hint) => refusal.hint(hint),
             None => refusal,
         }
-    })?;
+    };
+    let provider = shared.provider(platform).map_err(|error| refused(error.to_string(), error.hint()))?;
+    provider
+        .check_address(&redirect_uri(&shared.config().server.public_url, platform))
+        .map_err(|error| refused(error.to_string(), error.hint()))?;
     let wanted = wanted(shared, platform, &ask)?;
     let name = asked_name(platform, &ask)?;
     let now = shared.now();

@@ -197,7 +197,7 @@ fn connector(platform: PlatformName) -> ApiResult<&'static dyn Platform> {
             "platform_not_ready",
             format!("{} is not available in this version", platform.title()),
         )
-        .hint("this version speaks to `x` and `bluesky`")
+        .hint("this version speaks to `facebook`, `instagram`, `x` and `bluesky`")
     })
 }
 

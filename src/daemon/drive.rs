@@ -311,7 +311,7 @@ impl Driver {
                     }
                 });
             }
-            Effect::Confirm { id, step, verified } => self.confirm(id, step, verified),
+            Effect::Confirm { id, step, verified, permalink } => self.confirm(id, step, verified, permalink),
             Effect::WakeAt(at) => self.engine_wake = Some(at),
             Effect::Reply { ticket, result } => self.shared.asks.answer(ticket, result),
         }
@@ -477,15 +477,20 @@ impl Driver {
     }
 
     /// W5: best effort, later facts only; a failure never changes the state.
-    fn confirm(&self, id: DeliveryId, step: usize, verified: bool) {
+    fn confirm(&self, id: DeliveryId, step: usize, verified: bool, permalink: Option<String>) {
         let write = self.shared.store.write(move |tx| {
             let Some(before) = deliveries::get(tx, id)? else { return Ok(()) };
             let mut after = before.clone();
             let last = step + 1 == after.steps.len();
-            if after.state != State::Published || !last {
+            if after.state == State::Published && last {
+                after.verified = verified;
+            }
+            if let Some(step) = after.steps.get_mut(step).filter(|it| it.is_live()) {
+                step.permalink = step.permalink.take().or(permalink.clone());
+            }
+            if after == before {
                 return Ok(());
             }
-            after.verified = verified;
             deliveries::put(tx, Some(&before), &after, None).map(drop)
         });
         tokio::spawn(async move {
@@ -531,7 +536,7 @@ impl Contents {
             base: shared.base(&self.account, request),
             account: &self.account,
             grant: self.grant.as_ref(),
-            app_secret: shared.app_secret(self.account.name.platform()),
+            app_secret: shared.app_secret(&self.account),
             parts: self.parts.clone(),
             progress: self.delivery.map(|id| (shared.progress.clone(), id)),
             now: shared.now(),

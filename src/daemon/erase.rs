@@ -10,11 +10,11 @@ use std::sync::Arc;
 use super::accounts::hex;
 use super::shared::Shared;
 use super::{disconnect, errors, tokens, trail, view};
-use crate::auth::Grant;
-use crate::config::InstagramLogin;
+use crate::auth::{Found, Grant};
 use crate::control::api::{ApiError, ApiResult, Caller};
 use crate::control::messages as m;
 use crate::domain::account::Account;
+use crate::domain::door::Door;
 use crate::domain::ids::{AccountId, PlatformName, ReceiptId};
 use crate::engine::Input;
 use crate::privacy::{Request, subject};
@@ -27,15 +27,21 @@ const HERE: &str = "this installation";
 
 /// The ids, other than its own, under which a network's app may name who consented to an account.
 /// As keyed hashes: what names a person is kept no longer than it is needed.
-pub(super) fn persons(shared: &Shared, platform: PlatformName, grant: &Grant) -> Vec<String> {
-    let app = match platform {
+pub(super) fn persons(shared: &Shared, account: &Account, grant: &Grant) -> Vec<String> {
+    let app = match account.name.platform() {
         // Through a Page it is the person as the Facebook app knows them.
-        PlatformName::Instagram if shared.config().platform(platform).login == InstagramLogin::Facebook => {
+        PlatformName::Instagram if Door::of(account.tier.as_deref()) == Door::Facebook => {
             PlatformName::Facebook
         }
         other => other,
     };
     grant.person.iter().map(|it| hex(&subject(&shared.receipts, app, &it.id))).collect()
+}
+
+/// The id under which the account itself is known to the app that it came through, as [`persons`].
+pub(super) fn known_as(shared: &Shared, account: &Account, found: &Found) -> Option<String> {
+    let id = found.app_scoped_id.as_deref()?;
+    Some(hex(&subject(&shared.receipts, account.name.platform(), id)))
 }
 
 /// Whether an account lives by the consent of this person, or is this person.
@@ -53,7 +59,7 @@ fn by_grant(shared: &Shared, whose: &str) -> Result<Vec<AccountId>, StoreError> 
     });
     let theirs = silent.into_iter().filter(|it| {
         let grant = tokens::load(shared, it.id);
-        grant.is_ok_and(|grant| persons(shared, it.name.platform(), &grant).iter().any(|it| it == whose))
+        grant.is_ok_and(|grant| persons(shared, it, &grant).iter().any(|it| it == whose))
     });
     Ok(theirs.map(|it| it.id).collect())
 }

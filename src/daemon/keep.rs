@@ -198,7 +198,8 @@ async fn store_alone(
     };
     let sealed = sealing.await.map_err(|error| StoreFault::Api(errors::internal(&error)))?;
     describe(&mut account, connected, now);
-    account.persons = super::erase::persons(shared, account.name.platform(), &connected.grant);
+    account.persons = super::erase::persons(shared, &account, &connected.grant);
+    account.persons.extend(super::erase::known_as(shared, &account, &connected.found));
     let stored = shared.store.write(move |tx| {
         let mut row = account.clone();
         if !is_new {

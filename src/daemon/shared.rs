@@ -13,12 +13,14 @@ use url::Url;
 use super::wire::{Wire, fill};
 use crate::auth::bluesky::{BlueskyClient, BlueskyProvider};
 use crate::auth::facebook::FacebookProvider;
+use crate::auth::instagram::InstagramProvider;
 use crate::auth::x::XProvider;
 use crate::auth::{App, Provider};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::config::secret::SecretError;
+use crate::config::{Config, InstagramLogin};
 use crate::domain::account::Account;
+use crate::domain::door::Door;
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::{Input, Wait};
@@ -285,7 +287,7 @@ impl Shared {
             Endpoint::Server => None,
             Endpoint::Named(key) | Endpoint::Given(key) => {
                 let config = self.config();
-                let settings = config.platform(account.name.platform());
+                let settings = config.platform(api_of(account));
                 let base: Url = settings.endpoints.get(key)?.parse().ok()?;
                 match (&settings.api_version, request.endpoint) {
                     // A call of the Graph API without a version gets whatever the app's page says.
@@ -298,7 +300,8 @@ impl Shared {
 
     /// The app's secret, for networks that want every call proven with it. One that cannot be read is
     /// left out: whether the proof may be missing is for the network to say.
-    pub(super) fn app_secret(&self, platform: PlatformName) -> Option<SecretString> {
+    pub(super) fn app_secret(&self, account: &Account) -> Option<SecretString> {
+        let platform = api_of(account);
         if platform != PlatformName::Facebook {
             return None;
         }
@@ -341,26 +344,66 @@ impl Shared {
                 };
                 Ok(Provider::Bluesky(BlueskyProvider { plc: address("plc")?, client }))
             }
-            PlatformName::Facebook => {
-                let client_id = settings.client_id.clone().ok_or(NoProvider::NoApp(platform))?;
-                let secret = settings.client_secret.as_ref().ok_or(NoProvider::NoSecret(platform))?;
-                let client_secret =
-                    secret.read(&|name| std::env::var_os(name)).map_err(NoProvider::Secret)?;
-                let version = settings.api_version.as_deref().unwrap_or_default();
-                Ok(Provider::Facebook(FacebookProvider {
-                    client_id,
-                    client_secret,
-                    authorize: page(address("authorize")?, &format!("/{version}/dialog/oauth")),
-                    graph: page(address("graph")?, &format!("/{version}")),
-                }))
+            PlatformName::Facebook => Ok(Provider::Facebook(facebook(&config)?)),
+            PlatformName::Instagram => {
+                let door = match settings.login {
+                    InstagramLogin::Instagram => Door::Instagram,
+                    InstagramLogin::Facebook => Door::Facebook,
+                };
+                // Accounts that came through the other door are still looked after.
+                let (app, facebook) = match door {
+                    Door::Instagram => (Some(app(&config, platform)?), facebook(&config).ok()),
+                    Door::Facebook => (None, Some(facebook(&config)?)),
+                };
+                Ok(Provider::Instagram(Box::new(InstagramProvider {
+                    door,
+                    app,
+                    authorize: address("authorize")?,
+                    token: address("token")?,
+                    graph: address("graph")?,
+                    version: settings.api_version.clone().unwrap_or_default(),
+                    facebook,
+                })))
             }
-            PlatformName::Instagram
-            | PlatformName::LinkedIn
+            PlatformName::LinkedIn
             | PlatformName::TikTok
             | PlatformName::Mastodon
             | PlatformName::Threads => Err(NoProvider::NotBuilt(platform)),
         }
     }
+}
+
+/// Whose API an account's calls go to: Instagram's accounts that came through Facebook's door are
+/// spoken for there, with that app.
+fn api_of(account: &Account) -> PlatformName {
+    let platform = account.name.platform();
+    let through_facebook =
+        platform == PlatformName::Instagram && Door::of(account.tier.as_deref()) == Door::Facebook;
+    if through_facebook { PlatformName::Facebook } else { platform }
+}
+
+/// An app's id and secret, on networks that know none without.
+fn app(config: &Config, platform: PlatformName) -> Result<(String, SecretString), NoProvider> {
+    let settings = config.platform(platform);
+    let client_id = settings.client_id.clone().ok_or(NoProvider::NoApp(platform))?;
+    let secret = settings.client_secret.as_ref().ok_or(NoProvider::NoSecret(platform))?;
+    Ok((client_id, secret.read(&|name| std::env::var_os(name)).map_err(NoProvider::Secret)?))
+}
+
+fn facebook(config: &Config) -> Result<FacebookProvider, NoProvider> {
+    let (client_id, client_secret) = app(config, PlatformName::Facebook)?;
+    let settings = config.platform(PlatformName::Facebook);
+    let address = |key: &str| {
+        let url = settings.endpoints.get(key).and_then(|it| it.parse::<Url>().ok());
+        url.ok_or(NoProvider::NotBuilt(PlatformName::Facebook))
+    };
+    let version = settings.api_version.as_deref().unwrap_or_default();
+    Ok(FacebookProvider {
+        client_id,
+        client_secret,
+        authorize: page(address("authorize")?, &format!("/{version}/dialog/oauth")),
+        graph: page(address("graph")?, &format!("/{version}")),
+    })
 }
 
 /// A network's own path behind a configured base, whose path prefix stays.
@@ -386,7 +429,9 @@ pub(super) enum NoProvider {
 impl NoProvider {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
-            Self::NotBuilt(_) => Some("this version speaks to `facebook`, `x` and `bluesky`".into()),
+            Self::NotBuilt(_) => {
+                Some("this version speaks to `facebook`, `instagram`, `x` and `bluesky`".into())
+            }
             Self::NoSecret(platform) => {
                 Some(format!("set `client_secret` in [platforms.{platform}] and reload"))
             }

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod attempt;
 pub mod delivery;
+pub mod door;
 pub mod fit;
 pub mod ids;
 pub mod media;

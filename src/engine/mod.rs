@@ -247,6 +247,8 @@ pub enum Effect {
         id: DeliveryId,
         step: usize,
         verified: bool,
+        /// Its address, which some networks tell only then.
+        permalink: Option<String>,
     },
     /// All deliveries in hand are at rest: nothing more to do until then.
     WakeAt(Timestamp),

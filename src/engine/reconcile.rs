@@ -14,7 +14,7 @@ use crate::domain::delivery::{AfterAbsence, Delivery, Event, Looked, Proof, Reas
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
 use crate::planted::planted;
-use crate::platforms::{Class, Failure, FailureClass, Sight};
+use crate::platforms::{Class, Failure, FailureClass, Reading, Request, Sight};
 
 /// Early looks, after the answer was lost; they can only find, never prove absence.
 const EARLY: [i64; 3] = [10, 60, 300];
@@ -174,7 +174,14 @@ impl Engine {
     }
 
     /// What the look showed.
-    pub(super) fn looked(&mut self, id: DeliveryId, reply: Reply, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn looked(
+        &mut self,
+        id: DeliveryId,
+        call: Option<&Request>,
+        reply: Reply,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         // Of what was sent, or of the words alone.
@@ -186,9 +193,13 @@ impl Engine {
                 return self.unclear(id, &message, None, None, now, out);
             }
         };
-        let sight = with_job(work, |job| match &frozen {
-            Some(frozen) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
-            None => work.platform.scanned(job, &answer, since, &*work.bound, now),
+        let sight = with_job(work, |job| match (&frozen, call) {
+            (Some(frozen), Some(call)) => {
+                let said = Reading { call, answer: &answer };
+                work.platform.seen_in(job, frozen, said, since, &*work.bound, now)
+            }
+            (Some(frozen), None) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
+            (None, _) => work.platform.scanned(job, &answer, since, &*work.bound, now),
         });
         let off = gates::ahead(&self.gates, work.account.as_ref()) - allowed;
         let expired_once = !run.refreshed;

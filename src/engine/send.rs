@@ -341,13 +341,13 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id) else { return };
         match purpose {
             Purpose::Scan => self.scanned(id, &reply, now, out),
-            Purpose::Look => self.looked(id, reply, now, out),
+            Purpose::Look => self.looked(id, call.as_ref(), reply, now, out),
             Purpose::ReadBack => {
                 if let (Some(work), Some(step), Reply::Answer(answer)) = (&run.work, run.confirm, &reply)
                     && let Some(live) = work.delivery.steps.get(step)
-                    && let Sight::Found(_) = work.platform.confirmed(live, answer, now)
+                    && let Sight::Found(live) = work.platform.confirmed(live, answer, now)
                 {
-                    out.push(Effect::Confirm { id, step, verified: true });
+                    out.push(Effect::Confirm { id, step, verified: true, permalink: live.permalink });
                 }
                 self.release(id);
             }

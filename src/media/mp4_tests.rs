@@ -2,81 +2,12 @@
 
 use std::io::Cursor;
 
+use self::film::atom;
+pub(crate) use self::film::{Shape, film};
 use super::*;
 
-/// A box around `content`.
-pub(crate) fn atom(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(content.len() + 8).unwrap();
-    [&length.to_be_bytes()[..], &kind, content].concat()
-}
-
-fn be(numbers: &[u32]) -> Vec<u8> {
-    numbers.iter().flat_map(|it| it.to_be_bytes()).collect()
-}
-
-/// What a film is like.
-#[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) turned: bool,
-    pub(crate) codec: [u8; 4],
-    pub(crate) sound: Option<[u8; 4]>,
-    pub(crate) samples: u32,
-    pub(crate) ms: u32,
-    pub(crate) index_first: bool,
-    pub(crate) brand: [u8; 4],
-}
-
-impl Default for Shape {
-    fn default() -> Self {
-        Self {
-            width: 1920,
-            height: 1080,
-            turned: false,
-            codec: *b"avc1",
-            sound: Some(*b"mp4a"),
-            samples: 300,
-            ms: 10_010,
-            index_first: true,
-            brand: *b"isom",
-        }
-    }
-}
-
-fn track(shape: Shape, handler: [u8; 4], codec: [u8; 4], more: &[u8]) -> Vec<u8> {
-    let matrix = if shape.turned {
-        be(&[0, 0x1_0000, 0, 0xffff_0000, 0, 0, 0, 0, 0x4000_0000])
-    } else {
-        be(&[0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000])
-    };
-    let size = be(&[shape.width << 16, shape.height << 16]);
-    let head = [be(&[0, 0, 0, 1, 0, shape.ms, 0, 0, 0, 0]), matrix, size].concat();
-    let clock = be(&[0, 0, 0, 1000, shape.ms, 0]);
-    let handled = [be(&[0, 0]), handler.to_vec(), be(&[0, 0, 0])].concat();
-    let mut entry = vec![0; 78];
-    entry[24..26].copy_from_slice(&u16::try_from(shape.width).unwrap().to_be_bytes());
-    entry[26..28].copy_from_slice(&u16::try_from(shape.height).unwrap().to_be_bytes());
-    let described = [be(&[0, 1]), atom(codec, &entry)].concat();
-    let sizes = be(&[0, 1, shape.samples]);
-    let table = atom(*b"stbl", &[atom(*b"stsd", &described), atom(*b"stsz", &sizes)].concat());
-    let media = [atom(*b"mdhd", &clock), atom(*b"hdlr", &handled), atom(*b"minf", &table)].concat();
-    atom(*b"trak", &[atom(*b"tkhd", &head), more.to_vec(), atom(*b"mdia", &media)].concat())
-}
-
-/// A whole film. Its notes hold a place.
-pub(crate) fn film(shape: Shape) -> Vec<u8> {
-    let place = atom(*b"udta", &atom(*b"\xa9xyz", b"+48.1351+011.5820/"));
-    let mut moov = atom(*b"mvhd", &[be(&[0, 0, 0, 1000, shape.ms]), vec![0; 80]].concat());
-    moov.extend(track(shape, *b"vide", shape.codec, &[]));
-    if let Some(codec) = shape.sound {
-        moov.extend(track(shape, *b"soun", codec, &atom(*b"meta", b"made by a person")));
-    }
-    moov.extend(place);
-    let (index, data) = (atom(*b"moov", &moov), atom(*b"mdat", &[7; 1000]));
-    let rest = if shape.index_first { [index, data] } else { [data, index] };
-    [atom(*b"ftyp", &[&shape.brand[..], &[0; 4], b"isom"].concat()), rest.concat()].concat()
-}
+#[path = "../../tests/support/film.rs"]
+mod film;
 
 fn look(bytes: &[u8]) -> Result<Film, Trouble> {
     read(Cursor::new(bytes), bytes.len() as u64)

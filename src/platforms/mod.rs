@@ -14,6 +14,7 @@
 
 pub mod bluesky;
 pub mod facebook;
+pub mod instagram;
 pub mod meta;
 pub mod needs;
 pub mod x;
@@ -29,7 +30,7 @@ use crate::domain::ids::{MediaId, PlatformName};
 use crate::domain::media::{MediaItem, MediaKind};
 
 /// Every network this build speaks to, in the order lists show them.
-pub static ALL: &[&dyn Platform] = &[&facebook::Facebook, &x::X, &bluesky::Bluesky];
+pub static ALL: &[&dyn Platform] = &[&facebook::Facebook, &instagram::Instagram, &x::X, &bluesky::Bluesky];
 
 /// The connector for a network, if this build has it.
 pub fn find(name: PlatformName) -> Option<&'static dyn Platform> {
@@ -281,6 +282,13 @@ impl Answer {
     }
 }
 
+/// An answer, and the call that it answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    pub call: &'a Request,
+    pub answer: &'a Answer,
+}
+
 /// What to do next before publishing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -406,7 +414,7 @@ pub enum Sight {
     Gone,
     /// As `Gone`, and the network says what is wrong with it: the same again would end the same way.
     Failed(Failure),
-    /// Not on this page of the list, and the next one is still of posts young enough: this fetches it.
+    /// Not settled yet, and this call goes on: the next page of the list, or another list.
     More(Request),
     /// The read failed or was unclear. Not a negative read.
     Unclear(Failure),
@@ -516,6 +524,20 @@ pub trait Platform: Sync {
         bound: &dyn Fn(&str) -> bool,
         now: Timestamp,
     ) -> Sight;
+
+    /// As [`Platform::seen`], on networks whose look goes on with a call of another kind
+    /// ([`Sight::More`]), so that an answer says nothing without its question.
+    fn seen_in(
+        &self,
+        job: &Job<'_>,
+        frozen: &Frozen,
+        said: Reading<'_>,
+        since: Timestamp,
+        bound: &dyn Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> Sight {
+        self.seen(job, frozen, said.answer, since, bound, now)
+    }
 
     /// The read that shows whether the same words went out since `since` by another hand: asked
     /// before a send that comes late, when this store may not know what an older one did. Answered

@@ -98,7 +98,7 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     let running =
         sandbox::start(options, Arc::new(SystemClock)).await.map_err(|error| failed("the sandbox", error))?;
     stage.say(
-        &format!("sandbox    {} (stand-ins for Facebook, X and Bluesky)", running.url),
+        &format!("sandbox    {} (stand-ins for Facebook, Instagram, X and Bluesky)", running.url),
         &json!({ "event": "sandbox", "url": running.url }),
     );
     let config_path = write_config(&dir, &running, args.fast)?;
@@ -128,7 +128,7 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
         Ok(code) if !args.once => {
             stage.say(
                 &format!(
-                    "\nLook at {0}facebook, {0}x and {0}bluesky; Ctrl-C ends the demonstration.",
+                    "\nLook at {0}facebook, {0}instagram, {0}x and {0}bluesky; Ctrl-C ends the demonstration.",
                     running.url
                 ),
                 &json!({ "event": "waiting", "url": running.url }),
@@ -194,7 +194,7 @@ fn write_config(dir: &Path, running: &Running, fast: bool) -> Result<PathBuf, Cl
     let mut settings: toml::Table = written.parse().map_err(|error| failed("the configuration", error))?;
     let more = format!(
         "[server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\n{}\n\
-         [engine]\nlane_spacing = \"{}\"\n\
+         [engine]\nlane_spacing = \"{}\"\npoll_scale = 0.2\n\
          [[queue]]\nname = \"every-minute\"\ncron = [\"* * * * *\"]\ntimezone = \"UTC\"\n\
          accounts = [\"x:acme\", \"bluesky:acme\"]\n",
         running.config(),
@@ -227,6 +227,7 @@ async fn play(
     connect(stage, client, "x", None, "acme").await?;
     connect(stage, client, "bluesky", Some(instance), "acme").await?;
     connect(stage, client, "facebook", None, "acme").await?;
+    connect(stage, client, "instagram", None, "acme").await?;
     let refusal = refuse(stage, client).await?;
 
     let mut events = client
@@ -248,10 +249,10 @@ async fn play(
     let oven = "A warm gradient, like the inside of an oven";
     let picture = vec![upload(client, "oven.png", gradient([240, 80, 40])?, Some(oven)).await?];
     let text = "A picture with a description, see https://example.com/oven #bread";
-    let two = ["bluesky:acme", "facebook:acme"];
-    posts.push(post(stage, client, &[text], &two, soon("+2s"), picture).await?);
+    let three = ["bluesky:acme", "facebook:acme", "instagram:acme"];
+    posts.push(post(stage, client, &[text], &three, soon("+2s"), picture).await?);
     posts.push(post(stage, client, &["And one right now."], &["x:acme"], r::When::Now, Vec::new()).await?);
-    posts.extend(on_a_page(stage, client).await?);
+    posts.extend(of_meta(stage, client).await?);
 
     let limit = tokio::time::sleep(PATIENCE);
     tokio::pin!(limit);
@@ -259,14 +260,17 @@ async fn play(
     let mut settled = tokio::time::Instant::now();
     loop {
         let deliveries = current(client, &posts).await?;
-        for delivery in deliveries.iter().filter(|it| is_over(it)) {
+        let patient = settled.elapsed() <= READ_BACK;
+        // Instagram tells a post's address only when it is read back.
+        let ripe = |it: &&m::Delivery| is_over(it) && (!lacks_address(it) || !patient);
+        for delivery in deliveries.iter().filter(ripe) {
             if !told.contains(&delivery.id) {
                 told.push(delivery.id.clone());
                 tell(stage, running, delivery);
             }
         }
         // Published is told at once; the read-back follows within moments and is worth waiting for.
-        let read_back = deliveries.iter().all(|it| it.verified) || settled.elapsed() > READ_BACK;
+        let read_back = deliveries.iter().all(|it| it.verified) || !patient;
         if !deliveries.iter().all(is_over) {
             settled = tokio::time::Instant::now();
         } else if read_back {
@@ -285,6 +289,10 @@ async fn play(
 fn is_over(delivery: &m::Delivery) -> bool {
     use m::DeliveryState as D;
     matches!(delivery.state, D::Published | D::HandedOver | D::Rejected | D::Cancelled | D::Missed)
+}
+
+fn lacks_address(delivery: &m::Delivery) -> bool {
+    delivery.state == m::DeliveryState::Published && delivery.permalink.is_none() && !delivery.verified
 }
 
 async fn current(client: &Client, posts: &[String]) -> Result<Vec<m::Delivery>, CliError> {
@@ -312,13 +320,13 @@ fn tell(stage: &Stage, running: &Running, delivery: &m::Delivery) {
     let late = delivery.lateness_ms.unwrap_or_default();
     let text = if delivery.state == m::DeliveryState::Published {
         format!(
-            "published  {:<13} {late} ms after its time\n           {}",
+            "published  {:<14} {late} ms after its time\n           {}",
             delivery.account,
             shown_at(running, delivery)
         )
     } else {
         let why = delivery.reason.as_ref().map_or("", |it| it.message.as_str());
-        format!("{:<10} {:<13} {why}", delivery.state.as_str(), delivery.account)
+        format!("{:<10} {:<14} {why}", delivery.state.as_str(), delivery.account)
     };
     stage.say(
         &text,
@@ -374,7 +382,7 @@ async fn refuse(stage: &Stage, client: &Client) -> Result<m::ErrorDetail, CliErr
             let detail = error.detail();
             let hint = detail.hint.as_deref().unwrap_or_default();
             stage.say(
-                &format!("refused    x:acme        {}\n{:25}hint: {hint}", detail.message, ""),
+                &format!("refused    x:acme         {}\n{:26}hint: {hint}", detail.message, ""),
                 &json!({ "event": "refused", "error": detail }),
             );
             Ok(detail)
@@ -410,21 +418,22 @@ async fn create(stage: &Stage, client: &Client, ask: r::CreatePost) -> Result<St
     let ask = r::CreatePost { source: Some("cli".into()), ..ask };
     let made = client.post_create(&ask).await.map_err(|error| asked(&error))?;
     let notice = made.notices.join("; ");
-    let to: Vec<_> = made.to.iter().map(|account| format!("           {account:<13} {notice}")).collect();
+    let to: Vec<_> = made.to.iter().map(|account| format!("           {account:<14} {notice}")).collect();
     stage.say(&to.join("\n").replacen("    ", "post", 1), &json!({ "event": "scheduled", "post": made }));
     Ok(made.id)
 }
 
-/// What a Page can show beside a text and a picture: several pictures in one post, and a reel.
-async fn on_a_page(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError> {
-    let to = ["facebook:acme"];
+/// What Meta's networks show beside a picture: several pictures in one post, and a reel; a text alone is
+/// for the Page.
+async fn of_meta(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError> {
+    let to = ["facebook:acme", "instagram:acme"];
     let mut posts = Vec::new();
-    posts.push(post(stage, client, &["A text for the Page."], &to, r::When::Now, Vec::new()).await?);
+    posts.push(post(stage, client, &["A text for the Page."], &to[..1], r::When::Now, Vec::new()).await?);
     let mut loaves = Vec::new();
     for (name, shade, alt) in
-        [("rye.png", [120, 90, 60], "A dark loaf"), ("spelt.png", [220, 170, 110], "A light loaf")]
+        [("rye.png", [112, 70, 40], "A dark loaf"), ("spelt.png", [206, 144, 76], "A light loaf")]
     {
-        loaves.push(upload(client, name, gradient(shade)?, Some(alt)).await?);
+        loaves.push(upload(client, name, loaf(shade)?, Some(alt)).await?);
     }
     posts.push(post(stage, client, &["Two loaves, two pictures."], &to, r::When::Now, loaves).await?);
     let film = upload(client, "oven.mp4", film::film(4), None).await?;
@@ -433,7 +442,9 @@ async fn on_a_page(stage: &Stage, client: &Client) -> Result<Vec<String>, CliErr
         to: to.map(str::to_owned).to_vec(),
         media: vec![film],
         when: Some(r::When::Now),
-        options: [("facebook".into(), [("format".into(), "reel".into())].into())].into(),
+        options: ["facebook", "instagram"]
+            .map(|it| (it.to_owned(), [("format".into(), "reel".into())].into()))
+            .into(),
         ..r::CreatePost::default()
     };
     posts.push(create(stage, client, reel).await?);
@@ -442,10 +453,41 @@ async fn on_a_page(stage: &Stage, client: &Client) -> Result<Vec<String>, CliErr
 
 /// A small picture made here: a gradient in this colour, so that there is something to see.
 fn gradient([red, green, blue]: [u8; 3]) -> Result<Vec<u8>, CliError> {
-    let picture = image::RgbImage::from_fn(320, 180, |x, y| {
-        let shade = |part: u32, whole: u32| u8::try_from(part * 255 / whole).unwrap_or(255);
-        image::Rgb([red, (shade(x, 320) / 2).saturating_add(green), (shade(y, 180) / 2).saturating_add(blue)])
-    });
+    let shade = |part: u32, whole: u32| u8::try_from(part * 255 / whole).unwrap_or(255);
+    let (width, height) = PICTURE;
+    png(|x, y| {
+        [red, (shade(x, width) / 2).saturating_add(green), (shade(y, height) / 2).saturating_add(blue)]
+    })
+}
+
+/// Another: a loaf with three cuts, in this colour, on a board.
+fn loaf(crust: [u8; 3]) -> Result<Vec<u8>, CliError> {
+    // In a thousand parts of the colour, as far as there is room for it.
+    let lit = |color: [u8; 3], light: i64| {
+        color.map(|it| u8::try_from((i64::from(it) * light / 1000).clamp(0, 255)).unwrap_or(255))
+    };
+    let round = |x: i64, y: i64, width: i64, height: i64| {
+        x * x * 1000 / (width * width) + y * y * 1000 / (height * height)
+    };
+    let (width, height) = PICTURE;
+    png(|x, y| {
+        let (x, y) = (i64::from(x) - i64::from(width / 2), i64::from(y) - i64::from(height / 2));
+        let (bread, shadow) = (round(x, y, 230, 110), round(x, y - 26, 245, 112));
+        let cut = [-110, 0, 110].iter().any(|at| (x - at + y / 2).abs() < 13 && y.abs() < 66);
+        match () {
+            () if bread < 1000 && cut => lit([246, 226, 188], 1050 - bread / 5),
+            () if bread < 1000 => lit(crust, 1250 - bread / 2 - y),
+            () if shadow < 1000 => lit([236, 226, 210], 700 + shadow / 5),
+            () => lit([236, 226, 210], 1000 - y / 6),
+        }
+    })
+}
+
+/// Width and height of the pictures.
+const PICTURE: (u32, u32) = (640, 360);
+
+fn png(color: impl Fn(u32, u32) -> [u8; 3]) -> Result<Vec<u8>, CliError> {
+    let picture = image::RgbImage::from_fn(PICTURE.0, PICTURE.1, |x, y| image::Rgb(color(x, y)));
     let mut png = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut png, image::ImageFormat::Png).map_err(|error| failed("the picture", error))?;
     Ok(png.into_inner())
@@ -483,7 +525,7 @@ async fn connect(
             m::ConnectEvent::Connected { account } => {
                 stage.say(
                     &format!(
-                        "connected  {:<13} @{} ({} scopes granted)",
+                        "connected  {:<14} @{} ({} scopes granted)",
                         account.account,
                         account.username,
                         account.scopes.len()

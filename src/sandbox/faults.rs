@@ -1,7 +1,7 @@
 //! Faults on order: `x.create=lost_after*2,bluesky.put=slow`.
 //!
 //! A fault belongs to a route (see [`ROUTES`]) and is spent by the first N calls that meet it.
-//! `lost_before`, `429` and `slow` are spent by any call; `lost_after`, `500_after` and `truncate`
+//! `lost_before`, `429` and `slow` are spent by any call; `lost_after`, `500_after`, `blocked_after` and `truncate`
 //! wait for a call that took effect (a 2xx answer), because spending one on a refusal, such as
 //! Bluesky's "use this nonce", would test nothing.
 
@@ -32,6 +32,20 @@ pub const ROUTES: &[&str] = &[
     "facebook.get",
     "facebook.edit",
     "facebook.delete",
+    "instagram.token",
+    "instagram.exchange",
+    "instagram.refresh",
+    "instagram.me",
+    "instagram.limit",
+    "instagram.container",
+    "instagram.list",
+    "instagram.stories",
+    "instagram.publish",
+    "instagram.comment",
+    "instagram.comments",
+    "instagram.get",
+    "instagram.delete",
+    "instagram.upload",
     "x.token",
     "x.revoke",
     "x.me",
@@ -70,6 +84,8 @@ pub enum Fault {
     LostAfter,
     /// The effect happens, the answer is a 500.
     ErrorAfter,
+    /// The effect happens, the answer says that the action is blocked (Instagram; elsewhere a 500).
+    BlockedAfter,
     /// Nothing happens; the network's own 429 with its headers.
     TooMany,
     /// The answer comes in drips over [`Faults::slow`].
@@ -83,6 +99,7 @@ const KINDS: &[(&str, Fault)] = &[
     ("lost_before", Fault::LostBefore),
     ("lost_after", Fault::LostAfter),
     ("500_after", Fault::ErrorAfter),
+    ("blocked_after", Fault::BlockedAfter),
     ("429", Fault::TooMany),
     ("slow", Fault::Slow),
     ("truncate", Fault::Truncate),
@@ -91,7 +108,7 @@ const KINDS: &[(&str, Fault)] = &[
 impl Fault {
     /// Whether it lets the call take effect first.
     pub(super) fn is_after(self) -> bool {
-        matches!(self, Self::LostAfter | Self::ErrorAfter | Self::Truncate)
+        matches!(self, Self::LostAfter | Self::ErrorAfter | Self::BlockedAfter | Self::Truncate)
     }
 }
 

@@ -7,9 +7,10 @@
 //! that our side was never refused.
 //!
 //! ```text
-//! /                      what is here            /facebook, /x, /bluesky     what was published
+//! /                      what is here            /facebook, /instagram, /x, /bluesky     what was published
 //! /x/…                   X: x.authorize = x.api = "{url}/x"
 //! /facebook/…            Facebook: facebook.authorize = .graph = .upload = "{url}/facebook"
+//! /instagram/…           Instagram: instagram.authorize = .token = .graph = "{url}/instagram"
 //! /xrpc/… /oauth/… /.well-known/…   Bluesky: the account's own server, `--instance {url}`
 //! /plc/{did}             Bluesky's directory of identities: bluesky.plc = "{url}/plc"
 //! ```
@@ -18,7 +19,8 @@
 //! X has `acme` (280 characters) and `alice` (Premium: 25,000); its clients are `sandbox-x` with the
 //! secret `sandbox-x-secret` and the public `sandbox-x-public`. Facebook has the people `acme` (Pages
 //! `acme` and `acme.cafe`) and `alice` (Page `alice`) and one app, whose secret lies in a file that the
-//! configuration names; a form field `pages` at its consent picks some of the Pages. Bluesky has `acme.test` and
+//! configuration names; a form field `pages` at its consent picks some of the Pages. Instagram has the
+//! accounts `acme` and `alice`, which hang on the Pages of these names as well. Bluesky has `acme.test` and
 //! `alice.test`; it takes loopback clients only, because a stand-in fetches nothing.
 //!
 //! # Consent from a script
@@ -28,13 +30,15 @@
 //! asked for; less is a person who unticks a box). The answer is a 303 to the redirect address.
 //!
 //! # Simplifications
-//! Everything lives in memory, bounded, and is gone when the listener stops. Nothing is ever
-//! fetched. Ids and tokens follow from the seed and the clock.
+//! Everything lives in memory, bounded, and is gone when the listener stops. Nothing is fetched but the
+//! files that are lent to Instagram, and those from loopback alone. Ids and tokens follow from the seed and the clock.
 
 mod bluesky;
 mod consent;
 mod facebook;
 mod faults;
+mod fetch;
+mod instagram;
 mod multipart;
 mod pages;
 #[cfg(test)]
@@ -42,7 +46,7 @@ mod tests;
 mod wire;
 mod x;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -100,11 +104,11 @@ pub enum SandboxError {
 /// A post that a network took, as an onlooker sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// `facebook`, `x` or `bluesky`.
+    /// `facebook`, `instagram`, `x` or `bluesky`.
     pub network: &'static str,
     /// The user name (X, a Page's) or handle (Bluesky).
     pub account: String,
-    /// The post's id (X, Facebook) or `at://` address (Bluesky).
+    /// The post's id (X, Facebook, Instagram) or `at://` address (Bluesky).
     pub id: String,
     /// As it was sent, links in full.
     pub text: String,
@@ -163,6 +167,7 @@ impl Shared {
 /// All state of both networks.
 struct World {
     facebook: facebook::Facebook,
+    instagram: instagram::Instagram,
     x: x::X,
     bluesky: bluesky::Bluesky,
     faults: Faults,
@@ -190,6 +195,7 @@ pub async fn start(options: Options, clock: Arc<dyn Clock>) -> Result<Running, S
     let secret = Secret::write(bound.port())?;
     let world = World {
         facebook: facebook::Facebook::new(options.seed, origin.clone()),
+        instagram: instagram::Instagram::new(options.seed, origin.clone()),
         x: x::X::new(options.seed),
         bluesky: bluesky::Bluesky::new(options.seed, origin.clone()),
         faults: options.faults,
@@ -208,6 +214,7 @@ pub async fn start(options: Options, clock: Arc<dyn Clock>) -> Result<Running, S
 fn config(origin: &str, bound: SocketAddr, secret: &Secret) -> String {
     let ip = bound.ip();
     let bits = if ip.is_ipv4() { 32 } else { 128 };
+    let instagram = instagram::CLIENT;
     let (app, file) = (facebook::CLIENT, toml_text(&secret.0.to_string_lossy()));
     format!(
         "[platforms.facebook]\n\
@@ -217,6 +224,13 @@ fn config(origin: &str, bound: SocketAddr, secret: &Secret) -> String {
          authorize = \"{origin}/facebook\"\n\
          graph = \"{origin}/facebook\"\n\
          upload = \"{origin}/facebook\"\n\n\
+         [platforms.instagram]\n\
+         client_id = \"{instagram}\"\n\
+         client_secret = {{ file = {file} }}\n\n\
+         [platforms.instagram.endpoints]\n\
+         authorize = \"{origin}/instagram\"\n\
+         token = \"{origin}/instagram\"\n\
+         graph = \"{origin}/instagram\"\n\n\
          [platforms.x]\n\
          # The confidential client is `sandbox-x`, its secret `sandbox-x-secret`.\n\
          client_id = \"sandbox-x-public\"\n\n\
@@ -272,11 +286,12 @@ impl Running {
         &self.config
     }
 
-    /// Everything that was published, network by network (Facebook, X, Bluesky), oldest first; deleted
+    /// Everything that was published, network by network (Facebook, Instagram, X, Bluesky), oldest first; deleted
     /// posts too.
     pub fn published(&self) -> Vec<Published> {
         let world = self.shared.world();
         let mut all = world.facebook.published();
+        all.extend(world.instagram.published());
         all.extend(world.x.published());
         all.extend(world.bluesky.published());
         all
@@ -350,7 +365,7 @@ struct HangUp;
 
 async fn serve(request: Request<hyper::body::Incoming>, shared: &Shared) -> Result<Response<Body>, HangUp> {
     let (head, body) = request.into_parts();
-    let call = match axum::body::to_bytes(Body::new(body), BODY_MAX).await {
+    let mut call = match axum::body::to_bytes(Body::new(body), BODY_MAX).await {
         Ok(body) => Call {
             method: head.method,
             path: head.uri.path().to_owned(),
@@ -359,10 +374,12 @@ async fn serve(request: Request<hyper::body::Incoming>, shared: &Shared) -> Resu
                 .collect(),
             headers: head.headers,
             body,
+            fetched: HashMap::new(),
             now: shared.clock.now(),
         },
         Err(_) => return Ok(respond(Answer::new(413, "text/plain; charset=utf-8", ""))),
     };
+    call.fetched = fetch::all(&instagram::lent(&call)).await;
     let outcome = shared.world().judge(&call);
     let mut response = match outcome {
         Outcome::HangUp => return Err(HangUp),
@@ -391,6 +408,8 @@ impl World {
     fn judge(&mut self, call: &Call) -> Outcome {
         let route = if call.path.starts_with("/x/") {
             x::route_name(&call.method, &call.path)
+        } else if instagram::is_ours(call) {
+            instagram::route_name(call)
         } else if call.path.starts_with("/facebook/") {
             facebook::route_name(call)
         } else {
@@ -406,9 +425,10 @@ impl World {
         match fault {
             Fault::LostBefore => return Outcome::HangUp,
             Fault::TooMany if route.starts_with("x.") => return Outcome::Whole(x::too_many(call.now)),
+            Fault::TooMany if route.starts_with("instagram.") => return Outcome::Whole(instagram::too_many()),
             Fault::TooMany if route.starts_with("facebook.") => return Outcome::Whole(facebook::too_many()),
             Fault::TooMany => return Outcome::Whole(bluesky::too_many(call.now)),
-            Fault::Slow | Fault::LostAfter | Fault::ErrorAfter | Fault::Truncate => {}
+            Fault::Slow | Fault::LostAfter | Fault::ErrorAfter | Fault::BlockedAfter | Fault::Truncate => {}
         }
         let answer = self.answer(call);
         if fault == Fault::Slow {
@@ -421,6 +441,8 @@ impl World {
         match fault {
             Fault::LostAfter => Outcome::HangUp,
             Fault::Truncate => Outcome::Truncated(answer),
+            Fault::BlockedAfter if route.starts_with("instagram.") => Outcome::Whole(instagram::blocked()),
+            _ if route.starts_with("instagram.") => Outcome::Whole(instagram::broken()),
             _ if route.starts_with("x.") => Outcome::Whole(x::broken()),
             _ if route.starts_with("facebook.") => Outcome::Whole(facebook::broken()),
             _ => Outcome::Whole(bluesky::broken()),
@@ -432,6 +454,8 @@ impl World {
             |it: &str| call.path == it || call.path.strip_prefix(it).is_some_and(|it| it.starts_with('/'));
         let network = if below("/x") {
             "x"
+        } else if below("/instagram") || instagram::is_ours(call) {
+            "instagram"
         } else if below("/facebook") {
             "facebook"
         } else {
@@ -440,6 +464,11 @@ impl World {
         let mut answer = match pages::answer(self, call) {
             Some(page) => page,
             None if network == "x" => self.x.answer(call),
+            None if network == "instagram" && below("/instagram") => self.instagram.answer(call),
+            None if network == "instagram" => match self.facebook.instagram_caller(call) {
+                Ok((user, scopes)) => self.instagram.answer_to(call, &user, scopes),
+                Err(answer) => answer,
+            },
             None if network == "facebook" => self.facebook.answer(call),
             None => self.bluesky.answer(call),
         };

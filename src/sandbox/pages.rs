@@ -13,12 +13,18 @@ const STYLE: &str = "\
 *{box-sizing:border-box}body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:0 auto;padding:1.5rem 1rem}\
 h1{font-size:1.4rem;margin:0 0 .75rem}nav{display:flex;gap:1rem;margin-bottom:1.5rem}a{color:var(--accent)}\
 code{font-size:.9em;background:var(--soft);padding:.1em .3em;border-radius:.25em;overflow-wrap:anywhere}\
-article{border:1px solid var(--line);border-radius:.75rem;padding:.75rem 1rem;margin:0 0 .75rem}\
+article{border:1px solid var(--line);border-radius:.75rem;padding:.75rem 1rem;margin:0 0 .75rem;overflow:hidden}\
+header{display:flex;align-items:center;gap:.6rem;margin-bottom:.5rem}header .meta{margin-left:auto}\
+.face{width:2rem;height:2rem;border-radius:50%;background:var(--accent);color:#fff;display:grid;\
+place-items:center;font-weight:600;flex:none}\
+.kind{font-size:.75rem;border:1px solid var(--line);border-radius:1rem;padding:0 .6em;overflow-wrap:anywhere}\
 article.reply{margin-left:1.5rem;border-left:3px solid var(--accent)}\
 article.deleted .text{text-decoration:line-through;opacity:.6}\
 .text{white-space:pre-wrap;overflow-wrap:anywhere;margin:.25rem 0}\
 .meta,.small{font-size:.85rem;opacity:.75}.gone{color:#dc2626;font-weight:600}\
-figure{margin:.5rem 0 0;display:inline-block;max-width:48%}img{max-width:100%;border-radius:.5rem}\
+.gallery{display:grid;gap:.5rem;margin:.5rem 0}.gallery.several{grid-template-columns:1fr 1fr}\
+figure{margin:0;min-width:0}img,video{display:block;width:100%;max-height:26rem;object-fit:contain;\
+background:var(--soft);border-radius:.5rem}video{width:auto;max-width:100%;height:24rem}\
 figcaption{font-size:.8rem;opacity:.75}fieldset{border:1px solid var(--line);border-radius:.5rem}\
 .choice{display:block;padding:.25rem 0}button{font:inherit;padding:.5rem 1.25rem;border:0;border-radius:.5rem;\
 background:var(--accent);color:#fff;cursor:pointer}button.quiet{background:var(--soft);color:inherit}\
@@ -32,7 +38,7 @@ pub(super) fn layout(title: &str, reload: Option<u32>, body: &str) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">{reload}\
          <title>{title}</title><style>{STYLE}</style></head><body>\
-         <nav><a href=\"/\">Sandbox</a><a href=\"/facebook\">Facebook</a><a href=\"/x\">X</a><a href=\"/bluesky\">Bluesky</a></nav>\
+         <nav><a href=\"/\">Sandbox</a><a href=\"/facebook\">Facebook</a><a href=\"/instagram\">Instagram</a><a href=\"/x\">X</a><a href=\"/bluesky\">Bluesky</a></nav>\
          {body}</body></html>",
         title = escape(title)
     )
@@ -42,6 +48,8 @@ pub(super) fn layout(title: &str, reload: Option<u32>, body: &str) -> String {
 pub(super) struct Picture {
     pub(super) src: Option<String>,
     pub(super) alt: String,
+    /// It moves.
+    pub(super) film: bool,
 }
 
 /// The answer to a page's address; `None` when the address belongs to a network.
@@ -56,6 +64,9 @@ pub(super) fn answer(world: &World, call: &Call) -> Option<Answer> {
         ["facebook"] => list(world, "facebook", "Facebook", None),
         ["facebook", id] => list(world, "facebook", "Facebook", Some(id)),
         ["facebook", "media", id] => picture(world.facebook.picture(id)),
+        ["instagram"] => list(world, "instagram", "Instagram", None),
+        ["instagram", "p", id] => list(world, "instagram", "Instagram", Some(id)),
+        ["instagram", "media", id, n] => picture(world.instagram.picture(id, n)),
         ["x"] => list(world, "x", "X", None),
         ["bluesky"] => list(world, "bluesky", "Bluesky", None),
         // X's own form of a post's address, under the base that stands for x.com.
@@ -75,23 +86,28 @@ pub(super) fn answer(world: &World, call: &Call) -> Option<Answer> {
 fn picture(bytes: Option<bytes::Bytes>) -> Answer {
     let kind = bytes.as_ref().and_then(|it| infer::get(it)).map(|it| it.mime_type());
     match (bytes, kind) {
-        (Some(bytes), Some(kind)) if kind.starts_with("image/") => Answer::new(200, kind, bytes)
-            .with("x-content-type-options", "nosniff")
-            .with("content-security-policy", "default-src 'none'; sandbox"),
+        (Some(bytes), Some(kind)) if kind.starts_with("image/") || kind == "video/mp4" => {
+            Answer::new(200, kind, bytes)
+                .with("x-content-type-options", "nosniff")
+                .with("content-security-policy", "default-src 'none'; sandbox")
+        }
         _ => Answer::new(404, "text/plain; charset=utf-8", "no such picture\n"),
     }
 }
 
 fn start(world: &World) -> Answer {
     let facebook = world.facebook.published().len();
+    let instagram = world.instagram.published().len();
     let x = world.x.published().len();
     let bluesky = world.bluesky.published().len();
     let body = format!(
         "<h1>Sandbox</h1>\
-         <p>Stand-ins for three networks. Nothing here reaches the real ones, and all of it is gone \
+         <p>Stand-ins for four networks. Nothing here reaches the real ones, and all of it is gone \
          when the program stops.</p>\
          <ul><li><a href=\"/facebook\">Facebook</a>: {facebook} published, people <code>acme</code> (two \
          Pages) and <code>alice</code></li>\
+         <li><a href=\"/instagram\">Instagram</a>: {instagram} published, accounts <code>acme</code> and \
+         <code>alice</code></li>\
          <li><a href=\"/x\">X</a>: {x} published, users <code>acme</code> and <code>alice</code></li>\
          <li><a href=\"/bluesky\">Bluesky</a>: {bluesky} published, users <code>acme.test</code> and \
          <code>alice.test</code></li></ul>\
@@ -106,6 +122,7 @@ fn list(world: &World, network: &str, name: &str, only: Option<&str>) -> Answer 
     let posts = match network {
         "x" => world.x.published(),
         "facebook" => world.facebook.published(),
+        "instagram" => world.instagram.published(),
         _ => world.bluesky.published(),
     };
     let mut body = format!("<h1>{name}: what was published</h1>");
@@ -124,7 +141,9 @@ fn list(world: &World, network: &str, name: &str, only: Option<&str>) -> Answer 
         }
     }
     let status = if only.is_some() && wanted.is_empty() { 404 } else { 200 };
-    Answer::html(status, layout(&format!("{name} sandbox"), Some(3), &body))
+    // One post does not change, and a film that plays should not begin anew.
+    let reload = only.is_none().then_some(3);
+    Answer::html(status, layout(&format!("{name} sandbox"), reload, &body))
 }
 
 fn is_reply(post: &Published, all: &[Published]) -> bool {
@@ -135,6 +154,7 @@ fn article(world: &World, post: &Published, out: &mut String) {
     let pictures = match post.network {
         "x" => world.x.pictures(&post.id),
         "facebook" => world.facebook.pictures(&post.id),
+        "instagram" => world.instagram.pictures(&post.id),
         _ => world.bluesky.pictures(&post.id),
     };
     let mut classes = String::new();
@@ -144,28 +164,55 @@ fn article(world: &World, post: &Published, out: &mut String) {
     if post.deleted.is_some() {
         classes += "deleted";
     }
+    let note = match post.network {
+        "facebook" => world.facebook.note(&post.id),
+        "instagram" => world.instagram.note(&post.id),
+        _ => None,
+    };
+    let note = note.map_or_else(String::new, |it| format!("<span class=\"kind\">{}</span>", escape(&it)));
+    let face: String = post.account.chars().take(1).flat_map(char::to_uppercase).collect();
     let _ = write!(
         out,
-        "<article class=\"{classes}\"><div class=\"meta\"><strong>{account}</strong> · <time>{at}</time>{gone}</div>\
-         <div class=\"text\">{text}</div>",
+        "<article class=\"{classes}\"><header><span class=\"face\">{face}</span><strong>{account}</strong>{note}\
+         <span class=\"meta\"><time>{at}</time>{gone}</span></header>",
+        face = escape(&face),
         account = escape(&post.account),
         at = clock_time(post.at),
         gone = post.deleted.map_or_else(String::new, |at| {
             format!(" · <span class=\"gone\">deleted {}</span>", clock_time(at))
         }),
-        text = escape(&post.text),
     );
-    for it in pictures {
-        let alt = escape(&it.alt);
-        let image =
-            it.src.map_or_else(String::new, |src| format!("<img src=\"{}\" alt=\"{alt}\">", escape(&src)));
-        let caption =
-            if it.alt.is_empty() { "no alternative text".to_owned() } else { format!("Alt: {alt}") };
-        let _ = write!(out, "<figure>{image}<figcaption>{caption}</figcaption></figure>");
+    if !post.text.is_empty() {
+        let _ = write!(out, "<div class=\"text\">{}</div>", escape(&post.text));
     }
-    let note = (post.network == "facebook").then(|| world.facebook.note(&post.id)).flatten();
-    let note = note.map_or_else(String::new, |it| format!(" · {}", escape(&it)));
-    let _ = write!(out, "<div class=\"meta\"><code>{}</code>{note}</div></article>", escape(&post.id));
+    if !pictures.is_empty() {
+        let several = if pictures.len() > 1 { " several" } else { "" };
+        let _ = write!(out, "<div class=\"gallery{several}\">");
+        for it in &pictures {
+            figure(it, out);
+        }
+        *out += "</div>";
+    }
+    let _ = write!(out, "<div class=\"meta\"><code>{}</code></div></article>", escape(&post.id));
+}
+
+fn figure(it: &Picture, out: &mut String) {
+    let alt = escape(&it.alt);
+    let src = it.src.as_deref().map(escape);
+    let shown = match (src, it.film) {
+        (Some(src), false) => format!("<img src=\"{src}\" alt=\"{alt}\">"),
+        (Some(src), true) => {
+            format!("<video src=\"{src}\" controls muted playsinline preload=\"auto\"></video>")
+        }
+        (None, _) => String::new(),
+    };
+    let caption = match (&it.src, it.film) {
+        (None, true) => "A film, too long to be kept here".to_owned(),
+        _ if !it.alt.is_empty() => format!("Alt: {alt}"),
+        (_, true) => String::new(),
+        (_, false) => "no alternative text".to_owned(),
+    };
+    let _ = write!(out, "<figure>{shown}<figcaption>{caption}</figcaption></figure>");
 }
 
 fn clock_time(at: Timestamp) -> String {

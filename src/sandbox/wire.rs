@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::fetch::Fetched;
+
 /// A request, read to its end, with the instant at which it is judged.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -20,6 +22,8 @@ pub(super) struct Call {
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// The files that it lends by link, fetched before it is judged.
+    pub(super) fetched: HashMap<String, Fetched>,
     pub(super) now: Timestamp,
 }
 
@@ -113,7 +117,10 @@ impl Answer {
     /// A page of ours: no script, nothing from elsewhere.
     pub(super) fn html(status: u16, page: String) -> Self {
         Self::new(status, "text/html; charset=utf-8", page)
-            .with("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'")
+            .with(
+                "content-security-policy",
+                "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'",
+            )
             .with("x-content-type-options", "nosniff")
             .with("cache-control", "no-store")
     }

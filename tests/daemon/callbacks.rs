@@ -22,21 +22,21 @@ use crate::house::{House, Wish, code};
 /// The stand-in's app.
 const SECRET: &str = "sandbox-facebook-secret";
 /// `acme` at that app, in a house.
-const ACME: &str = "102201007";
+pub(crate) const ACME: &str = "102201007";
 const PAGES: [&str; 2] = ["facebook:acme", "facebook:acme.cafe"];
 
-fn signed(secret: &str, payload: &Value) -> String {
+pub(crate) fn signed(secret: &str, payload: &Value) -> String {
     let payload = URL_SAFE_NO_PAD.encode(payload.to_string());
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(payload.as_bytes());
     format!("{}.{payload}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
-fn about(user: &str) -> String {
+pub(crate) fn about(user: &str) -> String {
     signed(SECRET, &json!({ "algorithm": "HMAC-SHA256", "issued_at": 1_291_836_800, "user_id": user }))
 }
 
-fn form(signed_request: &str) -> String {
+pub(crate) fn form(signed_request: &str) -> String {
     url::form_urlencoded::Serializer::new(String::new())
         .append_pair("signed_request", signed_request)
         .finish()
@@ -44,8 +44,8 @@ fn form(signed_request: &str) -> String {
 
 /// An answer of the public listener: all that a stranger sees of it, but for the time.
 #[derive(Debug, PartialEq, Eq)]
-struct Said {
-    status: u16,
+pub(crate) struct Said {
+    pub(crate) status: u16,
     headers: BTreeSet<(String, String)>,
     body: String,
 }
@@ -74,7 +74,7 @@ fn at(house: &House, path: &str) -> String {
 }
 
 /// Posts a form, as Meta would.
-async fn post(house: &House, path: &str, body: impl Into<reqwest::Body>) -> Said {
+pub(crate) async fn post(house: &House, path: &str, body: impl Into<reqwest::Body>) -> Said {
     let http = reading_client(tls(None).unwrap()).unwrap();
     let kind = "application/x-www-form-urlencoded";
     said(http.post(at(house, path)).header("content-type", kind).body(body)).await
@@ -363,6 +363,14 @@ async fn what_nobody_signed_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_secret_there_is_nothing_and_each_app_has_its_own() {
     let mut house = furnished(None).await;
+    // At first there is no app for Instagram, as the stand-ins have one.
+    house.stop().await;
+    let path = house.config_path();
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let (front, rest) = whole.split_once("[platforms.instagram]\n").unwrap();
+    let before = format!("{front}{}", &rest[rest.find("[platforms.instagram.endpoints]").unwrap()..]);
+    std::fs::write(&path, &before).unwrap();
+    house.start().await;
     let nowhere = post(&house, "/meta/nothing", form(&about(ACME))).await;
     assert_eq!((nowhere.status, nowhere.body.as_str()), (404, "not found\n"));
     for path in [
@@ -380,8 +388,6 @@ async fn without_a_secret_there_is_nothing_and_each_app_has_its_own() {
 
     // Instagram gets an app of its own.
     house.stop().await;
-    let path = house.config_path();
-    let before = std::fs::read_to_string(&path).unwrap();
     let secret = path.with_file_name("instagram.secret");
     std::fs::write(&secret, "of-instagram").unwrap();
     chmod(&secret);

@@ -7,6 +7,7 @@ use futures_util::stream;
 use sendoff::control::client::ClientError;
 use sendoff::control::messages as m;
 
+use crate::film::{self, Shape};
 use crate::house::{House, code};
 
 fn picture(width: u32, height: u32) -> Vec<u8> {
@@ -15,27 +16,8 @@ fn picture(width: u32, height: u32) -> Vec<u8> {
     out.into_inner()
 }
 
-/// A film without a picture in it: an index is all that is read.
 fn film(width: u32, height: u32, ms: u32) -> Vec<u8> {
-    let atom = |kind: &[u8; 4], content: Vec<u8>| {
-        let length = u32::try_from(content.len() + 8).unwrap();
-        [&length.to_be_bytes()[..], kind, &content].concat()
-    };
-    let be = |numbers: &[u32]| numbers.iter().flat_map(|it| it.to_be_bytes()).collect::<Vec<u8>>();
-    let matrix = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
-    let head = [be(&[0, 0, 0, 1, 0, ms, 0, 0, 0, 0]), be(&matrix), be(&[width << 16, height << 16])].concat();
-    let handler = [be(&[0, 0]), b"vide".to_vec(), be(&[0, 0, 0])].concat();
-    let mut entry = vec![0; 78];
-    entry[24..26].copy_from_slice(&u16::try_from(width).unwrap().to_be_bytes());
-    entry[26..28].copy_from_slice(&u16::try_from(height).unwrap().to_be_bytes());
-    let described = [be(&[0, 1]), atom(b"avc1", entry)].concat();
-    let table = atom(b"stbl", [atom(b"stsd", described), atom(b"stsz", be(&[0, 1, 30]))].concat());
-    let clock = atom(b"mdhd", be(&[0, 0, 0, 1000, ms, 0]));
-    let media = atom(b"mdia", [clock, atom(b"hdlr", handler), atom(b"minf", table)].concat());
-    let track = atom(b"trak", [atom(b"tkhd", head), media].concat());
-    let start = atom(b"mvhd", [be(&[0, 0, 0, 1000, ms]), vec![0; 80]].concat());
-    let kind = atom(b"ftyp", b"isom\0\0\0\0isom".to_vec());
-    [kind, atom(b"moov", [start, track].concat()), atom(b"mdat", vec![7; 1000])].concat()
+    film::film(Shape { width, height, ms, samples: 30, sound: None, ..Shape::default() })
 }
 
 async fn upload(house: &House, bytes: Vec<u8>) -> Result<m::Uploaded, ClientError> {

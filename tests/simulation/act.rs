@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use sendoff::daemon::ledger;
 use sendoff::domain::account::AccountState;
 use sendoff::domain::attempt::Transition;
-use sendoff::domain::delivery::{Delivery, Event, Flight, Live, Reason, State};
+use sendoff::domain::delivery::{Delivery, Flight, Live, Reason, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::domain::schedule::{Choice, Due};
 use sendoff::engine::ask::{self, Ask};
@@ -75,7 +75,7 @@ impl World {
                 self.note("the account needs a person");
                 self.mark_dead(account, reason.message);
             }
-            Effect::Confirm { id, step, verified } => self.confirm(id, step, verified),
+            Effect::Confirm { id, step, verified, permalink } => self.confirm(id, step, verified, permalink),
             Effect::WakeAt(at) => self.engine_wake = Some(at),
             Effect::Reply { ticket, result } => {
                 let word = if result.is_ok() { "granted" } else { "refused" };
@@ -102,14 +102,20 @@ impl World {
     }
 
     /// W5, as the daemon's loop does it.
-    fn confirm(&mut self, id: DeliveryId, step: usize, verified: bool) {
+    fn confirm(&mut self, id: DeliveryId, step: usize, verified: bool, permalink: Option<String>) {
         let job: Job = Box::new(move |tx| {
             let Some(before) = deliveries::get(tx, id)? else { return Ok(()) };
             let mut after = before.clone();
-            if after.state != State::Published || step + 1 != after.steps.len() {
+            let last = step + 1 == after.steps.len();
+            if after.state == State::Published && last {
+                after.verified = verified;
+            }
+            if let Some(step) = after.steps.get_mut(step).filter(|it| it.is_live()) {
+                step.permalink = step.permalink.take().or(permalink.clone());
+            }
+            if after == before {
                 return Ok(());
             }
-            after.verified = verified;
             deliveries::put(tx, Some(&before), &after, None).map(drop)
         });
         self.write(Write::Rest { what: "confirm", id: Some(id), job, then: None });

@@ -23,6 +23,7 @@ pub(crate) fn account(platform: PlatformName) -> Account {
     let remote_id = match platform {
         PlatformName::X => "2244994945",
         PlatformName::Facebook => "106512",
+        PlatformName::Instagram => "17841400000000001",
         _ => "did:plc:a1",
     };
     Account {
@@ -89,6 +90,11 @@ impl Owned {
 
     /// The frozen request, where nothing needs preparing.
     pub(crate) fn frozen(&self, platform: &dyn Platform) -> Frozen {
+        if platform.name() == PlatformName::Instagram {
+            // Nothing goes out there without a container.
+            let body = br#"{"creation_id":"17850000000000001"}"#.to_vec();
+            return Frozen { marker: "17850000000000001".into(), body };
+        }
         match platform.next(&self.job(), &Handles::new(), fresh()) {
             Ok(Next::Publish(frozen)) => frozen,
             other => panic!("nothing needs preparing, yet: {other:?}"),

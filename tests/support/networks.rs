@@ -15,6 +15,8 @@ use super::Rng;
 
 #[path = "facebook_network.rs"]
 mod facebook_network;
+#[path = "instagram_network.rs"]
+pub(crate) mod instagram_network;
 #[path = "standin_server.rs"]
 mod standin_server;
 pub(crate) use standin_server::Abilities;
@@ -82,6 +84,8 @@ pub(crate) struct Network {
     pub(crate) abilities: Abilities,
     /// What Facebook has besides.
     pub(crate) facebook: facebook_network::State,
+    /// What Instagram has besides.
+    pub(crate) instagram: instagram_network::State,
     clock: Timestamp,
     refreshes: u64,
 }
@@ -110,6 +114,7 @@ impl Network {
             landing: None,
             abilities: Abilities::default(),
             facebook: facebook_network::State::default(),
+            instagram: instagram_network::State::default(),
             clock: super::start(),
             refreshes: 0,
         }
@@ -206,6 +211,9 @@ impl Network {
             ),
             label if label.starts_with("facebook.") => {
                 facebook_network::land(self, owner, request, &body, now)
+            }
+            label if label.starts_with("instagram.") => {
+                instagram_network::land(self, owner, request, &body, now)
             }
             _ => standin_server::land(self, owner, request, &body, now),
         }

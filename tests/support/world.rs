@@ -18,7 +18,7 @@ use sendoff::engine::ask::{self, Ask};
 use sendoff::engine::{
     DueRow, Effect, Engine, Input, Purpose, Refreshed, Reply, Save, Settings, Work, wait_of,
 };
-use sendoff::platforms::{self, Request};
+use sendoff::platforms::{self, Body, Request};
 
 #[path = "networks.rs"]
 pub(crate) mod networks;
@@ -62,7 +62,7 @@ fn millis(n: u64) -> SignedDuration {
 pub(crate) fn account(n: u128, platform: PlatformName) -> Account {
     let name = AccountName::new(platform, &format!("a{n}")).unwrap();
     let remote_id = match platform {
-        PlatformName::X | PlatformName::Facebook => format!("{}", 1000 + n),
+        PlatformName::X | PlatformName::Facebook | PlatformName::Instagram => format!("{}", 1000 + n),
         _ => format!("did:plc:a{n}"),
     };
     Account {
@@ -485,6 +485,10 @@ impl World {
             let known = self.bodies.entry((id, row.step, first)).or_insert_with(|| frozen.body.clone());
             assert_eq!(*known, frozen.body, "the request changed between tries");
             self.sent.push((self.now, id, account));
+        }
+        if let ("instagram.publish", Body::Json(bytes)) = (request.label, &request.body) {
+            let body = serde_json::from_slice(bytes).unwrap();
+            networks::instagram_network::leaves(&mut self.network, &body, self.now);
         }
         let fault = self.network.fault(&mut self.rng, purpose.is_none());
         self.note(&format!("{} leaves: {fault:?}", request.label));

@@ -272,6 +272,7 @@ pub(super) async fn describe(tools: Tools<'_>, identity: &Identity) -> Found {
         url.to_string()
     });
     Found {
+        app_scoped_id: None,
         remote_id: identity.did.clone(),
         display_name: display_name.unwrap_or_else(|| username.clone()),
         username,

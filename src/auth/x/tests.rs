@@ -114,6 +114,7 @@ async fn a_confidential_client_connects() {
     assert_eq!(
         found,
         Found {
+            app_scoped_id: None,
             remote_id: "2244994945".into(),
             username: "acme".into(),
             display_name: "Acme Corp".into(),

@@ -5,6 +5,7 @@
 //! collected in the platform notes, and observations of open-source clients where those say so.
 
 pub mod errors;
+pub mod list;
 pub mod usage;
 
 use jiff::Timestamp;

@@ -357,7 +357,7 @@ impl Bluesky {
             .map(|(alt, cid)| {
                 let kept =
                     self.blobs.get(&(found.key.account, cid.clone())).is_some_and(|it| it.bytes.is_some());
-                Picture { src: kept.then(|| format!("/bluesky/blob/{cid}")), alt }
+                Picture { src: kept.then(|| format!("/bluesky/blob/{cid}")), alt, film: false }
             })
             .collect()
     }

@@ -7,7 +7,7 @@
 
 mod nodes;
 mod oauth;
-mod params;
+pub(super) mod params;
 mod posts;
 mod video;
 
@@ -38,6 +38,8 @@ pub(super) struct Page {
     username: &'static str,
     /// Index of the person whose Page it is.
     owner: usize,
+    /// The id of the Instagram account that hangs on it.
+    instagram: Option<String>,
 }
 
 /// The network: its people, Pages, grants and objects.
@@ -193,7 +195,7 @@ pub(super) fn route_name(call: &Call) -> Option<&'static str> {
 }
 
 /// A Graph error. `sub` 0 = none.
-fn error(status: u16, code: i64, sub: i64, message: &str) -> Answer {
+pub(super) fn error(status: u16, code: i64, sub: i64, message: &str) -> Answer {
     let mut error = json!({
         "message": message,
         "type": "OAuthException",
@@ -241,14 +243,17 @@ fn instant(at: Timestamp) -> String {
 impl Facebook {
     pub(super) fn new(seed: u64, origin: String) -> Self {
         let id = |n: u64| (106_512_000_000 + n * 1_000 + seed % 1_000).to_string();
-        let page = |n, name, username, owner| Page { id: id(n), name, username, owner };
+        let page = |n, name, username, owner, instagram: Option<u64>| {
+            let instagram = instagram.map(|n| super::instagram::user_id(seed, n));
+            Page { id: id(n), name, username, owner, instagram }
+        };
         Self {
             origin,
             people: oauth::people(seed),
             pages: vec![
-                page(1, "Acme Bakery", "acme", 0),
-                page(2, "Acme Café", "acme.cafe", 0),
-                page(3, "Alice's Flowers", "alice", 1),
+                page(1, "Acme Bakery", "acme", 0, Some(1)),
+                page(2, "Acme Café", "acme.cafe", 0, None),
+                page(3, "Alice's Flowers", "alice", 1, Some(2)),
             ],
             grants: oauth::Grants::new(),
             posts: Bounded::new(5_000),
@@ -342,6 +347,25 @@ impl Facebook {
             .with("facebook-api-version", "v26.0"))
     }
 
+    /// Who calls for the Instagram account on a Page: its id, and what was granted.
+    pub(super) fn instagram_caller(&self, call: &Call) -> Result<(String, Vec<String>), Answer> {
+        if call.param("access_token").is_some() {
+            return Err(invalid("a token belongs in the Authorization header, never in an address"));
+        }
+        let (token, holder) = self.holder(call)?;
+        let upload = call.path.starts_with("/facebook/ig-api-upload/");
+        if !upload && call.param("appsecret_proof") != Some(oauth::proof(&token).as_str()) {
+            return Err(error(400, 100, 0, "API calls from the server require an appsecret_proof argument")
+                .because("appsecret_proof is missing or wrong"));
+        }
+        let account = holder.page.and_then(|page| self.pages[page].instagram.clone());
+        match account {
+            Some(account) => Ok((account, holder.scopes)),
+            None => Err(error(400, 190, 2_069_032, "A token of the account's Page is required")
+                .because("no Instagram account hangs on what this token is for")),
+        }
+    }
+
     /// The Page behind an id, if the token is that Page's.
     fn own_page(&self, holder: &oauth::Holder, id: &str) -> Result<usize, Answer> {
         let Some(at) = self.pages.iter().position(|it| it.id == id) else { return Err(missing(id)) };
@@ -382,16 +406,23 @@ impl Facebook {
     }
 
     pub(super) fn pictures(&self, id: &str) -> Vec<Picture> {
-        let photos = self.posts.get(id).map(|it| it.photos.as_slice()).unwrap_or_default();
-        let picture = |id: &String| {
+        let Some(post) = self.posts.get(id) else { return Vec::new() };
+        let src = |id: &str| Some(format!("/facebook/media/{id}"));
+        let photos = post.photos.iter().filter_map(|id| {
             let photo = self.photos.get(id)?;
-            Some(Picture { src: Some(format!("/facebook/media/{id}")), alt: photo.alt.clone() })
-        };
-        photos.iter().filter_map(picture).collect()
+            Some(Picture { src: src(id), alt: photo.alt.clone(), film: false })
+        });
+        let film = post.media.as_deref().and_then(|id| {
+            let whole = self.videos.get(id)?.shown().is_some();
+            Some(Picture { src: src(id).filter(|_| whole), alt: String::new(), film: true })
+        });
+        photos.chain(film).collect()
     }
 
+    /// A photo, or a video that is kept whole.
     pub(super) fn picture(&self, id: &str) -> Option<bytes::Bytes> {
-        self.photos.get(id).map(|it| it.bytes.clone())
+        let photo = self.photos.get(id).map(|it| it.bytes.clone());
+        photo.or_else(|| self.videos.get(id)?.shown())
     }
 
     /// The word that the page shows beside what is no plain post: reel, story, a link.

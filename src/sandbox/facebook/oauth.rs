@@ -29,6 +29,11 @@ const SCOPES: &[&str] = &[
     "pages_manage_metadata",
     "read_insights",
     "business_management",
+    "instagram_basic",
+    "instagram_content_publish",
+    "instagram_manage_comments",
+    "instagram_manage_contents",
+    "instagram_manage_insights",
 ];
 
 /// A code's life is not documented; ten minutes are generous.
@@ -374,6 +379,13 @@ impl Facebook {
                 "access_token": token,
                 "picture": { "data": { "url": format!("{}/facebook/avatar/{}", self.origin, page.id) } },
             }]);
+            let asked = params.fields().unwrap_or_default();
+            if let Some(account) =
+                page.instagram.as_ref().filter(|_| asked.iter().any(|it| it == "instagram_business_account"))
+            {
+                body["data"][0]["instagram_business_account"] =
+                    json!({ "id": account, "username": page.username, "name": page.name });
+            }
             body["paging"] = json!({ "cursors": { "before": from.to_string(), "after": from.to_string() } });
             if from + 1 < pages.len() {
                 let next =

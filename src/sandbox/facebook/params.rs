@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::multipart;
 use super::super::wire::Call;
 
-pub(super) struct Params(Vec<(String, Param)>);
+pub(in crate::sandbox) struct Params(Vec<(String, Param)>);
 
 enum Param {
     Json(Value),
@@ -15,7 +15,12 @@ enum Param {
 }
 
 impl Params {
-    pub(super) fn of(call: &Call) -> Result<Self, String> {
+    /// Of a call whose body is a file.
+    pub(in crate::sandbox) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(in crate::sandbox) fn of(call: &Call) -> Result<Self, String> {
         let text = |(name, value): (String, String)| (name, Param::Json(Value::String(value)));
         let mut all: Vec<(String, Param)> = call.query.clone().into_iter().map(text).collect();
         match call.content_type().as_str() {
@@ -47,12 +52,12 @@ impl Params {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::sandbox) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
     /// The value as text; a number or truth value in its JSON spelling.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    pub(in crate::sandbox) fn text(&self, name: &str) -> Option<String> {
         match self.get(name)? {
             Param::Json(Value::String(text)) => Some(text.clone()),
             Param::Json(value) => Some(value.to_string()),
@@ -61,7 +66,7 @@ impl Params {
     }
 
     /// A nested value: native in a JSON body, JSON text elsewhere.
-    pub(super) fn nested(&self, name: &str) -> Option<Value> {
+    pub(in crate::sandbox) fn nested(&self, name: &str) -> Option<Value> {
         match self.get(name)? {
             Param::Json(Value::String(text)) => serde_json::from_str(text).ok(),
             Param::Json(value) => Some(value.clone()),
@@ -69,14 +74,14 @@ impl Params {
         }
     }
 
-    pub(super) fn bytes(&self, name: &str) -> Option<Bytes> {
+    pub(in crate::sandbox) fn bytes(&self, name: &str) -> Option<Bytes> {
         match self.get(name)? {
             Param::Bytes(bytes) => Some(bytes.clone()),
             Param::Json(_) => None,
         }
     }
 
-    pub(super) fn truth(&self, name: &str) -> Option<bool> {
+    pub(in crate::sandbox) fn truth(&self, name: &str) -> Option<bool> {
         match self.text(name)?.as_str() {
             "true" | "1" => Some(true),
             "false" | "0" => Some(false),
@@ -85,7 +90,7 @@ impl Params {
     }
 
     /// The names of `fields`, those within braces left out.
-    pub(super) fn fields(&self) -> Option<Vec<String>> {
+    pub(in crate::sandbox) fn fields(&self) -> Option<Vec<String>> {
         let text = self.text("fields")?;
         let (mut found, mut name, mut depth) = (Vec::new(), String::new(), 0_u32);
         for c in text.chars() {

@@ -1,5 +1,6 @@
 //! Videos in the phases of `/videos`, reels and video stories by way of the upload host.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -11,8 +12,9 @@ use crate::sandbox::wire::{Answer, Call};
 
 /// Bytes that one transfer may carry.
 const CHUNK: u64 = 1 << 20;
-/// Bytes that tell a film from something else.
-const HEAD: usize = 64;
+/// Bytes that are kept of a video: enough to tell it from something else, and the whole of a short one,
+/// which the page shows.
+const HEAD: usize = 256 << 10;
 /// The largest video that is taken.
 const VIDEO_MAX: u64 = 1 << 30;
 
@@ -22,7 +24,7 @@ pub(super) struct Video {
     kind: Kind,
     session: Option<String>,
     size: Option<u64>,
-    /// Bytes that arrived, and the first of them: enough to tell a video from something else.
+    /// Bytes that arrived, and the first of them.
     received: u64,
     head: Vec<u8>,
     /// The post, once it was finished.
@@ -35,6 +37,16 @@ pub(super) struct Video {
 }
 
 impl Video {
+    fn is_one(&self) -> bool {
+        infer::get(&self.head).is_some_and(|it| it.mime_type().starts_with("video/"))
+    }
+
+    /// The bytes of one that was kept whole.
+    pub(super) fn shown(&self) -> Option<Bytes> {
+        let whole = self.received == self.head.len() as u64 && self.is_one();
+        whole.then(|| Bytes::copy_from_slice(&self.head))
+    }
+
     fn complete(&self) -> bool {
         self.received > 0 && self.size.is_none_or(|size| size == self.received)
     }
@@ -224,7 +236,7 @@ impl Facebook {
         if let Some(post) = &video.post {
             return Ok(post.clone());
         }
-        let is_video = infer::get(&video.head).is_some_and(|it| it.mime_type().starts_with("video/"));
+        let is_video = video.is_one();
         video.post = Some(post.clone());
         // Found out while it is worked on, long after the answer.
         video.fault = (!is_video).then_some("Video file format is not supported");

@@ -220,6 +220,11 @@ async fn a_reel_takes_its_bytes_at_the_upload_host_and_is_public_once() {
     assert_eq!(stage.running.published().len(), 1);
     let (_, listed) = get(&stage, token, &format!("/{page}/published_posts")).await;
     assert_eq!(listed["data"], json!([]), "reels are in no list");
+    let page = stage.http.get(format!("{}/facebook", stage.url)).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains(&format!("<video src=\"/facebook/media/{id}\"")), "{page}");
+    let film = stage.http.get(format!("{}/facebook/media/{id}", stage.url)).send().await.unwrap();
+    assert_eq!(film.headers()["content-type"], "video/mp4");
+    assert_eq!(film.bytes().await.unwrap(), MP4);
 }
 
 #[tokio::test]

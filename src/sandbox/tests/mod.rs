@@ -4,6 +4,7 @@ mod bluesky;
 mod conformance;
 mod facebook;
 mod faults;
+mod instagram;
 mod x;
 
 use std::sync::Arc;

@@ -392,7 +392,7 @@ impl X {
             .iter()
             .map(|it| {
                 let kept = self.files.get(&it.id).is_some_and(|file| file.bytes().is_some());
-                Picture { src: kept.then(|| format!("/x/media/{}", it.id)), alt: it.alt.clone() }
+                Picture { src: kept.then(|| format!("/x/media/{}", it.id)), alt: it.alt.clone(), film: false }
             })
             .collect()
     }

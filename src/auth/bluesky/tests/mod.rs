@@ -98,6 +98,7 @@ async fn a_handle_leads_to_a_connected_account() {
     assert_eq!(
         connected.found,
         Found {
+            app_scoped_id: None,
             remote_id: DID.into(),
             username: "alice.test".into(),
             display_name: "Alice".into(),

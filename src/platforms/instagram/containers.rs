@@ -1,0 +1,343 @@
+//! Containers: what a post is made of before it is public, and the states they go through
+//! (developers.facebook.com/docs/instagram-platform/content-publishing).
+//!
+//! One container for a post, and before it one for each file of a carousel. Making one is harmless
+//! (400 in 24 hours), and each ends by itself after a day. A container that came to nothing is made
+//! anew a few times; only the last call, `media_publish`, shows anything to anybody.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::errors;
+use super::form::{self, Form, Params};
+use crate::domain::delivery::{Frozen, Handle, Handles};
+use crate::domain::door::Door;
+use crate::domain::media::MediaItem;
+use crate::platforms::meta::{self, errors::GraphError};
+use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, FilePart, Job, Next, Request};
+
+/// The names under which the state is kept; those of a file of a carousel go behind [`child`].
+const CONTAINER: &str = "container";
+const QUOTA: &str = "quota";
+/// How often a container was made anew, and until when the next one waits.
+const TROUBLE: &str = "trouble";
+const TRIES: &str = "trouble.tries";
+
+/// Containers end 24 hours after they were made; no work is begun on one so near its end.
+const LIFE: SignedDuration = SignedDuration::from_mins(24 * 60 - 15);
+/// How long it is believed that there is room for one more post.
+const BELIEVED: SignedDuration = SignedDuration::from_mins(5);
+/// How long it is believed that the last container is finished: for the call that follows at once, and
+/// not for one that follows a refusal.
+const FINISHED: SignedDuration = SignedDuration::from_secs(2);
+/// Between two containers for the same thing, the first time.
+const PAUSE: SignedDuration = SignedDuration::from_secs(20);
+/// Containers made for a post before it is given up, and those whose file could not be fetched.
+const TRIES_MAX: u32 = 6;
+const FETCHES_MAX: u32 = 3;
+/// Where the limit of posts is used up and nothing shows which post leaves it next.
+const FULL_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// The time over which posts are counted, where the answer does not say.
+const WINDOW: i64 = 86_400;
+
+fn child(n: usize) -> String {
+    format!("child:{n}")
+}
+
+/// The parts of a container's state.
+fn ready(key: &str) -> String {
+    format!("{key}.ready")
+}
+
+fn address(key: &str) -> String {
+    format!("{key}.address")
+}
+
+fn sent(key: &str) -> String {
+    format!("{key}.sent")
+}
+
+fn alive<'a>(handles: &'a Handles, key: &str, now: Timestamp) -> Option<&'a str> {
+    let handle = handles.get(key)?;
+    handle.expires.is_none_or(|end| now < end).then_some(handle.value.as_str())
+}
+
+fn until(value: impl Into<String>, now: Timestamp, span: SignedDuration) -> Handle {
+    Handle { value: value.into(), expires: now.checked_add(span).ok() }
+}
+
+fn not_ready(message: &str) -> Failure {
+    Failure { class: FailureClass::NotReady, message: message.to_owned(), hint: None, until: None }
+}
+
+/// Whether the bytes of a file go up themselves: films, and only through the Facebook door.
+fn by_upload(door: Door, item: &MediaItem) -> bool {
+    door == Door::Facebook && !item.kind.is_image()
+}
+
+/// The next call towards a finished container, or the request that publishes it.
+pub(super) fn next(
+    job: &Job<'_>,
+    form: Form,
+    door: Door,
+    handles: &Handles,
+    now: Timestamp,
+) -> Result<Next, Failure> {
+    let user = &job.account.remote_id;
+    if job.media.is_empty() {
+        return Err(Failure {
+            class: FailureClass::InvalidContent,
+            message: "a post on Instagram needs a picture or a video".into(),
+            hint: Some("add one with `--media`".into()),
+            until: None,
+        });
+    }
+    if let Some(why) = alive(handles, TROUBLE, now) {
+        return Err(Failure::transient(why));
+    }
+    match alive(handles, QUOTA, now) {
+        None => {
+            let fields = [("fields", "quota_usage,config")];
+            let path = format!("/{user}/content_publishing_limit");
+            return Ok(Next::Call(meta::get("instagram.limit", path, &fields)));
+        }
+        Some(window) if window != "free" => {
+            // Which post leaves the window next is what tells when to come back.
+            let since = now.as_second() - window.parse().unwrap_or(WINDOW);
+            let query = [("fields", "timestamp"), ("limit", "100"), ("since", &since.to_string())];
+            return Ok(Next::Call(meta::get("instagram.window", format!("/{user}/media"), &query)));
+        }
+        Some(_) => {}
+    }
+    let path = format!("/{user}/media");
+    let Some(container) = alive(handles, CONTAINER, now) else {
+        let mut children = Vec::new();
+        if form == Form::Carousel {
+            for (n, item) in job.media.iter().enumerate() {
+                let (key, upload) = (child(n), by_upload(door, item));
+                let Some(id) = alive(handles, &key, now) else {
+                    let Params(fields) = form::child(item, upload);
+                    return Ok(Next::Call(meta::post("instagram.child", path, Body::Form(fields))));
+                };
+                if let Some(call) = towards_ready(&key, id, item, upload, handles, now) {
+                    return Ok(Next::Call(call));
+                }
+                children.push(id);
+            }
+        }
+        let upload = form != Form::Carousel && by_upload(door, &job.media[0]);
+        let Params(fields) = form::container(job, form, &children, upload);
+        return Ok(Next::Call(meta::post("instagram.container", path, Body::Form(fields))));
+    };
+    let upload = form != Form::Carousel && by_upload(door, &job.media[0]);
+    if let Some(call) = towards_ready(CONTAINER, container, &job.media[0], upload, handles, now) {
+        return Ok(Next::Call(call));
+    }
+    let body = json!({ "creation_id": container }).to_string().into_bytes();
+    Ok(Next::Publish(Frozen { marker: container.to_owned(), body }))
+}
+
+/// What a container still needs: its bytes, or a look at its state.
+fn towards_ready(
+    key: &str,
+    id: &str,
+    item: &MediaItem,
+    upload: bool,
+    handles: &Handles,
+    now: Timestamp,
+) -> Option<Request> {
+    if upload && alive(handles, &sent(key), now).is_none() {
+        let to = alive(handles, &address(key), now).unwrap_or_default().to_owned();
+        let headers = vec![("offset", "0".to_owned()), ("file_size", item.bytes.to_string())];
+        let body = Body::File { part: FilePart::whole(item), headers };
+        return Some(Request {
+            endpoint: Endpoint::Given("upload"),
+            ..meta::post("instagram.upload", to, body)
+        });
+    }
+    alive(handles, &ready(key), now).is_none().then(|| status("instagram.status", id))
+}
+
+/// Asks a container for its state.
+pub(super) fn status(label: &'static str, id: &str) -> Request {
+    meta::get(label, format!("/{id}"), &[("fields", "id,status_code,status")])
+}
+
+/// What a call brings.
+pub(super) fn answered(
+    job: &Job<'_>,
+    form: Form,
+    handles: &Handles,
+    call: &Request,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Handles, Failure> {
+    let json = answer.json();
+    let failed = || errors::failure(answer, now);
+    let bad = answer.status != 200 || GraphError::of(&json).is_some();
+    let key = match call.label {
+        "instagram.limit" if !bad => return quota(&json, now).ok_or_else(failed),
+        "instagram.window" if !bad => return Err(full(&json, handles, now)),
+        "instagram.limit" | "instagram.window" => return Err(failed()),
+        "instagram.container" => CONTAINER.to_owned(),
+        "instagram.child" => job
+            .media
+            .iter()
+            .enumerate()
+            .find(|(n, _)| alive(handles, &child(*n), now).is_none())
+            .map(|(n, _)| child(n))
+            .ok_or_else(|| Failure::transient("a file was answered that nobody asked for"))?,
+        // About a container that there is.
+        _ => keys(job, form)
+            .into_iter()
+            .find(|key| {
+                let of = |name: &str| handles.get(name).map(|it| it.value.as_str());
+                match call.endpoint {
+                    Endpoint::Given(_) => of(&address(key)) == Some(&call.path),
+                    _ => of(key) == call.path.strip_prefix('/'),
+                }
+            })
+            .ok_or_else(|| Failure::transient("a container was answered that nobody knows"))?,
+    };
+    let outcome = match call.label {
+        "instagram.container" | "instagram.child" if !bad => made(&key, call, &json, now).ok_or_else(failed),
+        "instagram.upload" => arrived(&key, &json, now),
+        "instagram.status" if !bad => match State::of(&json, answer, now) {
+            State::Finished => {
+                let span = if key == CONTAINER { FINISHED } else { LIFE };
+                Ok([(ready(&key), until("yes", now, span))].into())
+            }
+            State::Working => Err(not_ready("Instagram is still working on the post")),
+            State::Failed(failure) => Err(failure),
+            State::Expired => Err(gone("the container ended before it was published")),
+            // None of our calls was open, so one that Instagram refused has published after all.
+            State::Published => Err(Failure {
+                class: FailureClass::InvalidContent,
+                message: "Instagram has published it, by a call of which it said that it had no effect"
+                    .into(),
+                hint: Some("look at the account before you post it again".into()),
+                until: None,
+            }),
+            State::Unknown => Err(failed()),
+        },
+        _ => Err(failed()),
+    };
+    match outcome {
+        Err(failure) if failure.class == FailureClass::MediaGone => anew(&key, handles, failure, now),
+        other => other,
+    }
+}
+
+/// Every container that a post of this form has.
+fn keys(job: &Job<'_>, form: Form) -> Vec<String> {
+    let children = if form == Form::Carousel { job.media.len() } else { 0 };
+    (0..children).map(child).chain([CONTAINER.to_owned()]).collect()
+}
+
+fn gone(message: &str) -> Failure {
+    Failure { class: FailureClass::MediaGone, ..Failure::transient(message) }
+}
+
+/// Instagram took a file's bytes; failures may come with 200.
+fn arrived(key: &str, json: &Value, now: Timestamp) -> Result<Handles, Failure> {
+    if json["success"] == true {
+        return Ok([(sent(key), until("yes", now, LIFE))].into());
+    }
+    let said = json["debug_info"]["message"].as_str().or_else(|| json["error"]["message"].as_str());
+    let message =
+        format!("Instagram did not take the bytes of the video: {}", said.unwrap_or("no reason given"));
+    Err(gone(&message))
+}
+
+/// A new container: its id, and where its bytes go.
+fn made(key: &str, call: &Request, json: &Value, now: Timestamp) -> Option<Handles> {
+    let id = meta::id(&json["id"])?;
+    let mut found: Handles = [(key.to_owned(), until(id, now, LIFE))].into();
+    let upload = matches!(&call.body, Body::Form(fields) if fields.iter().any(|it| it.0 == "upload_type"));
+    if upload {
+        found.insert(address(key), until(json["uri"].as_str()?, now, LIFE));
+    }
+    // What belonged to one before it.
+    for rest in [ready(key), sent(key)] {
+        found.insert(rest, Handle { value: String::new(), expires: Some(now) });
+    }
+    Some(found)
+}
+
+/// Forgets a container that came to nothing, unless that happened too often.
+fn anew(key: &str, handles: &Handles, failure: Failure, now: Timestamp) -> Result<Handles, Failure> {
+    let tries = handles.get(TRIES).and_then(|it| it.value.parse::<u32>().ok()).unwrap_or_default() + 1;
+    let most = if failure.hint.is_some() { FETCHES_MAX } else { TRIES_MAX };
+    if tries >= most {
+        return Err(Failure { class: FailureClass::InvalidContent, ..failure });
+    }
+    let dead = || Handle { value: String::new(), expires: Some(now) };
+    let pause = PAUSE * 2_i32.pow(tries - 1);
+    let mut found: Handles = [
+        (TRIES.to_owned(), Handle { value: tries.to_string(), expires: None }),
+        (TROUBLE.to_owned(), until(failure.message, now, pause)),
+        (key.to_owned(), dead()),
+    ]
+    .into();
+    if key == CONTAINER {
+        // A carousel's files may be what is wrong with it.
+        let children = handles.keys().filter(|it| it.starts_with("child:") && !it.contains('.'));
+        found.extend(children.map(|it| (it.clone(), dead())));
+    }
+    Ok(found)
+}
+
+/// Room for one more post, or over how many seconds they are counted. No number is taken for granted:
+/// the documents name 25, 50 and 100.
+fn quota(json: &Value, now: Timestamp) -> Option<Handles> {
+    let row = &json["data"][0];
+    let used = row["quota_usage"].as_i64()?;
+    let free = row["config"]["quota_total"].as_i64().is_none_or(|total| used < total);
+    let window = row["config"]["quota_duration"].as_i64().filter(|it| *it > 0).unwrap_or(WINDOW);
+    let word = if free { "free".to_owned() } else { window.to_string() };
+    Some([(QUOTA.to_owned(), until(word, now, BELIEVED))].into())
+}
+
+/// The limit is used up until the oldest of the account's posts leaves the window.
+fn full(json: &Value, handles: &Handles, now: Timestamp) -> Failure {
+    let window = handles.get(QUOTA).and_then(|it| it.value.parse().ok()).unwrap_or(WINDOW);
+    let oldest = json["data"].as_array().into_iter().flatten().filter_map(|it| meta::time(&it["timestamp"]));
+    let least = now.saturating_add(BELIEVED).unwrap_or(now);
+    let leaves = oldest
+        .filter_map(|at| at.checked_add(SignedDuration::from_secs(window)).ok())
+        .filter(|at| *at > now)
+        .min();
+    let at = leaves.unwrap_or_else(|| now.saturating_add(FULL_WAIT).unwrap_or(now)).max(least);
+    Failure {
+        class: FailureClass::RateLimited,
+        message: format!("the account has published as often as Instagram allows in {} hours", window / 3600),
+        hint: None,
+        until: Some(at),
+    }
+}
+
+/// What a container says of itself.
+pub(super) enum State {
+    Working,
+    Finished,
+    Published,
+    Failed(Failure),
+    Expired,
+    /// No word that is known.
+    Unknown,
+}
+
+impl State {
+    pub(super) fn of(json: &Value, answer: &Answer, now: Timestamp) -> Self {
+        match json["status_code"].as_str() {
+            Some("IN_PROGRESS") => Self::Working,
+            Some("FINISHED") => Self::Finished,
+            Some("PUBLISHED") => Self::Published,
+            Some("EXPIRED") => Self::Expired,
+            Some("ERROR") => {
+                Self::Failed(errors::of_status(json["status"].as_str().unwrap_or_default(), answer, now))
+            }
+            _ => Self::Unknown,
+        }
+    }
+}

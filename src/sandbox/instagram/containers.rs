@@ -1,0 +1,339 @@
+//! Containers: made, fetched for, worked on, published once.
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::posts::{Kind, Post};
+use super::{Caller, Instagram, invalid, missing, ok};
+use crate::sandbox::facebook::error;
+use crate::sandbox::facebook::params::Params;
+use crate::sandbox::wire::{Answer, Call};
+
+/// As the generated specifications and the change log list them.
+pub(super) const PARAMS: &[&str] = &[
+    "alt_text",
+    "audio_name",
+    "caption",
+    "children",
+    "collaborators",
+    "cover_url",
+    "image_url",
+    "is_carousel_item",
+    "location_id",
+    "media_type",
+    "product_tags",
+    "share_to_feed",
+    "thumb_offset",
+    "trial_params",
+    "upload_type",
+    "user_tags",
+    "video_url",
+    "is_ai_generated",
+    "is_paid_partnership",
+    "branded_content_sponsor_ids",
+    "is_comment_prompt_used",
+];
+
+const LIFE: SignedDuration = SignedDuration::from_hours(24);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// The documents name 25, 50 and 100.
+const POSTS_A_DAY: usize = 50;
+const CONTAINERS_A_DAY: usize = 400;
+const CAPTION_MAX: usize = 2_200;
+const IMAGE_MAX: usize = 8_000_000;
+/// Looks for which a film, or a carousel, is still being worked on.
+const WORK: u32 = 2;
+
+/// A fetched or uploaded file.
+#[derive(Clone)]
+pub(super) struct File {
+    pub(super) bytes: Bytes,
+    pub(super) alt: String,
+    pub(super) video: bool,
+}
+
+pub(super) struct Container {
+    user: usize,
+    kind: Kind,
+    child: bool,
+    caption: String,
+    files: Vec<File>,
+    made: Timestamp,
+    /// Looks that still find it being worked on.
+    work: u32,
+    /// Its bytes are yet to come.
+    waits: bool,
+    failed: Option<u32>,
+    published: bool,
+}
+
+impl Container {
+    fn state(&self, now: Timestamp) -> &'static str {
+        match () {
+            () if self.published => "PUBLISHED",
+            () if now.duration_since(self.made) >= LIFE => "EXPIRED",
+            () if self.failed.is_some() => "ERROR",
+            () if self.waits || self.work > 0 => "IN_PROGRESS",
+            () => "FINISHED",
+        }
+    }
+}
+
+fn subcode(code: i64, sub: i64, why: &str) -> Answer {
+    error(400, code, sub, why).because(why)
+}
+
+/// Pictures are JPEG, of a shape; stories take every shape.
+fn check_image(bytes: &Bytes, story: bool) -> Result<(), Answer> {
+    if infer::get(bytes).map(|it| it.mime_type()) != Some("image/jpeg") {
+        return Err(subcode(36_001, 2_207_005, "The image format is not supported: JPEG only"));
+    }
+    if bytes.len() > IMAGE_MAX {
+        return Err(subcode(36_000, 2_207_004, "The image is too large to download"));
+    }
+    let size = image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
+    let size = size.ok().and_then(|it| it.into_dimensions().ok());
+    let (width, height) = size.ok_or_else(|| subcode(36_001, 2_207_005, "The image cannot be read"))?;
+    let ratio = f64::from(width) / f64::from(height);
+    if !story && !(0.799..=1.911).contains(&ratio) {
+        return Err(subcode(36_003, 2_207_009, "The submitted image's aspect ratio is not supported"));
+    }
+    Ok(())
+}
+
+fn is_film(bytes: &Bytes) -> bool {
+    bytes.get(4..8) == Some(b"ftyp")
+}
+
+impl Instagram {
+    pub(super) fn create(
+        &mut self,
+        call: &Call,
+        caller: &Caller,
+        user: &str,
+        params: &Params,
+    ) -> Result<Answer, Answer> {
+        self.own(caller, user)?;
+        let young = |it: &&Container| it.user == caller.user && call.now.duration_since(it.made) < DAY;
+        if self.containers.values().filter(young).count() >= CONTAINERS_A_DAY {
+            return Err(subcode(9, 2_207_042, "too many containers in 24 hours"));
+        }
+        if params.text("is_comment_prompt_used").is_some() && !caller.through_facebook {
+            return Err(invalid("Param is_comment_prompt_used is only for Facebook Login"));
+        }
+        let (kind, child, files, waits) = self.content(call, caller, params)?;
+        let caption = params.text("caption").unwrap_or_default();
+        if caption.chars().count() > CAPTION_MAX {
+            return Err(subcode(36_004, 2_207_010, "The caption is too long"));
+        }
+        check_options(kind, child, &caption, params)?;
+        let films = files.iter().any(|it| it.video) || kind == Kind::Carousel;
+        let failed = files.iter().any(|it| it.video && !is_film(&it.bytes)).then_some(2_207_026);
+        let id = self.next_id();
+        let container = Container {
+            user: caller.user,
+            kind,
+            child,
+            caption,
+            files,
+            made: call.now,
+            work: if films || waits { WORK } else { 0 },
+            waits,
+            failed,
+            published: false,
+        };
+        self.containers.insert(id.clone(), container);
+        let mut body = json!({ "id": id });
+        if waits {
+            body["uri"] = json!(format!("{}/facebook/ig-api-upload/v26.0/{id}", self.origin));
+        }
+        Ok(ok(&body))
+    }
+
+    /// What a container is made of: its kind, whether it is a part of a carousel, its files.
+    fn content(
+        &self,
+        call: &Call,
+        caller: &Caller,
+        params: &Params,
+    ) -> Result<(Kind, bool, Vec<File>, bool), Answer> {
+        let child = params.truth("is_carousel_item") == Some(true);
+        let alt = params.text("alt_text").unwrap_or_default();
+        let kind = match (params.text("media_type").as_deref(), child) {
+            (None | Some("IMAGE"), _) => Kind::Image,
+            (Some("VIDEO"), true) | (Some("REELS"), false) => Kind::Reel,
+            (Some("STORIES"), false) => Kind::Story,
+            (Some("CAROUSEL"), false) => Kind::Carousel,
+            (Some(other), _) => {
+                return Err(subcode(100, 2_207_023, &format!("The media type {other} is unknown")));
+            }
+        };
+        if kind == Kind::Carousel {
+            return Ok((kind, false, self.children(call.now, caller, params)?, false));
+        }
+        let upload = params.text("upload_type");
+        let (image, film) = (params.text("image_url"), params.text("video_url"));
+        let fetched = |address: &str| match call.fetched.get(address) {
+            Some(Ok(bytes)) => Ok(bytes.clone()),
+            Some(Err(why)) => {
+                let why = format!("The media could not be fetched from this URI: {why}");
+                Err(subcode(9004, 2_207_052, &why))
+            }
+            None => Err(invalid("nothing was lent")),
+        };
+        match (image, film, upload.as_deref()) {
+            (Some(address), None, None) if kind != Kind::Reel => {
+                let bytes = fetched(&address)?;
+                check_image(&bytes, kind == Kind::Story)?;
+                Ok((kind, child, vec![File { bytes, alt, video: false }], false))
+            }
+            (None, Some(address), None) if kind != Kind::Image => {
+                let bytes = fetched(&address)?;
+                Ok((kind, child, vec![File { bytes, alt, video: true }], false))
+            }
+            (None, None, Some("resumable")) if caller.through_facebook && kind != Kind::Image => {
+                Ok((kind, child, Vec::new(), true))
+            }
+            _ => Err(invalid("image_url or video_url does not fit the media type")),
+        }
+    }
+
+    fn children(&self, now: Timestamp, caller: &Caller, params: &Params) -> Result<Vec<File>, Answer> {
+        let ids = params.text("children").ok_or_else(|| invalid("children is missing"))?;
+        let ids: Vec<&str> = ids.split(',').collect();
+        if !(2..=10).contains(&ids.len()) {
+            return Err(subcode(100, 2_207_028, "A carousel has 2 to 10 children"));
+        }
+        let mut files = Vec::new();
+        for id in ids {
+            match self.containers.get(id) {
+                Some(it) if it.user == caller.user && it.child => {
+                    if it.state(now) != "FINISHED" {
+                        return Err(subcode(9007, 2_207_027, "A child is not ready for publishing"));
+                    }
+                    files.extend(it.files.iter().cloned());
+                }
+                _ => return Err(subcode(24, 2_207_006, "A child container is unknown")),
+            }
+        }
+        Ok(files)
+    }
+
+    /// The bytes of a film, for a container that waits for them.
+    pub(super) fn upload(&mut self, call: &Call, caller: &Caller, id: &str) -> Result<Answer, Answer> {
+        let Some(container) = self.containers.get_mut(id).filter(|it| it.user == caller.user) else {
+            return Err(missing(id).because("bytes for no container"));
+        };
+        if !call.header("authorization").is_some_and(|it| it.starts_with("OAuth ")) {
+            return Err(invalid("uploads want the scheme OAuth"));
+        }
+        let size = call.header("file_size").and_then(|it| it.parse::<usize>().ok());
+        if call.header("offset") != Some("0") || size != Some(call.body.len()) {
+            let why = "offset or file_size does not fit the bytes";
+            let body = json!({ "debug_info": { "retriable": false, "type": "ProcessingFailedError", "message": why } });
+            return Err(Answer::json(200, &body).because(why));
+        }
+        container.waits = false;
+        container.failed = (!is_film(&call.body)).then_some(2_207_026);
+        container.files = vec![File { bytes: call.body.clone(), alt: String::new(), video: true }];
+        Ok(ok(&json!({ "success": true, "message": "Upload successful." })))
+    }
+
+    pub(super) fn limit(&self, now: Timestamp, caller: &Caller, user: &str) -> Result<Answer, Answer> {
+        self.own(caller, user)?;
+        Ok(ok(&json!({ "data": [{ "quota_usage": self.used(now, caller.user),
+            "config": { "quota_total": POSTS_A_DAY, "quota_duration": DAY.as_secs() } }] })))
+    }
+
+    fn used(&self, now: Timestamp, user: usize) -> usize {
+        let counts =
+            |it: &&Post| it.user == user && it.kind != Kind::Comment && now.duration_since(it.at) < DAY;
+        self.posts.values().filter(counts).count()
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        now: Timestamp,
+        caller: &Caller,
+        user: &str,
+        params: &Params,
+    ) -> Result<Answer, Answer> {
+        self.own(caller, user)?;
+        let id = params.text("creation_id").ok_or_else(|| invalid("creation_id is missing"))?;
+        let used = self.used(now, caller.user);
+        let Some(container) = self.containers.get_mut(&id).filter(|it| it.user == caller.user) else {
+            return Err(subcode(24, 2_207_006, "The requested resource does not exist"));
+        };
+        match container.state(now) {
+            "FINISHED" if container.child => return Err(invalid("a child is no post of its own")),
+            "FINISHED" => {}
+            "PUBLISHED" => return Err(subcode(24, 2_207_006, "the container was published before")),
+            "IN_PROGRESS" => return Err(subcode(9007, 2_207_027, "The media is not ready for publishing")),
+            _ => return Err(subcode(24, 2_207_008, "The container is missing or expired")),
+        }
+        if used >= POSTS_A_DAY {
+            return Err(subcode(9, 2_207_042, "The account has reached its limit of posts"));
+        }
+        container.published = true;
+        let (kind, text, files) = (container.kind, container.caption.clone(), container.files.clone());
+        let media = self.next_id();
+        let post = Post {
+            id: media.clone(),
+            user: caller.user,
+            kind,
+            text,
+            files,
+            parent: None,
+            at: now,
+            deleted: None,
+        };
+        self.posts.insert(media.clone(), post);
+        Ok(ok(&json!({ "id": media })))
+    }
+
+    /// A container's state; looking is what lets the work go on.
+    pub(super) fn container(&mut self, now: Timestamp, caller: &Caller, id: &str) -> Option<Answer> {
+        let container = self.containers.get_mut(id).filter(|it| it.user == caller.user)?;
+        let state = container.state(now);
+        if !container.waits {
+            container.work = container.work.saturating_sub(1);
+        }
+        let words = match container.failed {
+            Some(sub) if state == "ERROR" => {
+                format!("Error: Media upload has failed with error code {sub}")
+            }
+            _ => format!("{state}: the media is {}", state.to_lowercase().replace('_', " ")),
+        };
+        Some(ok(&json!({ "id": id, "status_code": state, "status": words })))
+    }
+}
+
+fn check_options(kind: Kind, child: bool, caption: &str, params: &Params) -> Result<(), Answer> {
+    let given = |name: &str| params.text(name).is_some();
+    if (child || kind == Kind::Story) && !caption.is_empty() {
+        return Err(invalid("caption does not belong here"));
+    }
+    if child && ["collaborators", "location_id", "is_ai_generated"].iter().any(|it| given(it)) {
+        return Err(invalid("Param collaborators is not allowed"));
+    }
+    let reel = ["cover_url", "thumb_offset", "share_to_feed", "audio_name", "trial_params"];
+    if kind != Kind::Reel && reel.iter().any(|it| given(it)) {
+        return Err(invalid("a parameter of reels on something else"));
+    }
+    for name in ["collaborators", "user_tags"] {
+        if given(name) && !params.nested(name).is_some_and(|it| it.is_array()) {
+            return Err(invalid(&format!("{name} is not a JSON array")));
+        }
+    }
+    for tag in params.nested("user_tags").unwrap_or_default().as_array().into_iter().flatten() {
+        let placed = tag["x"].is_number() && tag["y"].is_number();
+        if !tag["username"].is_string() || (kind == Kind::Image && !placed) {
+            return Err(invalid("a tag needs a username, and on a picture a place"));
+        }
+    }
+    if given("alt_text") && (kind == Kind::Story || kind == Kind::Reel) {
+        return Err(invalid("alt_text is for pictures in the feed"));
+    }
+    Ok(())
+}

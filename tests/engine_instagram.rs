@@ -1,0 +1,142 @@
+//! The engine and Instagram's connector together: whatever happens to the answer of `media_publish`, and
+//! whatever the container says then, there is one post, and no container is published twice.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test may panic, and says why
+
+#[path = "support/world.rs"]
+mod world;
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use sendoff::domain::delivery::State;
+use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
+use sendoff::domain::media::{Detail, MediaItem, MediaKind};
+use sendoff::domain::schedule::Late;
+use serde_json::json;
+use world::networks::{Fault, answer};
+use world::{World, secs, start};
+
+const LONG: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+fn picture(world: &mut World, due: i64) -> DeliveryId {
+    let id = world.post(1, due, 1, Late::Always);
+    let post = world.posts.get_mut(&world.store[&id].post).unwrap();
+    Arc::make_mut(post).media = vec![MediaItem {
+        id: MediaId::from_u128(9),
+        name: "loaf.jpg".into(),
+        kind: MediaKind::Jpeg,
+        bytes: 900,
+        width: 1080,
+        height: 1080,
+        alt: None,
+        detail: Detail::default(),
+    }];
+    id
+}
+
+/// One post, one fault at its publishing, and what its container says from then on for a while.
+fn run(fault: Fault, says: Option<(SignedDuration, &'static str)>) -> (World, DeliveryId) {
+    let mut world = World::new(7, PlatformName::Instagram, 1);
+    world.network.instagram.works = secs(20);
+    world.network.instagram.says = says;
+    world.network.script = vec![fault];
+    let id = picture(&mut world, 0);
+    world.run_until(start() + SignedDuration::from_hours(24 * 7));
+    assert_eq!(world.network.instagram.doubles, 0, "a container was published twice");
+    (world, id)
+}
+
+fn calls(world: &World, label: &str) -> usize {
+    world.network.instagram.calls.get(label).copied().unwrap_or_default()
+}
+
+fn blocked() -> Fault {
+    Fault::Misleading(answer(
+        400,
+        &json!({ "error": { "code": 4, "error_subcode": 2_207_051, "message": "blocked" } }),
+    ))
+}
+
+#[test]
+fn a_post_waits_for_its_container_and_is_published_once() {
+    let (world, id) = run(Fault::None, None);
+    let done = &world.store[&id];
+    assert_eq!((done.state, world.network.objects.len(), world.sent.len()), (State::Published, 1, 1));
+    assert_eq!(done.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
+    assert!(calls(&world, "instagram.status") >= 2, "it was asked until it was finished");
+}
+
+#[test]
+fn a_publishing_that_took_effect_is_found_whatever_the_container_says_of_itself() {
+    let trouble = answer(500, &json!({ "error": { "code": 2, "message": "retry" } }));
+    let gone =
+        answer(400, &json!({ "error": { "code": 24, "error_subcode": 2_207_006, "message": "gone" } }));
+    for fault in
+        [Fault::LostAfter, Fault::Cut, Fault::Misleading(trouble), Fault::Misleading(gone), blocked()]
+    {
+        for says in [None, Some("ERROR"), Some("EXPIRED"), Some("MISSING"), Some("IN_PROGRESS")] {
+            // What is in progress comes to an end; every other word stays.
+            let span = if says == Some("IN_PROGRESS") { SignedDuration::from_mins(40) } else { LONG };
+            let (world, id) = run(fault.clone(), says.map(|word| (span, word)));
+            let done = &world.store[&id];
+            assert_eq!(done.state, State::Published, "{fault:?} {says:?}: {:?}", done.reason);
+            assert_eq!((world.network.objects.len(), world.sent.len()), (1, 1), "{fault:?} {says:?}");
+            assert_eq!(done.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
+            assert_eq!(
+                calls(&world, "instagram.container"),
+                1,
+                "{fault:?} {says:?}: never a second container"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_publishing_that_never_arrived_ends_as_its_container_allows() {
+    // Still finished: the very same container, after the time to settle.
+    let (world, id) = run(Fault::LostBefore, None);
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    assert_eq!((calls(&world, "instagram.container"), world.sent.len()), (1, 2));
+    assert!(world.sent[1].0.duration_since(world.sent[0].0) >= SignedDuration::from_mins(15));
+    // At work for a while, and then finished.
+    let (world, id) = run(Fault::LostBefore, Some((SignedDuration::from_mins(40), "IN_PROGRESS")));
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    assert_eq!(calls(&world, "instagram.container"), 1);
+    // Ended: a new container, once it is proven that the old one became nothing.
+    let (world, id) = run(Fault::LostBefore, Some((LONG, "EXPIRED")));
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    assert_eq!(calls(&world, "instagram.container"), 2);
+    assert!(world.sent[1].0.duration_since(world.sent[0].0) >= SignedDuration::from_mins(15));
+    // Failed for what is in it: the same again would end the same way.
+    let (world, id) = run(Fault::LostBefore, Some((LONG, "ERROR")));
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Rejected, 0));
+    assert_eq!(world.sent.len(), 1);
+    // Nobody can tell: a person must.
+    let (world, id) = run(Fault::LostBefore, Some((LONG, "MISSING")));
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Unknown, 0));
+    assert_eq!(world.sent.len(), 1);
+}
+
+#[test]
+fn a_container_called_unready_is_asked_again_before_it_is_published() {
+    let unready =
+        answer(400, &json!({ "error": { "code": 9007, "error_subcode": 2_207_027, "message": "wait" } }));
+    let (world, id) = run(Fault::Refused(unready), None);
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    assert_eq!(calls(&world, "instagram.container"), 1);
+    let (plain, _) = run(Fault::None, None);
+    assert!(calls(&world, "instagram.status") > calls(&plain, "instagram.status"));
+}
+
+#[test]
+fn a_post_that_is_not_listed_at_once_keeps_its_name() {
+    let mut world = World::new(8, PlatformName::Instagram, 1);
+    world.network.list_lag = secs(90);
+    world.network.script = vec![Fault::LostAfter];
+    let id = picture(&mut world, 0);
+    world.run_until(start() + SignedDuration::from_hours(24));
+    let done = &world.store[&id];
+    assert_eq!(done.state, State::Published);
+    assert_eq!(done.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
+}
