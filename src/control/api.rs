@@ -108,6 +108,9 @@ pub trait Api: Send + Sync + 'static {
     async fn media_upload(&self, by: Caller, name: Option<String>, body: Upload) -> ApiResult<m::Uploaded>;
 }
 
+/// The largest body, in bytes, that is not a media file.
+pub(super) const BODY_MAX: usize = 1 << 20;
+
 /// What an operation gives back.
 pub type ApiResult<T> = Result<T, ApiError>;
 
@@ -206,6 +209,13 @@ impl ApiError {
     /// Something the request's author must write differently.
     pub fn bad_request(code: &str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::BadRequest, code, message)
+    }
+
+    /// A body over [`BODY_MAX`].
+    pub(super) fn too_large() -> Self {
+        let message = format!("the request is larger than {BODY_MAX} bytes, or was cut off");
+        Self::new(ErrorKind::TooLarge, "too_large", message)
+            .hint("no network takes a text of that length; files go up with `--media`")
     }
 
     /// Something that is not there.

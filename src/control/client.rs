@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::api::{ApiError, ErrorKind};
+use super::api::{ApiError, BODY_MAX, ErrorKind};
 use super::messages as m;
 use super::requests as r;
 use crate::http::clients::unix_client;
@@ -94,7 +94,12 @@ impl Client {
 
     /// Sends a request; anything but a 2xx is an error.
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
-        let response = request.send().await.map_err(|error| self.failed(&error))?;
+        let request = request.build().map_err(|error| self.failed(&error))?;
+        // The daemon would close the connection in the middle of it, which looks like an outage.
+        if request.body().and_then(reqwest::Body::as_bytes).is_some_and(|it| it.len() > BODY_MAX) {
+            return Err(ApiError::too_large().into());
+        }
+        let response = self.http.execute(request).await.map_err(|error| self.failed(&error))?;
         if response.status().is_success() {
             return Ok(response);
         }

@@ -26,13 +26,10 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
+use super::api::{Api, ApiError, ApiResult, BODY_MAX, Caller, ErrorKind, Upload};
 use super::messages::ErrorAnswer;
 use super::routes;
 use super::socket::{Allowed, groups_of};
-
-/// The largest body that is not a media file.
-const BODY_MAX: usize = 1 << 20;
 
 /// A body that is not media arrives within this time, or the request is given up.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -215,8 +212,7 @@ impl FromRequest<App> for Call {
         call.body = match read {
             Ok(Ok(body)) => body,
             Ok(Err(_)) => {
-                let message = format!("the request's body is larger than {BODY_MAX} bytes, or was cut off");
-                return Err(refusal(&ApiError::new(ErrorKind::TooLarge, "too_large", message)));
+                return Err(refusal(&ApiError::too_large()));
             }
             Err(_) => {
                 let message = "the request's body did not arrive in time";

@@ -77,6 +77,20 @@ pub(super) fn read_options(
     given.iter().map(|(name, set)| Ok((name.parse().map_err(errors::bad_name)?, set.clone()))).collect()
 }
 
+/// Refuses options for networks that the post does not go to: whoever restricts replies on one network
+/// and means another must not learn that from the answers.
+pub(super) fn refuse_unused(
+    options: &BTreeMap<PlatformName, BTreeMap<String, String>>,
+    to: &[PlatformName],
+) -> ApiResult<()> {
+    let Some(unused) = options.keys().find(|it| !to.contains(it)) else { return Ok(()) };
+    Err(ApiError::bad_request(
+        "unused_option",
+        format!("the options of `{unused}` would have no effect: the post does not go there"),
+    )
+    .hint("name an account of that network with `--to`, or leave the option out"))
+}
+
 pub(super) fn read_variants(
     given: &BTreeMap<String, m::Variant>,
     common: &Content,
@@ -178,6 +192,7 @@ pub(super) fn check(shared: &Shared, ask: &r::CreatePost) -> ApiResult<m::Check>
     if to.is_empty() {
         return Err(no_target());
     }
+    let mut networks = Vec::new();
     for name in &to {
         let (platform, tier) = if name.contains(':') {
             let account = account(shared, &name.parse().map_err(errors::bad_name)?)?;
@@ -186,8 +201,10 @@ pub(super) fn check(shared: &Shared, ask: &r::CreatePost) -> ApiResult<m::Check>
             (name.parse().map_err(errors::bad_name)?, None)
         };
         let connector = connector(platform)?;
+        networks.push(platform);
         targets.push(view::target(name, &words.check(connector, name, tier.as_deref())));
     }
+    refuse_unused(&words.options, &networks)?;
     Ok(m::Check { ok: targets.iter().all(|it| it.ok), targets })
 }
 
@@ -270,6 +287,8 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
     if targets.is_empty() {
         return Err(no_target());
     }
+    let networks: Vec<_> = targets.iter().map(|it| it.name.platform()).collect();
+    refuse_unused(&words.options, &networks)?;
     let mut checks = Vec::new();
     for account in &targets {
         let name = account.name.to_string();
@@ -333,7 +352,21 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
         None => "kept as a draft".to_owned(),
     };
     let paused = post.slot.as_ref().and_then(|slot| queues::paused_notice(shared, &slot.queue));
-    Ok(m::Post { notices: std::iter::once(notice).chain(paused).collect(), ..made })
+    let stopped = held_back(shared, &targets).into_iter().filter(|_| post.due.is_some());
+    let notices = std::iter::once(notice).chain(paused).chain(stopped).collect();
+    Ok(m::Post { notices, ..made })
+}
+
+/// What a person has stopped, and what goes on again when: everything, or some of these accounts.
+pub(super) fn held_back(shared: &Shared, accounts: &[Account]) -> Vec<String> {
+    let all = shared.pause.state().map(|(reason, since)| {
+        let why = reason.map(|it| format!(" ({it})")).unwrap_or_default();
+        format!("sending is stopped since {since:.0}{why}: nothing goes out until `sendoff resume`")
+    });
+    let paused = accounts.iter().filter(|it| it.state == AccountState::Paused).map(|it| {
+        format!("{} is paused: nothing of it goes out until `sendoff account resume {}`", it.name, it.name)
+    });
+    all.into_iter().chain(paused).collect()
 }
 
 fn existing(shared: &Shared, id: PostId) -> ApiResult<m::Post> {

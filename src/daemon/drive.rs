@@ -582,9 +582,10 @@ fn log_move(delivery: &Delivery, event: &'static str, now: Timestamp) {
     let line = view::delivery_event(now, delivery, event);
     let (id, account, state) = (delivery.id, &delivery.name, delivery.state.as_str());
     // Its steps on the way are many, and are all in the history.
-    if line.level == "debug" {
-        tracing::debug!(delivery = %id, %account, state, "{}", line.message);
-    } else {
-        tracing::info!(delivery = %id, %account, state, "{}", line.message);
+    match line.level.as_str() {
+        "debug" => tracing::debug!(delivery = %id, %account, state, "{}", line.message),
+        "error" => tracing::error!(delivery = %id, %account, state, "{}", line.message),
+        "warn" => tracing::warn!(delivery = %id, %account, state, "{}", line.message),
+        _ => tracing::info!(delivery = %id, %account, state, "{}", line.message),
     }
 }

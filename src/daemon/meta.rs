@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 
 use super::erase;
 use super::shared::Shared;
@@ -19,13 +18,6 @@ use crate::web::meta::{Ask, Deletion, Heard, Standing};
 /// Whether this app's callbacks answer: it must have a secret of its own.
 pub(super) fn hears(shared: &Shared, app: PlatformName) -> bool {
     shared.config().platform(app).client_secret.is_some()
-}
-
-/// The app's secret. None: it has none.
-fn secret(shared: &Shared, app: PlatformName) -> Option<Result<SecretString, SecretError>> {
-    let config = shared.config();
-    let source = config.platform(app).client_secret.as_ref()?;
-    Some(source.read(&|name| std::env::var_os(name)))
 }
 
 /// Who may sign for an app. Facebook's callbacks are signed with its app's secret. For the other two,
@@ -84,7 +76,7 @@ fn believed(
 ) -> Result<Result<SignedRequest, BadSignedRequest>, SecretError> {
     let mut refusal = BadSignedRequest::NoSecret;
     for (n, signer) in signers(app).iter().enumerate() {
-        let secret = match secret(shared, *signer) {
+        let secret = match shared.client_secret(*signer) {
             Some(Ok(secret)) => secret,
             Some(Err(error)) if n == 0 => return Err(error),
             None | Some(Err(_)) => continue,

@@ -83,9 +83,10 @@ fn with_answer(rx: &crate::store::Rx, mut it: Delivery) -> Result<Delivery, Stor
 /// `post show`: by `pst_…`, or by `dlv_…` with that delivery alone.
 pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
     let (post, meant) = meant(shared, id)?;
+    let mut rows = Vec::new();
     let read = shared.store.read(|rx| {
-        let rows: Result<Vec<_>, _> = meant.into_iter().map(|it| with_answer(rx, it)).collect();
-        let rows = rows?;
+        let read: Result<Vec<_>, _> = meant.into_iter().map(|it| with_answer(rx, it)).collect();
+        rows = read?;
         let mut shown = view::post(&posts::need(rx, post)?, &rows);
         for row in &rows {
             let id = row.id.to_string();
@@ -97,7 +98,16 @@ pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
         }
         Ok(shown)
     });
-    read.map_err(errors::store)
+    let mut shown = read.map_err(errors::store)?;
+    let now = shared.now();
+    let due = |it: &Delivery| !it.state.is_terminal() && it.wakes_at().is_some_and(|at| at <= now);
+    let waiting: Vec<_> = rows.iter().filter(|it| due(it)).map(|it| it.account).collect();
+    if !waiting.is_empty() {
+        let accounts = shared.store.read(accounts::list).map_err(errors::store)?;
+        let concerned: Vec<_> = accounts.into_iter().filter(|it| waiting.contains(&it.id)).collect();
+        shown.notices = create::held_back(shared, &concerned);
+    }
+    Ok(shown)
 }
 
 pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList> {
@@ -411,6 +421,10 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
             .into_iter()
             .map(|it| crate::domain::post::Target { account: it.id, name: it.name })
             .collect();
+    }
+    if ask.options.is_some() {
+        let networks: Vec<_> = post.to.iter().map(|it| it.name.platform()).collect();
+        create::refuse_unused(&post.options, &networks)?;
     }
     check_again(shared, &post)?;
     post.version += 1;

@@ -305,9 +305,12 @@ impl Shared {
         if platform != PlatformName::Facebook {
             return None;
         }
-        let config = self.config();
-        let source = config.platform(platform).client_secret.as_ref()?;
-        source.read(&|name| std::env::var_os(name)).ok()
+        self.client_secret(platform)?.ok()
+    }
+
+    /// The secret of a network's app. None: it has none.
+    pub(super) fn client_secret(&self, platform: PlatformName) -> Option<Result<SecretString, SecretError>> {
+        client_secret(&self.config(), platform)
     }
 
     /// A network's OAuth dialect as configured now.
@@ -324,8 +327,7 @@ impl Shared {
         match platform {
             PlatformName::X => {
                 let client_id = settings.client_id.clone().ok_or(NoProvider::NoApp(platform))?;
-                let secret =
-                    settings.client_secret.as_ref().map(|it| it.read(&|name| std::env::var_os(name)));
+                let secret = client_secret(&config, platform);
                 let client_secret = secret.transpose().map_err(NoProvider::Secret)?;
                 Ok(Provider::X(XProvider {
                     app: App { client_id, client_secret },
@@ -386,8 +388,14 @@ fn api_of(account: &Account) -> PlatformName {
 fn app(config: &Config, platform: PlatformName) -> Result<(String, SecretString), NoProvider> {
     let settings = config.platform(platform);
     let client_id = settings.client_id.clone().ok_or(NoProvider::NoApp(platform))?;
-    let secret = settings.client_secret.as_ref().ok_or(NoProvider::NoSecret(platform))?;
-    Ok((client_id, secret.read(&|name| std::env::var_os(name)).map_err(NoProvider::Secret)?))
+    let secret = client_secret(config, platform).ok_or(NoProvider::NoSecret(platform))?;
+    Ok((client_id, secret.map_err(NoProvider::Secret)?))
+}
+
+/// Read at each use, so that a new one needs no restart.
+fn client_secret(config: &Config, platform: PlatformName) -> Option<Result<SecretString, SecretError>> {
+    let source = config.platform(platform).client_secret.as_ref()?;
+    Some(source.read(&|name| std::env::var_os(name)))
 }
 
 fn facebook(config: &Config) -> Result<FacebookProvider, NoProvider> {

@@ -59,7 +59,10 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
     let config = shared.config();
     let mut found = Vec::new();
     if held > 0 {
-        let message = format!("{held} deliveries wait for your word: it is unclear whether they are live");
+        let message = match held {
+            1 => "a delivery waits for your word: it is unclear whether it is live".to_owned(),
+            _ => format!("{held} deliveries wait for your word: it is unclear whether they are live"),
+        };
         found.push(alert("held", message, Some("sendoff post list --state held".into())));
     }
     let risks = shared.findings.list(now);
@@ -78,7 +81,10 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
     if missed > 0 {
         found.push(alert(
             "missed",
-            format!("{missed} deliveries of the last day were missed"),
+            match missed {
+                1 => "a delivery of the last day was missed".to_owned(),
+                _ => format!("{missed} deliveries of the last day were missed"),
+            },
             Some("`sendoff post list --state missed` names them; `sendoff post retry` sends one now".into()),
         ));
     }
@@ -93,6 +99,12 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
                 "needs_reconnect",
                 format!("{} must be connected again: {why}", account.name),
                 Some(hint),
+            ));
+        } else if account.state == AccountState::Paused && has_due(shared, account, now)? {
+            found.push(alert(
+                "account_paused",
+                format!("{} is paused, and something of it is due", account.name),
+                Some(format!("sendoff account resume {}", account.name)),
             ));
         } else if let Some(days) = ends_soon(account, now) {
             let hint = account.connect_again();
@@ -184,6 +196,15 @@ fn schedule_alerts(shared: &Shared, now: Timestamp) -> Result<Vec<m::Alert>, Sto
         found.push(alert("zone_held", text, Some(hint.into())));
     }
     Ok(found)
+}
+
+/// Whether the earliest open delivery of an account should have gone out by now.
+fn has_due(shared: &Shared, account: &Account, now: Timestamp) -> Result<bool, StoreError> {
+    shared.store.read(|rx| {
+        let first = deliveries::of_account(rx, account.id, deliveries::Which::Open, 1)?.pop();
+        let first = first.map(|id| deliveries::need(rx, id)).transpose()?;
+        Ok(first.is_some_and(|it| it.due.instant <= now))
+    })
 }
 
 /// How many deliveries due within the last day were missed.

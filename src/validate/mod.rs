@@ -52,6 +52,13 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
     options(platform, &can, draft.options, &mut problems);
     let parts: Vec<&str> = draft.parts.iter().map(String::as_str).collect();
     problems.extend(platform.problems(&parts, draft.media, draft.options, tier));
+    if draft.parts.len() > 1 {
+        for it in &mut problems {
+            if let Some(n) = part_of(&it.field) {
+                it.message = format!("part {}: {}", n + 1, it.message);
+            }
+        }
+    }
     let sent = as_sent(platform, tier, draft.options, draft.media);
     let preview: Vec<_> = parts
         .iter()
@@ -67,6 +74,11 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
         commands: files.commands,
         preview: preview.into(),
     }
+}
+
+/// Which part of a thread a problem's field names, from 0.
+fn part_of(field: &str) -> Option<usize> {
+    field.strip_prefix("parts[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// The files as the network gets them: those that are converted have their later kind and size. What
