@@ -33,6 +33,8 @@ struct Span {
 
 /// The span of a delivery that is being looked up. What it takes is judged by itself.
 pub(crate) const DOUBT: &str = "in doubt";
+/// The span after a reconnect in which what is in doubt waits for its next look.
+pub(crate) const NEXT_LOOK: &str = "the next look";
 /// The span of one that waits for a person's word.
 const HELD: &str = "held";
 /// Spans that end with the daemon's life.
@@ -47,8 +49,12 @@ pub(crate) struct Episode {
     pub(crate) account: AccountId,
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
+    /// Further calls while it was open, each of which begins the wait anew.
+    pub(crate) again: u64,
     /// A person was asked.
     pub(crate) held: bool,
+    /// And nobody else could have told.
+    pub(crate) nobody_knows: bool,
 }
 
 /// How a publishing call ended, as the network knows it.
@@ -104,8 +110,11 @@ pub(crate) struct Reckon {
     moved: BTreeMap<DeliveryId, Timestamp>,
     /// When the first call left, and which machine it was.
     pub(crate) left: BTreeMap<DeliveryId, (Timestamp, u64)>,
+    /// How many calls left.
+    sent: BTreeMap<DeliveryId, u64>,
     pub(crate) ended: BTreeMap<DeliveryId, (Timestamp, Timestamp)>,
-    since: BTreeMap<DeliveryId, Timestamp>,
+    /// Since when it is in doubt, and how many calls had left it so by then.
+    since: BTreeMap<DeliveryId, (Timestamp, u64)>,
     pub(crate) episodes: Vec<Episode>,
     pub(crate) asked: BTreeMap<DeliveryId, Asked>,
     /// The wall clock was set at some time.
@@ -243,6 +252,7 @@ impl World {
         }
         if publishing {
             it.left.entry(id).or_insert((now, machine));
+            *it.sent.entry(id).or_default() += 1;
             let in_doubt = match fault {
                 Fault::None | Fault::NotSent => false,
                 Fault::Refused(_) => !(limit.is_some() || account_is_blamed || refused),
@@ -389,6 +399,7 @@ impl World {
         let it = &mut self.watch.reckon;
         it.blamed.remove(&account);
         it.end(Whom::Account(account), "dead", self.now, BREATH);
+        it.during(Whom::Account(account), self.now, QUARTER + BREATH, NEXT_LOOK);
     }
 
     /// A refresh token was refused.
@@ -402,7 +413,11 @@ impl World {
         let (now, wall, id, account) = (self.now, self.wall(), row.id, row.account);
         let machine = self.machine.0;
         let absent = self.absence_is_proven(id);
+        let known = self.watch.reckon.since.get(&id).map(|it| it.0);
+        let seen = self.watch.reckon.looks.get(&id).copied().unwrap_or_default();
+        let nobody_knows = self.nobody_knows(id, known.unwrap_or(now), now, seen);
         let it = &mut self.watch.reckon;
+        let calls = it.sent.get(&id).copied().unwrap_or(0);
         if was.due != row.due {
             it.moved.insert(id, now);
         }
@@ -426,21 +441,21 @@ impl World {
         if row.held && !was.held {
             it.end(Whom::One(id), DOUBT, now, BREATH);
             it.begin(Whom::One(id), HELD, now);
-            let seen = it.looks.get(&id).copied().unwrap_or_default();
-            let since = it.since.get(&id).copied();
             let row = row.clone();
-            it.asked.insert(id, Asked { at: now, wall, step: row.step, machine, since, seen, absent, row });
+            let step = row.step;
+            it.asked.insert(id, Asked { at: now, wall, step, machine, since: known, seen, absent, row });
         }
         // In doubt until that is settled, over repeats under the same marker too.
         let open = unsure(row) || (row.flight.amb_since.is_some() && row.state != State::Sending);
         let new = !it.since.contains_key(&id);
         if unsure(row) && new && !row.held {
-            it.since.insert(id, now);
+            it.since.insert(id, (now, calls));
         }
         let settled = !open && row.state != State::Sending && !row.in_flight();
         if (settled || row.held) && !new {
-            let from = it.since.remove(&id).unwrap();
-            it.episodes.push(Episode { id, account, from, to: now, held: row.held });
+            let (from, before) = it.since.remove(&id).unwrap();
+            let again = calls.saturating_sub(before);
+            it.episodes.push(Episode { id, account, from, to: now, again, held: row.held, nobody_knows });
         }
         if row.state.is_terminal() && !was.state.is_terminal() {
             it.ended.insert(id, (now, wall));
