@@ -54,6 +54,8 @@ use world::World;
 /// Seeds that once failed. They run every time.
 const FAILED_ONCE: &[u64] =
     &[5711, 11_750, 467, 771, 950, 1320, 1547, 2105, 3181, 5504, 9007, 9909, 10_954, 119, 342];
+/// The same for those in which a copy is brought back.
+const COPIES_ONCE: &[u64] = &[105];
 /// Hits every reachable cell of the coverage table must have in a run of [`FULL`] seeds.
 const HITS: u64 = 100;
 const FULL: u64 = 12_000;
@@ -294,7 +296,8 @@ fn a_store_that_is_brought_back_breaks_no_promise() {
     let _calm = CALM.read().unwrap();
     let many = number("SIM_BACK").unwrap_or(if cfg!(debug_assertions) { QUICK } else { FULL / 4 });
     let from = number("SIM_FROM").unwrap_or(0);
-    let (sums, failed) = sweep(from..from + many, Broken::Tell, &plan::copies);
+    let seeds = COPIES_ONCE.iter().copied().chain(from..from + many);
+    let (sums, failed) = sweep(seeds, Broken::Tell, &plan::copies);
     println!(
         "{} seeds with a copy brought back: {} crashes; ends: {:?}",
         sums.seeds, sums.crashes, sums.ends
@@ -377,7 +380,7 @@ const NOTICED: &[(&str, &[&str])] = &[
     ("newest item is proof", &["is called live and is not", "is bound to another object"]),
     ("settle from the first loss", &["(I7)", "(I4)"]),
     ("send outside the lane", &["(I1)", "within 5 s"]),
-    ("earlier attempt ignored", &["is live and nobody knows", "is there 2 times", "(I6)"]),
+    ("earlier attempt ignored", &["an earlier attempt is still open"]),
     ("network's clock ignored", &["is there 2 times", "is live and nobody knows"]),
     ("marker of a copy believed", &["is there 2 times", "is live and nobody knows"]),
     ("what is ahead not marked", &["is there 2 times", "is live and nobody knows"]),
