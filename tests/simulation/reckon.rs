@@ -75,8 +75,8 @@ pub(crate) struct Asked {
     pub(crate) machine: u64,
     /// Since when it was in doubt.
     pub(crate) since: Option<Timestamp>,
-    /// The last look was answered in full.
-    pub(crate) seen: bool,
+    /// Nobody else could have told.
+    pub(crate) nobody_knows: bool,
     /// Two clean looks had shown nothing, the first after the wait.
     pub(crate) absent: bool,
     pub(crate) row: Delivery,
@@ -285,13 +285,12 @@ impl World {
             it.during(Whom::All, now, wait + secs(121), "the network is tried");
         }
         if let Some(until) = limit {
-            let end = match until {
-                Some(at) => at.duration_since(wall).max(secs(0)) + secs(32),
-                None => {
-                    let n = it.parks.entry(account).or_default();
-                    *n += 1;
-                    ladder(900, *n - 1, SignedDuration::from_hours(6))
-                }
+            let end = if let Some(at) = until {
+                at.duration_since(wall).max(secs(0)) + secs(32)
+            } else {
+                let n = it.parks.entry(account).or_default();
+                *n += 1;
+                ladder(900, *n - 1, SignedDuration::from_hours(6))
             };
             let whom = if looking { Whom::One(id) } else { Whom::Account(account) };
             it.during(whom, now, wait + end.max(QUARTER.min(end + QUARTER)) + BREATH, "the network's limit");
@@ -443,7 +442,8 @@ impl World {
             it.begin(Whom::One(id), HELD, now);
             let row = row.clone();
             let step = row.step;
-            it.asked.insert(id, Asked { at: now, wall, step, machine, since: known, seen, absent, row });
+            it.asked
+                .insert(id, Asked { at: now, wall, step, machine, since: known, nobody_knows, absent, row });
         }
         // In doubt until that is settled, over repeats under the same marker too.
         let open = unsure(row) || (row.flight.amb_since.is_some() && row.state != State::Sending);

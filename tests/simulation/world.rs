@@ -494,12 +494,11 @@ impl World {
             Err(error) => panic!("the store does not open after a crash: {error}"),
         };
         let found = all_rows(&store);
-        match self.brought_back {
-            Some(_) => self.watch.goes_back(&found),
-            None => {
-                self.watch.nothing_was_lost(&found);
-                self.watch_rows(found.values().cloned());
-            }
+        if self.brought_back.is_some() {
+            self.watch.goes_back(&found);
+        } else {
+            self.watch.nothing_was_lost(&found);
+            self.watch_rows(found.values().cloned());
         }
         self.watch.loose = found.values().filter(|it| it.in_flight()).map(|it| Some(it.id)).collect();
         let mut marked = Ok(());

@@ -374,6 +374,7 @@ impl Network {
     }
 
     /// Whether an answer is that of a limit, and when it ends if it says so.
+    #[allow(clippy::option_option)] // no limit, one without an end, one with
     pub(crate) fn limit_of(&self, answer: &Answer) -> Option<Option<Timestamp>> {
         let limited = answer.status == 429
             || (self.platform == PlatformName::Facebook && *answer == self.says("limited"));
