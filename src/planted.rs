@@ -47,4 +47,6 @@ pub const ALL: &[&str] = &[
     "network's clock ignored",
     "marker of a copy believed",
     "what is ahead not marked",
+    "missed at once",
+    "everything held",
 ];

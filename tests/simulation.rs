@@ -22,10 +22,14 @@ mod coverage;
 mod dice;
 #[path = "simulation/disk.rs"]
 mod disk;
+#[path = "simulation/explain.rs"]
+mod explain;
 #[path = "support/networks.rs"]
 mod networks;
 #[path = "simulation/plan.rs"]
 mod plan;
+#[path = "simulation/reckon.rs"]
+mod reckon;
 #[path = "support/standins.rs"]
 mod standins;
 #[path = "simulation/watch.rs"]
@@ -36,19 +40,22 @@ mod world;
 mod writer;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, RwLock};
 
 use coverage::Coverage;
 use dice::{Rng, start};
+use explain::Doubts;
 use sendoff::domain::delivery::State;
 use world::World;
 
 /// Seeds that once failed. They run every time.
-const FAILED_ONCE: &[u64] = &[5711, 11_750, 467, 771, 950, 1320, 1547, 2105, 3181, 5504, 9007, 9909, 10_954];
-/// The same with a copy brought back.
-const FAILED_BACK: &[u64] = &[105, 218, 316, 534, 705, 957, 11_750];
+const FAILED_ONCE: &[u64] =
+    &[5711, 11_750, 467, 771, 950, 1320, 1547, 2105, 3181, 5504, 9007, 9909, 10_954, 119, 342];
+/// The same for those in which a copy is brought back.
+const COPIES_ONCE: &[u64] = &[105, 218, 316, 534, 705, 957, 11_750];
 /// Hits every reachable cell of the coverage table must have in a run of [`FULL`] seeds.
 const HITS: u64 = 100;
 const FULL: u64 = 12_000;
@@ -101,7 +108,8 @@ struct Sums {
     calls: u64,
     publishing: u64,
     commits: u64,
-    ends: std::collections::BTreeMap<&'static str, u64>,
+    ends: BTreeMap<&'static str, u64>,
+    doubts: BTreeMap<char, Doubts>,
     coverage: Coverage,
 }
 
@@ -116,7 +124,8 @@ impl Sums {
             let held = row.state == State::Unknown && row.held;
             *self.ends.entry(if held { "held" } else { row.state.as_str() }).or_default() += 1;
         }
-        self.coverage.count(world.class, &world.crashes);
+        self.doubts.entry(coverage::letter(world.class)).or_default().add(&world.doubts());
+        self.coverage.count(world.class, world.network.platform, &world.crashes);
     }
 
     fn add(&mut self, other: &Self) {
@@ -128,6 +137,9 @@ impl Sums {
         for (word, n) in &other.ends {
             *self.ends.entry(word).or_default() += n;
         }
+        for (class, it) in &other.doubts {
+            self.doubts.entry(*class).or_default().add(it);
+        }
         self.coverage.add(&other.coverage);
     }
 }
@@ -137,7 +149,9 @@ impl Sums {
 enum Broken {
     Tell,
     Count,
-    Stop,
+    /// At the first that is told of in one of these words.
+    #[cfg_attr(not(feature = "planted-bugs"), allow(dead_code))]
+    StopAt(&'static [&'static str]),
 }
 
 /// Runs seeds on two threads, each run on one.
@@ -165,8 +179,9 @@ fn sweep(
                         if broken == Broken::Tell {
                             println!("seed {seed} ({:?}): {}", plan::aim(seed).0, first_lines(&why));
                         }
+                        let stops = matches!(broken, Broken::StopAt(words) if says(&why, words));
                         failed.lock().unwrap().push((seed, why));
-                        over.fetch_or(broken == Broken::Stop, Ordering::Relaxed);
+                        over.fetch_or(stops, Ordering::Relaxed);
                     }
                 }
                 sums.lock().unwrap().add(&mine);
@@ -177,6 +192,12 @@ fn sweep(
     let mut failed = failed.into_inner().unwrap();
     failed.sort();
     (sums.into_inner().unwrap(), failed)
+}
+
+/// Whether a verdict begins with one of these words; what follows its first line is the row.
+fn says(why: &str, words: &[&str]) -> bool {
+    let why = first_lines(why);
+    words.iter().any(|it| why.contains(it))
 }
 
 fn first_lines(why: &str) -> String {
@@ -208,7 +229,9 @@ fn no_seed_breaks_a_promise() {
     let class = std::env::var("SIM_CLASS").ok();
     let wanted =
         |seed: &u64| class.as_ref().is_none_or(|it| *it == coverage::letter(plan::aim(*seed).0).to_string());
-    let seeds = FAILED_ONCE.iter().copied().chain(from..from + many).filter(wanted);
+    let shared = plan::SHARING + from;
+    let seeds = FAILED_ONCE.iter().copied().chain(from..from + many).chain(shared..shared + many / 3);
+    let seeds = seeds.filter(wanted);
     let (sums, failed) = sweep(seeds, Broken::Tell, &as_it_is);
     println!(
         "{} seeds: {} crashes, {} calls ({} of them publishing), {} commits",
@@ -217,17 +240,54 @@ fn no_seed_breaks_a_promise() {
     if many == QUICK {
         println!("a quick run; `cargo test --release --test simulation` runs {FULL} seeds");
     }
-    println!("ends: {:?}", sums.ends);
+    println!("ends: {:?}\n{}", sums.ends, explain::shares(&sums.doubts));
     println!("crashes, first/second/third and later of a run:\n{}", sums.coverage.table());
     if let Some((seed, why)) = failed.first() {
         println!("seed {seed} ({:?}): {why}\nreplay: {}", plan::aim(*seed).0, replay(*seed));
     }
     let all: Vec<_> = failed.iter().map(|it| it.0).collect();
     assert!(all.is_empty(), "{} seeds broke a promise: {:?}", all.len(), &all[..all.len().min(40)]);
+    for class in ['A', 'B', 'C'] {
+        let doubts = sums.doubts.get(&class).cloned().unwrap_or_default();
+        assert!(doubts.settle_by_themselves(), "class {class} asks too often (R6): {doubts:?}");
+    }
     if many >= FULL {
         let thin = sums.coverage.thin(HITS);
         assert!(thin.is_empty(), "cells with fewer than {HITS} hits: {thin:#?}");
     }
+}
+
+/// Nothing goes wrong: every post is published, at its time and as soon as its lane allows.
+#[test]
+fn without_faults_every_post_goes_out_in_time() {
+    quiet("without faults", &plan::calm, FULL / 12);
+}
+
+/// One short death and nothing else.
+#[test]
+fn one_short_death_costs_no_post_its_time() {
+    quiet("one short death", &plan::one_short_crash, FULL / 6);
+}
+
+/// A sweep of worlds with little or no trouble, on every network.
+fn quiet(what: &str, change: &(dyn Fn(&mut World) + Sync), full: u64) {
+    let _calm = CALM.read().unwrap();
+    let many = number("SIM_QUIET").unwrap_or(if cfg!(debug_assertions) { QUICK } else { full });
+    let from = number("SIM_FROM").unwrap_or(0);
+    let shared = plan::SHARING + from;
+    let (sums, failed) = sweep((from..from + many).chain(shared..shared + many / 3), Broken::Tell, change);
+    println!("{what}, {} seeds: {} crashes, ends: {:?}", sums.seeds, sums.crashes, sums.ends);
+    println!("{}", explain::shares(&sums.doubts));
+    if let Some((seed, why)) = failed.first() {
+        println!(
+            "seed {seed} ({:?}): {why}\nreplay: SIM_WORLD={} {}",
+            plan::aim(*seed).0,
+            what.replace(' ', "_"),
+            replay(*seed)
+        );
+    }
+    let all: Vec<_> = failed.iter().map(|it| it.0).collect();
+    assert!(all.is_empty(), "{} seeds broke a promise: {:?}", all.len(), &all[..all.len().min(40)]);
 }
 
 /// c16: the store is brought back from a copy while the world has moved on. `SIM_BACK=n` runs n seeds.
@@ -236,7 +296,7 @@ fn a_store_that_is_brought_back_breaks_no_promise() {
     let _calm = CALM.read().unwrap();
     let many = number("SIM_BACK").unwrap_or(if cfg!(debug_assertions) { QUICK } else { FULL / 8 });
     let from = number("SIM_FROM").unwrap_or(0);
-    let seeds = FAILED_BACK.iter().copied().chain(from..from + many);
+    let seeds = COPIES_ONCE.iter().copied().chain(from..from + many);
     let (sums, failed) = sweep(seeds, Broken::Tell, &plan::copies);
     println!(
         "{} seeds with a copy brought back: {} crashes; ends: {:?}",
@@ -271,10 +331,16 @@ fn one_seed() {
     let _calm = CALM.read().unwrap();
     let trace = number("SIM_SEED").is_some();
     let copies = number("SIM_COPIES").is_some();
+    let other = std::env::var("SIM_WORLD");
     let (_, verdict) = live(seed, &|world: &mut World| {
         world.tracing = trace;
         if copies {
             plan::copies(world);
+        }
+        match other.as_deref() {
+            Ok("without_faults") => plan::calm(world),
+            Ok("one_short_death") => plan::one_short_crash(world),
+            _ => {}
         }
     });
     if let Err(why) = verdict {
@@ -300,7 +366,34 @@ fn broken_assumptions_cost_doubles_at_the_rate_shown() {
     }
 }
 
-/// Every planted bug must turn the simulation red.
+/// What notices each planted bug, in words of the oracle's own. Red for another reason is not noticed.
+#[cfg(feature = "planted-bugs")]
+const NOTICED: &[(&str, &[&str])] = &[
+    ("key life from the last attempt", &["(I8)", "is there 2 times"]),
+    ("key life checked before the intent", &["(I8)", "is there 2 times"]),
+    ("sending becomes retry at start", &["(I3)"]),
+    ("no settle", &["(I7)", "(I4)", "is there 2 times"]),
+    ("unlisted refusal believed", &["is live and nobody knows", "the network never refused it"]),
+    ("cancel while ambiguous", &["(I7)", "is live and nobody knows"]),
+    ("one negative read", &["(I7)"]),
+    ("second container", &["(I7)", "(I4)"]),
+    ("newest item is proof", &["is called live and is not", "is bound to another object"]),
+    ("settle from the first loss", &["(I7)", "(I4)"]),
+    ("send outside the lane", &["(I1)", "within 5 s"]),
+    ("earlier attempt ignored", &["an earlier attempt is still open"]),
+    ("network's clock ignored", &["is there 2 times", "is live and nobody knows"]),
+    ("marker of a copy believed", &["is there 2 times", "is live and nobody knows"]),
+    ("what is ahead not marked", &["is there 2 times", "is live and nobody knows"]),
+    ("missed at once", &["missed while its policy still allowed to send it"]),
+    ("everything held", &["held, and nothing left its fate open"]),
+    (INTENT_SKIPPED, &["(I2)"]),
+];
+
+/// A bug of the edges, which are the world's.
+#[cfg(feature = "planted-bugs")]
+const INTENT_SKIPPED: &str = "intent skipped";
+
+/// Every planted bug must turn the simulation red, and be called by its name.
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn planted_bugs_are_all_noticed() {
@@ -310,27 +403,34 @@ fn planted_bugs_are_all_noticed() {
     let most = number("SIM_SEEDS").unwrap_or(if cfg!(debug_assertions) { 600 } else { 20_000 });
     let mut missed = Vec::new();
     let only = std::env::var("SIM_BUG").ok();
-    for name in ALL.iter().copied().chain(["intent skipped"]) {
+    let listed: Vec<_> = NOTICED.iter().map(|it| it.0).filter(|it| *it != INTENT_SKIPPED).collect();
+    assert_eq!(listed, ALL, "each planted bug has words that notice it");
+    for (name, words) in NOTICED.iter().copied() {
         if only.as_ref().is_some_and(|it| it != name) {
             continue;
         }
-        let in_edges = name == "intent skipped";
+        let in_edges = name == INTENT_SKIPPED;
         plant((!in_edges).then_some(name));
         let of_copies = matches!(name, "marker of a copy believed" | "what is ahead not marked");
         // Those that once failed first: some bugs need the clocks and crashes of a few seeds in a thousand.
         let seeds = FAILED_ONCE.iter().copied().chain(0..most);
-        let (_, failed) = sweep(seeds, Broken::Stop, &|world| {
+        let (sums, failed) = sweep(seeds, Broken::StopAt(words), &|world| {
             world.intent_skipped = in_edges;
             if of_copies {
                 plan::copies(world);
             }
         });
         plant(None);
-        match failed.first() {
+        match failed.iter().find(|it| says(&it.1, words)) {
             Some((seed, why)) => {
-                println!("{name}: red after {} seeds: {}", seed + 1, first_lines(why));
+                println!("{name}: red by seed {seed}, of {} that ran: {}", sums.seeds, first_lines(why));
             }
-            None => missed.push(name),
+            None => {
+                for (seed, why) in failed.iter().take(3) {
+                    println!("{name}: seed {seed} is red for another reason: {}", first_lines(why));
+                }
+                missed.push(name);
+            }
         }
     }
     assert!(missed.is_empty(), "not noticed in {most} seeds: {missed:?}");

@@ -392,6 +392,7 @@ impl Driver {
             match write.await {
                 Ok(()) => {
                     cp!("c2", event == "claim");
+                    cp!("c5", event == "prepare");
                     cp!("c12", moved.state.is_terminal());
                     log_move(&moved, event, now);
                     shared.send(Input::Saved { id, seq, conflict: false });
@@ -470,7 +471,9 @@ impl Driver {
         tokio::spawn(async move {
             cp!("c13", matches!(purpose, Purpose::Look));
             let reply = call_for(&shared, account, Some(id), &request).await;
-            cp!("c3", matches!(purpose, Purpose::Prepare));
+            // What only begins an upload makes the container.
+            cp!("c3", matches!(purpose, Purpose::Prepare) && !request.label.ends_with(".start"));
+            cp!("c4", matches!(purpose, Purpose::Prepare) && request.label.ends_with(".start"));
             cp!("c13", matches!(purpose, Purpose::Look));
             shared.send(Input::Answered { id, purpose, reply });
         });

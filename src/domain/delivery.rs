@@ -138,7 +138,7 @@ impl Delivery {
             (S::Claimed | S::Preparing, E::Prepare { handles }) => {
                 to.enter(S::Preparing);
                 to.flight.handles.extend(handles);
-                to.flight.stumbles = 0;
+                (to.flight.stumbles, to.flight.polls) = (0, 0);
             }
             (S::Claimed | S::Preparing, E::Intend { frozen, ahead }) => {
                 let same = self.flight.frozen.as_ref() == Some(&frozen);
@@ -179,7 +179,10 @@ impl Delivery {
                     to.flight.handles.clear();
                 }
                 if self.state != S::Sending && why == RetryWhy::Backoff {
-                    to.flight.stumbles = self.flight.stumbles.saturating_add(1);
+                    // A network that takes its time has not failed: the two are counted apart.
+                    let count =
+                        if reason.class == AT_WORK { &mut to.flight.polls } else { &mut to.flight.stumbles };
+                    *count = count.saturating_add(1);
                 }
                 to.next_try = Some(at);
                 to.retry_why = Some(why);

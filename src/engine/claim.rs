@@ -9,6 +9,7 @@ use super::{Effect, Engine, Phase, Refreshed, Then, Work, restored};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, Event, Looked, Reason, Recall, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId};
+use crate::planted::planted;
 use crate::platforms::{Fresh, Next};
 
 /// A token must outlive this much for a publishing call to start.
@@ -273,7 +274,8 @@ fn unreadable(id: DeliveryId) -> Refused {
 /// instead, and a thread that has begun goes on.
 fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
     let due = delivery.due.instant;
-    (!delivery.begun() && delivery.is_late(now)).then(|| {
+    let at_once = planted("missed at once") && now.duration_since(due) > SignedDuration::from_secs(30);
+    (!delivery.begun() && (delivery.is_late(now) || at_once)).then(|| {
         let late = now.duration_since(due).as_mins();
         let why = delivery.reason.as_ref().filter(|_| delivery.state != State::Scheduled);
         let why = why.map(|it| format!("; until then: {}", it.message)).unwrap_or_default();

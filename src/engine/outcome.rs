@@ -161,8 +161,11 @@ impl Engine {
         let sending = delivery.state == State::Sending;
         let open = if sending { delivery.flight.earlier_open } else { delivery.flight.amb_since.is_some() };
         let open = open && !planted("earlier attempt ignored");
-        let tries =
-            if delivery.state == State::Sending { delivery.attempts } else { delivery.flight.stumbles };
+        let tries = match failure.class {
+            _ if delivery.state == State::Sending => delivery.attempts,
+            FailureClass::NotReady => delivery.flight.polls,
+            _ => delivery.flight.stumbles,
+        };
         let unsent = kept.as_ref().is_some_and(|it| it.outcome == "not_sent");
         let class = if unsent && failure.class == FailureClass::Transient {
             "not_sent"

@@ -58,6 +58,9 @@ impl Engine {
 
     /// Looks whether it is live, or does what its class does instead of looking.
     pub(super) fn look(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
+        if planted("everything held") {
+            return self.hold(id, "somebody else should look", None, now, out);
+        }
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let delivery = &work.delivery;
         let class = class_of(work);

@@ -1,5 +1,7 @@
 //! What the programs that kill the daemon share.
 
+#[path = "../../src/rooms/film.rs"]
+mod film;
 pub(crate) mod oracle;
 pub(crate) mod stream;
 

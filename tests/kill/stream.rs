@@ -25,6 +25,8 @@ pub(crate) struct Wish {
     /// More than one is a thread.
     pub(crate) parts: Vec<String>,
     pub(crate) picture: bool,
+    /// A film, for Pages: the network's class with something prepared before.
+    pub(crate) reel: bool,
     /// Due in a second or two instead of at once.
     pub(crate) ahead: bool,
 }
@@ -41,6 +43,7 @@ impl Wish {
             to: to.iter().map(|it| (*it).to_owned()).collect(),
             parts: (0..parts).map(text).collect(),
             picture: false,
+            reel: false,
             ahead: false,
         }
     }
@@ -48,6 +51,11 @@ impl Wish {
     #[allow(dead_code)] // each test file uses its part
     pub(crate) fn with_picture(self) -> Self {
         Self { picture: true, ..self }
+    }
+
+    #[allow(dead_code)] // each test file uses its part
+    pub(crate) fn with_film(self) -> Self {
+        Self { reel: true, ..self }
     }
 
     /// `count` posts of every kind over `accounts`.
@@ -60,21 +68,27 @@ impl Wish {
                 to.push(other);
             }
             let parts = [1, 1, 1, 2, 3][usize::try_from(chance.below(5)).unwrap()];
-            let mut wish = Self::new(&format!("{name}-{n}"), &to, parts);
-            wish.picture = to.iter().all(|it| it.starts_with("bluesky")) && chance.chance(30);
+            let only = |network: &str| to.iter().all(|it| it.starts_with(network));
+            let threads = !to.iter().any(|it| it.starts_with("facebook"));
+            let mut wish = Self::new(&format!("{name}-{n}"), &to, if threads { parts } else { 1 });
+            wish.picture = only("bluesky") && chance.chance(30);
+            wish.reel = only("facebook") && chance.chance(50);
             wish.ahead = chance.chance(30);
             all.push(wish);
         }
         all
     }
 
-    fn command<'a>(&'a self, picture: &'a str) -> Vec<&'a str> {
+    fn command<'a>(&'a self, picture: &'a str, film: &'a str) -> Vec<&'a str> {
         let mut args = vec!["post", "create"];
         args.extend(self.parts.iter().map(String::as_str));
         args.extend(self.to.iter().flat_map(|it| ["--to", it.as_str()]));
         args.extend(if self.ahead { &["--at", "+2s"][..] } else { &["--now"] });
         if self.picture {
             args.extend(["--media", picture, "--alt", "A loaf, drawn as a gradient"]);
+        }
+        if self.reel {
+            args.extend(["--media", film, "--option", "facebook.format=reel"]);
         }
         args.extend(["--key", &self.key, "--json"]);
         args
@@ -102,15 +116,17 @@ impl Gate {
     }
 }
 
-/// Draws the picture that posts with one show.
+/// Draws the picture that posts with one show, and the film of the reels.
 pub(crate) fn draw(house: &House) {
+    std::fs::write(house.path("loaf.mp4"), super::film::film(4)).unwrap();
     image::RgbImage::from_pixel(64, 36, image::Rgb([200, 120, 40])).save(house.path("loaf.png")).unwrap();
 }
 
 /// Writes one post, as often as it takes. Gives its id.
 fn write(house: &House, gate: &Gate, wish: &Wish) -> String {
     let picture = house.path("loaf.png");
-    let args = wish.command(picture.to_str().unwrap());
+    let film = house.path("loaf.mp4");
+    let args = wish.command(picture.to_str().unwrap(), film.to_str().unwrap());
     let began = Instant::now();
     loop {
         gate.pass();

@@ -16,6 +16,7 @@ use super::coverage::Label;
 use super::dice::{millis, secs};
 use super::networks::{Fault, date};
 use super::plan::Wish;
+use super::reckon::Whom;
 use super::standins;
 use super::world::{Happening, World};
 use super::writer::{Job, Write};
@@ -69,6 +70,7 @@ impl World {
             }
             Effect::Refresh { account } => {
                 self.note("refresh");
+                self.watch.reckon.begin(Whom::Account(account), "refresh", self.now);
                 self.at(self.now, Happening::Refresh(self.life, account, wall));
             }
             Effect::AccountDead { account, reason } => {
@@ -163,26 +165,28 @@ impl World {
         let now = self.now;
         self.network.landing = origin;
         let mut clean = matches!(fault, Fault::None);
-        let (mut reply, wait) = match fault {
-            Fault::None => (Reply::Answer(self.network.land(&owner, request, now)), lag),
+        let wait = if fault == Fault::LostBefore { secs(60) } else { lag };
+        self.reckon_call((id, account, row.step), purpose, &fault, wait);
+        let mut reply = match fault {
+            Fault::None => Reply::Answer(self.network.land(&owner, request, now)),
             Fault::NotSent => {
                 self.watch.no_effect(origin);
-                (Reply::NotSent("connection refused".into()), lag)
+                Reply::NotSent("connection refused".into())
             }
-            Fault::LostBefore => (Reply::Lost("no answer within 60 s".into()), secs(60)),
+            Fault::LostBefore => Reply::Lost("no answer within 60 s".into()),
             Fault::LostAfter => {
                 self.at(now + late, Happening::Land(account, origin, request.clone()));
-                (Reply::Lost("connection reset".into()), lag)
+                Reply::Lost("connection reset".into())
             }
             Fault::Misleading(answer) => {
                 self.at(now + late, Happening::Land(account, origin, request.clone()));
-                (Reply::Answer(answer), lag)
+                Reply::Answer(answer)
             }
             Fault::Refused(answer) => {
                 if answer.status < 500 {
                     self.watch.no_effect(origin);
                 }
-                (Reply::Answer(answer), lag)
+                Reply::Answer(answer)
             }
             Fault::Cut => {
                 let mut answer = self.network.land(&owner, request, now);
@@ -190,7 +194,7 @@ impl World {
                 // Cut behind its last byte, it is whole.
                 clean = cut == answer.body.len();
                 answer.body.truncate(cut);
-                (Reply::Answer(answer), lag)
+                Reply::Answer(answer)
             }
         };
         if let Reply::Answer(answer) = &mut reply {
@@ -200,6 +204,7 @@ impl World {
             if looking {
                 self.watch.looked(id, now);
             }
+            self.reckon_answer(origin, &reply);
             if publishing && answer.status >= 400 && answer.status != 422 {
                 self.watch.no_effect(origin);
             }
@@ -289,6 +294,7 @@ impl World {
         }
         if spent && !self.forgives {
             self.note("the refresh token is spent");
+            self.reckon_spent(account);
             let reason = Reason::new("account_dead", "its token is spent");
             let words = reason.message.clone();
             let job: Job = Box::new(move |tx| {
@@ -336,6 +342,7 @@ impl World {
     }
 
     pub(crate) fn mark_dead(&mut self, account: AccountId, words: String) {
+        self.reckon_dead(account);
         let job: Job = Box::new(move |tx| dead_row(tx, account, &words));
         self.write(Write::Rest { what: "account dead", id: None, job, then: None });
         self.meet_again(account);
@@ -361,7 +368,10 @@ impl World {
                 let owner = self.owners[account].clone();
                 return self.network.hand_deletes(&owner);
             }
-            Wish::Clock(by) => return self.set_clock(*by),
+            Wish::Clock(by) => {
+                self.reckon_wish(&wish);
+                return self.set_clock(*by);
+            }
             Wish::Power => return self.power(),
             Wish::Copy => return self.take_copy(),
             Wish::BringBack => return self.bring_back(),
@@ -375,6 +385,7 @@ impl World {
             let at = self.now + secs(60);
             return self.at(at, Happening::User(wish));
         }
+        self.reckon_wish(&wish);
         match wish {
             Wish::Cancel(id) => self.grant(id, &Ask::Cancel),
             Wish::TryNow(id) => {
@@ -542,6 +553,7 @@ impl World {
             return;
         }
         let row = self.read(|rx| accounts::need(rx, account)).unwrap();
+        self.reckon_reconnected(account);
         if row.reason.is_none() {
             return;
         }

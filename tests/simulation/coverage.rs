@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use sendoff::domain::ids::PlatformName;
 use sendoff::platforms::Class;
 
 /// The crash points of the guarantees' table. `Between` is any other gap between two happenings.
@@ -69,7 +70,48 @@ pub(crate) fn reachable(class: Class) -> Vec<Label> {
     all
 }
 
-/// Every cell that must be hit: (class, label).
+/// The networks that share a class with another: a connector of our own, and a made-up one with more of
+/// the class's trouble. What one of them meets says nothing of the other.
+pub(crate) const SHARED: [(Class, PlatformName); 4] = [
+    (Class::Handle, PlatformName::TikTok),
+    (Class::Handle, PlatformName::Facebook),
+    (Class::Opaque, PlatformName::Threads),
+    (Class::Opaque, PlatformName::Facebook),
+];
+
+/// The columns of the table: a class, played by a network.
+const COLUMNS: [(Class, PlatformName, &str); 8] = [
+    (Class::ClientId, PlatformName::Bluesky, "A"),
+    (Class::Key, PlatformName::Mastodon, "B"),
+    (Class::Handle, PlatformName::TikTok, "C"),
+    (Class::Handle, PlatformName::Facebook, "C facebook"),
+    (Class::Reference, PlatformName::LinkedIn, "D"),
+    (Class::Listable, PlatformName::X, "E"),
+    (Class::Opaque, PlatformName::Threads, "F"),
+    (Class::Opaque, PlatformName::Facebook, "F facebook"),
+];
+
+/// The labels that a network of a class can reach. A reel is uploaded, and its video does not end by
+/// itself; a text on Facebook has neither.
+pub(crate) fn reachable_on(class: Class, network: PlatformName) -> Vec<Label> {
+    let mut all = reachable(class);
+    if (class, network) == (Class::Handle, PlatformName::Facebook) {
+        all.retain(|it| *it != Label::C5);
+        all.push(Label::C3);
+        all.sort();
+    }
+    all
+}
+
+/// The cells of the networks that share a class.
+pub(crate) fn shared_cells() -> Vec<(Class, PlatformName, Label)> {
+    let of = |(class, network): (Class, PlatformName)| {
+        reachable_on(class, network).into_iter().map(move |it| (class, network, it))
+    };
+    SHARED.into_iter().flat_map(of).collect()
+}
+
+/// Every cell of a class that must be hit: (class, label).
 pub(crate) fn cells() -> Vec<(Class, Label)> {
     CLASSES.iter().flat_map(|(class, _)| reachable(*class).into_iter().map(|it| (*class, it))).collect()
 }
@@ -81,13 +123,14 @@ pub(crate) fn letter(class: Class) -> char {
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Coverage {
-    hits: BTreeMap<(char, Label, usize), u64>,
+    hits: BTreeMap<(&'static str, Label, usize), u64>,
 }
 
 impl Coverage {
-    pub(crate) fn count(&mut self, class: Class, crashes: &[Label]) {
+    pub(crate) fn count(&mut self, class: Class, network: PlatformName, crashes: &[Label]) {
+        let column = COLUMNS.iter().find(|it| (it.0, it.1) == (class, network)).unwrap().2;
         for (n, label) in crashes.iter().enumerate() {
-            *self.hits.entry((letter(class), *label, n.min(2))).or_default() += 1;
+            *self.hits.entry((column, *label, n.min(2))).or_default() += 1;
         }
     }
 
@@ -100,11 +143,13 @@ impl Coverage {
     /// Reachable cells with fewer hits than `least`.
     pub(crate) fn thin(&self, least: u64) -> Vec<String> {
         let mut thin = Vec::new();
-        for (class, label) in cells() {
-            for n in 0..3 {
-                let hits = self.hits.get(&(letter(class), label, n)).copied().unwrap_or(0);
-                if hits < least {
-                    thin.push(format!("{} {label:?} crash {}: {hits}", letter(class), n + 1));
+        for (class, network, column) in COLUMNS {
+            for label in reachable_on(class, network) {
+                for n in 0..3 {
+                    let hits = self.hits.get(&(column, label, n)).copied().unwrap_or(0);
+                    if hits < least {
+                        thin.push(format!("{column} {label:?} crash {}: {hits}", n + 1));
+                    }
                 }
             }
         }
@@ -113,7 +158,10 @@ impl Coverage {
 
     /// Classes in which a store was brought back fewer than `least` times.
     pub(crate) fn seldom_back(&self, least: u64) -> Vec<String> {
-        let hits = |class| (0..3).filter_map(move |n| self.hits.get(&(class, Label::C16, n))).sum::<u64>();
+        let hits = |class: char| {
+            let mine = self.hits.iter().filter(|it| it.0.0.starts_with(class) && it.0.1 == Label::C16);
+            mine.map(|it| it.1).sum::<u64>()
+        };
         let thin = CLASSES.iter().map(|it| (it.1, hits(it.1))).filter(|it| it.1 < least);
         thin.map(|(class, hits)| format!("{class} C16: {hits}")).collect()
     }
@@ -121,8 +169,8 @@ impl Coverage {
     /// A table: a row per label, a column per class, first/second/third crash.
     pub(crate) fn table(&self) -> String {
         let mut out = format!("{:8}", "label");
-        for (_, class) in CLASSES {
-            let _ = write!(out, " {class:>16}");
+        for (_, _, column) in COLUMNS {
+            let _ = write!(out, " {column:>13}");
         }
         let mut labels: Vec<Label> = cells().into_iter().map(|it| it.1).collect();
         labels.extend([Label::C16, Label::Between]);
@@ -130,15 +178,15 @@ impl Coverage {
         labels.dedup();
         for label in labels {
             let _ = write!(out, "\n{:8}", format!("{label:?}"));
-            for (class, letter) in CLASSES {
-                let hits = |n| self.hits.get(&(letter, label, n)).copied().unwrap_or(0);
+            for (class, network, column) in COLUMNS {
+                let hits = |n| self.hits.get(&(column, label, n)).copied().unwrap_or(0);
                 let any = matches!(label, Label::C16 | Label::Between);
-                let cell = if any || reachable(class).contains(&label) {
+                let cell = if any || reachable_on(class, network).contains(&label) {
                     format!("{}/{}/{}", hits(0), hits(1), hits(2))
                 } else {
                     "-".into()
                 };
-                let _ = write!(out, " {cell:>16}");
+                let _ = write!(out, " {cell:>13}");
             }
         }
         out

@@ -12,7 +12,7 @@ use sendoff::domain::schedule::{Choice, Due, Late};
 use sendoff::platforms::Class;
 use sendoff::store::{accounts, posts, vault};
 
-use super::coverage::{Label, cells, reachable};
+use super::coverage::{Label, cells, reachable, reachable_on, shared_cells};
 use super::dice::{Rng, secs, start};
 use super::networks::{Fault, Network};
 use super::world::{Happening, Target as Crash, World};
@@ -61,9 +61,27 @@ fn platform_of(class: Class, labels: &[Label], dice: &mut Rng) -> PlatformName {
     }
 }
 
-/// The class and the crash labels of a seed: the cells of the coverage table in turn, so that all
-/// are met equally often.
-pub(crate) fn aim(seed: u64) -> (Class, [Label; 3]) {
+/// Seeds from here on go over the networks that share a class, so that each meets every label by itself.
+pub(crate) const SHARING: u64 = 1 << 40;
+
+/// The class, its network and the crash labels of a seed: the cells of the coverage table in turn, so
+/// that all are met equally often.
+pub(crate) fn aim(seed: u64) -> (Class, PlatformName, [Label; 3]) {
+    if let Some(seed) = seed.checked_sub(SHARING) {
+        let cells = shared_cells();
+        let many = cells.len() as u64;
+        // 29 and the number of these share no factor either.
+        let (class, network, first) = cells[usize::try_from(seed * 29 % many).unwrap()];
+        let labels = reachable_on(class, network);
+        let round = seed / many;
+        let pick = |n: u64| labels[usize::try_from(n % labels.len() as u64).unwrap()];
+        return (class, network, [first, pick(round), pick(round / labels.len() as u64 + 3 * round + 1)]);
+    }
+    let (class, labels) = aim_at_class(seed);
+    (class, platform_of(class, &labels, &mut Rng(seed ^ 0xFACE)), labels)
+}
+
+fn aim_at_class(seed: u64) -> (Class, [Label; 3]) {
     let cells = cells();
     let many = cells.len() as u64;
     // In strides, so that few seeds meet all classes too; 29 and the number of cells share no factor.
@@ -76,9 +94,9 @@ pub(crate) fn aim(seed: u64) -> (Class, [Label; 3]) {
 
 /// The world of a seed, ready to run.
 pub(crate) fn world(seed: u64) -> World {
-    let (class, labels) = aim(seed);
+    let (class, network, labels) = aim(seed);
     let mut dice = Rng(seed ^ 0xD1CE_0000_0000);
-    let mut network = Network::new(platform_of(class, &labels, &mut Rng(seed ^ 0xFACE)));
+    let mut network = Network::new(network);
     habits(&mut network, &mut dice, class);
     let mut world = World::new(seed, class, network);
     for (nth, label) in labels.into_iter().enumerate() {
@@ -213,6 +231,45 @@ pub(crate) fn copies(world: &mut World) {
     }
     world.at(start() + copied, Happening::User(Wish::Copy));
     world.at(start() + copied + until, Happening::User(Wish::BringBack));
+}
+
+/// Nothing goes wrong, nobody dies and nobody meddles: then there is nothing but to send everything, in
+/// time.
+pub(crate) fn calm(world: &mut World) {
+    world.network.trouble = 0;
+    world.network.script.clear();
+    world.refresh_trouble = 0;
+    world.forgives = true;
+    world.abandoned.clear();
+    world.watch.contested.clear();
+    world.targets.clear();
+    world.nobody_meddles();
+    world.must_publish = true;
+    world.idle_most = secs(3);
+}
+
+/// Nothing but one short death: what is due while the daemon lives goes out in time, and what the death
+/// left in doubt is settled as soon as its class allows.
+pub(crate) fn one_short_crash(world: &mut World) {
+    let mut first = world.targets.pop_front();
+    calm(world);
+    // One that comes only after a long sleep, or only where a token is lost, is another matter.
+    if let Some(it) = first.as_mut().filter(|it| matches!(it.label, Label::C5 | Label::C14)) {
+        it.label = Label::C9;
+    }
+    world.targets.extend(first);
+    world.short_crashes = true;
+    let settings = &world.settings;
+    let (key_wait, settle, gap) = (settings.key_wait, settings.settle, settings.absence_gap);
+    // What the looks themselves take, and the daemon's next glance at the clock.
+    let calls = secs(15);
+    world.settles_within = calls
+        + match world.class {
+            Class::ClientId => secs(45),
+            Class::Key => key_wait,
+            Class::Handle | Class::Reference => settle,
+            Class::Listable | Class::Opaque => settle + gap,
+        };
 }
 
 fn make_reel(post: &mut Post) {

@@ -8,6 +8,7 @@ use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::platforms::Class;
 
 use super::dice::secs;
+use super::reckon::Reckon;
 use super::world::{World, durable_row};
 
 /// Longest a class B key may be repeated after it was first sent: its life less the margin,
@@ -15,10 +16,14 @@ use super::world::{World, durable_row};
 const KEY_USE: SignedDuration = SignedDuration::from_mins(46);
 /// Calls one run may make, of any kind.
 const CALLS_MAX: u64 = 2500;
+/// Looks at one delivery in eight days, every quarter of an hour.
+const LOOKS_MAX: u64 = 8 * 96;
 
 /// What the world remembers to judge by; the program knows nothing of it.
 #[derive(Default)]
 pub(crate) struct Watch {
+    /// What the world did to the posts.
+    pub(crate) reckon: Reckon,
     /// Every delivery as last acknowledged by the store.
     pub(crate) rows: BTreeMap<DeliveryId, Delivery>,
     /// What a commit that failed may have left.
@@ -39,6 +44,8 @@ pub(crate) struct Watch {
     /// When the last call of a delivery ended, and the clean looks since.
     ended: BTreeMap<DeliveryId, Timestamp>,
     looks: BTreeMap<DeliveryId, Vec<Timestamp>>,
+    /// The marker of the last call of a step.
+    markers: BTreeMap<(DeliveryId, u16), String>,
     /// Steps with a call that may have taken effect.
     open: BTreeSet<(DeliveryId, u16)>,
 }
@@ -67,7 +74,6 @@ impl Watch {
         }
         self.doubtful.clear();
         self.loose.clear();
-        self.rows.clone_from(found);
     }
 
     /// The store is that of a copy: what it holds is what there is.
@@ -88,13 +94,14 @@ impl Watch {
             never_changes(was, row);
             if was.state == State::Sending {
                 assert_eq!(row.state, State::Unknown, "a call found on the wire is in doubt (I3)");
+                *self.reckon.doubtful.entry((*id, was.step)).or_default() += 1;
             }
         }
         self.loose.clear();
-        self.rows.clone_from(found);
     }
 
     pub(crate) fn died(&mut self, now: Timestamp) {
+        self.reckon.died(now);
         for id in std::mem::take(&mut self.in_flight).into_values() {
             self.ended.insert(id, now);
             self.looks.remove(&id);
@@ -135,6 +142,28 @@ fn never_changes(was: &Delivery, row: &Delivery) {
 }
 
 impl World {
+    /// Rows as the store has them now, however that came about.
+    pub(crate) fn watch_rows(&mut self, rows: impl IntoIterator<Item = Delivery>) {
+        for row in rows {
+            let was = self.watch.rows.get(&row.id).filter(|was| **was != row).cloned();
+            if let Some(was) = was {
+                self.reckon_row(&was, &row);
+            }
+            self.watch.committed(row);
+        }
+    }
+
+    /// Two clean looks have shown nothing since the last call ended, the first after the wait (I7).
+    pub(crate) fn absence_is_proven(&self, id: DeliveryId) -> bool {
+        let ended = self.watch.ended.get(&id);
+        let looks = self.watch.looks.get(&id).map_or(&[][..], Vec::as_slice);
+        let settled = |at: Timestamp| ended.is_none_or(|end| at.duration_since(*end) >= self.settings.settle);
+        looks.iter().any(|first| {
+            let apart = |second: &Timestamp| second.duration_since(*first) >= self.settings.absence_gap;
+            settled(*first) && looks.iter().any(apart)
+        })
+    }
+
     /// A publishing call leaves.
     pub(crate) fn watch_leave(&mut self, row: &Delivery) {
         let (id, account, step) = (row.id, row.account, row.step);
@@ -164,8 +193,23 @@ impl World {
             assert!(before.remote_id.is_some(), "a part leaves before the one it follows is live (I11)");
         }
         let fresh = watch.open.insert((id, step));
-        let opted = self.settings.resend_when_absent.contains(&self.network.platform);
-        assert!(fresh || class != Class::Opaque || opted, "class F repeats nothing by itself (I4)");
+        let since = watch.ended.get(&id).map(|end| now.duration_since(*end));
+        let waited = |span: SignedDuration| since.is_none_or(|it| it >= span);
+        match class {
+            _ if fresh => {}
+            Class::ClientId => {}
+            Class::Key => {
+                assert!(waited(self.settings.key_wait), "a key is repeated before it is written (I4)");
+            }
+            Class::Handle => {
+                let same = watch.markers.get(&(id, step)).is_none_or(|it| *it == frozen.marker);
+                assert!(same, "a second container while the first may publish (I4)");
+                assert!(waited(self.settings.settle), "a container is published again too early (I4)");
+            }
+            Class::Reference => assert!(waited(self.settings.settle), "a repeat before the wait (I4)"),
+            Class::Listable | Class::Opaque => panic!("classes E and F repeat nothing by themselves (I4)"),
+        }
+        watch.markers.insert((id, step), frozen.marker);
     }
 
     /// The engine's write is durable.
@@ -175,17 +219,13 @@ impl World {
         if matches!(after.state, State::Cancelled | State::Missed | State::Rejected) {
             assert!(after.flight.amb_since.is_none(), "an end with an attempt open (I6)");
         }
-        if event != "absent" || !matches!(self.class, Class::Listable | Class::Opaque | Class::Key) {
+        if event != "absent" {
             return;
         }
+        let proven = self.absence_is_proven(id);
         let watch = &mut self.watch;
         let ended = watch.ended.get(&id).copied();
         let looks = watch.looks.remove(&id).unwrap_or_default();
-        let settled = |at: Timestamp| ended.is_none_or(|end| at.duration_since(end) >= self.settings.settle);
-        let proven = looks.iter().any(|first| {
-            let apart = |second: &Timestamp| second.duration_since(*first) >= self.settings.absence_gap;
-            settled(*first) && looks.iter().any(apart)
-        });
         assert!(
             proven,
             "absence believed too early (I7): ended {ended:?}, looks {looks:?}, now {}",
@@ -236,9 +276,11 @@ impl World {
                 _ => return fail(format!("it is stuck at {}", self.now)),
             }
         }
-        if self.calls > CALLS_MAX {
+        // What is in doubt on an account whose user never comes back is looked at all the time.
+        let waits = if self.abandoned.is_empty() { 0 } else { LOOKS_MAX * self.watch.rows.len() as u64 };
+        if self.calls > CALLS_MAX + waits {
             return Err(format!("{} calls for {} posts", self.calls, self.watch.rows.len()));
         }
-        Ok(())
+        self.explain()
     }
 }

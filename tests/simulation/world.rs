@@ -26,6 +26,7 @@ use super::dice::{Rng, millis, secs, start};
 use super::disk::{Disk, Image};
 use super::networks::Network;
 use super::plan::Wish;
+use super::reckon::Whom;
 use super::standins;
 use super::writer::Write;
 
@@ -82,6 +83,14 @@ pub(crate) struct World {
     /// Owners of accounts, by id; fixed.
     pub(crate) owners: BTreeMap<AccountId, String>,
     pub(crate) watch: super::watch::Watch,
+    /// A post may wait this long in all with nothing in its way, for writes and the next look at the index.
+    pub(crate) idle_most: SignedDuration,
+    /// Nothing that happens is a reason not to publish.
+    pub(crate) must_publish: bool,
+    /// Whoever dies is back within seconds.
+    pub(crate) short_crashes: bool,
+    /// And be in doubt this long.
+    pub(crate) settles_within: SignedDuration,
     pub(crate) disk: Disk,
     pub(crate) store: Option<Store>,
     pub(crate) engine: Option<Engine>,
@@ -184,6 +193,10 @@ impl World {
             commits: 0,
             owners: BTreeMap::new(),
             watch: super::watch::Watch::default(),
+            idle_most: secs(30),
+            must_publish: false,
+            short_crashes: false,
+            settles_within: SignedDuration::from_mins(20),
             disk: Disk::holding(empty_store()),
             store: None,
             engine: None,
@@ -239,6 +252,11 @@ impl World {
     pub(crate) fn at(&mut self, at: Timestamp, happening: Happening) {
         self.serial += 1;
         self.queue.insert((at.max(self.now), self.serial), happening);
+    }
+
+    /// Takes back all that people were to do.
+    pub(crate) fn nobody_meddles(&mut self) {
+        self.queue.retain(|_, it| !matches!(it, Happening::User(_)));
     }
 
     pub(crate) fn soon(&mut self, input: Input) {
@@ -326,6 +344,7 @@ impl World {
         match happening {
             Happening::Input(of, input) if of == life => {
                 self.reply_arrives(&input);
+                self.reckon_reply(&input);
                 self.input(input);
             }
             Happening::Writer(of) if of == life => self.write_some(),
@@ -382,6 +401,7 @@ impl World {
         let claimed = all_rows(&store).into_values();
         let claimed = claimed.filter(|it| matches!(it.state, State::Claimed | State::Preparing));
         for account in claimed.map(|it| it.account).collect::<BTreeSet<_>>() {
+            self.watch.reckon.begin(Whom::Account(account), "paused", self.now);
             let paused = store.write_blocking(move |tx| {
                 let mut row = accounts::need(tx, account)?;
                 if row.state == AccountState::Ready {
@@ -398,7 +418,8 @@ impl World {
 
     pub(crate) fn crash(&mut self, label: Label) {
         self.note(&format!("crash at {label:?}"));
-        if matches!(label, Label::C2 | Label::C3 | Label::C4) && self.rng.chance(25) {
+        let meddled = matches!(label, Label::C2 | Label::C3 | Label::C4) && self.rng.chance(25);
+        if meddled && !self.must_publish {
             self.pause_claimed();
         }
         self.crashes.push(label);
@@ -421,6 +442,7 @@ impl World {
             .filter(|(_, it)| matches!(it, Happening::Land(..) | Happening::User(_) | Happening::Boot))
             .collect();
         let down = match self.rng.below(20) {
+            _ if self.short_crashes => self.rng.secs(1, 5),
             // Longer than the handle lives: what was prepared is gone.
             _ if label == Label::C5 => self.network.abilities.handle_life + self.rng.secs(60, 600),
             0 => self.rng.secs(7200, 86_400),
@@ -472,9 +494,11 @@ impl World {
             Err(error) => panic!("the store does not open after a crash: {error}"),
         };
         let found = all_rows(&store);
-        match self.brought_back {
-            Some(_) => self.watch.goes_back(&found),
-            None => self.watch.nothing_was_lost(&found),
+        if self.brought_back.is_some() {
+            self.watch.goes_back(&found);
+        } else {
+            self.watch.nothing_was_lost(&found);
+            self.watch_rows(found.values().cloned());
         }
         self.watch.loose = found.values().filter(|it| it.in_flight()).map(|it| Some(it.id)).collect();
         let mut marked = Ok(());
@@ -504,6 +528,8 @@ impl World {
         Self::no_errors();
         let rows = all_rows(&store);
         self.watch.started(&rows);
+        self.watch_rows(rows.into_values());
+        self.watch.reckon.woke(self.now);
         self.store = Some(store);
         let mut dice = Rng(self.rng.next());
         let random = Box::new(move |buffer: &mut [u8]| {

@@ -138,9 +138,7 @@ impl World {
         self.watch.doubtful.clear();
         self.watch.loose.clear();
         // The commit is one: all of it is there before anything else can happen.
-        for row in all_rows(&store).into_values() {
-            self.watch.committed(row);
-        }
+        self.watch_rows(all_rows(&store).into_values());
         for ((_, save, ..), outcome) in rest.iter().zip(&outcomes) {
             if let (Some((_, event, pair)), Ok(())) = (save, outcome) {
                 self.watch_save(event, pair);
@@ -197,7 +195,7 @@ impl World {
             Ok(intent) => {
                 self.watch.doubtful.clear();
                 self.note(&format!("intent {id} step {} try {}", intent.step(), pair.1.attempts));
-                self.watch.committed(pair.1.clone());
+                self.watch_rows([pair.1.clone()]);
                 if (with_claim && self.point(Label::C2)) || self.point(Label::C7) {
                     return Some(());
                 }
@@ -230,7 +228,9 @@ impl World {
                     let has = |it: &Delivery| it.flight.handles.keys().any(|name| name.starts_with(key));
                     has(&pair.1) && !has(&pair.0)
                 };
-                if news("container") || news("video") {
+                if news("video.uploaded") {
+                    Label::C3
+                } else if news("container") || news("video") {
                     Label::C4
                 } else if news("media") || news("blob") {
                     Label::C3

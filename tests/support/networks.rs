@@ -375,6 +375,29 @@ impl Network {
         }
     }
 
+    /// Whether an answer refuses what was sent for good.
+    pub(crate) fn refuses_for_good(&self, answer: &Answer) -> bool {
+        *answer == self.says("invalid")
+    }
+
+    /// Whether an answer says that the account cannot act.
+    pub(crate) fn blames_the_account(&self, answer: &Answer) -> bool {
+        *answer == self.says("closed") || *answer == self.says("expired")
+    }
+
+    /// Whether an answer is that of a limit, and when it ends if it says so.
+    #[allow(clippy::option_option)] // no limit, one without an end, one with
+    pub(crate) fn limit_of(&self, answer: &Answer) -> Option<Option<Timestamp>> {
+        let limited = answer.status == 429
+            || (self.platform == PlatformName::Facebook && *answer == self.says("limited"));
+        let reset = answer
+            .headers
+            .iter()
+            .find(|it| it.0.ends_with("ratelimit-reset") || it.0.ends_with("rate-limit-reset"));
+        let reset = reset.and_then(|it| Timestamp::from_second(it.1.parse().ok()?).ok());
+        limited.then_some(reset)
+    }
+
     /// The answer to a token that has ended.
     pub(crate) fn expired(&self) -> Answer {
         self.says("expired")

@@ -235,8 +235,10 @@ pub struct Flight {
     pub absent_at: Option<Moment>,
     /// Looks taken since the step became unknown.
     pub looks: u16,
-    /// Tries of the preparing calls since the last success.
+    /// Tries of the preparing calls that went wrong since the last success.
     pub stumbles: u16,
+    /// Times the network was still at work on what it was given, since the last success.
+    pub polls: u16,
     pub said: Option<Said>,
     /// Of a delivery that was restored: that it went out after the copy was made is ruled out for this
     /// step, by looking or by the user's word.

@@ -411,17 +411,15 @@ impl Platform for Bluesky {
                 && young(it)
                 && it["uri"].as_str().is_some_and(|uri| !bound(uri))
         };
-        let mut found = records.iter().filter(same);
-        match (found.next().map(|it| live(it, &job.account.remote_id, true)), found.next()) {
+        // What cannot be one of ours, for its key is none that we make, hides none that can.
+        let ours = |it| live(it, &job.account.remote_id, true);
+        let mut found = records.iter().filter(same).filter_map(ours);
+        match (found.next(), found.next()) {
             (None, _) => match json["cursor"].as_str().filter(|_| records.iter().any(young)) {
                 Some(cursor) => Sight::More(list(job, Some(cursor))),
                 None => Sight::Absent,
             },
-            (Some(Some(live)), None) => Sight::Found(live),
-            // Its key is none that Sendoff, or any app, gives to a post.
-            (Some(None), None) => Sight::Disputed {
-                message: "a record with these words has a key that is none of a post".into(),
-            },
+            (Some(live), None) => Sight::Found(live),
             (Some(_), Some(_)) => Sight::Disputed { message: "several posts have these words".into() },
         }
     }

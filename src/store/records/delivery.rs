@@ -72,10 +72,17 @@ struct FlightRow {
     absent_at: Option<MomentRow>,
     looks: u16,
     stumbles: u16,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    polls: u16,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     said: Option<SaidRow>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     cleared: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so
+fn is_zero(count: &u16) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -268,6 +275,7 @@ impl From<&Flight> for FlightRow {
             absent_at: it.absent_at.map(Into::into),
             looks: it.looks,
             stumbles: it.stumbles,
+            polls: it.polls,
             said: it.said.as_ref().map(Into::into),
             cleared: it.cleared,
         }
@@ -295,6 +303,7 @@ impl TryFrom<FlightRow> for Flight {
             absent_at: row.absent_at.map(Into::into),
             looks: row.looks,
             stumbles: row.stumbles,
+            polls: row.polls,
             said: row.said.map(Into::into),
             cleared: row.cleared,
         })

@@ -1,0 +1,464 @@
+//! What the world did that can keep a post waiting, put it in doubt or end it, written down as it
+//! happens. Nothing here asks the engine why it did something; `explain.rs` holds its reasons against this.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+use sendoff::domain::delivery::{Delivery, State};
+use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName};
+use sendoff::engine::{Input, Purpose, Refreshed, Reply};
+use sendoff::platforms::Class;
+
+use super::dice::secs;
+use super::networks::Fault;
+use super::plan::Wish;
+use super::world::World;
+
+/// What something keeps waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Whom {
+    All,
+    Account(AccountId),
+    One(DeliveryId),
+}
+
+/// From when to when something kept somebody waiting, in true time.
+#[derive(Debug, Clone)]
+struct Span {
+    whom: Whom,
+    from: Timestamp,
+    to: Timestamp,
+    why: &'static str,
+}
+
+/// The span of a delivery that is being looked up. What it takes is judged by itself.
+pub(crate) const DOUBT: &str = "in doubt";
+/// The span after a reconnect in which what is in doubt waits for its next look.
+pub(crate) const NEXT_LOOK: &str = "the next look";
+/// The span of one that waits for a person's word.
+const HELD: &str = "held";
+/// Spans that end with the daemon's life.
+const OF_A_LIFE: [&str; 3] = ["stopped", "disk", "refresh"];
+/// What a commit and the next read of the index may take, in the world as in a real house.
+const BREATH: SignedDuration = SignedDuration::from_secs(1);
+
+/// A time in which it was not known whether a step is live.
+#[derive(Debug, Clone)]
+pub(crate) struct Episode {
+    pub(crate) id: DeliveryId,
+    pub(crate) account: AccountId,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+    /// Further calls while it was open, each of which begins the wait anew.
+    pub(crate) again: u64,
+    /// A person was asked.
+    pub(crate) held: bool,
+    /// And nobody else could have told.
+    pub(crate) nobody_knows: bool,
+}
+
+/// How a publishing call ended, as the network knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Through,
+    Refused,
+    Unclear,
+}
+
+/// What was known, in truth, when somebody was asked for a word.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) at: Timestamp,
+    pub(crate) wall: Timestamp,
+    pub(crate) step: u16,
+    /// The machine that ran then.
+    pub(crate) machine: u64,
+    /// Since when it was in doubt.
+    pub(crate) since: Option<Timestamp>,
+    /// Nobody else could have told.
+    pub(crate) nobody_knows: bool,
+    /// Two clean looks had shown nothing, the first after the wait.
+    pub(crate) absent: bool,
+    pub(crate) row: Delivery,
+}
+
+#[derive(Default)]
+pub(crate) struct Reckon {
+    spans: Vec<Span>,
+    open: BTreeMap<(Whom, &'static str), Timestamp>,
+    /// Since when the daemon has been able to send.
+    awake: Option<Timestamp>,
+    fates: BTreeMap<DeliveryId, Fate>,
+    /// Calls that may have taken effect, or an intent that a crash left behind, by step.
+    pub(crate) doubtful: BTreeMap<(DeliveryId, u16), u64>,
+    /// Steps whose content the network refused for good.
+    pub(crate) refused: BTreeSet<(DeliveryId, u16)>,
+    /// Steps of which the network said that they are there already.
+    pub(crate) repeats: BTreeSet<(DeliveryId, u16)>,
+    /// Preparing calls and searches that went wrong.
+    pub(crate) stumbles: BTreeMap<DeliveryId, u32>,
+    /// Limits without a named end in a row.
+    parks: BTreeMap<AccountId, u32>,
+    /// Accounts whose network said that they cannot act.
+    blamed: BTreeSet<AccountId>,
+    /// What users took back.
+    pub(crate) taken_back: BTreeSet<DeliveryId>,
+    unclear: VecDeque<Timestamp>,
+    opens: u32,
+    looks: BTreeMap<DeliveryId, bool>,
+    /// When it got the time it has now.
+    moved: BTreeMap<DeliveryId, Timestamp>,
+    /// When the first call left, and which machine it was.
+    pub(crate) left: BTreeMap<DeliveryId, (Timestamp, u64)>,
+    /// How many calls left.
+    sent: BTreeMap<DeliveryId, u64>,
+    pub(crate) ended: BTreeMap<DeliveryId, (Timestamp, Timestamp)>,
+    /// Since when it is in doubt, and how many calls had left it so by then.
+    since: BTreeMap<DeliveryId, (Timestamp, u64)>,
+    pub(crate) episodes: Vec<Episode>,
+    pub(crate) asked: BTreeMap<DeliveryId, Asked>,
+    /// The wall clock was set at some time.
+    pub(crate) clock_was_set: bool,
+}
+
+impl Reckon {
+    /// Something that lasts until a known time.
+    pub(crate) fn during(&mut self, whom: Whom, from: Timestamp, span: SignedDuration, why: &'static str) {
+        self.spans.push(Span { whom, from, to: from + span, why });
+    }
+
+    /// Something whose end is not known yet.
+    pub(crate) fn begin(&mut self, whom: Whom, why: &'static str, now: Timestamp) {
+        self.open.entry((whom, why)).or_insert(now);
+    }
+
+    /// It is over, and whoever waited for it may take so long to notice.
+    pub(crate) fn end(&mut self, whom: Whom, why: &'static str, now: Timestamp, notice: SignedDuration) {
+        if let Some(from) = self.open.remove(&(whom, why)) {
+            self.spans.push(Span { whom, from, to: now + notice, why });
+        }
+    }
+
+    /// How long a delivery waited between two times with nothing in its way, and where that began.
+    pub(crate) fn idle(
+        &self,
+        (id, account): (DeliveryId, AccountId),
+        (from, to): (Timestamp, Timestamp),
+        but: &str,
+    ) -> (SignedDuration, Option<Timestamp>) {
+        let of_it = |whom: Whom| match whom {
+            Whom::All => true,
+            Whom::Account(it) => it == account,
+            Whom::One(it) => it == id,
+        };
+        let over = self.spans.iter().filter(|it| of_it(it.whom) && it.why != but).map(|it| (it.from, it.to));
+        let open = self.open.iter().filter(|((whom, why), _)| of_it(*whom) && *why != but);
+        let mut spans: Vec<_> = over.chain(open.map(|(_, from)| (*from, Timestamp::MAX))).collect();
+        spans.sort();
+        let (mut free, mut first, mut at) = (SignedDuration::ZERO, None, from);
+        for (begins, ends) in spans {
+            let begins = begins.min(to);
+            if begins > at {
+                free += begins.duration_since(at);
+                first = first.or((begins.duration_since(at) > secs(1)).then_some(at));
+            }
+            at = at.max(ends);
+        }
+        if to > at {
+            free += to.duration_since(at);
+            first = first.or((to.duration_since(at) > secs(1)).then_some(at));
+        }
+        (free, first)
+    }
+
+    /// From when on it should have been on its way.
+    pub(crate) fn wanted_from(&self, row: &Delivery) -> Timestamp {
+        self.moved.get(&row.id).copied().unwrap_or(row.due.instant).max(row.due.instant)
+    }
+
+    /// The daemon died, by whatever hand.
+    pub(crate) fn died(&mut self, now: Timestamp) {
+        for ((whom, why), from) in std::mem::take(&mut self.open) {
+            if OF_A_LIFE.contains(&why) {
+                self.spans.push(Span { whom, from, to: now, why });
+            } else {
+                self.open.insert((whom, why), from);
+            }
+        }
+        self.begin(Whom::All, "down", now);
+        // What it knew of its networks was in its memory.
+        (self.opens, self.fates) = (0, BTreeMap::new());
+        self.unclear.clear();
+    }
+
+    pub(crate) fn woke(&mut self, now: Timestamp) {
+        self.end(Whom::All, "down", now, BREATH);
+        self.awake = Some(now);
+    }
+
+    /// The network takes posts, or does not: five calls without a clear answer within ten minutes close it.
+    fn clear_or_not(&mut self, clear: bool, now: Timestamp) {
+        if clear {
+            self.opens = 0;
+            return self.unclear.clear();
+        }
+        self.unclear.push_back(now);
+        self.unclear.retain(|it| now.duration_since(*it) <= SignedDuration::from_mins(10));
+        if self.unclear.len() >= 5 || self.opens > 0 {
+            let closed = SignedDuration::from_mins((5 << self.opens.min(4)).min(60));
+            self.opens += 1;
+            self.during(Whom::All, now, closed + BREATH, "the network is down");
+        }
+    }
+}
+
+/// `base` doubled `n` times, at most `cap`: what the ladders of the guarantees allow at most.
+fn ladder(base: i64, n: u32, cap: SignedDuration) -> SignedDuration {
+    secs(base << n.min(20)).min(cap)
+}
+
+const QUARTER: SignedDuration = SignedDuration::from_mins(15);
+
+impl World {
+    /// A call of a delivery has left, and this is what becomes of it. `wait`: until its answer is there.
+    pub(crate) fn reckon_call(
+        &mut self,
+        (id, account, step): (DeliveryId, AccountId, u16),
+        purpose: Option<Purpose>,
+        fault: &Fault,
+        wait: SignedDuration,
+    ) {
+        let (now, wall) = (self.now, self.wall());
+        let works = self.network.facebook.queued + self.network.facebook.works;
+        let works = if self.class == Class::Handle { works } else { SignedDuration::ZERO };
+        let processing = self.network.abilities.processing + self.network.facebook.works;
+        let due = self.watch.rows[&id].due.instant;
+        let machine = self.machine.0;
+        let limit = match fault {
+            Fault::Refused(answer) => self.network.limit_of(answer),
+            _ => None,
+        };
+        let account_is_blamed =
+            matches!(fault, Fault::Refused(answer) if self.network.blames_the_account(answer));
+        let refused = matches!(fault, Fault::Refused(answer) if self.network.refuses_for_good(answer));
+        let it = &mut self.watch.reckon;
+        if account_is_blamed {
+            it.blamed.insert(account);
+        }
+        let publishing = purpose.is_none();
+        let looking = purpose == Some(Purpose::Look);
+        if publishing && self.network.platform == PlatformName::Facebook && !works.is_zero() {
+            it.during(Whom::One(id), now, wait + works + QUARTER, "the network works on what was published");
+        }
+        if publishing {
+            it.left.entry(id).or_insert((now, machine));
+            *it.sent.entry(id).or_default() += 1;
+            let in_doubt = match fault {
+                Fault::None | Fault::NotSent => false,
+                Fault::Refused(_) => !(limit.is_some() || account_is_blamed || refused),
+                _ => true,
+            };
+            if refused {
+                it.refused.insert((id, step));
+            }
+            if in_doubt {
+                *it.doubtful.entry((id, step)).or_default() += 1;
+            }
+            let unclear = in_doubt || *fault == Fault::NotSent;
+            let fate = match fault {
+                Fault::None => Fate::Through,
+                _ if unclear => Fate::Unclear,
+                _ => Fate::Refused,
+            };
+            it.fates.insert(id, fate);
+            // Behind a post that is long due the next waits a minute and a quarter.
+            let catches_up = it.awake.is_some_and(|at| at.duration_since(due) >= secs(110));
+            let spacing = if catches_up { secs(75) } else { secs(5) };
+            it.during(Whom::Account(account), now, wait + spacing + BREATH, "its turn has not come");
+        } else if looking {
+            it.looks.insert(id, *fault == Fault::None);
+        } else if purpose != Some(Purpose::ReadBack) {
+            it.during(Whom::Account(account), now, wait + BREATH, "its turn has not come");
+        }
+        if it.opens > 0 && !looking {
+            // One tries whether the network is back, and the others wait for it.
+            it.during(Whom::All, now, wait + secs(121), "the network is tried");
+        }
+        if let Some(until) = limit {
+            let end = if let Some(at) = until {
+                at.duration_since(wall).max(secs(0)) + secs(32)
+            } else {
+                let n = it.parks.entry(account).or_default();
+                *n += 1;
+                ladder(900, *n - 1, SignedDuration::from_hours(6))
+            };
+            let whom = if looking { Whom::One(id) } else { Whom::Account(account) };
+            it.during(whom, now, wait + end.max(QUARTER.min(end + QUARTER)) + BREATH, "the network's limit");
+        } else if *fault != Fault::None && !publishing {
+            let n = it.stumbles.entry(id).or_default();
+            *n += u32::from(!looking);
+            let rest = if looking { QUARTER } else { ladder(10, *n - 1, QUARTER) };
+            it.during(Whom::One(id), now, wait + rest + BREATH, "its call went wrong");
+        } else if *fault == Fault::NotSent {
+            let n = u32::from(self.watch.rows[&id].attempts);
+            self.watch.reckon.during(
+                Whom::One(id),
+                now,
+                wait + ladder(5, n, QUARTER) + BREATH,
+                "it could not be sent",
+            );
+        }
+        if purpose == Some(Purpose::Prepare) && !processing.is_zero() {
+            self.watch.reckon.during(
+                Whom::One(id),
+                now,
+                processing + secs(61),
+                "the network works on what it was given",
+            );
+        }
+    }
+
+    /// The network itself answered a publishing call in full.
+    pub(crate) fn reckon_answer(&mut self, origin: Option<(DeliveryId, u16)>, reply: &Reply) {
+        let (Some((id, step)), Reply::Answer(answer)) = (origin, reply) else { return };
+        if answer.status < 400 {
+            return;
+        }
+        let it = &mut self.watch.reckon;
+        it.fates.insert(id, Fate::Refused);
+        let said = String::from_utf8_lossy(&answer.body).to_lowercase();
+        if said.contains("duplicate") || said.contains("already_published") || said.contains("invalidswap") {
+            it.repeats.insert((id, step));
+        }
+    }
+
+    /// A reply reaches the daemon.
+    pub(crate) fn reckon_reply(&mut self, input: &Input) {
+        let now = self.now;
+        match input {
+            Input::Published { id, .. } => {
+                let account = self.watch.rows[id].account;
+                let it = &mut self.watch.reckon;
+                match it.fates.remove(id) {
+                    Some(Fate::Through) => {
+                        it.clear_or_not(true, now);
+                        it.parks.remove(&account);
+                    }
+                    Some(Fate::Unclear) => it.clear_or_not(false, now),
+                    Some(Fate::Refused) | None => {}
+                }
+            }
+            Input::Refreshed { account, outcome } => {
+                let notice = if matches!(outcome, Refreshed::Later { .. }) { secs(62) } else { BREATH };
+                self.watch.reckon.end(Whom::Account(*account), "refresh", now, notice);
+            }
+            _ => {}
+        }
+    }
+
+    /// What people do to the daemon.
+    pub(crate) fn reckon_wish(&mut self, wish: &Wish) {
+        let now = self.now;
+        let skew = self.skew;
+        let it = &mut self.watch.reckon;
+        match wish {
+            Wish::Cancel(id) => drop(it.taken_back.insert(*id)),
+            Wish::Pause(account) => it.begin(Whom::Account(*account), "paused", now),
+            Wish::Resume(account) => it.end(Whom::Account(*account), "paused", now, BREATH),
+            Wish::StopAll(true) => it.begin(Whom::All, "stopped", now),
+            Wish::StopAll(false) => {
+                it.end(Whom::All, "stopped", now, BREATH);
+                it.awake = Some(now);
+            }
+            Wish::Disk(false) => it.begin(Whom::All, "disk", now),
+            Wish::Disk(true) => it.end(Whom::All, "disk", now, secs(32)),
+            Wish::Clock(by) => {
+                it.clock_was_set = true;
+                if by.is_zero() {
+                    // What waits for a time that the clock showed already waits for it once more.
+                    let again = skew.max(SignedDuration::ZERO) + secs(700);
+                    it.end(Whom::All, "clock", now, again);
+                    it.awake = Some(now);
+                } else {
+                    it.begin(Whom::All, "clock", now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An account cannot act until its user comes back; only its network can have said so.
+    pub(crate) fn reckon_dead(&mut self, account: AccountId) {
+        let it = &mut self.watch.reckon;
+        assert!(it.blamed.contains(&account), "an account is called dead, and its network never said so");
+        it.begin(Whom::Account(account), "dead", self.now);
+    }
+
+    pub(crate) fn reckon_reconnected(&mut self, account: AccountId) {
+        let it = &mut self.watch.reckon;
+        it.blamed.remove(&account);
+        it.end(Whom::Account(account), "dead", self.now, BREATH);
+        it.during(Whom::Account(account), self.now, QUARTER + BREATH, NEXT_LOOK);
+    }
+
+    /// A refresh token was refused.
+    pub(crate) fn reckon_spent(&mut self, account: AccountId) {
+        self.watch.reckon.blamed.insert(account);
+        self.watch.reckon.begin(Whom::Account(account), "dead", self.now);
+    }
+
+    /// A row is not what it was.
+    pub(crate) fn reckon_row(&mut self, was: &Delivery, row: &Delivery) {
+        let (now, wall, id, account) = (self.now, self.wall(), row.id, row.account);
+        let machine = self.machine.0;
+        let absent = self.absence_is_proven(id);
+        let known = self.watch.reckon.since.get(&id).map(|it| it.0);
+        let seen = self.watch.reckon.looks.get(&id).copied().unwrap_or_default();
+        let nobody_knows = self.nobody_knows(id, known.unwrap_or(now), now, seen);
+        let it = &mut self.watch.reckon;
+        let calls = it.sent.get(&id).copied().unwrap_or(0);
+        if was.due != row.due {
+            it.moved.insert(id, now);
+        }
+        let unsure = |it: &Delivery| it.state == State::Unknown;
+        if unsure(row) && !unsure(was) {
+            it.begin(Whom::One(id), DOUBT, now);
+        }
+        if was.held && !row.held {
+            it.end(Whom::One(id), HELD, now, BREATH);
+            if unsure(row) {
+                it.begin(Whom::One(id), DOUBT, now);
+            }
+        }
+        if unsure(was) && !unsure(row) {
+            it.end(Whom::One(id), DOUBT, now, BREATH);
+            if row.state == State::Retry {
+                let wait = ladder(5, u32::from(row.attempts), QUARTER);
+                it.during(Whom::One(id), now, wait + BREATH, "it is tried again");
+            }
+        }
+        if row.held && !was.held {
+            it.end(Whom::One(id), DOUBT, now, BREATH);
+            it.begin(Whom::One(id), HELD, now);
+            let row = row.clone();
+            let step = row.step;
+            it.asked
+                .insert(id, Asked { at: now, wall, step, machine, since: known, nobody_knows, absent, row });
+        }
+        // In doubt until that is settled, over repeats under the same marker too.
+        let open = unsure(row) || (row.flight.amb_since.is_some() && row.state != State::Sending);
+        let new = !it.since.contains_key(&id);
+        if unsure(row) && new && !row.held {
+            it.since.insert(id, (now, calls));
+        }
+        let settled = !open && row.state != State::Sending && !row.in_flight();
+        if (settled || row.held) && !new {
+            let (from, before) = it.since.remove(&id).unwrap();
+            let again = calls.saturating_sub(before);
+            it.episodes.push(Episode { id, account, from, to: now, again, held: row.held, nobody_knows });
+        }
+        if row.state.is_terminal() && !was.state.is_terminal() {
+            it.ended.insert(id, (now, wall));
+        }
+    }
+}
