@@ -12,7 +12,7 @@ use crate::config::Zone;
 use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::messages as m;
 use crate::control::requests as r;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, AccountState};
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, State, Step, StepKind};
 use crate::domain::ids::{AccountName, DeliveryId, MediaId, PlatformName, PostId};
