@@ -15,12 +15,12 @@ use sendoff::domain::media::{Detail, MediaItem, MediaKind};
 use sendoff::domain::schedule::Late;
 use serde_json::json;
 use world::networks::{Fault, answer};
-use world::{World, secs, start};
+use world::{Rng, World, secs, start};
 
 const LONG: SignedDuration = SignedDuration::from_hours(24 * 30);
 
-fn picture(world: &mut World, due: i64) -> DeliveryId {
-    let id = world.post(1, due, 1, Late::Always);
+fn picture(world: &mut World, account: u128, due: i64) -> DeliveryId {
+    let id = world.post(account, due, 1, Late::Always);
     let post = world.posts.get_mut(&world.store[&id].post).unwrap();
     Arc::make_mut(post).media = vec![MediaItem {
         id: MediaId::from_u128(9),
@@ -41,7 +41,7 @@ fn run(fault: Fault, says: Option<(SignedDuration, &'static str)>) -> (World, De
     world.network.instagram.works = secs(20);
     world.network.instagram.says = says;
     world.network.script = vec![fault];
-    let id = picture(&mut world, 0);
+    let id = picture(&mut world, 1, 0);
     world.run_until(start() + SignedDuration::from_hours(24 * 7));
     assert_eq!(world.network.instagram.doubles, 0, "a container was published twice");
     (world, id)
@@ -134,9 +134,58 @@ fn a_post_that_is_not_listed_at_once_keeps_its_name() {
     let mut world = World::new(8, PlatformName::Instagram, 1);
     world.network.list_lag = secs(90);
     world.network.script = vec![Fault::LostAfter];
-    let id = picture(&mut world, 0);
+    let id = picture(&mut world, 1, 0);
     world.run_until(start() + SignedDuration::from_hours(24));
     let done = &world.store[&id];
     assert_eq!(done.state, State::Published);
     assert_eq!(done.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
+}
+
+#[test]
+fn whatever_goes_wrong_no_container_is_published_twice_and_no_post_is_there_twice() {
+    let (mut published, mut doubted, mut crashes) = (0, 0, 0);
+    for seed in 0..150 {
+        let mut dice = Rng(seed ^ 0x1657);
+        let mut world = World::new(seed, PlatformName::Instagram, 2);
+        world.network.trouble = 10 + dice.below(60);
+        world.network.patience = dice.below(24);
+        world.network.instagram.works = secs(i64::try_from(dice.below(600)).unwrap());
+        if dice.chance(40) {
+            let word =
+                ["ERROR", "EXPIRED", "MISSING", "IN_PROGRESS"][usize::try_from(dice.below(4)).unwrap()];
+            let span = secs(i64::try_from(dice.below(7200)).unwrap());
+            world.network.instagram.says = Some((span, word));
+        } else {
+            // A container that lies beside a list that lags would leave nothing to go by.
+            world.network.list_lag = secs(i64::try_from(dice.below(300)).unwrap());
+        }
+        for n in 0..4_u32 {
+            let due = i64::try_from(dice.below(300)).unwrap();
+            picture(&mut world, u128::from(1 + n % 2), due);
+        }
+        let count = dice.below(4);
+        world.crash_at = (0..count).map(|_| 1 + dice.below(160)).collect();
+        world.run_until(start() + SignedDuration::from_hours(24 * 7));
+        assert_eq!(world.network.instagram.doubles, 0, "seed {seed}: a container was published twice");
+        for delivery in world.store.values() {
+            let text = &world.posts[&delivery.post].content.parts[0];
+            let objects: Vec<_> = world.network.objects.iter().filter(|it| it.text == *text).collect();
+            let what =
+                format!("seed {seed}: {} is {:?}, {} objects", delivery.id, delivery.state, objects.len());
+            assert!(objects.len() <= 1, "{what}");
+            match delivery.state {
+                State::Published => {
+                    let id = delivery.steps[0].remote_id.as_ref();
+                    assert_eq!(id, objects.first().map(|it| &it.id), "{what}");
+                    published += 1;
+                }
+                State::Unknown => assert!(delivery.held, "{what}"),
+                state => assert!(state.is_terminal() && objects.is_empty(), "{what}"),
+            }
+        }
+        doubted += usize::from(world.sent.len() > 4);
+        crashes += world.crashes;
+    }
+    // The test would prove nothing if the world were kind.
+    assert!(published > 300 && doubted > 10 && crashes > 50, "{published} {doubted} {crashes}");
 }

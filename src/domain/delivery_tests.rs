@@ -368,7 +368,10 @@ proptest! {
                 "intend" => before.attempts + 1,
                 "applied" | "hand_over" => 0,
                 "reschedule" if before.state != State::Scheduled => 0,
-                "defer" if parked && before.state == State::Sending => before.attempts - 1,
+                // One that was taken back meanwhile ends here, with the attempts it had.
+                "defer" if parked && before.state == State::Sending && after.state == State::Retry => {
+                    before.attempts - 1
+                }
                 _ => before.attempts,
             };
             prop_assert_eq!(after.attempts, expected);
