@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a test may panic, and says why
 
+#[path = "engine/waits.rs"]
+mod waits;
 #[path = "support/world.rs"]
 mod world;
 
@@ -292,96 +294,6 @@ fn a_rate_limit_is_waited_for_without_using_an_attempt() {
 }
 
 #[test]
-fn rate_limits_without_an_end_are_probed_ever_more_rarely() {
-    let mut world = calm(PlatformName::X, 1);
-    world.network.script = vec![refused(429, &json!({ "title": "Too Many Requests" })); 4];
-    let id = world.post(1, 0, 1, Late::Always);
-    run(&mut world, 24 * 3600);
-    let gaps: Vec<_> = world.sent.windows(2).map(|it| it[1].0.duration_since(it[0].0).as_mins()).collect();
-    for (gap, whole) in gaps.iter().zip([15, 30, 60, 120]) {
-        assert!((whole / 2..=whole + 1).contains(gap), "{gaps:?}");
-    }
-    assert_eq!((gaps.len(), state(&world, id).state), (4, State::Published));
-}
-
-#[test]
-fn spent_credits_stop_the_whole_network_and_are_probed_by_one_post() {
-    let mut world = calm(PlatformName::X, 3);
-    let broke =
-        refused(402, &json!({ "title": "CreditsDepleted", "type": "https://api.x.com/2/problems/credits" }));
-    world.network.script = vec![broke; 3];
-    let first = world.post(1, 10, 1, Late::Always);
-    let others: Vec<_> = (2..=3).map(|account| world.post(account, 20, 1, Late::Always)).collect();
-    run(&mut world, 5 * 3600);
-    assert_eq!(world.sent.len(), 1, "the other accounts learn from the first");
-    assert_eq!(state(&world, first).reason.as_ref().unwrap().class, "billing");
-    run(&mut world, 11 * 3600);
-    assert_eq!(world.sent.len(), 2, "one probe in six hours, whoever makes it");
-    run(&mut world, 23 * 3600);
-    assert!(state(&world, first).state == State::Published);
-    assert!(others.iter().all(|id| state(&world, *id).state == State::Published));
-}
-
-#[test]
-fn what_a_network_said_of_an_app_or_an_account_outlives_a_restart() {
-    let broke =
-        refused(402, &json!({ "title": "CreditsDepleted", "type": "https://api.x.com/2/problems/credits" }));
-    let limited = refused(429, &json!({ "title": "Too Many Requests" }));
-    // Credits hold back all accounts of the app, a rate limit its own account only.
-    for (answer, quiet, others) in [(broke, secs(6 * 3600), 0), (limited, secs(7 * 60), 1)] {
-        let mut world = calm(PlatformName::X, 2);
-        world.network.script = vec![answer];
-        world.post(1, 10, 1, Late::Always);
-        run(&mut world, 30);
-        assert_eq!(world.sent.len(), 1);
-        let refused = world.sent[0].0;
-        for again in [40, 50, 60] {
-            world.restart();
-            run(&mut world, again);
-        }
-        // New work, of the same account and of another one.
-        let [mine, other] = [1, 2].map(|account| world.post(account, 100, 1, Late::Always));
-        let until = refused.duration_since(start()) + quiet - secs(30);
-        run(&mut world, until.as_secs());
-        assert_eq!(world.sent.len(), 1 + others, "{:?}", world.sent);
-        assert_eq!(state(&world, other).state == State::Published, others > 0);
-        run(&mut world, 20 * 3600);
-        assert!([mine, other].iter().all(|id| state(&world, *id).state == State::Published));
-    }
-}
-
-#[test]
-fn limits_the_operator_set_hold_for_each_account_and_for_all_of_the_app() {
-    let hour = SignedDuration::from_hours(1);
-    let mut world = calm(PlatformName::X, 3);
-    let limits = [(false, 2), (true, 3)].map(|(app, calls)| Limit { app, calls, window: hour });
-    world.settings.limits.insert(PlatformName::X, limits.to_vec());
-    for n in 0..8 {
-        // One has more to say than it may, the others would only be too many together.
-        world.post(if n < 5 { 1 } else { n % 2 + 2 }, 10, 1, Late::Always);
-    }
-    run(&mut world, 1800);
-    assert_eq!(world.sent.len(), 3, "{:?}", world.sent);
-    let waits = world.engine.as_ref().unwrap().waits(world.now);
-    assert!(waits.iter().any(|it| it.reason.message == "x takes 3 calls in 1h"), "{waits:?}");
-    run(&mut world, 6 * 3600);
-    assert!(world.store.values().all(|it| it.state == State::Published));
-    assert_eq!(world.sent.len(), 8);
-    let most = |times: Vec<Timestamp>| {
-        // Counted from the intent; the call leaves moments later.
-        let window = hour - secs(1);
-        let within =
-            |from: &Timestamp| times.iter().filter(|it| (*from..*from + window).contains(it)).count();
-        times.iter().map(within).max().unwrap()
-    };
-    assert_eq!(most(world.sent.iter().map(|it| it.0).collect()), 3);
-    for account in 1..=3 {
-        let own = world.sent.iter().filter(|it| it.2 == AccountId::from_u128(account));
-        assert!(most(own.map(|it| it.0).collect()) <= 2);
-    }
-}
-
-#[test]
 fn an_expired_token_is_refreshed_once_and_the_call_repeated_once() {
     let unauthorized = refused(401, &json!({ "title": "Unauthorized", "type": "about:blank" }));
     let mut world = calm(PlatformName::X, 1);
@@ -454,54 +366,6 @@ fn absence_takes_fifteen_minutes_and_two_looks_before_x_is_sent_again() {
     assert_eq!((state(&world, id).state, world.sent.len()), (State::Published, 2));
     let gap = world.sent[1].0.duration_since(world.sent[0].0);
     assert!(gap >= SignedDuration::from_mins(17), "60 s of waiting, 15 min to settle, 90 s apart: {gap}");
-}
-
-#[test]
-fn a_network_that_limits_reads_is_not_asked_before_it_said_unless_the_user_wants_it() {
-    let reset = start().as_second() + 3600;
-    let limited = |reset: Option<i64>| {
-        let Fault::Refused(mut answer) = refused(429, &json!({ "title": "Too Many Requests" })) else {
-            panic!()
-        };
-        if let Some(at) = reset {
-            answer.headers.push(("x-rate-limit-remaining".to_owned(), "0".to_owned()));
-            answer.headers.push(("x-rate-limit-reset".to_owned(), at.to_string()));
-        }
-        Fault::Refused(answer)
-    };
-    let broke =
-        refused(402, &json!({ "title": "CreditsDepleted", "type": "https://api.x.com/2/problems/credits" }));
-    for (said, asks_again) in [(limited(Some(reset)), 3600), (limited(None), 15 * 60), (broke, 6 * 3600)] {
-        let mut world = calm(PlatformName::X, 1);
-        world.network.script = vec![Fault::LostBefore, Fault::LostBefore];
-        world.network.reads = vec![said];
-        let ids = [10, 20].map(|due| world.post(1, due, 1, Late::Always));
-        run(&mut world, asks_again);
-        assert_eq!(
-            (world.sent.len(), world.calls),
-            (2, 3),
-            "the other one is not looked for either: {asks_again}"
-        );
-        assert!(ids.iter().all(|id| state(&world, *id).state == State::Unknown));
-        run(&mut world, asks_again + 2 * 3600);
-        assert!(ids.iter().all(|id| state(&world, *id).state == State::Published));
-    }
-
-    let mut world = calm(PlatformName::X, 1);
-    world.network.script = vec![Fault::LostBefore];
-    world.network.reads = vec![limited(Some(reset))];
-    let id = world.post(1, 10, 1, Late::Always);
-    run(&mut world, 600);
-    assert_eq!(world.calls, 2);
-    // The user does not want to wait.
-    let before = state(&world, id).clone();
-    let event = ask::event(&before, &Ask::TryNow, SignedDuration::from_hours(24), world.now).unwrap();
-    let after = before.apply(event, world.now).unwrap();
-    world.store.insert(id, after);
-    world.input(Input::Probe(PlatformName::X));
-    world.input(Input::Tick);
-    run(&mut world, 700);
-    assert_eq!(world.calls, 3);
 }
 
 #[test]

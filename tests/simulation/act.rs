@@ -49,7 +49,8 @@ impl World {
                 if claim.is_some() {
                     self.note(&format!("claim {}", save.after.id));
                 }
-                // Set back after the claim, the wall clock may show less; in truth its time has come.
+                // Set back after the claim, the wall clock may show less; in truth its time has come, or the
+                // user wanted it out at once.
                 let due = save.after.due.instant;
                 let hurried = self.watch.hurried.contains(&save.after.id);
                 assert!(wall >= due || self.now >= due || hurried, "never early (I13)");
