@@ -24,6 +24,19 @@ const ALLOW: &[(&str, &str)] = &[("decision", "allow")];
 fn a_fault_of_syntax_and_one_of_meaning_show_line_column_and_caret() {
     let house = House::new();
     let good = fs::read_to_string(&house.config).unwrap();
+    // What a check can see of secrets without using them.
+    let key = house.config.with_file_name("master.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let app = "[platforms.x]\nclient_id = \"1\"\nclient_secret = { file = \"nobody.secret\" }\n";
+    let faulty = house.config.with_file_name("faulty.toml");
+    let without: String = good.split("[platforms.x]").next().unwrap().to_owned();
+    fs::write(&faulty, format!("{without}\n{app}")).unwrap();
+    let check = house.run(&["config", "check", "--json", "--config", faulty.to_str().unwrap()]).json();
+    let told = check["warnings"].to_string();
+    for part in ["0644", "chmod 0600", "[platforms.x] client_secret", "nobody.secret"] {
+        assert!(told.contains(part), "{part}: {check}");
+    }
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     for (bad, place, what) in [
         ("[server\n", ":1:8", "["),
         ("[defaults]\ntimezone = \"Europe/Atlantis\"\n", ":2:12", "Europe/Atlantis"),

@@ -536,6 +536,13 @@ fn misspelt_fields_and_oversized_bodies_are_refused() {
     let large = format!(r#"{{"parts":["{}"]}}"#, "a".repeat(1 << 20));
     let (status, answer) = ask(&daemon, "POST", "/v1/posts", &large);
     assert_eq!((status, answer["error"]["code"].clone()), (413, json!("too_large")));
+    // The command line does not even begin to send it: cut off in the middle, nobody could say whether it
+    // was carried out.
+    let typed = "a".repeat(2 << 20);
+    let ran =
+        daemon.shell().typing(&typed).run(&["post", "create", "-", "--to", "x:acme", "--now", "--json"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("\"too_large\"") && ran.err.contains("no network takes"), "{}", ran.err);
     assert_eq!(daemon.asked(), Vec::<String>::new());
     let (status, _) = ask(&daemon, "POST", "/v1/media?name=big.bin", &"a".repeat(3 << 20));
     assert_eq!((status, daemon.asked()), (200, vec!["upload big.bin 3145728".to_owned()]));

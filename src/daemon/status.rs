@@ -10,6 +10,7 @@ use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::State;
+use crate::domain::ids::PlatformName;
 use crate::engine::{Wait, WaitFor};
 use crate::store::{StoreError, accounts, deliveries, meta, queues, recurring, zones};
 
@@ -147,6 +148,13 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
                 format!("queue `{}` names `{name}`, which is not connected", queue.name),
                 Some("connect it, or change `accounts` of the [[queue]] in the configuration".into()),
             ));
+        }
+    }
+    // Whoever is connected meets it only when a token is refreshed, hours from now.
+    for platform in PlatformName::ALL {
+        if let Some(Err(error)) = shared.client_secret(platform) {
+            let message = format!("`client_secret` of [platforms.{platform}] cannot be used: {error}");
+            found.push(alert("secret", message, error.hint()));
         }
     }
     found.extend(schedule_alerts(shared, now)?);

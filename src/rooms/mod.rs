@@ -75,7 +75,11 @@ impl Rooms for House {
             path: path.to_owned(),
             queues: config.queues.len(),
             recurring: config.recurring.len(),
-            warnings: weak.chain(config.cautions()).chain(problems).collect(),
+            warnings: weak
+                .chain(config.cautions())
+                .chain(problems)
+                .chain(setup::secret_problems(&config))
+                .collect(),
         })
     }
 

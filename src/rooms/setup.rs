@@ -8,8 +8,9 @@ use std::path::Path;
 
 use crate::cli::error::CliError;
 use crate::cli::post::Offline;
-use crate::config;
+use crate::config::{self, secret::SecretSource};
 use crate::control::messages as m;
+use crate::domain::ids::PlatformName;
 use crate::keys::master::MasterKey;
 use crate::platforms;
 use crate::validate::{self, Draft};
@@ -111,6 +112,28 @@ pub(super) fn recurring_problems(config: &config::Config) -> Vec<String> {
                 Draft { parts: &it.parts, comment: it.comment.as_deref(), media: &[], options: &options };
             let checked = validate::check(platform, None, words);
             found.extend(checked.problems.iter().map(|problem| format!("{at}: {}", problem.message)));
+        }
+    }
+    found
+}
+
+/// Files of secrets that cannot be used. What systemd hands over is there only while the service runs.
+pub(super) fn secret_problems(config: &config::Config) -> Vec<String> {
+    let told = |place: &str, error: String, hint: Option<String>| {
+        let hint = hint.map(|it| format!("; {it}")).unwrap_or_default();
+        format!("{place}: {error}{hint}")
+    };
+    let mut found = Vec::new();
+    if let SecretSource::File(path) = &config.master
+        && let Err(error) = MasterKey::from_file(path)
+    {
+        found.push(told("master", error.to_string(), error.hint()));
+    }
+    for name in PlatformName::ALL {
+        if let Some(source @ SecretSource::File(_)) = &config.platform(name).client_secret
+            && let Err(error) = source.read(&|_| None)
+        {
+            found.push(told(&format!("[platforms.{name}] client_secret"), error.to_string(), error.hint()));
         }
     }
     found

@@ -419,6 +419,10 @@ async fn without_a_secret_there_is_nothing_and_each_app_has_its_own() {
     house.hang_up();
     let answer = post(&house, REMOVED, form(&about(ACME))).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "60"));
+    // And nobody has to wait for a refresh that fails to hear of it.
+    let alerts = house.client.status().await.unwrap().alerts;
+    let told: Vec<_> = alerts.iter().filter(|it| it.code == "secret").collect();
+    assert!(!told.is_empty() && told.iter().all(|it| it.message.contains(".gone")), "{alerts:?}");
 }
 
 fn chmod(path: &std::path::Path) {

@@ -29,6 +29,49 @@ async fn an_edit_changes_what_goes_out_and_comes_too_late_afterwards() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_option_for_a_network_the_post_does_not_go_to_is_refused() {
+    let house = House::furnished().await;
+    let replies: std::collections::BTreeMap<_, _> =
+        [("bluesky".to_owned(), [("langs".to_owned(), "de".to_owned())].into())].into();
+    let ask = r::CreatePost { options: replies.clone(), ..draft(&["x:acme"], &["For X."], at("+1h")) };
+    assert_eq!(code(house.client.post_create(&ask).await), "unused_option");
+    assert_eq!(code(house.client.post_check(&ask).await), "unused_option");
+    let made = house.post(&["x:acme"], &["For X."], at("+1h")).await;
+    let edit = r::EditPost { options: Some(replies.clone()), ..r::EditPost::default() };
+    assert_eq!(code(house.client.post_edit(&made.id, &edit).await), "unused_option");
+    let ask =
+        r::CreatePost { options: replies, ..draft(&["x:acme", "bluesky:acme"], &["For both."], at("+1h")) };
+    house.client.post_create(&ask).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_post_that_a_pause_holds_back_says_so() {
+    let house = House::furnished().await;
+    let said = async |id: &str| house.client.post_show(id).await.unwrap().notices.join("; ");
+    house.client.account_pause("x:acme").await.unwrap();
+    let ahead = house.post(&["x:acme"], &["In an hour."], at("+1h")).await;
+    assert_eq!(said(&ahead.id).await, "", "its time has not come");
+    let alerts = async || {
+        let all = house.client.status().await.unwrap().alerts;
+        all.into_iter().filter(|it| it.code == "account_paused").count()
+    };
+    assert_eq!(alerts().await, 0);
+    let made = house.post(&["x:acme", "bluesky:acme"], &["Now."], r::When::Now).await;
+    assert!(made.notices.iter().any(|it| it.contains("x:acme is paused")), "{:?}", made.notices);
+    assert!(said(&made.id).await.contains("account resume x:acme"));
+    assert_eq!(alerts().await, 1);
+    house.client.account_resume("x:acme").await.unwrap();
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    assert_eq!((said(&made.id).await, alerts().await), (String::new(), 0));
+
+    house.client.pause(Some("a fire".into())).await.unwrap();
+    let made = house.post(&["x:acme"], &["Not now."], r::When::Now).await;
+    for notices in [made.notices.join("; "), said(&made.id).await] {
+        assert!(notices.contains("sending is stopped") && notices.contains("a fire"), "{notices}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_edits_at_once_none_is_lost_unseen() {
     let house = House::furnished().await;
     let made = house.post(&["x:acme"], &["Draft."], r::When::Draft).await;
