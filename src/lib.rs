@@ -35,7 +35,7 @@
 //! | [`cli`] | the commands, over that socket |
 //! | [`auth`], [`http`] | OAuth conversations; clients that send once, never follow, never wander inside |
 //! | [`keys`], [`privacy`] | sealing; what must happen, in which order, so that something is gone |
-//! | [`web`] | the public listener: connecting accounts and nothing else |
+//! | [`web`] | the public listener: connects, media links, Meta's callbacks, legal pages, nothing else |
 //! | [`media`], [`validate`] | files that come in; the one check of a post for its targets |
 //! | [`config`], [`clock`], [`facts`] | the file as written and as used; the time; plain tables |
 //! | [`sandbox`] | strict stand-ins for the networks, sharing no code with our side |

@@ -64,6 +64,11 @@ fn what_a_post_gets_wrong_is_told_and_nothing_of_it_is_kept() {
     let _daemon = house.serve();
     house.connect("x", "acme");
     let create = |args: &[&str]| house.run(&[&["post", "create", "--json"], args].concat());
+    assert_eq!(
+        house.run(&["queue", "show", "mornings", "--next", "0"]).code,
+        Some(2),
+        "no slots are no list"
+    );
 
     create(&["Hi", "--to", "x:nobody", "--now"]).refused(1, "unknown_account", "`x:nobody`", "x:acme");
     create(&["Hi", "--to", "x:acme", "--queue", "evenings"]).refused(

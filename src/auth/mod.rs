@@ -282,11 +282,6 @@ impl Provider {
         }
     }
 
-    /// The scopes without which there is no connection.
-    pub fn required_scopes(&self) -> Vec<&'static str> {
-        self.scopes().iter().filter(|need| need.required).map(|need| need.scope).collect()
-    }
-
     /// Begins a connect. On X nothing is sent; on Bluesky the server is found and the request is
     /// pushed to it, which the server then remembers for five minutes.
     pub async fn begin(&self, tools: Tools<'_>, ask: Begin) -> Result<Started, AuthError> {

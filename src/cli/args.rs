@@ -422,8 +422,8 @@ Examples:
   sendoff queue show weekday-mornings --next 20")]
     Show {
         queue: String,
-        /// How many slots
-        #[arg(long, value_name = "N")]
+        /// How many slots, up to 1000
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
         next: Option<u32>,
     },
     /// Leave a queue's slots empty for now

@@ -167,10 +167,10 @@ impl<'a, 'b> Ui<'a, 'b> {
         name.and_then(|it| TimeZone::get(it).ok()).unwrap_or_else(|| self.io.zone.clone())
     }
 
-    /// An instant in a table: `1 Dec 09:00, in 8 days`, in the terminal's zone.
+    /// An instant in a table: `1 Dec 09:00, in 8 days`, in the terminal's zone; of another year than this
+    /// one, `1 Dec 2027 09:00, in 373 days`.
     pub fn short_time(&self, at: Timestamp) -> String {
-        let shown = at.to_zoned(self.io.zone.clone()).strftime("%-d %b %H:%M").to_string();
-        format!("{shown}, {}", relative(at, self.now()))
+        format!("{}, {}", day_and_time(at, self.now(), &self.io.zone), relative(at, self.now()))
     }
 
     /// Prints rows under their headings, columns aligned; the last column is not padded.
@@ -259,6 +259,11 @@ pub fn state_words(state: DeliveryState, held: bool) -> &'static str {
         DeliveryState::HandedOver => "handed over",
         other => other.as_str(),
     }
+}
+
+fn day_and_time(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
+    at.strftime(if at.year() == now.year() { "%-d %b %H:%M" } else { "%-d %b %Y %H:%M" }).to_string()
 }
 
 /// Text in a colour, if there is to be colour.
@@ -363,6 +368,15 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_in_a_table_names_the_year_when_it_is_another_one() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        let told = |at: &str| day_and_time(at.parse().unwrap(), now, &zone);
+        assert_eq!(told("2026-12-31T22:59:00Z"), "31 Dec 23:59");
+        assert_eq!(told("2026-12-31T23:00:00Z"), "1 Jan 2027 00:00");
+    }
 
     #[test]
     fn nothing_that_steers_a_terminal_survives_cleaning() {

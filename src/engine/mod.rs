@@ -390,7 +390,7 @@ impl Engine {
         }
     }
 
-    /// Nothing is in hand. A shutdown waits for this.
+    /// Nothing is in hand.
     pub fn is_idle(&self) -> bool {
         self.runs.is_empty()
     }

@@ -76,12 +76,6 @@ impl Guarded {
         Ok(Self::with(tls(None)?, allow, Arc::new(SystemResolver), Patience::Publish))
     }
 
-    /// The same with other root certificates.
-    #[must_use]
-    pub fn with_tls(self, tls: ClientConfig) -> Self {
-        Self { tls, ..self }
-    }
-
     /// The same with another way to look names up.
     #[must_use]
     pub fn with_resolver(self, resolver: Arc<dyn Resolver>) -> Self {

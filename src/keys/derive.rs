@@ -20,11 +20,11 @@ pub enum Purpose {
     Kek,
     /// Signs links to media.
     MediaUrl,
-    /// Signs what comes back from a consent page.
+    /// Reserved: signing what comes back from a consent page. Nothing uses it yet.
     OauthState,
-    /// Signs page cursors of the control interface.
+    /// Reserved: signing page cursors of the control interface. Nothing uses it yet.
     Cursor,
-    /// Encrypts backups.
+    /// Reserved: encrypting backups. Nothing uses it yet.
     Backup,
     /// Places a slot inside its jitter window; the same slot lands on the same second again.
     SlotJitter,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! master key          a file of our own user, or a systemd credential; never the environment
-//!  ├ HKDF label       one derived key per purpose: signatures, cursors, jitter, backups …
+//!  ├ HKDF label       one derived key per purpose: media links, jitter, receipts …
 //!  └ key encryption   wraps
 //!     └ data key      one per account, in the `keyring` file
 //!        └ seals      the account's token fields, which lie in the store

@@ -57,7 +57,7 @@ impl StoreError {
                     .to_owned(),
             ),
             Self::Damaged { .. } => {
-                Some("the disk changed stored bytes; restore the latest backup".to_owned())
+                Some("the disk changed stored bytes; restore the latest copy of the data directory (docs/install.md, Copies)".to_owned())
             }
             Self::Leaving { .. } => Some(
                 "leave it out; once it is gone it can be connected anew (`sendoff account list`)".to_owned(),
