@@ -125,7 +125,9 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
         "look_unclear" if class == AT_WORK => "a look found the network still at work on it",
         "look_unclear" => "a look settled nothing",
         "look_waits" => "nobody looks yet: it waits until the same request may go out again",
-        "look_limited" => "nobody looks yet: the network holds reads back",
+        "look_limited" => {
+            "nobody looks yet: the network takes no reads for now, or the account must be connected again"
+        }
         "look_asked" => "to be looked at at once, because the user asked for it",
         // Written before the kinds of looks had names of their own.
         "look" => "looked for, or to be looked for later; nothing was settled",

@@ -134,7 +134,9 @@ pub fn put_back(
         Event::Lose { next_check: now, reason, said: None }
     } else {
         let reason = Reason::new("restarted", format!("{why} before anything was sent"));
-        Event::park(now, reason)
+        // Claimed while the wall clock was ahead, its time may be to come still.
+        let at = if delivery.begun() { now } else { now.max(delivery.due.instant) };
+        Event::park(at, reason)
     };
     match delivery.apply(event, moment) {
         Ok(after) => {

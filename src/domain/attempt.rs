@@ -84,7 +84,7 @@ impl Transition {
 /// The delivery keeps the reason for which it is in doubt; it is not that of such a move.
 fn only_carried(event: &str, now: &Delivery) -> bool {
     match event {
-        "look_absent" | "look_waits" | "look_asked" | "send_again" => true,
+        "look_absent" | "look_waits" | "look_limited" | "look_asked" | "send_again" => true,
         "absent" => now.state == State::Retry,
         "cancel" => !now.state.is_terminal(),
         _ => false,

@@ -242,7 +242,7 @@ impl Engine {
                 }
                 Refreshed::Dead(reason) => {
                     if work.delivery.state == State::Unknown {
-                        self.unclear(id, &reason.message, None, None, now, out);
+                        self.nobody_looks(id, &reason.message, now, out);
                     } else {
                         self.stop(id, Event::AccountDead { reason: reason.clone() }, now, out);
                     }

@@ -253,10 +253,10 @@ impl Engine {
         account: AccountId,
         app: Option<&App>,
         now: Timestamp,
-    ) -> Option<(Timestamp, Reason)> {
-        let limited = self.lanes.get(&account).and_then(|it| it.reads.clone());
-        if let Some(wait) = limited.filter(|it| it.0 > now) {
-            return Some(wait);
+    ) -> Option<Timestamp> {
+        let limited = self.lanes.get(&account).and_then(|it| it.reads);
+        if let Some(until) = limited.filter(|at| *at > now) {
+            return Some(until);
         }
         let gate = app.and_then(|it| self.gates.get_mut(it))?;
         let (until, reason) = gate.closed.as_mut()?;
@@ -264,7 +264,7 @@ impl Engine {
             return None;
         }
         if *until > now {
-            return Some((*until, reason.clone()));
+            return Some(*until);
         }
         *until = now.saturating_add(PROBE).unwrap_or(now);
         None
@@ -278,18 +278,18 @@ impl Engine {
         failure: &Failure,
         now: Timestamp,
     ) {
-        let reason = Reason::new(failure.class.as_str(), failure.message.clone());
         let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
         match failure.class {
             FailureClass::RateLimited => {
                 let until =
                     failure.until.unwrap_or_else(|| later(scaled(READS, self.settings.backoff_scale)));
                 let lane = self.lanes.entry(account).or_default();
-                lane.reads = Some((until, reason));
+                lane.reads = Some(until);
                 lane.app = app.cloned().or(lane.app.take());
             }
             FailureClass::Billing => {
                 if let Some(app) = app {
+                    let reason = Reason::new(failure.class.as_str(), failure.message.clone());
                     self.close_gate(app, later(BILLING_PROBE), &reason);
                 }
             }

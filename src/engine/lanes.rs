@@ -34,8 +34,8 @@ pub(super) struct Lane {
     pub(super) refreshing: bool,
     /// Rate limits in a row that named no end; each doubles the wait.
     pub(super) parks: u16,
-    /// The network takes no reads of this account before then, and why.
-    pub(super) reads: Option<(Timestamp, Reason)>,
+    /// The network takes no reads of this account before then.
+    pub(super) reads: Option<Timestamp>,
     /// Why it waits longer than its spacing.
     pub(super) why: Option<Reason>,
     /// The app it belongs to, once a delivery of it was read.
@@ -152,7 +152,7 @@ impl Engine {
                 || lane.halted
                 || lane.refreshing
                 || lane.parks > 0
-                || lane.reads.as_ref().is_some_and(|it| it.0 > now)
+                || lane.reads.is_some_and(|at| at > now)
                 || !lane.sent.is_empty()
                 || lane.free_at.max(lane.parked_until).is_some_and(|at| at > now)
         });

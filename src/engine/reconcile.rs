@@ -80,11 +80,11 @@ impl Engine {
         // Whoever cannot sign in cannot look: no call is spent on that.
         let dead = work.account.as_ref().filter(|it| it.state == AccountState::NeedsReconnect);
         if let Some(reason) = dead.map(Account::dead) {
-            return self.unclear(id, &reason.message, None, None, now, out);
+            return self.nobody_looks(id, &reason.message, now, out);
         }
         let app = work.account.as_ref().map(app_of);
-        if let Some((next_check, reason)) = self.reads_wait(work.delivery.account, app.as_ref(), now) {
-            let event = Event::Look { kind: Looked::Limited, next_check, absent_at, reason: Some(reason) };
+        if let Some(next_check) = self.reads_wait(work.delivery.account, app.as_ref(), now) {
+            let event = Event::Look { kind: Looked::Limited, next_check, absent_at, reason: None };
             return self.save(id, event, Then::Done, None, now, out);
         }
         let moment = self.moment(now);
@@ -274,9 +274,24 @@ impl Engine {
         }
     }
 
+    /// The account must be connected again first. Why the delivery is in doubt stays as it was said: it
+    /// decides what may be done once somebody can look.
+    pub(super) fn nobody_looks(&mut self, id: DeliveryId, why: &str, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let flight = &work.delivery.flight;
+        let since = flight.unknown_since.unwrap_or(now.into());
+        if since.waited(self.moment(now)) > self.settings.hold_after {
+            let why = format!("nobody could look whether it is live: {why}");
+            return self.hold(id, &why, None, now, out);
+        }
+        let (absent_at, next_check) = (flight.absent_at, self.in_scaled(now, SLOW));
+        let event = Event::Look { kind: Looked::Limited, next_check, absent_at, reason: None };
+        self.save(id, event, Then::Done, None, now, out);
+    }
+
     /// A failed read, or one that shows the network at work on it. What was proven so far stays;
     /// nothing is added.
-    pub(super) fn unclear(
+    fn unclear(
         &mut self,
         id: DeliveryId,
         message: &str,

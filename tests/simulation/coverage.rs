@@ -72,19 +72,21 @@ pub(crate) fn reachable(class: Class) -> Vec<Label> {
 
 /// The networks that share a class with another: a connector of our own, and a made-up one with more of
 /// the class's trouble. What one of them meets says nothing of the other.
-pub(crate) const SHARED: [(Class, PlatformName); 4] = [
+pub(crate) const SHARED: [(Class, PlatformName); 5] = [
     (Class::Handle, PlatformName::TikTok),
     (Class::Handle, PlatformName::Facebook),
+    (Class::Handle, PlatformName::Instagram),
     (Class::Opaque, PlatformName::Threads),
     (Class::Opaque, PlatformName::Facebook),
 ];
 
 /// The columns of the table: a class, played by a network.
-const COLUMNS: [(Class, PlatformName, &str); 8] = [
+const COLUMNS: [(Class, PlatformName, &str); 9] = [
     (Class::ClientId, PlatformName::Bluesky, "A"),
     (Class::Key, PlatformName::Mastodon, "B"),
     (Class::Handle, PlatformName::TikTok, "C"),
     (Class::Handle, PlatformName::Facebook, "C facebook"),
+    (Class::Handle, PlatformName::Instagram, "C instagram"),
     (Class::Reference, PlatformName::LinkedIn, "D"),
     (Class::Listable, PlatformName::X, "E"),
     (Class::Opaque, PlatformName::Threads, "F"),
@@ -95,6 +97,10 @@ const COLUMNS: [(Class, PlatformName, &str); 8] = [
 /// itself; a text on Facebook has neither.
 pub(crate) fn reachable_on(class: Class, network: PlatformName) -> Vec<Label> {
     let mut all = reachable(class);
+    // Instagram fetches files itself, and its containers live for a day.
+    if (class, network) == (Class::Handle, PlatformName::Instagram) {
+        all.retain(|it| *it != Label::C5);
+    }
     if (class, network) == (Class::Handle, PlatformName::Facebook) {
         all.retain(|it| *it != Label::C5);
         all.push(Label::C3);

@@ -146,6 +146,7 @@ fn habits(network: &mut Network, dice: &mut Rng, class: Class) {
     it.processing = if dice.chance(50) { secs(0) } else { dice.secs(5, 240) };
     it.window = if dice.chance(70) { SignedDuration::from_hours(24) } else { dice.secs(7200, 14_400) };
     network.facebook.works = network.abilities.processing;
+    network.instagram.works = network.abilities.processing;
     // What a look shows may be as old as a list is.
     network.facebook.queued = network.list_lag;
 }
@@ -164,7 +165,8 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         people.push(account);
     }
     let hidden = world.network.abilities.hides_id && world.class == Class::Handle;
-    let single = hidden || world.network.abilities.inbox || platform == PlatformName::Facebook;
+    let meta = matches!(platform, PlatformName::Facebook | PlatformName::Instagram);
+    let single = hidden || world.network.abilities.inbox || meta;
     let mut made = Vec::new();
     for n in 1..=3 + u128::from(dice.below(4)) {
         let account = &people[usize::try_from(dice.below(2)).unwrap()];
@@ -180,6 +182,9 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         let (mut post, delivery) = post(n, account, wait, parts, late, images);
         if platform == PlatformName::Facebook && world.class == Class::Handle {
             make_reel(&mut post);
+        }
+        if platform == PlatformName::Instagram {
+            post.media = vec![picture()];
         }
         made.push((post, delivery));
     }
@@ -270,6 +275,20 @@ pub(crate) fn one_short_crash(world: &mut World) {
             Class::Handle | Class::Reference => settle,
             Class::Listable | Class::Opaque => settle + gap,
         };
+}
+
+/// What Instagram takes no post without.
+fn picture() -> MediaItem {
+    MediaItem {
+        id: MediaId::from_u128(9),
+        name: "a.jpg".into(),
+        kind: MediaKind::Jpeg,
+        bytes: 900,
+        width: 1080,
+        height: 1080,
+        alt: None,
+        detail: Detail::default(),
+    }
 }
 
 fn make_reel(post: &mut Post) {

@@ -105,13 +105,15 @@ pub(crate) struct Reckon {
     pub(crate) taken_back: BTreeSet<DeliveryId>,
     unclear: VecDeque<Timestamp>,
     opens: u32,
-    looks: BTreeMap<DeliveryId, bool>,
+    pub(crate) looks: BTreeMap<DeliveryId, bool>,
     /// When it got the time it has now.
     moved: BTreeMap<DeliveryId, Timestamp>,
     /// When the first call left, and which machine it was.
     pub(crate) left: BTreeMap<DeliveryId, (Timestamp, u64)>,
     /// How many calls left.
-    sent: BTreeMap<DeliveryId, u64>,
+    pub(crate) sent: BTreeMap<DeliveryId, u64>,
+    /// When a step was in doubt for the first time.
+    first_unsure: BTreeMap<(DeliveryId, u16), Timestamp>,
     pub(crate) ended: BTreeMap<DeliveryId, (Timestamp, Timestamp)>,
     /// Since when it is in doubt, and how many calls had left it so by then.
     since: BTreeMap<DeliveryId, (Timestamp, u64)>,
@@ -217,6 +219,7 @@ fn ladder(base: i64, n: u32, cap: SignedDuration) -> SignedDuration {
     secs(base << n.min(20)).min(cap)
 }
 
+const WORKS: &str = "the network works on what was published";
 const QUARTER: SignedDuration = SignedDuration::from_mins(15);
 
 impl World {
@@ -247,8 +250,9 @@ impl World {
         }
         let publishing = purpose.is_none();
         let looking = purpose == Some(Purpose::Look);
-        if publishing && self.network.platform == PlatformName::Facebook && !works.is_zero() {
-            it.during(Whom::One(id), now, wait + works + QUARTER, "the network works on what was published");
+        let meta = matches!(self.network.platform, PlatformName::Facebook | PlatformName::Instagram);
+        if publishing && meta && !works.is_zero() {
+            it.during(Whom::One(id), now, wait + works + QUARTER, WORKS);
         }
         if publishing {
             it.left.entry(id).or_insert((now, machine));
@@ -292,8 +296,13 @@ impl World {
                 *n += 1;
                 ladder(900, *n - 1, SignedDuration::from_hours(6))
             };
-            let whom = if looking { Whom::One(id) } else { Whom::Account(account) };
-            it.during(whom, now, wait + end.max(QUARTER.min(end + QUARTER)) + BREATH, "the network's limit");
+            // A limit of reads holds for all looks of the account.
+            it.during(
+                Whom::Account(account),
+                now,
+                wait + end.max(QUARTER.min(end + QUARTER)) + BREATH,
+                "the network's limit",
+            );
         } else if *fault != Fault::None && !publishing {
             let n = it.stumbles.entry(id).or_default();
             *n += u32::from(!looking);
@@ -387,11 +396,28 @@ impl World {
         }
     }
 
+    /// What was on the wire when the daemon died may be at work on the network.
+    pub(crate) fn reckon_boot(&mut self) {
+        let works = self.network.facebook.queued + self.network.facebook.works;
+        let meta = matches!(self.network.platform, PlatformName::Facebook | PlatformName::Instagram);
+        if !meta || self.class != Class::Handle {
+            return;
+        }
+        let open = |it: &&Delivery| matches!(it.state, State::Sending | State::Unknown);
+        for row in self.watch.rows.values().filter(open) {
+            self.watch.reckon.during(Whom::One(row.id), self.now, works + QUARTER, WORKS);
+        }
+    }
+
     /// An account cannot act until its user comes back; only its network can have said so.
     pub(crate) fn reckon_dead(&mut self, account: AccountId) {
         let it = &mut self.watch.reckon;
         assert!(it.blamed.contains(&account), "an account is called dead, and its network never said so");
         it.begin(Whom::Account(account), "dead", self.now);
+        // Nobody looks in its name from here on.
+        for row in self.watch.rows.values().filter(|it| it.account == account) {
+            self.watch.reckon.looks.insert(row.id, false);
+        }
     }
 
     pub(crate) fn reckon_reconnected(&mut self, account: AccountId) {
@@ -412,7 +438,8 @@ impl World {
         let (now, wall, id, account) = (self.now, self.wall(), row.id, row.account);
         let machine = self.machine.0;
         let absent = self.absence_is_proven(id);
-        let known = self.watch.reckon.since.get(&id).map(|it| it.0);
+        // Since it was in doubt first: whoever asks for another look begins no new day.
+        let known = self.watch.reckon.first_unsure.get(&(id, row.step)).copied();
         let seen = self.watch.reckon.looks.get(&id).copied().unwrap_or_default();
         let nobody_knows = self.nobody_knows(id, known.unwrap_or(now), now, seen);
         let it = &mut self.watch.reckon;
@@ -421,6 +448,9 @@ impl World {
             it.moved.insert(id, now);
         }
         let unsure = |it: &Delivery| it.state == State::Unknown;
+        if unsure(row) {
+            it.first_unsure.entry((id, row.step)).or_insert(now);
+        }
         if unsure(row) && !unsure(was) {
             it.begin(Whom::One(id), DOUBT, now);
         }

@@ -37,6 +37,8 @@ pub(crate) struct Watch {
     /// Of deliveries the user wanted out at once, whatever their time.
     pub(crate) hurried: BTreeSet<DeliveryId>,
     in_flight: BTreeMap<AccountId, DeliveryId>,
+    /// Whose calls were under way when the daemon died last.
+    on_the_wire: BTreeSet<DeliveryId>,
     bodies: BTreeMap<(DeliveryId, u16, String), Vec<u8>>,
     /// First time a marker was on the wire.
     first: BTreeMap<(DeliveryId, u16, String), Timestamp>,
@@ -87,6 +89,16 @@ impl Watch {
         self.rows.clone_from(found);
     }
 
+    /// A start that died itself had put these in doubt already.
+    pub(crate) fn half_recovered(&mut self, found: &BTreeMap<DeliveryId, Delivery>) {
+        for (id, was) in &self.rows {
+            if was.state == State::Sending && found[id].state == State::Unknown {
+                *self.reckon.doubtful.entry((*id, was.step)).or_default() += 1;
+                *self.reckon.sent.entry(*id).or_default() += u64::from(!self.on_the_wire.contains(id));
+            }
+        }
+    }
+
     /// After recovery (I3).
     pub(crate) fn started(&mut self, found: &BTreeMap<DeliveryId, Delivery>) {
         for (id, row) in found {
@@ -95,6 +107,8 @@ impl Watch {
             if was.state == State::Sending {
                 assert_eq!(row.state, State::Unknown, "a call found on the wire is in doubt (I3)");
                 *self.reckon.doubtful.entry((*id, was.step)).or_default() += 1;
+                // An intent whose call never left is in doubt as well, and begins the wait anew.
+                *self.reckon.sent.entry(*id).or_default() += u64::from(!self.on_the_wire.contains(id));
             }
         }
         self.loose.clear();
@@ -102,6 +116,7 @@ impl Watch {
 
     pub(crate) fn died(&mut self, now: Timestamp) {
         self.reckon.died(now);
+        self.on_the_wire = self.in_flight.values().copied().collect();
         for id in std::mem::take(&mut self.in_flight).into_values() {
             self.ended.insert(id, now);
             self.looks.remove(&id);
@@ -136,10 +151,18 @@ impl Watch {
 /// A terminal state never changes (I14); what was learned later may be added.
 fn never_changes(was: &Delivery, row: &Delivery) {
     if was.state.is_terminal() {
-        let as_before = Delivery { verified: was.verified, ..row.clone() };
+        let mut as_before = Delivery { verified: was.verified, ..row.clone() };
+        // Where the answer to the call bears none, the address is learnt when the object is read back.
+        for (step, was) in as_before.steps.iter_mut().zip(&was.steps).filter(|it| it.1.permalink.is_none()) {
+            step.permalink.clone_from(&was.permalink);
+        }
         assert!(as_before == *was, "an end changed: {was:#?}\n{row:#?}");
     }
 }
+
+/// How a verdict begins that finds no promise of what is live broken, but an end, a wait or a question to
+/// a person for which the world gave no reason.
+pub(crate) const UNEXPLAINED: &str = "unexplained:";
 
 impl World {
     /// Rows as the store has them now, however that came about.
@@ -283,6 +306,6 @@ impl World {
         if self.calls > CALLS_MAX + waits {
             return Err(format!("{} calls for {} posts", self.calls, self.watch.rows.len()));
         }
-        self.explain()
+        self.explain().map_err(|why| format!("{UNEXPLAINED} {why}"))
     }
 }

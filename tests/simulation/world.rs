@@ -498,6 +498,7 @@ impl World {
             self.watch.goes_back(&found);
         } else {
             self.watch.nothing_was_lost(&found);
+            self.watch.half_recovered(&found);
             self.watch_rows(found.values().cloned());
         }
         self.watch.loose = found.values().filter(|it| it.in_flight()).map(|it| Some(it.id)).collect();
@@ -528,6 +529,7 @@ impl World {
         Self::no_errors();
         let rows = all_rows(&store);
         self.watch.started(&rows);
+        self.reckon_boot();
         self.watch_rows(rows.into_values());
         self.watch.reckon.woke(self.now);
         self.store = Some(store);
@@ -545,11 +547,14 @@ impl World {
         // People see what waits for them.
         for (account, _) in self.owners.clone() {
             match self.read(|rx| accounts::need(rx, account)).unwrap().state {
+                // What ended it before the crash may not have reached the disk.
                 AccountState::NeedsReconnect => {
+                    self.watch.reckon.begin(Whom::Account(account), "dead", self.now);
                     let at = self.now + self.rng.secs(600, 7200);
                     self.at(at, Happening::User(Wish::Reconnect(account)));
                 }
                 AccountState::Paused => {
+                    self.watch.reckon.begin(Whom::Account(account), "paused", self.now);
                     let at = self.now + self.rng.secs(60, 3600);
                     self.at(at, Happening::User(Wish::Resume(account)));
                 }

@@ -314,6 +314,8 @@ impl Network {
             5 => Fault::Refused(self.limited_somehow(rng)),
             6 | 7 => Fault::Refused(self.says("expired")),
             10 => Fault::Refused(self.says("closed")),
+            // By then Instagram has judged the content: its container says so, not this call.
+            11 if self.platform == PlatformName::Instagram => Fault::Refused(self.says("unavailable")),
             11 => Fault::Refused(self.says("invalid")),
             12..=16 => Fault::LostAfter,
             17 | 18 => Fault::Misleading(self.says("unavailable")),
@@ -327,7 +329,7 @@ impl Network {
         let mut limited = self.limited(rng);
         match self.platform {
             // It has no such status, and says in another header when it is over, if at all.
-            PlatformName::Facebook => return self.says("limited"),
+            PlatformName::Facebook | PlatformName::Instagram => return self.says("limited"),
             PlatformName::X | PlatformName::Bluesky => {}
             _ => limited.body = json!({ "code": "rate_limited" }).to_string().into_bytes(),
         }
@@ -360,10 +362,15 @@ impl Network {
             (PlatformName::Bluesky, "invalid") => answer(400, &json!({ "error": "InvalidRequest" })),
             (PlatformName::Bluesky, "blocked") => answer(400, &json!({ "error": "ActionBlocked" })),
             (PlatformName::Bluesky, _) => answer(500, &json!({ "error": "InternalServerError" })),
-            (PlatformName::Facebook, "expired") => graph(400, 190),
+            (PlatformName::Facebook | PlatformName::Instagram, "expired") => graph(400, 190),
             (PlatformName::Facebook, "closed") => graph(403, 10),
-            (PlatformName::Facebook, "invalid") => graph(400, 100),
-            (PlatformName::Facebook, "limited") => graph(400, 32),
+            (PlatformName::Instagram, "closed") => graph(400, 10),
+            (PlatformName::Facebook | PlatformName::Instagram, "invalid") => graph(400, 100),
+            (PlatformName::Facebook | PlatformName::Instagram, "limited") => graph(400, 32),
+            (PlatformName::Instagram, "blocked") => {
+                answer(400, &json!({ "error": { "code": 4, "error_subcode": 2_207_051, "message": what } }))
+            }
+            (PlatformName::Instagram, _) => graph(500, 2),
             // Seen behind a post that was live.
             (PlatformName::Facebook, "blocked") => graph(400, 1_404_102),
             (PlatformName::Facebook, _) => graph(500, 2),
@@ -389,7 +396,8 @@ impl Network {
     #[allow(clippy::option_option)] // no limit, one without an end, one with
     pub(crate) fn limit_of(&self, answer: &Answer) -> Option<Option<Timestamp>> {
         let limited = answer.status == 429
-            || (self.platform == PlatformName::Facebook && *answer == self.says("limited"));
+            || (matches!(self.platform, PlatformName::Facebook | PlatformName::Instagram)
+                && *answer == self.says("limited"));
         let reset = answer
             .headers
             .iter()
@@ -411,6 +419,7 @@ impl Network {
                 format!("at://{owner}/app.bsky.feed.post/3kzzzzzzzz{:03}", self.objects.len())
             }
             PlatformName::Facebook => format!("{owner}_{}", 9_000 + self.objects.len()),
+            PlatformName::Instagram => format!("1780{}", self.objects.len()),
             _ => format!("hand{}", self.objects.len()),
         };
         self.objects.push(Object {

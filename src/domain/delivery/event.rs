@@ -98,7 +98,7 @@ pub enum Looked {
     Unclear,
     /// Nobody looked: the same request goes out again, but not yet.
     Waits,
-    /// Nobody looked: the network has said when it takes reads again; with the reason.
+    /// Nobody looked: the network takes no reads for now, or the account must be connected again.
     Limited,
     /// Nobody looked yet: the user asked for it at once.
     Asked,
