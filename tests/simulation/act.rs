@@ -204,9 +204,7 @@ impl World {
         if let (true, Reply::Answer(answer)) = (clean, &reply) {
             if looking {
                 self.watch.looked(id, now);
-                if self.network.blames_the_account(answer) {
-                    self.watch.reckon.looks.insert(id, false);
-                }
+                self.reckon_look(id, answer);
             }
             self.reckon_answer(origin, &reply);
             if publishing && answer.status >= 400 && answer.status != 422 {

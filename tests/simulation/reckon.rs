@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName};
 use sendoff::engine::{Input, Purpose, Refreshed, Reply};
-use sendoff::platforms::Class;
+use sendoff::platforms::{Answer, Class};
 
 use super::dice::secs;
 use super::networks::Fault;
@@ -105,7 +105,7 @@ pub(crate) struct Reckon {
     pub(crate) taken_back: BTreeSet<DeliveryId>,
     unclear: VecDeque<Timestamp>,
     opens: u32,
-    pub(crate) looks: BTreeMap<DeliveryId, bool>,
+    looks: BTreeMap<DeliveryId, bool>,
     /// When it got the time it has now.
     moved: BTreeMap<DeliveryId, Timestamp>,
     /// When the first call left, and which machine it was.
@@ -338,6 +338,13 @@ impl World {
         let said = String::from_utf8_lossy(&answer.body).to_lowercase();
         if said.contains("duplicate") || said.contains("already_published") || said.contains("invalidswap") {
             it.repeats.insert((id, step));
+        }
+    }
+
+    /// A look that only shows that the account cannot sign in shows nothing.
+    pub(crate) fn reckon_look(&mut self, id: DeliveryId, answer: &Answer) {
+        if self.network.blames_the_account(answer) {
+            self.watch.reckon.looks.insert(id, false);
         }
     }
 
