@@ -450,6 +450,8 @@ impl World {
         let seen = self.watch.reckon.looks.get(&id).copied().unwrap_or_default();
         let nobody_knows = self.nobody_knows(id, known.unwrap_or(now), now, seen);
         let it = &mut self.watch.reckon;
+        // Nor can anybody in the name of an account that must be connected again.
+        let nobody_knows = nobody_knows || it.open.contains_key(&(Whom::Account(account), "dead"));
         let calls = it.sent.get(&id).copied().unwrap_or(0);
         if was.due != row.due {
             it.moved.insert(id, now);
