@@ -52,8 +52,25 @@ use sendoff::domain::delivery::State;
 use world::World;
 
 /// Seeds that once failed. They run every time.
-const FAILED_ONCE: &[u64] =
-    &[5711, 11_750, 467, 771, 950, 1320, 1547, 2105, 3181, 5504, 9007, 9909, 10_954, 119, 342, 31_593];
+const FAILED_ONCE: &[u64] = &[
+    5711,
+    11_750,
+    467,
+    771,
+    950,
+    1320,
+    1547,
+    2105,
+    3181,
+    5504,
+    9007,
+    9909,
+    10_954,
+    119,
+    342,
+    31_593,
+    1_099_511_630_541,
+];
 /// The same for those in which a copy is brought back.
 const COPIES_ONCE: &[u64] = &[105, 218, 316, 534, 705, 957, 11_750];
 /// Hits every reachable cell of the coverage table must have in a run of [`FULL`] seeds.

@@ -134,9 +134,7 @@ pub fn put_back(
         Event::Lose { next_check: now, reason, said: None }
     } else {
         let reason = Reason::new("restarted", format!("{why} before anything was sent"));
-        // Claimed while the wall clock was ahead, its time may be to come still.
-        let at = if delivery.begun() { now } else { now.max(delivery.due.instant) };
-        Event::park(at, reason)
+        Event::park(now, reason)
     };
     match delivery.apply(event, moment) {
         Ok(after) => {

@@ -184,7 +184,8 @@ impl Delivery {
                         if reason.class == AT_WORK { &mut to.flight.polls } else { &mut to.flight.stumbles };
                     *count = count.saturating_add(1);
                 }
-                to.next_try = Some(at);
+                // Begun while the wall clock was ahead, which was set right since: its time is to come still.
+                to.next_try = Some(if to.begun() { at } else { at.max(self.due.instant) });
                 to.retry_why = Some(why);
                 to.reason = Some(reason);
                 if why == RetryWhy::Parked && self.state == S::Sending {

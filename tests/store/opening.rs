@@ -150,7 +150,7 @@ fn a_record_whose_bytes_changed_is_named_and_never_shown() {
     let error = store.read(|rx| posts::get(rx, id)).unwrap_err();
     let StoreError::Damaged { table, key, .. } = &error else { panic!("{error:?}") };
     assert_eq!((*table, key.as_str()), ("posts", id.to_string().as_str()));
-    assert!(error.hint().unwrap().contains("backup"));
+    assert!(error.hint().unwrap().contains("latest copy of the data directory"));
     assert!(store.failure().is_none(), "one bad row does not stop the rest");
 }
 
