@@ -370,10 +370,9 @@ impl Network {
             (PlatformName::Instagram, "blocked") => {
                 answer(400, &json!({ "error": { "code": 4, "error_subcode": 2_207_051, "message": what } }))
             }
-            (PlatformName::Instagram, _) => graph(500, 2),
             // Seen behind a post that was live.
             (PlatformName::Facebook, "blocked") => graph(400, 1_404_102),
-            (PlatformName::Facebook, _) => graph(500, 2),
+            (PlatformName::Facebook | PlatformName::Instagram, _) => graph(500, 2),
             (_, "expired") => answer(401, &json!({ "code": "token_expired" })),
             (_, "closed") => answer(403, &json!({ "code": "account_closed" })),
             (_, "invalid") => answer(400, &json!({ "code": "invalid_content" })),
