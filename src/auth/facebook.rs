@@ -8,8 +8,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{Response, StatusCode};
@@ -27,6 +25,7 @@ use super::{
     AuthError, Begin, CallbackParams, Connected, Found, Pending, Revocation, RevocationResult, ScopeNeed,
     Server, Started, Tools,
 };
+use crate::domain::hex::hex;
 use crate::domain::ids::PlatformName;
 
 /// What we ask for (developers.facebook.com/docs/permissions). `publish_video` is in no newer page.
@@ -86,10 +85,7 @@ fn proof_of(token: &str, app_secret: &str) -> String {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(token.as_bytes());
-    mac.finalize().into_bytes().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&mac.finalize().into_bytes())
 }
 
 impl FacebookProvider {

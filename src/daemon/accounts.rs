@@ -89,12 +89,3 @@ pub(super) async fn set_paused(shared: &Arc<Shared>, account: &str, on: bool) ->
     shared.send(Input::AccountChanged(id));
     Ok(view::account(&changed))
 }
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

@@ -15,6 +15,7 @@ use crate::control::requests as r;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, State, Step, StepKind};
+use crate::domain::hex::hex;
 use crate::domain::ids::{AccountName, DeliveryId, MediaId, PlatformName, PostId};
 use crate::domain::media::MediaItem;
 use crate::domain::post::{Content, Post, SlotTaken, Source, Target};
@@ -214,7 +215,7 @@ fn connector(platform: PlatformName) -> ApiResult<&'static dyn Platform> {
             "platform_not_ready",
             format!("{} is not available in this version", platform.title()),
         )
-        .hint("this version speaks to `facebook`, `instagram`, `x` and `bluesky`")
+        .hint(platforms::AVAILABLE)
     })
 }
 
@@ -396,7 +397,7 @@ fn digest(shared: &Shared, ask: &r::CreatePost) -> ApiResult<[u8; 32]> {
     for reference in &mut plain.media {
         let id: MediaId = reference.id.parse().map_err(errors::bad_name)?;
         if let Some(stored) = shared.store.read(|rx| media::get(rx, id)).map_err(errors::store)? {
-            reference.id = super::accounts::hex(&stored.digest);
+            reference.id = hex(&stored.digest);
         }
     }
     let text = serde_json::to_vec(&plain).map_err(|error| errors::internal(&error))?;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::accounts::{find, hex};
+use super::accounts::find;
 use super::shared::Shared;
 use super::wire::fill;
 use super::{errors, files, tokens, view};
@@ -21,6 +21,7 @@ use crate::control::messages as m;
 use crate::domain::account::Account;
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Event, Reason, State};
+use crate::domain::hex::hex;
 use crate::domain::ids::{AccountId, AccountName, DeliveryId, PostId, ReceiptId};
 use crate::engine::Input;
 use crate::engine::ask::Ask;

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::accounts::hex;
 use super::shared::Shared;
 use super::{disconnect, errors, tokens, trail, view};
 use crate::auth::{Found, Grant};
@@ -15,6 +14,7 @@ use crate::control::api::{ApiError, ApiResult, Caller};
 use crate::control::messages as m;
 use crate::domain::account::Account;
 use crate::domain::door::Door;
+use crate::domain::hex::hex;
 use crate::domain::ids::{AccountId, PlatformName, ReceiptId};
 use crate::engine::Input;
 use crate::privacy::{Request, subject};

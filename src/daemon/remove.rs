@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::accounts::hex;
 use super::posts::{Named, named};
 use super::shared::Shared;
 use super::{drive, errors};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::domain::delivery::{Delivery, State};
+use crate::domain::hex::hex;
 use crate::domain::ids::{PostId, ReceiptId};
 use crate::engine::{Refreshed, Reply};
 use crate::platforms::{self, Deletion, Failure, FailureClass};

@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod delivery;
 pub mod door;
 pub mod fit;
+pub mod hex;
 pub mod ids;
 pub mod media;
 pub mod moment;

@@ -32,6 +32,9 @@ use crate::domain::media::{MediaItem, MediaKind};
 /// Every network this build speaks to, in the order lists show them.
 pub static ALL: &[&dyn Platform] = &[&facebook::Facebook, &instagram::Instagram, &x::X, &bluesky::Bluesky];
 
+/// What [`find`] finds, as a hint for whoever asked for another.
+pub const AVAILABLE: &str = "this version speaks to `facebook`, `instagram`, `x` and `bluesky`";
+
 /// The connector for a network, if this build has it.
 pub fn find(name: PlatformName) -> Option<&'static dyn Platform> {
     ALL.iter().copied().find(|it| it.name() == name)

@@ -25,6 +25,7 @@ use crate::control::client::{Client, ClientError};
 use crate::control::{messages as m, requests as r};
 use crate::daemon::disk::Room;
 use crate::daemon::start::{self, Plan};
+use crate::domain::hex::hex;
 use crate::http::clients::{reading_client, tls};
 use crate::sandbox::{self, Running};
 
@@ -177,8 +178,7 @@ fn directory(args: &Demo) -> Place {
     }
     let mut tail = [0; 8];
     start::random(&mut tail);
-    let name = tail.iter().fold(String::from("sendoff-demo-"), |name, byte| format!("{name}{byte:02x}"));
-    Place::ThrownAway(std::env::temp_dir().join(name))
+    Place::ThrownAway(std::env::temp_dir().join(format!("sendoff-demo-{}", hex(&tail))))
 }
 
 /// What `init` writes, pointed at the sandbox, with a queue.

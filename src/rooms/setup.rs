@@ -84,7 +84,7 @@ pub(super) fn offline_check(draft: &Offline) -> Result<m::Check, CliError> {
                 "platform_not_ready",
                 format!("{} is not available in this version", name.title()),
             )
-            .hint("this version speaks to `facebook`, `instagram`, `x` and `bluesky`")
+            .hint(platforms::AVAILABLE)
         })?;
         let items = media(draft)?;
         let options: BTreeMap<String, String> = draft.options.get(name.as_str()).cloned().unwrap_or_default();

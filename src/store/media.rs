@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::errors::StoreError;
 use super::records::detail::DetailRow;
-use super::records::{Key, Place, Stored, decode, digest_from_hex, encode, hex};
+use super::records::{Key, Place, Stored, decode, digest_from_hex, encode};
 use super::tables::MEDIA;
 use super::tx::{Source, Tx};
+use crate::domain::hex::hex;
 use crate::domain::ids::MediaId;
 use crate::domain::media::{MediaItem, MediaKind};
 

@@ -165,8 +165,7 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         people.push(account);
     }
     let hidden = world.network.abilities.hides_id && world.class == Class::Handle;
-    let meta = matches!(platform, PlatformName::Facebook | PlatformName::Instagram);
-    let single = hidden || world.network.abilities.inbox || meta;
+    let single = hidden || world.network.abilities.inbox || world.network.is_of_meta();
     let mut made = Vec::new();
     for n in 1..=3 + u128::from(dice.below(4)) {
         let account = &people[usize::try_from(dice.below(2)).unwrap()];

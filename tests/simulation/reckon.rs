@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::delivery::{Delivery, State};
-use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName};
+use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::engine::{Input, Purpose, Refreshed, Reply};
 use sendoff::platforms::{Answer, Class};
 
@@ -111,7 +111,7 @@ pub(crate) struct Reckon {
     /// When the first call left, and which machine it was.
     pub(crate) left: BTreeMap<DeliveryId, (Timestamp, u64)>,
     /// How many calls left.
-    pub(crate) sent: BTreeMap<DeliveryId, u64>,
+    sent: BTreeMap<DeliveryId, u64>,
     /// When a step was in doubt for the first time.
     first_unsure: BTreeMap<(DeliveryId, u16), Timestamp>,
     pub(crate) ended: BTreeMap<DeliveryId, (Timestamp, Timestamp)>,
@@ -132,6 +132,13 @@ impl Reckon {
     /// Something whose end is not known yet.
     pub(crate) fn begin(&mut self, whom: Whom, why: &'static str, now: Timestamp) {
         self.open.entry((whom, why)).or_insert(now);
+    }
+
+    /// A start found an intent without an end. One whose call never left is in doubt as well, and begins
+    /// the wait anew.
+    pub(crate) fn found_open(&mut self, was: &Delivery, left: bool) {
+        *self.doubtful.entry((was.id, was.step)).or_default() += 1;
+        *self.sent.entry(was.id).or_default() += u64::from(!left);
     }
 
     /// It is over, and whoever waited for it may take so long to notice.
@@ -232,8 +239,7 @@ impl World {
         wait: SignedDuration,
     ) {
         let (now, wall) = (self.now, self.wall());
-        let works = self.network.facebook.queued + self.network.facebook.works;
-        let works = if self.class == Class::Handle { works } else { SignedDuration::ZERO };
+        let works = self.works();
         let processing = self.network.abilities.processing + self.network.facebook.works;
         let due = self.watch.rows[&id].due.instant;
         let machine = self.machine.0;
@@ -250,8 +256,7 @@ impl World {
         }
         let publishing = purpose.is_none();
         let looking = purpose == Some(Purpose::Look);
-        let meta = matches!(self.network.platform, PlatformName::Facebook | PlatformName::Instagram);
-        if publishing && meta && !works.is_zero() {
+        if publishing && self.network.is_of_meta() && !works.is_zero() {
             it.during(Whom::One(id), now, wait + works + QUARTER, WORKS);
         }
         if publishing {
@@ -403,13 +408,18 @@ impl World {
         }
     }
 
+    /// How long a network may be at work on what was published, until its list shows it.
+    fn works(&self) -> SignedDuration {
+        let works = self.network.facebook.queued + self.network.facebook.works;
+        if self.class == Class::Handle { works } else { SignedDuration::ZERO }
+    }
+
     /// What was on the wire when the daemon died may be at work on the network.
     pub(crate) fn reckon_boot(&mut self) {
-        let works = self.network.facebook.queued + self.network.facebook.works;
-        let meta = matches!(self.network.platform, PlatformName::Facebook | PlatformName::Instagram);
-        if !meta || self.class != Class::Handle {
+        if !self.network.is_of_meta() || self.class != Class::Handle {
             return;
         }
+        let works = self.works();
         let open = |it: &&Delivery| matches!(it.state, State::Sending | State::Unknown);
         for row in self.watch.rows.values().filter(open) {
             self.watch.reckon.during(Whom::One(row.id), self.now, works + QUARTER, WORKS);

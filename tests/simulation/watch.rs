@@ -93,8 +93,7 @@ impl Watch {
     pub(crate) fn half_recovered(&mut self, found: &BTreeMap<DeliveryId, Delivery>) {
         for (id, was) in &self.rows {
             if was.state == State::Sending && found[id].state == State::Unknown {
-                *self.reckon.doubtful.entry((*id, was.step)).or_default() += 1;
-                *self.reckon.sent.entry(*id).or_default() += u64::from(!self.on_the_wire.contains(id));
+                self.reckon.found_open(was, self.on_the_wire.contains(id));
             }
         }
     }
@@ -106,9 +105,7 @@ impl Watch {
             never_changes(was, row);
             if was.state == State::Sending {
                 assert_eq!(row.state, State::Unknown, "a call found on the wire is in doubt (I3)");
-                *self.reckon.doubtful.entry((*id, was.step)).or_default() += 1;
-                // An intent whose call never left is in doubt as well, and begins the wait anew.
-                *self.reckon.sent.entry(*id).or_default() += u64::from(!self.on_the_wire.contains(id));
+                self.reckon.found_open(was, self.on_the_wire.contains(id));
             }
         }
         self.loose.clear();

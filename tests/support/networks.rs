@@ -394,15 +394,18 @@ impl Network {
     /// Whether an answer is that of a limit, and when it ends if it says so.
     #[allow(clippy::option_option)] // no limit, one without an end, one with
     pub(crate) fn limit_of(&self, answer: &Answer) -> Option<Option<Timestamp>> {
-        let limited = answer.status == 429
-            || (matches!(self.platform, PlatformName::Facebook | PlatformName::Instagram)
-                && *answer == self.says("limited"));
+        let limited = answer.status == 429 || (self.is_of_meta() && *answer == self.says("limited"));
         let reset = answer
             .headers
             .iter()
             .find(|it| it.0.ends_with("ratelimit-reset") || it.0.ends_with("rate-limit-reset"));
         let reset = reset.and_then(|it| Timestamp::from_second(it.1.parse().ok()?).ok());
         limited.then_some(reset)
+    }
+
+    /// Whether it is one of Meta's networks, which share their errors' words.
+    pub(crate) fn is_of_meta(&self) -> bool {
+        matches!(self.platform, PlatformName::Facebook | PlatformName::Instagram)
     }
 
     /// The answer to a token that has ended.

@@ -7,9 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::{frozen_body, is_comment, json_body, live};
 use crate::domain::delivery::{Frozen, Handle};
+use crate::domain::hex::hex;
 use crate::domain::media::MediaItem;
 use crate::platforms::meta::{self, plain};
-use crate::platforms::{Body, Failure, FailureClass, Field, FilePart, Job, Next, Problem, Request, Verdict};
+use crate::platforms::{Body, Failure, Field, FilePart, Job, Next, Problem, Request, Verdict};
 
 /// The kinds of objects that a Page publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,13 +183,7 @@ pub(super) fn feed(job: &Job<'_>, photos: &[&str]) -> Frozen {
 
 /// The request of a first comment.
 pub(super) fn comment(job: &Job<'_>) -> Result<Next, Failure> {
-    let parent = job.before.last().and_then(|it| it.remote_id.as_deref()).filter(|it| meta::is_id(it));
-    let parent = parent.ok_or_else(|| Failure {
-        class: FailureClass::InvalidContent,
-        message: "the post is live but has no id to comment on".into(),
-        hint: Some("write the comment by hand".into()),
-        until: None,
-    })?;
+    let parent = meta::commented(job)?;
     let params = json!({ "message": job.text });
     Ok(Next::Publish(frozen(&[Form::Comment.as_str(), parent, &plain(job.text)], &params)))
 }
@@ -205,12 +200,7 @@ fn frozen(print: &[&str], params: &Value) -> Frozen {
         digest.update(part);
         digest.update([0]);
     }
-    let marker = digest.finalize().iter().fold(String::new(), |mut hex, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    Frozen { marker, body: params.to_string().into_bytes() }
+    Frozen { marker: hex(&digest.finalize()), body: params.to_string().into_bytes() }
 }
 
 /// The publishing call. Where it may, it asks for the address of what it made.

@@ -30,6 +30,7 @@ use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};
 use crate::domain::door::Door;
 use crate::domain::fit::{ImageNeeds, MediaNeeds};
+use crate::domain::hex::hex;
 use crate::domain::ids::PlatformName;
 use crate::domain::media::MediaItem;
 
@@ -263,21 +264,10 @@ impl Platform for Instagram {
 
 /// The request of a first comment.
 fn comment(job: &Job<'_>) -> Result<Next, Failure> {
-    let parent = job.before.last().and_then(|it| it.remote_id.as_deref()).filter(|it| meta::is_id(it));
-    let parent = parent.ok_or_else(|| Failure {
-        class: FailureClass::InvalidContent,
-        message: "the post is live but has no id to comment on".into(),
-        hint: Some("write the comment by hand".into()),
-        until: None,
-    })?;
+    let parent = meta::commented(job)?;
     let digest = Sha256::digest(["comment", parent, &plain(job.text)].join("\0"));
-    let marker = digest.iter().fold(String::new(), |mut hex, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
     let body = json!({ "message": job.text }).to_string().into_bytes();
-    Ok(Next::Publish(Frozen { marker, body }))
+    Ok(Next::Publish(Frozen { marker: hex(&digest), body }))
 }
 
 /// The facts of a live object. Its address is told by a read of its own.

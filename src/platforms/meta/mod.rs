@@ -12,7 +12,21 @@ use jiff::Timestamp;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Body, Endpoint, Request};
+use super::{Body, Endpoint, Failure, FailureClass, Job, Request};
+
+/// The post that a first comment is for.
+///
+/// # Errors
+/// It has no id, so nobody can comment on it through the API.
+pub fn commented<'a>(job: &Job<'a>) -> Result<&'a str, Failure> {
+    let parent = job.before.last().and_then(|it| it.remote_id.as_deref()).filter(|it| is_id(it));
+    parent.ok_or_else(|| Failure {
+        class: FailureClass::InvalidContent,
+        message: "the post is live but has no id to comment on".into(),
+        hint: Some("write the comment by hand".into()),
+        until: None,
+    })
+}
 
 /// A read behind the version of the Graph API.
 pub fn get(label: &'static str, path: String, query: &[(&str, &str)]) -> Request {

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};
+use crate::domain::hex::hex;
 use crate::domain::ids::PlatformName;
 use crate::domain::media::MediaItem;
 
@@ -256,12 +257,7 @@ fn freeze(job: &Job<'_>, parent: Option<&str>) -> Frozen {
     print.update(timeline::fingerprint(job.text));
     print.update([0]);
     print.update(parent.unwrap_or_default());
-    let marker = print.finalize().iter().fold(String::new(), |mut hex, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    Frozen { marker, body: body.to_string().into_bytes() }
+    Frozen { marker: hex(&print.finalize()), body: body.to_string().into_bytes() }
 }
 
 /// The body of `POST /2/tweets`. X takes no unknown properties, so nothing is sent that is not set.

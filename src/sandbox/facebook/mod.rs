@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::Published;
 use super::pages::Picture;
-use super::wire::{Answer, Bounded, Call, Chance, Window};
+use super::wire::{Answer, Bounded, Budget, Call, Chance, Window};
 use params::Params;
 
 pub(super) use oauth::{CLIENT, SECRET};
@@ -194,6 +194,19 @@ pub(super) fn route_name(call: &Call) -> Option<&'static str> {
     })
 }
 
+/// The answer with the headers that tell how much of a limit is used: `business` is what the limit is of,
+/// and `of` whose it is.
+pub(super) fn with_usage(answer: Answer, business: &str, of: &str, budget: &Budget) -> Answer {
+    let percent = budget.limit.saturating_sub(budget.remaining) * 100 / budget.limit;
+    let usage = json!({ "call_count": percent, "total_time": 0, "total_cputime": 0 });
+    let mut case = usage.clone();
+    case["type"] = json!(business);
+    case["estimated_time_to_regain_access"] = json!(0);
+    answer
+        .with("x-app-usage", &usage.to_string())
+        .with("x-business-use-case-usage", &json!({ of: [case] }).to_string())
+}
+
 /// A Graph error. `sub` 0 = none.
 pub(super) fn error(status: u16, code: i64, sub: i64, message: &str) -> Answer {
     let mut error = json!({
@@ -334,17 +347,8 @@ impl Facebook {
             Place::Delete(id) => self.delete(call.now, &holder, id),
             Place::Dialog | Place::Token | Place::Upload(_) => Err(broken()),
         };
-        let percent = budget.limit.saturating_sub(budget.remaining) * 100 / budget.limit;
-        let usage = json!({ "call_count": percent, "total_time": 0, "total_cputime": 0 });
-        let mut case = usage.clone();
-        case["type"] = json!("pages");
-        case["estimated_time_to_regain_access"] = json!(0);
-        let business = json!({ holder.bucket(): [case] });
         let (Ok(answer) | Err(answer)) = answer;
-        Ok(answer
-            .with("x-app-usage", &usage.to_string())
-            .with("x-business-use-case-usage", &business.to_string())
-            .with("facebook-api-version", "v26.0"))
+        Ok(with_usage(answer, "pages", &holder.bucket(), &budget).with("facebook-api-version", "v26.0"))
     }
 
     /// Who calls for the Instagram account on a Page: its id, and what was granted.

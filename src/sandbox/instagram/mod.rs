@@ -15,8 +15,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::Published;
-use super::facebook::error;
 use super::facebook::params::Params;
+use super::facebook::{error, with_usage};
 use super::pages::Picture;
 use super::wire::{Answer, Bounded, Call, Chance, Window};
 
@@ -286,16 +286,8 @@ impl Instagram {
             Place::Upload(id) => self.upload(call, caller, id),
             Place::Authorize | Place::Redeem | Place::Exchange | Place::Refresh => Err(broken()),
         };
-        let percent = budget.limit.saturating_sub(budget.remaining) * 100 / budget.limit;
-        let usage = json!({ "call_count": percent, "total_time": 0, "total_cputime": 0 });
-        let mut case = usage.clone();
-        case["type"] = json!("instagram");
-        case["estimated_time_to_regain_access"] = json!(0);
-        let business = json!({ self.users[caller.user].id.as_str(): [case] });
         let (Ok(answer) | Err(answer)) = answer;
-        answer
-            .with("x-app-usage", &usage.to_string())
-            .with("x-business-use-case-usage", &business.to_string())
+        with_usage(answer, "instagram", &self.users[caller.user].id, &budget)
     }
 
     /// Only the caller's own account may stand in a path.

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::post::{DueRow, LateRow, bad_name};
-use super::{Bytes, Stored, by_word, digest_from_hex, hex};
+use super::{Bytes, Stored, by_word, digest_from_hex};
 use crate::domain::attempt::{Answered, Attempt, Transition};
 use crate::domain::delivery::{
     Delivery, Flight, Frozen, Handle, Reason, Restored, RetryWhy, Said, State, Step, StepKind,
 };
+use crate::domain::hex::hex;
 use crate::domain::moment::{Boot, Moment};
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -160,12 +160,3 @@ pub(super) fn digest_from_hex(text: &str) -> Result<[u8; 32], String> {
     }
     Ok(digest)
 }
-
-pub(super) fn hex(digest: &[u8]) -> String {
-    use std::fmt::Write as _;
-    digest.iter().fold(String::with_capacity(digest.len() * 2), |mut out, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}

@@ -3,7 +3,8 @@
 use jiff::{Timestamp, civil};
 use serde::{Deserialize, Serialize};
 
-use super::{Stored, digest_from_hex, hex};
+use super::{Stored, digest_from_hex};
+use crate::domain::hex::hex;
 use crate::store::journal::Happening;
 use crate::store::recurring::{Series, Skipped};
 

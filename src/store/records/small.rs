@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::post::bad_name;
-use super::{Bytes, Stored, digest_from_hex, hex};
+use super::{Bytes, Stored, digest_from_hex};
+use crate::domain::hex::hex;
 use crate::store::audit::{AuditRow, Receipt};
 use crate::store::vault::{Erasure, ErasureLine, Grant, RefreshIntent};
 
