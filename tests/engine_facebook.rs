@@ -9,7 +9,7 @@ mod world;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use sendoff::domain::delivery::State;
+use sendoff::domain::delivery::{State, Step, StepKind};
 use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::domain::schedule::Late;
@@ -172,6 +172,25 @@ fn a_text_that_never_arrived_is_held_and_sent_again_only_where_the_operator_chos
         assert_eq!((it.held, it.state == State::Published), (!chosen, chosen));
         assert_eq!(world.sent.len(), 1 + usize::from(chosen));
     }
+}
+
+#[test]
+fn a_comment_that_facebook_does_not_allow_costs_neither_the_post_nor_the_account() {
+    let mut world = facebook(9);
+    let refusal =
+        json!({ "error": { "code": 200, "message": "(#200) no permission", "type": "OAuthException" } });
+    world.network.script = vec![Fault::None, Fault::Refused(answer(403, &refusal))];
+    let id = world.post(1, 0, 1, Late::Always);
+    let row = world.store.get_mut(&id).unwrap();
+    row.steps.push(Step::new(StepKind::Comment));
+    let post = Arc::make_mut(world.posts.get_mut(&row.post).unwrap());
+    post.content.comment = Some("First.".into());
+    let next = world.post(1, 600, 1, Late::Always);
+    rest(&mut world);
+    let it = &world.store[&id];
+    assert_eq!((it.state, it.live_prefix()), (State::Rejected, 1), "{it:#?}");
+    assert_eq!(it.reason.as_ref().unwrap().class, "permission");
+    assert_eq!(world.store[&next].state, State::Published);
 }
 
 #[test]

@@ -519,7 +519,7 @@ fn a_caption_is_counted_as_the_strictest_reading_of_its_limit_would() {
     let jpegs = [jpeg(1)];
     let fits = |text: &str| {
         let (parts, options) = ([text.to_owned()], std::collections::BTreeMap::new());
-        let draft = Draft { parts: &parts, comment: None, media: &jpegs, options: &options };
+        let draft = Draft { parts: &parts, comment: None, media: &jpegs, options: &options, lacks: &[] };
         validate::check(&Instagram, None, draft).problems.is_empty()
     };
     // How the 2,200 are counted is not documented; an emoji may count as two.

@@ -2,8 +2,9 @@
 //! seeded faults, crashes at every labelled point and inside commits, and an oracle at the end.
 //!
 //! ```text
-//! cargo test --release --test simulation                  12,000 seeds and the coverage table
-//! SIM_SEEDS=n cargo test --release --test simulation      so many
+//! cargo test --release --test simulation                  18,000 seeds and the coverage table
+//! SIM_SEEDS=n cargo test --release --test simulation      so many, and seven elevenths of it more
+//!                                                         on the networks that share a class
 //! SIM_FROM=m SIM_SEEDS=n …                                 those from m on
 //! SIM_CLASS=B …                                            those of one class
 //! SIM_LONG=1 cargo test --release --test simulation       a million
@@ -53,30 +54,17 @@ use world::World;
 
 /// Seeds that once failed. They run every time.
 const FAILED_ONCE: &[u64] = &[
-    5711,
-    11_750,
-    467,
-    771,
-    950,
-    1320,
-    1547,
-    2105,
-    3181,
-    5504,
-    9007,
-    9909,
-    10_954,
-    119,
-    342,
-    31_593,
-    1_099_511_630_541,
+    5711, 11_750, 467, 771, 950, 1320, 1547, 2105, 3181, 5504, 9007, 9909, 10_954, 119, 342, 31_593, 3544,
+    31_378,
 ];
 /// The same for those in which a copy is brought back.
 const COPIES_ONCE: &[u64] = &[105, 218, 316, 534, 705, 957, 11_750];
 /// Hits every reachable cell of the coverage table must have in a run of [`FULL`] seeds.
 const HITS: u64 = 100;
-const FULL: u64 = 12_000;
+const FULL: u64 = 11_000;
 const QUICK: u64 = 30;
+/// Seeds in which a copy is brought back.
+const BACK: u64 = 1500;
 
 /// Runs read it; whoever plants a bug, which is a thing of the whole process, holds it alone.
 static CALM: RwLock<()> = RwLock::new(());
@@ -265,7 +253,7 @@ fn no_seed_breaks_a_promise() {
     let wanted =
         |seed: &u64| class.as_ref().is_none_or(|it| *it == coverage::letter(plan::aim(*seed).0).to_string());
     let shared = plan::SHARING + from;
-    let seeds = FAILED_ONCE.iter().copied().chain(from..from + many).chain(shared..shared + many / 3);
+    let seeds = FAILED_ONCE.iter().copied().chain(from..from + many).chain(shared..shared + many * 7 / 11);
     let seeds = seeds.filter(wanted);
     let (sums, failed) = sweep(seeds, Broken::Tell, &as_it_is);
     println!(
@@ -294,13 +282,13 @@ fn no_seed_breaks_a_promise() {
 /// Nothing goes wrong: every post is published, at its time and as soon as its lane allows.
 #[test]
 fn without_faults_every_post_goes_out_in_time() {
-    quiet("without faults", &plan::calm, FULL / 12);
+    quiet("without faults", &plan::calm, 1000);
 }
 
 /// One short death and nothing else.
 #[test]
 fn one_short_death_costs_no_post_its_time() {
-    quiet("one short death", &plan::one_short_crash, FULL / 6);
+    quiet("one short death", &plan::one_short_crash, 2000);
 }
 
 /// A sweep of worlds with little or no trouble, on every network.
@@ -328,7 +316,7 @@ fn quiet(what: &str, change: &(dyn Fn(&mut World) + Sync), full: u64) {
 #[test]
 fn a_store_that_is_brought_back_breaks_no_promise() {
     let _calm = CALM.read().unwrap();
-    let many = number("SIM_BACK").unwrap_or(if cfg!(debug_assertions) { QUICK } else { FULL / 8 });
+    let many = number("SIM_BACK").unwrap_or(if cfg!(debug_assertions) { QUICK } else { BACK });
     let from = number("SIM_FROM").unwrap_or(0);
     let seeds = COPIES_ONCE.iter().copied().chain(from..from + many);
     let (sums, failed) = sweep(seeds, Broken::Tell, &plan::copies);
@@ -340,7 +328,7 @@ fn a_store_that_is_brought_back_breaks_no_promise() {
         println!("seed {seed} ({:?}): {why}\nreplay: SIM_COPIES=1 {}", plan::aim(*seed).0, replay(*seed));
     }
     judge(&sums, &failed);
-    if many >= FULL / 8 {
+    if many >= BACK {
         let thin = sums.coverage.seldom_back(HITS);
         assert!(thin.is_empty(), "a store is brought back fewer than {HITS} times: {thin:#?}");
     }

@@ -11,19 +11,29 @@ use std::fmt::Write as _;
 use jobs::image;
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::platforms::bluesky::Bluesky;
+use sendoff::platforms::facebook::Facebook;
+use sendoff::platforms::instagram::Instagram;
 use sendoff::platforms::x::X;
 use sendoff::platforms::{Platform, Unit};
 use sendoff::validate::{Checked, Draft, check};
 
+#[derive(Clone)]
 struct Given {
     parts: Vec<String>,
     comment: Option<String>,
     media: Vec<MediaItem>,
     options: BTreeMap<String, String>,
+    lacks: Vec<String>,
 }
 
 fn text(text: impl Into<String>) -> Given {
-    Given { parts: vec![text.into()], comment: None, media: Vec::new(), options: BTreeMap::new() }
+    Given {
+        parts: vec![text.into()],
+        comment: None,
+        media: Vec::new(),
+        options: BTreeMap::new(),
+        lacks: Vec::new(),
+    }
 }
 
 impl Given {
@@ -43,6 +53,7 @@ impl Given {
             comment: self.comment.as_deref(),
             media: &self.media,
             options: &self.options,
+            lacks: &self.lacks,
         };
         check(platform, tier, draft)
     }
@@ -203,4 +214,26 @@ fn the_preview_shows_what_would_be_sent() {
     let shown =
         serde_json::json!({ "x": given.on(&X, None).preview, "bluesky": given.on(&Bluesky, None).preview });
     insta::assert_json_snapshot!(shown);
+}
+
+#[test]
+fn a_first_comment_that_the_account_may_not_make_is_refused_before_the_post_is_out() {
+    let mut given = text("Words.");
+    given.comment = Some("First.".into());
+    given.media = vec![image(1)];
+    given.lacks = vec!["business_management".into()];
+    let networks: [(&dyn Platform, Option<&str>, &str); 3] = [
+        (&Facebook, None, "pages_manage_engagement"),
+        (&Instagram, Some("instagram"), "instagram_business_manage_comments"),
+        (&Instagram, Some("facebook"), "instagram_manage_comments"),
+    ];
+    for (platform, tier, scope) in networks {
+        assert!(given.on(platform, tier).ok(), "{:?}", given.on(platform, tier).problems);
+        let mut given = Given { lacks: vec![scope.into()], ..given.clone() };
+        let problems = given.on(platform, tier).problems;
+        assert_eq!((problems.len(), problems[0].code), (1, "comment_not_granted"));
+        assert!(problems[0].message.contains(scope), "{problems:?}");
+        given.comment = None;
+        assert!(given.on(platform, tier).ok());
+    }
 }

@@ -380,7 +380,7 @@ Examples:
 
 #[derive(Debug, Args)]
 pub struct Connect {
-    /// x, bluesky, …
+    /// facebook, instagram, x, bluesky, …
     pub platform: String,
     /// Local name [default: the network's user name]
     #[arg(long)]

@@ -87,7 +87,8 @@ impl fmt::Display for ConfigError {
                     let Fault { line, column, message, hint, excerpt } = fault;
                     let gap = if n == 0 { "" } else { "\n\n" };
                     write!(f, "{gap}{}:{line}:{column}: {message}\n{excerpt}", path.display())?;
-                    if let Some(hint) = hint {
+                    // That of a single fault is the error's own hint.
+                    if let Some(hint) = hint.as_ref().filter(|_| faults.len() > 1) {
                         write!(f, "\n  = {hint}")?;
                     }
                 }

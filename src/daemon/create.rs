@@ -59,7 +59,7 @@ impl Words {
     }
 
     /// Checks the words for one network.
-    pub(super) fn check(&self, platform: &dyn Platform, name: &str, tier: Option<&str>) -> Checked {
+    pub(super) fn check(&self, platform: &dyn Platform, name: &str, account: Option<&Account>) -> Checked {
         let content = self.content_for(platform.name(), name);
         let options = self.options.get(&platform.name()).cloned().unwrap_or_default();
         let draft = validate::Draft {
@@ -67,8 +67,9 @@ impl Words {
             comment: content.comment.as_deref(),
             media: &self.media,
             options: &options,
+            lacks: account.map_or(&[], |it| it.missing_scopes.as_slice()),
         };
-        validate::check(platform, tier, draft)
+        validate::check(platform, account.and_then(|it| it.tier.as_deref()), draft)
     }
 }
 
@@ -195,15 +196,15 @@ pub(super) fn check(shared: &Shared, ask: &r::CreatePost) -> ApiResult<m::Check>
     }
     let mut networks = Vec::new();
     for name in &to {
-        let (platform, tier) = if name.contains(':') {
+        let (platform, account) = if name.contains(':') {
             let account = account(shared, &name.parse().map_err(errors::bad_name)?)?;
-            (account.name.platform(), account.tier)
+            (account.name.platform(), Some(account))
         } else {
             (name.parse().map_err(errors::bad_name)?, None)
         };
         let connector = connector(platform)?;
         networks.push(platform);
-        targets.push(view::target(name, &words.check(connector, name, tier.as_deref())));
+        targets.push(view::target(name, &words.check(connector, name, account.as_ref())));
     }
     refuse_unused(&words.options, &networks)?;
     Ok(m::Check { ok: targets.iter().all(|it| it.ok), targets })
@@ -293,7 +294,7 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
     let mut checks = Vec::new();
     for account in &targets {
         let name = account.name.to_string();
-        let checked = words.check(connector(account.name.platform())?, &name, account.tier.as_deref());
+        let checked = words.check(connector(account.name.platform())?, &name, Some(&account));
         checks.push(view::target(&name, &checked));
     }
     refuse_problems(checks)?;

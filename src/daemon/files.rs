@@ -238,3 +238,23 @@ pub(super) fn make_dir(dir: &std::path::Path) -> io::Result<()> {
     // One that was there before may be open to others.
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_is_told_while_it_lasts_the_file_alone_and_forgotten_after() {
+        let (all, id) = (Progress::default(), DeliveryId::from_u128(1));
+        assert_eq!(all.of(id), None);
+        // The second of two pieces, with a form of 50 bytes around it.
+        let watch = all.begin(id, (400, 1000));
+        watch.add(250);
+        let told = all.of(id).unwrap();
+        assert_eq!((told.done_bytes, told.total_bytes, told.phase.as_str()), (650, 1000, "uploading"));
+        watch.add(400);
+        assert_eq!(all.of(id).unwrap().done_bytes, 1000);
+        drop(watch);
+        assert_eq!(all.of(id), None);
+    }
+}

@@ -170,6 +170,7 @@ pub fn load(store: &Store, id: DeliveryId, find: Find) -> Result<Option<Work>, S
         comment: content.comment.as_deref(),
         media: &post.media,
         options: &options,
+        lacks: account.as_ref().map_or(&[], |it| it.missing_scopes.as_slice()),
     };
     let problems = validate::check(platform, tier, draft).problems;
     // From here on the files are what the network gets.

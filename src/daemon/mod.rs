@@ -63,7 +63,8 @@ use crate::engine::Input;
 /// Reads the configuration again. A bad file changes nothing.
 fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     let fresh = crate::config::load(&shared.config_path).map_err(|error| {
-        ApiError::bad_request("bad_config", error.to_string()).hint("nothing was changed")
+        let remedy = error.hint().map(|it| format!("; {it}")).unwrap_or_default();
+        ApiError::bad_request("bad_config", error.to_string()).hint(format!("nothing was changed{remedy}"))
     })?;
     let old = shared.config();
     let changes = changed(&old, &fresh);
@@ -79,6 +80,7 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     used.limits = old.limits;
     used.data_dir.clone_from(&old.data_dir);
     used.master = old.master.clone();
+    used.log.clone_from(&old.log);
     let wire = if used.egress_allow == old.egress_allow {
         None
     } else {
@@ -88,12 +90,19 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     shared.set_config(used, wire);
     shared.send(Input::Configure(Box::new(settings)));
     shared.plan_again(None);
+    shared.note_needs_restart(changes.restart.clone());
     match (changes.reload.join(", "), changes.restart.join(", ")) {
         (changed, restart) if changed.is_empty() && restart.is_empty() => {
             tracing::info!("configuration read again; nothing has changed");
         }
         (changed, restart) if restart.is_empty() => tracing::info!(changed, "configuration read again"),
-        (changed, restart) => tracing::info!(changed, restart, "configuration read again"),
+        (changed, restart) => {
+            tracing::warn!(
+                changed,
+                restart,
+                "configuration read again; what `restart` names has its old value"
+            );
+        }
     }
     Ok(m::Reloaded { changed: changes.reload, needs_restart: changes.restart, warnings })
 }

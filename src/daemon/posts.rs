@@ -360,6 +360,7 @@ pub(super) fn check_again(shared: &Shared, post: &Post) -> ApiResult<()> {
             comment: content.comment.as_deref(),
             media: &post.media,
             options: &options,
+            lacks: &account.missing_scopes,
         };
         let checked = crate::validate::check(platform, account.tier.as_deref(), draft);
         targets.push(view::target(&target.name.to_string(), &checked));

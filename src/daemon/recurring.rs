@@ -78,6 +78,7 @@ impl Definition {
                 comment: it.comment.as_deref(),
                 media: &[],
                 options: &options,
+                lacks: &account.missing_scopes,
             };
             let checked = validate::check(platform, account.tier.as_deref(), draft);
             problems.extend(checked.problems.iter().map(|problem| format!("{name}: {}", problem.message)));

@@ -65,6 +65,8 @@ pub(super) struct Shared {
     pub(super) findings: super::precheck::Findings,
     /// Due deliveries that cannot be worked on, and why.
     unloadable: Mutex<BTreeMap<DeliveryId, String>>,
+    /// What the configuration says otherwise since a reload, and only a restart can take up.
+    needs_restart: Mutex<Vec<String>>,
     /// Told to stop: nothing new is begun that a network would have to answer.
     pub(super) stopping: AtomicBool,
     pub(super) disk: super::disk::Disk,
@@ -134,6 +136,7 @@ impl Shared {
             ready: AtomicBool::new(false),
             findings: super::precheck::Findings::default(),
             unloadable: Mutex::default(),
+            needs_restart: Mutex::default(),
             stopping: AtomicBool::new(false),
             disk: made.disk,
             time: made.time,
@@ -187,6 +190,15 @@ impl Shared {
     /// What is held back as a whole at the moment.
     pub(super) fn waits(&self) -> Vec<Wait> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the last reload could not put in force.
+    pub(super) fn note_needs_restart(&self, keys: Vec<String>) {
+        *self.needs_restart.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    pub(super) fn needs_restart(&self) -> Vec<String> {
+        self.needs_restart.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes why a due delivery cannot be worked on; without a reason, that it can be again.

@@ -127,6 +127,11 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
             ),
         ));
     }
+    let old = shared.needs_restart();
+    if !old.is_empty() {
+        let message = format!("changed in the configuration, and not yet in force: {}", old.join(", "));
+        found.push(alert("restart_needed", message, Some("restart the daemon".into())));
+    }
     found.extend(shared.disk.alert());
     preflight::clock(shared, shared.moment());
     found.extend(shared.time.alert(now));

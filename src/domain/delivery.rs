@@ -422,6 +422,11 @@ impl Delivery {
         self.step > 0 || self.flight.amb_since.is_some()
     }
 
+    /// Its next call makes the first comment, which stands under a post that is live already.
+    pub fn is_at_comment(&self) -> bool {
+        self.steps.get(usize::from(self.step)).is_some_and(|it| it.kind == StepKind::Comment)
+    }
+
     /// Whether it can get another time, or why not: nothing of it may have begun.
     pub fn may_move(&self) -> Result<(), &'static str> {
         match self.state {

@@ -185,6 +185,23 @@ fn nothing_is_claimed_before_its_instant() {
     assert_eq!(waiting.apply(Event::Claim, at(30)).unwrap().claim_gen, 1);
 }
 
+/// Claimed while the wall clock was ahead, and put off after it was set right.
+#[test]
+fn whatever_defers_it_a_delivery_waits_for_its_instant_unless_it_was_begun() {
+    let mut claimed = in_state(State::Claimed, Open::No);
+    claimed.due = due(at(3600));
+    for why in RetryWhy::ALL {
+        let deferred = claimed.apply(defer(why, at(10)), at(5)).unwrap();
+        assert_eq!(deferred.next_try, Some(at(3600)), "{why:?}");
+        let later = claimed.apply(defer(why, at(7200)), at(5)).unwrap();
+        assert_eq!(later.next_try, Some(at(7200)), "{why:?}");
+    }
+    let mut begun = in_state(State::Claimed, Open::Last);
+    begun.due = due(at(3600));
+    let again = begun.apply(defer(RetryWhy::Backoff, at(10)), at(5)).unwrap();
+    assert_eq!(again.next_try, Some(at(10)));
+}
+
 #[test]
 fn a_refusal_of_the_last_attempt_proves_nothing_about_an_earlier_one() {
     let sending = in_state(State::Sending, Open::Earlier);

@@ -113,7 +113,7 @@ impl Engine {
         }
         let (account_id, app) = (run.account, app_of(account));
         self.lanes.entry(account_id).or_default().app = Some(app.clone());
-        if let Some((until, reason)) = self.enter_gate(&app, now) {
+        if let Some((until, reason)) = self.enter_gate(id, &app, now) {
             return self.step_back(id, until, reason, now, out);
         }
         if let Err((at, reason)) = self.within_limits(account_id, &app, now) {

@@ -15,7 +15,7 @@ use super::lanes::Lane;
 use super::{Engine, Wait, WaitFor};
 use crate::domain::account::Account;
 use crate::domain::delivery::{Delivery, Reason, RetryWhy, State};
-use crate::domain::ids::{AccountId, PlatformName};
+use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::planted::planted;
 use crate::platforms::{Answer, Failure, FailureClass, Quota};
 
@@ -54,6 +54,8 @@ pub(super) struct Gate {
     closed: Option<(Timestamp, Reason)>,
     /// Publishing calls that ended without a clear answer, lately.
     unclear: VecDeque<Timestamp>,
+    /// Who tries whether it is open again, from when on that was allowed, until a call of it leaves.
+    trying: Option<(DeliveryId, Timestamp)>,
     /// How often in a row the breaker opened.
     opens: u16,
     /// Spread by a quota.
@@ -80,7 +82,12 @@ pub(super) fn app_of(account: &Account) -> App {
 impl Engine {
     /// Whether an app is closed now: until when and why. When a wait is over the caller may try,
     /// and all others of the app wait for what it meets.
-    pub(super) fn enter_gate(&mut self, app: &App, now: Timestamp) -> Option<(Timestamp, Reason)> {
+    pub(super) fn enter_gate(
+        &mut self,
+        id: DeliveryId,
+        app: &App,
+        now: Timestamp,
+    ) -> Option<(Timestamp, Reason)> {
         let gate = self.gates.get_mut(app)?;
         if let Some(at) = gate.free_at.filter(|at| *at > now) {
             let reason = Reason::new("quota", format!("{} is nearly used up; calls are spread", app.0));
@@ -92,7 +99,27 @@ impl Engine {
         }
         let probe = now.saturating_add(PROBE).unwrap_or(now);
         gate.closed = Some((probe, reason));
+        gate.trying = Some((id, until));
         None
+    }
+
+    /// A call of a delivery that was let in leaves: what it meets decides about the others.
+    pub(super) fn gate_tried(&mut self, app: &App, id: DeliveryId) {
+        if let Some(gate) = self.gates.get_mut(app)
+            && gate.trying.is_some_and(|(who, _)| who == id)
+        {
+            gate.trying = None;
+        }
+    }
+
+    /// A delivery is let go of. If it was to try and no call of it left, the next one may.
+    pub(super) fn gate_untried(&mut self, app: &App, id: DeliveryId) {
+        if let Some(gate) = self.gates.get_mut(app)
+            && let Some((_, since)) = gate.trying.take_if(|(who, _)| *who == id)
+            && let Some((until, _)) = &mut gate.closed
+        {
+            *until = since;
+        }
     }
 
     /// Not before then, as far as the app is concerned.
@@ -110,13 +137,14 @@ impl Engine {
         let gate = self.gates.entry(app.clone()).or_default();
         if gate.closed.as_ref().is_none_or(|(before, _)| *before < until) {
             gate.closed = Some((until, reason.clone()));
+            gate.trying = None;
         }
     }
 
     /// The network takes posts (again).
     pub(super) fn gate_success(&mut self, app: &App) {
         if let Some(gate) = self.gates.get_mut(app) {
-            gate.closed = None;
+            (gate.closed, gate.trying) = (None, None);
             gate.unclear.clear();
             gate.opens = 0;
         }
@@ -147,6 +175,7 @@ impl Engine {
         .hint("nothing to do: it is tried again by itself, and what is unsure is looked up meanwhile");
         tracing::warn!(platform = %app.0, %until, "too many calls without a clear answer; sending waits");
         gate.closed = Some((until, reason));
+        gate.trying = None;
     }
 
     /// The operator has done something about it: whatever waits for this app may try at once.

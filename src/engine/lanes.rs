@@ -205,6 +205,9 @@ impl Engine {
     pub(super) fn release(&mut self, id: DeliveryId) {
         if let Some(run) = self.runs.remove(&id) {
             self.free_lane(run.account, id);
+            if let Some(app) = self.lanes.get(&run.account).and_then(|it| it.app.clone()) {
+                self.gate_untried(&app, id);
+            }
             self.refetch = true;
         }
     }

@@ -204,6 +204,8 @@ impl Engine {
                     Event::Defer { at: now, why: RetryWhy::Backoff, reason, again: false }
                 }
             }
+            // What stands under the post needs a permission of its own; the account is fine.
+            FailureClass::Permission if delivery.is_at_comment() => Event::Refuse { reason },
             FailureClass::AccountDead | FailureClass::Permission => {
                 out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
                 Event::AccountDead { reason }

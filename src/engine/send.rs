@@ -156,7 +156,11 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.call = Some(request.clone());
         run.phase = Phase::Calling(purpose);
-        out.push(Effect::Call { id, account: run.account, purpose, request });
+        let account = run.account;
+        if let Some(app) = self.lanes.get(&account).and_then(|it| it.app.clone()) {
+            self.gate_tried(&app, id);
+        }
+        out.push(Effect::Call { id, account, purpose, request });
     }
 
     /// Waits without using up a try.
@@ -249,6 +253,7 @@ impl Engine {
             let lane = self.lanes.entry(account).or_default();
             lane.free_at = lane.free_at.max(now.checked_add(spacing).ok());
             self.count_call(account, &app, now);
+            self.gate_tried(&app, id);
             out.push(Effect::Publish { save: Box::new(save), request });
         }
     }

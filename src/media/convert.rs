@@ -4,13 +4,12 @@
 //! The result has the shape of the original, all of it: nothing is cropped. Of the notes only the
 //! colour profile goes along, because the colours would be others without it.
 
-use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageEncoder, RgbImage};
 
 use super::{MediaError, probe};
 use crate::domain::fit::{DECODED_MAX, Fit};
@@ -26,13 +25,7 @@ const FILTER_MAX: u64 = 64 << 20;
 /// Converts the file at `from` and writes the result to `to`, which must not exist. How many bytes.
 pub(super) fn jpeg(from: &Path, kind: MediaKind, to: &Path, fit: &Fit) -> Result<u64, MediaError> {
     let damaged = |error: image::ImageError| MediaError::Damaged(error.to_string());
-    let file = File::open(from).map_err(MediaError::Disk)?;
-    let mut reader = ImageReader::new(BufReader::new(file));
-    reader.set_format(probe::format(kind));
-    let mut limits = image::Limits::default();
-    limits.max_alloc = Some(DECODED_MAX + (8 << 20));
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let mut decoder = probe::decoder(from, kind, DECODED_MAX + probe::SPARE)?;
     let turn = decoder.orientation().map_err(damaged)?;
     let profile = decoder.icc_profile().ok().flatten();
     let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;

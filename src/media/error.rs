@@ -27,6 +27,10 @@ pub enum MediaError {
     TooLong { ms: u64, max: u64 },
     #[error("the picture cannot be read: {0}")]
     Damaged(String),
+    #[error(
+        "the file is cut off or damaged, so what it tells besides its picture (place, camera) cannot be taken out"
+    )]
+    Untidy,
     #[error("the film cannot be read: {0}")]
     DamagedFilm(&'static str),
     #[error("the film cannot be used: {0}")]
@@ -69,7 +73,7 @@ impl MediaError {
             Self::NotAllowed { .. } | Self::Heic { .. } => "media_type",
             Self::TooManyPixels { .. } => "media_too_many_pixels",
             Self::TooLong { .. } => "media_too_long",
-            Self::Damaged(_) | Self::DamagedFilm(_) => "media_damaged",
+            Self::Damaged(_) | Self::Untidy | Self::DamagedFilm(_) => "media_damaged",
             Self::UnfitFilm(_) => "media_unfit",
             Self::Stubborn { .. } => "media_not_shrunk",
             Self::Gone => "media_gone",
@@ -93,11 +97,12 @@ impl MediaError {
             Self::Heic { .. } => Some(
                 "save it as JPEG; an iPhone does so by itself under Settings, Camera, Formats, Most Compatible",
             ),
+            Self::Untidy => Some("open it in a picture program and save it anew"),
             Self::DamagedFilm(_) | Self::UnfitFilm(_) => {
                 Some("write it anew: `ffmpeg -i IN -c copy -movflags +faststart OUT.mp4`")
             }
             Self::Stubborn { .. } => Some("save it smaller"),
-            Self::Gone | Self::Changed => Some("upload it again with `sendoff post edit` or in a new post"),
+            Self::Gone | Self::Changed => Some("take the file into a new post"),
             Self::Empty | Self::Upload(_) => None,
             Self::Disk(_) => Some("check the free space and the rights of `data_dir`"),
         }

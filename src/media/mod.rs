@@ -380,7 +380,9 @@ fn clean(path: &Path, found: probe::Probed) -> Result<Facts, MediaError> {
     let probe::Probed { mut facts, orientation, notes } = found;
     if facts.kind.is_image() {
         let bytes = fs::read(path).map_err(MediaError::Disk)?;
-        let Some(clean) = strip::picture(facts.kind, &bytes, orientation) else { return Ok(facts) };
+        let clean =
+            strip::picture(facts.kind, &bytes, orientation).map_err(|strip::Untidy| MediaError::Untidy)?;
+        let Some(clean) = clean else { return Ok(facts) };
         drop(bytes);
         facts.bytes = clean.len() as u64;
         facts.digest = Sha256::digest(&clean).into();

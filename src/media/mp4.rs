@@ -123,6 +123,8 @@ fn find(spans: &[Span], kind: [u8; 4]) -> Option<Span> {
 pub(super) fn read(from: impl Read + Seek, length: u64) -> Result<Film, Trouble> {
     let mut reader = Reader { from, visited: 0 };
     let (mut moov, mut data_at) = (None, None);
+    // Some programs write their notes beside the index, not into it.
+    let mut notes = Vec::new();
     let mut at = 0;
     while length - at >= 8 {
         let span = reader.span(at, length)?;
@@ -132,13 +134,14 @@ pub(super) fn read(from: impl Read + Seek, length: u64) -> Result<Film, Trouble>
             b"moof" => {
                 return Err(Trouble::Unfit("it is cut into fragments (as streaming and some recorders do)"));
             }
+            kind if is_note(*kind) => notes.push(range(span)),
             _ => {}
         }
         at = span.end;
     }
     let moov = moov.ok_or(Trouble::Damaged("it has no index; the recording may have been cut off"))?;
     let parts = reader.children(moov.start, moov.end)?;
-    let mut notes: Vec<_> = parts.iter().filter(|it| is_note(it.kind)).map(|it| range(*it)).collect();
+    notes.extend(parts.iter().filter(|it| is_note(it.kind)).map(|it| range(*it)));
     let film = find(&parts, *b"mvhd").ok_or(Trouble::Damaged("it has no film header"))?;
     let (scale, length) = scale_and_length(&mut reader, film)?;
     let (mut picture, mut audio) = (None, None);

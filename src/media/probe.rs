@@ -1,20 +1,24 @@
-//! Reads what a file is from its bytes, without decoding a pixel.
+//! Reads what a file is from its bytes. A picture is decoded once, after its head has said that it fits:
+//! what cannot be shown is told to whoever schedules it, not at the time it is due.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{ImageDecoder, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageReader};
 
 use super::mp4::{self, Trouble};
 use super::{Caps, Facts, MediaError, strip};
+use crate::domain::fit::DECODED_MAX;
 use crate::domain::media::{Detail, MediaKind};
 
 /// How many bytes decide the type.
 const HEAD: u64 = 8192;
 /// The most memory that reading a picture's head may take: colour profiles and notes can be large.
 const HEAD_ALLOC: u64 = 16 << 20;
+/// What a decoder may take beside the picture it makes.
+pub(super) const SPARE: u64 = 8 << 20;
 
 /// What a file is, and what there is to clean in it.
 pub(super) struct Probed {
@@ -80,14 +84,7 @@ fn picture(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Prob
     if bytes > caps.picture_bytes() {
         return Err(MediaError::TooBig { bytes: Some(bytes), max: caps.picture_bytes() });
     }
-    let damaged = |error: image::ImageError| MediaError::Damaged(error.to_string());
-    let file = File::open(path).map_err(MediaError::Disk)?;
-    let mut reader = ImageReader::new(BufReader::new(file));
-    reader.set_format(format(kind));
-    let mut limits = image::Limits::default();
-    limits.max_alloc = Some(HEAD_ALLOC);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let mut decoder = decoder(path, kind, HEAD_ALLOC)?;
     let (mut width, mut height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if width > super::SIDE_MAX || height > super::SIDE_MAX || pixels > caps.pixels {
@@ -102,7 +99,13 @@ fn picture(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Prob
     if turned(turn) {
         std::mem::swap(&mut width, &mut height);
     }
+    let decoded = decoder.total_bytes();
     drop(decoder);
+    // What does not fit is not converted either; it goes out as it is, or is refused for its size.
+    if decoded <= DECODED_MAX {
+        let again = self::decoder(path, kind, DECODED_MAX + SPARE)?;
+        DynamicImage::from_decoder(again).map_err(damaged)?;
+    }
     let detail = Detail {
         pixel_bytes: colour.bytes_per_pixel(),
         alpha: colour.has_alpha(),
@@ -114,8 +117,23 @@ fn picture(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Prob
     Ok(Probed { facts, orientation: turn.to_exif(), notes: Vec::new() })
 }
 
+fn damaged(error: image::ImageError) -> MediaError {
+    MediaError::Damaged(error.to_string())
+}
+
+/// A decoder that takes so much memory at most.
+pub(super) fn decoder(path: &Path, kind: MediaKind, alloc: u64) -> Result<impl ImageDecoder, MediaError> {
+    let file = File::open(path).map_err(MediaError::Disk)?;
+    let mut reader = ImageReader::new(BufReader::new(file));
+    reader.set_format(format(kind));
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(alloc);
+    reader.limits(limits);
+    reader.into_decoder().map_err(damaged)
+}
+
 /// The `image` crate's word for a picture's kind.
-pub(super) fn format(kind: MediaKind) -> image::ImageFormat {
+fn format(kind: MediaKind) -> image::ImageFormat {
     match kind {
         MediaKind::Png => image::ImageFormat::Png,
         MediaKind::WebP => image::ImageFormat::WebP,

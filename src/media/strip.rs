@@ -9,32 +9,45 @@
 //! moves, so no offset in the index changes.
 
 use std::fs::OpenOptions;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::domain::media::MediaKind;
 
-/// The picture without its notes. `None`: there were none, or the file is not built as it should be,
-/// which the decoder then says better.
-pub(super) fn picture(kind: MediaKind, bytes: &[u8], orientation: u8) -> Option<Vec<u8>> {
+/// The picture without its notes; none: there were none.
+///
+/// # Errors
+/// The file is not built as its format wants. Decoders forgive that, and so may whoever looks for the
+/// notes in it; they could not be taken out.
+pub(super) fn picture(kind: MediaKind, bytes: &[u8], orientation: u8) -> Result<Option<Vec<u8>>, Untidy> {
     let clean = match kind {
         MediaKind::Jpeg => jpeg(bytes, orientation),
         MediaKind::Png => png(bytes, orientation),
         MediaKind::WebP => webp(bytes, orientation),
         MediaKind::Gif => gif(bytes),
-        MediaKind::Mp4 | MediaKind::Mov => None,
-    }?;
-    (clean != bytes).then_some(clean)
+        MediaKind::Mp4 | MediaKind::Mov => return Ok(None),
+    };
+    let clean = clean.ok_or(Untidy)?;
+    Ok((clean != bytes).then_some(clean))
 }
+
+/// A file in which notes cannot be told from the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Untidy;
 
 /// Blanks the boxes at these places (first byte, length).
 pub(super) fn film(path: &Path, notes: &[(u64, u64)]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     for (at, length) in notes {
-        file.seek(SeekFrom::Start(at + 4))?;
+        let mut size = [0; 4];
+        file.seek(SeekFrom::Start(*at))?;
+        file.read_exact(&mut size)?;
         file.write_all(b"free")?;
+        // A size of 1 says that the length stands behind the name; without it the rest would be lost.
+        let head = if size == [0, 0, 0, 1] { 16 } else { 8 };
+        file.seek(SeekFrom::Start(at + head))?;
         let zeros = [0; 4096];
-        let mut left = length.saturating_sub(8);
+        let mut left = length.saturating_sub(head);
         while left > 0 {
             let n = left.min(zeros.len() as u64);
             file.write_all(&zeros[..usize::try_from(n).unwrap_or(zeros.len())])?;
@@ -162,7 +175,7 @@ fn png(bytes: &[u8], orientation: u8) -> Option<Vec<u8>> {
 }
 
 /// PNG's checksum (ISO 3309), bit by bit: it is worked out over thirty bytes.
-fn crc32(bytes: &[u8]) -> u32 {
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {
         crc ^= u32::from(*byte);

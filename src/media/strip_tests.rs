@@ -72,20 +72,20 @@ fn told_jpeg(orientation: u8) -> Vec<u8> {
 fn a_jpeg_loses_its_place_and_nothing_of_its_picture() {
     let told = told_jpeg(1);
     assert!(holds(&told, PLACE));
-    let clean = picture(MediaKind::Jpeg, &told, 1).unwrap();
+    let clean = picture(MediaKind::Jpeg, &told, 1).unwrap().unwrap();
     assert!(!holds(&clean, PLACE) && !holds(&clean, b"Exif") && !holds(&clean, b"<script>"));
     assert_eq!(open(&clean).1, open(&told).1);
-    assert_eq!(picture(MediaKind::Jpeg, &clean, 1), None, "clean already");
+    assert_eq!(picture(MediaKind::Jpeg, &clean, 1), Ok(None), "clean already");
 }
 
 #[test]
 fn which_side_is_up_stays_known() {
     let told = told_jpeg(6);
     assert_eq!(open(&told).0, Orientation::Rotate90);
-    let clean = picture(MediaKind::Jpeg, &told, 6).unwrap();
+    let clean = picture(MediaKind::Jpeg, &told, 6).unwrap().unwrap();
     assert!(!holds(&clean, PLACE));
     assert_eq!(open(&clean), open(&told));
-    assert_eq!(picture(MediaKind::Jpeg, &clean, 6), None);
+    assert_eq!(picture(MediaKind::Jpeg, &clean, 6), Ok(None));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_colour_profile_stays() {
     let mut encoder = image::codecs::jpeg::JpegEncoder::new(&mut bytes);
     encoder.set_icc_profile(b"a profile of colours".to_vec()).unwrap();
     encoder.write_image(&noise(8, 8), 8, 8, image::ExtendedColorType::Rgb8).unwrap();
-    assert_eq!(picture(MediaKind::Jpeg, &bytes, 1), None);
+    assert_eq!(picture(MediaKind::Jpeg, &bytes, 1), Ok(None));
     assert!(holds(&bytes, b"a profile of colours"));
 }
 
@@ -118,10 +118,10 @@ fn a_png_loses_text_place_and_tail() {
     ]
     .concat();
     let (turn, before) = open(&told);
-    let clean = picture(MediaKind::Png, &told, turn.to_exif()).unwrap();
+    let clean = picture(MediaKind::Png, &told, turn.to_exif()).unwrap().unwrap();
     assert!(!holds(&clean, PLACE));
     assert_eq!(open(&clean), (turn, before));
-    assert_eq!(picture(MediaKind::Png, &plain, 1), None);
+    assert_eq!(picture(MediaKind::Png, &plain, 1), Ok(None));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_webp_loses_its_place_and_a_gif_its_comment() {
     .concat();
     let told =
         [b"RIFF".as_slice(), &u32::try_from(inner.len()).unwrap().to_le_bytes(), &inner, PLACE].concat();
-    let clean = picture(MediaKind::WebP, &told, 1).unwrap();
+    let clean = picture(MediaKind::WebP, &told, 1).unwrap().unwrap();
     assert!(!holds(&clean, PLACE) && !holds(&clean, b"EXIF"));
     assert_eq!(open(&clean).1, open(&told).1);
 
@@ -152,9 +152,27 @@ fn a_webp_loses_its_place_and_a_gif_its_comment() {
     let table = 13 + (3usize << ((plain[10] & 7) + 1)) * usize::from(plain[10] >> 7);
     let comment = [b"\x21\xfe".as_slice(), &[u8::try_from(PLACE.len()).unwrap()], PLACE, b"\0"].concat();
     let told = [&plain[..table], &comment, &plain[table..]].concat();
-    let clean = picture(MediaKind::Gif, &told, 1).unwrap();
+    let clean = picture(MediaKind::Gif, &told, 1).unwrap().unwrap();
     assert_eq!(clean, plain);
     assert_eq!(gif_frames(&plain), 1);
+}
+
+#[test]
+fn a_file_in_which_notes_cannot_be_told_from_the_picture_is_refused() {
+    let whole = told_jpeg(1);
+    // Decoders show both of these.
+    let end = whole.windows(2).rposition(|it| it == b"\xff\xd9").unwrap();
+    let stray = [&whole[..2], b"\0", &whole[2..]].concat();
+    let png = encoded(ImageFormat::Png);
+    let gif = encoded(ImageFormat::Gif);
+    for (kind, bytes) in [
+        (MediaKind::Jpeg, &whole[..end]),
+        (MediaKind::Jpeg, &stray),
+        (MediaKind::Png, &png[..png.len() - 12]),
+        (MediaKind::Gif, &gif[..gif.len() - 1]),
+    ] {
+        assert_eq!(picture(kind, bytes, 1), Err(Untidy), "{kind:?}");
+    }
 }
 
 #[test]
@@ -168,7 +186,13 @@ fn nothing_spoilt_makes_it_panic() {
     let mut state = 3_u64;
     for (kind, whole) in files {
         for end in 0..whole.len() {
-            drop(picture(kind, &whole[..end], 6));
+            // Cut anywhere, it is refused or tells nothing.
+            let told = match picture(kind, &whole[..end], 6) {
+                Ok(Some(clean)) => holds(&clean, PLACE),
+                Ok(None) => holds(&whole[..end], PLACE),
+                Err(Untidy) => false,
+            };
+            assert!(!told, "{kind:?} cut at {end}");
         }
         for _ in 0..5000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -193,4 +217,23 @@ fn a_film_loses_its_notes_where_they_lie() {
     assert_eq!(clean.len(), whole.len());
     let after = crate::media::mp4::read(Cursor::new(&clean), clean.len() as u64).unwrap();
     assert_eq!((after.notes.len(), after.video), (0, before.video));
+}
+
+#[test]
+fn notes_beside_the_index_of_a_film_go_too_whatever_way_their_length_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("film");
+    let plain = crate::media::mp4::tests::film(crate::media::mp4::tests::Shape::default());
+    let xmp =
+        [b"\xbe\x7a\xcf\xcb\x97\xa9\x42\xe8\x9c\x71\x99\x94\x91\xe3\xaf\xac".as_slice(), PLACE].concat();
+    let short = [&u32::try_from(xmp.len() + 8).unwrap().to_be_bytes(), b"uuid".as_slice(), &xmp].concat();
+    let long = [b"\0\0\0\x01uuid".as_slice(), &(xmp.len() as u64 + 16).to_be_bytes(), &xmp].concat();
+    let whole = [plain.as_slice(), &short, &long, b"\0\0\0\x08free"].concat();
+    std::fs::write(&path, &whole).unwrap();
+    let before = crate::media::mp4::read(Cursor::new(&whole), whole.len() as u64).unwrap();
+    film(&path, &before.notes).unwrap();
+    let clean = std::fs::read(&path).unwrap();
+    assert!(holds(&whole, PLACE) && !holds(&clean, PLACE));
+    let after = crate::media::mp4::read(Cursor::new(&clean), clean.len() as u64).unwrap();
+    assert_eq!((clean.len(), after.notes.len(), after.video), (whole.len(), 0, before.video));
 }

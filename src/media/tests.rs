@@ -87,9 +87,18 @@ async fn what_is_refused_leaves_nothing_behind_and_says_what_it_was() {
     let usual = mp4::tests::Shape::default();
     let heic = [b"\0\0\0\x18ftypheic".as_slice(), &[0; 64]].concat();
     let head = png(30, 20);
-    // A picture of 60,000 × 60,000 pixels: the header says so, and nobody decodes it.
+    // A picture of 60,000 × 60,000 pixels: the header says so, with a right checksum, and nobody decodes it.
     let mut bomb = head.clone();
     bomb[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+    let sum = strip::crc32(&bomb[12..29]).to_be_bytes();
+    bomb[29..33].copy_from_slice(&sum);
+    // A right head, and pixels that are none.
+    let mut broken = noise(64, 64);
+    let data = broken.windows(4).position(|it| it == b"IDAT").unwrap();
+    broken[data + 40..data + 400].fill(0x55);
+    // It is shown by any viewer, and its notes cannot be found.
+    let photo = encoded(&image::DynamicImage::new_rgb8(30, 20), image::ImageFormat::Jpeg);
+    let cut = photo[..photo.len() - 2].to_vec();
     for (bytes, code, words) in [
         (b"<html><script>alert(1)</script></html>".to_vec(), "media_type", "text/html"),
         (b"\n <!DOCTYPE html><p>".to_vec(), "media_type", "text/html"),
@@ -98,7 +107,9 @@ async fn what_is_refused_leaves_nothing_behind_and_says_what_it_was() {
         (b"PK\x03\x04 and more and more and more".to_vec(), "media_type", "zip"),
         (b"".to_vec(), "media_empty", "empty"),
         (head[..20].to_vec(), "media_damaged", "cannot be read"),
-        (bomb, "media_damaged", "cannot be read"),
+        (bomb, "media_too_many_pixels", "60000×60000"),
+        (broken, "media_damaged", "cannot be read"),
+        (cut, "media_damaged", "cannot be taken out"),
         (png(2101, 1000), "media_too_many_pixels", "2101×1000"),
         (heic, "media_type", "HEIC"),
         (film(mp4::tests::Shape { ms: 61_000, ..usual }), "media_too_long", "61 s; the most is 60 s"),

@@ -474,6 +474,12 @@ pub trait Platform: Sync {
         MediaNeeds { image, video: None, videos_max: 0, mixed: false, files_min: 0 }
     }
 
+    /// The permission without which the network takes no first comment, where a person may decline it and
+    /// grant the rest.
+    fn comment_scope(&self, _tier: Option<&str>) -> Option<&'static str> {
+        None
+    }
+
     /// Length of a text in the network's own unit.
     fn measure(&self, text: &str) -> usize;
 

@@ -69,7 +69,9 @@ pub const FACEBOOK_PHOTO: MediaNeeds =
 
 /// Facebook reels: developers.facebook.com/docs/video-api/guides/reels-publishing (3–90 s, at least
 /// 540×960, 24–60 frames a second). 1 GB is ours.
-pub const FACEBOOK_REEL: MediaNeeds = film(VideoNeeds {
+pub const FACEBOOK_REEL: MediaNeeds = film(FACEBOOK_REEL_VIDEO);
+
+const FACEBOOK_REEL_VIDEO: VideoNeeds = VideoNeeds {
     kinds: FILMS,
     codecs: &["h264", "hevc", "vp9", "av1"],
     audio: &["aac"],
@@ -83,12 +85,15 @@ pub const FACEBOOK_REEL: MediaNeeds = film(VideoNeeds {
     // 9:16 is wanted; error 1363040 refuses what is far from it.
     aspect: Some((Ratio(1, 2), Ratio(3, 5))),
     index_first: false,
-});
+};
 
-/// Facebook stories: developers.facebook.com/docs/page-stories-api (video 3–90 s); photos up to 10 MB
-/// there, 4 MB here, as for all photos.
-pub const FACEBOOK_STORY: MediaNeeds =
-    MediaNeeds { image: FACEBOOK_PHOTO.image, files_min: 1, ..FACEBOOK_REEL };
+/// Facebook stories: developers.facebook.com/docs/page-stories-api (a film of 60 s at most); photos up to
+/// 10 MB there, 4 MB here, as for all photos.
+pub const FACEBOOK_STORY: MediaNeeds = MediaNeeds {
+    image: FACEBOOK_PHOTO.image,
+    files_min: 1,
+    ..film(VideoNeeds { duration_max_ms: 60_000, ..FACEBOOK_REEL_VIDEO })
+};
 
 /// Facebook videos of a Page. The network states no limits we could read; 1 GB and 20 minutes are
 /// ours.
@@ -296,6 +301,15 @@ mod tests {
         }
         assert_eq!(codes(&X_VIDEO, &reel), ["video_too_many_pixels"]);
         assert_eq!(codes(&fb, &wide), ["video_aspect"]);
+        let lasting = |ms: u64| {
+            let mut film = reel.clone();
+            film.detail.video.as_mut().unwrap().duration_ms = ms;
+            film
+        };
+        for needs in [FACEBOOK_STORY.video.unwrap(), story] {
+            assert_eq!(codes(&needs, &lasting(60_000)), none);
+            assert_eq!(codes(&needs, &lasting(61_000)), ["video_too_long"]);
+        }
         assert_eq!(codes(&INSTAGRAM_REEL, &wide), ["video_too_big", "video_too_many_pixels"]);
         assert_eq!(codes(&LINKEDIN_VIDEO, &wide), ["video_type", "video_too_big"]);
         assert_eq!(codes(&FACEBOOK_VIDEO, &wide), none);

@@ -26,6 +26,8 @@ pub(super) fn init(dir: Option<&Path>) -> Result<String, CliError> {
         CliError::failed("init", format!("cannot write `{}`: {error}", what.display()))
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|error| failed(&dir, &error))?;
+    // Written down as it is reached, without `..` and links that may point elsewhere one day.
+    let dir = dir.canonicalize().map_err(|error| failed(&dir, &error))?;
     let file = dir.join(FILE);
     let key = dir.join("master.key");
     for there in [&file, &key] {
@@ -89,8 +91,13 @@ pub(super) fn offline_check(draft: &Offline) -> Result<m::Check, CliError> {
         let items = media(draft)?;
         let options: BTreeMap<String, String> = draft.options.get(name.as_str()).cloned().unwrap_or_default();
         let parts = if draft.parts.is_empty() { vec![String::new()] } else { draft.parts.clone() };
-        let words =
-            Draft { parts: &parts, comment: draft.comment.as_deref(), media: &items, options: &options };
+        let words = Draft {
+            parts: &parts,
+            comment: draft.comment.as_deref(),
+            media: &items,
+            options: &options,
+            lacks: &[],
+        };
         let checked = validate::check(platform, None, words);
         targets.push(crate::daemon::view::target(name.as_str(), &checked));
     }
@@ -108,8 +115,13 @@ pub(super) fn recurring_problems(config: &config::Config) -> Vec<String> {
                 continue;
             };
             let options = it.options.get(&account.platform()).cloned().unwrap_or_default();
-            let words =
-                Draft { parts: &it.parts, comment: it.comment.as_deref(), media: &[], options: &options };
+            let words = Draft {
+                parts: &it.parts,
+                comment: it.comment.as_deref(),
+                media: &[],
+                options: &options,
+                lacks: &[],
+            };
             let checked = validate::check(platform, None, words);
             found.extend(checked.problems.iter().map(|problem| format!("{at}: {}", problem.message)));
         }

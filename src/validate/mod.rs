@@ -17,6 +17,8 @@ pub struct Draft<'a> {
     pub comment: Option<&'a str>,
     pub media: &'a [MediaItem],
     pub options: &'a BTreeMap<String, String>,
+    /// Permissions that the account was asked for and did not get; none where no account is known.
+    pub lacks: &'a [String],
 }
 
 /// The outcome for one target.
@@ -46,6 +48,7 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
     let can = platform.capabilities(tier);
     let mut problems = Vec::new();
     let used = texts(platform, &can, draft, &mut problems);
+    problems.extend(comment_not_granted(platform, tier, draft));
     let mut files = Files::default();
     files.check(platform, tier, &can, draft);
     problems.append(&mut files.problems);
@@ -99,6 +102,21 @@ pub fn as_sent(
 
 fn problem(field: impl Into<String>, code: &'static str, message: String, hint: &str) -> Problem {
     Problem { field: field.into(), code, message, hint: Some(hint.to_owned()) }
+}
+
+/// Without its own permission the post would go out and its comment would not.
+fn comment_not_granted(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> Option<Problem> {
+    draft.comment?;
+    let scope = platform.comment_scope(tier).filter(|scope| draft.lacks.iter().any(|it| it == scope))?;
+    let title = platform.name().title();
+    let message =
+        format!("{title} takes a first comment only with `{scope}`, which this account was not given");
+    Some(problem(
+        "comment",
+        "comment_not_granted",
+        message,
+        "connect the account again and agree to it, or leave `--comment` out",
+    ))
 }
 
 fn texts(platform: &dyn Platform, can: &Capabilities, draft: Draft<'_>, found: &mut Vec<Problem>) -> usize {

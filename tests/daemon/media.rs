@@ -166,8 +166,11 @@ async fn a_link_serves_its_file_in_pieces_is_accounted_for_and_dies_with_its_del
     assert_eq!(status(link(&house, &delivery, &file.id, house.now().as_second())).await, 404);
     assert_eq!(status(url.replace("media.png", "media.jpg")).await, 404);
 
+    // Another post shows the same file, so it stays; the link was not for that one.
+    let kept = house.client.post_create(&with(&file, in_an_hour())).await.unwrap();
     let cancelled = house.client.post_cancel(&made.id).await.unwrap();
     assert_eq!(cancelled.status, m::PostStatus::Cancelled);
+    assert_eq!(status(link(&house, &kept.deliveries[0].id, &file.id, soon)).await, 200);
     assert_eq!(status(url).await, 404);
 }
 

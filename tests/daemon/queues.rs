@@ -115,6 +115,17 @@ async fn a_reload_brings_a_new_queue_and_a_bad_file_changes_nothing() {
     let told = house.client.config_reload().await.unwrap();
     assert_eq!(told.needs_restart, ["[limits]"], "the listener is bound with its limits");
     assert_eq!(told.changed, ["[[queue]] evenings"]);
+    // Whoever does not read that line finds it in the status, until it is in force or taken back.
+    let alert = async || {
+        let all = house.client.status().await.unwrap().alerts;
+        all.into_iter().find(|it| it.code == "restart_needed").map(|it| it.message)
+    };
+    house.hang_up();
+    let needed = alert().await.unwrap();
+    assert!(needed.ends_with(": [limits]"), "{needed}");
+    fs::write(house.config_path(), &good).unwrap();
+    house.hang_up();
+    assert_eq!(alert().await, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

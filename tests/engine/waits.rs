@@ -34,6 +34,29 @@ fn spent_credits_stop_the_whole_network_and_are_probed_by_one_post() {
 }
 
 #[test]
+fn who_was_to_try_whether_an_app_is_open_again_and_cannot_leaves_it_to_the_next() {
+    let day = SignedDuration::from_hours(24);
+    let mut world = calm(PlatformName::X, 2);
+    world.settings.limits.insert(PlatformName::X, vec![Limit { app: false, calls: 2, window: day }]);
+    for _ in 0..2 {
+        world.post(2, 0, 1, Late::Always);
+    }
+    run(&mut world, 60);
+    assert_eq!(world.sent.len(), 2);
+    world.network.script = vec![refused(
+        402,
+        &json!({ "title": "CreditsDepleted", "type": "https://api.x.com/2/problems/credits" }),
+    )];
+    let refused = world.post(1, 70, 1, Late::Always);
+    run(&mut world, 75);
+    // Its turn comes first, and its account has had its calls of the day.
+    let spent = world.post(2, 80, 1, Late::Always);
+    run(&mut world, 6 * 3600 + 120);
+    assert_eq!(state(&world, refused).state, State::Published, "{:?}", world.sent);
+    assert_ne!(state(&world, spent).state, State::Published);
+}
+
+#[test]
 fn what_a_network_said_of_an_app_or_an_account_outlives_a_restart() {
     let broke =
         refused(402, &json!({ "title": "CreditsDepleted", "type": "https://api.x.com/2/problems/credits" }));

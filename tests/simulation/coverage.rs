@@ -71,13 +71,14 @@ pub(crate) fn reachable(class: Class) -> Vec<Label> {
 }
 
 /// The networks that share a class with another: a connector of our own, and a made-up one with more of
-/// the class's trouble. What one of them meets says nothing of the other.
-pub(crate) const SHARED: [(Class, PlatformName); 5] = [
-    (Class::Handle, PlatformName::TikTok),
-    (Class::Handle, PlatformName::Facebook),
-    (Class::Handle, PlatformName::Instagram),
-    (Class::Opaque, PlatformName::Threads),
-    (Class::Opaque, PlatformName::Facebook),
+/// the class's trouble. What one of them meets says nothing of the other. The number: how many seeds of a
+/// round each of its cells gets, by how rarely the others come to it and how many crashes it has room for.
+pub(crate) const SHARED: [(Class, PlatformName, usize); 5] = [
+    (Class::Handle, PlatformName::TikTok, 3),
+    (Class::Handle, PlatformName::Facebook, 6),
+    (Class::Handle, PlatformName::Instagram, 7),
+    (Class::Opaque, PlatformName::Threads, 4),
+    (Class::Opaque, PlatformName::Facebook, 4),
 ];
 
 /// The columns of the table: a class, played by a network.
@@ -109,10 +110,11 @@ pub(crate) fn reachable_on(class: Class, network: PlatformName) -> Vec<Label> {
     all
 }
 
-/// The cells of the networks that share a class.
+/// A round of the cells of the networks that share a class.
 pub(crate) fn shared_cells() -> Vec<(Class, PlatformName, Label)> {
-    let of = |(class, network): (Class, PlatformName)| {
-        reachable_on(class, network).into_iter().map(move |it| (class, network, it))
+    let of = |(class, network, weight): (Class, PlatformName, usize)| {
+        let cells = reachable_on(class, network).into_iter().map(move |it| (class, network, it));
+        cells.flat_map(move |it| std::iter::repeat_n(it, weight))
     };
     SHARED.into_iter().flat_map(of).collect()
 }

@@ -71,11 +71,12 @@ pub(crate) fn aim(seed: u64) -> (Class, PlatformName, [Label; 3]) {
         let cells = shared_cells();
         let many = cells.len() as u64;
         // 29 and the number of these share no factor either.
+        debug_assert_ne!(many % 29, 0);
         let (class, network, first) = cells[usize::try_from(seed * 29 % many).unwrap()];
         let labels = reachable_on(class, network);
-        let round = seed / many;
-        let pick = |n: u64| labels[usize::try_from(n % labels.len() as u64).unwrap()];
-        return (class, network, [first, pick(round), pick(round / labels.len() as u64 + 3 * round + 1)]);
+        let mut dice = Rng(seed ^ 0xC0_FFEE);
+        let mut pick = || labels[usize::try_from(dice.below(labels.len() as u64)).unwrap()];
+        return (class, network, [first, pick(), pick()]);
     }
     let (class, labels) = aim_at_class(seed);
     (class, platform_of(class, &labels, &mut Rng(seed ^ 0xFACE)), labels)

@@ -141,6 +141,12 @@ impl Reckon {
         *self.sent.entry(was.id).or_default() += u64::from(!left);
     }
 
+    /// The first byte of a publishing call has left.
+    pub(crate) fn leaves(&mut self, id: DeliveryId, now: Timestamp, machine: u64) {
+        self.left.entry(id).or_insert((now, machine));
+        *self.sent.entry(id).or_default() += 1;
+    }
+
     /// It is over, and whoever waited for it may take so long to notice.
     pub(crate) fn end(&mut self, whom: Whom, why: &'static str, now: Timestamp, notice: SignedDuration) {
         if let Some(from) = self.open.remove(&(whom, why)) {
@@ -242,7 +248,6 @@ impl World {
         let works = self.works();
         let processing = self.network.abilities.processing + self.network.facebook.works;
         let due = self.watch.rows[&id].due.instant;
-        let machine = self.machine.0;
         let limit = match fault {
             Fault::Refused(answer) => self.network.limit_of(answer),
             _ => None,
@@ -260,8 +265,6 @@ impl World {
             it.during(Whom::One(id), now, wait + works + QUARTER, WORKS);
         }
         if publishing {
-            it.left.entry(id).or_insert((now, machine));
-            *it.sent.entry(id).or_default() += 1;
             let in_doubt = match fault {
                 Fault::None | Fault::NotSent => false,
                 Fault::Refused(_) => !(limit.is_some() || account_is_blamed || refused),
@@ -397,8 +400,11 @@ impl World {
                 it.clock_was_set = true;
                 if by.is_zero() {
                     // What waits for a time that the clock showed already waits for it once more.
-                    let again = skew.max(SignedDuration::ZERO) + secs(700);
-                    it.end(Whom::All, "clock", now, again);
+                    let again = skew.max(SignedDuration::ZERO);
+                    for span in it.spans.iter_mut().filter(|it| it.to > now) {
+                        span.to += again;
+                    }
+                    it.end(Whom::All, "clock", now, again + secs(700));
                     it.awake = Some(now);
                 } else {
                     it.begin(Whom::All, "clock", now);

@@ -195,8 +195,9 @@ impl World {
         // Unless the user wanted it out at once.
         let hurried = self.watch.hurried.contains(&id);
         assert!(wall >= due || now >= due || hurried, "never before its time (I13)");
-        let class = self.class;
+        let (class, machine) = (self.class, self.machine.0);
         let watch = &mut self.watch;
+        watch.reckon.leaves(id, now, machine);
         let other = watch.in_flight.insert(account, id);
         assert!(other.is_none(), "two calls in flight on one account (I1)");
         if let Some(last) = watch.last_leave.insert(account, now) {

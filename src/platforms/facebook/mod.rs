@@ -91,6 +91,10 @@ impl Platform for Facebook {
         }
     }
 
+    fn comment_scope(&self, _tier: Option<&str>) -> Option<&'static str> {
+        Some("pages_manage_engagement")
+    }
+
     fn measure(&self, text: &str) -> usize {
         text.encode_utf16().count()
     }

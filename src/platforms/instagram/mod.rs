@@ -87,6 +87,13 @@ impl Platform for Instagram {
         }
     }
 
+    fn comment_scope(&self, tier: Option<&str>) -> Option<&'static str> {
+        Some(match Door::of(tier) {
+            Door::Instagram => "instagram_business_manage_comments",
+            Door::Facebook => "instagram_manage_comments",
+        })
+    }
+
     fn measure(&self, text: &str) -> usize {
         text.encode_utf16().count()
     }
