@@ -121,6 +121,12 @@ fn all_requests() -> Vec<Request> {
         let mut step = live_step("106512_1", "");
         step.extra.insert("form".into(), form.into());
         all.extend(Facebook.read_back(&comment.account, &step));
+        all.extend(Facebook.edit(
+            &comment.account,
+            &step,
+            "Other words.",
+            &std::collections::BTreeMap::new(),
+        ));
     }
     all.extend(Facebook.delete(&comment.account, "106512_1"));
     all
@@ -149,6 +155,7 @@ fn every_request_uses_only_parameters_that_the_specification_lists() {
         "page_post.comments.create",
         "page_post.comments.list",
         "page_post.delete",
+        "page_post.update",
         "fb.rupload.video",
     ] {
         assert!(seen.iter().any(|it| it == wanted), "{wanted} is never asked: {seen:?}");

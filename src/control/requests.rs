@@ -103,7 +103,7 @@ message! {
 }
 
 message! {
-    /// Changes to a post that has not gone out. What is left out stays as it is.
+    /// Changes to a post. What is left out stays as it is. Of one that is out only the words can change.
     request EditPost {
         parts: Option<Vec<String>>,
         /// An empty text takes the comment away.

@@ -2,12 +2,13 @@
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
 //! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
-//! networks), [`connect`], [`keep`], [`create`], [`posts`], [`reschedule`], [`accounts`],
+//! networks), [`connect`], [`keep`], [`create`], [`posts`], [`amend`], [`reschedule`], [`accounts`],
 //! [`disconnect`], [`erase`], [`meta`], [`queues`], [`stop`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
 //! and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`]; [`preflight`] with [`disk`],
 //! [`time`] and [`rollback`] (when it is better to send nothing).
 
 mod accounts;
+mod amend;
 mod api;
 mod body;
 mod calendar;

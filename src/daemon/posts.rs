@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::create::{self, read_media, read_options, read_variants};
 use super::shared::Shared;
-use super::{errors, explain, view};
+use super::{amend, errors, explain, view};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -368,7 +368,8 @@ pub(super) fn check_again(shared: &Shared, post: &Post) -> ApiResult<()> {
     create::refuse_problems(targets)
 }
 
-/// `post edit`: allowed while no attempt is open and nothing is being sent.
+/// `post edit`: allowed while no attempt is open and nothing is being sent; of what is out, the words
+/// where the network lets them be changed ([`amend`]).
 pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> ApiResult<m::Post> {
     let Named::Post(post_id) = named(id)? else {
         return Err(ApiError::bad_request("not_a_post", "only a whole post (`pst_…`) can be edited"));
@@ -383,6 +384,10 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
             format!("post `{id}` was edited meanwhile (version {})", before.version),
         )
         .hint("look at it again, then edit"));
+    }
+    if amend::is_out(&rows) {
+        amend::words(shared, before, &rows, ask).await?;
+        return show(shared, post_id);
     }
     if let Some(gone) = rows.iter().find(|it| !may_edit(it)) {
         return Err(ApiError::conflict(

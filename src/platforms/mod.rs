@@ -583,6 +583,23 @@ pub trait Platform: Sync {
     /// What the read-back shows.
     fn confirmed(&self, step: &Step, answer: &Answer, now: Timestamp) -> Sight;
 
+    /// The call that changes the words of a live step. None = the network has none, or not for such an
+    /// object. Made twice it does the same as once.
+    fn edit(
+        &self,
+        _account: &Account,
+        _step: &Step,
+        _text: &str,
+        _options: &BTreeMap<String, String>,
+    ) -> Option<Request> {
+        None
+    }
+
+    /// What the answer to the edit call proves.
+    fn edited(&self, answer: &Answer, _now: Timestamp) -> Result<(), Failure> {
+        Err(Failure::transient(format!("an answer to a call that is never made: {}", answer.status)))
+    }
+
     /// The call that deletes a published object. None = the network has none.
     fn delete(&self, account: &Account, remote_id: &str) -> Option<Request>;
 

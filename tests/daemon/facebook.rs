@@ -161,6 +161,43 @@ async fn a_post_that_never_arrived_is_held_for_a_person_and_never_sent_again_by_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_words_of_a_post_that_is_out_are_changed_where_they_stand() {
+    let house = furnished().await;
+    let ask = r::CreatePost {
+        comment: Some("Order here.".into()),
+        ..draft(&[PAGE], &["Fresh bred."], r::When::Now)
+    };
+    let made = house.client.post_create(&ask).await.unwrap();
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    let words = |text: &str, comment: Option<&str>| r::EditPost {
+        parts: Some(vec![text.into()]),
+        comment: comment.map(Into::into),
+        ..r::EditPost::default()
+    };
+    // The answer is lost behind the change: nobody knows, and nothing is kept as changed.
+    house.inject("facebook.edit=lost_after");
+    let lost = house.client.post_edit(&made.id, &words("Fresh bread.", None)).await.unwrap_err().detail();
+    assert_eq!(lost.code, "edit_failed");
+    assert!(lost.hint.unwrap().contains("give the command again"));
+    assert_eq!(house.client.post_show(&made.id).await.unwrap().parts, ["Fresh bred."]);
+    let edited =
+        house.client.post_edit(&made.id, &words("Fresh bread.", Some("Order below."))).await.unwrap();
+    assert_eq!((edited.parts[0].as_str(), edited.comment.as_deref()), ("Fresh bread.", Some("Order below.")));
+    assert_eq!((house.live("Fresh bread.").len(), house.live("Order below.").len()), (1, 1));
+    assert!(house.live("Fresh bred.").is_empty() && house.live("Order here.").is_empty());
+    // Neither the number of its parts nor anything but words; and what the network would refuse is not asked.
+    for (bad, code) in [
+        (r::EditPost { late: Some("always".into()), ..r::EditPost::default() }, "too_late"),
+        (words("Fresh bread.", Some("")), "too_late"),
+        (words("", None), "validation"),
+    ] {
+        let refused = house.client.post_edit(&made.id, &bad).await.unwrap_err().detail();
+        assert_eq!(refused.code, code, "{refused:?}");
+    }
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_to_a_first_comment_is_looked_for_under_its_post() {
     let house = furnished().await;
     house.inject("facebook.comment=lost_after");

@@ -20,7 +20,7 @@ use self::form::Form;
 use super::meta::{self, errors, usage};
 use super::needs;
 use super::{
-    Answer, Body, Capabilities, Class, Deletion, Failure, FailureClass, Fresh, Job, Next, OptionSpec,
+    Answer, Body, Capabilities, Class, Deletion, Failure, FailureClass, Field, Fresh, Job, Next, OptionSpec,
     Platform, Problem, Quota, Refusal, Request, Sight, Unit, Verdict,
 };
 use crate::domain::account::Account;
@@ -262,6 +262,29 @@ impl Platform for Facebook {
 
     fn confirmed(&self, step: &Step, answer: &Answer, now: Timestamp) -> Sight {
         looks::confirmed(step, answer, now)
+    }
+
+    fn edit(
+        &self,
+        _account: &Account,
+        step: &Step,
+        text: &str,
+        _options: &BTreeMap<String, String>,
+    ) -> Option<Request> {
+        // Of films and stories it is not documented (developers.facebook.com/docs/pages-api/posts).
+        let form = step.extra.get("form").map(String::as_str);
+        let has_words = matches!(form, Some("feed" | "photos" | "comment"));
+        let id = step.remote_id.as_deref().filter(|id| has_words && meta::is_id(id))?;
+        let words = Body::Form(vec![("message".to_owned(), Field::Text(text.to_owned()))]);
+        Some(meta::post("facebook.edit", format!("/{id}"), words))
+    }
+
+    fn edited(&self, answer: &Answer, now: Timestamp) -> Result<(), Failure> {
+        let json = answer.json();
+        if answer.status == 200 && json["success"] == true {
+            return Ok(());
+        }
+        Err(errors::failure(answer, now))
     }
 
     fn delete(&self, _account: &Account, remote_id: &str) -> Option<Request> {

@@ -1,0 +1,150 @@
+//! `post edit` of a post that is out: its words are changed where it stands, on the networks that allow it.
+//!
+//! Saying the same words twice changes nothing, so an answer that was lost costs nothing either: the
+//! command is given again. What is kept here changes when all networks have changed.
+
+use std::sync::Arc;
+
+use super::posts::check_again;
+use super::shared::Shared;
+use super::{drive, errors};
+use crate::control::api::{ApiError, ApiResult, ErrorKind};
+use crate::control::requests as r;
+use crate::domain::account::Account;
+use crate::domain::delivery::{Delivery, State, StepKind};
+use crate::domain::post::{Content, Post};
+use crate::engine::{Refreshed, Reply};
+use crate::platforms::{self, Failure, FailureClass, Platform, Request};
+use crate::store::{StoreError, accounts, posts};
+
+/// One call, and what it is for.
+struct Change {
+    what: String,
+    account: Account,
+    platform: &'static dyn Platform,
+    request: Request,
+}
+
+/// Whether any of it is out, so that what is kept here is not all there is.
+pub(super) fn is_out(rows: &[Delivery]) -> bool {
+    rows.iter().any(|it| it.state == State::Published)
+}
+
+/// Changes the words of a post whose deliveries are all published.
+pub(super) async fn words(
+    shared: &Arc<Shared>,
+    before: Post,
+    rows: &[Delivery],
+    ask: r::EditPost,
+) -> ApiResult<Post> {
+    let r::EditPost { parts, comment, to, media, options, variants, late, version: _ } = ask;
+    if to.is_some() || media.is_some() || options.is_some() || variants.is_some() || late.is_some() {
+        return Err(too_late("only the words of what is published can be changed"));
+    }
+    if let Some(other) = rows.iter().find(|it| it.state != State::Published) {
+        let message = format!("{} is {}, and others are published", other.name, other.state.as_str());
+        return Err(too_late(message));
+    }
+    let mut after = before.clone();
+    if let Some(parts) = parts {
+        after.content.parts = if parts.is_empty() { vec![String::new()] } else { parts };
+    }
+    if let Some(comment) = comment {
+        after.content.comment = (!comment.is_empty()).then_some(comment);
+    }
+    let shape = |it: &Content| (it.parts.len(), it.comment.is_some());
+    if shape(&after.content) != shape(&before.content) {
+        return Err(too_late("what is published keeps its number of parts, and its comment"));
+    }
+    check_again(shared, &after)?;
+    let mut changes = Vec::new();
+    for row in rows {
+        let (old, new) = (before.content_for(&row.name), after.content_for(&row.name));
+        changes.extend(of_delivery(shared, row, old, new, &after)?);
+    }
+    carry_out(shared, changes).await?;
+    after.version += 1;
+    let kept = after.clone();
+    let write = shared.store.write(move |tx| {
+        if posts::need(tx, kept.id)?.version != before.version {
+            return Err(StoreError::conflict(format!("post `{}` was edited meanwhile", kept.id)));
+        }
+        posts::put(tx, &kept)
+    });
+    write.await.map_err(errors::store)?;
+    Ok(after)
+}
+
+/// The calls for one delivery: one for each step whose words change.
+fn of_delivery(
+    shared: &Shared,
+    row: &Delivery,
+    old: &Content,
+    new: &Content,
+    post: &Post,
+) -> ApiResult<Vec<Change>> {
+    let mut changes = Vec::new();
+    let options = post.options_for(row.name.platform());
+    let account = shared.store.read(|rx| accounts::get(rx, row.account)).map_err(errors::store)?;
+    for (n, step) in row.steps.iter().enumerate().filter(|(_, step)| step.is_live()) {
+        let (was, text) = match step.kind {
+            StepKind::Comment => (old.comment.as_ref(), new.comment.as_ref()),
+            StepKind::Post | StepKind::Thread => (old.parts.get(n), new.parts.get(n)),
+        };
+        let Some(text) = text.filter(|_| was != text) else { continue };
+        let platform = platforms::find(row.name.platform());
+        let (Some(platform), Some(account)) = (platform, account.clone()) else {
+            return Err(errors::unknown_account(&row.name, &[]));
+        };
+        let Some(request) = platform.edit(&account, step, text, &options) else {
+            let title = row.name.platform().title();
+            return Err(too_late(format!(
+                "{title} does not let the {} on {} be changed",
+                step.kind.as_str(),
+                row.name
+            )));
+        };
+        changes.push(Change {
+            what: format!("{} {} on {}", step.kind.as_str(), n + 1, row.name),
+            account,
+            platform,
+            request,
+        });
+    }
+    Ok(changes)
+}
+
+async fn carry_out(shared: &Arc<Shared>, changes: Vec<Change>) -> ApiResult<()> {
+    let mut done: Vec<String> = Vec::new();
+    for change in changes {
+        let mut outcome = call(shared, &change).await;
+        if matches!(&outcome, Err(Failure { class: FailureClass::AuthExpired, .. }))
+            && let Refreshed::Fresh(_) = super::tokens::refresh(shared, change.account.id, shared.now()).await
+        {
+            outcome = call(shared, &change).await;
+        }
+        if let Err(failure) = outcome {
+            let mut message = format!("{} is not changed: {}", change.what, failure.message);
+            if !done.is_empty() {
+                message = format!("{message}; changed is {}", done.join(", "));
+            }
+            let again = "give the command again: what is changed already is changed to the same words";
+            let hint = failure.hint.map_or_else(|| again.to_owned(), |it| format!("{it}; then {again}"));
+            return Err(ApiError::new(ErrorKind::Failed, "edit_failed", message).hint(hint));
+        }
+        done.push(change.what);
+    }
+    Ok(())
+}
+
+async fn call(shared: &Arc<Shared>, change: &Change) -> Result<(), Failure> {
+    match drive::call(shared, change.account.id, &change.request).await {
+        Reply::Answer(answer) => change.platform.edited(&answer, shared.now()),
+        Reply::Unfit(failure) => Err(failure),
+        Reply::NotSent(message) | Reply::Lost(message) => Err(Failure::transient(message)),
+    }
+}
+
+fn too_late(message: impl Into<String>) -> ApiError {
+    ApiError::conflict("too_late", message).hint("delete it and post it anew")
+}
