@@ -41,7 +41,7 @@ Examples:
         /// pst_… or dlv_…
         id: String,
     },
-    /// Change a post that has not gone out
+    /// Change a post; of one that is out, its words where the network allows it
     #[command(after_help = "\
 What you leave out stays as it is; TEXT, --to, --media and --option replace all
 of their kind.
