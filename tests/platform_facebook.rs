@@ -425,6 +425,13 @@ fn an_unknown_error_of_a_safe_call_is_for_the_user_and_a_servers_trouble_for_lat
     let error =
         |code: i64, sub: i64| json!({ "error": { "code": code, "error_subcode": sub, "message": "m" } });
     assert_eq!(class(400, error(999, 0)), FailureClass::InvalidContent);
+    let mut passing = error(999, 0);
+    passing["error"]["is_transient"] = json!(true);
+    assert_eq!(class(400, passing), FailureClass::Transient);
+    let mut limit = error(4, 0);
+    limit["error"]["is_transient"] = json!(true);
+    assert_eq!(class(400, limit), FailureClass::RateLimited, "a limit passes, and is one");
+    assert_eq!(class(400, error(100, 1_609_005)), FailureClass::Transient);
     assert_eq!(class(500, error(2, 0)), FailureClass::Transient);
     assert_eq!(class(400, error(2, 0)), FailureClass::Transient);
     assert_eq!(class(400, error(100, 1_366_046)), FailureClass::InvalidContent);
