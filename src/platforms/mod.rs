@@ -153,6 +153,9 @@ pub enum Endpoint {
     /// An address that the network gave, whole in [`Request::path`]. It is called only if it lies on
     /// the host behind this key of `[platforms.NAME.endpoints]`.
     Given(&'static str),
+    /// As `Named`, with the token of the person whose consent opened the account: Meta refused reads to
+    /// Pages' tokens that it answered to people's. Where no person is kept, the account's own goes.
+    Person(&'static str),
     /// The account's own server.
     Server,
 }

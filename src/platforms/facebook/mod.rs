@@ -158,7 +158,7 @@ impl Platform for Facebook {
         now: Timestamp,
     ) -> Result<Handles, Failure> {
         if call.label != "facebook.photo" {
-            return video::answered(handles, call, answer, now);
+            return video::answered(job, handles, call, answer, now);
         }
         let id = (answer.status == 200).then(|| meta::id(&answer.json()["id"])).flatten();
         let Some(id) = id else { return Err(errors::failure(answer, now)) };

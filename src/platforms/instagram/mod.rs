@@ -23,8 +23,8 @@ use self::form::Form;
 use super::meta::{self, errors::GraphError, plain, usage};
 use super::needs;
 use super::{
-    Answer, Body, Capabilities, Class, Deletion, Failure, FailureClass, Fresh, Job, Next, Platform, Problem,
-    Quota, Reading, Refusal, Request, Sight, Unit, Verdict,
+    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next, Platform,
+    Problem, Quota, Reading, Refusal, Request, Sight, Unit, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};
@@ -182,7 +182,7 @@ impl Platform for Instagram {
     ) -> Sight {
         match Form::of(job) {
             Form::Comment => looks::comments(job, answer, since, bound, now),
-            _ => looks::container(job, frozen, answer, since, now),
+            _ => looks::container(job, frozen, answer, false, since, now),
         }
     }
 
@@ -195,7 +195,18 @@ impl Platform for Instagram {
         bound: &dyn Fn(&str) -> bool,
         now: Timestamp,
     ) -> Sight {
-        if said.call.label.starts_with("instagram.list.") {
+        if let Some(call) = looks::again(job, said, now) {
+            return Sight::More(call);
+        }
+        let hidden = matches!(said.call.endpoint, Endpoint::Person(_))
+            && containers::is_unseen(said.call, said.answer, now);
+        let listed = said.call.label.starts_with("instagram.list.");
+        if hidden && (listed || Form::of(job) == Form::Comment) {
+            // A person's token that has ended says nothing of the account's own.
+            let words = "neither token is shown what the account has published";
+            return Sight::Unclear(Failure::transient(words));
+        }
+        if listed {
             return looks::listed(job, said, since, bound, now);
         }
         self.seen(job, frozen, said.answer, since, bound, now)
@@ -203,6 +214,9 @@ impl Platform for Instagram {
 
     fn scan(&self, job: &Job<'_>, since: Timestamp) -> Option<Request> {
         looks::scan(job, since)
+        if hidden {
+            return looks::container(job, frozen, said.answer, hidden, since, now);
+        }
     }
 
     fn scanned(

@@ -112,8 +112,7 @@ const PARAMETERS_FIRST: &str = "Meta's table of error codes: parameters are chec
 
 /// Subcodes of trouble that passes (a service is away, a link could not be looked at, an upload broke
 /// off), under whichever code they come.
-const PASSING: &[&str] =
-    &["1363047", "1609010", "1609005", "1363037", "1363045", "1363030", "6000", "6001"];
+const PASSING: &[&str] = &["1363047", "1609010", "1609005", "1363037", "1363045", "1363030", "6000", "6001"];
 
 fn is_passing(error: &GraphError) -> bool {
     PASSING.iter().any(|row| error.is(row))
