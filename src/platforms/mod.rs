@@ -493,6 +493,11 @@ pub trait Platform: Sync {
     /// What would be sent for one part, as JSON for people: no network call, ids left open.
     fn preview(
         &self,
+    /// What is no problem and worth knowing before it is scheduled, in sentences.
+    fn notices(&self, _parts: &[&str], _options: &BTreeMap<String, String>) -> Vec<String> {
+        Vec::new()
+    }
+
         text: &str,
         media: &[MediaItem],
         options: &BTreeMap<String, String>,

@@ -249,13 +249,13 @@ pub(super) fn answered(
         _ => Err(failed()),
     };
     match outcome {
-        Err(failure) if failure.class == FailureClass::MediaGone => anew(&key, handles, failure, now),
+        Err(failure) if failure.class == FailureClass::MediaGone => {
+            anew(&key, handles, of_cover(call, failure), now)
+        }
         other => other,
     }
 }
 
-/// Every container that a post of this form has.
-fn keys(job: &Job<'_>, form: Form) -> Vec<String> {
 /// Whether a read says nothing of its object, but of the token: the object is not shown to it (100/33),
 /// or it is a person's token, which may end before the account's.
 pub(super) fn is_unseen(call: &Request, answer: &Answer, now: Timestamp) -> bool {
@@ -301,6 +301,8 @@ fn unseen(
     Ok(found)
 }
 
+/// Every container that a post of this form has.
+fn keys(job: &Job<'_>, form: Form) -> Vec<String> {
     let children = if form == Form::Carousel { job.media.len() } else { 0 };
     (0..children).map(child).chain([CONTAINER.to_owned()]).collect()
 }
@@ -366,6 +368,19 @@ fn made(key: &str, call: &Request, json: &Value, now: Timestamp) -> Option<Handl
         found.insert(rest, dead(now));
     }
     Some(found)
+}
+
+/// Of a file that could not be fetched Instagram does not say which: the user's own address of a cover
+/// may be the one.
+fn of_cover(call: &Request, failure: Failure) -> Failure {
+    let cover = matches!(&call.body, Body::Form(fields) if fields.iter().any(|it| it.0 == "cover_url"));
+    let of_both = |hint: String| {
+        format!("see that the address in `instagram.cover_url` shows a JPEG to everybody; else: {hint}")
+    };
+    if !cover {
+        return failure;
+    }
+    Failure { hint: failure.hint.map(of_both), ..failure }
 }
 
 /// Forgets a container that came to nothing, unless that happened too often.

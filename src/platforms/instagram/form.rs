@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::CAPTION_MAX;
 use crate::domain::delivery::StepKind;
 use crate::domain::door::Door;
 use crate::domain::media::MediaItem;
@@ -215,6 +216,27 @@ fn files(form: Form, media: &[MediaItem], found: &mut Found) {
     if media.is_empty() {
         // Said by the rule that a post needs a file.
         return;
+/// What only Instagram will tell.
+pub(super) fn notices(parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let text = parts.first().copied().unwrap_or_default();
+    let units = text.encode_utf16().count();
+    if units > CAPTION_MAX && text.chars().count() <= CAPTION_MAX {
+        found.push(format!(
+            "Instagram may count an emoji as two: the caption then has {units} characters, and {CAPTION_MAX} \
+             are taken"
+        ));
+    }
+    if options.contains_key("cover_url") {
+        found.push(
+            "the reel's cover is fetched from `instagram.cover_url` by Instagram when the post is published, \
+             and nobody looks at it before: it must be there then"
+                .to_owned(),
+        );
+    }
+    found
+}
+
     }
     match form {
         Form::Reel if media.len() != 1 || media[0].kind.is_image() => found.say(

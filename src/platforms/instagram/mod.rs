@@ -102,6 +102,10 @@ impl Platform for Instagram {
     }
 
     fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
+    fn notices(&self, parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
+        form::notices(parts, options)
+    }
+
         let form = Form::of_post(media, options);
         let mut shown = json!({ "request": "POST /{user-id}/media_publish", "kind": form.as_str() });
         if !text.is_empty() {
