@@ -34,7 +34,8 @@ use crate::domain::hex::hex;
 use crate::domain::ids::PlatformName;
 use crate::domain::media::MediaItem;
 
-/// Longest caption. How its 2,200 characters are counted is not documented.
+/// Longest caption. How its 2,200 characters are counted is not documented: what is too long however
+/// they are counted is refused here, what is too long by one way of counting is said.
 const CAPTION_MAX: usize = 2_200;
 const ALT_MAX: usize = 1_000;
 
@@ -53,7 +54,7 @@ impl Platform for Instagram {
     fn capabilities(&self, tier: Option<&str>) -> Capabilities {
         Capabilities {
             class: Class::Handle,
-            unit: Unit::Characters,
+            unit: Unit::CodePoints,
             text_max: CAPTION_MAX,
             parts_max: 1,
             text_optional_with_media: true,
@@ -88,7 +89,7 @@ impl Platform for Instagram {
     }
 
     fn measure(&self, text: &str) -> usize {
-        text.encode_utf16().count()
+        text.chars().count()
     }
 
     fn problems(
