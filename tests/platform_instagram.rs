@@ -499,6 +499,10 @@ fn what_cannot_be_a_post_on_instagram_is_said_before_it_is_scheduled() {
     assert_eq!(here("x", &[jpeg(1)], &[("format", "reel")]), ["reel_needs_one_video"]);
     assert_eq!(here(&"#a ".repeat(31), &[jpeg(1)], &[]), ["too_many_hashtags"]);
     assert_eq!(here(&"@a ".repeat(21), &[jpeg(1)], &[]), ["too_many_mentions"]);
+    let dense = |bytes| MediaItem { bytes, ..film(1) };
+    // 30 s at 25 Mbit/s of pictures and 128 kbit/s of sound.
+    assert_eq!(here("x", &[dense(94_230_000)], &[]), Vec::<&str>::new());
+    assert_eq!(here("x", &[dense(95_000_000)], &[]), ["video_bit_rate"]);
     for (key, value) in [
         ("thumb_offset", "1"),
         ("location_id", "here"),

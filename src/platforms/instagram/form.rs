@@ -22,6 +22,10 @@ const TAGS_MAX: usize = 20;
 const CHILD_BYTES_MAX: u64 = 100_000_000;
 const CHILD_MS_MAX: u64 = 60_000;
 
+/// 25 Mbit/s of pictures and 128 kbit/s of sound (content-publishing, "Reel specifications"), with a
+/// little for the container.
+const KBIT_MAX: u64 = 25_200;
+
 const YES_NO: &[&str] = &["true", "false"];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
@@ -212,10 +216,6 @@ pub(super) fn problems(
     found.0
 }
 
-fn files(form: Form, media: &[MediaItem], found: &mut Found) {
-    if media.is_empty() {
-        // Said by the rule that a post needs a file.
-        return;
 /// What only Instagram will tell.
 pub(super) fn notices(parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
     let mut found = Vec::new();
@@ -237,6 +237,24 @@ pub(super) fn notices(parts: &[&str], options: &BTreeMap<String, String>) -> Vec
     found
 }
 
+fn files(form: Form, media: &[MediaItem], found: &mut Found) {
+    if media.is_empty() {
+        // Said by the rule that a post needs a file.
+        return;
+    }
+    for (n, item) in media.iter().enumerate() {
+        let length = item.detail.video.as_ref().map_or(0, |it| it.duration_ms);
+        // Bits in a millisecond are kilobits in a second.
+        let rate = item.bytes.saturating_mul(8).checked_div(length).unwrap_or_default();
+        if rate > KBIT_MAX {
+            let message = format!(
+                "`{}` has {} Mbit a second, Instagram takes 25",
+                item.name,
+                format_args!("{}.{}", rate / 1000, rate % 1000 / 100)
+            );
+            let hint = "compress it more, e.g. with ffmpeg's `-b:v 8M -maxrate 20M -bufsize 20M`";
+            found.say(&format!("media[{n}]"), "video_bit_rate", &message, hint);
+        }
     }
     match form {
         Form::Reel if media.len() != 1 || media[0].kind.is_image() => found.say(
