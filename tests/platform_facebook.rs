@@ -80,6 +80,19 @@ fn reel_answers() -> Vec<Value> {
     ]
 }
 
+/// What is asked after an upload that broke off.
+fn asked_after_a_break(reel: &Owned) -> Request {
+    let mut handles = Handles::new();
+    for said in
+        [answer(200, &reel_answers()[0]), answer(400, &json!({ "debug_info": { "retriable": true } }))]
+    {
+        let Ok(Next::Call(call)) = Facebook.next(&reel.job(), &handles, fresh()) else { panic!("a call") };
+        handles.extend(Facebook.answered(&reel.job(), &handles, &call, &said, now()).unwrap());
+    }
+    let Ok(Next::Call(call)) = Facebook.next(&reel.job(), &handles, fresh()) else { panic!("a call") };
+    call
+}
+
 /// Every request that the connector can make, by a name for messages.
 fn all_requests() -> Vec<Request> {
     let mut all = Vec::new();
@@ -95,6 +108,7 @@ fn all_requests() -> Vec<Request> {
     let (made, frozen) = walk(&reel.job(), &reel_answers());
     all.extend(made);
     all.extend(Facebook.look(&reel.job(), &frozen, now()));
+    all.push(asked_after_a_break(&reel));
     let mut plain = with_options("A film", &[("title", "Film")]);
     plain.media = vec![video(900)];
     let phases = [
@@ -171,6 +185,17 @@ fn a_parameter_that_is_not_in_the_specification_is_noticed() {
     request.path = "/106512/nowhere".into();
     assert!(spec.check(&request).is_err());
 }
+    // Values count as well: a word that is none of the listed, a number that is none.
+    let finish = walk(&reel().job(), &reel_answers()).0.pop().unwrap();
+    assert!(spec.check(&finish).is_ok());
+    let said = |finish: &Request, from: &str, to: &str| {
+        let Body::Json(body) = &finish.body else { panic!("JSON") };
+        let body = String::from_utf8(body.clone()).unwrap().replace(from, to);
+        spec.check(&Request { body: Body::Json(body.into_bytes()), ..finish.clone() })
+    };
+    assert!(said(&finish, "PUBLISHED", "PUBLISH").unwrap_err().contains("video_state"));
+    let feed = walk(&owned("Hello").job(), &[]).0.remove(0);
+    assert!(said(&feed, "true", "\"yes\"").unwrap_err().contains("published"));
 
 #[test]
 fn a_text_with_a_link_is_one_call_and_photos_are_uploaded_unseen_first() {

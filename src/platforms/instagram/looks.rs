@@ -214,10 +214,14 @@ pub(super) fn comments(
     one(hits, rest)
 }
 
-/// The read that confirms a live object by its id, and brings its address.
-pub(super) fn read_back(step: &Step) -> Option<Request> {
+/// The read that confirms a live object by its id, and brings its address. Of comments Instagram's own
+/// door lists no such call.
+pub(super) fn read_back(account: &Account, step: &Step) -> Option<Request> {
     let id = step.remote_id.as_deref().filter(|it| meta::is_id(it))?;
     let comment = step.extra.get("form").is_some_and(|it| it == Form::Comment.as_str());
+    if comment && door(account) == Door::Instagram {
+        return None;
+    }
     let fields = if comment { "id" } else { "id,permalink" };
     Some(meta::get("instagram.get", format!("/{id}"), &[("fields", fields)]))
 }

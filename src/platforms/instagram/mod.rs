@@ -102,11 +102,11 @@ impl Platform for Instagram {
         form::problems(parts, media, options, Door::of(tier))
     }
 
-    fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
     fn notices(&self, parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
         form::notices(parts, options)
     }
 
+    fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
         let form = Form::of_post(media, options);
         let mut shown = json!({ "request": "POST /{user-id}/media_publish", "kind": form.as_str() });
         if !text.is_empty() {
@@ -214,14 +214,14 @@ impl Platform for Instagram {
         if listed {
             return looks::listed(job, said, since, bound, now);
         }
+        if hidden {
+            return looks::container(job, frozen, said.answer, hidden, since, now);
+        }
         self.seen(job, frozen, said.answer, since, bound, now)
     }
 
     fn scan(&self, job: &Job<'_>, since: Timestamp) -> Option<Request> {
         looks::scan(job, since)
-        if hidden {
-            return looks::container(job, frozen, said.answer, hidden, since, now);
-        }
     }
 
     fn scanned(
@@ -247,8 +247,8 @@ impl Platform for Instagram {
         looks::remote_id_of(account, url)
     }
 
-    fn read_back(&self, _account: &Account, step: &Step) -> Option<Request> {
-        looks::read_back(step)
+    fn read_back(&self, account: &Account, step: &Step) -> Option<Request> {
+        looks::read_back(account, step)
     }
 
     fn confirmed(&self, step: &Step, answer: &Answer, now: Timestamp) -> Sight {
