@@ -136,6 +136,7 @@ fn all_requests() -> Vec<Request> {
         step.extra.insert("form".into(), form.into());
         all.extend(Facebook.read_back(&comment.account, &step));
     }
+    all.extend(Facebook.read_back(&comment.account, &live_step("story:77", "")));
     all.extend(Facebook.delete(&comment.account, "106512_1"));
     all
 }
@@ -184,7 +185,6 @@ fn a_parameter_that_is_not_in_the_specification_is_noticed() {
     assert!(spec.check(&request).unwrap_err().contains("no_such_field"));
     request.path = "/106512/nowhere".into();
     assert!(spec.check(&request).is_err());
-}
     // Values count as well: a word that is none of the listed, a number that is none.
     let finish = walk(&reel().job(), &reel_answers()).0.pop().unwrap();
     assert!(spec.check(&finish).is_ok());
@@ -196,6 +196,7 @@ fn a_parameter_that_is_not_in_the_specification_is_noticed() {
     assert!(said(&finish, "PUBLISHED", "PUBLISH").unwrap_err().contains("video_state"));
     let feed = walk(&owned("Hello").job(), &[]).0.remove(0);
     assert!(said(&feed, "true", "\"yes\"").unwrap_err().contains("published"));
+}
 
 #[test]
 fn a_text_with_a_link_is_one_call_and_photos_are_uploaded_unseen_first() {
@@ -380,6 +381,23 @@ fn a_story_is_found_by_the_photo_it_was_made_of_and_cannot_be_deleted() {
     assert_eq!(found(&sight), Some("story:77"));
     assert_eq!(seen(&story, &answers, &list("902"), &[]), Sight::Absent);
     assert!(Facebook.delete(&story.account, "story:77").is_none());
+    // Published: nobody has told an address, and the list confirms it and tells one.
+    let (_, frozen) = walk(&story.job(), &answers);
+    let said = answer(200, &json!({ "success": true, "post_id": "77" }));
+    let Verdict::Applied(live) = Facebook.judge(&story.job(), &frozen, &said, now()) else {
+        panic!("applied")
+    };
+    assert_eq!((live.remote_id.as_deref(), live.permalink), (Some("story:77"), None));
+    let step = live_step("story:77", "");
+    let call = Facebook.read_back(&story.account, &step).unwrap();
+    assert!(call.path.ends_with("/stories"), "{call:?}");
+    let address = "https://www.facebook.com/stories/1/77";
+    let listed = answer(200, &json!({ "data": [{ "post_id": "76" }, { "post_id": "77", "url": address }] }));
+    let Sight::Found(live) = Facebook.confirmed(&step, &listed, now()) else { panic!("confirmed") };
+    assert_eq!((live.verified, live.permalink.as_deref()), (true, Some(address)));
+    assert!(matches!(Facebook.confirmed(&step, &list("901"), now()), Sight::Found(_)));
+    let other = answer(200, &json!({ "data": [{ "post_id": "76" }] }));
+    assert!(matches!(Facebook.confirmed(&step, &other, now()), Sight::Unclear(_)));
 }
 
 #[test]

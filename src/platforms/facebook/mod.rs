@@ -252,8 +252,8 @@ impl Platform for Facebook {
         looks::remote_id_of(account, url)
     }
 
-    fn read_back(&self, _account: &Account, step: &Step) -> Option<Request> {
-        looks::read_back(step)
+    fn read_back(&self, account: &Account, step: &Step) -> Option<Request> {
+        looks::read_back(account, step)
     }
 
     fn confirmed(&self, step: &Step, answer: &Answer, now: Timestamp) -> Sight {
