@@ -80,6 +80,19 @@ fn reel_answers() -> Vec<Value> {
     ]
 }
 
+/// What is asked after an upload that broke off.
+fn asked_after_a_break(reel: &Owned) -> Request {
+    let mut handles = Handles::new();
+    for said in
+        [answer(200, &reel_answers()[0]), answer(400, &json!({ "debug_info": { "retriable": true } }))]
+    {
+        let Ok(Next::Call(call)) = Facebook.next(&reel.job(), &handles, fresh()) else { panic!("a call") };
+        handles.extend(Facebook.answered(&reel.job(), &handles, &call, &said, now()).unwrap());
+    }
+    let Ok(Next::Call(call)) = Facebook.next(&reel.job(), &handles, fresh()) else { panic!("a call") };
+    call
+}
+
 /// Every request that the connector can make, by a name for messages.
 fn all_requests() -> Vec<Request> {
     let mut all = Vec::new();
@@ -95,6 +108,7 @@ fn all_requests() -> Vec<Request> {
     let (made, frozen) = walk(&reel.job(), &reel_answers());
     all.extend(made);
     all.extend(Facebook.look(&reel.job(), &frozen, now()));
+    all.push(asked_after_a_break(&reel));
     let mut plain = with_options("A film", &[("title", "Film")]);
     plain.media = vec![video(900)];
     let phases = [
@@ -128,6 +142,7 @@ fn all_requests() -> Vec<Request> {
             &std::collections::BTreeMap::new(),
         ));
     }
+    all.extend(Facebook.read_back(&comment.account, &live_step("story:77", "")));
     all.extend(Facebook.delete(&comment.account, "106512_1"));
     all
 }
@@ -177,6 +192,17 @@ fn a_parameter_that_is_not_in_the_specification_is_noticed() {
     assert!(spec.check(&request).unwrap_err().contains("no_such_field"));
     request.path = "/106512/nowhere".into();
     assert!(spec.check(&request).is_err());
+    // Values count as well: a word that is none of the listed, a number that is none.
+    let finish = walk(&reel().job(), &reel_answers()).0.pop().unwrap();
+    assert!(spec.check(&finish).is_ok());
+    let said = |finish: &Request, from: &str, to: &str| {
+        let Body::Json(body) = &finish.body else { panic!("JSON") };
+        let body = String::from_utf8(body.clone()).unwrap().replace(from, to);
+        spec.check(&Request { body: Body::Json(body.into_bytes()), ..finish.clone() })
+    };
+    assert!(said(&finish, "PUBLISHED", "PUBLISH").unwrap_err().contains("video_state"));
+    let feed = walk(&owned("Hello").job(), &[]).0.remove(0);
+    assert!(said(&feed, "true", "\"yes\"").unwrap_err().contains("published"));
 }
 
 #[test]
@@ -362,6 +388,23 @@ fn a_story_is_found_by_the_photo_it_was_made_of_and_cannot_be_deleted() {
     assert_eq!(found(&sight), Some("story:77"));
     assert_eq!(seen(&story, &answers, &list("902"), &[]), Sight::Absent);
     assert!(Facebook.delete(&story.account, "story:77").is_none());
+    // Published: nobody has told an address, and the list confirms it and tells one.
+    let (_, frozen) = walk(&story.job(), &answers);
+    let said = answer(200, &json!({ "success": true, "post_id": "77" }));
+    let Verdict::Applied(live) = Facebook.judge(&story.job(), &frozen, &said, now()) else {
+        panic!("applied")
+    };
+    assert_eq!((live.remote_id.as_deref(), live.permalink), (Some("story:77"), None));
+    let step = live_step("story:77", "");
+    let call = Facebook.read_back(&story.account, &step).unwrap();
+    assert!(call.path.ends_with("/stories"), "{call:?}");
+    let address = "https://www.facebook.com/stories/1/77";
+    let listed = answer(200, &json!({ "data": [{ "post_id": "76" }, { "post_id": "77", "url": address }] }));
+    let Sight::Found(live) = Facebook.confirmed(&step, &listed, now()) else { panic!("confirmed") };
+    assert_eq!((live.verified, live.permalink.as_deref()), (true, Some(address)));
+    assert!(matches!(Facebook.confirmed(&step, &list("901"), now()), Sight::Found(_)));
+    let other = answer(200, &json!({ "data": [{ "post_id": "76" }] }));
+    assert!(matches!(Facebook.confirmed(&step, &other, now()), Sight::Unclear(_)));
 }
 
 #[test]
@@ -432,6 +475,13 @@ fn an_unknown_error_of_a_safe_call_is_for_the_user_and_a_servers_trouble_for_lat
     let error =
         |code: i64, sub: i64| json!({ "error": { "code": code, "error_subcode": sub, "message": "m" } });
     assert_eq!(class(400, error(999, 0)), FailureClass::InvalidContent);
+    let mut passing = error(999, 0);
+    passing["error"]["is_transient"] = json!(true);
+    assert_eq!(class(400, passing), FailureClass::Transient);
+    let mut limit = error(4, 0);
+    limit["error"]["is_transient"] = json!(true);
+    assert_eq!(class(400, limit), FailureClass::RateLimited, "a limit passes, and is one");
+    assert_eq!(class(400, error(100, 1_609_005)), FailureClass::Transient);
     assert_eq!(class(500, error(2, 0)), FailureClass::Transient);
     assert_eq!(class(400, error(2, 0)), FailureClass::Transient);
     assert_eq!(class(400, error(100, 1_366_046)), FailureClass::InvalidContent);

@@ -119,6 +119,12 @@ struct SealedServer {
 }
 
 impl Grant {
+    /// The same consent with the token that speaks for the person who gave it.
+    pub fn of_person(&self) -> Option<Self> {
+        let person = self.person.as_ref()?;
+        Some(Self { access: person.token.clone(), expires_at: person.expires_at, ..self.clone() })
+    }
+
     /// The grant as one blob for the vault, which seals it. The buffer is wiped when dropped.
     pub fn to_sealed_json(&self) -> Zeroizing<Vec<u8>> {
         let key = match &self.proof {

@@ -297,13 +297,15 @@ impl Shared {
     pub(super) fn base(&self, account: &Account, request: &Request) -> Option<Url> {
         match request.endpoint {
             Endpoint::Server => None,
-            Endpoint::Named(key) | Endpoint::Given(key) => {
+            Endpoint::Named(key) | Endpoint::Person(key) | Endpoint::Given(key) => {
                 let config = self.config();
                 let settings = config.platform(api_of(account));
                 let base: Url = settings.endpoints.get(key)?.parse().ok()?;
                 match (&settings.api_version, request.endpoint) {
                     // A call of the Graph API without a version gets whatever the app's page says.
-                    (Some(version), Endpoint::Named("graph")) => Some(page(base, &format!("/{version}"))),
+                    (Some(version), Endpoint::Named("graph") | Endpoint::Person("graph")) => {
+                        Some(page(base, &format!("/{version}")))
+                    }
                     _ => Some(base),
                 }
             }

@@ -154,15 +154,18 @@ impl Wire {
     ) -> Result<http::Request<Bytes>, String> {
         let base = match request.endpoint {
             Endpoint::Server => parcel.account.server.as_deref().and_then(|it| it.parse().ok()),
-            Endpoint::Named(_) | Endpoint::Given(_) => parcel.base.clone(),
+            Endpoint::Named(_) | Endpoint::Person(_) | Endpoint::Given(_) => parcel.base.clone(),
         };
         let base = base.ok_or("no address is configured for this call")?;
         let is_given = matches!(request.endpoint, Endpoint::Given(_));
+        let person = parcel.grant.filter(|_| matches!(request.endpoint, Endpoint::Person(_)));
+        let person = person.and_then(Grant::of_person);
+        let grant = person.as_ref().or(parcel.grant);
         let mut url = if is_given { given(&base, &request.path)? } else { below(base, &request.path) };
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
-        if let (Some(secret), Some(grant), false) = (&parcel.app_secret, parcel.grant, is_given) {
+        if let (Some(secret), Some(grant), false) = (&parcel.app_secret, grant, is_given) {
             // Not a token, and of no use without one; the API takes it nowhere but among parameters.
             url.query_pairs_mut()
                 .append_pair("appsecret_proof", &auth::facebook::proof(&grant.access, secret));
@@ -186,10 +189,10 @@ impl Wire {
             }
         }
         if request.auth && is_given {
-            let grant = parcel.grant.ok_or("there is no token for this account")?;
+            let grant = grant.ok_or("there is no token for this account")?;
             auth::authorize_upload(grant, &mut built);
         } else if request.auth {
-            let grant = parcel.grant.ok_or("there is no token for this account")?;
+            let grant = grant.ok_or("there is no token for this account")?;
             let nonce = self.nonces().get(parcel.account.id, &uri).map(str::to_owned);
             auth::authorize_request(grant, &mut built, nonce.as_deref(), parcel.now, &fill)
                 .map_err(|error| error.to_string())?;

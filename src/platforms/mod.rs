@@ -67,6 +67,8 @@ pub enum Unit {
     /// UTF-16 units: what a network means that says `characters` and no more. It never counts fewer
     /// than any other reading of that word.
     Characters,
+    /// Unicode code points: the least that `characters` can mean of those three.
+    CodePoints,
 }
 
 impl Unit {
@@ -76,6 +78,7 @@ impl Unit {
             Self::Weighted => "weighted characters",
             Self::Graphemes => "graphemes",
             Self::Characters => "characters",
+            Self::CodePoints => "code points",
         }
     }
 }
@@ -150,6 +153,9 @@ pub enum Endpoint {
     /// A key of `[platforms.NAME.endpoints]`. Behind `graph` the daemon puts the configured version
     /// of the Graph API, so paths begin after it.
     Named(&'static str),
+    /// As `Named`, with the token of the person whose consent opened the account: Meta refused reads to
+    /// Pages' tokens that it answered to people's. Where no person is kept, the account's own goes.
+    Person(&'static str),
     /// An address that the network gave, whole in [`Request::path`]. It is called only if it lies on
     /// the host behind this key of `[platforms.NAME.endpoints]`.
     Given(&'static str),
@@ -492,6 +498,11 @@ pub trait Platform: Sync {
         options: &BTreeMap<String, String>,
         tier: Option<&str>,
     ) -> Vec<Problem>;
+
+    /// What is no problem and worth knowing before it is scheduled, in sentences.
+    fn notices(&self, _parts: &[&str], _options: &BTreeMap<String, String>) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What would be sent for one part, as JSON for people: no network call, ids left open.
     fn preview(

@@ -1,9 +1,10 @@
 //! Faults on order: `x.create=lost_after*2,bluesky.put=slow`.
 //!
 //! A fault belongs to a route (see [`ROUTES`]) and is spent by the first N calls that meet it.
-//! `lost_before`, `429` and `slow` are spent by any call; `lost_after`, `500_after`, `blocked_after` and `truncate`
-//! wait for a call that took effect (a 2xx answer), because spending one on a refusal, such as
-//! Bluesky's "use this nonce", would test nothing.
+//! `lost_before`, `partial`, `blind`, `debug_info`, `429` and `slow` are spent by any call; `lost_after`,
+//! `500_after`, `blocked_after` and `truncate` wait for a call that took effect (a 2xx answer), because
+//! spending one on a refusal, such as Bluesky's "use this nonce", would test nothing; `says_error`,
+//! `says_expired` and `lags` wait for an answer of which they can make a lie.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -92,6 +93,20 @@ pub enum Fault {
     Slow,
     /// The answer announces its whole length, then breaks off half-way.
     Truncate,
+    /// The connection breaks when half of the body has arrived; uploads that go on by offset keep what
+    /// came (`facebook.upload`, `instagram.upload`), elsewhere nothing happens.
+    Partial,
+    /// Nothing happens; the object is not shown to a Page's token (100/33), as on 2026-05-23. A person's
+    /// token is shown it (github.com/gitroomhq/postiz-app/issues/1562).
+    Blind,
+    /// Nothing happens; the upload host answers 200 with an error of its own shape, to be tried again.
+    DebugInfo,
+    /// A container that has published says `ERROR`.
+    SaysError,
+    /// A container that has published says `EXPIRED`; so does a video, whatever became of it.
+    SaysExpired,
+    /// A list does not show yet what is there.
+    Lags,
 }
 
 /// Their names in a SPEC.
@@ -103,12 +118,24 @@ const KINDS: &[(&str, Fault)] = &[
     ("429", Fault::TooMany),
     ("slow", Fault::Slow),
     ("truncate", Fault::Truncate),
+    ("partial", Fault::Partial),
+    ("blind", Fault::Blind),
+    ("debug_info", Fault::DebugInfo),
+    ("says_error", Fault::SaysError),
+    ("says_expired", Fault::SaysExpired),
+    ("lags", Fault::Lags),
 ];
 
 impl Fault {
     /// Whether it lets the call take effect first.
     pub(super) fn is_after(self) -> bool {
         matches!(self, Self::LostAfter | Self::ErrorAfter | Self::BlockedAfter | Self::Truncate)
+            || self.is_lie()
+    }
+
+    /// Whether it changes what is said of a thing, and not the thing.
+    pub(super) fn is_lie(self) -> bool {
+        matches!(self, Self::SaysError | Self::SaysExpired | Self::Lags)
     }
 }
 

@@ -11,8 +11,8 @@ use url::{Host, Url};
 
 /// A fetch that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The largest file that is fetched.
-const BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The largest answer that is read: a film of 300 MB, which Instagram takes, with what stands before it.
+const BYTES_MAX: u64 = 300_100_000;
 
 /// A file as it came, or why none did.
 pub(super) type Fetched = Result<Bytes, String>;

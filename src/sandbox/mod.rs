@@ -38,7 +38,9 @@ mod consent;
 mod facebook;
 mod faults;
 mod fetch;
+mod film;
 mod instagram;
+mod lies;
 mod multipart;
 mod pages;
 #[cfg(test)]
@@ -72,6 +74,9 @@ pub use faults::{Fault, Faults, FaultsError, ROUTES};
 
 /// The largest request body that is read at all: X's 15 MB GIF in its multipart dress.
 const BODY_MAX: usize = 17 * 1024 * 1024;
+
+/// The largest body at Meta's upload host: Instagram's largest film.
+const FILM_MAX: usize = 300_000_000;
 
 /// How many refusals are kept; the oldest go first.
 const REFUSALS_MAX: usize = 1_000;
@@ -365,7 +370,9 @@ struct HangUp;
 
 async fn serve(request: Request<hyper::body::Incoming>, shared: &Shared) -> Result<Response<Body>, HangUp> {
     let (head, body) = request.into_parts();
-    let mut call = match axum::body::to_bytes(Body::new(body), BODY_MAX).await {
+    let upload = ["/facebook/video-upload/", "/facebook/ig-api-upload/"];
+    let most = if upload.iter().any(|it| head.uri.path().starts_with(it)) { FILM_MAX } else { BODY_MAX };
+    let mut call = match axum::body::to_bytes(Body::new(body), most).await {
         Ok(body) => Call {
             method: head.method,
             path: head.uri.path().to_owned(),
@@ -416,6 +423,7 @@ impl World {
             bluesky::route_name(&call.method, &call.path)
         };
         let waiting = route.and_then(|it| self.faults.waiting(it).map(|fault| (it, fault)));
+        let waiting = waiting.filter(|it| it.1 != Fault::Blind || !self.facebook.is_by_person(call));
         let Some((route, fault)) = waiting else {
             return Outcome::Whole(self.answer(call));
         };
@@ -428,7 +436,25 @@ impl World {
             Fault::TooMany if route.starts_with("instagram.") => return Outcome::Whole(instagram::too_many()),
             Fault::TooMany if route.starts_with("facebook.") => return Outcome::Whole(facebook::too_many()),
             Fault::TooMany => return Outcome::Whole(bluesky::too_many(call.now)),
-            Fault::Slow | Fault::LostAfter | Fault::ErrorAfter | Fault::BlockedAfter | Fault::Truncate => {}
+            Fault::Blind => return Outcome::Whole(facebook::missing("0")),
+            Fault::DebugInfo => return Outcome::Whole(facebook::debug_info()),
+            fault if fault.is_lie() => {
+                let answer = self.answer(call);
+                let lie = lies::told(fault, &answer);
+                if lie.is_some() {
+                    self.faults.spend(route);
+                }
+                return Outcome::Whole(lie.unwrap_or(answer));
+            }
+            Fault::Partial => {
+                if matches!(route, "facebook.upload" | "instagram.upload") {
+                    let mut half = call.clone();
+                    half.body.truncate(call.body.len() / 2);
+                    self.answer(&half);
+                }
+                return Outcome::HangUp;
+            }
+            _ => {}
         }
         let answer = self.answer(call);
         if fault == Fault::Slow {

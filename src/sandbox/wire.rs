@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::fetch::Fetched;
 
 /// A request, read to its end, with the instant at which it is judged.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) path: String,

@@ -29,7 +29,7 @@ pub struct Checked {
     pub max: usize,
     pub unit: Unit,
     pub problems: Vec<Problem>,
-    /// What is done to files before they leave, in words.
+    /// What is done to files before they leave, and what only the network will tell, in words.
     pub notices: Vec<String>,
     /// (field of a problem, the command that removes it): for those who have the program.
     pub commands: Vec<(String, String)>,
@@ -55,6 +55,7 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
     options(platform, &can, draft.options, &mut problems);
     let parts: Vec<&str> = draft.parts.iter().map(String::as_str).collect();
     problems.extend(platform.problems(&parts, draft.media, draft.options, tier));
+    files.notices.extend(platform.notices(&parts, draft.options));
     if draft.parts.len() > 1 {
         for it in &mut problems {
             if let Some(n) = part_of(&it.field) {

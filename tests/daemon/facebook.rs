@@ -231,3 +231,35 @@ async fn a_story_is_made_of_a_photo_and_is_found_after_a_lost_answer() {
     assert_eq!(receipt.items[0].result, m::Outcome::NotPossible, "{receipt:?}");
     house.assert_no_refusals();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reel_whose_upload_broke_off_goes_on_from_where_it_stands() {
+    let house = furnished().await;
+    for (fault, text) in [
+        ("facebook.upload=partial", "Half."),
+        ("facebook.upload=lost_after", "Whole."),
+        ("facebook.upload=debug_info", "Said."),
+    ] {
+        house.inject(fault);
+        let film = crate::film::film(crate::film::Shape {
+            width: 1080,
+            height: 1920,
+            ms: 10_000,
+            ..crate::film::Shape::default()
+        });
+        let body = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from(film))]);
+        let file = house.client.media_upload(Some("reel.mp4".into()), body).await.unwrap();
+        let ask = r::CreatePost {
+            media: vec![r::MediaRef { id: file.id, alt: None }],
+            options: [("facebook".into(), [("format".into(), "reel".into())].into())].into(),
+            ..draft(&[PAGE], &[text], r::When::Now)
+        };
+        let made = house.client.post_create(&ask).await.unwrap();
+        let done = house.ended(&made.id).await;
+        assert_eq!(
+            (done.status, house.live(text).len()),
+            (m::PostStatus::Published, 1),
+            "{fault}: {done:#?}"
+        );
+    }
+}

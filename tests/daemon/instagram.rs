@@ -166,6 +166,68 @@ async fn an_account_gets_one_post_whatever_happens_to_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_that_a_pages_token_is_refused_are_made_in_the_persons_name() {
+    let house = through_facebook().await;
+    house.connect("instagram").await;
+    // As on 2026-05-23: publishing works, and no read by a Page's token is answered.
+    house.inject("instagram.get=blind*1000,instagram.list=blind*1000,instagram.publish=lost_after");
+    let file = uploaded(&house, "loaf.png", picture(400, 400), None).await;
+    let ask = r::CreatePost { media: vec![file], ..draft(&[ACCOUNT], &["Blind."], r::When::Now) };
+    let made = house.client.post_create(&ask).await.unwrap();
+    let done = house.ended(&made.id).await;
+    let live = house.live("Blind.");
+    assert_eq!((done.status, live.len()), (m::PostStatus::Published, 1), "{done:#?}");
+    assert_eq!(done.deliveries[0].remote_id.as_ref(), Some(&live[0].id));
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_broke_off_goes_on_and_a_container_that_lies_is_not_believed() {
+    let house = through_facebook().await;
+    house.connect("instagram").await;
+    for (fault, text) in [
+        ("instagram.upload=partial", "Half."),
+        ("instagram.upload=debug_info", "Said."),
+        ("instagram.publish=lost_after,instagram.get=says_error*2,instagram.list=lags", "Failed?"),
+        ("instagram.publish=lost_after,instagram.get=says_expired*2", "Ended?"),
+    ] {
+        house.inject(fault);
+        let file = uploaded(&house, "reel.mp4", film(), None).await;
+        let ask = r::CreatePost { media: vec![file], ..draft(&[ACCOUNT], &[text], r::When::Now) };
+        let made = house.client.post_create(&ask).await.unwrap();
+        let done = house.ended(&made.id).await;
+        assert_eq!(
+            (done.status, house.live(text).len()),
+            (m::PostStatus::Published, 1),
+            "{fault}: {done:#?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cover_that_cannot_be_fetched_ends_as_a_rejection_that_names_it() {
+    let house = House::new().await;
+    house.connect("instagram").await;
+    let mut cover = options("reel");
+    let address = "https://covers.invalid/loaf.jpg";
+    cover.get_mut("instagram").unwrap().insert("cover_url".into(), address.into());
+    let file = uploaded(&house, "reel.mp4", film(), None).await;
+    let ask =
+        r::CreatePost { media: vec![file], options: cover, ..draft(&[ACCOUNT], &["Covered."], r::When::Now) };
+    let made = house.client.post_create(&ask).await.unwrap();
+    // It is tried three times, with a pause between.
+    for _ in 0..2 {
+        house.reaches(&made.id, m::DeliveryState::Retry).await;
+        house.pass(SignedDuration::from_secs(60)).await;
+    }
+    let done = house.ended(&made.id).await;
+    assert_eq!(done.deliveries[0].state, m::DeliveryState::Rejected, "{done:#?}");
+    let hint = done.deliveries[0].reason.as_ref().and_then(|it| it.hint.clone()).unwrap();
+    assert!(hint.contains("instagram.cover_url"), "{hint}");
+    assert!(house.live("Covered.").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_renewed_in_time_and_the_account_goes_on_for_months() {
     let mut house = House::new().await;
     let before = house.connect("instagram").await.expires_at;

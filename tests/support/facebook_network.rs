@@ -81,6 +81,14 @@ pub(super) fn land(
             answer(200, &json!({ "success": true }))
         }
         "facebook.video.status" => status(network, &id, now),
+        "facebook.video.received" => {
+            let phase = if network.facebook.videos[&id].uploaded {
+                json!({ "status": "complete" })
+            } else {
+                json!({ "status": "in_progress", "bytes_transfered": 0 })
+            };
+            answer(200, &json!({ "id": id, "status": { "uploading_phase": phase } }))
+        }
         "facebook.get" => match network.objects.iter().find(|it| it.id == id && !it.deleted) {
             Some(it) => answer(200, &json!({ "id": it.id, "is_published": true })),
             None => answer(400, &json!({ "error": { "code": 100, "error_subcode": 33, "message": "none" } })),

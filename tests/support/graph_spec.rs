@@ -1,7 +1,7 @@
 //! Meta's parameter lists, generated from their own specifications (`meta-graph-spec.json`), as a
 //! judge of requests.
 
-use sendoff::platforms::{Body, Endpoint, Request};
+use sendoff::platforms::{Body, Endpoint, Field, Request};
 use serde_json::Value;
 
 pub(crate) struct Spec(Value);
@@ -21,22 +21,34 @@ impl Spec {
     }
 
     /// As [`Self::check`], for one of the specification's products.
+    #[allow(dead_code)]
     pub(crate) fn check_in(&self, product: &str, request: &Request) -> Result<String, String> {
         let path = match request.endpoint {
             Endpoint::Given(_) => url::Url::parse(&request.path).unwrap().path().to_owned(),
             _ => format!("/v26.0{}", request.path),
         };
-        let names = names(request);
+        self.call(product, request.method.as_str(), &path, &values(request))
+    }
+
+    /// As [`Self::check_in`], for a call of any origin: its path with the version, and its parameters,
+    /// whichever way they travel. A file, or an address that is made later, is `Null`.
+    pub(crate) fn call(
+        &self,
+        product: &str,
+        method: &str,
+        path: &str,
+        values: &[(String, Value)],
+    ) -> Result<String, String> {
         let rows = self.0["endpoints"].as_array().unwrap();
         let fits = |row: &&Value| {
             row["product"] == product
-                && row["method"] == request.method.as_str()
-                && same_path(row["path"].as_str().unwrap(), &path)
+                && row["method"] == method
+                && same_path(row["path"].as_str().unwrap(), path)
         };
-        let mut why = format!("no endpoint is {} {path}", request.method);
+        let mut why = format!("no endpoint is {method} {path}");
         // One path may be several endpoints' (every single object); any of them will do.
         for row in rows.iter().filter(fits) {
-            match self.fits(row, request, &names) {
+            match self.fits(row, values) {
                 Ok(()) => return Ok(row["id"].as_str().unwrap().to_owned()),
                 Err(reason) => why = reason,
             }
@@ -44,19 +56,30 @@ impl Spec {
         Err(why)
     }
 
-    fn fits(&self, row: &Value, request: &Request, names: &[String]) -> Result<(), String> {
-        let list = |name: &str| row[name].as_array().cloned().unwrap_or_default();
-        let own: Vec<Value> = list("params").into_iter().chain(list("supplement_params")).collect();
+    /// The host of an endpoint.
+    #[allow(dead_code)] // each test file asks for what it needs
+    pub(crate) fn host(&self, id: &str) -> String {
+        let rows = self.0["endpoints"].as_array().unwrap();
+        let row = rows.iter().find(|it| it["id"] == id).unwrap_or_else(|| panic!("no endpoint `{id}`"));
+        row["host"].as_str().unwrap().to_owned()
+    }
+
+    fn fits(&self, row: &Value, values: &[(String, Value)]) -> Result<(), String> {
+        let own = own(row);
         let global = self.0["global_params"].as_array().unwrap();
-        let known = |name: &str| own.iter().chain(global).any(|it| it["name"] == name);
-        if let Some(odd) = names.iter().find(|it| !known(it)) {
-            return Err(format!("`{odd}` is no parameter of {}", row["id"]));
+        for (name, value) in values {
+            let Some(param) = own.iter().chain(global).find(|it| it["name"] == name.as_str()) else {
+                return Err(format!("`{name}` is no parameter of {}", row["id"]));
+            };
+            if !self.suits(name, param["type"].as_str().unwrap_or_default(), value) {
+                return Err(format!("`{name}` of {} is {}, and not {value}", row["id"], param["type"]));
+            }
         }
         let needed = own.iter().filter(|it| it["required"] == true).map(|it| it["name"].as_str().unwrap());
-        if let Some(lacking) = needed.into_iter().find(|it| !names.iter().any(|name| name == it)) {
+        if let Some(lacking) = needed.into_iter().find(|it| !values.iter().any(|(name, _)| name == it)) {
             return Err(format!("`{lacking}` is missing for {}", row["id"]));
         }
-        let fields = request.query.iter().find(|it| it.0 == "fields").map_or("", |it| it.1.as_str());
+        let fields = values.iter().find(|it| it.0 == "fields").and_then(|it| it.1.as_str());
         let node = row["returns"].as_str().unwrap_or_default();
         // The specification has the Page return itself from a post; what comes back is the post.
         let node = if row["id"] == "page.feed.create" { "PagePost" } else { node };
@@ -65,36 +88,110 @@ impl Spec {
         let node = match (row["product"].as_str().unwrap_or_default().starts_with("instagram"), node) {
             (true, "Media") => "IGMedia",
             (true, "Comment") => "IGComment",
+            (true, "User") => "IGUserForIGOnlyAPI",
             (true, it) if it.starts_with('{') => "IGContainer",
             (_, it) => it,
         };
-        let node = &self.0["node_fields"][node];
-        for field in fields.split(',').filter(|it| !it.is_empty()) {
+        // Of people it has no fields.
+        let Some(node) = self.0["node_fields"].get(node) else { return Ok(()) };
+        for field in top_level(fields.unwrap_or_default()) {
             let has = |name: &str| {
                 let all = node[name].as_array().map(Vec::as_slice).unwrap_or_default();
-                all.iter().any(|it| it.as_str().is_some_and(|it| it.split(':').next() == Some(field)))
+                all.iter().any(|it| it.as_str().is_some_and(|it| it.split(':').next() == Some(&field)))
             };
-            if !has("fields") && !has("edges") {
+            let documented = FIELDS.contains(&(row["id"].as_str().unwrap(), field.as_str()));
+            if !documented && !has("fields") && !has("edges") {
                 return Err(format!("`{field}` is no field that {} returns", row["id"]));
             }
         }
         Ok(())
     }
+
+    /// Whether a value is of a type. Lists travel as JSON, as its text, or with commas between.
+    fn suits(&self, name: &str, kind: &str, value: &Value) -> bool {
+        if let Some((_, words)) = WORDS.iter().find(|it| it.0 == name)
+            && !value.as_str().is_some_and(|it| words.contains(&it))
+        {
+            return false;
+        }
+        let text = value.as_str();
+        let inner = || text.and_then(|it| serde_json::from_str::<Value>(it).ok());
+        if let Some(of) = kind.strip_prefix("list<").and_then(|it| it.strip_suffix('>')) {
+            let all = match (value.as_array(), inner()) {
+                (Some(all), _) => all.clone(),
+                (None, Some(Value::Array(all))) => all,
+                _ => text.unwrap_or_default().split(',').map(Value::from).collect(),
+            };
+            return all.iter().all(|it| self.suits("", of, it));
+        }
+        if let Some(words) = self.0["enums"][kind].as_array() {
+            return text
+                .is_some_and(|it| words.iter().any(|word| word.as_str().unwrap().eq_ignore_ascii_case(it)));
+        }
+        match kind {
+            "bool" => value.is_boolean() || matches!(text, Some("true" | "false")),
+            "int" => value.is_i64() || text.is_some_and(|it| it.parse::<i64>().is_ok()),
+            "unsigned int" => value.is_u64() || text.is_some_and(|it| it.parse::<u64>().is_ok()),
+            "datetime" => value.is_u64() || text.is_some_and(|it| it.parse::<u64>().is_ok()),
+            "map" => value.is_object() || inner().is_some_and(|it| it.is_object()),
+            "string" => value.is_string() || value.is_null(),
+            _ => true,
+        }
+    }
+}
+
+/// Words that the documents allow where the specification says `string` and no more.
+const WORDS: &[(&str, &[&str])] = &[
+    // instagram-platform/content-publishing
+    ("media_type", &["REELS", "STORIES", "CAROUSEL", "VIDEO"]),
+    ("upload_type", &["resumable"]),
+    // facebook-login/guides/advanced/manual-flow, …/get-long-lived, instagram …/business-login
+    ("grant_type", &["authorization_code", "fb_exchange_token", "ig_exchange_token", "ig_refresh_token"]),
+    ("response_type", &["code"]),
+];
+
+/// Fields of an edge that the documents name and the specification of its objects does not.
+const FIELDS: &[(&str, &str)] = &[
+    // pages-api/getting-started
+    ("user.accounts.list", "tasks"),
+];
+
+fn own(row: &Value) -> Vec<Value> {
+    let list = |name: &str| row[name].as_array().cloned().unwrap_or_default();
+    list("params").into_iter().chain(list("supplement_params")).collect()
+}
+
+/// The names of a list of fields, without what is asked for within them.
+fn top_level(fields: &str) -> Vec<String> {
+    let (mut depth, mut plain) = (0, String::new());
+    for c in fields.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ if depth == 0 => plain.push(c),
+            _ => {}
+        }
+    }
+    plain.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
 /// Every parameter of a request, whichever way it travels.
-fn names(request: &Request) -> Vec<String> {
-    let mut names: Vec<String> = request.query.iter().map(|it| it.0.clone()).collect();
+fn values(request: &Request) -> Vec<(String, Value)> {
+    let mut all: Vec<(String, Value)> =
+        request.query.iter().map(|it| (it.0.clone(), it.1.as_str().into())).collect();
+    let object = |json: &Value| json.as_object().unwrap().clone().into_iter().collect::<Vec<_>>();
     match &request.body {
         Body::None | Body::File { .. } => {}
-        Body::Json(bytes) => {
-            let body: Value = serde_json::from_slice(bytes).unwrap();
-            names.extend(body.as_object().unwrap().keys().cloned());
+        Body::Json(bytes) => all.extend(object(&serde_json::from_slice(bytes).unwrap())),
+        Body::Form(fields) | Body::Multipart(fields) => {
+            all.extend(fields.iter().map(|(name, field)| match field {
+                Field::Text(text) => (name.clone(), text.as_str().into()),
+                Field::Link(_) | Field::File { .. } => (name.clone(), Value::Null),
+            }));
         }
-        Body::Form(fields) | Body::Multipart(fields) => names.extend(fields.iter().map(|it| it.0.clone())),
-        Body::JsonWithLinks { json, .. } => names.extend(json.as_object().unwrap().keys().cloned()),
+        Body::JsonWithLinks { json, .. } => all.extend(object(json)),
     }
-    names
+    all
 }
 
 fn same_path(template: &str, path: &str) -> bool {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{frozen_body, is_comment, json_body, live};
-use crate::domain::delivery::{Frozen, Handle};
+use crate::domain::delivery::{Frozen, Handle, Live};
 use crate::domain::hex::hex;
 use crate::domain::media::MediaItem;
 use crate::platforms::meta::{self, plain};
@@ -248,8 +248,11 @@ pub(super) fn outcome(job: &Job<'_>, frozen: &Frozen, json: &Value) -> Option<Ve
     }
 }
 
+/// How the ids of stories are marked.
+pub(super) const STORY: &str = "story:";
+
 /// A live story. Its id is marked: it cannot be deleted through the API, and reading it is another
-/// call than reading a post.
-pub(super) fn story(id: &str, form: Form, verified: bool) -> crate::domain::delivery::Live {
-    live(format!("story:{id}"), format!("{}/{id}", super::SITE), form, verified)
+/// call than reading a post. Its address is told by the list of stories alone.
+pub(super) fn story(id: &str, form: Form, verified: bool) -> Live {
+    Live { permalink: None, ..live(format!("{STORY}{id}"), String::new(), form, verified) }
 }

@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::form::{self, Form};
+use super::form::{self, Form, STORY};
 use super::{frozen_body, live, video};
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Live, Step};
 use crate::platforms::meta::list::{list, one};
 use crate::platforms::meta::{self, errors, plain};
-use crate::platforms::{Answer, Job, Request, Sight};
+use crate::platforms::{Answer, Failure, Job, Request, Sight};
 
 /// Objects asked for in one page of a list.
 const PAGE: &str = "100";
@@ -30,7 +30,7 @@ pub(super) fn request(job: &Job<'_>, frozen: &Frozen, since: Timestamp) -> Optio
         Form::Video | Form::Reel => {
             meta::is_id(&frozen.marker).then(|| video::status("facebook.video.status", &frozen.marker))
         }
-        Form::PhotoStory | Form::VideoStory => stories_request(job, since),
+        Form::PhotoStory | Form::VideoStory => stories_request(job.account, since),
     }
 }
 
@@ -44,8 +44,8 @@ pub(super) fn posts_request(job: &Job<'_>, since: Timestamp) -> Option<Request> 
     meta::is_id(page).then(|| meta::get("facebook.posts", format!("/{page}/published_posts"), &query))
 }
 
-fn stories_request(job: &Job<'_>, since: Timestamp) -> Option<Request> {
-    let page = &job.account.remote_id;
+fn stories_request(account: &Account, since: Timestamp) -> Option<Request> {
+    let page = &account.remote_id;
     let query = [("status", "PUBLISHED"), ("since", &from(since)), ("limit", PAGE)];
     meta::is_id(page).then(|| meta::get("facebook.stories", format!("/{page}/stories"), &query))
 }
@@ -208,22 +208,37 @@ pub(super) fn stories(
     bound: &dyn Fn(&str) -> bool,
     now: Timestamp,
 ) -> Sight {
-    let (all, rest) = match list(stories_request(job, since), answer, now) {
+    let (all, rest) = match list(stories_request(job.account, since), answer, now) {
         Ok(read) => read,
         Err(failure) => return Sight::Unclear(failure),
     };
     let hits = all
         .iter()
         .filter(|it| meta::id(&it["media_id"]).is_some_and(|id| id == frozen.marker))
-        .filter_map(|it| meta::id(&it["post_id"]))
-        .map(|id| form::story(&id, Form::PhotoStory, true))
+        .filter_map(|it| Some(shown(it, &meta::id(&it["post_id"])?)))
         .filter(|it| !it.remote_id.as_deref().is_some_and(bound))
         .collect();
     one(hits, rest)
 }
 
-/// The read that confirms a live object by its id.
-pub(super) fn read_back(step: &Step) -> Option<Request> {
+/// A story as the list shows it, with its address if it tells one.
+fn shown(story: &Value, id: &str) -> Live {
+    let address = story["url"]
+        .as_str()
+        .filter(|it| url::Url::parse(it).is_ok_and(|it| matches!(it.scheme(), "http" | "https")));
+    Live { permalink: address.map(str::to_owned), ..form::story(id, Form::PhotoStory, true) }
+}
+
+/// The number of a step that is a story.
+fn story_of(step: &Step) -> Option<&str> {
+    step.remote_id.as_deref()?.strip_prefix(STORY).filter(|it| meta::is_id(it))
+}
+
+/// The read that confirms a live object by its id; of a story, the list of those that are shown.
+pub(super) fn read_back(account: &Account, step: &Step) -> Option<Request> {
+    if story_of(step).is_some() {
+        return stories_request(account, step.published_at?);
+    }
     let id = step.remote_id.as_deref().filter(|it| meta::is_id(it))?;
     let fields = match step.extra.get("form").map(String::as_str) {
         Some("video" | "reel") => "id,published,permalink_url",
@@ -236,6 +251,15 @@ pub(super) fn read_back(step: &Step) -> Option<Request> {
 /// What the read-back shows.
 pub(super) fn confirmed(step: &Step, answer: &Answer, now: Timestamp) -> Sight {
     let json = answer.json();
+    if let Some(id) = story_of(step) {
+        let all = json["data"].as_array().filter(|_| answer.status == 200).into_iter().flatten();
+        let found = all.into_iter().find(|it| meta::id(&it["post_id"]).as_deref() == Some(id));
+        // One that is not listed may be listed later, or have ended.
+        return match found {
+            Some(story) => Sight::Found(Live { extra: step.extra.clone(), ..shown(story, id) }),
+            None => Sight::Unclear(Failure::transient("the list of stories does not show it")),
+        };
+    }
     if errors::GraphError::of(&json).as_ref().is_some_and(errors::is_missing) {
         return Sight::Absent;
     }

@@ -162,7 +162,7 @@ impl Platform for Facebook {
         now: Timestamp,
     ) -> Result<Handles, Failure> {
         if call.label != "facebook.photo" {
-            return video::answered(handles, call, answer, now);
+            return video::answered(job, handles, call, answer, now);
         }
         let id = (answer.status == 200).then(|| meta::id(&answer.json()["id"])).flatten();
         let Some(id) = id else { return Err(errors::failure(answer, now)) };
@@ -256,8 +256,8 @@ impl Platform for Facebook {
         looks::remote_id_of(account, url)
     }
 
-    fn read_back(&self, _account: &Account, step: &Step) -> Option<Request> {
-        looks::read_back(step)
+    fn read_back(&self, account: &Account, step: &Step) -> Option<Request> {
+        looks::read_back(account, step)
     }
 
     fn confirmed(&self, step: &Step, answer: &Answer, now: Timestamp) -> Sight {

@@ -2,22 +2,25 @@
 //! call makes it public.
 //!
 //! Ordinary videos go in the phases of `/videos` (start, transfer, finish), because that works with
-//! the Page's token and without a public address; reels and stories go whole to the upload host.
+//! the Page's token and without a public address; reels and stories go whole to the upload host. What
+//! breaks off goes on from where Facebook says it stands; a session that is of no use any more is
+//! begun anew, a few times.
 //! Sources: developers.facebook.com/docs/video-api/guides/reels-publishing, page-stories-api; the
 //! phases of `/videos` after the generated specification of v25.0 and an open-source client.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::form::{Form, handle};
+use super::form::Form;
 use super::{frozen_body, json_body, live};
-use crate::domain::delivery::{Frozen, Handles};
+use crate::domain::delivery::{Frozen, Handle, Handles};
+use crate::domain::media::MediaItem;
+use crate::platforms::meta::upload::{self, Said, TROUBLE, alive, dead, until};
 use crate::platforms::meta::{self, errors};
-use crate::platforms::{
-    Answer, Body, Endpoint, Failure, FailureClass, Field, FilePart, Job, Next, Request, Sight,
-};
+use crate::platforms::{Answer, Body, Failure, FailureClass, Field, FilePart, Job, Next, Request, Sight};
 
-/// The names under which the state of an upload is kept.
+/// The names under which the state of an upload is kept. Names of the upload host's part begin with
+/// [`UPLOAD`].
 const VIDEO: &str = "video.id";
 const SESSION: &str = "video.session";
 const ADDRESS: &str = "video.address";
@@ -25,6 +28,16 @@ const FROM: &str = "video.from";
 const TO: &str = "video.to";
 const UPLOADED: &str = "video.uploaded";
 const READY: &str = "video.ready";
+const UPLOAD: &str = "video";
+/// How often a session came to nothing.
+const TRIES: &str = "video.tries";
+
+/// Nobody says how long a session is kept whose bytes are not all there; an older one is begun anew.
+const LIFE: SignedDuration = SignedDuration::from_hours(20);
+/// Sessions begun for one video before it is given up, and the wait before the second; doubled for each
+/// more.
+const TRIES_MAX: u32 = 5;
+const PAUSE: SignedDuration = SignedDuration::from_secs(20);
 
 /// The next call of an upload, or the request that publishes it.
 pub(super) fn next(
@@ -32,10 +45,13 @@ pub(super) fn next(
     form: Form,
     page: &str,
     handles: &Handles,
-    _now: Timestamp,
+    now: Timestamp,
 ) -> Result<Next, Failure> {
-    let item = job.media.first().ok_or_else(|| Failure::transient("the post has no video any more"))?;
-    let text = |key: &str| handles.get(key).map(|it| it.value.as_str());
+    let item = film(job)?;
+    let text = |key: &str| alive(handles, key, now);
+    if let Some(why) = text(TROUBLE) {
+        return Err(Failure::transient(why));
+    }
     let path = match form {
         Form::Reel => format!("/{page}/video_reels"),
         Form::VideoStory => format!("/{page}/video_stories"),
@@ -49,33 +65,13 @@ pub(super) fn next(
         return Ok(Next::Call(meta::post("facebook.video.start", path, json_body(&params))));
     };
     if text(UPLOADED).is_none() {
-        return Ok(Next::Call(match form {
-            Form::Video => {
-                let number = |key| text(key).and_then(|it| it.parse::<u64>().ok());
-                let (Some(session), Some(from), Some(to)) = (text(SESSION), number(FROM), number(TO)) else {
-                    return Err(Failure::transient("an upload's state could not be read back"));
-                };
-                let to = to.min(item.bytes);
-                let piece = FilePart::piece(item, from, to.saturating_sub(from));
-                let fields = vec![
-                    ("upload_phase".to_owned(), Field::Text("transfer".into())),
-                    ("upload_session_id".into(), Field::Text(session.to_owned())),
-                    ("start_offset".into(), Field::Text(from.to_string())),
-                    ("video_file_chunk".into(), Field::file(piece)),
-                ];
-                meta::post("facebook.video.transfer", path, Body::Multipart(fields))
-            }
-            _ => Request {
-                endpoint: Endpoint::Given("upload"),
-                ..meta::post(
-                    "facebook.video.upload",
-                    text(ADDRESS).unwrap_or_default().to_owned(),
-                    Body::File {
-                        part: FilePart::whole(item),
-                        headers: vec![("offset", "0".to_owned()), ("file_size", item.bytes.to_string())],
-                    },
-                )
-            },
+        if form == Form::Video {
+            return transfer(item, path, handles, now).map(Next::Call);
+        }
+        let to = text(ADDRESS).unwrap_or_default();
+        return Ok(Next::Call(match upload::next(handles, UPLOAD, now) {
+            Some(offset) => upload::request("facebook.video.upload", to, item, offset),
+            None => status("facebook.video.received", video),
         }));
     }
     // A story is made of a video that has arrived whole.
@@ -104,8 +100,52 @@ pub(super) fn next(
     Ok(Next::Publish(Frozen { marker: video.to_owned(), body: params.to_string().into_bytes() }))
 }
 
+fn film<'a>(job: &Job<'a>) -> Result<&'a MediaItem, Failure> {
+    job.media.first().ok_or_else(|| Failure::transient("the post has no video any more"))
+}
+
+/// The piece of a video that `/videos` asked for.
+fn transfer(item: &MediaItem, path: String, handles: &Handles, now: Timestamp) -> Result<Request, Failure> {
+    let text = |key: &str| alive(handles, key, now);
+    let number = |key| text(key).and_then(|it| it.parse::<u64>().ok());
+    let (Some(session), Some(from), Some(to)) = (text(SESSION), number(FROM), number(TO)) else {
+        return Err(Failure::transient("an upload's state could not be read back"));
+    };
+    let piece = FilePart::piece(item, from, to.min(item.bytes).saturating_sub(from));
+    let fields = vec![
+        ("upload_phase".to_owned(), Field::Text("transfer".into())),
+        ("upload_session_id".into(), Field::Text(session.to_owned())),
+        ("start_offset".into(), Field::Text(from.to_string())),
+        ("video_file_chunk".into(), Field::file(piece)),
+    ];
+    Ok(meta::post("facebook.video.transfer", path, Body::Multipart(fields)))
+}
+
 /// What a call of an upload brings.
 pub(super) fn answered(
+    job: &Job<'_>,
+    handles: &Handles,
+    call: &Request,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Handles, Failure> {
+    match read(film(job)?, handles, call, answer, now) {
+        Err(failure) if failure.class == FailureClass::MediaGone => anew(handles, failure, now),
+        Ok(mut found) if alive(&found, UPLOADED, now).is_some() => {
+            // From here on it may be published, and no other may take its place because it grew old.
+            for key in [VIDEO, SESSION] {
+                if let Some(value) = alive(handles, key, now) {
+                    found.entry(key.to_owned()).or_insert_with(|| kept(value));
+                }
+            }
+            Ok(found)
+        }
+        other => other,
+    }
+}
+
+fn read(
+    item: &MediaItem,
     handles: &Handles,
     call: &Request,
     answer: &Answer,
@@ -113,76 +153,149 @@ pub(super) fn answered(
 ) -> Result<Handles, Failure> {
     let json = answer.json();
     let failed = || errors::failure(answer, now);
-    if call.label == "facebook.video.transfer"
-        && let Some(resumed) = resumed(&json)
-    {
-        return Ok(resumed);
+    let lost = |failure: Failure| Failure { class: FailureClass::MediaGone, ..failure };
+    let error = errors::GraphError::of(&json);
+    match call.label {
+        "facebook.video.transfer" => {
+            let next = match &error {
+                // Where the server wants to go on after an offset it did not expect (6001/1363037).
+                Some(error) if error.is("1363037") => expected(&json, now).ok_or_else(|| lost(failed()))?,
+                // The session timed out, is broken or unknown: it starts from the beginning.
+                Some(error) if session_ended(error) => return Err(lost(failed())),
+                None if answer.status == 200 => range(&json, now).ok_or_else(failed)?,
+                _ => return Err(failed()),
+            };
+            // A server that does not move on would be fed the same bytes for ever.
+            let before = handles.get(FROM).map(|it| &it.value);
+            if !next.contains_key(UPLOADED) && next.get(FROM).map(|it| &it.value) == before {
+                return Err(lost(Failure::transient("the upload does not move on")));
+            }
+            return Ok(next);
+        }
+        "facebook.video.upload" => {
+            return match (Said::of(answer), &error) {
+                (Said::Arrived, _) => Ok(uploaded()),
+                (Said::Broken, _) => Ok(upload::broken(UPLOAD, now)),
+                (Said::Failed(words), _) => {
+                    Err(gone(format!("Facebook did not take the bytes of the video: {words}")))
+                }
+                (Said::Else, Some(error)) if session_ended(error) => Err(lost(failed())),
+                (Said::Else, _) => Err(failed()),
+            };
+        }
+        _ => {}
     }
-    if answer.status != 200 || errors::GraphError::of(&json).is_some() {
-        return Err(failed());
+    if answer.status != 200 || error.is_some() {
+        // Reads have failed for videos that were there; none of them says that this one is not.
+        return Err(if error.as_ref().is_some_and(errors::is_missing) && call.method == http::Method::GET {
+            Failure { class: FailureClass::Transient, ..failed() }
+        } else {
+            failed()
+        });
     }
     match call.label {
         "facebook.video.start" => {
             let video = meta::id(&json["video_id"]).ok_or_else(failed)?;
-            let mut found: Handles = [(VIDEO.to_owned(), handle(video))].into();
+            let mut found = upload::begun(UPLOAD, now);
+            // What belonged to one before it.
+            let before = [UPLOADED, READY].into_iter().filter(|it| handles.contains_key(*it));
+            found.extend(before.map(|it| (it.to_owned(), dead(now))));
+            found.insert(VIDEO.to_owned(), until(video, now, LIFE));
             if let Some(address) = json["upload_url"].as_str() {
-                found.insert(ADDRESS.to_owned(), handle(address));
+                found.insert(ADDRESS.to_owned(), until(address, now, LIFE));
             } else {
                 let session = json["upload_session_id"].as_str().ok_or_else(failed)?;
-                found.insert(SESSION.to_owned(), handle(session));
-                found.extend(range(&json).ok_or_else(failed)?);
+                found.insert(SESSION.to_owned(), until(session, now, LIFE));
+                found.extend(range(&json, now).ok_or_else(failed)?);
             }
             Ok(found)
         }
-        "facebook.video.transfer" => {
-            let next = range(&json).ok_or_else(failed)?;
-            let before = handles.get(FROM).map(|it| &it.value);
-            // A server that does not move on would be fed the same bytes for ever.
-            if !next.contains_key(UPLOADED) && next.get(FROM).map(|it| &it.value) == before {
-                return Err(Failure::transient("the upload does not move on"));
+        "facebook.video.received" => {
+            let phase = &json["status"]["uploading_phase"];
+            if matches!(state(&json, true), State::Expired) || phase["status"] == "error" {
+                let words = words(phase).unwrap_or_else(|| "the upload has ended".into());
+                return Err(gone(format!("Facebook did not take the bytes of the video: {words}")));
             }
-            Ok(next)
-        }
-        "facebook.video.upload" if json["success"] == true => {
-            Ok([(UPLOADED.to_owned(), handle("yes"))].into())
+            match upload::received(phase) {
+                Some(all) if all == item.bytes => Ok(uploaded()),
+                Some(part) if part < item.bytes => upload::stands(UPLOAD, handles, part, now),
+                Some(_) => Err(gone("Facebook has more bytes than the video".into())),
+                None if phase["status"] == "complete" => Ok(uploaded()),
+                None => Err(gone("Facebook does not say how much of the video has arrived".into())),
+            }
         }
         "facebook.video.ready" => match state(&json, true) {
             State::Failed(failure) => Err(failure),
+            State::Expired => Err(gone("the video ended before it was published".into())),
             _ if matches!(json["status"]["video_status"].as_str(), Some("upload_complete" | "ready")) => {
-                Ok([(READY.to_owned(), handle("yes"))].into())
+                Ok([(READY.to_owned(), kept("yes"))].into())
             }
             _ => Err(Failure {
                 class: FailureClass::NotReady,
-                message: "Facebook is still receiving the video".into(),
-                hint: None,
-                until: None,
+                ..Failure::transient("Facebook is still receiving the video")
             }),
         },
         _ => Err(failed()),
     }
 }
 
+fn gone(message: String) -> Failure {
+    Failure { class: FailureClass::MediaGone, ..Failure::transient(message) }
+}
+
+fn kept(value: impl Into<String>) -> Handle {
+    Handle { value: value.into(), expires: None }
+}
+
+fn uploaded() -> Handles {
+    [(UPLOADED.to_owned(), kept("yes"))].into()
+}
+
+/// Whether an error of an upload means that its session is of no use any more: 6000 and its subcodes
+/// (1363045, and 1363030 for one that took too long), or an object that is not there.
+fn session_ended(error: &errors::GraphError) -> bool {
+    ["6000", "1363045", "1363030"].iter().any(|it| error.is(it)) || errors::is_missing(error)
+}
+
+/// Forgets a session that came to nothing, unless that happened too often. Nothing was published: only
+/// what was never finished is begun anew.
+fn anew(handles: &Handles, failure: Failure, now: Timestamp) -> Result<Handles, Failure> {
+    let tries = handles.get(TRIES).and_then(|it| it.value.parse::<u32>().ok()).unwrap_or_default() + 1;
+    if tries >= TRIES_MAX {
+        let hint = "see that length, shape and codec are what Facebook takes, and post it again";
+        return Err(Failure {
+            class: FailureClass::InvalidContent,
+            hint: Some(hint.into()),
+            until: None,
+            ..failure
+        });
+    }
+    Ok([
+        (TRIES.to_owned(), kept(tries.to_string())),
+        (TROUBLE.to_owned(), until(failure.message, now, PAUSE * 2_i32.pow(tries - 1))),
+        (VIDEO.to_owned(), dead(now)),
+    ]
+    .into())
+}
+
 /// The bytes the server wants next; none left when both offsets are the same.
-fn range(json: &Value) -> Option<Handles> {
+fn range(json: &Value, now: Timestamp) -> Option<Handles> {
     let (from, to) = (meta::offset(&json["start_offset"])?, meta::offset(&json["end_offset"])?);
     let mut found: Handles =
-        [(FROM.to_owned(), handle(from.to_string())), (TO.to_owned(), handle(to.to_string()))].into();
+        [(FROM, from), (TO, to)].map(|(key, at)| (key.to_owned(), until(at.to_string(), now, LIFE))).into();
     if from == to {
-        found.insert(UPLOADED.to_owned(), handle("yes"));
+        found.extend(uploaded());
     }
     Some(found)
 }
 
-/// Where the server wants to go on after an offset it did not expect (6001/1363037).
-fn resumed(json: &Value) -> Option<Handles> {
-    let error = errors::GraphError::of(json)?;
-    if !error.is("1363037") {
-        return None;
-    }
+/// The bytes the server wants after an offset it did not expect; none, if the answer to the last of them
+/// was what got lost.
+fn expected(json: &Value, now: Timestamp) -> Option<Handles> {
     let data = &json["error"]["error_data"];
     // Sometimes it is JSON within a text.
     let inner = data.as_str().and_then(|it| serde_json::from_str::<Value>(it).ok());
-    range(inner.as_ref().unwrap_or(data)).filter(|it| !it.contains_key(UPLOADED))
+    range(inner.as_ref().unwrap_or(data), now)
 }
 
 /// Asks a video for its state.
@@ -323,12 +436,14 @@ mod tests {
 
     #[test]
     fn offsets_are_read_as_text_and_as_numbers_and_an_unexpected_one_is_followed() {
+        let now = "2026-12-01T09:00:00Z".parse().unwrap();
         let both = json!({ "start_offset": "5", "end_offset": 9 });
-        assert_eq!(range(&both).unwrap()[FROM].value, "5");
-        let moved = json!({ "error": { "code": 6001, "error_subcode": 1_363_037, "message": "offset",
-            "error_data": { "start_offset": "100", "end_offset": "200" } } });
-        assert_eq!(resumed(&moved).unwrap()[FROM].value, "100");
-        let other = json!({ "error": { "code": 6000, "error_subcode": 1_363_045, "message": "no" } });
-        assert_eq!(resumed(&other), None);
+        assert_eq!(range(&both, now).unwrap()[FROM].value, "5");
+        let data = json!({ "start_offset": "100", "end_offset": "200" });
+        for data in [data.clone(), json!(data.to_string())] {
+            let moved = json!({ "error": { "code": 6001, "error_subcode": 1_363_037, "error_data": data } });
+            assert_eq!(expected(&moved, now).unwrap()[FROM].value, "100");
+        }
+        assert_eq!(expected(&json!({ "error": { "code": 6001 } }), now), None);
     }
 }

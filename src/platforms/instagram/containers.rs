@@ -13,14 +13,20 @@ use super::form::{self, Form, Params};
 use crate::domain::delivery::{Frozen, Handle, Handles};
 use crate::domain::door::Door;
 use crate::domain::media::MediaItem;
-use crate::platforms::meta::{self, errors::GraphError};
-use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, FilePart, Job, Next, Request};
+use crate::platforms::meta::upload::{self, Said, TROUBLE, alive, dead, until};
+use crate::platforms::meta::{
+    self,
+    errors::{GraphError, is_missing},
+};
+use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, Job, Next, Request};
 
 /// The names under which the state is kept; those of a file of a carousel go behind [`child`].
 const CONTAINER: &str = "container";
 const QUOTA: &str = "quota";
-/// How often a container was made anew, and until when the next one waits.
-const TROUBLE: &str = "trouble";
+/// Whose token reads containers, where the other one is not shown them; and how often none was.
+const READER: &str = "reader";
+const BLIND: &str = "blind";
+/// How often a container was made anew.
 const TRIES: &str = "trouble.tries";
 
 /// Containers end 24 hours after they were made; no work is begun on one so near its end.
@@ -32,9 +38,15 @@ const BELIEVED: SignedDuration = SignedDuration::from_mins(5);
 const FINISHED: SignedDuration = SignedDuration::from_secs(2);
 /// Between two containers for the same thing, the first time.
 const PAUSE: SignedDuration = SignedDuration::from_secs(20);
+const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// Containers made for a post before it is given up, and those whose file could not be fetched.
 const TRIES_MAX: u32 = 6;
 const FETCHES_MAX: u32 = 3;
+/// How long the other token is used for reading.
+const READING: SignedDuration = SignedDuration::from_mins(10);
+/// Reads of our own container, by either token in turn, that said it is not there: about an hour and a
+/// half, for on 2026-05-23 they said so for a day.
+const BLIND_MAX: u32 = 24;
 /// Where the limit of posts is used up and nothing shows which post leaves it next.
 const FULL_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// The time over which posts are counted, where the answer does not say.
@@ -55,15 +67,6 @@ fn address(key: &str) -> String {
 
 fn sent(key: &str) -> String {
     format!("{key}.sent")
-}
-
-fn alive<'a>(handles: &'a Handles, key: &str, now: Timestamp) -> Option<&'a str> {
-    let handle = handles.get(key)?;
-    handle.expires.is_none_or(|end| now < end).then_some(handle.value.as_str())
-}
-
-fn until(value: impl Into<String>, now: Timestamp, span: SignedDuration) -> Handle {
-    Handle { value: value.into(), expires: now.checked_add(span).ok() }
 }
 
 fn not_ready(message: &str) -> Failure {
@@ -147,20 +150,38 @@ fn towards_ready(
     now: Timestamp,
 ) -> Option<Request> {
     if upload && alive(handles, &sent(key), now).is_none() {
-        let to = alive(handles, &address(key), now).unwrap_or_default().to_owned();
-        let headers = vec![("offset", "0".to_owned()), ("file_size", item.bytes.to_string())];
-        let body = Body::File { part: FilePart::whole(item), headers };
-        return Some(Request {
-            endpoint: Endpoint::Given("upload"),
-            ..meta::post("instagram.upload", to, body)
+        let to = alive(handles, &address(key), now).unwrap_or_default();
+        return Some(match upload::next(handles, key, now) {
+            Some(offset) => upload::request("instagram.upload", to, item, offset),
+            None => reading(received(id), handles, now),
         });
     }
-    alive(handles, &ready(key), now).is_none().then(|| status("instagram.status", id))
+    alive(handles, &ready(key), now).is_none().then(|| reading(status("instagram.status", id), handles, now))
+}
+
+/// A read with the token that is shown containers.
+fn reading(call: Request, handles: &Handles, now: Timestamp) -> Request {
+    match alive(handles, READER, now) {
+        Some("person") => by_person(call),
+        _ => call,
+    }
+}
+
+/// A call of the Graph API in the name of the person behind the account.
+pub(super) fn by_person(call: Request) -> Request {
+    Request { endpoint: Endpoint::Person("graph"), ..call }
 }
 
 /// Asks a container for its state.
 pub(super) fn status(label: &'static str, id: &str) -> Request {
     meta::get(label, format!("/{id}"), &[("fields", "id,status_code,status")])
+}
+
+/// Asks a container how much of its film has arrived. That it can tell is in the specification of
+/// uploads (`IGResumableVideoUploadStatus`) and in no page on containers: one that does not is made
+/// anew.
+fn received(id: &str) -> Request {
+    meta::get("instagram.received", format!("/{id}"), &[("fields", "id,video_status")])
 }
 
 /// What a call brings.
@@ -175,6 +196,10 @@ pub(super) fn answered(
     let json = answer.json();
     let failed = || errors::failure(answer, now);
     let bad = answer.status != 200 || GraphError::of(&json).is_some();
+    if bad && matches!(call.label, "instagram.status" | "instagram.received") && is_unseen(call, answer, now)
+    {
+        return unseen(super::door(job.account), handles, call, failed(), now);
+    }
     let key = match call.label {
         "instagram.limit" if !bad => return quota(&json, now).ok_or_else(failed),
         "instagram.window" if !bad => return Err(full(&json, handles, now)),
@@ -201,7 +226,8 @@ pub(super) fn answered(
     };
     let outcome = match call.label {
         "instagram.container" | "instagram.child" if !bad => made(&key, call, &json, now).ok_or_else(failed),
-        "instagram.upload" => arrived(&key, &json, now),
+        "instagram.upload" => arrived(&key, answer, now),
+        "instagram.received" => standing(job, &key, handles, answer, now),
         "instagram.status" if !bad => match State::of(&json, answer, now) {
             State::Finished => {
                 let span = if key == CONTAINER { FINISHED } else { LIFE };
@@ -223,9 +249,56 @@ pub(super) fn answered(
         _ => Err(failed()),
     };
     match outcome {
-        Err(failure) if failure.class == FailureClass::MediaGone => anew(&key, handles, failure, now),
+        Err(failure) if failure.class == FailureClass::MediaGone => {
+            anew(&key, handles, of_cover(call, failure), now)
+        }
         other => other,
     }
+}
+
+/// Whether a read says nothing of its object, but of the token: the object is not shown to it (100/33),
+/// or it is a person's token, which may end before the account's.
+pub(super) fn is_unseen(call: &Request, answer: &Answer, now: Timestamp) -> bool {
+    let Some(error) = GraphError::of(&answer.json()) else { return false };
+    let person = matches!(call.endpoint, Endpoint::Person(_));
+    let barred = || {
+        let class = errors::failure(answer, now).class;
+        matches!(class, FailureClass::AuthExpired | FailureClass::Permission)
+    };
+    is_missing(&error) || person && barred()
+}
+
+/// A container that we made is not shown to the token that asked: the other one asks next, and both
+/// again after a pause. It is no word on what is in the container.
+fn unseen(
+    door: Door,
+    handles: &Handles,
+    call: &Request,
+    failure: Failure,
+    now: Timestamp,
+) -> Result<Handles, Failure> {
+    if door == Door::Instagram {
+        return Err(Failure { class: FailureClass::Transient, hint: None, ..failure });
+    }
+    let count = handles.get(BLIND).and_then(|it| it.value.parse::<u32>().ok()).unwrap_or_default() + 1;
+    if count >= BLIND_MAX {
+        return Err(Failure {
+            class: FailureClass::Permission,
+            hint: Some("connect the account again, with the rights to its Page".into()),
+            ..failure
+        });
+    }
+    let next = if matches!(call.endpoint, Endpoint::Person(_)) { "page" } else { "person" };
+    let mut found: Handles = [
+        (READER.to_owned(), until(next, now, READING)),
+        (BLIND.to_owned(), Handle { value: count.to_string(), expires: None }),
+    ]
+    .into();
+    if count.is_multiple_of(2) {
+        let pause = (PAUSE * 2_i32.pow((count / 2 - 1).min(10))).min(PAUSE_MAX);
+        found.insert(TROUBLE.to_owned(), until(failure.message, now, pause));
+    }
+    Ok(found)
 }
 
 /// Every container that a post of this form has.
@@ -238,30 +311,76 @@ fn gone(message: &str) -> Failure {
     Failure { class: FailureClass::MediaGone, ..Failure::transient(message) }
 }
 
-/// Instagram took a file's bytes; failures may come with 200.
-fn arrived(key: &str, json: &Value, now: Timestamp) -> Result<Handles, Failure> {
-    if json["success"] == true {
-        return Ok([(sent(key), until("yes", now, LIFE))].into());
+/// What became of a film's bytes.
+fn arrived(key: &str, answer: &Answer, now: Timestamp) -> Result<Handles, Failure> {
+    let failed = |words: &str| gone(&format!("Instagram did not take the bytes of the video: {words}"));
+    match Said::of(answer) {
+        Said::Arrived => Ok([(sent(key), until("yes", now, LIFE))].into()),
+        Said::Broken => Ok(upload::broken(key, now)),
+        Said::Failed(words) => Err(failed(&words)),
+        Said::Else => {
+            let failure = errors::failure(answer, now);
+            Err(match failure.class {
+                FailureClass::InvalidContent => failed(&failure.message),
+                _ => failure,
+            })
+        }
     }
-    let said = json["debug_info"]["message"].as_str().or_else(|| json["error"]["message"].as_str());
-    let message =
-        format!("Instagram did not take the bytes of the video: {}", said.unwrap_or("no reason given"));
-    Err(gone(&message))
+}
+
+/// How much of a film a container has, and where to go on.
+fn standing(
+    job: &Job<'_>,
+    key: &str,
+    handles: &Handles,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Handles, Failure> {
+    let n = key.strip_prefix("child:").and_then(|it| it.parse().ok()).unwrap_or(0_usize);
+    let size = job.media.get(n).map_or(0, |it| it.bytes);
+    let json = answer.json();
+    if answer.status == 200 && GraphError::of(&json).is_none() {
+        return match upload::received(&json["video_status"]["uploading_phase"]) {
+            Some(all) if all == size => Ok([(sent(key), until("yes", now, LIFE))].into()),
+            Some(part) if part < size => upload::stands(key, handles, part, now),
+            _ => Err(gone("the upload broke off, and the container does not say how far it came")),
+        };
+    }
+    let failure = errors::failure(answer, now);
+    Err(match failure.class {
+        // No such field, or no such container.
+        FailureClass::InvalidContent => gone(&failure.message),
+        _ => failure,
+    })
 }
 
 /// A new container: its id, and where its bytes go.
 fn made(key: &str, call: &Request, json: &Value, now: Timestamp) -> Option<Handles> {
     let id = meta::id(&json["id"])?;
-    let mut found: Handles = [(key.to_owned(), until(id, now, LIFE))].into();
-    let upload = matches!(&call.body, Body::Form(fields) if fields.iter().any(|it| it.0 == "upload_type"));
-    if upload {
+    let mut found = upload::begun(key, now);
+    found.insert(key.to_owned(), until(id, now, LIFE));
+    let by_upload = matches!(&call.body, Body::Form(fields) if fields.iter().any(|it| it.0 == "upload_type"));
+    if by_upload {
         found.insert(address(key), until(json["uri"].as_str()?, now, LIFE));
     }
     // What belonged to one before it.
     for rest in [ready(key), sent(key)] {
-        found.insert(rest, Handle { value: String::new(), expires: Some(now) });
+        found.insert(rest, dead(now));
     }
     Some(found)
+}
+
+/// Of a file that could not be fetched Instagram does not say which: the user's own address of a cover
+/// may be the one.
+fn of_cover(call: &Request, failure: Failure) -> Failure {
+    let cover = matches!(&call.body, Body::Form(fields) if fields.iter().any(|it| it.0 == "cover_url"));
+    let of_both = |hint: String| {
+        format!("see that the address in `instagram.cover_url` shows a JPEG to everybody; else: {hint}")
+    };
+    if !cover {
+        return failure;
+    }
+    Failure { hint: failure.hint.map(of_both), ..failure }
 }
 
 /// Forgets a container that came to nothing, unless that happened too often.
@@ -271,18 +390,17 @@ fn anew(key: &str, handles: &Handles, failure: Failure, now: Timestamp) -> Resul
     if tries >= most {
         return Err(Failure { class: FailureClass::InvalidContent, ..failure });
     }
-    let dead = || Handle { value: String::new(), expires: Some(now) };
     let pause = PAUSE * 2_i32.pow(tries - 1);
     let mut found: Handles = [
         (TRIES.to_owned(), Handle { value: tries.to_string(), expires: None }),
         (TROUBLE.to_owned(), until(failure.message, now, pause)),
-        (key.to_owned(), dead()),
+        (key.to_owned(), dead(now)),
     ]
     .into();
     if key == CONTAINER {
         // A carousel's files may be what is wrong with it.
         let children = handles.keys().filter(|it| it.starts_with("child:") && !it.contains('.'));
-        found.extend(children.map(|it| (it.clone(), dead())));
+        found.extend(children.map(|it| (it.clone(), dead(now))));
     }
     Ok(found)
 }

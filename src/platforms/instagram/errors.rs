@@ -44,8 +44,7 @@ const BLOCKED: &str = "2207051";
 
 /// The row of the allowlist that an answer meets.
 pub(super) fn refused(answer: &Answer, error: &GraphError) -> Option<&'static Refusal> {
-    let listed = || REFUSALS.iter().find(|row| row.status == answer.status && error.is(row.code));
-    (!error.is(BLOCKED)).then(listed).flatten()
+    (!error.is(BLOCKED)).then(|| shared::row(REFUSALS, answer, error)).flatten()
 }
 
 /// Instagram could not fetch a file.
@@ -114,7 +113,7 @@ pub(super) fn of_status(status: &str, answer: &Answer, now: Timestamp) -> Failur
         .and_then(|it| it.parse().ok());
     let words = if status.is_empty() { "no reason given" } else { status };
     let message = format!("Instagram could not make the post: {words}");
-    let error = GraphError { code: 0, subcode, message: message.clone(), trace: None };
+    let error = GraphError { code: 0, subcode, message: message.clone(), trace: None, transient: false };
     // Without a number it may be anything; a new container shows.
     let class = own_class(&error).unwrap_or(FailureClass::MediaGone);
     Failure { message, ..of_class(class, &error, answer, now) }

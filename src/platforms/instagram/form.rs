@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::CAPTION_MAX;
 use crate::domain::delivery::StepKind;
 use crate::domain::door::Door;
 use crate::domain::media::MediaItem;
@@ -20,6 +21,10 @@ const TAGS_MAX: usize = 20;
 /// Films within a carousel: the network describes none; these are its limits for stories.
 const CHILD_BYTES_MAX: u64 = 100_000_000;
 const CHILD_MS_MAX: u64 = 60_000;
+
+/// 25 Mbit/s of pictures and 128 kbit/s of sound (content-publishing, "Reel specifications"), with a
+/// little for the container.
+const KBIT_MAX: u64 = 25_200;
 
 const YES_NO: &[&str] = &["true", "false"];
 
@@ -211,10 +216,45 @@ pub(super) fn problems(
     found.0
 }
 
+/// What only Instagram will tell.
+pub(super) fn notices(parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let text = parts.first().copied().unwrap_or_default();
+    let units = text.encode_utf16().count();
+    if units > CAPTION_MAX && text.chars().count() <= CAPTION_MAX {
+        found.push(format!(
+            "Instagram may count an emoji as two: the caption then has {units} characters, and {CAPTION_MAX} \
+             are taken"
+        ));
+    }
+    if options.contains_key("cover_url") {
+        found.push(
+            "the reel's cover is fetched from `instagram.cover_url` by Instagram when the post is published, \
+             and nobody looks at it before: it must be there then"
+                .to_owned(),
+        );
+    }
+    found
+}
+
 fn files(form: Form, media: &[MediaItem], found: &mut Found) {
     if media.is_empty() {
         // Said by the rule that a post needs a file.
         return;
+    }
+    for (n, item) in media.iter().enumerate() {
+        let length = item.detail.video.as_ref().map_or(0, |it| it.duration_ms);
+        // Bits in a millisecond are kilobits in a second.
+        let rate = item.bytes.saturating_mul(8).checked_div(length).unwrap_or_default();
+        if rate > KBIT_MAX {
+            let message = format!(
+                "`{}` has {} Mbit a second, Instagram takes 25",
+                item.name,
+                format_args!("{}.{}", rate / 1000, rate % 1000 / 100)
+            );
+            let hint = "compress it more, e.g. with ffmpeg's `-b:v 8M -maxrate 20M -bufsize 20M`";
+            found.say(&format!("media[{n}]"), "video_bit_rate", &message, hint);
+        }
     }
     match form {
         Form::Reel if media.len() != 1 || media[0].kind.is_image() => found.say(

@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use super::containers::{self, State};
 use super::form::Form;
-use super::{errors, live};
+use super::{door, errors, live};
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Live, Step};
+use crate::domain::door::Door;
 use crate::platforms::meta::list::{CURSORS, list, one};
 use crate::platforms::meta::{self, errors::GraphError, plain};
-use crate::platforms::{Answer, Failure, FailureClass, Job, Reading, Request, Sight};
+use crate::platforms::{Answer, Endpoint, Failure, FailureClass, Job, Reading, Request, Sight};
 
 /// How much earlier than our intent Instagram's clock may date an object.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
@@ -75,18 +76,27 @@ fn unclear(class: FailureClass, message: &str) -> Sight {
     Sight::Unclear(Failure { class, ..Failure::transient(message) })
 }
 
-/// What a container shows after the answer to its publishing was lost.
+/// The same read by the person's token, if the account's is not shown the object (100/33).
+pub(super) fn again(job: &Job<'_>, said: Reading<'_>, now: Timestamp) -> Option<Request> {
+    let own = door(job.account) == Door::Facebook && matches!(said.call.endpoint, Endpoint::Named(_));
+    (own && containers::is_unseen(said.call, said.answer, now))
+        .then(|| containers::by_person(said.call.clone()))
+}
+
+/// What a container shows after the answer to its publishing was lost. `hidden`: nothing, to whichever
+/// token.
 pub(super) fn container(
     job: &Job<'_>,
     frozen: &Frozen,
     answer: &Answer,
+    hidden: bool,
     since: Timestamp,
     now: Timestamp,
 ) -> Sight {
     let json = answer.json();
     let listed = |label| objects(label, job, since).map(Sight::More);
-    let missing =
-        GraphError::of(&json).is_some_and(|it| it.is("100/33") || it.is("2207006") || it.is("2207008"));
+    let missing = hidden
+        || GraphError::of(&json).is_some_and(|it| it.is("100/33") || it.is("2207006") || it.is("2207008"));
     let ours = meta::id(&json["id"]).is_none_or(|it| it == frozen.marker);
     let found = match State::of(&json, answer, now) {
         // One that has published may be gone for whoever asks.
@@ -204,10 +214,14 @@ pub(super) fn comments(
     one(hits, rest)
 }
 
-/// The read that confirms a live object by its id, and brings its address.
-pub(super) fn read_back(step: &Step) -> Option<Request> {
+/// The read that confirms a live object by its id, and brings its address. Of comments Instagram's own
+/// door lists no such call.
+pub(super) fn read_back(account: &Account, step: &Step) -> Option<Request> {
     let id = step.remote_id.as_deref().filter(|it| meta::is_id(it))?;
     let comment = step.extra.get("form").is_some_and(|it| it == Form::Comment.as_str());
+    if comment && door(account) == Door::Instagram {
+        return None;
+    }
     let fields = if comment { "id" } else { "id,permalink" };
     Some(meta::get("instagram.get", format!("/{id}"), &[("fields", fields)]))
 }

@@ -23,8 +23,8 @@ use self::form::Form;
 use super::meta::{self, errors::GraphError, plain, usage};
 use super::needs;
 use super::{
-    Answer, Body, Capabilities, Class, Deletion, Failure, FailureClass, Fresh, Job, Next, Platform, Problem,
-    Quota, Reading, Refusal, Request, Sight, Unit, Verdict,
+    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next, Platform,
+    Problem, Quota, Reading, Refusal, Request, Sight, Unit, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};
@@ -34,7 +34,8 @@ use crate::domain::hex::hex;
 use crate::domain::ids::PlatformName;
 use crate::domain::media::MediaItem;
 
-/// Longest caption. How its 2,200 characters are counted is not documented.
+/// Longest caption. How its 2,200 characters are counted is not documented: what is too long however
+/// they are counted is refused here, what is too long by one way of counting is said.
 const CAPTION_MAX: usize = 2_200;
 const ALT_MAX: usize = 1_000;
 
@@ -53,7 +54,7 @@ impl Platform for Instagram {
     fn capabilities(&self, tier: Option<&str>) -> Capabilities {
         Capabilities {
             class: Class::Handle,
-            unit: Unit::Characters,
+            unit: Unit::CodePoints,
             text_max: CAPTION_MAX,
             parts_max: 1,
             text_optional_with_media: true,
@@ -95,7 +96,7 @@ impl Platform for Instagram {
     }
 
     fn measure(&self, text: &str) -> usize {
-        text.encode_utf16().count()
+        text.chars().count()
     }
 
     fn problems(
@@ -106,6 +107,10 @@ impl Platform for Instagram {
         tier: Option<&str>,
     ) -> Vec<Problem> {
         form::problems(parts, media, options, Door::of(tier))
+    }
+
+    fn notices(&self, parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
+        form::notices(parts, options)
     }
 
     fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
@@ -189,7 +194,7 @@ impl Platform for Instagram {
     ) -> Sight {
         match Form::of(job) {
             Form::Comment => looks::comments(job, answer, since, bound, now),
-            _ => looks::container(job, frozen, answer, since, now),
+            _ => looks::container(job, frozen, answer, false, since, now),
         }
     }
 
@@ -202,8 +207,22 @@ impl Platform for Instagram {
         bound: &dyn Fn(&str) -> bool,
         now: Timestamp,
     ) -> Sight {
-        if said.call.label.starts_with("instagram.list.") {
+        if let Some(call) = looks::again(job, said, now) {
+            return Sight::More(call);
+        }
+        let hidden = matches!(said.call.endpoint, Endpoint::Person(_))
+            && containers::is_unseen(said.call, said.answer, now);
+        let listed = said.call.label.starts_with("instagram.list.");
+        if hidden && (listed || Form::of(job) == Form::Comment) {
+            // A person's token that has ended says nothing of the account's own.
+            let words = "neither token is shown what the account has published";
+            return Sight::Unclear(Failure::transient(words));
+        }
+        if listed {
             return looks::listed(job, said, since, bound, now);
+        }
+        if hidden {
+            return looks::container(job, frozen, said.answer, hidden, since, now);
         }
         self.seen(job, frozen, said.answer, since, bound, now)
     }
@@ -235,8 +254,8 @@ impl Platform for Instagram {
         looks::remote_id_of(account, url)
     }
 
-    fn read_back(&self, _account: &Account, step: &Step) -> Option<Request> {
-        looks::read_back(step)
+    fn read_back(&self, account: &Account, step: &Step) -> Option<Request> {
+        looks::read_back(account, step)
     }
 
     fn confirmed(&self, step: &Step, answer: &Answer, now: Timestamp) -> Sight {

@@ -22,6 +22,8 @@ pub struct GraphError {
     pub message: String,
     /// What Meta's support asks for.
     pub trace: Option<String>,
+    /// Meta says that it passes (`is_transient`): it is then no word on the content or the account.
+    pub transient: bool,
 }
 
 impl GraphError {
@@ -46,6 +48,7 @@ impl GraphError {
             subcode: number("error_subcode"),
             message,
             trace: text("fbtrace_id"),
+            transient: error.get("is_transient").is_some_and(|it| *it == true || *it == "true"),
         })
     }
 
@@ -107,9 +110,26 @@ const ACCOUNT_FIRST: &str =
 const LIMIT_FIRST: &str = "Meta's rate limiting page: while a limit holds, calls fail and have no effect";
 const PARAMETERS_FIRST: &str = "Meta's table of error codes: parameters are checked before anything is made";
 
+/// Subcodes of trouble that passes (a service is away, a link could not be looked at, an upload broke
+/// off), under whichever code they come.
+const PASSING: &[&str] = &["1363047", "1609010", "1609005", "1363037", "1363045", "1363030", "6000", "6001"];
+
+fn is_passing(error: &GraphError) -> bool {
+    PASSING.iter().any(|row| error.is(row))
+}
+
 /// The row of the allowlist that an answer meets.
 pub fn refused(answer: &Answer, error: &GraphError) -> Option<&'static Refusal> {
-    REFUSALS.iter().find(|row| row.status == answer.status && error.is(row.code))
+    row(REFUSALS, answer, error)
+}
+
+/// The row of an allowlist that an answer meets. A code alone is no proof beside a subcode of passing
+/// trouble or the word that it passes; of a limit that word says nothing new.
+pub fn row(rows: &'static [Refusal], answer: &Answer, error: &GraphError) -> Option<&'static Refusal> {
+    let row = rows.iter().find(|row| row.status == answer.status && error.is(row.code))?;
+    let names_subcode = row.code.contains('/') || row.code.len() > 5;
+    let doubtful = is_passing(error) || error.transient && row.class != FailureClass::RateLimited;
+    (names_subcode || !doubtful).then_some(row)
 }
 
 /// The answers that say "I have this already".
@@ -152,7 +172,7 @@ fn class(error: &GraphError, status: u16) -> FailureClass {
     if is(&["1346003", "1404102"]) {
         return C::Policy;
     }
-    if is(&["1363047", "1609010", "1609005", "1363037", "1363045", "1363030", "6000", "6001"]) {
+    if is_passing(error) {
         return C::Transient;
     }
     if is(&[
@@ -165,7 +185,7 @@ fn class(error: &GraphError, status: u16) -> FailureClass {
         3 | 10 | 200..=299 => C::Permission,
         4 | 17 | 32 | 341 | 368 | 613 | 80_000..=80_009 | 80_014 => C::RateLimited,
         1 | 2 => C::Transient,
-        _ if status >= 500 => C::Transient,
+        _ if error.transient || status >= 500 => C::Transient,
         _ => C::InvalidContent,
     }
 }

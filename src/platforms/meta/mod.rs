@@ -6,6 +6,7 @@
 
 pub mod errors;
 pub mod list;
+pub mod upload;
 pub mod usage;
 
 use jiff::Timestamp;

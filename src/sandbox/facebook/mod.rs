@@ -164,6 +164,32 @@ impl<'p> Place<'p> {
     }
 }
 
+/// What the places of the API take, by the endpoint of the specification that each stands for.
+#[cfg(test)]
+pub(super) fn lists() -> Vec<(&'static str, &'static [&'static str])> {
+    [
+        ("fb.debug_token", Place::DebugToken),
+        ("user.permissions.list", Place::Permissions("")),
+        ("user.permissions.delete", Place::Revoke("")),
+        ("user.accounts.list", Place::Accounts("")),
+        ("page.feed.create", Place::Feed("")),
+        ("page.photos.create", Place::Photos("")),
+        ("page.videos.create", Place::Videos("")),
+        ("page.video_reels.create", Place::Reels("")),
+        ("page.photo_stories.create", Place::PhotoStories("")),
+        ("page.video_stories.create", Place::VideoStories("")),
+        ("page.published_posts.list", Place::Posts("")),
+        ("page.stories.list", Place::Stories("")),
+        ("page_post.comments.create", Place::Comment("")),
+        ("page_post.comments.list", Place::Comments("")),
+        ("page_post.get", Place::Node("")),
+        ("page_post.update", Place::Edit("")),
+        ("page_post.delete", Place::Delete("")),
+    ]
+    .map(|(id, place)| (id, place.facts().0))
+    .into()
+}
+
 /// The name of the route for faults, if the call meets one. The phases of an upload share a path.
 pub(super) fn route_name(call: &Call) -> Option<&'static str> {
     let phase = || Params::of(call).ok().and_then(|it| it.text("upload_phase")).unwrap_or_default();
@@ -230,9 +256,16 @@ fn invalid(why: &str) -> Answer {
 }
 
 /// Not there, or not to be seen by this token: Facebook does not tell which.
-fn missing(id: &str) -> Answer {
+pub(super) fn missing(id: &str) -> Answer {
     let why = format!("Unsupported request. Object with ID '{id}' does not exist or cannot be loaded");
     error(400, 100, 33, &why)
+}
+
+/// The upload host's own shape of an error, which may come with 200.
+pub(super) fn debug_info() -> Answer {
+    let body = json!({ "debug_info": { "retriable": true, "type": "ProcessingFailedError",
+        "message": "Request processing failed" } });
+    Answer::json(200, &body)
 }
 
 /// The limit that a fault orders.
@@ -362,12 +395,28 @@ impl Facebook {
             return Err(error(400, 100, 0, "API calls from the server require an appsecret_proof argument")
                 .because("appsecret_proof is missing or wrong"));
         }
-        let account = holder.page.and_then(|page| self.pages[page].instagram.clone());
+        let account = match holder.page {
+            Some(page) => self.pages[page].instagram.clone(),
+            // A person reads what their account has; they publish in a Page's name.
+            None if call.method == Method::GET => self.instagram_of(&holder),
+            None => None,
+        };
         match account {
             Some(account) => Ok((account, holder.scopes)),
             None => Err(error(400, 190, 2_069_032, "A token of the account's Page is required")
                 .because("no Instagram account hangs on what this token is for")),
         }
+    }
+
+    /// The first of the Instagram accounts on a person's Pages.
+    fn instagram_of(&self, holder: &oauth::Holder) -> Option<String> {
+        let mut mine = self.pages.iter().filter(|it| it.owner == holder.person);
+        mine.find_map(|it| it.instagram.clone())
+    }
+
+    /// Whether a call comes with a person's token, and not a Page's.
+    pub(super) fn is_by_person(&self, call: &Call) -> bool {
+        self.holder(call).is_ok_and(|(_, holder)| holder.page.is_none())
     }
 
     /// The Page behind an id, if the token is that Page's.

@@ -279,6 +279,7 @@ impl Facebook {
             .filter(mine)
             .map(|it| {
                 json!({ "post_id": it.id, "status": "published", "media_id": it.media,
+                    "url": self.address(&it.id),
                     "creation_time": it.at.as_second().to_string(),
                     "media_type": if it.photos.is_empty() { "video" } else { "photo" } })
             })

@@ -8,6 +8,7 @@ use super::oauth::Holder;
 use super::params::Params;
 use super::posts::{Kind, Post};
 use super::{Facebook, error, invalid, missing, ok};
+use crate::sandbox::film::Film;
 use crate::sandbox::wire::{Answer, Call};
 
 /// Bytes that one transfer may carry.
@@ -32,19 +33,47 @@ pub(super) struct Video {
     /// Looks since it was finished: the first finds it being worked on.
     looks: u32,
     /// What is wrong with it, found out only while it is worked on.
-    fault: Option<&'static str>,
+    fault: Option<(u32, &'static str)>,
     pub(super) deleted: bool,
 }
 
 impl Video {
-    fn is_one(&self) -> bool {
-        infer::get(&self.head).is_some_and(|it| it.mime_type().starts_with("video/"))
+    /// What is wrong with it as a video, reel or story (video-api/guides/reels-publishing,
+    /// page-stories-api): the number and the words. An index behind more pictures than are kept is
+    /// believed.
+    fn wrong(&self) -> Option<(u32, &'static str)> {
+        let whole = self.received == self.head.len() as u64;
+        let film = match Film::of(&self.head) {
+            Some(film) => film,
+            None if !whole && self.head.get(4..8) == Some(b"ftyp") => return None,
+            None => return Some((1_363_040, "Video file format is not supported")),
+        };
+        let longest = match self.kind {
+            Kind::Reel => 90_000,
+            Kind::Story => 60_000,
+            _ => return None,
+        };
+        if film.width < 540 || film.height < 960 {
+            return Some((1_363_127, "The resolution of the video is too low"));
+        }
+        if film.width >= film.height {
+            return Some((1_363_040, "The aspect ratio of the video is not supported"));
+        }
+        let fits = (3_000..=longest).contains(&film.ms);
+        (!fits).then_some((1_363_128, "The duration of the video is not supported"))
     }
 
     /// The bytes of one that was kept whole.
     pub(super) fn shown(&self) -> Option<Bytes> {
-        let whole = self.received == self.head.len() as u64 && self.is_one();
+        let whole = self.received == self.head.len() as u64 && self.wrong().is_none();
         whole.then(|| Bytes::copy_from_slice(&self.head))
+    }
+
+    /// More bytes, behind those that are there.
+    fn take(&mut self, bytes: &[u8]) {
+        let room = HEAD.saturating_sub(self.head.len());
+        self.head.extend(bytes.iter().take(room));
+        self.received += bytes.len() as u64;
     }
 
     fn complete(&self) -> bool {
@@ -69,9 +98,9 @@ impl Video {
             (Some(_), 0 | 1, _) => {
                 ("processing", json!({ "status": "in_progress" }), json!({ "status": "not_started" }))
             }
-            (Some(_), _, Some(fault)) => (
+            (Some(_), _, Some((code, words))) => (
                 "error",
-                json!({ "status": "error", "error": { "code": 1_363_040, "message": fault } }),
+                json!({ "status": "error", "error": { "code": code, "message": words } }),
                 json!({ "status": "not_started" }),
             ),
             (Some(_), ..) => (
@@ -160,9 +189,7 @@ impl Facebook {
                     answer.body = body.to_string().into();
                     return Err(answer.because("the chunk is not the one that was asked for"));
                 }
-                let missing = HEAD.saturating_sub(video.head.len());
-                video.head.extend(bytes.iter().take(missing));
-                video.received += bytes.len() as u64;
+                video.take(&bytes);
                 let end = (video.received + CHUNK).min(size);
                 ok(&json!({ "start_offset": video.received.to_string(), "end_offset": end.to_string() }))
             }
@@ -236,10 +263,9 @@ impl Facebook {
         if let Some(post) = &video.post {
             return Ok(post.clone());
         }
-        let is_video = video.is_one();
         video.post = Some(post.clone());
         // Found out while it is worked on, long after the answer.
-        video.fault = (!is_video).then_some("Video file format is not supported");
+        video.fault = video.wrong();
         let (kind, broken) = (video.kind, video.fault.is_some());
         if broken {
             return Ok(post);
@@ -264,7 +290,8 @@ impl Facebook {
         Ok(post)
     }
 
-    /// The upload host: raw bytes, offsets in headers, the token under the older scheme `OAuth`.
+    /// The upload host: raw bytes from where the last ones ended, offsets in headers, the token under the
+    /// older scheme `OAuth`. What arrives stays, also of a call that breaks off.
     pub(super) fn upload(&mut self, call: &Call, id: &str) -> Answer {
         let failed = |kind: &str, why: &str| {
             let body = json!({ "debug_info": { "retriable": false, "type": kind, "message": why } });
@@ -286,17 +313,19 @@ impl Facebook {
         else {
             return failed("ProcessingFailedError", "no such upload");
         };
-        if offset != video.received && !(offset == 0 && video.post.is_none()) {
+        if offset != video.received {
             return failed("OffsetInvalidError", "the offset is not the one that is expected");
         }
         if offset + call.body.len() as u64 > size {
             return failed("PartialRequestError", "more bytes than were announced");
         }
-        if offset == 0 {
-            video.head = call.body.iter().take(HEAD).copied().collect();
-        }
+        video.take(&call.body);
         video.size = Some(size);
-        video.received = offset + call.body.len() as u64;
+        if !video.complete() {
+            let body = json!({ "debug_info": { "retriable": true, "type": "PartialRequestError",
+                "message": "fewer bytes than were announced" } });
+            return Answer::json(400, &body);
+        }
         Answer::json(200, &json!({ "success": true }))
     }
 }

@@ -8,6 +8,7 @@ use super::posts::{Kind, Post};
 use super::{Caller, Instagram, invalid, missing, ok};
 use crate::sandbox::facebook::error;
 use crate::sandbox::facebook::params::Params;
+use crate::sandbox::film::Film;
 use crate::sandbox::wire::{Answer, Call};
 
 /// As the generated specifications and the change log list them.
@@ -45,6 +46,9 @@ const IMAGE_MAX: usize = 8_000_000;
 /// Looks for which a film, or a carousel, is still being worked on.
 const WORK: u32 = 2;
 
+/// What a container tells; of one whose bytes come by upload also how far that is.
+const FIELDS: &[&str] = &["id", "status_code", "status", "copyright_check_status"];
+
 /// A fetched or uploaded file.
 #[derive(Clone)]
 pub(super) struct File {
@@ -53,6 +57,7 @@ pub(super) struct File {
     pub(super) video: bool,
 }
 
+#[allow(clippy::struct_excessive_bools)] // facts that do not hang together
 pub(super) struct Container {
     user: usize,
     kind: Kind,
@@ -62,8 +67,12 @@ pub(super) struct Container {
     made: Timestamp,
     /// Looks that still find it being worked on.
     work: u32,
-    /// Its bytes are yet to come.
+    /// Its bytes are yet to come, or the rest of them.
     waits: bool,
+    /// What came of them.
+    received: Vec<u8>,
+    /// Its bytes come by upload.
+    by_upload: bool,
     failed: Option<u32>,
     published: bool,
 }
@@ -102,8 +111,25 @@ fn check_image(bytes: &Bytes, story: bool) -> Result<(), Answer> {
     Ok(())
 }
 
-fn is_film(bytes: &Bytes) -> bool {
-    bytes.get(4..8) == Some(b"ftyp")
+/// The number of what is wrong with a film of this kind (content-publishing, "Reel specifications" and
+/// the like); of a carousel's the documents say nothing, and the stories' limits hold.
+fn film_fault(bytes: &[u8], kind: Kind, child: bool) -> Option<u32> {
+    let short = kind == Kind::Story || child;
+    let (most, longest) = if short { (100_000_000, 60_000) } else { (300_000_000, 900_000) };
+    let fits = |film: Film| {
+        let ratio = f64::from(film.width) / f64::from(film.height);
+        let narrowest = if kind == Kind::Story { 0.1 } else { 0.01 };
+        // A carousel's films may be shorter, for all that is known.
+        let shortest = if child { 1 } else { 3_000 };
+        film.index_first
+            && bytes.len() <= most
+            && (shortest..=longest).contains(&film.ms)
+            && film.width <= 1920
+            && (narrowest..=10.0).contains(&ratio)
+            // 25 Mbit/s are 3,125 bytes in a millisecond.
+            && bytes.len() as u64 <= film.ms * 3_125
+    };
+    (!Film::of(bytes).is_some_and(fits)).then_some(2_207_026)
 }
 
 impl Instagram {
@@ -129,7 +155,10 @@ impl Instagram {
         }
         check_options(kind, child, &caption, params)?;
         let films = files.iter().any(|it| it.video) || kind == Kind::Carousel;
-        let failed = files.iter().any(|it| it.video && !is_film(&it.bytes)).then_some(2_207_026);
+        let failed = match kind {
+            Kind::Carousel => None,
+            _ => files.iter().filter(|it| it.video).find_map(|it| film_fault(&it.bytes, kind, child)),
+        };
         let id = self.next_id();
         let container = Container {
             user: caller.user,
@@ -140,6 +169,8 @@ impl Instagram {
             made: call.now,
             work: if films || waits { WORK } else { 0 },
             waits,
+            received: Vec::new(),
+            by_upload: waits,
             failed,
             published: false,
         };
@@ -182,6 +213,9 @@ impl Instagram {
             }
             None => Err(invalid("nothing was lent")),
         };
+        if let Some(cover) = params.text("cover_url") {
+            check_image(&fetched(&cover)?, true)?;
+        }
         match (image, film, upload.as_deref()) {
             (Some(address), None, None) if kind != Kind::Reel => {
                 let bytes = fetched(&address)?;
@@ -228,15 +262,32 @@ impl Instagram {
         if !call.header("authorization").is_some_and(|it| it.starts_with("OAuth ")) {
             return Err(invalid("uploads want the scheme OAuth"));
         }
-        let size = call.header("file_size").and_then(|it| it.parse::<usize>().ok());
-        if call.header("offset") != Some("0") || size != Some(call.body.len()) {
-            let why = "offset or file_size does not fit the bytes";
-            let body = json!({ "debug_info": { "retriable": false, "type": "ProcessingFailedError", "message": why } });
-            return Err(Answer::json(200, &body).because(why));
+        let number = |name: &str| call.header(name).and_then(|it| it.parse::<usize>().ok());
+        // Failures come with 200.
+        let debug = |kind: &str, retriable: bool, why: &str| {
+            let body = json!({ "debug_info": { "retriable": retriable, "type": kind, "message": why } });
+            Answer::json(200, &body)
+        };
+        let (Some(offset), Some(size)) = (number("offset"), number("file_size")) else {
+            let why = "`offset` or `file_size` is missing";
+            return Err(debug("OffsetInvalidError", false, why).because(why));
+        };
+        if offset != container.received.len() || !container.waits {
+            let why = "the offset is not the one that is expected";
+            return Err(debug("OffsetInvalidError", false, why).because(why));
+        }
+        if offset + call.body.len() > size {
+            let why = "more bytes than were announced";
+            return Err(debug("PartialRequestError", false, why).because(why));
+        }
+        container.received.extend_from_slice(&call.body);
+        if container.received.len() < size {
+            return Err(debug("PartialRequestError", true, "fewer bytes than were announced"));
         }
         container.waits = false;
-        container.failed = (!is_film(&call.body)).then_some(2_207_026);
-        container.files = vec![File { bytes: call.body.clone(), alt: String::new(), video: true }];
+        let bytes = Bytes::from(std::mem::take(&mut container.received));
+        container.failed = film_fault(&bytes, container.kind, container.child);
+        container.files = vec![File { bytes, alt: String::new(), video: true }];
         Ok(ok(&json!({ "success": true, "message": "Upload successful." })))
     }
 
@@ -293,8 +344,20 @@ impl Instagram {
     }
 
     /// A container's state; looking is what lets the work go on.
-    pub(super) fn container(&mut self, now: Timestamp, caller: &Caller, id: &str) -> Option<Answer> {
+    pub(super) fn container(
+        &mut self,
+        now: Timestamp,
+        caller: &Caller,
+        id: &str,
+        fields: &[String],
+    ) -> Option<Result<Answer, Answer>> {
         let container = self.containers.get_mut(id).filter(|it| it.user == caller.user)?;
+        let known = |it: &&String| {
+            FIELDS.contains(&it.as_str()) || container.by_upload && it.as_str() == "video_status"
+        };
+        if let Some(odd) = fields.iter().find(|it| !known(it)) {
+            return Some(Err(invalid(&format!("Tried accessing nonexisting field ({odd})"))));
+        }
         let state = container.state(now);
         if !container.waits {
             container.work = container.work.saturating_sub(1);
@@ -305,7 +368,20 @@ impl Instagram {
             }
             _ => format!("{state}: the media is {}", state.to_lowercase().replace('_', " ")),
         };
-        Some(ok(&json!({ "id": id, "status_code": state, "status": words })))
+        let mut shown = json!({ "id": id, "status_code": state, "status": words });
+        if container.by_upload {
+            let there = match container.files.first() {
+                Some(file) => file.bytes.len(),
+                None => container.received.len(),
+            };
+            let phase = if container.waits { "in_progress" } else { "complete" };
+            shown["video_status"] =
+                json!({ "uploading_phase": { "status": phase, "bytes_transferred": there } });
+        }
+        if let Some(object) = shown.as_object_mut() {
+            object.retain(|key, _| key == "id" || fields.contains(key));
+        }
+        Some(Ok(ok(&shown)))
     }
 }
 

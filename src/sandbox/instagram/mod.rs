@@ -133,6 +133,28 @@ impl<'p> Place<'p> {
     }
 }
 
+/// What the places of the API take, by the endpoint of the specification that each stands for.
+#[cfg(test)]
+pub(super) fn lists() -> Vec<(&'static str, &'static [&'static str])> {
+    [
+        ("ig_user.content_publishing_limit.get", Place::Limit("")),
+        ("ig_user.media.create", Place::Create("")),
+        ("ig_user.media.list", Place::List("")),
+        ("ig_user.stories.list", Place::Stories("")),
+        ("ig_user.media_publish.create", Place::Publish("")),
+        ("ig_media.comments.create", Place::Comment("")),
+        ("ig_media.comments.list", Place::Comments("")),
+        ("ig_media.get", Place::Node("")),
+        ("ig_media.delete", Place::Delete("")),
+        ("iglogin.user.content_publishing_limit.get", Place::Limit("")),
+        ("iglogin.user.media.list", Place::List("")),
+        ("iglogin.user.media_publish.create", Place::Publish("")),
+        ("iglogin.media.comments.create", Place::Comment("")),
+    ]
+    .map(|(id, place)| (id, place.facts().0))
+    .into()
+}
+
 /// Whether a call is for this network, whichever door it comes through.
 pub(super) fn is_ours(call: &Call) -> bool {
     call.path.starts_with("/instagram/") || Place::of(&call.method, &call.path).is_some()

@@ -154,8 +154,8 @@ impl Instagram {
                 None => Ok(ok(&self.show(post, &fields)?)),
             };
         }
-        if let Some(answer) = self.container(now, caller, id) {
-            return Ok(answer);
+        if let Some(answer) = self.container(now, caller, id, &fields) {
+            return answer;
         }
         let user = &self.users[caller.user];
         if user.id == id {

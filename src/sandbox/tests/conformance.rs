@@ -1,5 +1,5 @@
-//! X's answers against X's own OpenAPI document, where that document is at hand: it may not be
-//! shipped with the product. `SENDOFF_CONFORMANCE` names the directory that holds `data/`, by
+//! X's answers against X's own OpenAPI document, and what Meta's stand-ins take against Meta's generated
+//! specifications, where these are at hand: they may not be shipped with the product. `SENDOFF_CONFORMANCE` names the directory that holds `data/`, by
 //! default `../shared/platforms` beside the sources.
 
 use std::path::PathBuf;
@@ -9,17 +9,45 @@ use serde_json::{Value, json};
 use super::x::{connect, create, get, post, upload};
 use super::{PNG, read, stage};
 
-fn spec() -> Option<Value> {
+fn document(name: &str) -> Option<Value> {
     let base = std::env::var_os("SENDOFF_CONFORMANCE")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/platforms"), PathBuf::from);
-    let file = base.join("data/x-openapi.json");
+    let file = base.join(name);
     let Ok(text) = std::fs::read_to_string(&file) else {
         let ci = std::env::var_os("CI").is_some_and(|it| it == "true");
-        assert!(!ci, "no OpenAPI document at {}: under CI it has to be there", file.display());
-        println!("skipped: no OpenAPI document at {}; set SENDOFF_CONFORMANCE", file.display());
+        assert!(!ci, "no {}: under CI it has to be there", file.display());
+        println!("skipped: no {}; set SENDOFF_CONFORMANCE", file.display());
         return None;
     };
     Some(serde_json::from_str(&text).unwrap())
+}
+
+fn spec() -> Option<Value> {
+    document("data/x-openapi.json")
+}
+
+/// Parameters of containers that no stand-in has a use for.
+const LEFT_OUT: [&str; 3] = ["audio_configuration", "is_poll_duration_extended", "poll_attachment"];
+
+#[test]
+fn metas_stand_ins_take_no_parameter_that_the_specification_does_not_list() {
+    let Some(spec) = document("meta-graph-spec.json") else { return };
+    let listed = |id: &str| -> Vec<&str> {
+        let all = spec["endpoints"].as_array().unwrap();
+        let row = all.iter().find(|it| it["id"] == id).unwrap_or_else(|| panic!("no endpoint `{id}`"));
+        let names = |of: &str| row[of].as_array().into_iter().flatten().filter_map(|it| it["name"].as_str());
+        names("params").chain(names("supplement_params")).collect()
+    };
+    let mut odd = Vec::new();
+    for (id, own) in crate::sandbox::facebook::lists().into_iter().chain(crate::sandbox::instagram::lists()) {
+        let there = listed(id);
+        odd.extend(own.iter().filter(|it| !there.contains(it)).map(|it| format!("{id}: {it}")));
+        if id == "ig_user.media.create" {
+            let missing: Vec<&str> = there.into_iter().filter(|it| !own.contains(it)).collect();
+            assert!(missing.iter().all(|it| LEFT_OUT.contains(it)), "{missing:?}");
+        }
+    }
+    assert_eq!(odd, Vec::<String>::new());
 }
 
 /// OpenAPI 3.0 says `nullable` where JSON Schema says a second type.

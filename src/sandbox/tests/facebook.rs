@@ -3,13 +3,15 @@
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use super::{PNG, Stage, landed, read, stage, stage_with};
+use super::{PNG, Stage, film, landed, read, stage, stage_with};
 use crate::sandbox::facebook::{CLIENT, SECRET};
 
 const REDIRECT: &str = "https://post.example.org/oauth/facebook/callback";
 const SCOPES: &str = "pages_show_list,pages_read_engagement,pages_manage_posts,pages_manage_engagement";
-/// The shortest head that passes for an MP4.
-const MP4: &[u8] = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom0123456789";
+
+fn film() -> Vec<u8> {
+    film::film(film::Shape { width: 1080, height: 1920, ..film::Shape::default() })
+}
 
 struct Client {
     person: String,
@@ -206,7 +208,7 @@ async fn a_reel_takes_its_bytes_at_the_upload_host_and_is_public_once() {
     assert_eq!(post(&stage, token, &reels, &finish).await.0, 400, "nothing has arrived yet");
     let send = |scheme: &str| {
         let request = stage.http.post(address).header("authorization", format!("{scheme} {token}"));
-        request.header("offset", "0").header("file_size", MP4.len()).body(MP4.to_vec()).send()
+        request.header("offset", "0").header("file_size", film().len()).body(film()).send()
     };
     assert_eq!(send("Bearer").await.unwrap().status(), 400);
     assert_eq!(send("OAuth").await.unwrap().status(), 200);
@@ -222,9 +224,9 @@ async fn a_reel_takes_its_bytes_at_the_upload_host_and_is_public_once() {
     assert_eq!(listed["data"], json!([]), "reels are in no list");
     let page = stage.http.get(format!("{}/facebook", stage.url)).send().await.unwrap().text().await.unwrap();
     assert!(page.contains(&format!("<video src=\"/facebook/media/{id}\"")), "{page}");
-    let film = stage.http.get(format!("{}/facebook/media/{id}", stage.url)).send().await.unwrap();
-    assert_eq!(film.headers()["content-type"], "video/mp4");
-    assert_eq!(film.bytes().await.unwrap(), MP4);
+    let shown = stage.http.get(format!("{}/facebook/media/{id}", stage.url)).send().await.unwrap();
+    assert_eq!(shown.headers()["content-type"], "video/mp4");
+    assert_eq!(shown.bytes().await.unwrap(), film());
 }
 
 #[tokio::test]
@@ -233,7 +235,7 @@ async fn a_video_comes_in_pieces_and_a_wrong_offset_names_the_right_one() {
     let client = connect(&stage).await;
     let (page, token) = &client.pages[0];
     let videos = format!("/{page}/videos");
-    let start = json!({ "upload_phase": "start", "file_size": MP4.len() });
+    let start = json!({ "upload_phase": "start", "file_size": film().len() });
     let (_, begun) = post(&stage, token, &videos, &start).await;
     let session = begun["upload_session_id"].as_str().unwrap().to_owned();
     let send = async |offset: usize, bytes: &[u8]| {
@@ -245,10 +247,10 @@ async fn a_video_comes_in_pieces_and_a_wrong_offset_names_the_right_one() {
         let request = stage.http.post(url(&stage, &videos, token)).bearer_auth(token);
         read(request.multipart(form).send().await.unwrap()).await.1
     };
-    assert_eq!(send(0, &MP4[..10]).await["start_offset"], "10");
-    let wrong = send(0, &MP4[..10]).await;
+    assert_eq!(send(0, &film()[..10]).await["start_offset"], "10");
+    let wrong = send(0, &film()[..10]).await;
     assert_eq!(wrong["error"]["error_data"]["start_offset"], "10", "{wrong}");
-    let last = send(10, &MP4[10..]).await;
+    let last = send(10, &film()[10..]).await;
     assert_eq!(last["start_offset"], last["end_offset"]);
     let finish = json!({ "upload_phase": "finish", "upload_session_id": session, "published": true, "description": "Film" });
     assert_eq!(post(&stage, token, &videos, &finish).await.1, json!({ "success": true }));
@@ -282,4 +284,75 @@ async fn a_lie_of_the_network_is_an_error_behind_a_post_that_is_there() {
     let limited = limited.send().await.unwrap();
     assert!(limited.headers().contains_key("x-business-use-case-usage"));
     assert_eq!(read(limited).await.1["error"]["code"], 80_001);
+}
+
+#[tokio::test]
+async fn an_upload_that_broke_off_is_there_to_half_and_goes_on_from_nowhere_else() {
+    let stage = stage_with("facebook.upload=partial,facebook.upload=debug_info").await;
+    let client = connect(&stage).await;
+    let (page, token) = &client.pages[0];
+    let reels = format!("/{page}/video_reels");
+    let (_, start) = post(&stage, token, &reels, &json!({ "upload_phase": "start" })).await;
+    let (id, address) = (start["video_id"].as_str().unwrap(), start["upload_url"].as_str().unwrap());
+    let (all, half) = (film(), film().len() / 2);
+    let send = |offset: usize, bytes: &[u8]| {
+        let request = stage.http.post(address).header("authorization", format!("OAuth {token}"));
+        request.header("offset", offset).header("file_size", all.len()).body(bytes.to_vec()).send()
+    };
+    assert!(send(0, &all).await.is_err(), "the connection broke");
+    let (_, said) = get(&stage, token, &format!("/{id}?fields=status")).await;
+    assert_eq!(said["status"]["uploading_phase"]["bytes_transfered"], half, "{said}");
+    let (status, said) = read(send(half, &all[half..]).await.unwrap()).await;
+    assert_eq!((status, &said["debug_info"]["retriable"]), (200, &json!(true)), "an error may come with 200");
+    let (status, said) = read(send(0, &all).await.unwrap()).await;
+    assert_eq!((status, &said["debug_info"]["type"]), (400, &json!("OffsetInvalidError")));
+    let (_, said) = read(send(half, &all[half..half + 10]).await.unwrap()).await;
+    assert_eq!(said["debug_info"]["type"], "PartialRequestError");
+    assert_eq!(read(send(half + 10, &all[half + 10..]).await.unwrap()).await.1, json!({ "success": true }));
+}
+
+#[tokio::test]
+async fn what_is_no_reel_is_found_out_while_it_is_worked_on() {
+    let stage = stage().await;
+    let client = connect(&stage).await;
+    let (page, token) = &client.pages[0];
+    let shape = film::Shape { width: 1080, height: 1920, ..film::Shape::default() };
+    for (bytes, want) in [
+        (film::film(film::Shape { ms: 2_000, ..shape }), Some(1_363_128)),
+        (film::film(film::Shape { ms: 91_000, ..shape }), Some(1_363_128)),
+        (film::film(film::Shape { width: 400, ..shape }), Some(1_363_127)),
+        (film::film(film::Shape { width: 1920, height: 1080, ..shape }), Some(1_363_040)),
+        (film::begin(shape), Some(1_363_040)),
+        (film::film(film::Shape { width: 1920, height: 1080, turned: true, ..shape }), None),
+    ] {
+        let reels = format!("/{page}/video_reels");
+        let (_, start) = post(&stage, token, &reels, &json!({ "upload_phase": "start" })).await;
+        let (id, address) = (start["video_id"].as_str().unwrap(), start["upload_url"].as_str().unwrap());
+        let request = stage.http.post(address).header("authorization", format!("OAuth {token}"));
+        let request = request.header("offset", 0).header("file_size", bytes.len()).body(bytes);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        let finish = json!({ "upload_phase": "finish", "video_id": id, "video_state": "PUBLISHED" });
+        assert_eq!(post(&stage, token, &reels, &finish).await.0, 200);
+        let status = format!("/{id}?fields=status");
+        get(&stage, token, &status).await;
+        let (_, said) = get(&stage, token, &status).await;
+        let code = said["status"]["processing_phase"]["error"]["code"].as_u64();
+        assert_eq!(code, want, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_may_lag_and_a_video_may_say_that_it_ended() {
+    let stage = stage_with("facebook.posts=lags,facebook.get=says_expired").await;
+    let client = connect(&stage).await;
+    let (page, token) = &client.pages[0];
+    post(&stage, token, &format!("/{page}/feed"), &json!({ "message": "There" })).await;
+    let posts = format!("/{page}/published_posts");
+    assert_eq!(get(&stage, token, &posts).await.1["data"], json!([]));
+    assert_eq!(get(&stage, token, &posts).await.1["data"].as_array().unwrap().len(), 1);
+    let start = json!({ "upload_phase": "start" });
+    let (_, video) = post(&stage, token, &format!("/{page}/video_reels"), &start).await;
+    let status = format!("/{}?fields=status", video["video_id"].as_str().unwrap());
+    assert_eq!(get(&stage, token, &status).await.1["status"]["video_status"], "expired");
+    assert_eq!(get(&stage, token, &status).await.1["status"]["video_status"], "processing");
 }

@@ -3,14 +3,17 @@
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{PNG, Stage, landed, read, stage, stage_with};
+use super::{PNG, Stage, film, landed, read, stage, stage_with};
 use crate::sandbox::facebook::SECRET;
 use crate::sandbox::instagram::CLIENT;
 
 const REDIRECT: &str = "https://post.example.org/oauth/instagram/callback";
 const SCOPES: &str =
     "instagram_business_basic,instagram_business_content_publish,instagram_business_manage_comments";
-const MP4: &[u8] = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom0123456789";
+
+fn film() -> Vec<u8> {
+    film::film(film::Shape { width: 1080, height: 1920, ..film::Shape::default() })
+}
 
 struct Client {
     user: String,
@@ -191,7 +194,7 @@ async fn a_film_is_worked_on_for_a_while_and_one_that_is_none_fails_with_its_num
     let stage = stage().await;
     let client = connect(&stage).await;
     let state = async |id: &str| get(&stage, &client, &format!("/{id}?fields=status_code,status")).await.1;
-    let link = lend(MP4.to_vec()).await;
+    let link = lend(film()).await;
     let reel = [("video_url", link.as_str()), ("media_type", "REELS")];
     let id = post(&stage, &client, "/media", &reel).await.1["id"].as_str().unwrap().to_owned();
     let early = post(&stage, &client, "/media_publish", &[("creation_id", &id)]).await.1;
@@ -269,4 +272,53 @@ async fn the_networks_known_lie_is_an_action_called_blocked_whose_post_is_there(
     let said = post(&stage, &client, "/media_publish", &[("creation_id", &id)]).await.1;
     assert_eq!(said["error"]["error_subcode"], 2_207_051);
     assert_eq!(stage.running.published().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_reel_or_cannot_be_fetched_is_no_container() {
+    let stage = stage().await;
+    let client = connect(&stage).await;
+    let shape = film::Shape { width: 1080, height: 1920, ..film::Shape::default() };
+    let state = async |bytes: Vec<u8>, kind: &str| {
+        let link = lend(bytes).await;
+        let form = [("video_url", link.as_str()), ("media_type", kind)];
+        let (_, made) = post(&stage, &client, "/media", &form).await;
+        let path = format!("/{}?fields=status_code,status", made["id"].as_str().unwrap());
+        get(&stage, &client, &path).await.1["status_code"].as_str().unwrap().to_owned()
+    };
+    let film = |ms, width, index_first| film::film(film::Shape { width, ms, index_first, ..shape });
+    for (bytes, kind, want) in [
+        (film(61_000, 1080, true), "REELS", "IN_PROGRESS"),
+        (film(61_000, 1080, true), "STORIES", "ERROR"),
+        (film(2_900, 1080, true), "REELS", "ERROR"),
+        (film(901_000, 1080, true), "REELS", "ERROR"),
+        (film(10_000, 1921, true), "REELS", "ERROR"),
+        (film(10_000, 1080, false), "REELS", "ERROR"),
+    ] {
+        assert_eq!(state(bytes, kind).await, want, "{kind}");
+    }
+    let link = lend(film(10_000, 1080, true)).await;
+    let png = lend(PNG.to_vec()).await;
+    for (cover, want) in [("http://127.0.0.1:1/cover.jpg", 2_207_052), (png.as_str(), 2_207_005)] {
+        let form = [("video_url", link.as_str()), ("media_type", "REELS"), ("cover_url", cover)];
+        let (status, said) = post(&stage, &client, "/media", &form).await;
+        assert_eq!((status, &said["error"]["error_subcode"]), (400, &json!(want)), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_published_may_say_anything_and_one_that_did_not_tells_the_truth() {
+    let stage = stage_with("instagram.get=says_error,instagram.get=says_expired,instagram.list=lags").await;
+    let client = connect(&stage).await;
+    let id = picture(&stage, &client, "There").await;
+    let state = async || {
+        let (_, said) = get(&stage, &client, &format!("/{id}?fields=status_code,status")).await;
+        said["status_code"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state().await, "FINISHED");
+    post(&stage, &client, "/media_publish", &[("creation_id", &id)]).await;
+    assert_eq!([state().await, state().await, state().await], ["ERROR", "EXPIRED", "PUBLISHED"]);
+    let list = format!("/{}/media?fields=id", client.user);
+    assert_eq!(get(&stage, &client, &list).await.1["data"], json!([]));
+    assert_eq!(get(&stage, &client, &list).await.1["data"].as_array().unwrap().len(), 1);
 }

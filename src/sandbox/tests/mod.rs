@@ -4,6 +4,9 @@ mod bluesky;
 mod conformance;
 mod facebook;
 mod faults;
+#[allow(clippy::duplicate_mod)] // other rooms' tests make films of it too
+#[path = "../../../tests/support/film.rs"]
+mod film;
 mod instagram;
 mod x;
 
