@@ -26,6 +26,8 @@ const QUOTA: &str = "quota";
 /// Whose token reads containers, where the other one is not shown them; and how often none was.
 const READER: &str = "reader";
 const BLIND: &str = "blind";
+/// What to do about [`TROUBLE`], where that is known.
+const REMEDY: &str = "trouble.remedy";
 /// How often a container was made anew.
 const TRIES: &str = "trouble.tries";
 
@@ -96,7 +98,8 @@ pub(super) fn next(
         });
     }
     if let Some(why) = alive(handles, TROUBLE, now) {
-        return Err(Failure::transient(why));
+        let hint = alive(handles, REMEDY, now).map(str::to_owned);
+        return Err(Failure { hint, ..Failure::transient(why) });
     }
     match alive(handles, QUOTA, now) {
         None => {
@@ -397,6 +400,7 @@ fn anew(key: &str, handles: &Handles, failure: Failure, now: Timestamp) -> Resul
         (key.to_owned(), dead(now)),
     ]
     .into();
+    found.extend(failure.hint.map(|hint| (REMEDY.to_owned(), until(hint, now, pause))));
     if key == CONTAINER {
         // A carousel's files may be what is wrong with it.
         let children = handles.keys().filter(|it| it.starts_with("child:") && !it.contains('.'));
