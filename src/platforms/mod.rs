@@ -17,14 +17,17 @@ pub mod facebook;
 pub mod instagram;
 pub mod meta;
 pub mod needs;
+mod proof;
 pub mod x;
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use proof::{Deletion, Failure, FailureClass, Original, Quota, Refusal, Sight, Verdict};
+
 use crate::domain::account::Account;
-use crate::domain::delivery::{Frozen, Handles, Live, Step, StepKind};
+use crate::domain::delivery::{Frozen, Handles, Step, StepKind};
 use crate::domain::fit::{Fit, ImageNeeds, MediaNeeds};
 use crate::domain::ids::{MediaId, PlatformName};
 use crate::domain::media::{MediaItem, MediaKind};
@@ -305,148 +308,6 @@ pub enum Next {
     Call(Request),
     /// Everything is there: this is the request to freeze.
     Publish(Frozen),
-}
-
-/// Why a call did not do what it should, in classes the engine acts on (guarantees §10).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FailureClass {
-    /// Try again after the reset.
-    RateLimited,
-    /// The access token is no longer taken: refresh once, repeat once.
-    AuthExpired,
-    /// The account is closed, suspended, or the grant is dead.
-    AccountDead,
-    /// A scope or a right is missing.
-    Permission,
-    /// Credits are gone; the operator must act. Stops the app's lane.
-    Billing,
-    /// The app's set-up is wrong (client, product tier).
-    Config,
-    /// The content can never be accepted.
-    InvalidContent,
-    /// The network's rules forbid it.
-    Policy,
-    /// An uploaded file is gone: prepare again, then the same request.
-    MediaGone,
-    /// What was prepared is still being worked on by the network: ask again.
-    NotReady,
-    /// Server trouble on a call that is safe to repeat.
-    Transient,
-}
-
-impl FailureClass {
-    /// The stable word in `reason.class`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RateLimited => "rate_limited",
-            Self::AuthExpired => "auth_expired",
-            Self::AccountDead => "account_dead",
-            Self::Permission => "permission",
-            Self::Billing => "billing",
-            Self::Config => "config",
-            Self::InvalidContent => "invalid_content",
-            Self::Policy => "policy",
-            Self::MediaGone => "media_gone",
-            Self::NotReady => crate::domain::delivery::AT_WORK,
-            Self::Transient => "transient",
-        }
-    }
-}
-
-/// A refusal, with the network's own words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    pub class: FailureClass,
-    /// The network's words.
-    pub message: String,
-    pub hint: Option<String>,
-    /// When the network says to come back.
-    pub until: Option<Timestamp>,
-}
-
-impl Failure {
-    /// Nothing that the content or the account is to blame for: the same again may work.
-    pub fn transient(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Transient, message: message.into(), hint: None, until: None }
-    }
-}
-
-/// What an answer to the publishing call proves (guarantees §6).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Success status and a parsable id.
-    Applied(Live),
-    /// It lies in a person's inbox on the network, to be finished there.
-    HandedOver(Live),
-    /// On the refusal allowlist: the call had no effect.
-    Refused(Failure),
-    /// Taken on, and the handle will tell what becomes of it (class C): looked at until it does.
-    Pending { message: String },
-    /// The network says it already has this post, and perhaps which one it is.
-    Duplicate { message: String, original: Option<Original> },
-    /// Everything else.
-    Ambiguous { message: String },
-}
-
-/// The object a network names when it refuses a repeat (class D).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Original {
-    pub live: Live,
-    /// When it was made, if its id or the answer tells. Without it nobody can say whether it is
-    /// ours or an older post of the same words.
-    pub created: Option<Timestamp>,
-}
-
-/// How much of a limit is used up, as an answer tells it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quota {
-    /// Counted over all accounts of the app, as opposed to this account alone.
-    pub app: bool,
-    /// 0 = nothing used, 1 = all of it.
-    pub used: f64,
-    /// Publishing calls that are left, where the network counts calls.
-    pub left: Option<u32>,
-    /// When it is filled up again.
-    pub resets: Timestamp,
-}
-
-/// What a look at the network shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sight {
-    /// It is there, and it is ours.
-    Found(Live),
-    /// It lies in a person's inbox on the network.
-    HandedOver(Live),
-    /// A clean read without it. Class C: the handle has not published and still could.
-    Absent,
-    /// The handle has not published and never will (class C): it must be prepared anew.
-    Gone,
-    /// As `Gone`, and the network says what is wrong with it: the same again would end the same way.
-    Failed(Failure),
-    /// Not settled yet, and this call goes on: the next page of the list, or another list.
-    More(Request),
-    /// The read failed or was unclear. Not a negative read.
-    Unclear(Failure),
-    /// Something that cannot be told apart, or another object under our id: a person must decide.
-    Disputed { message: String },
-}
-
-/// What a delete call proves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deletion {
-    Done,
-    Failed(Failure),
-}
-
-/// One row of a connector's refusal allowlist: an answer that proves the call had no effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
-    pub status: u16,
-    /// The code, error name or problem type that must match.
-    pub code: &'static str,
-    pub class: FailureClass,
-    /// Why the answer precedes the effect, and where it was recorded.
-    pub evidence: &'static str,
 }
 
 /// A finding of validation, about one field.
