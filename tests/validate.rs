@@ -224,8 +224,8 @@ fn a_first_comment_that_the_account_may_not_make_is_refused_before_the_post_is_o
     given.lacks = vec!["business_management".into()];
     let networks: [(&dyn Platform, Option<&str>, &str); 3] = [
         (&Facebook, None, "pages_manage_engagement"),
-        (&Instagram, Some("instagram"), "instagram_business_manage_comments"),
-        (&Instagram, Some("facebook"), "instagram_manage_comments"),
+        (&Instagram, Some("instagram_login"), "instagram_business_manage_comments"),
+        (&Instagram, Some("facebook_login"), "instagram_manage_comments"),
     ];
     for (platform, tier, scope) in networks {
         assert!(given.on(platform, tier).ok(), "{:?}", given.on(platform, tier).problems);

@@ -97,6 +97,8 @@ pub(crate) struct Reckon {
     pub(crate) repeats: BTreeSet<(DeliveryId, u16)>,
     /// Preparing calls and searches that went wrong.
     pub(crate) stumbles: BTreeMap<DeliveryId, u32>,
+    /// Calls of an upload that broke off, since anything was published of it.
+    breaks: BTreeMap<DeliveryId, u32>,
     /// Limits without a named end in a row.
     parks: BTreeMap<AccountId, u32>,
     /// Accounts whose network said that they cannot act.
@@ -265,6 +267,7 @@ impl World {
             it.during(Whom::One(id), now, wait + works + QUARTER, WORKS);
         }
         if publishing {
+            it.breaks.remove(&id);
             let in_doubt = match fault {
                 Fault::None | Fault::NotSent => false,
                 Fault::Refused(_) => !(limit.is_some() || account_is_blamed || refused),
@@ -324,6 +327,18 @@ impl World {
                 wait + ladder(5, n, QUARTER) + BREATH,
                 "it could not be sent",
             );
+        }
+        // An upload that broke off without having brought anything pauses before it goes on: 20 seconds, doubled
+        // each time; whoever waits for the end of a pause notices it at the next rung of the ladder.
+        let uploads = self.class == Class::Handle && self.network.is_of_meta();
+        if uploads && purpose == Some(Purpose::Prepare) {
+            let it = &mut self.watch.reckon;
+            let breaks = it.breaks.entry(id).or_default();
+            *breaks += u32::from(*fault != Fault::None);
+            if let Some(before) = breaks.checked_sub(1) {
+                let pause = ladder(20, before, QUARTER);
+                it.during(Whom::One(id), now, wait + pause * 2 + BREATH, "its upload broke off");
+            }
         }
         if purpose == Some(Purpose::Prepare) && !processing.is_zero() {
             self.watch.reckon.during(
