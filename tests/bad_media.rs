@@ -15,6 +15,9 @@ use e2e::{House, files};
 use film::{Shape, film};
 use image::{DynamicImage, ImageFormat};
 
+/// Network, text, files, options; the error and what it says.
+type Row<'a> = (&'a str, &'a str, &'a [&'a str], &'a [&'a str], &'a str, [&'a str; 2]);
+
 fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
     DynamicImage::new_rgb8(width, height).write_to(&mut out, format).unwrap();
@@ -63,7 +66,7 @@ fn files_and_captions_that_meta_refuses_are_refused_when_they_are_scheduled() {
     let long = "a".repeat(2_201);
     let (fb_reel, fb_story, ig_story) =
         (["facebook.format=reel"], ["facebook.format=story"], ["instagram.format=story"]);
-    let rows: [(&str, &str, &[&str], &[&str], &str, [&str; 2]); 9] = [
+    let rows: [Row<'_>; 9] = [
         ("instagram", "Wide.", &["wide.jpg"], &[], "image_aspect", ["1600×200", "1.91"]),
         ("facebook", "", &["reel95.mp4"], &fb_reel, "video_too_long", ["95 s", "90 s"]),
         ("facebook", "", &["story61.mp4"], &fb_story, "video_too_long", ["61 s", "60 s"]),

@@ -294,7 +294,7 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
     let mut checks = Vec::new();
     for account in &targets {
         let name = account.name.to_string();
-        let checked = words.check(connector(account.name.platform())?, &name, Some(&account));
+        let checked = words.check(connector(account.name.platform())?, &name, Some(account));
         checks.push(view::target(&name, &checked));
     }
     refuse_problems(checks)?;

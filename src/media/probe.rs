@@ -117,6 +117,7 @@ fn picture(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Prob
     Ok(Probed { facts, orientation: turn.to_exif(), notes: Vec::new() })
 }
 
+#[allow(clippy::needless_pass_by_value)] // the shape of `map_err`
 fn damaged(error: image::ImageError) -> MediaError {
     MediaError::Damaged(error.to_string())
 }

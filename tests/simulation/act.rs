@@ -422,6 +422,7 @@ impl World {
     fn set_clock(&mut self, by: SignedDuration) {
         let leap = by - self.skew > SignedDuration::from_mins(5);
         self.skew = by;
+        self.most_ahead = self.most_ahead.max(by);
         self.forget_copy();
         // The spacing goes by the wall clock.
         self.watch.last_leave.clear();

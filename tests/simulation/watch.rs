@@ -276,7 +276,14 @@ impl World {
                 // With the newer store the parts that followed were forgotten too.
                 let open = row.state == State::Unknown
                     && (n == row.step || (n > row.step && row.may_be_forgotten()));
-                if contested || open {
+                // With the wall clock ahead its time seemed to have come, and what another hand had said by
+                // then cannot be told from what we might have.
+                let seen_early = |id: &String| {
+                    let early = row.due.instant.saturating_sub(self.most_ahead).unwrap_or(row.due.instant);
+                    let mut others = self.network.objects.iter().filter(|it| it.origin.is_none());
+                    self.most_ahead.is_positive() && others.any(|it| it.id == *id && it.created >= early)
+                };
+                if contested || open || step.remote_id.as_ref().is_some_and(seen_early) {
                     continue;
                 }
                 if step.is_live() && objects.is_empty() {

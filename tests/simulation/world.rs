@@ -102,6 +102,8 @@ pub(crate) struct World {
     pub(crate) machine: (u64, Timestamp),
     /// How far the wall clock is off.
     pub(crate) skew: SignedDuration,
+    /// The furthest that it was ahead of it.
+    pub(crate) most_ahead: SignedDuration,
     pub(crate) engine_wake: Option<Timestamp>,
     pub(crate) index_wake: Option<Timestamp>,
     pub(crate) tracing: bool,
@@ -206,6 +208,7 @@ impl World {
             life: 0,
             machine: (1, start() - SignedDuration::from_hours(5)),
             skew: SignedDuration::ZERO,
+            most_ahead: SignedDuration::ZERO,
             engine_wake: None,
             index_wake: None,
             tracing: false,
