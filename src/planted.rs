@@ -49,4 +49,8 @@ pub const ALL: &[&str] = &[
     "what is ahead not marked",
     "missed at once",
     "everything held",
+    "catch-up not spaced",
+    "late and not looked for",
+    "breaker never opens",
+    "quota ignored",
 ];

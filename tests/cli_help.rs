@@ -74,6 +74,19 @@ fn examples_are_commands_that_parse() {
     assert!(faults > 0, "an order of faults is among the examples");
 }
 
+#[test]
+fn every_argument_has_a_word_behind_it() {
+    fn look(command: &clap::Command, path: &str) {
+        for it in command.get_arguments().filter(|it| !it.is_hide_set()) {
+            assert!(it.get_help().is_some(), "`{path}`: `{}` is not explained", it.get_id());
+        }
+        for below in command.get_subcommands() {
+            look(below, &format!("{path} {}", below.get_name()));
+        }
+    }
+    look(&Cli::command(), "sendoff");
+}
+
 /// Splits as a shell does, as far as the examples need it.
 fn words_of(command: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
@@ -116,8 +129,10 @@ fn completions_and_manual_pages_know_the_commands() {
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("man1");
     assert_eq!(Shell::new().run(&["man", into.to_str().unwrap()]).code, 0);
-    for page in ["sendoff.1", "sendoff-post-create.1"] {
-        assert!(std::fs::read_to_string(into.join(page)).unwrap().contains("Examples"), "{page}");
+    for page in ["sendoff.1", "sendoff-post-create.1", "sendoff-account-connect.1"] {
+        let text = std::fs::read_to_string(into.join(page)).unwrap();
+        assert!(text.contains("\n.SH EXAMPLES\n.nf\n") && !text.contains("EXTRA"), "{page}");
+        assert_eq!(text.contains("socket"), page == "sendoff.1", "options of all commands stand on one page");
     }
 }
 

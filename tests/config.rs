@@ -546,7 +546,9 @@ fn a_file_that_is_not_text_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("sendoff.toml");
     std::fs::write(&file, b"[log]\nlevel = \"\xff\"\n").unwrap();
-    assert!(load(&file).unwrap_err().hint().unwrap().contains("UTF-8"));
+    let error = load(&file).unwrap_err();
+    assert!(error.hint().unwrap().contains("UTF-8"));
+    assert!(error.to_string().contains(":2:10: this is no UTF-8 text"), "{error}");
 }
 
 proptest! {

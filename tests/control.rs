@@ -184,6 +184,103 @@ fn a_post_goes_up_as_it_was_written() {
     assert_eq!((sent.key.as_deref(), sent.source.as_deref()), (Some("k1"), Some("cli")));
 }
 
+/// A post file and the picture beside it, in a directory of their own.
+fn post_file(text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("oven.jpg"), [8; 20]).unwrap();
+    let path = dir.path().join("oven.md");
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (dir, path)
+}
+
+const OVEN: &str = "+++\nto = [\"x:acme\", \"linkedin:acme\"]\nat = 2026-12-01T09:00:00\n\
+    timezone = \"Europe/Berlin\"\nlate = \"exact\"\nkey = \"oven\"\n\
+    media = [{ file = \"oven.jpg\", alt = \"An oven\" }]\n\
+    [options.tiktok]\nprivacy = \"SELF_ONLY\"\n[options.x]\nreply_settings = \"following\"\n+++\n\
+    -\n\n--- x\nCome.\n--- x\nAnd smell.\n\n--- linkedin:comment\nMore.\n";
+
+#[test]
+fn a_post_in_a_file_goes_up_as_it_was_written() {
+    let daemon = Daemon::start();
+    let (_dir, path) = post_file(OVEN);
+    let ran = daemon.run(&["post", "create", "--file", &path, "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(daemon.asked(), ["upload oven.jpg 20", "post create"]);
+    let sent = daemon.fake.created.lock().unwrap()[0].clone();
+    assert_eq!(sent.to, ["x:acme", "linkedin:acme"]);
+    assert_eq!(sent.parts, ["-"], "a dash in a file is a dash, not stdin");
+    assert_eq!(sent.variants["x"].parts, ["Come.", "And smell."]);
+    assert_eq!(sent.variants["linkedin"].comment.as_deref(), Some("More."));
+    assert_eq!(sent.when, Some(When::At("2026-12-01T09:00:00".into())));
+    assert_eq!((sent.tz.as_deref(), sent.late.as_deref()), (Some("Europe/Berlin"), Some("exact")));
+    assert_eq!((sent.key.as_deref(), sent.source.as_deref()), (Some("oven"), Some("file")));
+    assert_eq!(sent.media[0].alt.as_deref(), Some("An oven"));
+    // Where it does not go nothing is set, and that is said.
+    assert_eq!(sent.options.keys().collect::<Vec<_>>(), ["x"]);
+    assert!(ran.err.contains("[options.tiktok] has no effect"), "{}", ran.err);
+}
+
+#[test]
+fn the_command_line_wins_over_the_file() {
+    let daemon = Daemon::start();
+    let (dir, path) = post_file(OVEN);
+    let other = dir.path().join("two.jpg");
+    std::fs::write(&other, [8; 30]).unwrap();
+    let more: &[&str] =
+        &["--to", "linkedin:shop", "--now", "--tz", "UTC", "--comment", "Mine", "--key", "k", "--media"];
+    let ran =
+        daemon.run(&[&["post", "create", "--file", &path][..], more, &[other.to_str().unwrap()]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(daemon.asked(), ["upload two.jpg 30", "post create"]);
+    let sent = daemon.fake.created.lock().unwrap()[0].clone();
+    assert_eq!(
+        (sent.to, sent.when, sent.tz),
+        (vec!["linkedin:shop".into()], Some(When::Now), Some("UTC".into()))
+    );
+    assert_eq!((sent.comment.as_deref(), &sent.variants["linkedin"].comment), (Some("Mine"), &None));
+    assert_eq!((sent.key.as_deref(), sent.options.len()), (Some("k"), 0));
+    assert!(ran.err.contains("the text for x has no effect"), "{}", ran.err);
+}
+
+#[test]
+fn a_bad_post_file_reaches_no_daemon_and_shows_the_place() {
+    let daemon = Daemon::start();
+    let (_dir, path) = post_file("+++\nto = [\"x:acme\"]\nat = 2026-12-01\n+++\nHi\n");
+    let ran = daemon.run(&["post", "create", "--file", &path]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    let place =
+        format!("{path}:3:6: the time of day is missing\n  |\n3 | at = 2026-12-01\n  |      ^^^^^^^^^^");
+    assert!(ran.err.contains(&place), "{}", ran.err);
+    assert!(ran.err.contains("hint: write `at = 2026-12-01T09:00:00`"), "{}", ran.err);
+    let error = daemon.run(&["post", "create", "--file", &path, "--json"]).error();
+    assert_eq!(error["code"], "bad_post_file");
+    let cases: &[(&str, &str)] = &[
+        ("+++\nto = [\"x:acme\"]\n+++\nHi\n", "the post has no time"),
+        ("+++\nnow = true\n+++\nHi\n", "the post is for nobody"),
+        ("+++\nto = [\"x:acme\"]\nnow = true\n+++\n\n", "neither text nor media"),
+    ];
+    for (text, words) in cases {
+        let (_dir, path) = post_file(text);
+        let ran = daemon.run(&["post", "create", "--file", &path]);
+        assert_eq!(ran.code, 2, "{text}");
+        assert!(ran.err.contains(words), "{text}: {}", ran.err);
+    }
+    let ran = daemon.run(&["post", "create", "--file", "/nonexistent.md", "--now"]);
+    assert!(ran.code == 2 && ran.err.contains("cannot read the post file"), "{}", ran.err);
+    assert_eq!(daemon.run(&["post", "create", "text", "--file", &path]).code, 2, "one or the other");
+    assert_eq!(daemon.asked(), Vec::<String>::new());
+}
+
+#[test]
+fn a_post_file_for_bare_platforms_is_checked_without_a_daemon() {
+    let nowhere = || Shell::new().socket("/nonexistent/control.sock".as_ref());
+    let (_dir, path) = post_file("+++\nto = [\"x\"]\n+++\nHi\n");
+    let ran = nowhere().run(&["post", "create", "--file", &path, "--check", "--json"]);
+    assert_eq!((ran.code, ran.json()["targets"][0]["account"].clone()), (0, json!("x")), "{}", ran.err);
+    assert_eq!(nowhere().run(&["post", "create", "--file", &path, "--now"]).code, 3, "this needs one");
+}
+
 #[test]
 fn a_queue_stands_for_its_accounts_where_none_is_named() {
     let daemon = Daemon::start();
@@ -250,7 +347,10 @@ fn a_check_ends_with_one_when_a_target_is_not_ok() {
     let daemon = Daemon::start();
     let check = |text: &str| daemon.run(&["post", "create", text, "--to", "x:acme", "--check"]);
     let good = check("hi");
-    assert_eq!((good.code, good.out.as_str()), (0, "x:acme  ok  5 of 280 weighted characters\n  │ Hello\n"));
+    assert_eq!(
+        (good.code, good.out.as_str()),
+        (0, "x:acme  ok  5 of 280 weighted characters\n  cost  0.02 USD  (1 × post 0.015)\n  │ Hello\n")
+    );
     let bad = check("long");
     assert_eq!(bad.code, 1);
     assert!(bad.out.contains("× body: the text is 281"), "{}", bad.out);
@@ -415,6 +515,44 @@ fn pasting_warns_of_the_short_life_and_offers_the_tunnel() {
     let nothing = daemon.shell().run(&["account", "connect", "x", "--paste"]);
     assert_eq!(nothing.code, 1);
     assert!(nothing.err.contains("no address was pasted"), "{}", nothing.err);
+}
+
+#[test]
+fn a_wrong_paste_may_be_mended_on_a_terminal_and_ends_a_script() {
+    let daemon = Daemon::start();
+    let landed = "http://127.0.0.1:8420/oauth/x/callback?code=c&state=s";
+    let typed = format!("https://example.org/x\n{landed}\ny\n");
+    let paste = ["account", "connect", "x", "--paste"];
+    let ran = daemon.shell().on_a_terminal().typing(&typed).run(&paste);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("not the address the browser landed on"), "{}", ran.err);
+    assert!(ran.out.contains("connected x:acme"), "{}", ran.out);
+    let script = daemon.shell().typing(&typed).run(&paste);
+    assert_eq!(script.code, 2, "{}", script.err);
+}
+
+#[test]
+fn a_public_address_needs_no_tunnel() {
+    let daemon = Daemon::start();
+    let landed = "https://post.example.org/oauth/linkedin/callback?code=c&state=s";
+    let typed = format!("{landed}\ny\n");
+    let ran = daemon.shell().typing(&typed).run(&["account", "connect", "linkedin", "--paste"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(!ran.err.contains("ssh -L") && ran.err.contains("without --paste"), "{}", ran.err);
+}
+
+#[test]
+fn what_doctor_found_is_shown_with_its_remedies_and_a_fault_is_exit_1() {
+    let daemon = Daemon::start();
+    let ran = daemon.run(&["doctor"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let shown = "host\n  ok       the clock is right\n\ntiktok\n  look     not seen from here\n           \
+                 hint: look there\n\n0 faults, 0 warnings\n";
+    assert_eq!(ran.out, shown);
+    let faulty = daemon.run(&["doctor", "tiktok", "--json"]);
+    assert_eq!((faulty.code, faulty.json()["ok"].clone()), (1, json!(false)));
+    assert_eq!(faulty.json()["findings"][1]["result"], "fault");
+    assert!(daemon.asked().contains(&"doctor tiktok".to_owned()));
 }
 
 #[test]

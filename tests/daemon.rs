@@ -18,6 +18,8 @@ mod connecting;
 mod disconnect;
 #[path = "daemon/disk.rs"]
 mod disk;
+#[path = "daemon/doctor.rs"]
+mod doctor;
 #[path = "daemon/explain.rs"]
 mod explain;
 #[path = "daemon/facebook.rs"]
@@ -32,8 +34,12 @@ mod house;
 mod instagram;
 #[path = "daemon/limits.rs"]
 mod limits;
+#[path = "daemon/linkedin.rs"]
+mod linkedin;
 #[path = "daemon/media.rs"]
 mod media;
+#[path = "daemon/missed.rs"]
+mod missed;
 #[path = "daemon/networks.rs"]
 mod networks;
 #[path = "daemon/posts.rs"]
@@ -46,7 +52,13 @@ mod recurring;
 mod resolve;
 #[path = "daemon/restarts.rs"]
 mod restarts;
+#[path = "daemon/tiktok.rs"]
+mod tiktok;
 #[path = "daemon/tokens.rs"]
 mod tokens;
 #[path = "daemon/trail.rs"]
 mod trail;
+#[path = "daemon/waits.rs"]
+mod waits;
+#[path = "daemon/x.rs"]
+mod x;

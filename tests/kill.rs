@@ -43,6 +43,8 @@ const ACCOUNTS: &[&str] = &[
     "x:alice",
     "facebook:acme",
     "facebook:alice",
+    "instagram:acme",
+    "instagram:alice",
 ];
 /// X lets an account post a hundred times in fifteen minutes, so a house sees no more kills than this.
 const PER_HOUSE: usize = 100;
@@ -77,6 +79,19 @@ const TROUBLE: &[&str] = &[
     "facebook.finish=500_after",
     "facebook.posts=truncate",
     "facebook.get=lost_before",
+    "instagram.limit=lost_before",
+    "instagram.container=lost_before",
+    "instagram.container=lost_after",
+    "instagram.container=truncate",
+    "instagram.publish=lost_before",
+    "instagram.publish=lost_after",
+    "instagram.publish=500_after",
+    "instagram.publish=truncate",
+    "instagram.publish=slow*2",
+    "instagram.get=lost_before",
+    "instagram.get=truncate",
+    "instagram.list=lost_before",
+    "instagram.list=truncate",
 ];
 /// Of a text for a Page that never arrived nobody but a person can say so.
 const LOST_TEXT: &str = "facebook.feed=lost_before";
@@ -86,7 +101,7 @@ fn house(engine: &str) -> House {
     let house = House::with(&format!("[engine]\n{engine}"));
     stream::draw(&house);
     let daemon = house.serve();
-    for network in ["x", "bluesky", "facebook"] {
+    for network in ["x", "bluesky", "facebook", "instagram"] {
         for user in ["acme", "alice"] {
             connect(&house, network, user);
         }
@@ -289,6 +304,7 @@ fn the_oracle_notices_ends_that_nothing_explains() {
         ("a refusal out of nowhere", end("bluesky", "rejected", "invalid_content: no")),
         ("missed in a minute", end("x", "missed", "late: it was due 1 min ago")),
         ("held where the list tells", end("x", "held", lost)),
+        ("held where the container tells", end("instagram", "held", lost)),
         ("held instead of looking", end("facebook", "held", "held: somebody should look")),
     ] {
         assert!(!passes(vec![(it, 1)], 9), "not noticed: {what}");
@@ -310,8 +326,8 @@ const POINTS: &[(&str, u32, &str)] = &[
     ("c10", 3, ""),
     ("c11", 3, ""),
     ("c12", 3, ""),
-    ("c13", 3, "bluesky.put=lost_after*2,x.create=lost_after"),
-    ("c13", 1, "bluesky.put=lost_before,x.create=500_after"),
+    ("c13", 3, "bluesky.put=lost_after*2,x.create=lost_after,instagram.publish=lost_after"),
+    ("c13", 1, "bluesky.put=lost_before,x.create=500_after,instagram.publish=lost_before"),
     ("c15", 1, ""),
     // Last, because an account may learn only later that a refresh has cost it its token.
     ("c14", 2, ""),
@@ -337,6 +353,8 @@ fn killed_at_each_named_point_it_publishes_every_post_exactly_once() {
                 Wish::new(&format!("{name}-d"), &["x:acme"], 1),
                 Wish::new(&format!("{name}-e"), &["facebook:acme"], 1).with_film(),
                 Wish::new(&format!("{name}-f"), &["facebook:alice"], 1),
+                Wish::new(&format!("{name}-g"), &["instagram:acme"], 1).with_film(),
+                Wish::new(&format!("{name}-h"), &["instagram:alice"], 1).with_picture(),
             ];
             ids.extend(stream::write_down(&house, &new));
             wishes.extend(new);

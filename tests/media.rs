@@ -61,6 +61,7 @@ fn arrive(dir: &Path, dice: &mut Dice, now: Timestamp) -> StoredMedia {
         width: 1,
         height: 1,
         alt: None,
+        part: 0,
         detail: Detail::default(),
     };
     StoredMedia { item, digest: [0; 32], uploaded_at: now }

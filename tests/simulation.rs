@@ -2,8 +2,8 @@
 //! seeded faults, crashes at every labelled point and inside commits, and an oracle at the end.
 //!
 //! ```text
-//! cargo test --release --test simulation                  18,000 seeds and the coverage table
-//! SIM_SEEDS=n cargo test --release --test simulation      so many, and seven elevenths of it more
+//! cargo test --release --test simulation                  19,000 seeds and the coverage table
+//! SIM_SEEDS=n cargo test --release --test simulation      so many, and eight elevenths of it more
 //!                                                         on the networks that share a class
 //! SIM_FROM=m SIM_SEEDS=n …                                 those from m on
 //! SIM_CLASS=B …                                            those of one class
@@ -27,6 +27,8 @@ mod disk;
 mod explain;
 #[path = "support/networks.rs"]
 mod networks;
+#[path = "simulation/pace.rs"]
+mod pace;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/reckon.rs"]
@@ -50,15 +52,16 @@ use coverage::Coverage;
 use dice::{Rng, start};
 use explain::Doubts;
 use sendoff::domain::delivery::State;
+use sendoff::domain::ids::PlatformName;
 use world::World;
 
 /// Seeds that once failed. They run every time.
 const FAILED_ONCE: &[u64] = &[
     5711, 11_750, 467, 771, 950, 1320, 1547, 2105, 3181, 5504, 9007, 9909, 10_954, 119, 342, 31_593, 3544,
-    31_378,
+    31_378, 2015, 2036,
 ];
 /// The same for those in which a copy is brought back.
-const COPIES_ONCE: &[u64] = &[105, 218, 316, 534, 705, 957, 11_750];
+const COPIES_ONCE: &[u64] = &[105, 218, 316, 534, 705, 957, 11_750, 199, 602, 900_016];
 /// Hits every reachable cell of the coverage table must have in a run of [`FULL`] seeds.
 const HITS: u64 = 100;
 const FULL: u64 = 11_000;
@@ -247,7 +250,7 @@ fn no_seed_breaks_a_promise() {
     let wanted =
         |seed: &u64| class.as_ref().is_none_or(|it| *it == coverage::letter(plan::aim(*seed).0).to_string());
     let shared = plan::SHARING + from;
-    let seeds = FAILED_ONCE.iter().copied().chain(from..from + many).chain(shared..shared + many * 7 / 11);
+    let seeds = FAILED_ONCE.iter().copied().chain(from..from + many).chain(shared..shared + many * 8 / 11);
     let seeds = seeds.filter(wanted);
     let (sums, failed) = sweep(seeds, Broken::Tell, &as_it_is);
     println!(
@@ -277,6 +280,25 @@ fn no_seed_breaks_a_promise() {
 #[test]
 fn without_faults_every_post_goes_out_in_time() {
     quiet("without faults", &plan::calm, 1000);
+}
+
+/// R16, counted: claim and intent in one, the answer, the read-back, and what a token's refresh takes.
+#[test]
+fn a_post_takes_no_more_than_five_writes() {
+    prepare();
+    let _calm = CALM.read().unwrap();
+    let on_x = (0..400).filter(|seed| plan::aim(*seed).1 == PlatformName::X);
+    let (mut steps, mut writes, mut commits) = (0, 0, 0);
+    for seed in on_x.take(10) {
+        let (world, verdict) = live(seed, &plan::calm);
+        let world = verdict.map_or_else(|why| panic!("seed {seed}: {why}"), |()| world.unwrap());
+        steps += world.watch.rows.values().map(|row| row.live_prefix() as u64).sum::<u64>();
+        writes += world.watch.pace.writes;
+        commits += world.commits;
+    }
+    println!("{steps} posts and parts: {writes} writes in {commits} commits");
+    assert!(steps > 20 && writes >= 3 * steps, "{writes} writes for {steps}: an answer is not kept");
+    assert!(writes <= 5 * steps && commits <= writes, "{writes} writes in {commits} commits for {steps}");
 }
 
 /// One short death and nothing else.
@@ -401,6 +423,10 @@ const NOTICED: &[(&str, &[&str])] = &[
     ("what is ahead not marked", &["is there 2 times", "is live and nobody knows"]),
     ("missed at once", &["missed while its policy still allowed to send it"]),
     ("everything held", &["held, and nothing left its fate open"]),
+    ("catch-up not spaced", &["a burst after a downtime"]),
+    ("late and not looked for", &["late, and nobody searched"]),
+    ("breaker never opens", &["five calls without a clear answer"]),
+    ("quota ignored", &["faster than the quota allows"]),
     (INTENT_SKIPPED, &["(I2)"]),
 ];
 

@@ -84,7 +84,7 @@ impl CallbackParams {
     /// The code; or the network's refusal, or the lack of both, as an error.
     pub(super) fn outcome(&self) -> Result<&SecretString, AuthError> {
         match self.error.as_deref() {
-            Some("access_denied") => {
+            Some("access_denied" | "user_cancelled_login" | "user_cancelled_authorize") => {
                 Err(AuthError::Denied { said: self.error_description.as_deref().map(|it| self.clean(it)) })
             }
             Some(error) => Err(AuthError::Refused {

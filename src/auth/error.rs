@@ -133,7 +133,7 @@ pub enum AuthError {
         problem: String,
     },
     /// The network asks for patience.
-    #[error("{by} asks to wait until {until}")]
+    #[error("{by} asks to wait until {until:.0}")]
     Busy {
         /// Who.
         by: String,

@@ -408,7 +408,7 @@ pub(super) fn is_id(text: &str) -> bool {
 
 /// Facebook takes https, and `http://localhost` while the app is in development mode. Any loopback
 /// address is let through here: which of them it takes, its own page says.
-fn check_redirect(url: &Url) -> Result<(), AuthError> {
+pub(super) fn check_redirect(url: &Url) -> Result<(), AuthError> {
     let here = wire::is_loopback_ip(url) || url.host_str() == Some("localhost");
     if url.scheme() == "https" || (url.scheme() == "http" && here) {
         return Ok(());

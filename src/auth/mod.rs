@@ -18,8 +18,10 @@ pub mod facebook;
 pub mod flows;
 pub mod grant;
 pub mod instagram;
+pub mod linkedin;
 mod refresh;
 pub mod signed_request;
+pub mod tiktok;
 mod token;
 mod wire;
 pub mod x;
@@ -75,6 +77,10 @@ pub enum Provider {
     Facebook(facebook::FacebookProvider),
     /// Instagram, by either door.
     Instagram(Box<instagram::InstagramProvider>),
+    /// LinkedIn's members and organizations.
+    LinkedIn(Box<linkedin::LinkedInProvider>),
+    /// TikTok.
+    TikTok(tiktok::TikTokProvider),
 }
 
 /// What a connect is asked to do.
@@ -122,6 +128,8 @@ enum Server {
     Bluesky(Box<bluesky::PendingServer>),
     Facebook,
     Instagram,
+    LinkedIn,
+    TikTok,
 }
 
 impl Pending {
@@ -142,6 +150,8 @@ impl Pending {
             Server::Bluesky(_) => PlatformName::Bluesky,
             Server::Facebook => PlatformName::Facebook,
             Server::Instagram => PlatformName::Instagram,
+            Server::LinkedIn => PlatformName::LinkedIn,
+            Server::TikTok => PlatformName::TikTok,
         }
     }
 
@@ -243,6 +253,8 @@ pub fn revoke_by_hand(platform: PlatformName, server: Option<&str>) -> String {
         (PlatformName::X, _) => format!("end the access of this app at {}", x::APPS_PAGE),
         (PlatformName::Facebook, _) => format!("end the access of this app at {}", facebook::APPS_PAGE),
         (PlatformName::Instagram, _) => format!("end the access of this app at {}", instagram::APPS_PAGE),
+        (PlatformName::LinkedIn, _) => format!("end the access of this app at {}", linkedin::APPS_PAGE),
+        (PlatformName::TikTok, _) => tiktok::REVOKE_BY_HAND.to_owned(),
         (_, Some(server)) => {
             let server = server.trim_end_matches('/');
             format!("end the access of this app in the account settings of your server ({server}/account)")
@@ -261,6 +273,8 @@ impl Provider {
             Self::Bluesky(_) => PlatformName::Bluesky,
             Self::Facebook(_) => PlatformName::Facebook,
             Self::Instagram(_) => PlatformName::Instagram,
+            Self::LinkedIn(_) => PlatformName::LinkedIn,
+            Self::TikTok(_) => PlatformName::TikTok,
         }
     }
 
@@ -271,6 +285,8 @@ impl Provider {
             Self::Bluesky(_) => bluesky::SCOPES,
             Self::Facebook(_) => facebook::SCOPES,
             Self::Instagram(it) => it.scopes(),
+            Self::LinkedIn(it) => it.scopes(),
+            Self::TikTok(it) => it.scopes(),
         }
     }
 
@@ -278,7 +294,12 @@ impl Provider {
     pub fn check_address(&self, redirect: &Url) -> Result<(), AuthError> {
         match self {
             Self::Instagram(it) => it.check_address(redirect),
-            Self::X(_) | Self::Bluesky(_) | Self::Facebook(_) => Ok(()),
+            Self::TikTok(it) => it.check_address(redirect),
+            Self::X(_) => x::check_redirect(redirect),
+            Self::Facebook(_) => facebook::check_redirect(redirect),
+            Self::LinkedIn(_) => linkedin::check_redirect(redirect),
+            // Its server reads the address from our own document.
+            Self::Bluesky(_) => Ok(()),
         }
     }
 
@@ -290,6 +311,8 @@ impl Provider {
             Self::Bluesky(it) => it.begin(tools, ask).await,
             Self::Facebook(it) => it.begin(tools, ask),
             Self::Instagram(it) => it.begin(tools, ask),
+            Self::LinkedIn(it) => it.begin(tools, ask),
+            Self::TikTok(it) => it.begin(tools, ask),
         }
     }
 
@@ -316,6 +339,8 @@ impl Provider {
             Self::Bluesky(it) => it.finish(tools, pending, back).await.map(|one| vec![one]),
             Self::Facebook(it) => it.finish(tools, pending, back).await,
             Self::Instagram(it) => it.finish(tools, pending, back).await,
+            Self::LinkedIn(it) => it.finish(tools, pending, back).await,
+            Self::TikTok(it) => it.finish(tools, pending, back).await.map(|one| vec![one]),
         }
     }
 
@@ -327,6 +352,8 @@ impl Provider {
             Self::Bluesky(it) => it.refresh(tools, grant).await,
             Self::Facebook(_) => Err(RefreshError::Dead { message: facebook::NO_REFRESH.into() }),
             Self::Instagram(it) => it.refresh(tools, grant).await,
+            Self::LinkedIn(it) => it.refresh(tools, grant).await,
+            Self::TikTok(it) => it.refresh(tools, grant).await,
         }
     }
 
@@ -338,6 +365,8 @@ impl Provider {
             Self::Bluesky(it) => it.revoke(tools, grant).await,
             Self::Facebook(it) => it.revoke(tools, grant).await,
             Self::Instagram(it) => it.revoke(tools, grant).await,
+            Self::LinkedIn(it) => it.revoke(tools, grant).await,
+            Self::TikTok(it) => it.revoke(tools, grant).await,
         }
     }
 }

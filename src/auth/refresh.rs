@@ -28,7 +28,7 @@ pub enum RefreshError {
         hint: String,
     },
     /// The network asks for patience; nothing was spent.
-    #[error("the network asks to wait until {until}")]
+    #[error("the network asks to wait until {until:.0}")]
     Later {
         /// Not before.
         until: Timestamp,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -42,7 +42,7 @@ impl fmt::Display for Fault {
         match self {
             Self::NotSent(why) => write!(f, "not sent: {why}"),
             Self::Lost(why) => write!(f, "no usable answer: {why}"),
-            Self::Busy(until) => write!(f, "it asks to wait until {until}"),
+            Self::Busy(until) => write!(f, "it asks to wait until {until:.0}"),
             Self::Redirected(status) => write!(f, "it answered with a redirect ({status})"),
             Self::Garbage(problem) => write!(f, "its answer cannot be used: {problem}"),
             Self::Refused { status, error, said } => {
@@ -150,13 +150,6 @@ fn later(headers: &HeaderMap, now: Timestamp) -> Timestamp {
     now.checked_add(wait.min(PATIENCE_MAX)).unwrap_or(Timestamp::MAX)
 }
 
-/// The server's clock minus ours, in seconds, from its `Date` header.
-pub(super) fn skew(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
-    let date = headers.get(DATE)?.to_str().ok()?;
-    let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
-    Some(theirs.as_second() - now.as_second())
-}
-
 /// A server's words, fit for a terminal and a log: one line, short, without our secrets.
 pub(super) fn clean(text: &str, hide: &[&str]) -> String {
     let mut text = text.to_owned();
@@ -249,12 +242,5 @@ mod tests {
     fn a_servers_words_cannot_carry_control_characters_or_our_secrets() {
         assert_eq!(clean("bad\u{1b}[31m token s3cret.\n", &["s3cret"]), "bad [31m token [hidden]");
         assert_eq!(clean(&"a".repeat(999), &[]).len(), SAID_MAX);
-    }
-
-    #[test]
-    fn a_server_clock_is_compared_with_ours() {
-        let mut headers = HeaderMap::new();
-        headers.insert(DATE, "Tue, 01 Dec 2026 09:02:00 GMT".parse().unwrap());
-        assert_eq!(skew(&headers, now()), Some(120));
     }
 }

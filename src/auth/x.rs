@@ -352,7 +352,7 @@ fn refresh_error(fault: Fault) -> RefreshError {
 
 /// X takes https, and plain http on 127.0.0.1 alone
 /// (docs.x.com/resources/fundamentals/developer-apps#callback-urls).
-fn check_redirect(url: &Url) -> Result<(), AuthError> {
+pub(super) fn check_redirect(url: &Url) -> Result<(), AuthError> {
     if url.scheme() == "https" || wire::is_loopback_ip(url) && url.scheme() == "http" {
         return Ok(());
     }

@@ -93,10 +93,11 @@ fn show_list(list: &m::AccountList, ui: &mut Ui<'_, '_>) -> Outcome {
         .accounts
         .iter()
         .map(|it| {
-            let token = match it.expires_at {
-                Some(_) if it.can_refresh => "renewed by itself".to_owned(),
-                Some(at) => format!("ends {}", relative(at, now)),
-                None => "does not end".to_owned(),
+            let token = match (it.grant_expires_at.filter(|_| it.can_refresh), it.expires_at) {
+                (Some(end), _) => format!("ends {}", relative(end, now)),
+                (None, Some(_)) if it.can_refresh => "renewed by itself".to_owned(),
+                (None, Some(at)) => format!("ends {}", relative(at, now)),
+                (None, None) => "does not end".to_owned(),
             };
             vec![
                 Cell::new(&it.account),
@@ -135,6 +136,7 @@ fn show(account: &m::Account, ui: &mut Ui<'_, '_>) -> Outcome {
         ("refresh", Some(if account.can_refresh { "by itself" } else { "not possible" }.to_owned())),
         ("grant ends", account.grant_expires_at.map(|at| ui.time(at, None))),
         ("connected", Some(ui.time(account.connected_at, None))),
+        ("spent", account.spending.as_ref().map(super::status::money)),
     ];
     ui.facts(&facts)?;
     Ok(0)

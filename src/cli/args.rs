@@ -194,6 +194,20 @@ Examples:
   sendoff status
   sendoff status --json | jq .deliveries")]
     Status,
+    /// Finds faults of the set-up before the first post does
+    #[command(after_help = "\
+Examples:
+  sendoff doctor
+  sendoff doctor linkedin
+  sendoff doctor --json | jq '.findings[] | select(.result == \"fault\")'
+
+Looks at clock, key and disk, calls the public address as a network would, and each configured
+network once, without a token. Exits with 1 if something is at fault.")]
+    Doctor {
+        /// One network [default: this host and all that are configured]
+        #[arg(value_name = "PLATFORM")]
+        platform: Option<String>,
+    },
     /// A month: what is due, free slots, runs to come
     #[command(after_help = "\
 Examples:
@@ -255,6 +269,7 @@ Examples:
   sendoff completions zsh > ~/.zfunc/_sendoff
   sendoff completions fish > ~/.config/fish/completions/sendoff.fish")]
     Completions {
+        /// Which shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
@@ -262,7 +277,10 @@ Examples:
     #[command(after_help = "\
 Examples:
   sendoff man /usr/local/share/man/man1")]
-    Man { dir: PathBuf },
+    Man {
+        /// Made if it is not there
+        dir: PathBuf,
+    },
     /// Print the version
     #[command(after_help = "\
 Examples:
@@ -322,6 +340,7 @@ Examples:
 Examples:
   sendoff account show x:acme")]
     Show {
+        /// `platform:name`, as `account list` shows it
         #[arg(value_name = "ACCOUNT")]
         account: String,
     },
@@ -330,6 +349,7 @@ Examples:
 Examples:
   sendoff account rename x:acme shop      now it is x:shop")]
     Rename {
+        /// `platform:name`, as `account list` shows it
         #[arg(value_name = "ACCOUNT")]
         account: String,
         /// The new name, without the platform
@@ -341,6 +361,7 @@ Examples:
 Examples:
   sendoff account refresh x:acme")]
     Refresh {
+        /// `platform:name`, as `account list` shows it
         #[arg(value_name = "ACCOUNT")]
         account: String,
     },
@@ -350,6 +371,7 @@ Examples:
   sendoff account pause x:acme
   sendoff account resume x:acme")]
     Pause {
+        /// `platform:name`, as `account list` shows it
         #[arg(value_name = "ACCOUNT")]
         account: String,
     },
@@ -358,6 +380,7 @@ Examples:
 Examples:
   sendoff account resume x:acme")]
     Resume {
+        /// `platform:name`, as `account list` shows it
         #[arg(value_name = "ACCOUNT")]
         account: String,
     },
@@ -370,6 +393,7 @@ Examples:
   sendoff account disconnect x:acme
   sendoff account disconnect x:acme --yes --json")]
     Disconnect {
+        /// `platform:name`, as `account list` shows it
         #[arg(value_name = "ACCOUNT")]
         account: String,
         /// Do not ask
@@ -388,7 +412,7 @@ pub struct Connect {
     /// Kind of account, where a platform has both
     #[arg(long, value_parser = ["member", "organization"])]
     pub kind: Option<String>,
-    /// The account's own server, for networks that have many
+    /// The account's own server, for networks that have many [default: the handle's, else bsky.social]
     #[arg(long, value_name = "URL")]
     pub instance: Option<String>,
     /// The account's user name, from which its server is found
@@ -421,6 +445,7 @@ Examples:
   sendoff queue show weekday-mornings
   sendoff queue show weekday-mornings --next 20")]
     Show {
+        /// Its name in the configuration
         queue: String,
         /// How many slots, up to 1000
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -430,12 +455,18 @@ Examples:
     #[command(after_help = "\
 Examples:
   sendoff queue pause weekday-mornings")]
-    Pause { queue: String },
+    Pause {
+        /// Its name in the configuration
+        queue: String,
+    },
     /// Use a queue's slots again
     #[command(after_help = "\
 Examples:
   sendoff queue resume weekday-mornings")]
-    Resume { queue: String },
+    Resume {
+        /// Its name in the configuration
+        queue: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -447,7 +478,7 @@ Examples:
   sendoff audit list --limit 100 --json")]
     List {
         /// How many at most
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
         /// Go on after this cursor
         #[arg(long, value_name = "CURSOR")]

@@ -78,15 +78,14 @@ fn days(calendar: &m::Calendar, zone: &TimeZone) -> BTreeMap<Date, Day> {
     let mut days: BTreeMap<Date, Day> = BTreeMap::new();
     let clock = |at: Timestamp| zone.to_datetime(at).strftime("%H:%M").to_string();
     // The deliveries of one post at one time in one state are one line.
-    let mut groups: BTreeMap<(Timestamp, &str, &str, bool), Vec<&str>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Timestamp, &str, &str, &str), Vec<&str>> = BTreeMap::new();
     for it in &calendar.deliveries {
-        let group = (it.due, it.post.as_str(), it.state.as_str(), it.held);
+        let group = (it.due, it.post.as_str(), it.state.as_str(), state_words(it));
         groups.entry(group).or_default().push(&it.account);
     }
-    for ((at, _, state, held), accounts) in groups {
+    for ((at, _, state, words), accounts) in groups {
         let day = days.entry(zone.to_datetime(at).date()).or_default();
         day.count += accounts.len();
-        let words = m::DeliveryState::from_word(state).map_or(state, |it| state_words(it, held));
         let text = format!("{}  {} {words}", clock(at), clean_line(&accounts.join(", ")));
         day.lines.push((at, text, state_paint(state)));
     }

@@ -48,8 +48,15 @@ pub(super) async fn run(client: &Client, args: Connect, ui: &mut Ui<'_, '_>) -> 
                     return Ok(0);
                 }
                 if ask.paste {
-                    let address = paste(&ask, callback.as_deref(), code_lives_s, ui)?;
-                    client.connect_paste(&id, &address).await?;
+                    let mut address = paste(&ask, callback.as_deref(), code_lives_s, ui)?;
+                    // What is no address of ours has used nothing up: a slip of the hand may be mended.
+                    while let Err(error) = client.connect_paste(&id, &address).await {
+                        if error.detail().code != "bad_address" || !ui.io.terminal[0] {
+                            return Err(error.into());
+                        }
+                        ui.note(&format!("{}\n", clean_line(&error.detail().message)))?;
+                        address = pasted(ui)?;
+                    }
                 } else if !ui.json {
                     ui.note("Waiting for the browser… (Ctrl-C leaves; nothing is stored)")?;
                 }
@@ -156,16 +163,22 @@ fn paste(
     if let Some(seconds) = code_lives_s {
         let _ = write!(text, "\nBe quick: the code of {} in it lives {seconds} seconds.", title(ask));
     }
-    if let Some(port) =
-        callback.and_then(|it| url::Url::parse(it).ok()).and_then(|it| it.port_or_known_default())
-    {
+    if let Some(port) = callback.and_then(loopback_port) {
         let _ = write!(
             text,
             "\n\nNo hurry at all with a forwarded port, run on the machine with the browser:\n\n  \
              ssh -L {port}:127.0.0.1:{port} THIS_HOST\n\nand then connect again without --paste.\n"
         );
     }
+    if callback.is_some_and(|it| loopback_port(it).is_none()) {
+        text +=
+            "\n\nThis installation has a public address: without --paste the link works in any browser.\n";
+    }
     ui.note(&text)?;
+    pasted(ui)
+}
+
+fn pasted(ui: &mut Ui<'_, '_>) -> Result<String, CliError> {
     let address = ui.ask("\nPaste the address: ")?;
     if address.is_empty() {
         return Err(CliError::failed("no_address", "no address was pasted; nothing is stored")

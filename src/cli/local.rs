@@ -88,7 +88,7 @@ pub(super) fn man(dir: &Path, ui: &mut Ui<'_, '_>) -> Outcome {
         CliError::failed("output", format!("cannot write manual pages to `{}`: {error}", dir.display()))
     };
     std::fs::create_dir_all(dir).map_err(failed)?;
-    clap_mangen::generate_to(Cli::command(), dir).map_err(failed)?;
+    pages(&Cli::command().disable_help_subcommand(true), dir).map_err(failed)?;
     if ui.json {
         ui.document(&json!({"dir": dir}))?;
     } else {
@@ -96,6 +96,48 @@ pub(super) fn man(dir: &Path, ui: &mut Ui<'_, '_>) -> Outcome {
         ui.next(&format!("man -l {}", dir.join("sendoff.1").display()))?;
     }
     Ok(0)
+}
+
+/// A page for a command and one for each below it. Options of the whole program stand on its own page.
+fn pages(command: &clap::Command, dir: &Path) -> std::io::Result<()> {
+    let mut program = command.clone();
+    program.build();
+    page(&program, dir, true)
+}
+
+fn page(command: &clap::Command, dir: &Path, is_first: bool) -> std::io::Result<()> {
+    let hide = |it: clap::Arg| if it.is_global_set() && !is_first { it.hide(true) } else { it };
+    let shown = command.clone().mut_args(hide);
+    let man = clap_mangen::Man::new(shown);
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut text)?;
+    }
+    let mut whole = String::from_utf8_lossy(&text).into_owned();
+    if let Some(examples) = command.get_after_help() {
+        whole += ".SH EXAMPLES\n.nf\n";
+        for line in examples.to_string().lines().filter(|it| *it != "Examples:") {
+            whole += &roff(line);
+        }
+        whole += ".fi\n";
+    }
+    std::fs::write(dir.join(man.get_filename()), whole)?;
+    for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+        page(below, dir, false)?;
+    }
+    Ok(())
+}
+
+/// A line of text that roff prints as it stands.
+fn roff(line: &str) -> String {
+    let text = line.replace('\\', "\\e").replace('-', "\\-");
+    let guard = if text.starts_with(['.', '\'']) { "\\&" } else { "" };
+    format!("{guard}{text}\n")
 }
 
 pub(super) fn version(ui: &mut Ui<'_, '_>) -> Outcome {

@@ -17,12 +17,16 @@ use crate::control::client::Client;
 pub mod account;
 pub mod args;
 pub mod calendar;
+pub mod check;
 pub mod connect;
+pub mod doctor;
+mod draft;
 pub mod error;
 pub mod local;
 pub mod log;
 pub mod post;
 pub mod post_args;
+mod post_file;
 pub mod queue;
 pub mod render;
 pub mod status;
@@ -169,17 +173,20 @@ fn dispatch(
         Command::Version => return local::version(ui),
         _ => {}
     }
-    if let Command::Post { command: post_args::Post::Create(create) } = &command
-        && let Some(draft) = post::Offline::of(create)?
-    {
-        let check = rooms.offline_check(&draft)?;
-        return post::show_check(&check, ui);
-    }
-    let client = Client::new(&socket(globals, config, rooms, ui)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CliError::failed("runtime", format!("cannot start: {error}")))?;
+    if let Command::Post { command: post_args::Post::Create(args) } = command {
+        // A file may be a pipe: it is read once.
+        let draft = draft::Draft::of(args)?;
+        if let Some(offline) = post::Offline::of(&draft)? {
+            return check::show_check(&rooms.offline_check(&offline)?, ui);
+        }
+        let client = Client::new(&socket(globals, config, rooms, ui)?)?;
+        return runtime.block_on(post::create(&client, draft, ui));
+    }
+    let client = Client::new(&socket(globals, config, rooms, ui)?)?;
     runtime.block_on(async {
         match command {
             Command::Account { command: args::Account::Connect(it) } => connect::run(&client, it, ui).await,
@@ -188,6 +195,7 @@ fn dispatch(
             Command::Post { command } => post::run(&client, command, ui).await,
             Command::Queue { command } => queue::run(&client, command, ui).await,
             Command::Status => status::status(&client, ui).await,
+            Command::Doctor { platform } => doctor::examine(&client, platform, ui).await,
             Command::Pause { reason } => status::pause(&client, reason, ui).await,
             Command::Resume => status::resume(&client, ui).await,
             Command::Calendar { month, tz } => {

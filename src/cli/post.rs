@@ -6,8 +6,9 @@ use std::path::Path;
 use futures_util::StreamExt as _;
 use tokio_util::io::ReaderStream;
 
+use super::draft::{Draft, options};
 use super::error::{CliError, Outcome, SOME_FAILED};
-use super::post_args::{Create, Edit, List, MediaArgs, MediaFile, Post, Reschedule};
+use super::post_args::{Edit, List, MediaFile, Post, Reschedule};
 use super::render::{Paint, Ui, clean, clean_line, shorten, size, span, state_paint, state_words};
 use crate::control::client::Client;
 use crate::control::messages as m;
@@ -23,6 +24,8 @@ pub struct Offline {
     pub platforms: Vec<PlatformName>,
     pub parts: Vec<String>,
     pub comment: Option<String>,
+    /// Texts of their own, by platform.
+    pub variants: BTreeMap<String, m::Variant>,
     /// Local files, not uploaded anywhere.
     pub media: Vec<MediaFile>,
     /// Platform → option → value.
@@ -32,28 +35,23 @@ pub struct Offline {
 impl Offline {
     /// The check that needs no daemon: `--check`, every target a bare platform name, no text from stdin.
     /// Without a target the queue's accounts are meant, and only the daemon knows those.
-    pub(super) fn of(args: &Create) -> Result<Option<Self>, CliError> {
-        let asks_daemon = args.to.is_empty()
-            || args.to.iter().any(|it| it.contains(':'))
-            || args.text.iter().any(|it| it == "-");
-        if !args.check || asks_daemon {
+    pub(super) fn of(draft: &Draft) -> Result<Option<Self>, CliError> {
+        let asks_daemon = draft.to.is_empty()
+            || draft.to.iter().any(|it| it.contains(':'))
+            || !draft.is_file && draft.parts.iter().any(|it| it == "-");
+        if !draft.check || asks_daemon {
             return Ok(None);
         }
-        let platforms: Result<Vec<PlatformName>, _> = args.to.iter().map(|it| it.parse()).collect();
+        let platforms: Result<Vec<PlatformName>, _> = draft.to.iter().map(|it| it.parse()).collect();
         let platforms = platforms.map_err(|error| CliError::usage(error.to_string()))?;
-        Ok(Some(Self {
-            platforms,
-            parts: args.text.clone(),
-            comment: args.comment.clone(),
-            media: args.media.files.clone(),
-            options: options(&args.options)?,
-        }))
+        let Draft { parts, comment, variants, media, options, .. } = draft.clone();
+        Ok(Some(Self { platforms, parts, comment, variants, media, options }))
     }
 }
 
 pub(super) async fn run(client: &Client, command: Post, ui: &mut Ui<'_, '_>) -> Outcome {
     match command {
-        Post::Create(args) => create(client, args, ui).await,
+        Post::Create(args) => create(client, Draft::of(args)?, ui).await,
         Post::List(args) => list(client, args, ui).await,
         Post::Show { id } => {
             let post = client.post_show(&id).await?;
@@ -89,39 +87,29 @@ pub(super) async fn run(client: &Client, command: Post, ui: &mut Ui<'_, '_>) -> 
     }
 }
 
-async fn create(client: &Client, args: Create, ui: &mut Ui<'_, '_>) -> Outcome {
-    let when = match (args.at, args.queue) {
-        (Some(at), _) => Some(r::When::At(at)),
-        (_, Some(queue)) => Some(r::When::Queue(queue)),
-        _ if args.now => Some(r::When::Now),
-        _ if args.draft => Some(r::When::Draft),
-        _ => None,
-    };
-    if when.is_none() && !args.check {
-        return Err(CliError::usage("the post has no time")
-            .hint("add --at WHEN, --queue QUEUE, --now or --draft; or --check to only look"));
+/// `post create`, of which everything is known.
+pub(super) async fn create(client: &Client, draft: Draft, ui: &mut Ui<'_, '_>) -> Outcome {
+    for note in &draft.notes {
+        ui.note(&clean_line(note))?;
     }
-    if args.text.is_empty() && args.media.files.is_empty() {
-        return Err(CliError::usage("the post has neither text nor media")
-            .hint("write the text behind the command, or `-` to read it from stdin"));
-    }
+    let source = if draft.is_file { m::Source::File } else { m::Source::Cli };
     let ask = r::CreatePost {
-        options: options(&args.options)?,
-        parts: texts(args.text, ui)?,
-        media: upload(client, &args.media, ui).await?,
-        comment: args.comment,
-        to: args.to,
-        when,
-        tz: args.tz,
-        late: args.late,
-        variants: BTreeMap::new(),
-        key: args.key,
-        source: Some(m::Source::Cli.as_str().to_owned()),
+        options: draft.options,
+        parts: if draft.is_file { draft.parts } else { texts(draft.parts, ui)? },
+        media: upload(client, &draft.media, ui).await?,
+        comment: draft.comment,
+        to: draft.to,
+        when: draft.when,
+        tz: draft.tz,
+        late: draft.late,
+        variants: draft.variants,
+        key: draft.key,
+        source: Some(source.as_str().to_owned()),
         media_once: true,
     };
-    if args.check {
+    if draft.check {
         let check = client.post_check(&ask).await?;
-        return show_check(&check, ui);
+        return super::check::show_check(&check, ui);
     }
     let post = client.post_create(&ask).await?;
     if ui.json {
@@ -157,35 +145,16 @@ fn texts(texts: Vec<String>, ui: &mut Ui<'_, '_>) -> Result<Vec<String>, CliErro
     texts.into_iter().map(&mut read).collect()
 }
 
-/// Reads `platform.key=value`.
-fn options(given: &[String]) -> Result<BTreeMap<String, BTreeMap<String, String>>, CliError> {
-    let mut found: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for option in given {
-        let parsed = option.split_once('=').and_then(|(name, value)| Some((name.split_once('.')?, value)));
-        let Some(((platform, key), value)) = parsed.filter(|((_, key), _)| !key.is_empty()) else {
-            return Err(CliError::usage(format!("`{option}` is not an option"))
-                .hint("write platform.key=value, e.g. x.reply_settings=following"));
-        };
-        let platform: PlatformName =
-            platform.parse().map_err(|error| CliError::usage(format!("in `{option}`: {error}")))?;
-        let before = found.entry(platform.to_string()).or_default().insert(key.to_owned(), value.to_owned());
-        if before.is_some() {
-            return Err(CliError::usage(format!("`{platform}.{key}` is given twice")));
-        }
-    }
-    Ok(found)
-}
-
 /// Sends the files up, in order.
 async fn upload(
     client: &Client,
-    media: &MediaArgs,
+    media: &[MediaFile],
     ui: &mut Ui<'_, '_>,
 ) -> Result<Vec<r::MediaRef>, CliError> {
     let mut stored = Vec::new();
-    for it in &media.files {
+    for it in media {
         let id = upload_one(client, &it.path, ui).await?.id;
-        stored.push(r::MediaRef { id, alt: it.alt.clone() });
+        stored.push(r::MediaRef { id, alt: it.alt.clone(), part: it.part });
     }
     Ok(stored)
 }
@@ -241,7 +210,7 @@ async fn edit(client: &Client, args: Edit, ui: &mut Ui<'_, '_>) -> Outcome {
         ask.parts = Some(texts(parts, ui)?);
     }
     if let Some(media) = media {
-        ask.media = Some(upload(client, media, ui).await?);
+        ask.media = Some(upload(client, &media.files, ui).await?);
     }
     let post = client.post_edit(&args.id, &ask).await?;
     acted(&post, "changed", ui)
@@ -385,7 +354,7 @@ fn outlook(post: &m::Post, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
         ui.line(&format!("  a {} for {}", post.status, clean_line(&post.to.join(", "))))?;
     }
     for it in &post.deliveries {
-        let words = state_words(it.state, it.held);
+        let words = state_words(it);
         let state = state_paint(it.state.as_str()).map_or(words.to_owned(), |p| ui.paint(p, words));
         ui.line(&format!("  {}  {state}", clean_line(&it.account)))?;
     }
@@ -416,7 +385,8 @@ fn show(post: &m::Post, ui: &mut Ui<'_, '_>) -> Outcome {
                 .alt
                 .as_deref()
                 .map_or_else(|| "no description".to_owned(), |it| format!("“{}”", shorten(it, 60)));
-            format!("{} ({}), {alt}", clean_line(&it.name), size(it.bytes))
+            let part = if post.parts.len() > 1 { format!(", part {}", it.part) } else { String::new() };
+            format!("{} ({}){part}, {alt}", clean_line(&it.name), size(it.bytes))
         })
         .collect();
     let facts = [
@@ -436,7 +406,7 @@ fn show(post: &m::Post, ui: &mut Ui<'_, '_>) -> Outcome {
 }
 
 fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
-    let words = state_words(it.state, it.held);
+    let words = state_words(it);
     let state = state_paint(it.state.as_str()).map_or(words.to_owned(), |p| ui.paint(p, words));
     ui.line(&format!(
         "\n{}  {state}  {}",
@@ -523,77 +493,4 @@ fn next_step(post: &m::Post) -> Option<String> {
     }
     (post.status == m::PostStatus::Draft)
         .then(|| format!("sendoff post reschedule {} --at \"tomorrow 9am\"", clean_line(&post.id)))
-}
-
-/// What each network would get; exit 1 when one would refuse it.
-pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
-    if ui.json {
-        ui.document(check)?;
-    } else {
-        for it in &check.targets {
-            let state = if it.ok { ui.paint(Paint::Green, "ok") } else { ui.paint(Paint::Red, "not ok") };
-            let length = format!("{} of {} {}", it.length.used, it.length.max, clean_line(&it.length.unit));
-            ui.line(&format!("{}  {state}  {length}", clean_line(&it.account)))?;
-            for problem in &it.problems {
-                let field = clean_line(&problem.field);
-                ui.line(&format!(
-                    "  {} {field}: {}",
-                    ui.paint(Paint::Red, "×"),
-                    clean_line(&problem.message)
-                ))?;
-                if let Some(hint) = &problem.hint {
-                    ui.line(&format!("    hint: {}", clean_line(hint)))?;
-                }
-            }
-            for notice in &it.notices {
-                ui.line(&format!("  {} {}", ui.paint(Paint::Dim, "·"), clean_line(notice)))?;
-            }
-            for line in preview(&it.preview).lines() {
-                ui.line(&format!("  │ {line}"))?;
-            }
-        }
-    }
-    Ok(u8::from(!check.ok))
-}
-
-/// What would be sent, for people: each request, its text as it stands, and whatever goes with it.
-fn preview(sent: &serde_json::Value) -> String {
-    use serde_json::Value;
-    let mut out = String::new();
-    let mut put = |line: &str| {
-        out += &clean(line);
-        out.push('\n');
-    };
-    for request in sent.as_array().into_iter().flatten().filter_map(Value::as_object) {
-        let body = request.get("body").and_then(Value::as_object);
-        let fields = request.iter().filter(|(_, value)| !value.is_object()).chain(body.into_iter().flatten());
-        for (name, value) in fields {
-            match (name.as_str(), value) {
-                ("request" | "text", Value::String(text)) => put(text),
-                (name, value) => put(&format!("{name}: {value}")),
-            }
-        }
-    }
-    if let Value::String(text) = sent {
-        put(text);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_preview_shows_each_request_with_its_text_and_what_goes_with_it() {
-        let sent = serde_json::json!([
-            { "request": "POST /2/tweets", "body": { "text": "one\ntwo", "reply_settings": "following" } },
-            { "request": "POST /xrpc/put", "text": "three", "images": ["oven.jpg"] },
-        ]);
-        let shown = "POST /2/tweets\none\ntwo\nreply_settings: \"following\"\n\
-                     POST /xrpc/put\nthree\nimages: [\"oven.jpg\"]\n";
-        assert_eq!(preview(&sent), shown);
-        assert_eq!(preview(&"plain\u{1b}[2J".into()), "plain[2J\n");
-        assert_eq!(preview(&serde_json::Value::Null), "");
-    }
 }

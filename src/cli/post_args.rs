@@ -17,9 +17,29 @@ Examples:
       --media oven.jpg --alt \"Our new stone oven\" \\
       --at \"2026-12-01 09:00\" --tz Europe/Berlin
   sendoff post create \"First part\" \"Second part\" --to x:acme --queue mornings
+  sendoff post create \"Oven\" \"Bread\" --to x:acme --media oven.jpg --media bread.jpg --part 2 --now
   sendoff post create \"To every account of the queue\" --queue mornings
   sendoff post create \"Is this too long?\" --to x --check
   sendoff post create - --to x:acme --at +2h --key news-2026-12-01 < news.txt
+  sendoff post create --file oven.md
+  sendoff post create --file oven.md --to bluesky:acme --now
+
+A FILE is Markdown below TOML (paths in it count from where it lies; what is
+given on the command line wins):
+
+  +++
+  to = [\"x:acme\", \"linkedin:acme\"]
+  at = 2026-12-01T09:00:00
+  timezone = \"Europe/Berlin\"
+  media = [{ file = \"oven.jpg\", alt = \"Our new stone oven\" }]
+  +++
+  The oven is here.
+
+  --- x
+  The oven is here. Come and smell it.
+
+  --- linkedin:comment
+  First comment on LinkedIn.
 
 With --key a script whose connection broke may run again: the same key with the
 same content is the same post. Other content under a used key is refused, so
@@ -133,8 +153,11 @@ pub struct Create {
     /// The text; several are the parts of a thread, `-` reads stdin
     #[arg(value_name = "TEXT")]
     pub text: Vec<String>,
+    /// A file with the text and everything else (`-h` shows one)
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub file: Option<PathBuf>,
     /// Account, `platform:name` (repeatable); with --queue the queue's accounts unless given, with --check a bare platform will do
-    #[arg(long, required_unless_present = "queue", value_name = "ACCOUNT")]
+    #[arg(long, required_unless_present_any = ["queue", "file"], value_name = "ACCOUNT")]
     pub to: Vec<String>,
     #[command(flatten)]
     pub media: MediaArgs,
@@ -142,7 +165,7 @@ pub struct Create {
     #[arg(long, value_name = "TEXT")]
     pub comment: Option<String>,
     /// Send it then
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     pub at: Option<String>,
     /// Send it at the next free slot of this queue
     #[arg(long, value_name = "QUEUE")]
@@ -214,7 +237,7 @@ pub struct List {
     #[arg(long, value_name = "ZONE")]
     pub tz: Option<String>,
     /// How many at most
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// Go on after this cursor, which the page before printed
     #[arg(long, value_name = "CURSOR")]
@@ -231,7 +254,7 @@ pub struct Reschedule {
     #[arg(long, value_name = "QUEUE", requires = "by", conflicts_with_all = ["ids", "tz", "at", "queue"])]
     pub all_in: Option<String>,
     /// The new time
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     pub at: Option<String>,
     /// The next free slot of this queue
     #[arg(long, value_name = "QUEUE")]
@@ -249,9 +272,11 @@ pub struct Reschedule {
 pub struct MediaFile {
     pub path: PathBuf,
     pub alt: Option<String>,
+    /// Which part of a thread it goes with, from 1.
+    pub part: Option<u32>,
 }
 
-/// `--media FILE [--alt TEXT]` in pairs: an `--alt` belongs to the `--media` before it.
+/// `--media FILE [--alt TEXT] [--part N]`: an `--alt` and a `--part` belong to the `--media` before them.
 #[derive(Debug, Clone, Default)]
 pub struct MediaArgs {
     pub files: Vec<MediaFile>,
@@ -275,6 +300,14 @@ impl Args for MediaArgs {
                     .action(ArgAction::Append)
                     .help("Description of the --media before it, for those who cannot see it"),
             )
+            .arg(
+                clap::Arg::new("part")
+                    .long("part")
+                    .value_name("N")
+                    .action(ArgAction::Append)
+                    .value_parser(clap::value_parser!(u32).range(1..))
+                    .help("Part of the thread that the --media before it goes with; the first without it"),
+            )
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
@@ -289,7 +322,16 @@ impl clap::FromArgMatches for MediaArgs {
         let files = matches.get_many::<PathBuf>("media").into_iter().flatten().cloned();
         let places = matches.indices_of("media").into_iter().flatten();
         let mut found: Vec<(usize, MediaFile)> =
-            places.zip(files.map(|path| MediaFile { path, alt: None })).collect();
+            places.zip(files.map(|path| MediaFile { path, alt: None, part: None })).collect();
+        let parts = matches.get_many::<u32>("part").into_iter().flatten();
+        for (place, part) in matches.indices_of("part").into_iter().flatten().zip(parts) {
+            let owner = found.iter_mut().rev().find(|(at, _)| *at < place);
+            let (_, file) =
+                owner.ok_or_else(|| wrong("--part is about the --media before it, and there is none"))?;
+            if file.part.replace(*part).is_some() {
+                return Err(wrong("two --part for one --media"));
+            }
+        }
         let alts = matches.get_many::<String>("alt").into_iter().flatten();
         for (place, alt) in matches.indices_of("alt").into_iter().flatten().zip(alts) {
             let owner = found.iter_mut().rev().find(|(at, _)| *at < place);

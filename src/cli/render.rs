@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Io;
 use super::args::Globals;
 use super::error::CliError;
-use crate::control::messages::DeliveryState;
+use crate::control::messages::{Delivery, DeliveryState};
 
 /// The streams of a command together with how to write on them.
 pub struct Ui<'a, 'b> {
@@ -249,10 +249,12 @@ pub fn state_paint(word: &str) -> Option<Paint> {
     }
 }
 
-/// A state as a person says it.
-pub fn state_words(state: DeliveryState, held: bool) -> &'static str {
-    match state {
-        _ if held => "held, needs you",
+/// A delivery's state as a person says it.
+pub fn state_words(it: &Delivery) -> &'static str {
+    let left = it.reason.as_ref().is_some_and(|it| it.class == "left");
+    match it.state {
+        _ if it.held => "held, needs you",
+        DeliveryState::Unknown if left => "left open by you",
         DeliveryState::Unknown => "checking whether it went out",
         DeliveryState::Retry => "will be tried again",
         DeliveryState::NeedsReconnect => "needs reconnect",

@@ -40,9 +40,13 @@ pub(super) async fn status(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
         ("next due", Some(status.next_due.map_or_else(|| "nothing".to_owned(), |at| ui.time(at, None)))),
         ("last tick", status.last_tick.map(|at| relative(at, ui.now()))),
         ("store", Some(format!("{}, schema {}", size(status.store.bytes), status.store.schema))),
-        ("running", Some(format!("pid {}, for {}", status.pid, span(status.uptime_s.saturating_mul(1_000))))),
+        ("running", Some(format!("pid {}, for {}", status.pid, lived(status.uptime_s)))),
     ];
     ui.facts(&facts)?;
+    for it in &status.spending {
+        let whom = it.platform.as_deref().map_or_else(String::new, |it| format!(" on {}", clean_line(it)));
+        ui.line(&format!("spent{whom}: {}", money(it)))?;
+    }
     for alert in &status.alerts {
         let word = ui.paint(Paint::Yellow, "attention:");
         ui.line(&format!("\n{word} {}", clean_line(&alert.message)))?;
@@ -56,6 +60,15 @@ pub(super) async fn status(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
         ui.next("sendoff account connect x")?;
     }
     Ok(0)
+}
+
+/// `1.20 of 25.00 USD in 2026-11 (3 publish 0.66, …); 12.00 in the month before`.
+pub(super) fn money(it: &m::Spending) -> String {
+    let of = it.budget_usd.as_ref().map_or_else(String::new, |it| format!(" of {it}"));
+    let calls: Vec<String> =
+        it.calls.iter().map(|it| format!("{} {} {}", it.count, clean_line(&it.what), it.usd)).collect();
+    let calls = if calls.is_empty() { String::new() } else { format!(" ({})", calls.join(", ")) };
+    format!("{}{of} USD in {}{calls}; {} in the month before", it.usd, it.month, it.last_month_usd)
 }
 
 pub(super) async fn pause(client: &Client, reason: Option<String>, ui: &mut Ui<'_, '_>) -> Outcome {
@@ -110,4 +123,8 @@ pub(super) async fn audit(
         ui.next(&format!("sendoff audit list --after {}", clean_line(cursor)))?;
     }
     Ok(0)
+}
+
+fn lived(seconds: u64) -> String {
+    if seconds == 0 { "less than a second".to_owned() } else { span(seconds.saturating_mul(1_000)) }
 }

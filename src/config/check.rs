@@ -300,7 +300,14 @@ impl Check<'_> {
 
     /// A secret's source, its path resolved.
     fn secret(&mut self, written: Option<&Spanned<SecretWritten>>) -> Option<SecretSource> {
-        const FORMS: &str = "write `{ file = \"…\" }`, `{ credential = \"name\" }` or `{ env = \"NAME\" }`";
+        self.secret_in(
+            written,
+            "write `{ file = \"…\" }`, `{ credential = \"name\" }` or `{ env = \"NAME\" }`",
+        )
+    }
+
+    /// The same with the forms that this one may have.
+    fn secret_in(&mut self, written: Option<&Spanned<SecretWritten>>, forms: &str) -> Option<SecretSource> {
         let written = written?;
         let problem = match written.get_ref() {
             SecretWritten::Source(SecretSource::File(path)) if !path.as_os_str().is_empty() => {
@@ -321,16 +328,16 @@ impl Check<'_> {
             SecretWritten::Odd(Some(key)) => format!("`{key}` is not a source of secrets"),
             SecretWritten::Odd(None) => "a secret has exactly one source".to_owned(),
         };
-        self.fault(&written.span(), wrong(problem, FORMS), Show::Key);
+        self.fault(&written.span(), wrong(problem, forms), Show::Key);
         None
     }
 
     fn master(&mut self, written: Option<&Spanned<SecretWritten>>) -> SecretSource {
         let default = SecretSource::Credential("sendoff-master-key".to_owned());
-        match (self.secret(written), written) {
+        let hint = "write `{ file = \"…\" }` (mode 0600) or `{ credential = \"name\" }`";
+        match (self.secret_in(written, hint), written) {
             (Some(SecretSource::Env(_)), Some(written)) => {
                 let message = "the master key is never taken from the environment: other programs of this user can read it there";
-                let hint = "write `{ file = \"…\" }` (mode 0600) or `{ credential = \"name\" }`";
                 self.fault(&written.span(), wrong(message, hint), Show::Key);
                 default
             }

@@ -56,9 +56,6 @@ impl ConfigError {
             Self::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Some(
                 "`sendoff init` writes one; check the path in `--config` or `$SENDOFF_CONFIG`".to_owned(),
             ),
-            Self::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => {
-                Some("save the file as UTF-8".to_owned())
-            }
             Self::Unreadable { .. } => Some("check the owner and mode of the file".to_owned()),
             // One remedy is the remedy; of several each stands beside its fault.
             Self::Faults { faults, .. } => Some(match faults.as_slice() {
@@ -100,7 +97,7 @@ impl fmt::Display for ConfigError {
 
 /// How much of the line an excerpt may show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Show {
+pub(crate) enum Show {
     /// All of it, unless its key sounds like a secret.
     Line,
     /// Only what stands before the `=`, if there is one: the key is at fault.
@@ -110,7 +107,7 @@ pub(super) enum Show {
 }
 
 impl Fault {
-    pub(super) fn at(
+    pub(crate) fn at(
         text: &str,
         span: &Range<usize>,
         message: String,
@@ -163,8 +160,18 @@ fn sounds_secret(key: &str) -> bool {
     ["secret", "master", "password", "token", "value"].iter().any(|it| key.contains(it))
 }
 
+/// Bytes that are no text, from the one at `place` on.
+pub(super) fn not_text(path: &Path, bytes: &[u8], place: usize) -> ConfigError {
+    // What cannot be shown becomes one sign each, and all before it stays where it was.
+    let text = String::from_utf8_lossy(bytes);
+    let show = if within_secret(&text, place) { Show::Nothing } else { Show::Line };
+    let hint = Some("save the file as UTF-8".to_owned());
+    let fault = Fault::at(&text, &(place..place + 1), "this is no UTF-8 text".to_owned(), hint, show);
+    ConfigError::Faults { path: path.to_owned(), faults: vec![fault] }
+}
+
 /// Turns what the TOML reader said into a fault in our words.
-pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+pub(crate) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
     let span = error.span().unwrap_or(0..0);
     let message = error.message();
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();

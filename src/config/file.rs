@@ -85,6 +85,7 @@ pub(super) struct PlatformFile {
     pub(super) client_secret: Secret,
     pub(super) endpoints: BTreeMap<Spanned<String>, Spanned<String>>,
     pub(super) resend_when_absent: Option<bool>,
+    pub(super) monthly_budget_usd: Number<f64>,
     pub(super) graph_version: Text,
     pub(super) linkedin_version: Text,
     pub(super) login: Text,

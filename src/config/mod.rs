@@ -121,6 +121,8 @@ pub struct Platform {
     /// Send again when a look-up says that the post is absent, where the network's lists are not
     /// reliable enough for us to do so unasked.
     pub resend_when_absent: bool,
+    /// What may be spent on calls in a month (UTC), in millionths of a US dollar. X.
+    pub monthly_budget: Option<u64>,
     /// Facebook, Instagram, Threads: version in the path (`v26.0`). LinkedIn: the header (`202608`).
     pub api_version: Option<String>,
     /// Instagram: which of its two doors.
@@ -438,8 +440,11 @@ pub fn locate(
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let absolute = std::path::absolute(path).map_err(unreadable)?;
-    let text = std::fs::read_to_string(&absolute).map_err(unreadable)?;
-    parse(&text, &absolute)
+    let bytes = std::fs::read(&absolute).map_err(unreadable)?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse(text, &absolute),
+        Err(error) => Err(fault::not_text(&absolute, &bytes, error.valid_up_to())),
+    }
 }
 
 /// The control socket that a file names, whatever else is wrong with it. `None`: it cannot be read, or

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::secret::SecretSource;
 use super::{Config, InstagramLogin, LimitScope, LogFormat, Platform, Recurring, TikTokApp, TikTokMode};
+use crate::domain::cost::usd;
 use crate::domain::ids::PlatformName;
 use crate::domain::schedule::print_duration;
 use crate::domain::schedule::slots::SlotPattern;
@@ -163,6 +164,9 @@ fn print_platform(page: &mut Page, name: PlatformName, platform: &Platform) {
             if name == PlatformName::LinkedIn { "linkedin_version" } else { "graph_version" },
             quote(version),
         );
+    }
+    if let Some(budget) = platform.monthly_budget {
+        page.line("monthly_budget_usd", usd(budget));
     }
     if name == PlatformName::Instagram {
         page.line(

@@ -96,6 +96,8 @@ pub trait Api: Send + Sync + 'static {
     async fn pause(&self, by: Caller, reason: Option<String>) -> ApiResult<m::PauseState>;
     async fn resume(&self, by: Caller) -> ApiResult<m::PauseState>;
     async fn status(&self, by: Caller) -> ApiResult<m::Status>;
+    /// Looks for faults of the set-up: this host's and every configured network's, or one network's.
+    async fn doctor(&self, by: Caller, ask: r::Doctor) -> ApiResult<m::Diagnosis>;
     /// Past events (`backlog`, or everything behind `after`), then those that happen; without `follow` it
     /// ends with the past.
     async fn events(&self, by: Caller, ask: r::Events) -> ApiResult<BoxStream<'static, m::LogEvent>>;

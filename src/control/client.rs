@@ -176,6 +176,11 @@ impl Client {
         self.get(&["status"], &()).await
     }
 
+    /// Faults of the set-up.
+    pub async fn doctor(&self, ask: &r::Doctor) -> Result<m::Diagnosis> {
+        self.get(&["doctor"], ask).await
+    }
+
     /// The protocol's description.
     pub async fn openapi(&self) -> Result<serde_json::Value> {
         self.get(&["openapi.json"], &()).await

@@ -13,9 +13,13 @@ use super::shape::{Shape, message, named, words};
 // One name for all answers; these have a file of their own for its length.
 pub use super::timeline::{Calendar, ClockChange, ComingRun, FreeSlot, LogEvent};
 
+mod diagnosis;
 mod parts;
+mod standing;
 
-pub use parts::{Fetch, Progress, Reason, Step, Why};
+pub use diagnosis::{Diagnosis, Finding, FindingResult};
+pub use parts::{Cost, Fetch, Progress, Reason, Spending, SpentOn, Step, Why};
+pub use standing::{AccountCounts, Alert, PauseState, Status, StoreStatus};
 
 words! {
     /// Whether an account can act.
@@ -60,12 +64,13 @@ words! {
         Failed = "failed",
         Cancelled = "cancelled",
         Missed = "missed",
+        Left = "left",
     }
 }
 
 impl PostStatus {
-    /// The status of a post from its deliveries' (state, held). The first rule that fits decides;
-    /// no deliveries at all is a draft.
+    /// The status of a post from its deliveries' (state, held), without those that were left as they are.
+    /// The first rule that fits decides; no deliveries at all is a draft.
     pub fn of(deliveries: &[(DeliveryState, bool)]) -> Self {
         use DeliveryState as D;
         let any = |wanted: &[D]| deliveries.iter().any(|(state, _)| wanted.contains(state));
@@ -90,6 +95,22 @@ impl PostStatus {
             Self::Missed
         } else {
             Self::Failed
+        }
+    }
+
+    /// The same, where deliveries of the post were left as they are: their fate stays open, and nobody
+    /// works on them. That is the post's word once nothing else is going on.
+    pub fn beside_left(rest: &[(DeliveryState, bool)]) -> Self {
+        match Self::of(rest) {
+            word @ (Self::Attention | Self::Publishing | Self::Scheduled) => word,
+            Self::Draft
+            | Self::Published
+            | Self::HandedOver
+            | Self::Partial
+            | Self::Failed
+            | Self::Cancelled
+            | Self::Missed
+            | Self::Left => Self::Left,
         }
     }
 }
@@ -142,6 +163,9 @@ message! {
         tier: Option<String>,
         /// End of the whole grant, where it is known.
         grant_expires_at: Option<Timestamp>,
+        /// What was paid for its calls this month. Only where one account is shown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spending: Option<Spending>,
     }
 }
 
@@ -234,6 +258,18 @@ message! {
     }
 }
 
+impl Variant {
+    /// The parts and the first comment of whoever has this text: what it leaves out is the common one's.
+    pub fn over(&self, parts: &[String], comment: Option<&str>) -> (Vec<String>, Option<String>) {
+        let own = match (self.parts.as_slice(), &self.body) {
+            ([], Some(body)) => vec![body.clone()],
+            ([], None) => parts.to_vec(),
+            (own, _) => own.to_vec(),
+        };
+        (own, self.comment.clone().or_else(|| comment.map(str::to_owned)))
+    }
+}
+
 message! {
     /// A media file of a post.
     answer Media {
@@ -242,7 +278,14 @@ message! {
         kind: String,
         bytes: u64,
         alt: Option<String>,
+        /// The part of a thread it goes with, from 1.
+        #[serde(default = "first")]
+        part: u32,
     }
+}
+
+fn first() -> u32 {
+    1
 }
 
 message! {
@@ -308,7 +351,7 @@ message! {
         post: String,
         account: String,
         state: DeliveryState,
-        /// Waits for a person's decision.
+        /// Waits for a person's decision. Not once it was left as it is: then `reason.class` is `left`.
         held: bool,
         due: Timestamp,
         /// IANA zone in which `due` was meant.
@@ -370,6 +413,11 @@ message! {
         /// What is done to files before they leave (`will be converted to JPEG, 1440×1800`).
         #[serde(default)]
         notices: Vec<String>,
+        /// In US dollars, on networks that take money for calls; an estimate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost_usd: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        costs: Vec<Cost>,
     }
 }
 
@@ -378,6 +426,9 @@ message! {
     answer Check {
         ok: bool,
         targets: Vec<CheckTarget>,
+        /// Of all targets, in US dollars; absent where nothing costs anything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost_usd: Option<String>,
     }
 }
 
@@ -441,61 +492,6 @@ message! {
     /// All queues, by name.
     answer QueueList {
         queues: Vec<Queue>,
-    }
-}
-
-message! {
-    /// Whether sending is stopped.
-    answer PauseState {
-        paused: bool,
-        reason: Option<String>,
-        since: Option<Timestamp>,
-    }
-}
-
-message! {
-    /// How many accounts stand where.
-    answer AccountCounts {
-        ready: u64,
-        needs_reconnect: u64,
-        paused: u64,
-    }
-}
-
-message! {
-    /// The store's size and shape.
-    answer StoreStatus {
-        bytes: u64,
-        schema: u32,
-    }
-}
-
-message! {
-    /// Something a person should know.
-    answer Alert {
-        code: String,
-        message: String,
-        hint: Option<String>,
-    }
-}
-
-message! {
-    /// The daemon in one look.
-    answer Status {
-        version: String,
-        pid: u32,
-        uptime_s: u64,
-        ready: bool,
-        paused: bool,
-        accounts: AccountCounts,
-        /// Only states that have deliveries.
-        deliveries: BTreeMap<String, u64>,
-        next_due: Option<Timestamp>,
-        last_tick: Option<Timestamp>,
-        store: StoreStatus,
-        alerts: Vec<Alert>,
-        /// Why sending is stopped.
-        pause_reason: Option<String>,
     }
 }
 

@@ -69,6 +69,9 @@ message! {
     request MediaRef {
         id: String,
         alt: Option<String>,
+        /// Which part of a thread it goes with, from 1; the first without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<u32>,
     }
 }
 
@@ -294,6 +297,14 @@ message! {
     request ListAudit {
         limit: Option<u32>,
         after: Option<String>,
+    }
+}
+
+message! {
+    /// Whose set-up to look at. In the address.
+    request Doctor {
+        /// One network; else this host and every network that is configured or connected.
+        platform: Option<String>,
     }
 }
 

@@ -107,6 +107,11 @@ fn daemon() -> Vec<Route> {
         },
         row!(GET "/v1/status" "status" "The daemon in one look",
             Input::Nothing => m::Status, |c: Call| async move { c.api.status(c.by).await }),
+        row!(GET "/v1/doctor" "doctor" "Faults of the set-up, each with what mends it",
+        query::<r::Doctor>() => m::Diagnosis, |c: Call| async move {
+            let ask = c.query()?;
+            c.api.doctor(c.by, ask).await
+        }),
         row!(POST "/v1/pause" "pause" "Stop all sending; what is on the wire is finished",
         body::<r::Pause>() => m::PauseState, |c: Call| async move {
             let ask: r::Pause = c.json()?;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::messages::Delivery;
+use super::messages::{Delivery, Progress};
 use super::shape::message;
 
 message! {
@@ -74,7 +74,12 @@ message! {
         delivery: Option<String>,
         account: Option<String>,
         /// Counts lines for ever, over restarts too: give it back as `after` to go on behind this one.
+        /// A line of progress is not kept: it bears the number of the last one that is.
         #[serde(default)]
         seq: u64,
+        /// How far an upload is (`delivery.uploading`): about once a second while it lasts, and at its end.
+        /// Only those who follow the log are told, and a reader that is slow not everything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        progress: Option<Progress>,
     }
 }

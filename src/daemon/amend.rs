@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use super::posts::check_again;
 use super::shared::Shared;
-use super::{drive, errors};
+use super::{calls, errors};
 use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::requests as r;
 use crate::domain::account::Account;
 use crate::domain::delivery::{Delivery, State, StepKind};
 use crate::domain::post::{Content, Post};
-use crate::engine::{Refreshed, Reply};
-use crate::platforms::{self, Failure, FailureClass, Platform, Request};
+use crate::engine::Reply;
+use crate::platforms::{self, Failure, Platform, Request};
 use crate::store::{StoreError, accounts, posts};
 
 /// One call, and what it is for.
@@ -36,7 +36,7 @@ pub(super) async fn words(
     before: Post,
     rows: &[Delivery],
     ask: r::EditPost,
-) -> ApiResult<Post> {
+) -> ApiResult<()> {
     let r::EditPost { parts, comment, to, media, options, variants, late, version: _ } = ask;
     if to.is_some() || media.is_some() || options.is_some() || variants.is_some() || late.is_some() {
         return Err(too_late("only the words of what is published can be changed"));
@@ -60,31 +60,22 @@ pub(super) async fn words(
     let mut changes = Vec::new();
     for row in rows {
         let (old, new) = (before.content_for(&row.name), after.content_for(&row.name));
-        changes.extend(of_delivery(shared, row, old, new, &after)?);
+        changes.extend(of_delivery(shared, row, old, new)?);
     }
     carry_out(shared, changes).await?;
     after.version += 1;
-    let kept = after.clone();
     let write = shared.store.write(move |tx| {
-        if posts::need(tx, kept.id)?.version != before.version {
-            return Err(StoreError::conflict(format!("post `{}` was edited meanwhile", kept.id)));
+        if posts::need(tx, after.id)?.version != before.version {
+            return Err(StoreError::conflict(format!("post `{}` was edited meanwhile", after.id)));
         }
-        posts::put(tx, &kept)
+        posts::put(tx, &after)
     });
-    write.await.map_err(errors::store)?;
-    Ok(after)
+    write.await.map_err(errors::store)
 }
 
 /// The calls for one delivery: one for each step whose words change.
-fn of_delivery(
-    shared: &Shared,
-    row: &Delivery,
-    old: &Content,
-    new: &Content,
-    post: &Post,
-) -> ApiResult<Vec<Change>> {
+fn of_delivery(shared: &Shared, row: &Delivery, old: &Content, new: &Content) -> ApiResult<Vec<Change>> {
     let mut changes = Vec::new();
-    let options = post.options_for(row.name.platform());
     let account = shared.store.read(|rx| accounts::get(rx, row.account)).map_err(errors::store)?;
     for (n, step) in row.steps.iter().enumerate().filter(|(_, step)| step.is_live()) {
         let (was, text) = match step.kind {
@@ -96,7 +87,7 @@ fn of_delivery(
         let (Some(platform), Some(account)) = (platform, account.clone()) else {
             return Err(errors::unknown_account(&row.name, &[]));
         };
-        let Some(request) = platform.edit(&account, step, text, &options) else {
+        let Some(request) = platform.edit(&account, step, text) else {
             let title = row.name.platform().title();
             return Err(too_late(format!(
                 "{title} does not let the {} on {} be changed",
@@ -117,13 +108,13 @@ fn of_delivery(
 async fn carry_out(shared: &Arc<Shared>, changes: Vec<Change>) -> ApiResult<()> {
     let mut done: Vec<String> = Vec::new();
     for change in changes {
-        let mut outcome = call(shared, &change).await;
-        if matches!(&outcome, Err(Failure { class: FailureClass::AuthExpired, .. }))
-            && let Refreshed::Fresh(_) = super::tokens::refresh(shared, change.account.id, shared.now()).await
-        {
-            outcome = call(shared, &change).await;
-        }
-        if let Err(failure) = outcome {
+        let read = |reply| match reply {
+            Reply::Answer(answer) => change.platform.edited(&answer, shared.now()),
+            Reply::Unfit(failure) => Err(failure),
+            Reply::NotSent(message) | Reply::Lost(message) => Err(Failure::transient(message)),
+        };
+        let call = calls::call_fresh(shared, change.account.id, &change.request, read);
+        if let Err(failure) = call.await {
             let mut message = format!("{} is not changed: {}", change.what, failure.message);
             if !done.is_empty() {
                 message = format!("{message}; changed is {}", done.join(", "));
@@ -135,14 +126,6 @@ async fn carry_out(shared: &Arc<Shared>, changes: Vec<Change>) -> ApiResult<()> 
         done.push(change.what);
     }
     Ok(())
-}
-
-async fn call(shared: &Arc<Shared>, change: &Change) -> Result<(), Failure> {
-    match drive::call(shared, change.account.id, &change.request).await {
-        Reply::Answer(answer) => change.platform.edited(&answer, shared.now()),
-        Reply::Unfit(failure) => Err(failure),
-        Reply::NotSent(message) | Reply::Lost(message) => Err(Failure::transient(message)),
-    }
 }
 
 fn too_late(message: impl Into<String>) -> ApiError {

@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 use super::shared::Shared;
 use super::trail::Asked;
 use super::{
-    accounts, calendar, connect, create, disconnect, erase, errors, files, log, posts, queues, remove,
-    reschedule, resolve, status, stop,
+    accounts, calendar, connect, create, disconnect, doctor, erase, errors, files, log, posts, queues,
+    remove, reschedule, resolve, status, stop,
 };
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
 use crate::control::messages as m;
@@ -74,7 +74,9 @@ impl Api for Door {
     }
 
     async fn account_show(&self, _by: Caller, account: &str) -> ApiResult<m::Account> {
-        accounts::find(&self.0, account).map(|it| super::view::account(&it))
+        let found = accounts::find(&self.0, account)?;
+        let spending = super::spend::of_account(&self.0, found.id)?;
+        Ok(m::Account { spending, ..super::view::account(&found) })
     }
 
     async fn account_rename(&self, by: Caller, account: &str, name: &str) -> ApiResult<m::Account> {
@@ -222,6 +224,10 @@ impl Api for Door {
         status::status(&self.0)
     }
 
+    async fn doctor(&self, _by: Caller, ask: r::Doctor) -> ApiResult<m::Diagnosis> {
+        doctor::examine(&self.0, &ask).await
+    }
+
     async fn events(&self, _by: Caller, ask: r::Events) -> ApiResult<BoxStream<'static, m::LogEvent>> {
         log::events(&self.0, &ask)
     }
@@ -294,7 +300,7 @@ fn refused(error: &MediaError) -> ApiError {
 fn cursor(text: &str) -> ApiResult<(i64, u32)> {
     text.split_once('.')
         .and_then(|(ms, n)| Some((ms.parse().ok()?, n.parse().ok()?)))
-        .ok_or_else(|| ApiError::bad_request("bad_cursor", format!("`{text}` is not a cursor")))
+        .ok_or_else(|| errors::bad_cursor(format!("`{text}` is not a cursor")))
 }
 
 /// `uid:1000 gid:1000 pid:77`, as [`super::trail`] writes it; the daemon itself is nobody.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use url::form_urlencoded;
 
-use super::files::Watch;
+use super::progress::Watch;
 use crate::http::Payload;
 use crate::media::Ready;
 use crate::platforms::{Body, Field};

@@ -16,12 +16,14 @@ use super::keep::{free_name, give_back, keep, put_back};
 use super::shared::Shared;
 use super::wire::fill;
 use super::{errors, tokens, trail};
+use crate::auth;
 use crate::auth::flows::{FlowId, Flows, Outcome, Progress, Purpose, Wanted};
 use crate::auth::{Begin, CallbackParams, Connected, Tools};
 use crate::control::api::{ApiError, ApiResult, Caller};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::ids::{AccountName, PlatformName};
+use crate::domain::kind::Kind;
 use crate::store::accounts;
 
 /// X's authorization codes live this long (docs.x.com, OAuth 2.0 authorization code).
@@ -165,7 +167,7 @@ impl Connects {
 }
 
 /// The address networks send browsers back to.
-fn redirect_uri(public: &Url, platform: PlatformName) -> Url {
+pub(super) fn redirect_uri(public: &Url, platform: PlatformName) -> Url {
     let mut url = public.clone();
     url.set_path(&format!("/oauth/{platform}/callback"));
     url
@@ -182,16 +184,18 @@ pub(super) async fn start(shared: &Arc<Shared>, by: Caller, ask: r::Connect) -> 
             None => refusal,
         }
     };
-    let provider = shared.provider(platform).map_err(|error| refused(error.to_string(), error.hint()))?;
+    let wanted = wanted(shared, platform, &ask)?;
+    let provider = shared
+        .provider_for(platform, wanted.kind)
+        .map_err(|error| refused(error.to_string(), error.hint()))?;
     provider
         .check_address(&redirect_uri(&shared.config().server.public_url, platform))
         .map_err(|error| refused(error.to_string(), error.hint()))?;
-    let wanted = wanted(shared, platform, &ask)?;
     let name = asked_name(platform, &ask)?;
     let now = shared.now();
     let public = shared.config().server.public_url.clone();
     let redirect = redirect_uri(&public, platform);
-    let expires_at = tokens::later(now, crate::auth::flows::LIFETIME);
+    let expires_at = tokens::later(now, auth::flows::LIFETIME);
     let (flow, url) = if ask.paste {
         let flow =
             shared.connects.flows().open_at_terminal(wanted.clone(), now, &fill).map_err(errors::flow)?;
@@ -236,7 +240,8 @@ fn asked_name(platform: PlatformName, ask: &r::Connect) -> ApiResult<Option<Acco
 }
 
 fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResult<Wanted> {
-    if ask.kind.is_some() {
+    let mut kind = kind(platform, ask)?;
+    if ask.kind.is_some() && kind.is_none() {
         return Err(ApiError::bad_request(
             "unknown_kind",
             format!("{} has one kind of account", platform.title()),
@@ -252,11 +257,22 @@ fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResul
                     ApiError::bad_request("bad_instance", format!("`{text}` is not an address: {error}"))
                         .hint("write e.g. `--instance https://bsky.social`")
                 })?;
+                if !auth::bluesky::is_server(&url) {
+                    let message = format!("`{text}` is no address of a server");
+                    return Err(ApiError::bad_request("bad_instance", message).hint(
+                        "write e.g. `--instance https://bsky.social`; http is for this machine alone",
+                    ));
+                }
                 instance = Some(url);
             }
             Some(text) => handle = handle.or_else(|| Some(text.clone())),
             None if handle.is_none() => instance = BLUESKY_DEFAULT.parse().ok(),
             None => {}
+        }
+        if let Some(text) = handle.as_deref().filter(|it| !auth::bluesky::is_account(it)) {
+            let message = format!("`{text}` is neither a handle nor a DID");
+            return Err(ApiError::bad_request("bad_handle", message)
+                .hint("write e.g. `--handle you.bsky.social`, as your profile shows it"));
         }
     } else if ask.handle.is_some() {
         let title = platform.title();
@@ -280,16 +296,32 @@ fn wanted(shared: &Shared, platform: PlatformName, ask: &r::Connect) -> ApiResul
             .map_err(errors::store)?,
         None => None,
     };
+    if let (Some(account), PlatformName::LinkedIn) = (&known, platform) {
+        // Whom a known account speaks for is settled.
+        kind = Some(Kind::of(account.tier.as_deref()));
+    }
     let purpose = match known {
         Some(account) => Purpose::Reconnect { account: account.id, remote_id: account.remote_id },
         None => Purpose::New { name },
     };
-    Ok(Wanted { platform, instance, handle, purpose })
+    Ok(Wanted { platform, instance, handle, kind, purpose })
+}
+
+/// Whom the account is to speak for; a member, if it is not said.
+fn kind(platform: PlatformName, ask: &r::Connect) -> ApiResult<Option<Kind>> {
+    if platform != PlatformName::LinkedIn {
+        return Ok(None);
+    }
+    let Some(word) = &ask.kind else { return Ok(Some(Kind::Member)) };
+    Kind::from_word(word).map(Some).ok_or_else(|| {
+        ApiError::bad_request("unknown_kind", format!("`{word}` is not a kind of account on LinkedIn"))
+            .hint("write `--kind member` or `--kind organization`")
+    })
 }
 
 /// Sends the network what it wants to know first, and returns its consent page.
 pub(super) async fn begin(shared: &Arc<Shared>, flow: &FlowId, wanted: &Wanted) -> Result<Url, Outcome> {
-    let provider = shared.provider(wanted.platform).map_err(|error| Outcome::Failed {
+    let provider = shared.provider_for(wanted.platform, wanted.kind).map_err(|error| Outcome::Failed {
         code: "platform_not_ready",
         message: error.to_string(),
         hint: error.hint(),
@@ -316,13 +348,9 @@ pub(super) async fn begin(shared: &Arc<Shared>, flow: &FlowId, wanted: &Wanted) 
 }
 
 /// An arrival passed every check: redeems the code and shows what was found.
-pub(super) async fn finish(
-    shared: &Arc<Shared>,
-    arrived: crate::auth::flows::Arrived,
-    back: &CallbackParams,
-) {
+pub(super) async fn finish(shared: &Arc<Shared>, arrived: auth::flows::Arrived, back: &CallbackParams) {
     let Ok(talk) = shared.connects.talk(&arrived.flow.to_string()) else { return };
-    let provider = match shared.provider(arrived.wanted.platform) {
+    let provider = match shared.provider_for(arrived.wanted.platform, arrived.wanted.kind) {
         Ok(provider) => provider,
         Err(error) => return end(shared, &talk, "platform_not_ready", error.to_string(), error.hint()),
     };

@@ -45,12 +45,14 @@ impl Words {
             parts.push(String::new());
         }
         let content = Content { parts, comment: ask.comment.clone().filter(|it| !it.is_empty()) };
-        Ok(Self {
+        let words = Self {
             variants: read_variants(&ask.variants, &content)?,
             content,
             options: read_options(&ask.options)?,
             media: read_media(shared, &ask.media)?,
-        })
+        };
+        has_parts(&words.media, &words.content, &words.variants)?;
+        Ok(words)
     }
 
     /// The text that a target gets; `name` is an account or a bare platform name.
@@ -70,6 +72,31 @@ impl Words {
             lacks: account.map_or(&[], |it| it.missing_scopes.as_slice()),
         };
         validate::check(platform, account.and_then(|it| it.tier.as_deref()), draft)
+    }
+}
+
+impl Words {
+    /// Which of these targets get the same text as another account of their network, where that has a rule
+    /// against it; the rule with it.
+    fn repeats(&self, to: &[String]) -> Vec<(usize, String)> {
+        let read = |name: &String| {
+            let platform: PlatformName = name.split(':').next()?.parse().ok()?;
+            Some((platform, &self.content_for(platform, name).parts))
+        };
+        let all: Vec<_> = to.iter().map(read).collect();
+        let mut found = Vec::new();
+        for (n, it) in all.iter().enumerate() {
+            let Some((platform, parts)) = it else { continue };
+            let Some(rule) = platforms::find(*platform).and_then(Platform::same_words) else { continue };
+            let others = to.iter().zip(&all).enumerate().filter(|(k, (name, other))| {
+                *k != n && **name != to[n] && **other == Some((*platform, *parts))
+            });
+            let others: Vec<&str> = others.map(|(_, (name, _))| name.as_str()).collect();
+            if !others.is_empty() {
+                found.push((n, format!("the same text goes to {}: {rule}", others.join(", "))));
+            }
+        }
+        found
     }
 }
 
@@ -104,12 +131,7 @@ pub(super) fn read_variants(
             Some(_) => name.parse::<AccountName>().map(drop).map_err(errors::bad_name)?,
             None => name.parse::<PlatformName>().map(drop).map_err(errors::bad_name)?,
         }
-        let parts = match (&variant.parts, &variant.body) {
-            (parts, _) if !parts.is_empty() => parts.clone(),
-            (_, Some(body)) => vec![body.clone()],
-            (_, None) => common.parts.clone(),
-        };
-        let comment = variant.comment.clone().or_else(|| common.comment.clone());
+        let (parts, comment) = variant.over(&common.parts, common.comment.as_deref());
         variants.insert(name.clone(), Content { parts, comment });
     }
     Ok(variants)
@@ -125,9 +147,30 @@ pub(super) fn read_media(shared: &Shared, given: &[r::MediaRef]) -> ApiResult<Ve
                 .hint("an upload goes again within a day unless a post uses it; upload it anew")
         })?;
         let alt = reference.alt.clone().or(stored.item.alt);
-        items.push(MediaItem { alt, ..stored.item });
+        let part = reference.part.unwrap_or(1);
+        let part = part.checked_sub(1).and_then(|it| u16::try_from(it).ok()).ok_or_else(|| {
+            ApiError::bad_request("bad_part", format!("`{part}` is not the number of a part"))
+                .hint("parts of a thread are counted from 1")
+        })?;
+        items.push(MediaItem { alt, part, ..stored.item });
     }
     Ok(items)
+}
+
+/// Refuses a file for a part that no text has.
+pub(super) fn has_parts(
+    media: &[MediaItem],
+    content: &Content,
+    variants: &BTreeMap<String, Content>,
+) -> ApiResult<()> {
+    let most = variants.values().chain([content]).map(|it| it.parts.len()).max().unwrap_or(1);
+    let Some(item) = media.iter().find(|it| usize::from(it.part) >= most) else { return Ok(()) };
+    let parts = if most == 1 { "one part".to_owned() } else { format!("{most} parts") };
+    Err(ApiError::bad_request(
+        "bad_part",
+        format!("`{}` is for part {}, and the post has {parts}", item.name, item.part + 1),
+    )
+    .hint("each TEXT is a part, counted from 1"))
 }
 
 /// The accounts a post is for, each once.
@@ -207,7 +250,10 @@ pub(super) fn check(shared: &Shared, ask: &r::CreatePost) -> ApiResult<m::Check>
         targets.push(view::target(name, &words.check(connector, name, account.as_ref())));
     }
     refuse_unused(&words.options, &networks)?;
-    Ok(m::Check { ok: targets.iter().all(|it| it.ok), targets })
+    for (n, rule) in words.repeats(&to) {
+        targets[n].notices.push(rule);
+    }
+    Ok(view::check(targets))
 }
 
 fn connector(platform: PlatformName) -> ApiResult<&'static dyn Platform> {
@@ -254,7 +300,8 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
     if let Some(key) = &ask.key
         && (key.is_empty() || key.len() > KEY_MAX)
     {
-        return Err(ApiError::bad_request("bad_key", format!("an idempotency key has 1 to {KEY_MAX} bytes")));
+        return Err(ApiError::bad_request("bad_key", format!("an idempotency key has 1 to {KEY_MAX} bytes"))
+            .hint("a short name of what is posted will do, e.g. `--key opening-2026-12-01`"));
     }
     let words = Words::read(shared, &ask)?;
     let key = match &ask.key {
@@ -273,9 +320,7 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
     let zone = zone(shared, ask.tz.as_deref())?;
     let late = match &ask.late {
         None => shared.config().late,
-        Some(text) => {
-            text.parse::<Late>().map_err(|error| ApiError::bad_request("bad_late", error.to_string()))?
-        }
+        Some(text) => text.parse::<Late>().map_err(|error| errors::bad_late(&error))?,
     };
     let queue = match &wish {
         r::When::Queue(name) => Some(queues::find(shared, name)?),
@@ -297,7 +342,10 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
         let checked = words.check(connector(account.name.platform())?, &name, Some(account));
         checks.push(view::target(&name, &checked));
     }
+    let cost = view::cost_of(&checks);
     refuse_problems(checks)?;
+    let names: Vec<String> = targets.iter().map(|it| it.name.to_string()).collect();
+    let repeats = words.repeats(&names);
     let now = shared.now();
     let due = match &wish {
         r::When::At(text) => Some(when(shared, text, &zone)?),
@@ -355,7 +403,9 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
     };
     let paused = post.slot.as_ref().and_then(|slot| queues::paused_notice(shared, &slot.queue));
     let stopped = held_back(shared, &targets).into_iter().filter(|_| post.due.is_some());
-    let notices = std::iter::once(notice).chain(paused).chain(stopped).collect();
+    let cost = cost.map(|usd| format!("will cost about {usd} USD"));
+    let repeated = repeats.into_iter().map(|(n, rule)| format!("{}: {rule}", names[n]));
+    let notices = std::iter::once(notice).chain(cost).chain(repeated).chain(paused).chain(stopped).collect();
     Ok(m::Post { notices, ..made })
 }
 

@@ -31,7 +31,7 @@ use crate::store::deliveries::Which;
 use crate::store::journal::Happening;
 use crate::store::vault::{Erasure, ErasureLine};
 use crate::store::{
-    Compaction, Source, StoreError, Tx, accounts, audit as trail, deliveries, posts, queues, vault,
+    Compaction, Source, StoreError, Tx, accounts, audit as trail, deliveries, posts, queues, spent, vault,
 };
 
 /// Disconnects under way: one at a time per account, whoever asks, and what it came to for those
@@ -292,6 +292,7 @@ async fn rows(shared: &Arc<Shared>, id: AccountId) -> ApiResult<Vec<ErasureLine>
         .write(move |tx| {
             vault::remove_grant(tx, id)?;
             accounts::remove(tx, id)?;
+            spent::forget(tx, id)?;
             vault::advance_erasure(tx, id, DisconnectStep::Rows.as_str(), &stored)
         })
         .await

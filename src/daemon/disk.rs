@@ -13,9 +13,6 @@ use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::messages as m;
 use crate::store::ballast::{self, Ballast};
 
-/// Less free than this is worth a word, though everything still works (requirement 68).
-const WORTH_A_WORD: u64 = 256 << 20;
-
 /// How much room there must be.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
@@ -23,11 +20,13 @@ pub struct Room {
     pub least: u64,
     /// Size of the ballast, in bytes.
     pub ballast: u64,
+    /// Free bytes below which it is told, though everything still works (requirement 68).
+    pub told: u64,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { least: 64 << 20, ballast: ballast::SIZE }
+        Self { least: 64 << 20, ballast: ballast::SIZE, told: 256 << 20 }
     }
 }
 
@@ -115,7 +114,7 @@ impl Disk {
             let hint = format!("free space until {wanted} MiB are free; sending goes on by itself");
             return Some(m::Alert { code: "disk_full".into(), message, hint: Some(hint) });
         }
-        let free = free.filter(|free| *free < WORTH_A_WORD)?;
+        let free = free.filter(|free| *free < self.room.told)?;
         let hint = format!("below {} MiB nothing is sent; free some space", self.room.least >> 20);
         let message = format!("{} MiB free in `data_dir`", free >> 20);
         Some(m::Alert { code: "disk".into(), message, hint: Some(hint) })

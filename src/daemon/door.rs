@@ -76,7 +76,7 @@ impl Door for PublicDoor {
             Progress::Ended(Outcome::Stored { account }) => Landing {
                 ok: true,
                 title: "Connected".into(),
-                message: "You can close this window and go back to the terminal.".into(),
+                message: "Sendoff can now post for this account.".into(),
                 detail: Some(account.to_string()),
             },
             Progress::Ended(Outcome::Failed { message, hint, .. }) => failed(message, hint.clone()),

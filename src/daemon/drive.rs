@@ -12,20 +12,18 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::body::Part;
-use super::files::Unready;
+use super::calls::{call_for, contents_of};
 use super::ledger::{self, Ledger};
 use super::shared::Shared;
-use super::wire::{Parcel, fill};
-use super::{files, queues, recurring, tokens, view};
-use crate::config::{CallLimit, LimitScope};
+use super::wire::fill;
+use super::{files, queues, recurring, settings, spend, tokens, view};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
-use crate::engine::{Effect, Engine, Input, Limit, Purpose, Reply, Save, Settings, Wait};
+use crate::engine::{Effect, Engine, Input, Purpose, Save};
 use crate::failpoint::cp;
 use crate::platforms::{self, Request};
-use crate::store::{accounts, deliveries};
+use crate::store::deliveries;
 
 /// The clock is read again at least this often, whatever is due.
 const NAP: SignedDuration = SignedDuration::from_secs(30);
@@ -95,37 +93,6 @@ impl Asks {
     }
 }
 
-/// The engine's settings out of the configuration.
-pub(super) fn settings(config: &crate::config::Config) -> Settings {
-    let engine = &config.engine;
-    Settings {
-        settle: engine.settle,
-        absence_gap: engine.absence_gap,
-        key_wait: engine.key_wait,
-        lane_spacing: engine.lane_spacing,
-        catch_up_spacing: engine.catch_up_spacing,
-        hold_after: engine.hold_after,
-        give_up_after: engine.give_up_after,
-        poll_scale: engine.poll_scale,
-        backoff_scale: engine.backoff_scale,
-        resend_when_absent: config
-            .platforms
-            .iter()
-            .filter(|(_, it)| it.resend_when_absent)
-            .map(|(name, _)| *name)
-            .collect(),
-        limits: config
-            .platforms
-            .iter()
-            .map(|(name, it)| (*name, it.limits.iter().map(limit).collect()))
-            .collect(),
-    }
-}
-
-fn limit(it: &CallLimit) -> Limit {
-    Limit { app: it.scope == LimitScope::App, calls: it.calls, window: it.per }
-}
-
 /// A write was refused because the row had changed, and the engine let go of it. Rows in a worker's
 /// hands are not in the due index, so nobody would ever look at it again: it is put back.
 async fn settle(shared: &Arc<Shared>, id: DeliveryId) {
@@ -160,7 +127,7 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, inputs: mpsc::UnboundedReceiver<Input>) -> Self {
         let random = Box::new(|buffer: &mut [u8]| fill(buffer));
-        let engine = Engine::new(settings(&shared.config()), random);
+        let engine = Engine::new(settings::of(&shared.config()), random);
         Self {
             shared,
             engine,
@@ -177,8 +144,9 @@ impl Driver {
     }
 
     /// Runs until told to stop, then lets running calls finish and be recorded.
-    pub(super) async fn run(mut self, waits: Vec<Wait>, paused: bool, stop: watch::Receiver<bool>) {
-        self.step(vec![Input::Waits(waits), Input::Pause(paused), Input::Tick]);
+    /// `known`: what the engine must know before it decides anything.
+    pub(super) async fn run(mut self, known: Vec<Input>, stop: watch::Receiver<bool>) {
+        self.step(known.into_iter().chain([Input::Tick]));
         self.work(stop).await;
         self.shared.asks.close();
     }
@@ -225,7 +193,7 @@ impl Driver {
         let moment = self.shared.moment();
         let now = moment.wall;
         self.engine_wake = None;
-        let (mut telling, mut tick) = (false, false);
+        let mut tick = false;
         // What speaks against sending is known to the engine before it decides.
         for input in self.preflight.news(&self.shared, moment).into_iter().chain(inputs) {
             match &input {
@@ -247,7 +215,6 @@ impl Driver {
                 }
                 _ => {}
             }
-            telling |= matches!(input, Input::Tick | Input::Published { .. } | Input::Probe(_));
             let effects = self.engine.take(input, moment);
             self.carry_out_all(effects, now);
         }
@@ -257,7 +224,7 @@ impl Driver {
             self.shared.ticked(now);
         }
         let effects = self.engine.start(now);
-        if telling {
+        if self.engine.have_waits_changed() {
             self.shared.set_waits(self.engine.waits(now));
         }
         self.carry_out_all(effects, now);
@@ -363,6 +330,7 @@ impl Driver {
                     if work.hold.is_none() {
                         work.hold = recurring::hold(&shared, &work)?;
                     }
+                    work.broke = spend::broke(&shared, &work)?;
                     Ok(Some(Box::new(work)))
                 });
                 let (work, why) = match work {
@@ -416,7 +384,10 @@ impl Driver {
         let (seq, id, account) = (save.seq, save.after.id, save.after.account);
         let now = self.shared.now();
         let moved = save.after.clone();
-        let (before, after, attempt) = match self.ledger.intend(&self.shared.store, save, now) {
+        let network = save.after.name.platform();
+        let cost = platforms::find(network).map_or(0, |it| it.price(&request));
+        let budget = self.shared.config().platform(network).monthly_budget;
+        let (before, after, attempt) = match self.ledger.intend(&self.shared.store, save, cost, now) {
             Ok(Some(intent)) => intent,
             Ok(None) => return,
             // The call is not made; the row is put back with the writer's next turn.
@@ -433,7 +404,7 @@ impl Driver {
             Some(claim) => (claim.before, Some(before)),
             None => (before, None),
         };
-        let write = self.shared.store.claim_and_intend(before, claimed.clone(), after, attempt);
+        let write = self.shared.store.claim_and_intend(before, claimed.clone(), after, attempt, budget);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             cp!("c6"); // the commit runs meanwhile
@@ -470,7 +441,9 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             cp!("c13", matches!(purpose, Purpose::Look));
-            let reply = call_for(&shared, account, Some(id), &request).await;
+            // A read-back was paid for with what it proves.
+            let counts = purpose != Purpose::ReadBack;
+            let reply = call_for(&shared, account, Some(id), &request, counts).await;
             // What only begins an upload makes the container.
             cp!("c3", matches!(purpose, Purpose::Prepare) && !request.label.ends_with(".start"));
             cp!("c4", matches!(purpose, Purpose::Prepare) && request.label.ends_with(".start"));
@@ -502,83 +475,6 @@ impl Driver {
             }
         });
     }
-}
-
-/// One call that is safe to repeat, beside the deliveries.
-pub(super) async fn call(shared: &Arc<Shared>, account: AccountId, request: &Request) -> Reply {
-    call_for(shared, account, None, request).await
-}
-
-/// One call that is safe to repeat. `delivery`: whose links and whose progress it is.
-async fn call_for(
-    shared: &Arc<Shared>,
-    account: AccountId,
-    delivery: Option<DeliveryId>,
-    request: &Request,
-) -> Reply {
-    match contents_of(shared, account, delivery, request).await {
-        Ok(contents) => {
-            let parcel = contents.parcel(shared, request);
-            shared.wire().call(request, parcel).await
-        }
-        Err(reply) => reply,
-    }
-}
-
-/// What a request needs besides itself.
-struct Contents {
-    account: crate::domain::account::Account,
-    grant: Option<crate::auth::Grant>,
-    parts: Vec<Part>,
-    delivery: Option<DeliveryId>,
-}
-
-impl Contents {
-    fn parcel<'a>(&'a self, shared: &Shared, request: &Request) -> Parcel<'a> {
-        Parcel {
-            base: shared.base(&self.account, request),
-            account: &self.account,
-            grant: self.grant.as_ref(),
-            app_secret: shared.app_secret(&self.account),
-            parts: self.parts.clone(),
-            progress: self.delivery.map(|id| (shared.progress.clone(), id)),
-            now: shared.now(),
-        }
-    }
-}
-
-async fn contents_of(
-    shared: &Arc<Shared>,
-    account: AccountId,
-    delivery: Option<DeliveryId>,
-    request: &Request,
-) -> Result<Contents, Reply> {
-    let not_sent = |error: &dyn std::fmt::Display| Reply::NotSent(error.to_string());
-    let found = shared.store.read(|rx| accounts::get(rx, account)).map_err(|error| not_sent(&error))?;
-    let account_row = found.ok_or_else(|| not_sent(&"the account is no longer connected"))?;
-    let grant = if request.auth {
-        Some(tokens::load(shared, account).map_err(|error| not_sent(&error))?)
-    } else {
-        None
-    };
-    let mut parts = Vec::new();
-    for (part, is_link) in request.body.files() {
-        // Opened for a link as well: a file that is not in order is better found here than there, and
-        // a conversion is done before the network comes for it.
-        let ready = files::open(shared, part).await.map_err(|unready| match unready {
-            Unready::Now(why) => Reply::NotSent(why),
-            Unready::Ever(failure) => Reply::Unfit(failure),
-        })?;
-        parts.push(match (is_link, delivery) {
-            (false, _) => Part::File(ready),
-            (true, Some(id)) => {
-                let public_url = &shared.config().server.public_url;
-                Part::Link(shared.links.address(public_url, id, part, shared.now()))
-            }
-            (true, None) => return Err(not_sent(&"a link belongs to a delivery")),
-        });
-    }
-    Ok(Contents { account: account_row, grant, parts, delivery })
 }
 
 fn log_move(delivery: &Delivery, event: &'static str, now: Timestamp) {

@@ -3,12 +3,21 @@
 use crate::auth::flows::{FlowError, Outcome};
 use crate::control::api::{ApiError, ErrorKind};
 use crate::domain::ids::{AccountName, BadName};
+use crate::domain::schedule::LateError;
 use crate::engine::ask::Refused;
 use crate::keys::error::KeyError;
 use crate::store::StoreError;
 
 pub(super) fn bad_name(error: BadName) -> ApiError {
     ApiError::bad_request("bad_name", error.message)
+}
+
+pub(super) fn bad_late(error: &LateError) -> ApiError {
+    ApiError::bad_request("bad_late", error.to_string()).hint("write e.g. `60m`, `always` or `exact`")
+}
+
+pub(super) fn bad_cursor(message: String) -> ApiError {
+    ApiError::bad_request("bad_cursor", message).hint("take the one that the page before printed")
 }
 
 #[allow(clippy::needless_pass_by_value)] // the shape `map_err` wants

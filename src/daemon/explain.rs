@@ -2,14 +2,19 @@
 
 use std::collections::VecDeque;
 
+use jiff::Timestamp;
+
 use crate::control::messages as m;
 use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{AT_WORK, Delivery, LEFT, State};
+use crate::domain::delivery::{AT_WORK, Delivery, LEFT, SAID, State};
 use crate::domain::ids::DeliveryId;
+use crate::engine::{Wait, WaitFor};
 use crate::store::{Source, StoreError, deliveries};
 
 /// The move that begins a publishing call.
 const INTEND: &str = "intend";
+/// What is no move: it is due, and its account or app waits.
+const WAITS: &str = "waits";
 
 /// The moves of a delivery, oldest first.
 pub(super) fn why(source: &impl Source, it: &Delivery) -> Result<Vec<m::Why>, StoreError> {
@@ -30,6 +35,30 @@ pub(super) fn why(source: &impl Source, it: &Delivery) -> Result<Vec<m::Why>, St
         story.push(line(&row, attempt.as_ref(), live));
     }
     Ok(story)
+}
+
+/// What a delivery that is due waits for together with others: no move of its own, so nothing of it is
+/// stored.
+pub(super) fn waits(it: &Delivery, wait: &Wait, now: Timestamp) -> m::Why {
+    let whom = match &wait.scope {
+        WaitFor::Account(_) => "its account waits".to_owned(),
+        WaitFor::App(platform, None) => format!("all accounts on {platform} wait"),
+        WaitFor::App(platform, Some(server)) => format!("all accounts on {platform} at {server} wait"),
+    };
+    let state = it.state.as_str().to_owned();
+    m::Why {
+        at: now,
+        event: WAITS.to_owned(),
+        from: state.clone(),
+        to: state,
+        message: format!("{whom} until {:.0}", wait.until),
+        reason: Some(wait.reason.message.clone()),
+        hint: wait.reason.hint.clone(),
+        attempt: None,
+        http_status: None,
+        trace: None,
+        raw: None,
+    }
 }
 
 /// Who fetched the delivery's media by their links, in the order of their first request.
@@ -105,6 +134,7 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
             "the network refused it before it acted: nothing of this call is live"
         }
         "refuse" => "given up; no call of it took effect",
+        "spare" => "the network keeps comments from this app; what the comment was for is live and stays",
         "account_dead" => "the account cannot act until it is connected again; nothing is live of this call",
         "try_now" => "to be tried at once",
         "lose" if outcome == "pending" => {
@@ -131,12 +161,15 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
         "look_asked" => "to be looked at at once, because the user asked for it",
         // Written before the kinds of looks had names of their own.
         "look" => "looked for, or to be looked for later; nothing was settled",
-        "hold" if row.reason.as_ref().is_some_and(|it| it.class == LEFT) => "left as it is by the user",
+        "hold" if row.reason.as_ref().is_some_and(|it| it.class == LEFT) => {
+            "left as it is, on your word: nobody looks for it any more, and you are not asked again"
+        }
         "hold" => "looking cannot settle it: it waits for the user's word",
         "send_again" => {
             "the same request goes out once more under the same marker, which cannot make a second post"
         }
         "absent" if to != State::Retry => "it is not live for sure",
+        "absent" if class == SAID => "you said that it is not live; on your word it may be sent again",
         "absent" => "it is not live for sure, so it may be sent again",
         "cancel" if to == State::Cancelled => "taken back; nothing more of it goes out",
         "cancel" if to == State::Sending => "to be taken back, said during the call; its answer decides",
@@ -230,7 +263,7 @@ mod tests {
         for event in names {
             let row = Transition {
                 seq: 1,
-                at: jiff::Timestamp::UNIX_EPOCH,
+                at: Timestamp::UNIX_EPOCH,
                 event: event.clone(),
                 from: State::Scheduled,
                 to: State::Retry,
@@ -246,7 +279,7 @@ mod tests {
     fn what_the_network_is_at_work_on_is_no_riddle() {
         let row = Transition {
             seq: 1,
-            at: jiff::Timestamp::UNIX_EPOCH,
+            at: Timestamp::UNIX_EPOCH,
             event: "lose".into(),
             from: State::Sending,
             to: State::Unknown,
@@ -266,6 +299,7 @@ mod tests {
             status: Some(200),
             raw: None,
             trace: None,
+            cost: 0,
         };
         let told = |outcome: &str| words(&row, Some(&ended(outcome)));
         assert!(told("pending").contains("at work on it"), "{}", told("pending"));

@@ -4,21 +4,19 @@
 //! post with it is over, a day more if one of them failed (so that `retry` has it), a day if no post
 //! uses it. What a crash left over is found by the sweep at the next start.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
 use super::tokens;
 use crate::config::Limits;
-use crate::control::messages as m;
 use crate::domain::delivery::State;
-use crate::domain::ids::{DeliveryId, MediaId, PostId};
+use crate::domain::ids::{MediaId, PostId};
 use crate::media::{Caps, Library, MediaError, Ready};
 use crate::platforms::{Failure, FailureClass, FilePart};
-use crate::store::{Source, Store, StoreError, deliveries, media, posts};
+use crate::store::{Source, Store, StoreError, Tx, deliveries, media, posts};
 
 /// Failed posts keep their files this long, for a retry; uploads nobody used as well.
 const KEEP: SignedDuration = SignedDuration::from_hours(24);
@@ -67,14 +65,8 @@ pub async fn after_end(store: &Store, library: &Library, id: PostId, now: Timest
     let gone = store
         .write(move |tx| {
             let Some(post) = posts::get(tx, id)? else { return Ok(Vec::new()) };
-            let mut gone = Vec::new();
-            for item in &post.media {
-                if !wanted(tx, item.id, now)? {
-                    media::remove(tx, item.id)?;
-                    gone.push(item.id);
-                }
-            }
-            Ok(gone)
+            let files: Vec<_> = post.media.iter().map(|it| it.id).collect();
+            drop_rows(tx, &files, |tx, id| Ok(!wanted(tx, id, now)?))
         })
         .await;
     match gone {
@@ -90,25 +82,34 @@ pub(super) async fn forget_unused(shared: &Shared, ids: Vec<MediaId>) {
     if ids.is_empty() {
         return;
     }
-    let gone = shared
-        .store
-        .write(move |tx| {
-            let mut gone = Vec::new();
-            for id in &ids {
-                if posts::of_media(tx, *id)?.is_empty() && media::remove(tx, *id)? {
-                    gone.push(*id);
-                }
-            }
-            Ok(gone)
-        })
-        .await;
+    let gone = shared.store.write(move |tx| drop_unused(tx, &ids)).await;
     match gone {
         Ok(gone) => remove(&shared.library, &gone),
         Err(error) => tracing::warn!(%error, "unused media could not be cleaned up; the sweep tries again"),
     }
 }
 
-fn remove(library: &Library, files: &[MediaId]) {
+/// Takes the rows of those files out that may go. Which were there, and are to be removed.
+fn drop_rows(
+    tx: &mut Tx<'_>,
+    files: &[MediaId],
+    may_go: impl Fn(&Tx<'_>, MediaId) -> Result<bool, StoreError>,
+) -> Result<Vec<MediaId>, StoreError> {
+    let mut gone = Vec::new();
+    for id in files {
+        if may_go(tx, *id)? && media::remove(tx, *id)? {
+            gone.push(*id);
+        }
+    }
+    Ok(gone)
+}
+
+/// Of these files the rows of those that no post uses.
+pub(super) fn drop_unused(tx: &mut Tx<'_>, files: &[MediaId]) -> Result<Vec<MediaId>, StoreError> {
+    drop_rows(tx, files, |tx, id| Ok(posts::of_media(tx, id)?.is_empty()))
+}
+
+pub(super) fn remove(library: &Library, files: &[MediaId]) {
     for file in files {
         if let Err(error) = library.remove(*file) {
             tracing::warn!(media = %file, %error, "a media file could not be removed; the sweep tries again");
@@ -130,15 +131,8 @@ pub fn sweep(store: &Store, library: &Library, now: Timestamp) -> Result<usize, 
     let mut gone = 0;
     if !candidates.is_empty() {
         let over = store.write_blocking(move |tx| {
-            let mut over = Vec::new();
-            for id in &candidates {
-                // A post may have come in between.
-                if !wanted(tx, *id, now)? {
-                    media::remove(tx, *id)?;
-                    over.push(*id);
-                }
-            }
-            Ok(over)
+            // A post may have come in between.
+            drop_rows(tx, &candidates, |tx, id| Ok(!wanted(tx, id, now)?))
         })?;
         gone += over.len();
         remove(library, &over);
@@ -185,76 +179,10 @@ fn wanted(source: &impl Source, id: MediaId, now: Timestamp) -> Result<bool, Sto
     Ok(false)
 }
 
-/// How far the uploads under way are.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Progress(Arc<Mutex<HashMap<DeliveryId, (u64, u64)>>>);
-
-/// One upload under way; forgotten when this is dropped.
-#[derive(Debug)]
-pub(super) struct Watch {
-    all: Progress,
-    id: DeliveryId,
-}
-
-impl Progress {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeliveryId, (u64, u64)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A body is about to leave: so much of the file went before, and so much there is in all.
-    pub(super) fn begin(&self, id: DeliveryId, standing: (u64, u64)) -> Watch {
-        self.lock().insert(id, standing);
-        Watch { all: self.clone(), id }
-    }
-
-    /// What `post show` says of it.
-    pub(super) fn of(&self, id: DeliveryId) -> Option<m::Progress> {
-        let (done, total_bytes) = *self.lock().get(&id)?;
-        // The form around a file is sent as well, and is not the file.
-        let done_bytes = done.min(total_bytes);
-        Some(m::Progress { done_bytes, total_bytes, phase: "uploading".into() })
-    }
-}
-
-impl Watch {
-    /// So many more bytes have left.
-    pub(super) fn add(&self, bytes: u64) {
-        if let Some((done, _)) = self.all.lock().get_mut(&self.id) {
-            *done = done.saturating_add(bytes);
-        }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.all.lock().remove(&self.id);
-    }
-}
-
 /// Makes the folder, for the owner's eyes alone.
 pub(super) fn make_dir(dir: &std::path::Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     // One that was there before may be open to others.
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_upload_is_told_while_it_lasts_the_file_alone_and_forgotten_after() {
-        let (all, id) = (Progress::default(), DeliveryId::from_u128(1));
-        assert_eq!(all.of(id), None);
-        // The second of two pieces, with a form of 50 bytes around it.
-        let watch = all.begin(id, (400, 1000));
-        watch.add(250);
-        let told = all.of(id).unwrap();
-        assert_eq!((told.done_bytes, told.total_bytes, told.phase.as_str()), (650, 1000, "uploading"));
-        watch.add(400);
-        assert_eq!(all.of(id).unwrap().done_bytes, 1000);
-        drop(watch);
-        assert_eq!(all.of(id), None);
-    }
 }

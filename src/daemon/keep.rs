@@ -17,7 +17,8 @@ use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::ids::{AccountId, AccountName, PlatformName};
 use crate::engine::Input;
-use crate::store::{StoreError, accounts, vault};
+use crate::platforms::{self, Platform};
+use crate::store::{StoreError, accounts, spent, vault};
 
 /// Tokens nobody confirmed go back to the network; nothing of them was stored.
 pub(super) async fn give_back(shared: &Arc<Shared>, talk: &Talk) {
@@ -200,6 +201,7 @@ async fn store_alone(
     describe(&mut account, connected, now);
     account.persons = super::erase::persons(shared, &account, &connected.grant);
     account.persons.extend(super::erase::known_as(shared, &account, &connected.found));
+    let price = platforms::find(account.name.platform()).map_or(0, Platform::price_of_connect);
     let stored = shared.store.write(move |tx| {
         let mut row = account.clone();
         if !is_new {
@@ -208,6 +210,9 @@ async fn store_alone(
         }
         vault::put_grant(tx, id, None, &sealed.bytes, sealed.issued_at, sealed.expires_at)?;
         accounts::put(tx, &row)?;
+        if price > 0 {
+            spent::add(tx, id, row.name.platform(), spent::month(now), "connect", price)?;
+        }
         ledger::revive(tx, id, now)?;
         Ok(row)
     });

@@ -11,15 +11,17 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{queues, view};
+use crate::domain::account::Account;
 use crate::domain::attempt::{Answered, Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, LEFT, Looked, Reason, State};
+use crate::domain::delivery::{Delivery, Event, Looked, Reason, State};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
-use crate::engine::{DueRow, Evidence, Save, Wait, Work, wait_of};
+use crate::engine::{Call, DueRow, Evidence, Save, Settings, Wait, Work, wait_of};
 use crate::failpoint::cp;
 use crate::planted::planted;
 use crate::platforms::{Class, Platform};
-use crate::store::{Store, StoreError, Tx, accounts, deliveries, posts};
+use crate::store::intent::CREATE;
+use crate::store::{Store, StoreError, Tx, accounts, deliveries, journal, posts, spent};
 use crate::validate;
 
 /// Finds the connector of a network: `platforms::find`, or a stand-in's in tests.
@@ -91,6 +93,55 @@ pub fn waits(store: &Store, now: Timestamp) -> Result<Vec<Wait>, StoreError> {
     })
 }
 
+/// So many lines of the log are looked at for calls that limits count. Should more have happened within
+/// a limit's time, its count begins too low.
+const LINES: usize = 50_000;
+
+/// The publishing calls of before this start that the operator's limits count, and on networks that count
+/// all calls of a day those too, as far as moves tell of them: for [`Input::Calls`]. Nothing is read
+/// where nothing is counted. Blocks.
+///
+/// [`Input::Calls`]: crate::engine::Input::Calls
+pub fn calls(
+    store: &Store,
+    settings: &Settings,
+    find: Find,
+    now: Timestamp,
+) -> Result<Vec<Call>, StoreError> {
+    let midnight = Timestamp::from_second(now.as_second().div_euclid(86_400) * 86_400).unwrap_or(now);
+    store.read(|rx| {
+        let all: HashMap<_, _> = accounts::list(rx)?.into_iter().map(|it| (it.id, it)).collect();
+        let counts = |it: &Account| find(it.name.platform()).is_some_and(|on| on.calls_a_day(it).is_some());
+        let window =
+            |platform| settings.limits.get(&platform).into_iter().flatten().map(|it| it.window).max();
+        let from =
+            |it: &Account| window(it.name.platform()).map(|span| now.saturating_sub(span).unwrap_or(now));
+        let first = all.values().flat_map(|it| [from(it), counts(it).then_some(midnight)]).flatten().min();
+        let Some(first) = first else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for (id, n) in journal::moves_since(rx, first, LINES)? {
+            // What is damaged is told when its turn comes.
+            let Ok(Some(row)) = deliveries::history_row(rx, id, n) else { continue };
+            let publishes = row.event == "intend";
+            if !publishes && row.event != "prepare" && row.answer.is_none() {
+                continue;
+            }
+            let Ok(Some(delivery)) = deliveries::get(rx, id) else { continue };
+            let Some(account) = all.get(&delivery.account) else { continue };
+            found.push(Call {
+                account: account.id,
+                app: (account.name.platform(), account.server.clone()),
+                at: row.at,
+                publishes: publishes && from(account).is_some_and(|from| row.at >= from),
+                counts: counts(account) && row.at >= midnight,
+            });
+        }
+        found.retain(|it| it.publishes || it.counts);
+        found.reverse();
+        Ok(found)
+    })
+}
+
 /// The account is connected again: what waited for that goes on, and what nobody could look for
 /// meanwhile is looked for now.
 pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
@@ -103,8 +154,7 @@ pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), Stor
     }
     for unknown in deliveries::due_between(tx, State::Unknown, Timestamp::MIN, Timestamp::MAX, RESTING)? {
         let before = deliveries::need(tx, unknown)?;
-        let left = before.held && before.reason.as_ref().is_some_and(|it| it.class == LEFT);
-        if before.account != id || left {
+        if before.account != id || before.is_left() {
             continue;
         }
         let absent_at = before.flight.absent_at;
@@ -198,6 +248,7 @@ pub fn load(store: &Store, id: DeliveryId, find: Find) -> Result<Option<Work>, S
         twin: Arc::new(twin),
         problems,
         hold,
+        broke: None,
     }))
 }
 
@@ -254,7 +305,7 @@ impl Ledger {
             transition.answer = answer.map(answered);
         }
         if event == Looked::Absent.name() {
-            let again = after.next_try.map(|at| format!("; looked at again at {at}")).unwrap_or_default();
+            let again = after.next_try.map(|at| format!("; looked at again at {at:.0}")).unwrap_or_default();
             transition.note = Some(format!("a look did not find it{again}"));
         }
         if let Some(reason) = &mut transition.reason {
@@ -271,6 +322,11 @@ impl Ledger {
         move |tx| {
             if let Some(attempt) = &attempt {
                 deliveries::end_attempt(tx, attempt)?;
+                if attempt.cost > 0 && is_free(attempt) {
+                    let (network, month) = (after.name.platform(), spent::month(attempt.started));
+                    let less = (attempt.cost, true);
+                    spent::give_back(tx, after.account, network, month, CREATE, less)?;
+                }
             }
             if let Some(marker) = &buried {
                 deliveries::bury(tx, after.account, marker, now)?;
@@ -283,10 +339,12 @@ impl Ledger {
     /// What [`Store::intend`] is to commit for
     /// [`Effect::Publish`](crate::engine::Effect::Publish). `None`: the save is not one of an
     /// intent, which is a bug of ours.
+    /// `cost`: of the call, and of the read that proves it.
     pub fn intend(
         &mut self,
         store: &Store,
         save: Save,
+        cost: u64,
         now: Timestamp,
     ) -> Result<Option<Intent>, StoreError> {
         let Save { before, after, .. } = save;
@@ -307,6 +365,7 @@ impl Ledger {
             status: None,
             raw: None,
             trace: None,
+            cost,
         };
         self.attempts.insert(id, attempt.clone());
         Ok(Some((before, after, attempt)))
@@ -326,6 +385,12 @@ impl Ledger {
     fn has_client_id(&self, delivery: &Delivery) -> bool {
         (self.find)(delivery.name.platform()).is_some_and(|it| it.capabilities(None).class == Class::ClientId)
     }
+}
+
+/// Networks take nothing for what they refuse. What became of a call without an answer they alone know,
+/// so that stays counted.
+fn is_free(attempt: &Attempt) -> bool {
+    matches!(attempt.outcome.as_deref(), Some("refused" | "not_sent" | "duplicate"))
 }
 
 fn answered(it: Evidence) -> Answered {

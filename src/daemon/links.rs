@@ -96,11 +96,6 @@ impl Claims {
     }
 }
 
-/// The name a link ends with.
-fn name(kind: MediaKind) -> String {
-    format!("media.{}", kind.extension())
-}
-
 impl Links {
     pub(super) fn new(signer: Signer) -> Self {
         Self { signer, fetched: Mutex::default() }
@@ -118,7 +113,7 @@ impl Links {
         let claims = Claims { delivery, media: part.id, end: end - end.rem_euclid(STEP), fit: part.fit };
         let token = self.token(&claims);
         let mut url = public_url.clone();
-        url.set_path(&format!("/m/{token}/{}", name(part.kind)));
+        url.set_path(&format!("/m/{token}/{}", part.kind.file_name()));
         url.to_string()
     }
 
@@ -194,7 +189,7 @@ pub(super) async fn find(shared: &Shared, token: &str, asked: &str) -> Option<Fo
         })
         .ok()??;
     let kind = if claims.fit.is_some() { MediaKind::Jpeg } else { stored.item.kind };
-    if asked != name(kind) {
+    if asked != kind.file_name() {
         return None;
     }
     match shared.library.open(claims.media, stored.item.kind, stored.digest, claims.fit).await {

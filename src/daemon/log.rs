@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use super::shared::Shared;
 use super::{errors, view};
@@ -24,6 +24,8 @@ const PAGE: usize = 64;
 struct Reader {
     shared: Arc<Shared>,
     commits: watch::Receiver<u64>,
+    /// How far uploads are; only for those who stay.
+    uploads: broadcast::Receiver<m::LogEvent>,
     /// The line read last.
     at: u64,
     /// Where it ends; none for those who stay.
@@ -55,6 +57,7 @@ pub(super) fn events(shared: &Arc<Shared>, ask: &r::Events) -> ApiResult<BoxStre
     let reader = Reader {
         shared: Arc::clone(shared),
         commits,
+        uploads: shared.progress.lines(),
         at,
         until: (!ask.follow).then_some(newest),
         ready: gap.into_iter().collect(),
@@ -88,7 +91,16 @@ impl Reader {
                 if self.until.is_some() {
                     return None;
                 }
-                self.commits.changed().await.ok()?;
+                tokio::select! {
+                    biased;
+                    changed = self.commits.changed() => changed.ok()?,
+                    told = self.uploads.recv() => match told {
+                        Ok(line) => return Some((m::LogEvent { seq: self.at, ..line }, self)),
+                        // A second later there is another one.
+                        Err(broadcast::error::RecvError::Lagged(_)) => {}
+                        Err(broadcast::error::RecvError::Closed) => return None,
+                    },
+                }
             }
         }
     }

@@ -1,10 +1,10 @@
 //! Puts the real parts together: start, the loop, the edges, shutdown.
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
-//! around the engine), [`ledger`] (what it reads and writes), [`wire`] and [`tokens`] (calls to
-//! networks), [`connect`], [`keep`], [`create`], [`posts`], [`amend`], [`reschedule`], [`accounts`],
+//! around the engine), [`ledger`] (what it reads and writes), [`calls`], [`wire`] and [`tokens`]
+//! (calls to networks) with [`progress`], [`connect`], [`keep`], [`create`], [`posts`], [`amend`], [`reschedule`], [`accounts`],
 //! [`disconnect`], [`erase`], [`meta`], [`queues`], [`stop`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
-//! and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`]; [`preflight`] with [`disk`],
+//! and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`], [`missed`]; [`preflight`] with [`disk`],
 //! [`time`] and [`rollback`] (when it is better to send nothing).
 
 mod accounts;
@@ -12,10 +12,12 @@ mod amend;
 mod api;
 mod body;
 mod calendar;
+mod calls;
 mod connect;
 mod create;
 mod disconnect;
 pub mod disk;
+mod doctor;
 mod door;
 mod drive;
 mod erase;
@@ -29,9 +31,11 @@ mod links;
 mod log;
 mod meta;
 mod mind;
+mod missed;
 mod posts;
 mod precheck;
 mod preflight;
+mod progress;
 mod queues;
 mod recurring;
 pub mod rehearsal;
@@ -40,13 +44,16 @@ mod reschedule;
 mod resolve;
 mod rezone;
 pub mod rollback;
+mod settings;
 mod shared;
+mod spend;
 pub mod start;
 mod status;
 mod stop;
 mod time;
 mod tokens;
 mod trail;
+mod versions;
 pub(crate) mod view;
 mod watchdog;
 mod wire;
@@ -87,7 +94,7 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     } else {
         Some(Wire::new(&used.egress_allow).map_err(|error| errors::internal(&error))?)
     };
-    let settings = drive::settings(&used);
+    let settings = settings::of(&used);
     shared.set_config(used, wire);
     shared.send(Input::Configure(Box::new(settings)));
     shared.plan_again(None);

@@ -11,6 +11,7 @@ use super::{amend, errors, explain, view};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::control::requests as r;
+use crate::domain::account::Account;
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Flight, State};
 use crate::domain::ids::{AccountName, DeliveryId, PostId};
@@ -20,7 +21,7 @@ use crate::engine::Input;
 use crate::engine::ask::{self, Ask};
 use crate::platforms;
 use crate::store::posts::{Filter, Wanted};
-use crate::store::{StoreError, accounts, deliveries, posts, zones};
+use crate::store::{StoreError, accounts, deliveries, missed, posts, zones};
 
 /// Posts in a page unless another number is asked for, and at most.
 const PAGE: u32 = 50;
@@ -93,7 +94,7 @@ pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
             if let Some(it) = shown.deliveries.iter_mut().find(|it| it.id == id) {
                 it.why = explain::why(rx, row)?;
                 it.fetches = explain::fetches(rx, row.id)?;
-                it.progress = shared.progress.of(row.id);
+                it.progress = shared.progress.of(row);
             }
         }
         Ok(shown)
@@ -101,11 +102,25 @@ pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
     let mut shown = read.map_err(errors::store)?;
     let now = shared.now();
     let due = |it: &Delivery| !it.state.is_terminal() && it.wakes_at().is_some_and(|at| at <= now);
-    let waiting: Vec<_> = rows.iter().filter(|it| due(it)).map(|it| it.account).collect();
+    let waiting: Vec<_> = rows.iter().filter(|it| due(it)).collect();
     if !waiting.is_empty() {
         let accounts = shared.store.read(accounts::list).map_err(errors::store)?;
-        let concerned: Vec<_> = accounts.into_iter().filter(|it| waiting.contains(&it.id)).collect();
+        let concerned = |it: &Account| waiting.iter().any(|row| row.account == it.id);
+        let concerned: Vec<_> = accounts.into_iter().filter(concerned).collect();
         shown.notices = create::held_back(shared, &concerned);
+        let waits = shared.waits();
+        for row in waiting {
+            let (id, account) = (row.id.to_string(), concerned.iter().find(|it| it.id == row.account));
+            let wait = account
+                .and_then(|it| waits.iter().filter(|wait| wait.concerns(it)).max_by_key(|it| it.until));
+            let (Some(account), Some(wait)) = (account, wait) else { continue };
+            let line = explain::waits(row, wait, now);
+            let told = format!("{}: {}: {}", account.name, line.message, wait.reason.message);
+            if !shown.notices.contains(&told) {
+                shown.notices.push(told);
+            }
+            shown.deliveries.iter_mut().filter(|it| it.id == id).for_each(|it| it.why.push(line.clone()));
+        }
     }
     Ok(shown)
 }
@@ -141,7 +156,7 @@ pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList
         .as_deref()
         .map(str::parse)
         .transpose()
-        .map_err(|error: StoreError| ApiError::bad_request("bad_cursor", error.to_string()))?;
+        .map_err(|error: StoreError| errors::bad_cursor(error.to_string()))?;
     let (wanted, status) = wanted(ask.state.as_deref())?;
     let filter =
         Filter { wanted, account, since: bound(&ask.since)?, until: bound(&ask.until)?, ..Filter::default() };
@@ -198,6 +213,7 @@ fn where_to_look(status: m::PostStatus) -> Wanted {
         m::PostStatus::Cancelled => Wanted::State(S::Cancelled),
         m::PostStatus::Missed => Wanted::State(S::Missed),
         m::PostStatus::HandedOver => Wanted::State(S::HandedOver),
+        m::PostStatus::Left => Wanted::State(S::Unknown),
         m::PostStatus::Attention => Wanted::AnyOf(&[S::Unknown, S::NeedsReconnect]),
         m::PostStatus::Publishing => {
             Wanted::AnyOf(&[S::Claimed, S::Preparing, S::Sending, S::Unknown, S::Retry])
@@ -328,7 +344,7 @@ async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult
     fresh.step = u16::try_from(old.live_prefix()).unwrap_or(u16::MAX);
     fresh.give_up_at = now.saturating_add(shared.config().engine.give_up_after).unwrap_or(Timestamp::MAX);
     let row = create::first_row(&fresh, now);
-    let (post, old) = (old.post, old.id);
+    let (post, was, old) = (old.post, old.clone(), old.id);
     shared
         .store
         .write(move |tx| {
@@ -339,6 +355,7 @@ async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult
             if is_last {
                 accounts::may_take_work(tx, fresh.account, &fresh.name)?;
                 deliveries::put(tx, None, &fresh, Some(row.clone()))?;
+                missed::let_go(tx, &was)?;
             }
             Ok(is_last)
         })
@@ -413,9 +430,7 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
         post.media = read_media(shared, media)?;
     }
     if let Some(late) = &ask.late {
-        post.late = late.parse().map_err(|error: crate::domain::schedule::LateError| {
-            ApiError::bad_request("bad_late", error.to_string())
-        })?;
+        post.late = late.parse().map_err(|error| errors::bad_late(&error))?;
     }
     if let Some(to) = &ask.to {
         if !rows.is_empty() {
@@ -432,6 +447,7 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
         let networks: Vec<_> = post.to.iter().map(|it| it.name.platform()).collect();
         create::refuse_unused(&post.options, &networks)?;
     }
+    create::has_parts(&post.media, &post.content, &post.variants)?;
     check_again(shared, &post)?;
     post.version += 1;
     shared

@@ -16,17 +16,21 @@ use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Reason, State};
 use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::echo;
-use crate::engine::{Wait, WaitFor, Work};
+use crate::engine::{Wait, Work};
 use crate::platforms;
-use crate::store::{StoreError, deliveries};
+use crate::store::{Source, StoreError, deliveries};
 
 /// How long before the instant.
 const AHEAD: [SignedDuration; 3] =
     [SignedDuration::from_hours(24), SignedDuration::from_hours(1), SignedDuration::from_mins(5)];
-/// Most deliveries looked at in one round, and most findings kept.
+/// Most deliveries looked at in one round for each span, and most findings kept. What is left goes on in
+/// the next round.
 const MOST: usize = 2_000;
 /// What was found at risk is looked at again this often, or when an account changed.
 const AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// How far each of the checks ahead has come.
+type Upto = [deliveries::Due; AHEAD.len()];
 
 /// What the checks found, and how far they have come.
 #[derive(Default)]
@@ -36,7 +40,8 @@ pub(super) struct Findings {
 
 #[derive(Default)]
 struct Seen {
-    upto: Option<Timestamp>,
+    /// For each of [`AHEAD`], the last place that was looked at.
+    upto: Option<Upto>,
     /// When what was found was last looked at again. `None`: it is to be looked at.
     again: Option<Timestamp>,
     at_risk: BTreeMap<DeliveryId, Finding>,
@@ -88,7 +93,11 @@ pub(super) async fn round(shared: &Arc<Shared>, now: Timestamp) -> Result<(), St
     let upto = shared.findings.lock().upto;
     let shared_too = Arc::clone(shared);
     let checked = tokio::task::spawn_blocking(move || {
-        let ids = within(&shared_too, upto, now)?;
+        let (soon, upto) = shared_too.store.read(|rx| within(rx, upto, now, MOST))?;
+        let mut ids = shared_too.findings.ripe(now);
+        ids.extend(soon);
+        ids.sort_unstable();
+        ids.dedup();
         let waits = shared_too.waits();
         let mut found = Vec::new();
         for id in ids {
@@ -97,34 +106,37 @@ pub(super) async fn round(shared: &Arc<Shared>, now: Timestamp) -> Result<(), St
                 found.push((work.delivery, risk));
             }
         }
-        Ok::<_, StoreError>(found)
+        Ok::<_, StoreError>((found, upto))
     });
     let Ok(checked) = checked.await else { return Ok(()) };
-    for (delivery, risk) in checked? {
+    let (checked, upto) = checked?;
+    for (delivery, risk) in checked {
         note(shared, &delivery, risk, now).await?;
     }
-    shared.findings.lock().upto = Some(now);
+    shared.findings.lock().upto = Some(upto);
     Ok(())
 }
 
-/// Those whose span was entered between the last round and now, and those already known.
-fn within(shared: &Shared, upto: Option<Timestamp>, now: Timestamp) -> Result<Vec<DeliveryId>, StoreError> {
-    let later = |at: Timestamp, span| at.saturating_add(span).unwrap_or(Timestamp::MAX);
-    let mut ids = shared.findings.ripe(now);
-    shared.store.read(|rx| {
-        for span in AHEAD {
-            // The first round after a start looks at all that is near.
-            let from = upto.map_or(now, |at| later(at, span));
-            ids.extend(deliveries::due_between(rx, State::Scheduled, from, later(now, span), MOST)?);
-            if upto.is_none() {
-                break;
-            }
-        }
-        Ok(())
-    })?;
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
+/// Those whose span was entered since the last round, at most `most` of each span, and how far that came.
+/// The first round after a start looks at all that is near.
+fn within(
+    source: &impl Source,
+    upto: Option<Upto>,
+    now: Timestamp,
+    most: usize,
+) -> Result<(Vec<DeliveryId>, Upto), StoreError> {
+    let mut upto = upto.unwrap_or([deliveries::behind(now); AHEAD.len()]);
+    let mut ids = Vec::new();
+    for (span, reached) in AHEAD.into_iter().zip(&mut upto) {
+        let end = now.saturating_add(span).unwrap_or(Timestamp::MAX);
+        let page = deliveries::due_page(source, State::Scheduled, *reached, end, most)?;
+        *reached = match page.last() {
+            Some(last) if page.len() == most => *last,
+            _ => deliveries::behind(end),
+        };
+        ids.extend(page.into_iter().map(|(_, _, id)| DeliveryId::from_u128(id)));
+    }
+    Ok((ids, upto))
 }
 
 /// Why it would not go out, with everything as it is now.
@@ -155,16 +167,7 @@ fn risk(work: &Work, waits: &[Wait]) -> Option<Reason> {
     if let Some(hold) = &work.hold {
         return Some(hold.clone());
     }
-    waits.iter().find(|it| it.until > due && concerns(it, work)).map(|it| it.reason.clone())
-}
-
-fn concerns(wait: &Wait, work: &Work) -> bool {
-    match &wait.scope {
-        WaitFor::Account(id) => *id == work.delivery.account,
-        WaitFor::App(platform, server) => {
-            work.account.as_ref().is_some_and(|it| it.name.platform() == *platform && it.server == *server)
-        }
-    }
+    waits.iter().find(|it| it.until > due && it.concerns(account)).map(|it| it.reason.clone())
 }
 
 /// Keeps, or clears, a finding; tells of it once.
@@ -208,6 +211,64 @@ async fn note(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::delivery::{Step, StepKind};
+    use crate::domain::ids::{AccountId, PostId};
+    use crate::domain::schedule::{Choice, Due, Late};
+    use crate::store::{Options, Store};
+
+    /// A store with deliveries due so many seconds after a start, that start, and its directory.
+    async fn store(due: &[i64]) -> (Store, Timestamp, tempfile::TempDir) {
+        let (dir, now) = (tempfile::tempdir().unwrap(), "2030-03-05T08:00:00Z".parse::<Timestamp>().unwrap());
+        let store = Store::open(dir.path(), now, Options { ballast_bytes: 0, ..Options::default() }).unwrap();
+        for (n, due) in (1..).zip(due) {
+            let instant = now + SignedDuration::from_secs(*due);
+            let civil = jiff::tz::TimeZone::UTC.to_datetime(instant);
+            let due = Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant };
+            let (id, post) = (DeliveryId::from_u128(n), PostId::from_u128(n));
+            let (account, name) = (AccountId::from_u128(1), "x:acme".parse().unwrap());
+            let steps = vec![Step::new(StepKind::Post)];
+            let row = Delivery::new(id, post, account, name, due, Late::Always, steps, now);
+            store.write(move |tx| deliveries::put(tx, None, &row, None).map(drop)).await.unwrap();
+        }
+        (store, now, dir)
+    }
+
+    fn numbers(ids: &[DeliveryId]) -> Vec<u128> {
+        let mut all: Vec<_> = ids.iter().map(|it| it.as_u128()).collect();
+        all.sort_unstable();
+        all
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_in_one_round_comes_in_the_next() {
+        // All at one instant, which no time tells apart.
+        let (store, now, _dir) = store(&[20_000; 7]).await;
+        let (mut upto, mut seen) = (None, Vec::new());
+        for round in 0..4 {
+            let (ids, reached) = store.read(|rx| within(rx, upto, now, 2)).unwrap();
+            assert_eq!(ids.len(), [2, 2, 2, 1][round]);
+            seen.extend(ids);
+            upto = Some(reached);
+        }
+        assert_eq!(numbers(&seen), (1..=7).collect::<Vec<_>>());
+        assert_eq!(store.read(|rx| within(rx, upto, now, 2)).unwrap().0, []);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn each_is_looked_at_a_day_an_hour_and_five_minutes_ahead() {
+        let (store, start, _dir) = store(&[100_000]).await;
+        let mut upto = None;
+        let mut looked_at = Vec::new();
+        for second in (0..100_020).step_by(5) {
+            let now = start + SignedDuration::from_secs(second);
+            let (ids, reached) = store.read(|rx| within(rx, upto, now, MOST)).unwrap();
+            upto = Some(reached);
+            looked_at.extend(ids.iter().map(|_| 100_000 - second));
+        }
+        assert_eq!(looked_at, [86_400, 3_600, 300]);
+        store.close().await;
+    }
 
     #[test]
     fn what_was_found_is_read_again_once_a_minute_or_when_an_account_changed() {

@@ -163,7 +163,7 @@ pub(super) fn hold(
     let Some(slot) = post.slot.as_ref() else { return Ok(None) };
     let since = queues::paused_since(source, &slot.queue)?;
     Ok(since.map(|since| {
-        Reason::new(PAUSED, format!("the queue `{}` is paused since {since}", slot.queue))
+        Reason::new(PAUSED, format!("the queue `{}` is paused since {since:.0}", slot.queue))
             .hint(format!("`sendoff queue resume {}` lets it go", slot.queue))
     }))
 }
@@ -172,7 +172,7 @@ pub(super) fn hold(
 pub(super) fn paused_notice(shared: &Shared, queue: &str) -> Option<String> {
     let paused = shared.store.read(|rx| queues::paused_since(rx, queue)).ok()??;
     Some(format!(
-        "the queue `{queue}` is paused since {paused}: nothing goes out until `sendoff queue resume {queue}`"
+        "the queue `{queue}` is paused since {paused:.0}: nothing goes out until `sendoff queue resume {queue}`"
     ))
 }
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::posts::{Named, named};
 use super::shared::Shared;
-use super::{drive, errors};
+use super::{calls, errors, files};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::hex::hex;
-use crate::domain::ids::{PostId, ReceiptId};
-use crate::engine::{Refreshed, Reply};
-use crate::platforms::{self, Deletion, Failure, FailureClass};
+use crate::domain::ids::{MediaId, PostId, ReceiptId};
+use crate::engine::Reply;
+use crate::platforms::{self, Deletion, Failure};
 use crate::store::audit::{Receipt, put_receipt};
-use crate::store::{accounts, deliveries, media, posts};
+use crate::store::{accounts, deliveries, posts};
 
 pub(super) async fn delete(shared: &Arc<Shared>, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer> {
     let Named::Post(post_id) = named(id)? else {
@@ -61,7 +61,11 @@ async fn from_network(shared: &Arc<Shared>, delivery: &Delivery) -> ApiResult<Ve
     let Some(platform) = platforms::find(delivery.name.platform()) else { return Ok(items) };
     let account = shared.store.read(|rx| accounts::get(rx, delivery.account)).map_err(errors::store)?;
     for (n, step) in delivery.steps.iter().enumerate().rev() {
-        let Some(remote_id) = step.remote_id.as_deref().filter(|_| step.is_live()) else { continue };
+        if !step.is_live() {
+            continue;
+        }
+        // Live for certain, under an id that the network does not tell.
+        let remote_id = step.remote_id.as_deref().unwrap_or_default();
         let what = format!("{} {} on {}", step.kind.as_str(), n + 1, delivery.name);
         let place = step.permalink.clone().unwrap_or_else(|| remote_id.to_owned());
         let done = |result, message, hint| m::ReceiptItem {
@@ -80,51 +84,38 @@ async fn from_network(shared: &Arc<Shared>, delivery: &Delivery) -> ApiResult<Ve
             continue;
         };
         let Some(request) = platform.delete(account, remote_id) else {
-            items.push(done(
-                m::Outcome::NotPossible,
-                Some("the network has no way to delete through its API".to_owned()),
-                Some("delete it on the network yourself".to_owned()),
-            ));
+            let why = match step.remote_id {
+                None if platform.capabilities(account.tier.as_deref()).can_delete => {
+                    "the network has not told its id"
+                }
+                _ => "the network has no way to delete through its API",
+            };
+            let hint = platform.delete_by_hand().to_owned();
+            items.push(done(m::Outcome::NotPossible, Some(why.to_owned()), Some(hint)));
             continue;
         };
-        let mut outcome = call(shared, delivery, platform, &request).await;
-        if let Deletion::Failed(Failure { class: FailureClass::AuthExpired, .. }) = &outcome
-            && let Refreshed::Fresh(_) = super::tokens::refresh(shared, account.id, shared.now()).await
-        {
-            outcome = call(shared, delivery, platform, &request).await;
-        }
-        items.push(match outcome {
-            Deletion::Done => done(m::Outcome::Done, None, None),
-            Deletion::Failed(failure) => done(m::Outcome::Failed, Some(failure.message), failure.hint),
+        let read = |reply| match reply {
+            Reply::Answer(answer) => match platform.deleted(&answer, shared.now()) {
+                Deletion::Done => Ok(()),
+                Deletion::Failed(failure) => Err(failure),
+            },
+            Reply::Unfit(failure) => Err(failure),
+            Reply::NotSent(message) | Reply::Lost(message) => {
+                Err(Failure { hint: Some("run the command again".into()), ..Failure::transient(message) })
+            }
+        };
+        items.push(match calls::call_fresh(shared, account.id, &request, read).await {
+            Ok(()) => done(m::Outcome::Done, None, None),
+            Err(failure) => done(m::Outcome::Failed, Some(failure.message), failure.hint),
         });
     }
     Ok(items)
 }
 
-async fn call(
-    shared: &Arc<Shared>,
-    delivery: &Delivery,
-    platform: &dyn platforms::Platform,
-    request: &platforms::Request,
-) -> Deletion {
-    match drive::call(shared, delivery.account, request).await {
-        Reply::Answer(answer) => platform.deleted(&answer, shared.now()),
-        Reply::Unfit(failure) => Deletion::Failed(failure),
-        Reply::NotSent(message) | Reply::Lost(message) => Deletion::Failed(Failure {
-            hint: Some("run the command again".into()),
-            ..Failure::transient(message)
-        }),
-    }
-}
-
 /// The rows and files here. A marker that was live is buried: nothing may bring the post back.
-async fn forget(
-    shared: &Arc<Shared>,
-    id: PostId,
-    files: &[crate::domain::ids::MediaId],
-) -> ApiResult<m::ReceiptItem> {
+async fn forget(shared: &Arc<Shared>, id: PostId, media: &[MediaId]) -> ApiResult<m::ReceiptItem> {
     let now = shared.now();
-    let ids = files.to_vec();
+    let ids = media.to_vec();
     let unused = shared
         .store
         .write(move |tx| {
@@ -135,22 +126,11 @@ async fn forget(
                 }
             }
             posts::delete(tx, id)?;
-            let mut unused = Vec::new();
-            for file in &ids {
-                if posts::of_media(tx, *file)?.is_empty() {
-                    media::remove(tx, *file)?;
-                    unused.push(*file);
-                }
-            }
-            Ok(unused)
+            files::drop_unused(tx, &ids)
         })
         .await
         .map_err(errors::store)?;
-    for file in unused {
-        if let Err(error) = shared.library.remove(file) {
-            tracing::warn!(media = %file, %error, "a media file could not be removed; the next sweep tries again");
-        }
-    }
+    files::remove(&shared.library, &unused);
     Ok(m::ReceiptItem {
         what: "text, media and history".into(),
         r#where: "this installation".into(),

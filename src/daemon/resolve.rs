@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::posts::{grant, show};
 use super::shared::Shared;
-use super::{drive, errors};
+use super::{calls, errors};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -82,7 +82,7 @@ async fn live(shared: &Arc<Shared>, delivery: &Delivery, url: &str) -> ApiResult
     };
     let Some(request) = platform.read_back(&account, &step) else { return Ok(said) };
     for fresh in [false, true] {
-        let reply = drive::call(shared, account.id, &request).await;
+        let reply = calls::call(shared, account.id, &request).await;
         let sight = match reply {
             Reply::Answer(answer) => platform.confirmed(&step, &answer, shared.now()),
             // The user has looked; our not being able to is no reason to doubt it.

@@ -14,15 +14,19 @@ use super::wire::{Wire, fill};
 use crate::auth::bluesky::{BlueskyClient, BlueskyProvider};
 use crate::auth::facebook::FacebookProvider;
 use crate::auth::instagram::InstagramProvider;
+use crate::auth::linkedin::{FRESH_WAITS, LinkedInProvider};
+use crate::auth::tiktok::TikTokProvider;
 use crate::auth::x::XProvider;
 use crate::auth::{App, Provider};
 use crate::clock::Clock;
-use crate::config::secret::SecretError;
-use crate::config::{Config, InstagramLogin};
+use crate::config::secret::{SecretError, SecretSource};
+use crate::config::{Config, InstagramLogin, TikTokApp, TikTokMode};
 use crate::domain::account::Account;
 use crate::domain::door::Door;
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
+use crate::domain::kind::Kind;
 use crate::domain::moment::Moment;
+use crate::domain::reach::Reach;
 use crate::engine::{Input, Wait};
 use crate::keys::derive::Signer;
 use crate::keys::keyring::Keyring;
@@ -84,7 +88,7 @@ pub(super) struct Shared {
     /// Where networks fetch media, and who did.
     pub(super) links: super::links::Links,
     /// How far uploads are.
-    pub(super) progress: super::files::Progress,
+    pub(super) progress: super::progress::Progress,
     /// Bluesky's client key, when this installation has a public https address.
     pub(super) client_key: Option<crate::auth::dpop::Key>,
 }
@@ -112,6 +116,7 @@ pub(super) struct Made {
 impl Shared {
     pub(super) fn new(made: Made) -> Self {
         let started = made.clock.now();
+        let progress = super::progress::Progress::new(Arc::clone(&made.clock));
         Self {
             config: RwLock::new(Arc::new(made.config)),
             config_path: made.config_path,
@@ -146,7 +151,7 @@ impl Shared {
             jitter_seed: made.jitter_seed,
             receipts: made.receipts,
             links: made.links,
-            progress: super::files::Progress::default(),
+            progress,
             client_key: made.client_key,
         }
     }
@@ -189,7 +194,9 @@ impl Shared {
 
     /// What is held back as a whole at the moment.
     pub(super) fn waits(&self) -> Vec<Wait> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let now = self.now();
+        let all = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|it| it.until > now).cloned().collect()
     }
 
     /// What the last reload could not put in force.
@@ -297,7 +304,10 @@ impl Shared {
     pub(super) fn base(&self, account: &Account, request: &Request) -> Option<Url> {
         match request.endpoint {
             Endpoint::Server => None,
-            Endpoint::Named(key) | Endpoint::Person(key) | Endpoint::Given(key) => {
+            Endpoint::Named(key)
+            | Endpoint::Person(key)
+            | Endpoint::Given(key)
+            | Endpoint::GivenBelow(key, _) => {
                 let config = self.config();
                 let settings = config.platform(api_of(account));
                 let base: Url = settings.endpoints.get(key)?.parse().ok()?;
@@ -327,8 +337,22 @@ impl Shared {
         client_secret(&self.config(), platform)
     }
 
+    /// The version of its network's API that an account is spoken for in.
+    pub(super) fn api_version(&self, account: &Account) -> Option<String> {
+        self.config().platform(api_of(account)).api_version.clone()
+    }
+
     /// A network's OAuth dialect as configured now.
     pub(super) fn provider(&self, platform: PlatformName) -> Result<Provider, NoProvider> {
+        self.provider_for(platform, None)
+    }
+
+    /// The same, for a connect as one of a network's two kinds of account.
+    pub(super) fn provider_for(
+        &self,
+        platform: PlatformName,
+        kind: Option<Kind>,
+    ) -> Result<Provider, NoProvider> {
         let config = self.config();
         let settings = config.platform(platform);
         let address = |key: &'static str| {
@@ -381,10 +405,43 @@ impl Shared {
                     facebook,
                 })))
             }
-            PlatformName::LinkedIn
-            | PlatformName::TikTok
-            | PlatformName::Mastodon
-            | PlatformName::Threads => Err(NoProvider::NotBuilt(platform)),
+            PlatformName::LinkedIn => {
+                let organization = settings.organization.as_ref().and_then(|it| {
+                    let secret = it.client_secret.as_ref()?;
+                    let secret = read(secret).map_err(NoProvider::Secret);
+                    Some(secret.map(|secret| (it.client_id.clone(), secret)))
+                });
+                // What this connect does not need may be missing.
+                let (member, organization) = match kind {
+                    Some(Kind::Organization) => (app(&config, platform).ok(), organization.transpose()?),
+                    Some(Kind::Member) => (Some(app(&config, platform)?), organization.and_then(Result::ok)),
+                    None => (app(&config, platform).ok(), organization.and_then(Result::ok)),
+                };
+                Ok(Provider::LinkedIn(Box::new(LinkedInProvider {
+                    kind: kind.unwrap_or(Kind::Member),
+                    member,
+                    organization,
+                    oauth: address("oauth")?,
+                    api: address("api")?,
+                    version: settings.api_version.clone().unwrap_or_default(),
+                    waits: FRESH_WAITS,
+                })))
+            }
+            PlatformName::TikTok => {
+                let (client_key, client_secret) = app(&config, platform)?;
+                Ok(Provider::TikTok(TikTokProvider {
+                    client_key,
+                    client_secret,
+                    desktop: settings.app_kind == TikTokApp::Desktop,
+                    reach: match settings.mode {
+                        TikTokMode::Inbox => Reach::Inbox,
+                        TikTokMode::Direct => Reach::Direct,
+                    },
+                    authorize: address("authorize")?,
+                    api: address("api")?,
+                }))
+            }
+            PlatformName::Mastodon | PlatformName::Threads => Err(NoProvider::NotBuilt(platform)),
         }
     }
 }
@@ -406,10 +463,13 @@ fn app(config: &Config, platform: PlatformName) -> Result<(String, SecretString)
     Ok((client_id, secret.map_err(NoProvider::Secret)?))
 }
 
-/// Read at each use, so that a new one needs no restart.
 fn client_secret(config: &Config, platform: PlatformName) -> Option<Result<SecretString, SecretError>> {
-    let source = config.platform(platform).client_secret.as_ref()?;
-    Some(source.read(&|name| std::env::var_os(name)))
+    config.platform(platform).client_secret.as_ref().map(read)
+}
+
+/// Read at each use, so that a new one needs no restart.
+fn read(source: &SecretSource) -> Result<SecretString, SecretError> {
+    source.read(&|name| std::env::var_os(name))
 }
 
 fn facebook(config: &Config) -> Result<FacebookProvider, NoProvider> {
@@ -451,9 +511,7 @@ pub(super) enum NoProvider {
 impl NoProvider {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
-            Self::NotBuilt(_) => {
-                Some("this version speaks to `facebook`, `instagram`, `x` and `bluesky`".into())
-            }
+            Self::NotBuilt(_) => Some(crate::platforms::AVAILABLE.into()),
             Self::NoSecret(platform) => {
                 Some(format!("set `client_secret` in [platforms.{platform}] and reload"))
             }

@@ -27,7 +27,8 @@ use super::stop::Stop;
 use super::time::Time;
 use super::wire::{Wire, fill};
 use super::{
-    api, disconnect, erase, files, housekeeping, ledger, preflight, recurring, reload, rezone, watchdog,
+    api, disconnect, erase, files, housekeeping, ledger, missed, preflight, recurring, reload, rezone,
+    settings, watchdog,
 };
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
@@ -37,12 +38,14 @@ use crate::control::server;
 use crate::control::socket::{Allowed, BindError, bind};
 use crate::domain::ids::AccountId;
 use crate::domain::moment::Moment;
+use crate::engine::Input;
 use crate::http::clients::ClientError;
 use crate::keys::derive::{Purpose, Signer};
 use crate::keys::error::KeyError;
 use crate::keys::keyring::Keyring;
 use crate::keys::master::MasterKey;
 use crate::media::Library;
+use crate::platforms;
 use crate::store::ballast::is_full;
 use crate::store::generation::Sidecar;
 use crate::store::open::{DirLock, FILE};
@@ -287,9 +290,11 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let stopped = Stop::load(&shared)?;
     let (stop, stopping) = watch::channel(false);
     let recovering = Arc::clone(&shared);
-    let waits = tokio::task::spawn_blocking(move || {
-        ledger::recover(&recovering.store, recovering.moment())?;
-        ledger::waits(&recovering.store, recovering.now())
+    let mut known = tokio::task::spawn_blocking(move || {
+        let (store, now) = (&recovering.store, recovering.now());
+        ledger::recover(store, recovering.moment())?;
+        let calls = ledger::calls(store, &settings::of(&recovering.config()), platforms::find, now)?;
+        Ok::<_, StoreError>(vec![Input::Waits(ledger::waits(store, now)?), Input::Calls(calls)])
     })
     .await
     .map_err(prepare)??;
@@ -303,12 +308,14 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
         recurring::pass(&shared).await?;
     }
     files::sweep_now(&shared, shared.now()).await;
+    missed::tell_at_start(&shared, stopped)?;
 
     // From here on nothing waits: a start that is given up before has sent nothing, one that is
     // not is whole.
     let mind = Mind::new(stopping);
     let fallen = mind.fallen();
-    let work = Driver::new(Arc::clone(&shared), receiver).run(waits, stopped, mind.stopping());
+    known.push(Input::Pause(stopped));
+    let work = Driver::new(Arc::clone(&shared), receiver).run(known, mind.stopping());
     let driver = mind.spawn("engine's loop", async move {
         work.await;
         Ok(())

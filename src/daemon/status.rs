@@ -5,13 +5,12 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::{errors, preflight};
+use super::{errors, missed, preflight, spend, versions};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
-use crate::domain::delivery::State;
 use crate::domain::ids::PlatformName;
-use crate::engine::{Wait, WaitFor};
+use crate::engine::{BROKE, Wait, WaitFor};
 use crate::store::{StoreError, accounts, deliveries, meta, queues, recurring, zones};
 
 /// The schema the store is written in.
@@ -49,10 +48,11 @@ pub(super) fn status(shared: &Shared) -> ApiResult<m::Status> {
         store: m::StoreStatus { bytes, schema: SCHEMA },
         alerts: alerts(shared, &all, held, now).map_err(errors::store)?,
         pause_reason: pause.and_then(|(reason, _)| reason),
+        spending: spend::of_networks(shared)?,
     })
 }
 
-fn alert(code: &str, message: String, hint: Option<String>) -> m::Alert {
+pub(super) fn alert(code: &str, message: String, hint: Option<String>) -> m::Alert {
     m::Alert { code: code.to_owned(), message, hint }
 }
 
@@ -70,7 +70,7 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
     for (id, it) in risks.iter().take(RISKS) {
         found.push(alert(
             "at_risk",
-            format!("{}: due {}, and would not go out: {}", it.account, it.due, it.reason.message),
+            format!("{}: due {:.0}, and would not go out: {}", it.account, it.due, it.reason.message),
             it.reason.hint.clone().or_else(|| Some(format!("sendoff post show {id}"))),
         ));
     }
@@ -78,17 +78,7 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
         let message = format!("{more} more deliveries would not go out as things are");
         found.push(alert("at_risk", message, Some("sendoff log".into())));
     }
-    let missed = missed(shared, now);
-    if missed > 0 {
-        found.push(alert(
-            "missed",
-            match missed {
-                1 => "a delivery of the last day was missed".to_owned(),
-                _ => format!("{missed} deliveries of the last day were missed"),
-            },
-            Some("`sendoff post list --state missed` names them; `sendoff post retry` sends one now".into()),
-        ));
-    }
+    found.extend(missed::alert(shared, now)?);
     for wait in shared.waits() {
         found.push(waiting(&wait, all));
     }
@@ -115,6 +105,9 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
                 Some(hint),
             ));
         }
+    }
+    for it in versions::ending(&config, all, now) {
+        found.push(alert("version_end", it.message, Some(it.hint)));
     }
     for (id, why) in shared.unloadable() {
         found.push(alert(
@@ -184,7 +177,7 @@ fn schedule_alerts(shared: &Shared, now: Timestamp) -> Result<Vec<m::Alert>, Sto
     let mut found = Vec::new();
     for (name, since) in paused {
         let hint = format!("sendoff queue resume {name}");
-        found.push(alert("queue_paused", format!("queue `{name}` is paused since {since}"), Some(hint)));
+        found.push(alert("queue_paused", format!("queue `{name}` is paused since {since:.0}"), Some(hint)));
     }
     for (name, it) in series.into_iter().filter(|(_, it)| it.active) {
         if let Some(why) = it.trouble {
@@ -200,7 +193,7 @@ fn schedule_alerts(shared: &Shared, now: Timestamp) -> Result<Vec<m::Alert>, Sto
         }
     }
     if let Some((n, at)) = moves.filter(|(_, at)| lately(*at, 7)) {
-        let text = format!("new time-zone rules moved {n} deliveries, noticed {at}");
+        let text = format!("new time-zone rules moved {n} deliveries, noticed {at:.0}");
         found.push(alert("zone_changed", text, Some("sendoff log lists each with both times".into())));
     }
     if zone_held > 0 {
@@ -220,13 +213,6 @@ fn has_due(shared: &Shared, account: &Account, now: Timestamp) -> Result<bool, S
     })
 }
 
-/// How many deliveries due within the last day were missed.
-fn missed(shared: &Shared, now: Timestamp) -> usize {
-    let from = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
-    let read = shared.store.read(|rx| deliveries::due_between(rx, State::Missed, from, now, 10_000));
-    read.map_or(0, |it| it.len())
-}
-
 /// A network or an account that is held back as a whole.
 fn waiting(wait: &Wait, all: &[Account]) -> m::Alert {
     let whom = match &wait.scope {
@@ -237,12 +223,17 @@ fn waiting(wait: &Wait, all: &[Account]) -> m::Alert {
             .find(|it| it.id == *id)
             .map_or_else(|| "an account".to_owned(), |it| it.name.to_string()),
     };
-    let message = format!("{whom}: nothing is sent until {}: {}", wait.until, wait.reason.message);
+    let message = if wait.reason.class == BROKE {
+        // It looks again by itself; when there is money, nobody knows.
+        format!("{whom}: nothing is published: {}", wait.reason.message)
+    } else {
+        format!("{whom}: nothing is sent until {:.0}: {}", wait.until, wait.reason.message)
+    };
     alert(&wait.reason.class, message, wait.reason.hint.clone())
 }
 
 /// Days until a connection that cannot be renewed ends, in the steps people are warned at.
-fn ends_soon(account: &Account, now: Timestamp) -> Option<i64> {
+pub(super) fn ends_soon(account: &Account, now: Timestamp) -> Option<i64> {
     let end = account.ends_at()?;
     // A session that lives two weeks and is refreshed within them is no news on its first day.
     let life = account.can_refresh.then(|| end.duration_since(account.connected_at));

@@ -279,7 +279,7 @@ async fn refresh_alone(
         }
         Err(RefreshError::Later { until }) => Ok(Refreshed::Later {
             at: until,
-            reason: Reason::new(RATE_LIMITED, format!("the network asks to wait until {until}")),
+            reason: Reason::new(RATE_LIMITED, format!("the network asks to wait until {until:.0}")),
         }),
         Err(RefreshError::NotSent { message }) => {
             Ok(Refreshed::Later { at: later(shared.now(), LATER), reason: Reason::new("not_sent", message) })

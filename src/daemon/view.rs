@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::control::messages as m;
 use crate::domain::account::Account;
 use crate::domain::attempt::Transition;
+use crate::domain::cost::{Cost, parse_usd, usd};
 use crate::domain::delivery::{Delivery, Reason, State};
 use crate::domain::media::MediaItem;
 use crate::domain::post::{Content, Post};
@@ -40,6 +41,7 @@ pub(super) fn account(it: &Account) -> m::Account {
         server: it.server.clone(),
         tier: it.tier.clone(),
         grant_expires_at: it.grant_expires_at,
+        spending: None,
     }
 }
 
@@ -58,18 +60,20 @@ fn media(item: &MediaItem) -> m::Media {
         kind: item.kind.word().to_owned(),
         bytes: item.bytes,
         alt: item.alt.clone(),
+        part: u32::from(item.part) + 1,
     }
 }
 
 /// A post with its deliveries: by target as the user named them, then in the order they were made.
 /// Ids made in one millisecond have no order of their own.
 pub(super) fn post(post: &Post, deliveries: &[Delivery]) -> m::Post {
-    let states: Vec<_> = deliveries.iter().map(|it| (state(it.state), it.held)).collect();
+    let (left, rest): (Vec<_>, Vec<_>) = deliveries.iter().partition(|it| it.is_left());
+    let rest: Vec<_> = rest.into_iter().map(|it| (state(it.state), it.held)).collect();
     let mut ordered: Vec<_> = deliveries.iter().collect();
     ordered.sort_by_key(|it| (post.to.iter().position(|to| to.account == it.account), it.id));
     m::Post {
         id: post.id.to_string(),
-        status: m::PostStatus::of(&states),
+        status: if left.is_empty() { m::PostStatus::of(&rest) } else { m::PostStatus::beside_left(&rest) },
         to: post.to.iter().map(|it| it.name.to_string()).collect(),
         body: post.content.parts.first().cloned().unwrap_or_default(),
         parts: post.content.parts.clone(),
@@ -95,6 +99,9 @@ pub(super) fn delivery(it: &Delivery) -> m::Delivery {
     let steps = it.steps.iter().enumerate().map(|(n, step)| {
         let word = if step.is_live() {
             "published"
+        } else if it.state == State::Published {
+            // A comment that the network would not have.
+            "rejected"
         } else if n == usize::from(it.step) || it.state.is_terminal() {
             it.state.as_str()
         } else {
@@ -114,7 +121,7 @@ pub(super) fn delivery(it: &Delivery) -> m::Delivery {
         post: it.post.to_string(),
         account: it.name.to_string(),
         state: state(it.state),
-        held: it.held,
+        held: it.waits_for_word(),
         due: it.due.instant,
         zone: it.due.zone.clone(),
         attempts: u32::from(it.attempts).max(u32::from(it.sent_at.is_some())),
@@ -162,7 +169,31 @@ pub(crate) fn target(name: &str, checked: &Checked) -> m::CheckTarget {
         problems: problems.collect(),
         preview: checked.preview.clone(),
         notices: checked.notices.clone(),
+        cost_usd: (!checked.costs.is_empty()).then(|| usd(micros(&checked.costs))),
+        costs: checked.costs.iter().map(cost).collect(),
     }
+}
+
+fn cost(it: &Cost) -> m::Cost {
+    m::Cost { what: it.what.to_owned(), count: it.count, usd: usd(it.micros()) }
+}
+
+/// All of it, in millionths of a dollar.
+fn micros(costs: &[Cost]) -> u64 {
+    costs.iter().map(Cost::micros).sum()
+}
+
+/// What all targets cost together, in US dollars; `None` where nothing costs anything.
+pub(super) fn cost_of(targets: &[m::CheckTarget]) -> Option<String> {
+    let micros = |it: &m::CheckTarget| it.cost_usd.as_deref().and_then(parse_usd);
+    let all: Vec<u64> = targets.iter().filter_map(micros).collect();
+    (!all.is_empty()).then(|| usd(all.iter().sum()))
+}
+
+/// The check of a whole post.
+pub(crate) fn check(targets: Vec<m::CheckTarget>) -> m::Check {
+    let cost_usd = cost_of(&targets);
+    m::Check { ok: targets.iter().all(|it| it.ok), targets, cost_usd }
 }
 
 /// The hint, with the command that would do it, where the program for it is at hand.
@@ -200,6 +231,7 @@ fn move_line(it: &Delivery, row: &Transition, seq: u64) -> m::LogEvent {
         delivery: Some(it.id.to_string()),
         account: Some(it.name.to_string()),
         seq,
+        progress: None,
     }
 }
 
@@ -214,7 +246,7 @@ pub(super) fn log_line(seq: u64, entry: &Entry) -> m::LogEvent {
 /// The line of what happened beside the deliveries.
 pub(super) fn beside(seq: u64, it: Happening) -> m::LogEvent {
     let Happening { at, level, event, message, account } = it;
-    m::LogEvent { at, level, event, message, post: None, delivery: None, account, seq }
+    m::LogEvent { at, level, event, message, post: None, delivery: None, account, seq, progress: None }
 }
 
 /// What happened to an account, for the log.

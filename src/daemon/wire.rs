@@ -15,18 +15,20 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::body::{self, Built, Part};
-use super::files::Progress;
+use super::progress::{Progress, Whose};
 use crate::auth::dpop::{self, Nonces};
 use crate::auth::{self, Grant};
 use crate::domain::account::Account;
-use crate::domain::ids::{DeliveryId, PlatformName};
+use crate::domain::ids::PlatformName;
 use crate::engine::Reply;
 use crate::http::clients::{ClientError, OneShot, Reader, tls};
 use crate::http::egress::Guarded;
 use crate::http::{Exchange, ExchangeError, Uploads};
-use crate::platforms::{Answer, Body, Endpoint, Request};
+use crate::platforms::{self, Answer, Body, Endpoint, Request, UploadScheme};
 use crate::store::DurableIntent;
 
+/// The type of JSON where a network documents no other.
+const JSON: &str = "application/json";
 /// Nonces remembered at most; one per account and server.
 const NONCES_MAX: usize = 4096;
 
@@ -48,7 +50,11 @@ pub(super) struct Parcel<'a> {
     /// What [`Body::files`](crate::platforms::Body::files) names, in its order.
     pub(super) parts: Vec<Part>,
     /// Whose upload it is, for those who want to see how far it is.
-    pub(super) progress: Option<(Progress, DeliveryId)>,
+    pub(super) progress: Option<(Progress, Whose)>,
+    /// Headers that the network wants beside the body's and the token's.
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// How the token is presented at an address that the network gave.
+    pub(super) upload_scheme: UploadScheme,
     /// The app's secret, where the network wants every call proven with it (Meta's Graph API).
     pub(super) app_secret: Option<SecretString>,
     pub(super) now: Timestamp,
@@ -128,7 +134,8 @@ impl Wire {
             let answer = if let Some(bytes) = body.small() {
                 through.exchange(head.map(|_| bytes)).await
             } else {
-                let watch = parcel.progress.as_ref().map(|(all, id)| all.begin(*id, body.standing()));
+                let watch =
+                    parcel.progress.as_ref().map(|(all, whose)| all.begin(whose.clone(), body.standing()));
                 up.upload(head.map(|_| ()), body.payload(watch)).await
             };
             let answer = match answer {
@@ -154,14 +161,20 @@ impl Wire {
     ) -> Result<http::Request<Bytes>, String> {
         let base = match request.endpoint {
             Endpoint::Server => parcel.account.server.as_deref().and_then(|it| it.parse().ok()),
-            Endpoint::Named(_) | Endpoint::Person(_) | Endpoint::Given(_) => parcel.base.clone(),
+            Endpoint::Named(_) | Endpoint::Person(_) | Endpoint::Given(_) | Endpoint::GivenBelow(..) => {
+                parcel.base.clone()
+            }
         };
         let base = base.ok_or("no address is configured for this call")?;
-        let is_given = matches!(request.endpoint, Endpoint::Given(_));
+        let is_given = matches!(request.endpoint, Endpoint::Given(_) | Endpoint::GivenBelow(..));
         let person = parcel.grant.filter(|_| matches!(request.endpoint, Endpoint::Person(_)));
         let person = person.and_then(Grant::of_person);
         let grant = person.as_ref().or(parcel.grant);
-        let mut url = if is_given { given(&base, &request.path)? } else { below(base, &request.path) };
+        let mut url = match request.endpoint {
+            Endpoint::Given(_) => given(&base, None, &request.path)?,
+            Endpoint::GivenBelow(_, domain) => given(&base, Some(domain), &request.path)?,
+            Endpoint::Named(_) | Endpoint::Person(_) | Endpoint::Server => below(base, &request.path),
+        };
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
@@ -176,6 +189,9 @@ impl Wire {
         *built.uri_mut() = uri.clone();
         built.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(content_type) = &body.content_type {
+            // Some networks document another spelling of the same type.
+            let json = platforms::find(parcel.account.name.platform()).filter(|_| content_type == JSON);
+            let content_type = json.map_or(content_type.as_str(), |it| it.json_type());
             let value =
                 HeaderValue::try_from(content_type).map_err(|_| "the media type is no header value")?;
             built.headers_mut().insert(http::header::CONTENT_TYPE, value);
@@ -188,7 +204,11 @@ impl Wire {
                 built.headers_mut().insert(*name, value);
             }
         }
-        if request.auth && is_given {
+        for (name, value) in &parcel.headers {
+            let value = HeaderValue::try_from(value).map_err(|_| "a header of the call is none")?;
+            built.headers_mut().insert(*name, value);
+        }
+        if request.auth && is_given && parcel.upload_scheme == UploadScheme::OAuth {
             let grant = grant.ok_or("there is no token for this account")?;
             auth::authorize_upload(grant, &mut built);
         } else if request.auth {
@@ -212,10 +232,16 @@ fn below(mut base: Url, path: &str) -> Url {
     base
 }
 
-/// An address that the network gave, if it lies where it may: a token goes there.
-fn given(base: &Url, address: &str) -> Result<Url, String> {
+/// An address that the network gave, if it lies where it may: a token or a file goes there. `domain`: by
+/// https it may lie there or below as well.
+fn given(base: &Url, domain: Option<&str>, address: &str) -> Result<Url, String> {
     let url: Url = address.parse().map_err(|_| "the network gave an address that is none".to_owned())?;
-    let here = url.origin() == base.origin() && url.username().is_empty() && url.password().is_none();
+    let host = url.host_str().unwrap_or_default();
+    let within =
+        domain.is_some_and(|it| host == it || host.strip_suffix(it).is_some_and(|it| it.ends_with('.')));
+    let within = within && url.scheme() == "https" && url.port().is_none();
+    let plain = url.username().is_empty() && url.password().is_none();
+    let here = plain && (url.origin() == base.origin() || within);
     // The configuration takes plain http for loopback alone, so the scheme is sound if it is the same.
     if here { Ok(url) } else { Err("the network gave an address on a host that is not its own".to_owned()) }
 }
@@ -253,11 +279,18 @@ fn to_answer(answer: http::Response<Bytes>) -> Answer {
 mod tests {
     use super::*;
 
+    /// Compiled, it holds: no other value gets a request onto the wire that publishes.
+    #[test]
+    fn the_publishing_call_takes_an_intent_and_nothing_in_its_place() {
+        fn takes<'a, F>(_: fn(&'a Wire, DurableIntent, &'a Request, Parcel<'a>) -> F) {}
+        takes(Wire::publish);
+    }
+
     #[test]
     fn a_token_goes_to_no_address_that_is_not_on_the_networks_own_host() {
         let base: Url = "https://rupload.facebook.com".parse().unwrap();
         let good = "https://rupload.facebook.com/video-upload/v26.0/1?x=1";
-        assert_eq!(given(&base, good).unwrap().as_str(), good);
+        assert_eq!(given(&base, None, good).unwrap().as_str(), good);
         for bad in [
             "http://rupload.facebook.com/video-upload/v26.0/1",
             "https://rupload.facebook.com:8443/video-upload/v26.0/1",
@@ -268,7 +301,33 @@ mod tests {
             "/video-upload/v26.0/1",
             "",
         ] {
-            assert!(given(&base, bad).is_err(), "{bad}");
+            assert!(given(&base, None, bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn where_uploads_go_to_many_hosts_they_stay_below_the_networks_domain() {
+        let base: Url = "https://open.tiktokapis.com".parse().unwrap();
+        for good in [
+            "https://open-upload.tiktokapis.com/video/?upload_id=1&upload_token=X",
+            "https://upload.us.tiktokapis.com/video/?upload_id=1",
+            "https://open.tiktokapis.com/video/",
+        ] {
+            assert_eq!(given(&base, Some("tiktokapis.com"), good).unwrap().as_str(), good);
+        }
+        for bad in [
+            "http://open-upload.tiktokapis.com/video/",
+            "https://open-upload.tiktokapis.com:8443/video/",
+            "https://eviltiktokapis.com/video/",
+            "https://tiktokapis.com.evil.example/video/",
+            "https://me:pw@open-upload.tiktokapis.com/video/",
+            "https://127.0.0.1/video/",
+        ] {
+            assert!(given(&base, Some("tiktokapis.com"), bad).is_err(), "{bad}");
+        }
+        // A stand-in on loopback gives its own host.
+        let base: Url = "http://127.0.0.1:9000/tiktok".parse().unwrap();
+        assert!(given(&base, Some("tiktokapis.com"), "http://127.0.0.1:9000/tiktok/upload/1").is_ok());
+        assert!(given(&base, Some("tiktokapis.com"), "http://127.0.0.1:9001/tiktok/upload/1").is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::delivery::{Delivery, Reason, State};
+use super::delivery::{Delivery, Reason, SAID, State};
 use super::ids::DeliveryId;
 
 /// One publishing call. Written before its first byte leaves; completed once, when the answer is
@@ -29,6 +29,8 @@ pub struct Attempt {
     pub raw: Option<String>,
     /// The network's own id for the call, for a question to its support.
     pub trace: Option<String>,
+    /// What was counted for it before it left, in millionths of a US dollar. 0 on networks that are free.
+    pub cost: u64,
 }
 
 impl Attempt {
@@ -83,9 +85,13 @@ impl Transition {
 
 /// The delivery keeps the reason for which it is in doubt; it is not that of such a move.
 fn only_carried(event: &str, now: &Delivery) -> bool {
+    // What came before a call says nothing of it.
+    if matches!(event, "claim" | "prepare" | "intend") {
+        return true;
+    }
     match event {
         "look_absent" | "look_waits" | "look_limited" | "look_asked" | "send_again" => true,
-        "absent" => now.state == State::Retry,
+        "absent" => now.state == State::Retry && now.reason.as_ref().is_none_or(|it| it.class != SAID),
         "cancel" => !now.state.is_terminal(),
         _ => false,
     }

@@ -31,6 +31,9 @@ pub use facts::{Flight, Frozen, Handle, Handles, Reason, Restored, RetryWhy, Sai
 /// The reason's class of a delivery whose fate the user chose to leave open.
 pub const LEFT: &str = "left";
 
+/// The reason's class of what is sent again because the user said that it is not live.
+pub const SAID: &str = "said";
+
 /// The reason's class of what the network has taken in and is at work on.
 pub const AT_WORK: &str = "media_not_ready";
 
@@ -163,7 +166,7 @@ impl Delivery {
                 to.settle(live, now, now);
                 to.enter(S::HandedOver);
             }
-            (S::Sending, E::Defer { .. } | E::Refuse { .. } | E::AccountDead { .. })
+            (S::Sending, E::Defer { .. } | E::Refuse { .. } | E::Spare { .. } | E::AccountDead { .. })
                 if self.flight.earlier_open =>
             {
                 return Err(illegal("an earlier attempt is still open"));
@@ -177,6 +180,10 @@ impl Delivery {
                 to.enter(S::Retry);
                 if again {
                     to.flight.handles.clear();
+                    // The request named what is gone; while an earlier one of it is open it stays as it was.
+                    if to.flight.amb_since.is_none() {
+                        to.flight.frozen = None;
+                    }
                 }
                 if self.state != S::Sending && why == RetryWhy::Backoff {
                     // A network that takes its time has not failed: the two are counted apart.
@@ -195,6 +202,15 @@ impl Delivery {
             (S::Claimed | S::Preparing | S::Sending | S::Retry, E::Refuse { reason }) => {
                 to.close_attempt();
                 to.end(S::Rejected, Some(reason)).map_err(illegal)?;
+            }
+            (S::Claimed | S::Preparing | S::Sending, E::Spare { reason }) => {
+                let is_comment = self.current().is_some_and(|it| it.kind == StepKind::Comment);
+                if !is_comment || self.live_prefix() != usize::from(self.step) || self.step == 0 {
+                    return Err(illegal("only a comment under what is live can be spared"));
+                }
+                to.close_attempt();
+                to.end(S::Published, Some(reason)).map_err(illegal)?;
+                to.published_at = Some(now);
             }
             (S::Scheduled | S::Claimed | S::Preparing | S::Sending | S::Retry, E::AccountDead { reason }) => {
                 to.close_attempt();
@@ -269,6 +285,9 @@ impl Delivery {
                         // The user's word counts for more than being late.
                         if let Some(anew) = give_up_at {
                             (to.give_up_at, to.late) = (anew, Late::Always);
+                        }
+                        if proof == Proof::User {
+                            to.reason = Some(Reason::new(SAID, "you said that it is not live"));
                         }
                         to.enter(S::Retry);
                         // In doubt because of a copy alone, its time may be ahead once more.
@@ -383,8 +402,13 @@ impl Delivery {
 
     /// Waits for the user to say whether it is live, and was not left as it is.
     pub fn waits_for_word(&self) -> bool {
+        self.state == State::Unknown && self.held && !self.is_left()
+    }
+
+    /// The user was asked whether it is live, and left it as it is: nobody looks, and nobody is asked again.
+    pub fn is_left(&self) -> bool {
         let left = self.reason.as_ref().is_some_and(|it| it.class == LEFT);
-        self.state == State::Unknown && self.held && !left
+        self.state == State::Unknown && self.held && left
     }
 
     /// The current step.
@@ -533,7 +557,7 @@ impl Delivery {
         }
     }
 
-    /// Enters a terminal state that says "nothing of this step is live" (I6).
+    /// Enters a terminal state in which nothing of this step is live (I6).
     fn end(&mut self, state: State, reason: Option<Reason>) -> Result<(), &'static str> {
         if self.flight.amb_since.is_some() {
             return Err("an attempt is still open");

@@ -90,6 +90,7 @@ fn events() -> Vec<(String, Event)> {
         Event::HandOver { live: live("1") },
         defer(RetryWhy::Backoff, at(5)),
         Event::Refuse { reason: why() },
+        Event::Spare { reason: why() },
         Event::AccountDead { reason: why() },
         Event::TryNow { at: at(1), anyway: false },
         Event::Lose { next_check: at(10), reason: why(), said: None },
@@ -325,6 +326,32 @@ fn a_thread_goes_on_after_each_part_and_ends_with_the_last() {
 
 fn any_open() -> impl Strategy<Value = usize> {
     0..22_usize
+}
+
+#[test]
+fn a_comment_that_is_not_to_be_had_leaves_its_post_published() {
+    let mut it = delivery(2);
+    it.steps[1].kind = StepKind::Comment;
+    let sending = |it: &Delivery| {
+        let claimed = it.apply(Event::Claim, at(9)).unwrap();
+        claimed.apply(Event::Intend { frozen: frozen("a"), ahead: SignedDuration::ZERO }, at(9)).unwrap()
+    };
+    let spare = || Event::Spare { reason: why() };
+    assert!(sending(&it).apply(spare(), at(9)).is_err(), "the post itself is never spared");
+    let applied = Event::Applied { live: live("1"), next_part_at: at(9) };
+    let live = sending(&it).apply(applied, at(9)).unwrap();
+    let done = sending(&live).apply(spare(), at(10)).unwrap();
+    assert_eq!((done.state, done.published_at), (State::Published, Some(at(10))));
+    assert!(done.steps[0].is_live() && !done.steps[1].is_live());
+    assert!(done.tell().contains("without its comment"), "{}", done.tell());
+    // A part of a thread is no comment.
+    let mut thread = sending(&live);
+    thread.steps[1].kind = StepKind::Thread;
+    assert!(thread.apply(spare(), at(10)).is_err());
+    // While an earlier attempt is open, nobody knows.
+    let mut open = sending(&live);
+    open.flight.earlier_open = true;
+    assert!(open.apply(spare(), at(10)).is_err());
 }
 
 proptest! {

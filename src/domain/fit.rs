@@ -16,6 +16,8 @@ pub const DECODED_MAX: u64 = 160 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MediaNeeds {
     pub image: ImageNeeds,
+    /// Of animations, where they are another thing than pictures.
+    pub animation: Option<ImageNeeds>,
     /// `None`: no films in this version.
     pub video: Option<VideoNeeds>,
     pub videos_max: usize,
@@ -23,6 +25,14 @@ pub struct MediaNeeds {
     pub mixed: bool,
     /// Least number of files; a network or a kind of post that is nothing without one says 1.
     pub files_min: usize,
+}
+
+impl MediaNeeds {
+    /// What is wanted of this very picture.
+    pub fn of_image(&self, item: &MediaItem) -> &ImageNeeds {
+        let animation = self.animation.as_ref().filter(|it| it.kinds.contains(&item.kind));
+        animation.filter(|_| item.detail.animated).unwrap_or(&self.image)
+    }
 }
 
 /// What a network wants of a picture.
@@ -66,8 +76,9 @@ pub struct VideoNeeds {
     pub kinds: &'static [MediaKind],
     /// As in [`Video::codec`](super::media::Video::codec).
     pub codecs: &'static [&'static str],
-    /// As in [`Video::audio`](super::media::Video::audio). A film without sound is always fine.
+    /// As in [`Sound::codec`](super::media::Sound::codec). A film without sound is always fine.
     pub audio: &'static [&'static str],
+    pub sound: SoundNeeds,
     pub bytes_min: u64,
     pub bytes_max: u64,
     pub duration_min_ms: u64,
@@ -80,6 +91,32 @@ pub struct VideoNeeds {
     pub aspect: Option<(Ratio, Ratio)>,
     /// The index must lie before the pictures.
     pub index_first: bool,
+}
+
+/// What a network wants of a film's sound. What the container does not tell is not held against it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoundNeeds {
+    /// Most samples a second; `u32::MAX` when there is no limit.
+    pub hz_max: u32,
+    /// Most channels; `u16::MAX` when there is no limit.
+    pub channels_max: u16,
+    /// Samples a second and channels that the network asks for without refusing others. Other sound is told
+    /// in the check.
+    pub asked: Option<(u32, u16)>,
+}
+
+impl SoundNeeds {
+    /// No limits.
+    pub const ANY: Self = Self { hz_max: u32::MAX, channels_max: u16::MAX, asked: None };
+}
+
+/// What a network wants of a document, which nothing here converts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentNeeds {
+    pub kinds: &'static [MediaKind],
+    pub bytes_max: u64,
+    /// Checked where the file tells how many it has.
+    pub pages_max: u32,
 }
 
 /// Width to height.
@@ -249,11 +286,25 @@ pub fn video(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Vec<Misfit> {
         add("video_codec", message, "convert it");
     }
     if let Some(audio) = &film.audio
-        && !needs.audio.contains(&audio.as_str())
+        && !needs.audio.contains(&audio.codec.as_str())
     {
         again = true;
-        let message = format!("has {audio} sound, {title} takes {}", needs.audio.join(", "));
+        let message = format!("has {} sound, {title} takes {}", audio.codec, needs.audio.join(", "));
         add("video_audio", message, "convert it");
+    }
+    if let Some(audio) = film.audio.as_ref().filter(|it| it.hz > needs.sound.hz_max) {
+        again = true;
+        let message =
+            format!("has sound of {}, {title} takes {} at most", khz(audio.hz), khz(needs.sound.hz_max));
+        add("video_audio_rate", message, "convert its sound");
+    }
+    if let Some(audio) = film.audio.as_ref().filter(|it| it.channels > needs.sound.channels_max) {
+        again = true;
+        let message = format!(
+            "has sound of {} channels, {title} takes {} at most",
+            audio.channels, needs.sound.channels_max
+        );
+        add("video_audio_channels", message, "mix its sound down");
     }
     if item.bytes > needs.bytes_max {
         again = true;
@@ -318,6 +369,54 @@ pub fn video(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Vec<Misfit> {
         {
             it.command.clone_from(&command);
         }
+    }
+    found
+}
+
+/// What a network asks of a film's sound without refusing others, where this is another.
+pub fn sound_notice(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Option<String> {
+    let sound = item.detail.video.as_ref()?.audio.as_ref()?;
+    let (hz, channels) = needs.sound.asked?;
+    let other_rate = sound.hz > 0 && sound.hz != hz;
+    let other_channels = sound.channels > 0 && sound.channels != channels;
+    let (name, asked) = (&item.name, format!("{title} asks for {}, {}", khz(hz), heard(channels)));
+    match (other_rate, other_channels) {
+        (false, false) => None,
+        (true, false) => Some(format!("`{name}` has sound of {}; {asked}", khz(sound.hz))),
+        (false, true) => Some(format!("`{name}` has sound in {}; {asked}", heard(sound.channels))),
+        (true, true) => {
+            Some(format!("`{name}` has sound of {} in {}; {asked}", khz(sound.hz), heard(sound.channels)))
+        }
+    }
+}
+
+/// Samples a second for people: `44.1 kHz`.
+fn khz(hz: u32) -> String {
+    format!("{} kHz", decimal(u64::from(hz)))
+}
+
+fn heard(channels: u16) -> String {
+    match channels {
+        1 => "mono".to_owned(),
+        2 => "stereo".to_owned(),
+        n => format!("{n} channels"),
+    }
+}
+
+/// What keeps a document from a network; nothing if it fits.
+pub fn document(item: &MediaItem, needs: &DocumentNeeds, title: &str) -> Vec<Misfit> {
+    let mut found = Vec::new();
+    if !needs.kinds.contains(&item.kind) {
+        let message = format!("is {}, {title} takes {}", item.kind.title(), kinds(needs.kinds));
+        found.push(misfit("document_type", message, "convert it yourself"));
+    }
+    if item.bytes > needs.bytes_max {
+        let message = format!("has {}, {title} takes {}", size(item.bytes), size(needs.bytes_max));
+        found.push(misfit("document_too_big", message, "save it smaller"));
+    }
+    if let Some(pages) = item.detail.pages.filter(|it| *it > needs.pages_max) {
+        let message = format!("has {pages} pages, {title} takes {}", needs.pages_max);
+        found.push(misfit("document_too_long", message, "leave pages out, or split it"));
     }
     found
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::ids::MediaId;
-use crate::domain::media::{Detail, Video};
+use crate::domain::media::{Detail, Sound, Video};
 
 fn picture(kind: MediaKind, width: u32, height: u32, bytes: u64) -> MediaItem {
     MediaItem {
@@ -13,6 +13,7 @@ fn picture(kind: MediaKind, width: u32, height: u32, bytes: u64) -> MediaItem {
         width,
         height,
         alt: None,
+        part: 0,
         detail: Detail { pixel_bytes: 3, ..Detail::default() },
     }
 }
@@ -100,6 +101,7 @@ fn reel() -> MediaItem {
     MediaItem {
         kind: MediaKind::Mp4,
         bytes: 20_000_000,
+        part: 0,
         detail: Detail { video: Some(video), ..Detail::default() },
         ..picture(MediaKind::Mp4, 1080, 1920, 0)
     }
@@ -109,6 +111,7 @@ const FILM: VideoNeeds = VideoNeeds {
     kinds: &[MediaKind::Mp4],
     codecs: &["h264"],
     audio: &["aac"],
+    sound: SoundNeeds { hz_max: 48_000, channels_max: 2, asked: Some((48_000, 2)) },
     bytes_min: 1000,
     bytes_max: 100_000_000,
     duration_min_ms: 3000,
@@ -209,4 +212,46 @@ fn sizes_are_written_as_limits_are() {
     ] {
         assert_eq!(size(bytes), text);
     }
+}
+
+#[test]
+fn sound_that_is_too_fine_or_has_too_many_channels_is_refused_and_unknown_sound_is_not() {
+    let with = |hz, channels| {
+        let mut film = reel();
+        change(&mut film, |it| it.audio = Some(Sound { codec: "aac".into(), hz, channels }));
+        film
+    };
+    let told = |film: &MediaItem| -> Vec<_> {
+        video(film, &FILM, "Net").into_iter().map(|it| (it.code, it.message)).collect()
+    };
+    for fine in [with(0, 0), with(48_000, 2), with(44_100, 1), with(8000, 0)] {
+        assert_eq!(told(&fine), []);
+    }
+    let high = with(96_000, 6);
+    assert_eq!(
+        told(&high),
+        [
+            ("video_audio_rate", "has sound of 96 kHz, Net takes 48 kHz at most".to_owned()),
+            ("video_audio_channels", "has sound of 6 channels, Net takes 2 at most".to_owned()),
+        ]
+    );
+    let command = video(&high, &FILM, "Net")[0].command.clone().unwrap();
+    assert!(command.contains("-ar 48000 -ac 2"), "{command}");
+}
+
+#[test]
+fn sound_that_is_not_as_asked_is_told() {
+    let told = |hz, channels| {
+        let mut film = reel();
+        change(&mut film, |it| it.audio = Some(Sound { codec: "aac".into(), hz, channels }));
+        sound_notice(&film, &FILM, "Net")
+    };
+    assert_eq!((told(48_000, 2), told(0, 0)), (None, None));
+    let says = |it: &str| Some(format!("`a` has sound {it}; Net asks for 48 kHz, stereo"));
+    assert_eq!(told(44_100, 2), says("of 44.1 kHz"));
+    assert_eq!(told(48_000, 1), says("in mono"));
+    assert_eq!(told(22_050, 1), says("of 22.05 kHz in mono"));
+    let mut silent = reel();
+    change(&mut silent, |it| it.audio = None);
+    assert_eq!(sound_notice(&silent, &FILM, "Net"), None);
 }

@@ -12,10 +12,12 @@ pub enum MediaKind {
     Gif,
     Mp4,
     Mov,
+    Pdf,
 }
 
 impl MediaKind {
-    pub const ALL: [Self; 6] = [Self::Jpeg, Self::Png, Self::WebP, Self::Gif, Self::Mp4, Self::Mov];
+    pub const ALL: [Self; 7] =
+        [Self::Jpeg, Self::Png, Self::WebP, Self::Gif, Self::Mp4, Self::Mov, Self::Pdf];
 
     /// The media type sent to networks.
     pub fn mime(self) -> &'static str {
@@ -26,6 +28,7 @@ impl MediaKind {
             Self::Gif => "image/gif",
             Self::Mp4 => "video/mp4",
             Self::Mov => "video/quicktime",
+            Self::Pdf => "application/pdf",
         }
     }
 
@@ -38,11 +41,12 @@ impl MediaKind {
             Self::Gif => "GIF",
             Self::Mp4 => "MP4",
             Self::Mov => "MOV",
+            Self::Pdf => "PDF",
         }
     }
 
     /// The end of a file name, without the dot. Some networks look at it before the content type.
-    pub fn extension(self) -> &'static str {
+    fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",
             Self::Png => "png",
@@ -50,7 +54,13 @@ impl MediaKind {
             Self::Gif => "gif",
             Self::Mp4 => "mp4",
             Self::Mov => "mov",
+            Self::Pdf => "pdf",
         }
+    }
+
+    /// What a file is called towards networks; its own name is nobody's business.
+    pub fn file_name(self) -> String {
+        format!("media.{}", self.extension())
     }
 
     /// The kind behind a media type.
@@ -59,12 +69,20 @@ impl MediaKind {
     }
 
     pub fn is_image(self) -> bool {
-        !matches!(self, Self::Mp4 | Self::Mov)
+        matches!(self, Self::Jpeg | Self::Png | Self::WebP | Self::Gif)
     }
 
-    /// The word in JSON: `image` or `video`.
+    pub fn is_video(self) -> bool {
+        matches!(self, Self::Mp4 | Self::Mov)
+    }
+
+    /// The word in JSON: `image`, `video` or `document`.
     pub fn word(self) -> &'static str {
-        if self.is_image() { "image" } else { "video" }
+        match self {
+            Self::Jpeg | Self::Png | Self::WebP | Self::Gif => "image",
+            Self::Mp4 | Self::Mov => "video",
+            Self::Pdf => "document",
+        }
     }
 }
 
@@ -80,6 +98,8 @@ pub struct MediaItem {
     pub width: u32,
     pub height: u32,
     pub alt: Option<String>,
+    /// Which part of a thread it goes with, from 0.
+    pub part: u16,
     pub detail: Detail,
 }
 
@@ -94,6 +114,8 @@ pub struct Detail {
     /// More than one picture: an animation.
     pub animated: bool,
     pub video: Option<Video>,
+    /// Pages of a document, where its bytes tell: many hide their page tree in compressed objects.
+    pub pages: Option<u32>,
     /// How the file is changed before it leaves. Never stored: it follows from the network's needs,
     /// and is there only in what a connector is given. The item then has the kind and the size that
     /// the network will see, and `bytes` is the most it may have.
@@ -108,10 +130,28 @@ pub struct Video {
     pub frame_rate_milli: u32,
     /// `h264`, `hevc`, `vp9`, `av1`; else the four letters of the container.
     pub codec: String,
-    /// `aac`, `mp3`, …; `None` for a film without sound.
-    pub audio: Option<String>,
+    /// `None` for a film without sound.
+    pub audio: Option<Sound>,
     /// The index lies before the pictures, so that a network can begin before it has everything.
     pub index_first: bool,
+}
+
+/// What a container says of its film's sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sound {
+    /// `aac`, `mp3`, …; else the four letters of the container.
+    pub codec: String,
+    /// Samples a second; 0 when not known.
+    pub hz: u32,
+    /// 0 when not known.
+    pub channels: u16,
+}
+
+impl From<&str> for Sound {
+    /// A codec of which no more is known.
+    fn from(codec: &str) -> Self {
+        Self { codec: codec.to_owned(), hz: 0, channels: 0 }
+    }
 }
 
 impl Video {

@@ -4,12 +4,15 @@
 
 pub mod account;
 pub mod attempt;
+pub mod cost;
 pub mod delivery;
 pub mod door;
 pub mod fit;
 pub mod hex;
 pub mod ids;
+pub mod kind;
 pub mod media;
 pub mod moment;
 pub mod post;
+pub mod reach;
 pub mod schedule;

@@ -1,5 +1,6 @@
 //! What the user wrote, before it is bound for any account.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::{Timestamp, civil};
@@ -108,8 +109,24 @@ impl Post {
             .unwrap_or(&self.content)
     }
 
+    /// The files that one step of `content` takes along.
+    pub fn media_of(&self, content: &Content, step: usize) -> Cow<'_, [MediaItem]> {
+        media_of(&self.media, content.parts.len(), step)
+    }
+
     /// The options one platform gets.
     pub fn options_for(&self, platform: PlatformName) -> BTreeMap<String, String> {
         self.options.get(&platform).cloned().unwrap_or_default()
     }
+}
+
+/// The files of one step of a thread with so many parts. What is for a part that this text does not
+/// have goes with its last one; a first comment has none.
+pub fn media_of(all: &[MediaItem], parts: usize, step: usize) -> Cow<'_, [MediaItem]> {
+    let Some(last) = parts.checked_sub(1).filter(|last| step <= *last) else { return Cow::Borrowed(&[]) };
+    let of = |item: &MediaItem| usize::from(item.part).min(last) == step;
+    if all.iter().all(of) {
+        return Cow::Borrowed(all);
+    }
+    Cow::Owned(all.iter().filter(|it| of(it)).cloned().collect())
 }

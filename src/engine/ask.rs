@@ -96,8 +96,11 @@ pub fn event(
             then: AfterAbsence::Retry { at: now, give_up_at: now.checked_add(give_up_after).ok() },
         }),
         Ask::Leave if state == State::Unknown => Ok(Event::Hold {
-            reason: Reason::new(LEFT, "left as it is: nobody knows whether it is live")
-                .hint(format!("`sendoff post resolve {}` can still settle it", delivery.id)),
+            reason: Reason::new(LEFT, "left as it is: nobody knows whether it is live").hint(format!(
+                "once you know, `sendoff post resolve {0} --published URL` or `sendoff post resolve {0} \
+                     --resend` settles it",
+                delivery.id
+            )),
         }),
         Ask::Live(_) | Ask::Resend | Ask::Leave => Err(refused(
             "not_held",

@@ -95,7 +95,7 @@ impl Engine {
         // What a paused queue holds back waits as long as the pause lasts.
         let held_back = work.hold.is_some();
         if let (Some(mut reason), false) = (too_late(delivery, now), held_back) {
-            let lane = self.lanes.get(&run.account).and_then(|it| it.why.as_ref());
+            let lane = self.lanes.get(&run.account).and_then(|it| it.why.as_ref()).map(|it| &it.1);
             if let Some(why) = lane.or_else(|| self.gate_reason(&app_of(account))) {
                 reason.message = format!("{}; it waited because: {}", reason.message, why.message);
             }
@@ -116,10 +116,12 @@ impl Engine {
         if let Some((until, reason)) = self.enter_gate(id, &app, now) {
             return self.step_back(id, until, reason, now, out);
         }
-        if let Err((at, reason)) = self.within_limits(account_id, &app, now) {
-            let lane = self.lanes.entry(account_id).or_default();
-            lane.parked_until = Some(at);
-            lane.why = Some(reason.clone());
+        let broke = self.runs.get(&id).and_then(|run| run.work.as_ref()?.broke.clone());
+        if let Err((at, reason)) =
+            self.within_budget(broke, now).and_then(|()| self.within_limits(account_id, &app, now))
+        {
+            self.lanes.entry(account_id).or_default().park(at, reason.clone());
+            self.waits_changed = true;
             return self.step_back(id, at, reason, now, out);
         }
         if self.token_first(id, now, out) {
@@ -210,8 +212,9 @@ impl Engine {
     ) {
         if let Some(lane) = self.lanes.get_mut(&account) {
             lane.refreshing = false;
-            if let Refreshed::Later { at, .. } = outcome {
-                lane.parked_until = Some(*at);
+            if let Refreshed::Later { at, reason } = outcome {
+                lane.park(*at, reason.clone());
+                self.waits_changed = true;
             }
         }
         let waiting: Vec<_> = self
@@ -279,7 +282,7 @@ fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
         let late = now.duration_since(due).as_mins();
         let why = delivery.reason.as_ref().filter(|_| delivery.state != State::Scheduled);
         let why = why.map(|it| format!("; until then: {}", it.message)).unwrap_or_default();
-        Reason::new("late", format!("it was due {due} and {late} min late{why}"))
+        Reason::new("late", format!("it was due {due:.0} and {late} min late{why}"))
             .hint(format!("`sendoff post retry {}` sends it now", delivery.id))
     })
 }

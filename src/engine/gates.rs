@@ -12,12 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::scaled;
 use super::lanes::Lane;
-use super::{Engine, Wait, WaitFor};
+use super::{Call, Engine, Wait, WaitFor};
 use crate::domain::account::Account;
 use crate::domain::delivery::{Delivery, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::planted::planted;
-use crate::platforms::{Answer, Failure, FailureClass, Quota};
+use crate::platforms::{Answer, Endpoint, Failure, FailureClass, Quota, Request};
 
 /// Everything that stands and falls together: one app on one network; where the user names the
 /// server, one server.
@@ -25,6 +25,10 @@ pub(super) type App = (PlatformName, Option<String>);
 
 /// Billing trouble: the app is probed this rarely.
 pub(super) const BILLING_PROBE: SignedDuration = SignedDuration::from_hours(6);
+/// A lane without money looks again this often whether there is some: a month ends, a budget is raised.
+const BUDGET: SignedDuration = SignedDuration::from_mins(15);
+/// The reason's class of what waits for money.
+pub const BROKE: &str = "budget";
 /// Reads that are limited without an end wait this long.
 const READS: SignedDuration = SignedDuration::from_mins(15);
 /// After a wait one delivery tries alone; the others of the app wait this long for it.
@@ -40,6 +44,10 @@ const BREAKER_CAP: SignedDuration = SignedDuration::from_mins(60);
 const QUOTA_HIGH: f64 = 0.9;
 /// Spacing where a network tells a share but not how many calls are left.
 const QUOTA_SPACING: SignedDuration = SignedDuration::from_mins(1);
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+/// A quota that spreads two calls less than this is not told.
+const QUOTA_TOLD: SignedDuration = SignedDuration::from_mins(1);
 /// No quota spreads two calls further than this.
 const QUOTA_SPACING_MAX: SignedDuration = SignedDuration::from_mins(15);
 
@@ -58,6 +66,8 @@ pub(super) struct Gate {
     trying: Option<(DeliveryId, Timestamp)>,
     /// How often in a row the breaker opened.
     opens: u16,
+    /// Half open: somebody was let in since it opened last.
+    probing: bool,
     /// Spread by a quota.
     free_at: Option<Timestamp>,
     /// When publishing calls left, as far back as the longest limit reaches.
@@ -72,6 +82,16 @@ impl Gate {
     pub(super) fn until(&self) -> Option<Timestamp> {
         self.closed.as_ref().map(|(until, _)| *until).max(self.free_at)
     }
+}
+
+/// Why the calls of an app, or of an account of it, are further apart than usual.
+fn spread(app: &App) -> Reason {
+    Reason::new("quota", format!("the quota of {} is nearly used up; calls are spread", app.0))
+}
+
+/// The day an instant lies in (UTC, since 1970).
+pub(super) fn day_of(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(DAY)
 }
 
 /// The app an account belongs to.
@@ -90,8 +110,7 @@ impl Engine {
     ) -> Option<(Timestamp, Reason)> {
         let gate = self.gates.get_mut(app)?;
         if let Some(at) = gate.free_at.filter(|at| *at > now) {
-            let reason = Reason::new("quota", format!("{} is nearly used up; calls are spread", app.0));
-            return Some((at, reason));
+            return Some((at, spread(app)));
         }
         let (until, reason) = gate.closed.clone()?;
         if until > now {
@@ -100,12 +119,20 @@ impl Engine {
         let probe = now.saturating_add(PROBE).unwrap_or(now);
         gate.closed = Some((probe, reason));
         gate.trying = Some((id, until));
+        gate.probing = true;
+        self.waits_changed = true;
         None
     }
 
+    /// The gate that an account's lane passes.
+    fn gate_of(&mut self, account: AccountId) -> Option<&mut Gate> {
+        let app = self.lanes.get(&account)?.app.as_ref()?;
+        self.gates.get_mut(app)
+    }
+
     /// A call of a delivery that was let in leaves: what it meets decides about the others.
-    pub(super) fn gate_tried(&mut self, app: &App, id: DeliveryId) {
-        if let Some(gate) = self.gates.get_mut(app)
+    pub(super) fn gate_tried(&mut self, account: AccountId, id: DeliveryId) {
+        if let Some(gate) = self.gate_of(account)
             && gate.trying.is_some_and(|(who, _)| who == id)
         {
             gate.trying = None;
@@ -113,12 +140,14 @@ impl Engine {
     }
 
     /// A delivery is let go of. If it was to try and no call of it left, the next one may.
-    pub(super) fn gate_untried(&mut self, app: &App, id: DeliveryId) {
-        if let Some(gate) = self.gates.get_mut(app)
+    pub(super) fn gate_untried(&mut self, account: AccountId, id: DeliveryId) {
+        if let Some(gate) = self.gate_of(account)
             && let Some((_, since)) = gate.trying.take_if(|(who, _)| *who == id)
             && let Some((until, _)) = &mut gate.closed
         {
             *until = since;
+            gate.probing = false;
+            self.waits_changed = true;
         }
     }
 
@@ -138,12 +167,14 @@ impl Engine {
         if gate.closed.as_ref().is_none_or(|(before, _)| *before < until) {
             gate.closed = Some((until, reason.clone()));
             gate.trying = None;
+            self.waits_changed = true;
         }
     }
 
     /// The network takes posts (again).
     pub(super) fn gate_success(&mut self, app: &App) {
         if let Some(gate) = self.gates.get_mut(app) {
+            self.waits_changed |= gate.closed.is_some();
             (gate.closed, gate.trying) = (None, None);
             gate.unclear.clear();
             gate.opens = 0;
@@ -153,14 +184,22 @@ impl Engine {
     /// A publishing call ended without a clear answer. Enough of them, and we stop making more
     /// unknowns: the breaker opens.
     pub(super) fn gate_unclear(&mut self, app: &App, message: &str, now: Timestamp) {
+        if planted("breaker never opens") {
+            return;
+        }
         let scale = self.settings.backoff_scale;
         let gate = self.gates.entry(app.clone()).or_default();
+        let open = gate.closed.as_ref().is_some_and(|(until, _)| *until > now);
+        if open && !gate.probing {
+            // It was on the wire already when the breaker opened: it tells of the same trouble.
+            return;
+        }
         gate.unclear.push_back(now);
         while gate.unclear.front().is_some_and(|at| now.duration_since(*at) > BREAKER_WINDOW) {
             gate.unclear.pop_front();
         }
         // While it is half open, one failure is enough.
-        let probing = gate.opens > 0 && gate.closed.is_some();
+        let probing = gate.opens > 0 && gate.probing && gate.closed.is_some();
         if gate.unclear.len() < BREAKER_CALLS && !probing {
             return;
         }
@@ -170,16 +209,19 @@ impl Engine {
         let until = now.saturating_add(scaled(doubled.min(BREAKER_CAP), scale)).unwrap_or(now);
         let reason = Reason::new(
             "outage",
-            format!("{} does not answer as it should; sending waits until {until}: {message}", app.0),
+            format!("{} does not answer as it should; sending waits until {until:.0}: {message}", app.0),
         )
         .hint("nothing to do: it is tried again by itself, and what is unsure is looked up meanwhile");
         tracing::warn!(platform = %app.0, %until, "too many calls without a clear answer; sending waits");
         gate.closed = Some((until, reason));
         gate.trying = None;
+        gate.probing = false;
+        self.waits_changed = true;
     }
 
     /// The operator has done something about it: whatever waits for this app may try at once.
     pub(super) fn probe(&mut self, platform: PlatformName, now: Timestamp) {
+        self.waits_changed = true;
         for (app, gate) in &mut self.gates {
             if app.0 == platform
                 && let Some((until, _)) = &mut gate.closed
@@ -204,6 +246,9 @@ impl Engine {
 
     /// What an answer says of the network's limits. The account's bind its lane, the app's all.
     pub(super) fn heed(&mut self, account: AccountId, app: &App, quotas: &[Quota], now: Timestamp) {
+        if planted("quota ignored") {
+            return;
+        }
         for quota in quotas.iter().filter(|it| it.used >= QUOTA_HIGH && it.resets > now) {
             let rest = quota.resets.duration_since(now);
             let spacing = match quota.left {
@@ -213,22 +258,28 @@ impl Engine {
                 None if quota.used >= 1.0 => rest,
                 None => QUOTA_SPACING.min(rest),
             };
-            let at = now.checked_add(spacing).ok();
+            let at = now.saturating_add(spacing).unwrap_or(now);
+            self.waits_changed = true;
             if quota.app {
                 let gate = self.gates.entry(app.clone()).or_default();
-                gate.free_at = gate.free_at.max(at);
-            } else {
-                let lane = self.lanes.entry(account).or_default();
-                lane.free_at = lane.free_at.max(at);
-                if quota.left == Some(0) {
-                    lane.why = Some(Reason::new("quota", format!("the quota of {} is used up", app.0)));
-                }
+                gate.free_at = gate.free_at.max(Some(at));
+                continue;
+            }
+            let lane = self.lanes.entry(account).or_default();
+            lane.free_at = lane.free_at.max(Some(at));
+            let reason = match quota.left {
+                Some(0) => Reason::new("quota", format!("the quota of {} is used up", app.0)),
+                _ => spread(app),
+            };
+            // A few seconds more are nothing to tell.
+            if spacing >= QUOTA_TOLD && lane.why.as_ref().is_none_or(|(until, _)| *until < at) {
+                lane.why = Some((at, reason));
             }
         }
     }
 
-    /// When the configured limits allow the next publishing call. Counted in memory: after a restart
-    /// the network's own answers are what we go by.
+    /// When the configured limits allow the next publishing call. Counted in memory, which a start fills
+    /// from what is stored ([`Engine::resume_calls`]).
     pub(super) fn within_limits(
         &self,
         account: AccountId,
@@ -257,6 +308,27 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether there is money for the next publishing call. What is spent stands in the store; it is read
+    /// with each delivery, and again when the wait is over.
+    pub(super) fn within_budget(
+        &self,
+        broke: Option<Reason>,
+        now: Timestamp,
+    ) -> Result<(), (Timestamp, Reason)> {
+        let Some(reason) = broke else { return Ok(()) };
+        Err((now.saturating_add(scaled(BUDGET, self.settings.backoff_scale)).unwrap_or(now), reason))
+    }
+
+    /// The operator may have raised a budget: what waits for one tries again.
+    pub(super) fn budget_may_differ(&mut self) {
+        for lane in self.lanes.values_mut() {
+            if lane.why.take_if(|(_, it)| it.class == BROKE).is_some() {
+                lane.parked_until = None;
+                self.waits_changed = true;
+            }
+        }
+    }
+
     /// A publishing call leaves.
     pub(super) fn count_call(&mut self, account: AccountId, app: &App, now: Timestamp) {
         let Some(limits) = self.settings.limits.get(&app.0) else { return };
@@ -273,6 +345,56 @@ impl Engine {
                 sent.pop_front();
             }
         }
+    }
+
+    /// A call leaves, of a network that counts all calls of a day.
+    pub(super) fn tally(&mut self, id: DeliveryId, request: &Request, now: Timestamp) {
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let counts = work.account.as_ref().and_then(|it| work.platform.calls_a_day(it)).is_some();
+        if !counts || matches!(request.endpoint, Endpoint::Given(_)) {
+            return;
+        }
+        let account = work.delivery.account;
+        self.tally_up(account, now);
+    }
+
+    fn tally_up(&mut self, account: AccountId, at: Timestamp) {
+        let (day, lane) = (day_of(at), self.lanes.entry(account).or_default());
+        if lane.tally.0 != day {
+            lane.tally = (day, 0);
+        }
+        lane.tally.1 = lane.tally.1.saturating_add(1);
+    }
+
+    /// What left before this start counts too.
+    pub(super) fn resume_calls(&mut self, calls: Vec<Call>) {
+        for call in calls {
+            if call.publishes {
+                self.count_call(call.account, &call.app, call.at);
+            }
+            if call.counts {
+                self.tally_up(call.account, call.at);
+            }
+        }
+    }
+
+    /// Why nothing more may be asked for an account today: all calls that its network allows it are used
+    /// up. Counted as the limits above.
+    pub(super) fn spent(&self, id: DeliveryId, now: Timestamp) -> Option<Failure> {
+        let work = self.runs.get(&id)?.work.as_ref()?;
+        let most = work.platform.calls_a_day(work.account.as_ref()?)?;
+        let (day, calls) = self.lanes.get(&work.delivery.account)?.tally;
+        let today = day_of(now);
+        let midnight = Timestamp::from_second((today + 1) * DAY).ok();
+        (day == today && calls >= most).then(|| Failure {
+            class: FailureClass::RateLimited,
+            message: format!(
+                "{} takes {most} calls of an account a day",
+                work.delivery.name.platform().title()
+            ),
+            hint: None,
+            until: midnight,
+        })
     }
 
     /// Until when no read is made for this account, because the network refused one, or because its app's
@@ -296,6 +418,7 @@ impl Engine {
             return Some(*until);
         }
         *until = now.saturating_add(PROBE).unwrap_or(now);
+        self.waits_changed = true;
         None
     }
 
@@ -328,14 +451,14 @@ impl Engine {
 
     /// What networks said before this start ([`wait_of`]).
     pub(super) fn resume_waits(&mut self, waits: Vec<Wait>) {
+        self.waits_changed = true;
         for Wait { scope, until, reason } in waits {
             match scope {
                 WaitFor::App(platform, server) => self.close_gate(&(platform, server), until, &reason),
                 WaitFor::Account(account) => {
                     let lane = self.lanes.entry(account).or_default();
                     if lane.parked_until < Some(until) {
-                        lane.parked_until = Some(until);
-                        lane.why = Some(reason);
+                        lane.park(until, reason);
                     }
                 }
             }
@@ -344,13 +467,16 @@ impl Engine {
 
     /// What waits for more than its own time, for people: accounts and networks that are held back.
     pub fn waits(&self, now: Timestamp) -> Vec<Wait> {
-        let apps = self.gates.iter().filter_map(|((platform, server), gate)| {
-            let (until, reason) = gate.closed.clone()?;
-            Some(Wait { scope: WaitFor::App(*platform, server.clone()), until, reason })
+        let apps = self.gates.iter().flat_map(|(app, gate)| {
+            let told = gate.free_at.filter(|at| at.duration_since(now) >= QUOTA_TOLD);
+            let spread = told.map(|until| (until, spread(app)));
+            let scope = || WaitFor::App(app.0, app.1.clone());
+            let both = gate.closed.clone().into_iter().chain(spread);
+            both.map(move |(until, reason)| Wait { scope: scope(), until, reason })
         });
         let lanes = self.lanes.iter().filter_map(|(account, lane)| {
-            let until = lane.parked_until.max(lane.free_at)?;
-            Some(Wait { scope: WaitFor::Account(*account), until, reason: lane.why.clone()? })
+            let (until, reason) = lane.why.clone()?;
+            Some(Wait { scope: WaitFor::Account(*account), until, reason })
         });
         apps.chain(lanes).filter(|it| it.until > now).collect()
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::gates::{App, Gate};
+use super::gates::{App, Gate, day_of};
 use super::{DueRow, Effect, Engine, Phase, Run};
 use crate::domain::delivery::Reason;
 use crate::domain::ids::{AccountId, DeliveryId};
@@ -36,15 +36,23 @@ pub(super) struct Lane {
     pub(super) parks: u16,
     /// The network takes no reads of this account before then.
     pub(super) reads: Option<Timestamp>,
-    /// Why it waits longer than its spacing.
-    pub(super) why: Option<Reason>,
+    /// Why it waits longer than its spacing, and until when; the last such wait, once it is over.
+    pub(super) why: Option<(Timestamp, Reason)>,
     /// The app it belongs to, once a delivery of it was read.
     pub(super) app: Option<App>,
     /// When publishing calls left, as far back as the longest limit reaches.
     pub(super) sent: VecDeque<Timestamp>,
+    /// The day (UTC, since 1970) of the last call that the network counts, and how many left on it.
+    pub(super) tally: (i64, u32),
 }
 
 impl Lane {
+    /// Nothing of the account is sent before then.
+    pub(super) fn park(&mut self, until: Timestamp, reason: Reason) {
+        self.parked_until = Some(until);
+        self.why = Some((until, reason));
+    }
+
     fn ready_at(&self) -> Option<Timestamp> {
         let busy = self.busy.is_some() && !planted("send outside the lane");
         if busy || self.halted || self.refreshing || self.waiting.is_empty() {
@@ -143,7 +151,7 @@ impl Engine {
         for (id, account) in started {
             self.begin(id, account, true, out);
         }
-        let gates = &self.gates;
+        let (gates, today) = (&self.gates, day_of(now));
         self.lanes.retain(|_, lane| {
             let gate = lane.app.as_ref().and_then(|app| gates.get(app)).and_then(Gate::until);
             gate.is_some_and(|at| at > now)
@@ -154,6 +162,7 @@ impl Engine {
                 || lane.parks > 0
                 || lane.reads.is_some_and(|at| at > now)
                 || !lane.sent.is_empty()
+                || (lane.tally.1 > 0 && lane.tally.0 == today)
                 || lane.free_at.max(lane.parked_until).is_some_and(|at| at > now)
         });
     }
@@ -205,9 +214,7 @@ impl Engine {
     pub(super) fn release(&mut self, id: DeliveryId) {
         if let Some(run) = self.runs.remove(&id) {
             self.free_lane(run.account, id);
-            if let Some(app) = self.lanes.get(&run.account).and_then(|it| it.app.clone()) {
-                self.gate_untried(&app, id);
-            }
+            self.gate_untried(run.account, id);
             self.refetch = true;
         }
     }

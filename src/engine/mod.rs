@@ -23,7 +23,7 @@ mod reconcile;
 mod restored;
 mod send;
 
-pub use gates::wait_of;
+pub use gates::{BROKE, wait_of};
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -113,6 +113,8 @@ pub struct Work {
     pub problems: Vec<Problem>,
     /// Why nothing may be sent for now although its time has come (a paused queue).
     pub hold: Option<Reason>,
+    /// Why nothing more may be paid for: the operator's budget is used up.
+    pub broke: Option<Reason>,
 }
 
 /// A row of the due index.
@@ -191,6 +193,8 @@ pub enum Input {
     Probe(PlatformName),
     /// What networks said before this start of apps and accounts ([`wait_of`]).
     Waits(Vec<Wait>),
+    /// Calls that left before this start, oldest first, as far as limits count them.
+    Calls(Vec<Call>),
 }
 
 /// Something that holds back more than one delivery, for people.
@@ -199,6 +203,31 @@ pub struct Wait {
     pub scope: WaitFor,
     pub until: Timestamp,
     pub reason: Reason,
+}
+
+impl Wait {
+    /// Whether an account is held back by it.
+    pub fn concerns(&self, account: &Account) -> bool {
+        match &self.scope {
+            WaitFor::Account(id) => *id == account.id,
+            WaitFor::App(platform, server) => {
+                account.name.platform() == *platform && account.server == *server
+            }
+        }
+    }
+}
+
+/// A call that left before this start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub account: AccountId,
+    /// The account's network and, where the user names it, its server.
+    pub app: (PlatformName, Option<String>),
+    pub at: Timestamp,
+    /// It published: the operator's limits count it.
+    pub publishes: bool,
+    /// Its network counts all calls of an account ([`Platform::calls_a_day`]).
+    pub counts: bool,
 }
 
 /// Whom a [`Wait`] holds back.
@@ -364,6 +393,8 @@ pub struct Engine {
     fetching: bool,
     /// Something came to rest that may be due again: ask the index before sleeping.
     refetch: bool,
+    /// Somebody waits, or no longer, since this was last asked.
+    waits_changed: bool,
 }
 
 impl Engine {
@@ -387,7 +418,13 @@ impl Engine {
             unread: BTreeMap::new(),
             fetching: false,
             refetch: true,
+            waits_changed: false,
         }
+    }
+
+    /// Whether [`Engine::waits`] may tell something else than when this was last asked.
+    pub fn have_waits_changed(&mut self) -> bool {
+        std::mem::take(&mut self.waits_changed)
     }
 
     /// Nothing is in hand.
@@ -440,8 +477,12 @@ impl Engine {
             }
             Input::Probe(platform) => self.probe(platform, now),
             Input::Waits(waits) => self.resume_waits(waits),
+            Input::Calls(calls) => self.resume_calls(calls),
             Input::AccountChanged(account) => self.account_changed(account),
-            Input::Configure(settings) => self.settings = *settings,
+            Input::Configure(settings) => {
+                self.settings = *settings;
+                self.budget_may_differ();
+            }
             Input::Disk { enough } => self.disk_ok = enough,
         }
         out

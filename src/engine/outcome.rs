@@ -12,7 +12,7 @@ use crate::domain::account::Account;
 use crate::domain::delivery::{Event, Live, Reason, Recall, RetryWhy, Said, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
-use crate::platforms::{Failure, FailureClass, Original, Verdict};
+use crate::platforms::{Answer, Failure, FailureClass, Original, Verdict};
 
 /// A wrong app set-up: the operator is told; the app is probed this rarely.
 const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
@@ -67,7 +67,7 @@ impl Engine {
                 match verdict {
                     Some(Verdict::Applied(live)) => {
                         run.confirm = Some(usize::from(work.delivery.step));
-                        self.went_through(account, app.as_ref());
+                        self.went_through(account, app.as_ref(), now);
                         let next_part_at = now.saturating_add(spacing).unwrap_or(now);
                         let event = Event::Applied { live, next_part_at };
                         self.save(id, event, Then::Done, Some(evidence("applied", &answer)), now, out);
@@ -77,22 +77,17 @@ impl Engine {
                         self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
                     }
                     Some(Verdict::HandedOver(live)) => {
-                        self.went_through(account, app.as_ref());
+                        self.went_through(account, app.as_ref(), now);
                         let kept = evidence("handed_over", &answer);
                         self.save(id, Event::HandOver { live }, Then::Done, Some(kept), now, out);
                     }
                     Some(Verdict::Pending { message }) => {
-                        self.went_through(account, app.as_ref());
-                        let kept = evidence("pending", &answer);
-                        let class = FailureClass::NotReady.as_str();
-                        self.lose(
-                            id,
-                            Reason::new(class, message),
-                            Some(Said::Accepted),
-                            Some(kept),
-                            now,
-                            out,
-                        );
+                        self.went_through(account, app.as_ref(), now);
+                        self.taken_on(id, message, Said::Accepted, &answer, now, out);
+                    }
+                    Some(Verdict::Taken { name, message }) => {
+                        self.went_through(account, app.as_ref(), now);
+                        self.taken_on(id, message, Said::Taken(name), &answer, now, out);
                     }
                     Some(Verdict::Duplicate { message, original }) => {
                         let kept = evidence("duplicate", &answer);
@@ -129,14 +124,29 @@ impl Engine {
         }
     }
 
+    /// The network is at work on it: looked at until its handle tells what became of it.
+    fn taken_on(
+        &mut self,
+        id: DeliveryId,
+        message: String,
+        said: Said,
+        answer: &Answer,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let reason = Reason::new(FailureClass::NotReady.as_str(), message);
+        self.lose(id, reason, Some(said), Some(evidence("pending", answer)), now, out);
+    }
+
     /// The network takes posts (again).
-    fn went_through(&mut self, account: AccountId, app: Option<&App>) {
+    fn went_through(&mut self, account: AccountId, app: Option<&App>, now: Timestamp) {
         if let Some(app) = app {
             self.gate_success(app);
         }
         if let Some(lane) = self.lanes.get_mut(&account) {
             lane.parks = 0;
-            lane.why = None;
+            // What the same answer said of the quota stands.
+            lane.why.take_if(|(until, _)| *until <= now);
         }
     }
 
@@ -187,8 +197,8 @@ impl Engine {
                     lane.parks = lane.parks.saturating_add(1);
                     later(backoff::delay(backoff::NO_RESET, lane.parks - 1, dice, scale))
                 };
-                lane.parked_until = Some(at);
-                lane.why = Some(reason.clone());
+                lane.park(at, reason.clone());
+                self.waits_changed = true;
                 Event::park(at, reason)
             }
             FailureClass::AuthExpired => {
@@ -204,8 +214,8 @@ impl Engine {
                     Event::Defer { at: now, why: RetryWhy::Backoff, reason, again: false }
                 }
             }
-            // What stands under the post needs a permission of its own; the account is fine.
-            FailureClass::Permission if delivery.is_at_comment() => Event::Refuse { reason },
+            // What stands under the post needs a permission of its own; the account is fine, and so is the post.
+            FailureClass::Permission if delivery.is_at_comment() => Event::Spare { reason },
             FailureClass::AccountDead | FailureClass::Permission => {
                 out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
                 Event::AccountDead { reason }
@@ -224,7 +234,8 @@ impl Engine {
             }
             FailureClass::NotReady if tries >= backoff::PROCESSING.tries => Event::Refuse { reason },
             FailureClass::NotReady => Event::Defer {
-                at: later(backoff::delay(backoff::PROCESSING, tries, dice, self.settings.poll_scale)),
+                at: later(backoff::delay(backoff::PROCESSING, tries, dice, self.settings.poll_scale))
+                    .max(failure.until.unwrap_or(now)),
                 why: RetryWhy::Backoff,
                 reason,
                 again: false,
@@ -256,7 +267,9 @@ impl Engine {
                 let said = is_for_good(&reason).then(|| Said::Never(reason.clone()));
                 self.lose(id, reason, said, kept, now, out);
             }
-            Event::AccountDead { reason } if open => self.lose(id, reason, None, kept, now, out),
+            Event::Spare { reason } | Event::AccountDead { reason } if open => {
+                self.lose(id, reason, None, kept, now, out);
+            }
             event => self.save(id, event, Then::Done, kept, now, out),
         }
     }

@@ -110,7 +110,7 @@ impl Engine {
             }
             return self.hold(id, "this network gives no way to look whether it is live", None, now, out);
         };
-        self.call(id, Purpose::Look, request, out);
+        self.call(id, Purpose::Look, request, now, out);
     }
 
     /// When so long has passed since then. By what really passed: a wall clock that was set ahead has
@@ -142,7 +142,12 @@ impl Engine {
         }
         if !self.key_lives(&work.delivery, work, now) {
             // Past that the network would take the repeat as a new post.
-            let why = "it is too long ago for the network to refuse a repeat, and it cannot be looked for";
+            let tier = work.account.as_ref().and_then(|it| it.tier.as_deref());
+            let why = if work.platform.capabilities(tier).key_life.is_zero() {
+                "it cannot be looked for, and the network does not say for how long it refuses a repeat"
+            } else {
+                "it is too long ago for the network to refuse a repeat, and it cannot be looked for"
+            };
             return self.hold(id, why, None, now, out);
         }
         let since = flight.unknown_since.unwrap_or(now.into());
@@ -206,7 +211,7 @@ impl Engine {
         });
         let off = gates::ahead(&self.gates, work.account.as_ref()) - allowed;
         let expired_once = !run.refreshed;
-        let accepted = work.delivery.flight.said == Some(Said::Accepted);
+        let accepted = matches!(work.delivery.flight.said, Some(Said::Accepted | Said::Taken(_)));
         let account = run.account;
         let app = work.account.as_ref().map(app_of);
         let gone = match &sight {
@@ -216,7 +221,7 @@ impl Engine {
         };
         if let (Some(gone), Some(_), Some(request)) = (gone, &frozen, restored::second_look(work, since)) {
             run.marker_gone = Some(gone);
-            return self.call(id, Purpose::Look, request, out);
+            return self.call(id, Purpose::Look, request, now, out);
         }
         let gone = run.marker_gone == Some(true);
         match sight {
@@ -248,7 +253,7 @@ impl Engine {
                 self.absent(id, true, Some(reason), &evidence("gone", &answer), now, out);
             }
             Some(Sight::More(request)) => {
-                if !self.turn_page(id, Purpose::Look, request, out) {
+                if !self.turn_page(id, Purpose::Look, request, now, out) {
                     self.unclear(id, TOO_MANY, None, Some(evidence("more", &answer)), now, out);
                 }
             }
@@ -331,7 +336,8 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let reason = Reason::new("held", why.to_owned())
-            .hint(format!("look on the network yourself, then `sendoff post resolve {id}`: --published URL, --resend or --leave"));
+            .hint(format!("look on the network yourself, then say what you saw: `sendoff post resolve {id} --published URL`, \
+                 or `--resend` or `--leave` in place of the URL"));
         self.save(id, Event::Hold { reason }, Then::Done, kept, now, out);
     }
 
@@ -417,7 +423,8 @@ impl Engine {
         if wanted && refusal.is_none() {
             let opted = self.settings.resend_when_absent.contains(&work.platform.name());
             let content = work.post.content_for(&delivery.name);
-            let textless = content.parts.first().is_some_and(|it| it.trim().is_empty());
+            let textless =
+                content.parts.get(usize::from(delivery.step)).is_some_and(|it| it.trim().is_empty());
             let repeat = matches!(flight.said, Some(Said::Duplicate(_)));
             let why = if repeat {
                 Some("the network refuses it as a repeat, and yet it is not in the account's list")

@@ -6,7 +6,7 @@ use super::ask::changed;
 use super::backoff::{self, scaled};
 use super::gates::app_of;
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates, restored};
-use crate::domain::delivery::{Delivery, Event, Frozen, Reason, Recall};
+use crate::domain::delivery::{Delivery, Event, Frozen, Reason, Recall, Said};
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
 use crate::planted::planted;
@@ -27,8 +27,8 @@ const CATCH_UP: SignedDuration = SignedDuration::from_mins(2);
 const PAGES_MAX: u8 = 50;
 /// Why a search that did not come to an end proves nothing.
 pub(super) const TOO_MANY: &str = "too many posts have followed to search them all";
-/// Preparing calls of one run; the longest post needs a few dozen.
-const PREPARE_MAX: u16 = 250;
+/// Preparing calls of one run; the largest film needs a call for each of its thousand pieces.
+const PREPARE_MAX: u16 = 1100;
 
 impl Engine {
     pub(super) fn saved(
@@ -81,7 +81,7 @@ impl Engine {
     /// The next thing to do for a claimed delivery.
     pub(super) fn advance(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
         let random = self.fill();
-        let (settle, moment) = (self.settings.settle, self.moment(now));
+        let (settle, moment, spent) = (self.settings.settle, self.moment(now), self.spent(id, now));
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let fresh = Fresh { now: gates::time_there(&self.gates, work.account.as_ref(), now), random };
@@ -112,6 +112,9 @@ impl Engine {
             let frozen = frozen.clone();
             return self.publish(id, frozen, now, out);
         }
+        if let Some(failure) = spent {
+            return self.no_effect(id, failure, backoff::PREPARING, None, now, out);
+        }
         let next = with_job(work, |job| work.platform.next(job, &work.delivery.flight.handles, fresh));
         match next {
             None => {
@@ -128,17 +131,17 @@ impl Engine {
             }
             Some(Ok(Next::Call(request))) => {
                 run.prepared += 1;
-                self.call(id, Purpose::Prepare, request, out);
+                self.call(id, Purpose::Prepare, request, now, out);
             }
             Some(Ok(Next::Publish(fresh))) => {
                 let search = work.delivery.may_be_forgotten() || late_start(work, self.awake_since);
-                if !run.scanned && stored.is_none() && search {
+                if !run.scanned && stored.is_none() && search && !planted("late and not looked for") {
                     let ahead = gates::ahead(&self.gates, Some(account));
                     let since = work.delivery.words_since().saturating_sub(ahead).unwrap_or(now);
                     run.searched = Some((since, ahead));
                     let scan = with_job(work, |job| work.platform.scan(job, since)).flatten();
                     if let Some(request) = scan {
-                        return self.call(id, Purpose::Scan, request, out);
+                        return self.call(id, Purpose::Scan, request, now, out);
                     }
                 }
                 // A refused attempt is closed: where a marker ages (keys, handles) a new one is
@@ -152,14 +155,20 @@ impl Engine {
     }
 
     /// A call that publishes nothing leaves, and its answer comes back as [`Engine::answered`].
-    pub(super) fn call(&mut self, id: DeliveryId, purpose: Purpose, request: Request, out: &mut Vec<Effect>) {
+    pub(super) fn call(
+        &mut self,
+        id: DeliveryId,
+        purpose: Purpose,
+        request: Request,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.tally(id, &request, now);
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.call = Some(request.clone());
         run.phase = Phase::Calling(purpose);
         let account = run.account;
-        if let Some(app) = self.lanes.get(&account).and_then(|it| it.app.clone()) {
-            self.gate_tried(&app, id);
-        }
+        self.gate_tried(account, id);
         out.push(Effect::Call { id, account, purpose, request });
     }
 
@@ -239,7 +248,8 @@ impl Engine {
             return self.release(id);
         };
         let ahead = gates::ahead(&self.gates, work.account.as_ref());
-        let spacing = if late_start(work, self.awake_since) {
+        let catch_up = late_start(work, self.awake_since) && !planted("catch-up not spaced");
+        let spacing = if catch_up {
             // A burst after a downtime is what spam filters look for.
             self.settings.catch_up_spacing + scaled(self.settings.catch_up_spacing, dice / 4.0)
         } else {
@@ -253,7 +263,8 @@ impl Engine {
             let lane = self.lanes.entry(account).or_default();
             lane.free_at = lane.free_at.max(now.checked_add(spacing).ok());
             self.count_call(account, &app, now);
-            self.gate_tried(&app, id);
+            self.tally(id, &request, now);
+            self.gate_tried(account, id);
             out.push(Effect::Publish { save: Box::new(save), request });
         }
     }
@@ -264,6 +275,7 @@ impl Engine {
         id: DeliveryId,
         purpose: Purpose,
         request: Request,
+        now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> bool {
         let Some(run) = self.runs.get_mut(&id) else { return true };
@@ -271,7 +283,7 @@ impl Engine {
             return false;
         }
         run.pages += 1;
-        self.call(id, purpose, request, out);
+        self.call(id, purpose, request, now, out);
         true
     }
 
@@ -297,7 +309,7 @@ impl Engine {
                 self.advance(id, now, out);
             }
             Some(Sight::More(request)) => {
-                if !self.turn_page(id, Purpose::Scan, request, out) {
+                if !self.turn_page(id, Purpose::Scan, request, now, out) {
                     let failure = Failure::transient(TOO_MANY);
                     self.no_effect(id, failure, backoff::PREPARING, None, now, out);
                 }
@@ -364,16 +376,19 @@ impl Engine {
                         work.platform.answered(job, &work.delivery.flight.handles, &call, answer, there)
                     }),
                     Reply::Unfit(failure) => Some(Err(failure.clone())),
-                    Reply::NotSent(message) | Reply::Lost(message) => Some(Err(Failure::transient(message))),
+                    Reply::NotSent(message) => Some(Err(Failure::transient(message))),
+                    Reply::Lost(message) => Some(Err(work.platform.cut_off(&call, message))),
                 };
                 let kept = match &reply {
                     Reply::Answer(answer) => Some(evidence("refused", answer)),
                     Reply::NotSent(_) | Reply::Unfit(_) | Reply::Lost(_) => None,
                 };
+                // It goes on without what was refused, whose words are kept all the same.
+                let aside = kept.clone().filter(|it| it.status.is_some_and(|it| it >= 400));
                 match outcome {
                     None => self.release(id),
                     Some(Ok(handles)) => {
-                        self.save(id, Event::Prepare { handles }, Then::Advance, None, now, out);
+                        self.save(id, Event::Prepare { handles }, Then::Advance, aside, now, out);
                     }
                     Some(Err(failure)) => self.no_effect(id, failure, backoff::PREPARING, kept, now, out),
                 }
@@ -421,21 +436,28 @@ pub(super) fn with_job<T>(work: &Work, f: impl FnOnce(&Job<'_>) -> T) -> Option<
     let kind = delivery.steps.get(step)?.kind;
     let text = content.parts.get(step).or(content.comment.as_ref())?;
     let options = work.post.options_for(delivery.name.platform());
+    let media = work.post.media_of(content, step);
     let job = Job {
         account,
         text,
         kind,
         step,
-        media: if step == 0 { &work.post.media } else { &[] },
+        media: &media,
         options: &options,
         before: &delivery.steps[..step],
+        taken: match &delivery.flight.said {
+            Some(Said::Taken(name)) => Some(name),
+            _ => None,
+        },
     };
     Some(f(&job))
 }
 
 /// What the attempt row keeps of an answer.
 pub(super) fn evidence(outcome: &'static str, answer: &Answer) -> Evidence {
-    let trace = ["x-transaction-id", "x-request-id", "x-fb-trace-id"].iter().find_map(|it| answer.header(it));
+    let trace = ["x-transaction-id", "x-li-uuid", "x-request-id", "x-fb-trace-id"]
+        .iter()
+        .find_map(|it| answer.header(it));
     Evidence {
         outcome,
         status: Some(answer.status),
@@ -488,6 +510,7 @@ mod tests {
             twin: Arc::new(|_: &str| None),
             problems: Vec::new(),
             hold: None,
+            broke: None,
         }
     }
 

@@ -28,6 +28,13 @@ pub enum ExchangeError {
     Lost(String),
 }
 
+/// A server's clock minus ours, in seconds, from its `Date` header.
+pub fn skew(headers: &http::HeaderMap, now: jiff::Timestamp) -> Option<i64> {
+    let date = headers.get(http::header::DATE)?.to_str().ok()?;
+    let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+    Some(theirs.as_second() - now.as_second())
+}
+
 /// One request out, one answer in. Implementations never retry and never follow redirects;
 /// answers are capped at 1 MiB.
 #[async_trait]
@@ -53,4 +60,17 @@ pub trait Uploads: Exchange {
         head: http::Request<()>,
         payload: Payload,
     ) -> Result<http::Response<Bytes>, ExchangeError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_clock_is_compared_with_ours() {
+        let now = "2026-12-01T09:00:00Z".parse().unwrap();
+        let mut headers = http::HeaderMap::new();
+        headers.insert(http::header::DATE, "Tue, 01 Dec 2026 09:02:00 GMT".parse().unwrap());
+        assert_eq!(skew(&headers, now), Some(120));
+    }
 }

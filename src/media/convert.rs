@@ -24,11 +24,10 @@ const FILTER_MAX: u64 = 64 << 20;
 
 /// Converts the file at `from` and writes the result to `to`, which must not exist. How many bytes.
 pub(super) fn jpeg(from: &Path, kind: MediaKind, to: &Path, fit: &Fit) -> Result<u64, MediaError> {
-    let damaged = |error: image::ImageError| MediaError::Damaged(error.to_string());
     let mut decoder = probe::decoder(from, kind, DECODED_MAX + probe::SPARE)?;
-    let turn = decoder.orientation().map_err(damaged)?;
+    let turn = decoder.orientation().map_err(probe::damaged)?;
     let profile = decoder.icc_profile().ok().flatten();
-    let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(probe::damaged)?;
     // Turned while it is small; the target is meant upright.
     let (width, height) = if probe::turned(turn) { (fit.height, fit.width) } else { (fit.width, fit.height) };
     let mut picture = shrink(picture, width, height);
@@ -36,7 +35,7 @@ pub(super) fn jpeg(from: &Path, kind: MediaKind, to: &Path, fit: &Fit) -> Result
     let mut picture = flat(picture);
     for _ in 0..=SHRINKS {
         for quality in QUALITIES {
-            let bytes = encode(&picture, quality, profile.as_deref()).map_err(damaged)?;
+            let bytes = encode(&picture, quality, profile.as_deref()).map_err(probe::damaged)?;
             if bytes.len() as u64 <= fit.bytes_max {
                 write(to, &bytes).map_err(MediaError::Disk)?;
                 return Ok(bytes.len() as u64);

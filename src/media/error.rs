@@ -17,7 +17,7 @@ pub enum MediaError {
     },
     #[error("the file is empty")]
     Empty,
-    #[error("the file is {}, not a JPEG, PNG, WebP or GIF picture and not an MP4 or MOV film", found.unwrap_or("something else"))]
+    #[error("the file is {}, not a JPEG, PNG, WebP or GIF picture not an MP4 or MOV film and not a PDF", found.unwrap_or("something else"))]
     NotAllowed { found: Option<&'static str> },
     #[error("the picture is {name}, which the networks do not take")]
     Heic { name: &'static str },
@@ -33,6 +33,8 @@ pub enum MediaError {
     Untidy,
     #[error("the film cannot be read: {0}")]
     DamagedFilm(&'static str),
+    #[error("the document cannot be read: {0}")]
+    DamagedDocument(&'static str),
     #[error("the film cannot be used: {0}")]
     UnfitFilm(&'static str),
     #[error("the picture cannot be brought below {}", size(*max))]
@@ -73,7 +75,9 @@ impl MediaError {
             Self::NotAllowed { .. } | Self::Heic { .. } => "media_type",
             Self::TooManyPixels { .. } => "media_too_many_pixels",
             Self::TooLong { .. } => "media_too_long",
-            Self::Damaged(_) | Self::Untidy | Self::DamagedFilm(_) => "media_damaged",
+            Self::Damaged(_) | Self::Untidy | Self::DamagedFilm(_) | Self::DamagedDocument(_) => {
+                "media_damaged"
+            }
             Self::UnfitFilm(_) => "media_unfit",
             Self::Stubborn { .. } => "media_not_shrunk",
             Self::Gone => "media_gone",
@@ -92,11 +96,12 @@ impl MediaError {
             Self::TooManyPixels { .. } => Some("save it smaller, or raise `media_max_pixels` under [limits]"),
             Self::TooLong { .. } => Some("cut it, or raise `media_max_duration` under [limits]"),
             Self::NotAllowed { .. } | Self::Damaged(_) => {
-                Some("convert it to JPEG, PNG or MP4; the content counts, not the name")
+                Some("convert it to JPEG, PNG, MP4 or PDF; the content counts, not the name")
             }
             Self::Heic { .. } => Some(
                 "save it as JPEG; an iPhone does so by itself under Settings, Camera, Formats, Most Compatible",
             ),
+            Self::DamagedDocument(_) => Some("save it as PDF anew"),
             Self::Untidy => Some("open it in a picture program and save it anew"),
             Self::DamagedFilm(_) | Self::UnfitFilm(_) => {
                 Some("write it anew: `ffmpeg -i IN -c copy -movflags +faststart OUT.mp4`")

@@ -1,8 +1,8 @@
 //! Media files: taken in by content, kept under random names, gone when their last delivery is.
 //!
 //! The first bytes decide what a file is; its name never does. A file that is not on the list is
-//! refused before it is kept, and what it tells besides its picture is taken out before it is. Nothing
-//! here opens a path that a client named.
+//! refused before it is kept, and what a picture or a film tells besides what it shows is taken out
+//! before it is; a document stays as it came. Nothing here opens a path that a client named.
 //!
 //! On disk a file has its id for a name. What is made of it for a network lies beside it in a folder
 //! of the same name with `.fit` behind it, and goes with it.
@@ -10,6 +10,7 @@
 mod convert;
 mod error;
 mod mp4;
+mod pdf;
 mod probe;
 mod strip;
 
@@ -86,6 +87,7 @@ impl Facts {
             width: self.width,
             height: self.height,
             alt,
+            part: 0,
             detail: self.detail.clone(),
         }
     }

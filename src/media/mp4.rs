@@ -10,6 +10,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::domain::media::Video;
 
+mod sound;
+
 /// Boxes looked at in one file. A film has about thirty, and eight for every further track.
 const BOXES_MAX: usize = 4096;
 
@@ -154,10 +156,7 @@ pub(super) fn read(from: impl Read + Seek, length: u64) -> Result<Film, Trouble>
         let handler: [u8; 12] = reader.inside(handler)?;
         match &handler[8..12] {
             b"vide" if picture.is_none() => picture = Some(picture_track(&mut reader, &parts, &inner)?),
-            b"soun" if audio.is_none() => {
-                let entry = sample_entry(&mut reader, &inner)?;
-                audio = entry.map(|it| sound_word(it.0));
-            }
+            b"soun" if audio.is_none() => audio = sound::track(&mut reader, &inner)?,
             _ => {}
         }
     }

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use self::film::atom;
 pub(crate) use self::film::{Shape, film};
 use super::*;
+use crate::domain::media::Sound;
 
 #[path = "../../tests/support/film.rs"]
 mod film;
@@ -23,7 +24,7 @@ fn size_length_codecs_and_rate_are_read() {
             duration_ms: 10_010,
             frame_rate_milli: 29_970,
             codec: "h264".into(),
-            audio: Some("aac".into()),
+            audio: Some(Sound { codec: "aac".into(), hz: 48_000, channels: 2 }),
             index_first: true
         }
     );
@@ -41,6 +42,28 @@ fn an_index_at_the_end_is_noticed_and_so_is_silence() {
     let found = look(&film(Shape { index_first: false, sound: None, codec: *b"hvc1", ..Shape::default() }));
     let video = found.unwrap().video;
     assert_eq!((video.index_first, video.audio, video.codec.as_str()), (false, None, "hevc"));
+}
+
+/// Rate and channels of a film's sound.
+fn sound(shape: Shape) -> (u32, u16) {
+    let sound = look(&film(shape)).unwrap().video.audio.unwrap();
+    (sound.hz, sound.channels)
+}
+
+#[test]
+fn rate_and_channels_of_the_sound_are_the_streams_own_where_it_tells() {
+    let plain = Shape { hz: 44_100, channels: 1, ..Shape::default() };
+    assert_eq!(sound(plain), (44_100, 1));
+    // AAC-LC: 48 kHz in stereo; 96 kHz, which the entry has no room for; six channels behind an entry of two.
+    assert_eq!(sound(Shape { aac: Some([0x11, 0x90, 0, 0]), ..plain }), (48_000, 2));
+    assert_eq!(sound(Shape { hz: 0, aac: Some([0x10, 0x10, 0, 0]), ..Shape::default() }), (96_000, 2));
+    assert_eq!(sound(Shape { aac: Some([0x11, 0xb0, 0, 0]), ..Shape::default() }), (48_000, 6));
+    // With spectral replication a core of 24 kHz is heard at 48; with parametric stereo one channel as two.
+    assert_eq!(sound(Shape { hz: 24_000, aac: Some([0x2b, 0x11, 0x88, 0]), ..plain }), (48_000, 2));
+    assert_eq!(sound(Shape { hz: 24_000, aac: Some([0xeb, 0x09, 0x88, 0]), ..plain }), (48_000, 2));
+    // Nothing that can be told: what stands in the entry.
+    assert_eq!(sound(Shape { aac: Some([0; 4]), ..plain }), (44_100, 1));
+    assert_eq!(sound(Shape { aac: Some([0xff; 4]), ..plain }), (44_100, 1));
 }
 
 #[test]

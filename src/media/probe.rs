@@ -9,7 +9,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 
 use super::mp4::{self, Trouble};
-use super::{Caps, Facts, MediaError, strip};
+use super::{Caps, Facts, MediaError, pdf, strip};
 use crate::domain::fit::DECODED_MAX;
 use crate::domain::media::{Detail, MediaKind};
 
@@ -35,6 +35,7 @@ pub(super) fn probe(path: &Path, bytes: u64, caps: &Caps) -> Result<Probed, Medi
     File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head)).map_err(MediaError::Disk)?;
     match kind(&head)? {
         kind if kind.is_image() => picture(path, bytes, kind, caps),
+        MediaKind::Pdf => document(path, bytes),
         kind => film(path, bytes, kind, caps),
     }
 }
@@ -61,6 +62,7 @@ fn kind(head: &[u8]) -> Result<MediaKind, MediaError> {
         Some("image/png") => Ok(MediaKind::Png),
         Some("image/webp") => Ok(MediaKind::WebP),
         Some("image/gif") => Ok(MediaKind::Gif),
+        Some("application/pdf") => Ok(MediaKind::Pdf),
         found => Err(MediaError::NotAllowed { found: looks_like(head).or(found) }),
     }
 }
@@ -110,15 +112,14 @@ fn picture(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Prob
         pixel_bytes: colour.bytes_per_pixel(),
         alpha: colour.has_alpha(),
         animated: is_animated(path, kind)?,
-        video: None,
-        fit: None,
+        ..Detail::default()
     };
     let facts = Facts { kind, bytes, width, height, digest: [0; 32], detail };
     Ok(Probed { facts, orientation: turn.to_exif(), notes: Vec::new() })
 }
 
 #[allow(clippy::needless_pass_by_value)] // the shape of `map_err`
-fn damaged(error: image::ImageError) -> MediaError {
+pub(super) fn damaged(error: image::ImageError) -> MediaError {
     MediaError::Damaged(error.to_string())
 }
 
@@ -139,7 +140,7 @@ fn format(kind: MediaKind) -> image::ImageFormat {
         MediaKind::Png => image::ImageFormat::Png,
         MediaKind::WebP => image::ImageFormat::WebP,
         MediaKind::Gif => image::ImageFormat::Gif,
-        MediaKind::Jpeg | MediaKind::Mp4 | MediaKind::Mov => image::ImageFormat::Jpeg,
+        MediaKind::Jpeg | MediaKind::Mp4 | MediaKind::Mov | MediaKind::Pdf => image::ImageFormat::Jpeg,
     }
 }
 
@@ -176,7 +177,7 @@ fn is_animated(path: &Path, kind: MediaKind) -> Result<bool, MediaError> {
             let pixels = head.windows(4).position(|it| it == b"IDAT").unwrap_or(head.len());
             head[..pixels].windows(4).any(|it| it == b"acTL")
         }
-        MediaKind::Jpeg | MediaKind::Mp4 | MediaKind::Mov => false,
+        MediaKind::Jpeg | MediaKind::Mp4 | MediaKind::Mov | MediaKind::Pdf => false,
     })
 }
 
@@ -196,4 +197,15 @@ fn film(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Probed,
     let detail = Detail { video: Some(film.video), ..Detail::default() };
     let facts = Facts { kind, bytes, width, height, digest: [0; 32], detail };
     Ok(Probed { facts, orientation: 1, notes: film.notes })
+}
+
+fn document(path: &Path, bytes: u64) -> Result<Probed, MediaError> {
+    let is_whole = File::open(path).and_then(|file| pdf::is_whole(file, bytes)).map_err(MediaError::Disk)?;
+    if !is_whole {
+        return Err(MediaError::DamagedDocument("it has no end, so a part of it is missing"));
+    }
+    let pages = File::open(path).and_then(pdf::pages).map_err(MediaError::Disk)?;
+    let detail = Detail { pages, ..Detail::default() };
+    let facts = Facts { kind: MediaKind::Pdf, bytes, width: 0, height: 0, digest: [0; 32], detail };
+    Ok(Probed { facts, orientation: 1, notes: Vec::new() })
 }

@@ -25,7 +25,7 @@ pub(super) fn picture(kind: MediaKind, bytes: &[u8], orientation: u8) -> Result<
         MediaKind::Png => png(bytes, orientation),
         MediaKind::WebP => webp(bytes, orientation),
         MediaKind::Gif => gif(bytes),
-        MediaKind::Mp4 | MediaKind::Mov => return Ok(None),
+        MediaKind::Mp4 | MediaKind::Mov | MediaKind::Pdf => return Ok(None),
     };
     let clean = clean.ok_or(Untidy)?;
     Ok((clean != bytes).then_some(clean))

@@ -103,7 +103,7 @@ async fn what_is_refused_leaves_nothing_behind_and_says_what_it_was() {
         (b"<html><script>alert(1)</script></html>".to_vec(), "media_type", "text/html"),
         (b"\n <!DOCTYPE html><p>".to_vec(), "media_type", "text/html"),
         (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), "media_type", "svg"),
-        (b"%PDF-1.7 and more".to_vec(), "media_type", "application/pdf"),
+        (b"%PDF-1.7 and no end".to_vec(), "media_damaged", "cannot be read"),
         (b"PK\x03\x04 and more and more and more".to_vec(), "media_type", "zip"),
         (b"".to_vec(), "media_empty", "empty"),
         (head[..20].to_vec(), "media_damaged", "cannot be read"),

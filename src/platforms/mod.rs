@@ -15,9 +15,11 @@
 pub mod bluesky;
 pub mod facebook;
 pub mod instagram;
+pub mod linkedin;
 pub mod meta;
 pub mod needs;
 mod proof;
+pub mod tiktok;
 pub mod x;
 
 use std::collections::BTreeMap;
@@ -27,16 +29,25 @@ use jiff::{SignedDuration, Timestamp};
 pub use proof::{Deletion, Failure, FailureClass, Original, Quota, Refusal, Sight, Verdict};
 
 use crate::domain::account::Account;
+use crate::domain::cost::Cost;
 use crate::domain::delivery::{Frozen, Handles, Step, StepKind};
-use crate::domain::fit::{Fit, ImageNeeds, MediaNeeds};
+use crate::domain::fit::{DocumentNeeds, Fit, ImageNeeds, MediaNeeds};
 use crate::domain::ids::{MediaId, PlatformName};
 use crate::domain::media::{MediaItem, MediaKind};
 
 /// Every network this build speaks to, in the order lists show them.
-pub static ALL: &[&dyn Platform] = &[&facebook::Facebook, &instagram::Instagram, &x::X, &bluesky::Bluesky];
+pub static ALL: &[&dyn Platform] = &[
+    &facebook::Facebook,
+    &instagram::Instagram,
+    &x::X,
+    &linkedin::LinkedIn,
+    &tiktok::TikTok,
+    &bluesky::Bluesky,
+];
 
 /// What [`find`] finds, as a hint for whoever asked for another.
-pub const AVAILABLE: &str = "this version speaks to `facebook`, `instagram`, `x` and `bluesky`";
+pub const AVAILABLE: &str =
+    "this version speaks to `facebook`, `instagram`, `x`, `linkedin`, `tiktok` and `bluesky`";
 
 /// The connector for a network, if this build has it.
 pub fn find(name: PlatformName) -> Option<&'static dyn Platform> {
@@ -134,12 +145,14 @@ pub struct Job<'a> {
     pub kind: StepKind,
     /// Index of this step, from 0.
     pub step: usize,
-    /// Media of this step (the first part of a thread has the post's media; others none), as the
-    /// network gets them: a picture that is converted first has its later kind and size here.
+    /// Media of this step, as the network gets them: a picture that is converted first has its later kind
+    /// and size here.
     pub media: &'a [MediaItem],
     pub options: &'a BTreeMap<String, String>,
     /// The steps before this one, all live.
     pub before: &'a [Step],
+    /// What the network called this step when it took it on ([`Verdict::Taken`]).
+    pub taken: Option<&'a str>,
 }
 
 /// Fresh material for ids and time stamps, fixed when a request is frozen.
@@ -162,6 +175,9 @@ pub enum Endpoint {
     /// An address that the network gave, whole in [`Request::path`]. It is called only if it lies on
     /// the host behind this key of `[platforms.NAME.endpoints]`.
     Given(&'static str),
+    /// As `Given`, on networks whose uploads go to many hosts: also by https to this domain and what lies
+    /// below it.
+    GivenBelow(&'static str, &'static str),
     /// The account's own server.
     Server,
 }
@@ -182,11 +198,20 @@ pub enum Body {
     /// `multipart/form-data`, in this order.
     Multipart(Vec<(String, Field)>),
     /// The bytes of a file, or of a piece of it, under its own media type. `headers`: what the network
-    /// wants to know of it beside (where the piece begins, how long the whole is).
+    /// wants to know of it beside (where the piece begins, how long the whole is), or another media type.
     File {
         part: FilePart,
         headers: Vec<(&'static str, String)>,
     },
+}
+
+/// How a token is presented at an address that the network gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadScheme {
+    /// `Authorization: Bearer`, as everywhere.
+    Bearer,
+    /// `Authorization: OAuth`, Meta's older one.
+    OAuth,
 }
 
 /// The value of a form's field.
@@ -206,7 +231,7 @@ pub enum Field {
 impl Field {
     /// The bytes of a file, whose own name is nobody's business.
     pub fn file(part: FilePart) -> Self {
-        Self::File { name: format!("media.{}", part.kind.extension()), part }
+        Self::File { name: part.kind.file_name(), part }
     }
 }
 
@@ -338,13 +363,45 @@ pub trait Platform: Sync {
     fn media_needs(&self, tier: Option<&str>, _options: &BTreeMap<String, String>) -> MediaNeeds {
         let can = self.capabilities(tier);
         let image = ImageNeeds::of(can.image_kinds, can.image_bytes_max);
-        MediaNeeds { image, video: None, videos_max: 0, mixed: false, files_min: 0 }
+        MediaNeeds { image, animation: None, video: None, videos_max: 0, mixed: false, files_min: 0 }
+    }
+
+    /// What this network wants of documents. None = it takes none.
+    fn document_needs(&self) -> Option<DocumentNeeds> {
+        None
+    }
+
+    /// Longest first comment, in UTF-16 units, where the network says so.
+    fn comment_max(&self) -> Option<usize> {
+        None
+    }
+
+    /// How many calls an account may make from midnight to midnight UTC, on networks that count all of
+    /// them and say only that there were too many. Calls to addresses that the network gave do not count.
+    fn calls_a_day(&self, _account: &Account) -> Option<u32> {
+        None
+    }
+
+    /// Headers that a call bears beside its body's and its token's. `version`: the configured version of
+    /// the network's API.
+    fn headers(&self, _call: &Request, _version: Option<&str>) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// The scheme in which the token goes to an address that the network gave.
+    fn upload_scheme(&self) -> UploadScheme {
+        UploadScheme::Bearer
     }
 
     /// The permission without which the network takes no first comment, where a person may decline it and
     /// grant the rest.
     fn comment_scope(&self, _tier: Option<&str>) -> Option<&'static str> {
         None
+    }
+
+    /// The content type of JSON, as the network documents it.
+    fn json_type(&self) -> &'static str {
+        "application/json"
     }
 
     /// Length of a text in the network's own unit.
@@ -363,6 +420,32 @@ pub trait Platform: Sync {
     /// What is no problem and worth knowing before it is scheduled, in sentences.
     fn notices(&self, _parts: &[&str], _options: &BTreeMap<String, String>) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The network's rule against the same words on several accounts, as a sentence. None = it has none.
+    fn same_words(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What a post will cost as far as that is known before, on networks that take money for calls.
+    fn costs(&self, _parts: &[&str], _media: &[MediaItem]) -> Vec<Cost> {
+        Vec::new()
+    }
+
+    /// What a call costs at least, in millionths of a US dollar: counted before it leaves. A publishing
+    /// call's price has that of its read-back in it.
+    fn price(&self, _call: &Request) -> u64 {
+        0
+    }
+
+    /// What the sign-in of an account costs.
+    fn price_of_connect(&self) -> u64 {
+        0
+    }
+
+    /// What a call did cost, as its answer tells it.
+    fn charged(&self, _call: &Request, _answer: &Answer) -> u64 {
+        0
     }
 
     /// What would be sent for one part, as JSON for people: no network call, ids left open.
@@ -385,6 +468,11 @@ pub trait Platform: Sync {
         answer: &Answer,
         now: Timestamp,
     ) -> Result<Handles, Failure>;
+
+    /// What it means that a preparing call left and no answer came. As a rule it is just repeated.
+    fn cut_off(&self, _call: &Request, message: &str) -> Failure {
+        Failure::transient(message)
+    }
 
     /// The publishing call of a frozen request.
     fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request;
@@ -457,13 +545,7 @@ pub trait Platform: Sync {
 
     /// The call that changes the words of a live step. None = the network has none, or not for such an
     /// object. Made twice it does the same as once.
-    fn edit(
-        &self,
-        _account: &Account,
-        _step: &Step,
-        _text: &str,
-        _options: &BTreeMap<String, String>,
-    ) -> Option<Request> {
+    fn edit(&self, _account: &Account, _step: &Step, _text: &str) -> Option<Request> {
         None
     }
 
@@ -474,6 +556,11 @@ pub trait Platform: Sync {
 
     /// The call that deletes a published object. None = the network has none.
     fn delete(&self, account: &Account, remote_id: &str) -> Option<Request>;
+
+    /// Where a person deletes what no call can.
+    fn delete_by_hand(&self) -> &'static str {
+        "delete it on the network yourself"
+    }
 
     /// What the answer to the delete call proves.
     fn deleted(&self, answer: &Answer, now: Timestamp) -> Deletion;

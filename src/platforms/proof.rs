@@ -80,6 +80,8 @@ pub enum Verdict {
     Refused(Failure),
     /// Taken on, and the handle will tell what becomes of it (class C): looked at until it does.
     Pending { message: String },
+    /// As `Pending`, on calls that make the handle: its name was not known before this answer.
+    Taken { name: String, message: String },
     /// The network says it already has this post, and perhaps which one it is.
     Duplicate { message: String, original: Option<Original> },
     /// Everything else.

@@ -5,6 +5,9 @@
 //! (with a stand-in for the browser that presses "Allow"), posts are made over the control socket,
 //! and what is shown at the end is what the daemon says of its deliveries.
 
+mod linkedin;
+mod x;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,9 +16,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
+use super::interruption::Interruption;
+use super::pictures::{gradient, loaf};
 use super::{daemon_error, film, load, setup};
 use crate::cli::args::{Demo, Globals};
 use crate::cli::error::CliError;
@@ -43,20 +47,22 @@ struct Stage {
 }
 
 impl Stage {
-    #[allow(clippy::print_stdout)] // the demonstration is its output
+    /// A pipe that was closed ends nothing: there are keys to be cleared away at the end.
     fn say(&self, text: &str, event: &Value) {
+        let mut out = std::io::stdout();
         if self.json {
-            println!("{event}");
+            drop(writeln!(out, "{event}"));
         } else if !self.quiet {
-            println!("{}", self.painted(text));
+            drop(writeln!(out, "{}", self.painted(text)));
         }
-        // A pipe that was closed ends nothing here.
-        drop(std::io::stdout().flush());
+        drop(out.flush());
     }
 
     /// The word that says how it ended, in its colour.
     fn painted(&self, text: &str) -> String {
-        for (word, paint) in [("published", Paint::Green), ("refused", Paint::Red)] {
+        for (word, paint) in
+            [("published", Paint::Green), ("handed over", Paint::Green), ("refused", Paint::Red)]
+        {
             if let Some(rest) = text.strip_prefix(word) {
                 return colored(self.color, paint, word) + rest;
             }
@@ -89,8 +95,7 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     let stage =
         Stage { json: globals.json, quiet: globals.quiet, color: globals.wants_color(terminal, no_color) };
     let cannot = |error: std::io::Error| failed("signals", error);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interruption = Interruption::new().map_err(cannot)?;
     // Dropped last, however this ends: there are keys in it.
     let place = directory(args);
     let dir = place.dir().to_owned();
@@ -99,7 +104,10 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     let running =
         sandbox::start(options, Arc::new(SystemClock)).await.map_err(|error| failed("the sandbox", error))?;
     stage.say(
-        &format!("sandbox    {} (stand-ins for Facebook, Instagram, X and Bluesky)", running.url),
+        &format!(
+            "sandbox    {} (stand-ins for Facebook, Instagram, X, LinkedIn, TikTok and Bluesky)",
+            running.url
+        ),
         &json!({ "event": "sandbox", "url": running.url }),
     );
     let config_path = write_config(&dir, &running, args.fast)?;
@@ -122,22 +130,19 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     let client = Client::new(&socket).map_err(|error| asked(&error))?;
     let outcome = tokio::select! {
         outcome = play(&stage, &client, &running, args.fast, began) => outcome,
-        _ = interrupt.recv() => Err(interrupted()),
-        _ = terminate.recv() => Err(interrupted()),
+        () = interruption.comes() => Err(interrupted()),
     };
     let outcome = match outcome {
         Ok(code) if !args.once => {
             stage.say(
                 &format!(
-                    "\nLook at {0}facebook, {0}instagram, {0}x and {0}bluesky; Ctrl-C ends the demonstration.",
+                    "\nLook at {0}facebook, {0}instagram, {0}x, {0}linkedin, {0}tiktok and {0}bluesky; Ctrl-C \
+                     ends the demonstration.",
                     running.url
                 ),
                 &json!({ "event": "waiting", "url": running.url }),
             );
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            interruption.comes().await;
             Ok(code)
         }
         other => other,
@@ -192,9 +197,12 @@ fn write_config(dir: &Path, running: &Running, fast: bool) -> Result<PathBuf, Cl
         .port();
     let written = std::fs::read_to_string(&path).map_err(|error| failed("the configuration", error))?;
     let mut settings: toml::Table = written.parse().map_err(|error| failed("the configuration", error))?;
+    // TikTok fetches photos from nobody who does not prove whose the address is.
+    let (proof, content) = sandbox::VERIFICATION;
     let more = format!(
-        "[server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\n{}\n\
-         [engine]\nlane_spacing = \"{}\"\npoll_scale = 0.2\n\
+        "[server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\n\
+         verification_files = {{ \"{proof}\" = \"{content}\" }}\n{}\n\
+         [engine]\nlane_spacing = \"{}\"\npoll_scale = 0.05\n\
          [[queue]]\nname = \"every-minute\"\ncron = [\"* * * * *\"]\ntimezone = \"UTC\"\n\
          accounts = [\"x:acme\", \"bluesky:acme\"]\n",
         running.config(),
@@ -228,6 +236,8 @@ async fn play(
     connect(stage, client, "bluesky", Some(instance), "acme").await?;
     connect(stage, client, "facebook", None, "acme").await?;
     connect(stage, client, "instagram", None, "acme").await?;
+    connect(stage, client, "linkedin", None, "acme").await?;
+    connect(stage, client, "tiktok", None, "acme").await?;
     let refusal = refuse(stage, client).await?;
 
     let mut events = client
@@ -247,12 +257,15 @@ async fn play(
     let soon = |seconds: &str| r::When::At(if fast { "+1s" } else { seconds }.into());
     posts.push(post(stage, client, &thread, &both, soon("+3s"), Vec::new()).await?);
     let oven = "A warm gradient, like the inside of an oven";
-    let picture = vec![upload(client, "oven.png", gradient([240, 80, 40])?, Some(oven)).await?];
+    let picture = vec![upload(client, "oven.png", picture(gradient([240, 80, 40]))?, Some(oven)).await?];
     let text = "A picture with a description, see https://example.com/oven #bread";
     let three = ["bluesky:acme", "facebook:acme", "instagram:acme"];
     posts.push(post(stage, client, &[text], &three, soon("+2s"), picture).await?);
     posts.push(post(stage, client, &["And one right now."], &["x:acme"], r::When::Now, Vec::new()).await?);
     posts.extend(of_meta(stage, client).await?);
+    posts.extend(linkedin::posts(stage, client).await?);
+    posts.extend(of_tiktok(stage, client).await?);
+    posts.extend(x::posts(stage, client).await?);
 
     let limit = tokio::time::sleep(PATIENCE);
     tokio::pin!(limit);
@@ -270,7 +283,9 @@ async fn play(
             }
         }
         // Published is told at once; the read-back follows within moments and is worth waiting for.
-        let read_back = deliveries.iter().all(|it| it.verified) || !patient;
+        // A member's posts on LinkedIn can be read by nobody.
+        let shown = |it: &m::Delivery| it.verified || it.account.starts_with("linkedin:");
+        let read_back = deliveries.iter().all(shown) || !patient;
         if !deliveries.iter().all(is_over) {
             settled = tokio::time::Instant::now();
         } else if read_back {
@@ -309,7 +324,9 @@ fn shown_at(running: &Running, delivery: &m::Delivery) -> String {
     let base = running.url.as_str().trim_end_matches('/');
     let here = [
         ("https://x.com/", "/x/"),
+        ("https://www.tiktok.com/", "/tiktok/"),
         ("https://bsky.app/", "/"),
+        ("https://www.linkedin.com/", "/linkedin/"),
         ("https://www.facebook.com/facebook/", "/facebook/"),
         ("https://www.facebook.com/", "/facebook/"),
     ];
@@ -324,6 +341,8 @@ fn tell(stage: &Stage, running: &Running, delivery: &m::Delivery) {
             delivery.account,
             shown_at(running, delivery)
         )
+    } else if delivery.state == m::DeliveryState::HandedOver {
+        format!("handed over {:<13} it waits in the inbox there, to be finished by hand", delivery.account)
     } else {
         let why = delivery.reason.as_ref().map_or("", |it| it.message.as_str());
         format!("{:<10} {:<14} {why}", delivery.state.as_str(), delivery.account)
@@ -341,15 +360,17 @@ fn finish(
     refusal: &m::ErrorDetail,
     began: tokio::time::Instant,
 ) -> u8 {
-    let all = deliveries.iter().all(|it| it.state == m::DeliveryState::Published);
+    let count = |state| deliveries.iter().filter(|it| it.state == state).count();
+    let (live, inbox) = (count(m::DeliveryState::Published), count(m::DeliveryState::HandedOver));
+    let all = live + inbox == deliveries.len();
     // What the stand-in refused would have been refused by the network.
     let refused: Vec<_> = running.refusals().iter().map(|it| format!("{}: {}", it.call, it.reason)).collect();
     let ok = all && refused.is_empty();
     let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let verified = deliveries.iter().filter(|it| it.verified).count();
     let mut text = format!(
-        "\n{} of {} published ({verified} read back), 1 refused before it was scheduled, in {:.1} s",
-        deliveries.iter().filter(|it| it.state == m::DeliveryState::Published).count(),
+        "\n{live} of {} published ({verified} read back), {inbox} handed over, 1 refused before it was \
+         scheduled, in {:.1} s",
         deliveries.len(),
         began.elapsed().as_secs_f64(),
     );
@@ -433,7 +454,7 @@ async fn of_meta(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError
     for (name, shade, alt) in
         [("rye.png", [112, 70, 40], "A dark loaf"), ("spelt.png", [206, 144, 76], "A light loaf")]
     {
-        loaves.push(upload(client, name, loaf(shade)?, Some(alt)).await?);
+        loaves.push(upload(client, name, picture(loaf(shade))?, Some(alt)).await?);
     }
     posts.push(post(stage, client, &["Two loaves, two pictures."], &to, r::When::Now, loaves).await?);
     let film = upload(client, "oven.mp4", film::film(4), None).await?;
@@ -451,46 +472,35 @@ async fn of_meta(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError
     Ok(posts)
 }
 
-/// A small picture made here: a gradient in this colour, so that there is something to see.
-fn gradient([red, green, blue]: [u8; 3]) -> Result<Vec<u8>, CliError> {
-    let shade = |part: u32, whole: u32| u8::try_from(part * 255 / whole).unwrap_or(255);
-    let (width, height) = PICTURE;
-    png(|x, y| {
-        [red, (shade(x, width) / 2).saturating_add(green), (shade(y, height) / 2).saturating_add(blue)]
-    })
+/// What TikTok takes: a film for the creator's inbox, and photos that it fetches from here, published with
+/// every choice made.
+async fn of_tiktok(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError> {
+    let film = vec![upload(client, "crust.mp4", film::film(4), None).await?];
+    let photos = vec![
+        upload(client, "rye.png", picture(loaf([112, 70, 40]))?, None).await?,
+        upload(client, "oven.png", picture(gradient([60, 40, 90]))?, None).await?,
+    ];
+    let direct = [("privacy", "PUBLIC_TO_EVERYONE"), ("consent", "music"), ("title", "Fresh")];
+    let mut posts = Vec::new();
+    for (text, media, chosen) in
+        [("", film, &[("mode", "inbox")][..]), ("A loaf, and where it comes from.", photos, &direct[..])]
+    {
+        let chosen = chosen.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let ask = r::CreatePost {
+            parts: vec![text.into()],
+            to: vec!["tiktok:acme".into()],
+            media,
+            when: Some(r::When::Now),
+            options: [("tiktok".to_owned(), chosen)].into(),
+            ..r::CreatePost::default()
+        };
+        posts.push(create(stage, client, ask).await?);
+    }
+    Ok(posts)
 }
 
-/// Another: a loaf with three cuts, in this colour, on a board.
-fn loaf(crust: [u8; 3]) -> Result<Vec<u8>, CliError> {
-    // In a thousand parts of the colour, as far as there is room for it.
-    let lit = |color: [u8; 3], light: i64| {
-        color.map(|it| u8::try_from((i64::from(it) * light / 1000).clamp(0, 255)).unwrap_or(255))
-    };
-    let round = |x: i64, y: i64, width: i64, height: i64| {
-        x * x * 1000 / (width * width) + y * y * 1000 / (height * height)
-    };
-    let (width, height) = PICTURE;
-    png(|x, y| {
-        let (x, y) = (i64::from(x) - i64::from(width / 2), i64::from(y) - i64::from(height / 2));
-        let (bread, shadow) = (round(x, y, 230, 110), round(x, y - 26, 245, 112));
-        let cut = [-110, 0, 110].iter().any(|at| (x - at + y / 2).abs() < 13 && y.abs() < 66);
-        match () {
-            () if bread < 1000 && cut => lit([246, 226, 188], 1050 - bread / 5),
-            () if bread < 1000 => lit(crust, 1250 - bread / 2 - y),
-            () if shadow < 1000 => lit([236, 226, 210], 700 + shadow / 5),
-            () => lit([236, 226, 210], 1000 - y / 6),
-        }
-    })
-}
-
-/// Width and height of the pictures.
-const PICTURE: (u32, u32) = (640, 360);
-
-fn png(color: impl Fn(u32, u32) -> [u8; 3]) -> Result<Vec<u8>, CliError> {
-    let picture = image::RgbImage::from_fn(PICTURE.0, PICTURE.1, |x, y| image::Rgb(color(x, y)));
-    let mut png = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut png, image::ImageFormat::Png).map_err(|error| failed("the picture", error))?;
-    Ok(png.into_inner())
+fn picture(made: image::ImageResult<Vec<u8>>) -> Result<Vec<u8>, CliError> {
+    made.map_err(|error| failed("the picture", error))
 }
 
 async fn upload(
@@ -501,7 +511,7 @@ async fn upload(
 ) -> Result<r::MediaRef, CliError> {
     let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(bytes))]);
     let file = client.media_upload(Some(name.into()), body).await.map_err(|error| asked(&error))?;
-    Ok(r::MediaRef { id: file.id, alt: alt.map(str::to_owned) })
+    Ok(r::MediaRef { id: file.id, alt: alt.map(str::to_owned), part: None })
 }
 
 /// Connects an account as a person would: opens the link, allows, comes back, confirms.

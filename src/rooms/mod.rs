@@ -5,14 +5,18 @@
 
 mod demo;
 mod film;
+mod interruption;
+mod pictures;
 mod setup;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use interruption::Interruption;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -196,7 +200,6 @@ async fn serve(config: Config, config_path: PathBuf) -> Result<u8, CliError> {
     ended.map(|()| 0).map_err(|error| daemon_error(&error))
 }
 
-#[allow(clippy::print_stdout)] // its one line is its output
 async fn run_sandbox(args: &args::Sandbox, globals: &Globals) -> Result<u8, CliError> {
     let faults = match &args.faults {
         None => sandbox::Faults::default(),
@@ -212,21 +215,21 @@ async fn run_sandbox(args: &args::Sandbox, globals: &Globals) -> Result<u8, CliE
         }
         _ => CliError::failed("sandbox", error.to_string()).hint("choose another `--listen` address"),
     })?;
-    if globals.json {
-        println!("{}", sandbox::ready_line(&running));
+    let mut interruption =
+        Interruption::new().map_err(|error| CliError::failed("signals", error.to_string()))?;
+    let said = if globals.json {
+        sandbox::ready_line(&running)
     } else {
-        println!(
+        format!(
             "The sandbox is at {}\nPoint a daemon at it with:\n\n{}\nCtrl-C ends it.",
             running.url,
             running.config()
-        );
-    }
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(|error| CliError::failed("signals", error.to_string()))?;
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+        )
+    };
+    // A pipe that was closed is no reason to leave the secret's file behind.
+    let mut out = std::io::stdout();
+    drop(writeln!(out, "{said}").and_then(|()| out.flush()));
+    interruption.comes().await;
     running.stop().await;
     Ok(0)
 }

@@ -24,6 +24,7 @@ pub(super) fn init(dir: Option<&Path>) -> Result<String, CliError> {
         .map_err(|error| CliError::failed("init", format!("cannot find the directory: {error}")))?;
     let failed = |what: &Path, error: &dyn std::fmt::Display| {
         CliError::failed("init", format!("cannot write `{}`: {error}", what.display()))
+            .hint("choose a directory of your own with `--dir`")
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|error| failed(&dir, &error))?;
     // Written down as it is reached, without `..` and links that may point elsewhere one day.
@@ -90,10 +91,15 @@ pub(super) fn offline_check(draft: &Offline) -> Result<m::Check, CliError> {
         })?;
         let items = media(draft)?;
         let options: BTreeMap<String, String> = draft.options.get(name.as_str()).cloned().unwrap_or_default();
-        let parts = if draft.parts.is_empty() { vec![String::new()] } else { draft.parts.clone() };
+        let common = (draft.parts.clone(), draft.comment.clone());
+        let own = draft.variants.get(name.as_str());
+        let (mut parts, comment) = own.map_or(common, |it| it.over(&draft.parts, draft.comment.as_deref()));
+        if parts.is_empty() {
+            parts.push(String::new());
+        }
         let words = Draft {
             parts: &parts,
-            comment: draft.comment.as_deref(),
+            comment: comment.as_deref(),
             media: &items,
             options: &options,
             lacks: &[],
@@ -101,7 +107,7 @@ pub(super) fn offline_check(draft: &Offline) -> Result<m::Check, CliError> {
         let checked = validate::check(platform, None, words);
         targets.push(crate::daemon::view::target(name.as_str(), &checked));
     }
-    Ok(m::Check { ok: targets.iter().all(|it| it.ok), targets })
+    Ok(crate::daemon::view::check(targets))
 }
 
 /// What networks would refuse in the texts of recurring posts; the daemon says it again when it matters.
@@ -181,7 +187,14 @@ fn media(draft: &Offline) -> Result<Vec<crate::domain::media::MediaItem>, CliErr
                 }
             })?;
             let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok(facts.item(MediaId::from_u128(0), name, file.alt.clone()))
+            let part = file.part.unwrap_or(1).saturating_sub(1);
+            let part = u16::try_from(part).unwrap_or(u16::MAX);
+            if usize::from(part) >= draft.parts.len().max(1) {
+                let message = format!("`{name}` is for part {}, which the post does not have", part + 1);
+                return Err(CliError::usage(message).hint("each TEXT is a part, counted from 1"));
+            }
+            let item = facts.item(MediaId::from_u128(0), name, file.alt.clone());
+            Ok(crate::domain::media::MediaItem { part, ..item })
         })
         .collect()
 }

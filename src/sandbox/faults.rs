@@ -4,7 +4,8 @@
 //! `lost_before`, `partial`, `blind`, `debug_info`, `429` and `slow` are spent by any call; `lost_after`,
 //! `500_after`, `blocked_after` and `truncate` wait for a call that took effect (a 2xx answer), because
 //! spending one on a refusal, such as Bluesky's "use this nonce", would test nothing; `says_error`,
-//! `says_expired` and `lags` wait for an answer of which they can make a lie.
+//! `says_expired`, `processing_failed` and `lags` wait for an answer of which they can make a lie. X has
+//! each of its documented errors by name as well (`x.create=credits`).
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -60,6 +61,30 @@ pub const ROUTES: &[&str] = &[
     "x.finalize",
     "x.status",
     "x.metadata",
+    "linkedin.token",
+    "linkedin.introspect",
+    "linkedin.revoke",
+    "linkedin.userinfo",
+    "linkedin.acls",
+    "linkedin.organization",
+    "linkedin.begin",
+    "linkedin.upload",
+    "linkedin.finish",
+    "linkedin.status",
+    "linkedin.create",
+    "linkedin.list",
+    "linkedin.get",
+    "linkedin.delete",
+    "linkedin.comment",
+    "tiktok.token",
+    "tiktok.revoke",
+    "tiktok.info",
+    "tiktok.creator",
+    "tiktok.init",
+    "tiktok.chunk",
+    "tiktok.last",
+    "tiktok.photo",
+    "tiktok.status",
     "bluesky.par",
     "bluesky.token",
     "bluesky.revoke",
@@ -93,6 +118,14 @@ pub enum Fault {
     Slow,
     /// The answer announces its whole length, then breaks off half-way.
     Truncate,
+    /// Nothing happens; a good token is called revoked, as LinkedIn does for some seconds.
+    TooFresh,
+    /// Nothing happens; the version of the API is served no longer (LinkedIn).
+    Sunset,
+    /// Nothing happens; the app lacks the right (LinkedIn).
+    Denied,
+    /// The post is taken as ever, and comes to nothing afterwards (LinkedIn).
+    PublishFailed,
     /// The connection breaks when half of the body has arrived; uploads that go on by offset keep what
     /// came (`facebook.upload`, `instagram.upload`), elsewhere nothing happens.
     Partial,
@@ -107,6 +140,10 @@ pub enum Fault {
     SaysExpired,
     /// A list does not show yet what is there.
     Lags,
+    /// Nothing happens; the error of that name (X).
+    Says(&'static str),
+    /// A film is said to have come to nothing when X worked on it.
+    ProcessingFailed,
 }
 
 /// Their names in a SPEC.
@@ -118,24 +155,47 @@ const KINDS: &[(&str, Fault)] = &[
     ("429", Fault::TooMany),
     ("slow", Fault::Slow),
     ("truncate", Fault::Truncate),
+    ("too_fresh", Fault::TooFresh),
+    ("sunset", Fault::Sunset),
+    ("denied", Fault::Denied),
+    ("publish_failed", Fault::PublishFailed),
     ("partial", Fault::Partial),
     ("blind", Fault::Blind),
     ("debug_info", Fault::DebugInfo),
     ("says_error", Fault::SaysError),
     ("says_expired", Fault::SaysExpired),
     ("lags", Fault::Lags),
+    ("processing_failed", Fault::ProcessingFailed),
 ];
 
 impl Fault {
     /// Whether it lets the call take effect first.
     pub(super) fn is_after(self) -> bool {
-        matches!(self, Self::LostAfter | Self::ErrorAfter | Self::BlockedAfter | Self::Truncate)
-            || self.is_lie()
+        matches!(
+            self,
+            Self::LostAfter | Self::ErrorAfter | Self::BlockedAfter | Self::Truncate | Self::PublishFailed
+        ) || self.is_lie()
+    }
+
+    /// Whether only LinkedIn has it.
+    fn is_of_linkedin(self) -> bool {
+        matches!(self, Self::TooFresh | Self::Sunset | Self::Denied | Self::PublishFailed)
     }
 
     /// Whether it changes what is said of a thing, and not the thing.
     pub(super) fn is_lie(self) -> bool {
-        matches!(self, Self::SaysError | Self::SaysExpired | Self::Lags)
+        matches!(self, Self::SaysError | Self::SaysExpired | Self::Lags | Self::ProcessingFailed)
+    }
+
+    /// The fault of that name at a route.
+    fn named(kind: &str, route: &str) -> Option<Self> {
+        if route.starts_with("x.")
+            && let Some(name) = super::x::problems::NAMES.iter().find(|it| **it == kind)
+        {
+            return Some(Self::Says(name));
+        }
+        let (_, fault) = KINDS.iter().find(|(name, _)| *name == kind)?;
+        (!fault.is_of_linkedin() || route.starts_with("linkedin.")).then_some(*fault)
     }
 }
 
@@ -201,6 +261,7 @@ fn kinds() -> String {
     for (at, (name, _)) in KINDS.iter().enumerate() {
         let _ = write!(out, "{}{name}", if at == 0 { "" } else { ", " });
     }
+    let _ = write!(out, "; for X also {}", super::x::problems::NAMES.join(", "));
     out
 }
 
@@ -217,9 +278,7 @@ impl FromStr for Faults {
                 .iter()
                 .find(|it| **it == route.trim())
                 .ok_or_else(|| FaultsError::Route { name: route.trim().to_owned() })?;
-            let (_, fault) = KINDS
-                .iter()
-                .find(|(name, _)| *name == kind.trim())
+            let fault = Fault::named(kind.trim(), route)
                 .ok_or_else(|| FaultsError::Kind { name: kind.trim().to_owned() })?;
             let left = times
                 .trim()
@@ -227,7 +286,7 @@ impl FromStr for Faults {
                 .ok()
                 .filter(|it| (1..=1_000_000).contains(it))
                 .ok_or_else(|| FaultsError::Times(times.trim().to_owned()))?;
-            faults.rules.push_back(Rule { route, fault: *fault, left });
+            faults.rules.push_back(Rule { route, fault, left });
         }
         Ok(faults)
     }

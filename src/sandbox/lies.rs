@@ -25,6 +25,15 @@ pub(super) fn told(fault: Fault, answer: &Answer) -> Option<Answer> {
                 said["status"][phase] = json!({ "status": "not_started" });
             }
         }
+        Fault::ProcessingFailed if said["data"]["processing_info"].is_object() => {
+            let error =
+                json!({ "code": 1, "name": "InvalidMedia", "message": "file is currently unsupported" });
+            said["data"]["processing_info"] =
+                json!({ "state": "failed", "progress_percent": 100, "error": error });
+        }
+        Fault::Lags if said["data"].is_array() && said["meta"].is_object() => {
+            said = json!({ "meta": { "result_count": 0 } });
+        }
         Fault::Lags if said["data"].is_array() => said = json!({ "data": [] }),
         _ => return None,
     }

@@ -7,10 +7,12 @@
 //! that our side was never refused.
 //!
 //! ```text
-//! /                      what is here            /facebook, /instagram, /x, /bluesky     what was published
+//! /                      what is here   /facebook, /instagram, /x, /linkedin, /tiktok, /bluesky   what was published
 //! /x/…                   X: x.authorize = x.api = "{url}/x"
 //! /facebook/…            Facebook: facebook.authorize = .graph = .upload = "{url}/facebook"
 //! /instagram/…           Instagram: instagram.authorize = .token = .graph = "{url}/instagram"
+//! /linkedin/…            LinkedIn: linkedin.oauth = linkedin.api = "{url}/linkedin"
+//! /tiktok/…              TikTok: tiktok.authorize = tiktok.api = "{url}/tiktok"
 //! /xrpc/… /oauth/… /.well-known/…   Bluesky: the account's own server, `--instance {url}`
 //! /plc/{did}             Bluesky's directory of identities: bluesky.plc = "{url}/plc"
 //! ```
@@ -20,7 +22,11 @@
 //! secret `sandbox-x-secret` and the public `sandbox-x-public`. Facebook has the people `acme` (Pages
 //! `acme` and `acme.cafe`) and `alice` (Page `alice`) and one app, whose secret lies in a file that the
 //! configuration names; a form field `pages` at its consent picks some of the Pages. Instagram has the
-//! accounts `acme` and `alice`, which hang on the Pages of these names as well. Bluesky has `acme.test` and
+//! accounts `acme` and `alice`, which hang on the Pages of these names as well. LinkedIn has the members
+//! `acme` (who administers the organizations `acme-bakery` and `acme-cafe`) and `alice`
+//! (`alices-flowers`), and an app for each kind of account. TikTok has the creators
+//! `acme` and `alice` (a private account) and the apps `sandbox-tiktok` (desktop, audited) and
+//! `sandbox-tiktok-web` (web, not audited), whose secret lies in that file too. Bluesky has `acme.test` and
 //! `alice.test`; it takes loopback clients only, because a stand-in fetches nothing.
 //!
 //! # Consent from a script
@@ -31,7 +37,7 @@
 //!
 //! # Simplifications
 //! Everything lives in memory, bounded, and is gone when the listener stops. Nothing is fetched but the
-//! files that are lent to Instagram, and those from loopback alone. Ids and tokens follow from the seed and the clock.
+//! files that are lent to Instagram and TikTok, and those from loopback alone. Ids and tokens follow from the seed and the clock.
 
 mod bluesky;
 mod consent;
@@ -41,23 +47,24 @@ mod fetch;
 mod film;
 mod instagram;
 mod lies;
+mod linkedin;
 mod multipart;
 mod pages;
+mod reply;
+mod setup;
 #[cfg(test)]
 mod tests;
+mod tiktok;
 mod wire;
 mod x;
 
-use std::collections::{HashMap, VecDeque};
-use std::convert::Infallible;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
-use futures_util::stream;
 use http::{HeaderValue, Request, Response, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
@@ -68,12 +75,17 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::clock::Clock;
+use reply::{HangUp, drip, respond, truncate};
+use setup::Secret;
 use wire::{Answer, Call};
 
 pub use faults::{Fault, Faults, FaultsError, ROUTES};
+pub use tiktok::VERIFICATION;
 
 /// The largest request body that is read at all: X's 15 MB GIF in its multipart dress.
 const BODY_MAX: usize = 17 * 1024 * 1024;
+/// The largest piece of a film for TikTok.
+const PIECE_MAX: usize = 128 * 1024 * 1024;
 
 /// The largest body at Meta's upload host: Instagram's largest film.
 const FILM_MAX: usize = 300_000_000;
@@ -109,11 +121,12 @@ pub enum SandboxError {
 /// A post that a network took, as an onlooker sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// `facebook`, `instagram`, `x` or `bluesky`.
+    /// `facebook`, `instagram`, `x`, `linkedin`, `tiktok` or `bluesky`.
     pub network: &'static str,
-    /// The user name (X, a Page's) or handle (Bluesky).
+    /// The user name (X, LinkedIn, a Page's) or handle (Bluesky).
     pub account: String,
-    /// The post's id (X, Facebook, Instagram) or `at://` address (Bluesky).
+    /// The post's id (X, Facebook, Instagram, TikTok), the task's for what waits in TikTok's inbox, its URN
+    /// (LinkedIn) or the `at://` address (Bluesky).
     pub id: String,
     /// As it was sent, links in full.
     pub text: String,
@@ -174,9 +187,13 @@ struct World {
     facebook: facebook::Facebook,
     instagram: instagram::Instagram,
     x: x::X,
+    linkedin: linkedin::LinkedIn,
+    tiktok: tiktok::TikTok,
     bluesky: bluesky::Bluesky,
     faults: Faults,
     refusals: VecDeque<Refusal>,
+    /// Calls that came, by their route.
+    calls: BTreeMap<&'static str, u64>,
 }
 
 /// Starts the stand-ins.
@@ -202,81 +219,18 @@ pub async fn start(options: Options, clock: Arc<dyn Clock>) -> Result<Running, S
         facebook: facebook::Facebook::new(options.seed, origin.clone()),
         instagram: instagram::Instagram::new(options.seed, origin.clone()),
         x: x::X::new(options.seed),
+        linkedin: linkedin::LinkedIn::new(options.seed, origin.clone()),
+        tiktok: tiktok::TikTok::new(options.seed, origin.clone()),
         bluesky: bluesky::Bluesky::new(options.seed, origin.clone()),
         faults: options.faults,
         refusals: VecDeque::new(),
+        calls: BTreeMap::new(),
     };
     let shared = Arc::new(Shared { clock, world: Mutex::new(world) });
     let stop = CancellationToken::new();
     let task = tokio::spawn(accept(listener, Arc::clone(&shared), stop.clone()));
-    let config = config(&origin, bound, &secret);
+    let config = setup::config(&origin, bound, &secret);
     Ok(Running { url, config, secret, shared, stop, task: Some(task) })
-}
-
-/// The TOML that points a daemon at the stand-ins.
-///
-/// The public client is the one named, because the file then needs no secret beside it.
-fn config(origin: &str, bound: SocketAddr, secret: &Secret) -> String {
-    let ip = bound.ip();
-    let bits = if ip.is_ipv4() { 32 } else { 128 };
-    let instagram = instagram::CLIENT;
-    let (app, file) = (facebook::CLIENT, toml_text(&secret.0.to_string_lossy()));
-    format!(
-        "[platforms.facebook]\n\
-         client_id = \"{app}\"\n\
-         client_secret = {{ file = {file} }}\n\n\
-         [platforms.facebook.endpoints]\n\
-         authorize = \"{origin}/facebook\"\n\
-         graph = \"{origin}/facebook\"\n\
-         upload = \"{origin}/facebook\"\n\n\
-         [platforms.instagram]\n\
-         client_id = \"{instagram}\"\n\
-         client_secret = {{ file = {file} }}\n\n\
-         [platforms.instagram.endpoints]\n\
-         authorize = \"{origin}/instagram\"\n\
-         token = \"{origin}/instagram\"\n\
-         graph = \"{origin}/instagram\"\n\n\
-         [platforms.x]\n\
-         # The confidential client is `sandbox-x`, its secret `sandbox-x-secret`.\n\
-         client_id = \"sandbox-x-public\"\n\n\
-         [platforms.x.endpoints]\n\
-         authorize = \"{origin}/x\"\n\
-         api = \"{origin}/x\"\n\n\
-         # Connect with: sendoff account connect bluesky --instance {origin}\n\
-         [platforms.bluesky.endpoints]\n\
-         plc = \"{origin}/plc\"\n\n\
-         [egress]\n\
-         allow = [\"{ip}/{bits}\"]\n"
-    )
-}
-
-/// A basic string of TOML: escaped as JSON is.
-fn toml_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// The file with the secret of Facebook's app, as long as the stand-ins run. It protects nothing.
-#[derive(Debug)]
-struct Secret(PathBuf);
-
-impl Secret {
-    fn write(port: u16) -> Result<Self, SandboxError> {
-        use std::io::Write as _;
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let name = format!("sendoff-sandbox-{}-{port}.secret", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        match made.and_then(|mut file| file.write_all(facebook::SECRET.as_bytes())) {
-            Ok(()) => Ok(Self(path)),
-            Err(source) => Err(SandboxError::Secret { path, source }),
-        }
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        std::fs::remove_file(&self.0).ok();
-    }
 }
 
 /// The line that `sandbox --json` prints first: `{"event":"ready","url","config"}`.
@@ -291,13 +245,15 @@ impl Running {
         &self.config
     }
 
-    /// Everything that was published, network by network (Facebook, Instagram, X, Bluesky), oldest first; deleted
-    /// posts too.
+    /// Everything that was published, network by network (Facebook, Instagram, X, LinkedIn, TikTok, Bluesky),
+    /// oldest first; deleted posts too.
     pub fn published(&self) -> Vec<Published> {
         let world = self.shared.world();
         let mut all = world.facebook.published();
         all.extend(world.instagram.published());
         all.extend(world.x.published());
+        all.extend(world.linkedin.published());
+        all.extend(world.tiktok.published());
         all.extend(world.bluesky.published());
         all
     }
@@ -308,6 +264,11 @@ impl Running {
     /// there, a person who says no) and answers that a fault made up.
     pub fn refusals(&self) -> Vec<Refusal> {
         self.shared.world().refusals.iter().cloned().collect()
+    }
+
+    /// How many calls came for a route, as orders of faults name them.
+    pub fn calls(&self, route: &str) -> u64 {
+        self.shared.world().calls.get(route).copied().unwrap_or(0)
     }
 
     /// Orders more faults, behind those still waiting.
@@ -363,15 +324,16 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         .ok();
 }
 
-/// What makes hyper close the connection.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is dropped on order")]
-struct HangUp;
-
 async fn serve(request: Request<hyper::body::Incoming>, shared: &Shared) -> Result<Response<Body>, HangUp> {
     let (head, body) = request.into_parts();
-    let upload = ["/facebook/video-upload/", "/facebook/ig-api-upload/"];
-    let most = if upload.iter().any(|it| head.uri.path().starts_with(it)) { FILM_MAX } else { BODY_MAX };
+    let film = ["/facebook/video-upload/", "/facebook/ig-api-upload/"];
+    let most = if film.iter().any(|it| head.uri.path().starts_with(it)) {
+        FILM_MAX
+    } else if tiktok::is_upload(&head.method, head.uri.path()) {
+        PIECE_MAX
+    } else {
+        BODY_MAX
+    };
     let mut call = match axum::body::to_bytes(Body::new(body), most).await {
         Ok(body) => Call {
             method: head.method,
@@ -386,7 +348,7 @@ async fn serve(request: Request<hyper::body::Incoming>, shared: &Shared) -> Resu
         },
         Err(_) => return Ok(respond(Answer::new(413, "text/plain; charset=utf-8", ""))),
     };
-    call.fetched = fetch::all(&instagram::lent(&call)).await;
+    call.fetched = fetch::all(&[instagram::lent(&call), tiktok::lent(&call)].concat()).await;
     let outcome = shared.world().judge(&call);
     let mut response = match outcome {
         Outcome::HangUp => return Err(HangUp),
@@ -415,13 +377,20 @@ impl World {
     fn judge(&mut self, call: &Call) -> Outcome {
         let route = if call.path.starts_with("/x/") {
             x::route_name(&call.method, &call.path)
+        } else if call.path.starts_with("/linkedin/") {
+            linkedin::route_name(call)
         } else if instagram::is_ours(call) {
             instagram::route_name(call)
+        } else if call.path.starts_with("/tiktok/") {
+            tiktok::route_name(call)
         } else if call.path.starts_with("/facebook/") {
             facebook::route_name(call)
         } else {
             bluesky::route_name(&call.method, &call.path)
         };
+        if let Some(route) = route {
+            *self.calls.entry(route).or_default() += 1;
+        }
         let waiting = route.and_then(|it| self.faults.waiting(it).map(|fault| (it, fault)));
         let waiting = waiting.filter(|it| it.1 != Fault::Blind || !self.facebook.is_by_person(call));
         let Some((route, fault)) = waiting else {
@@ -432,8 +401,15 @@ impl World {
         }
         match fault {
             Fault::LostBefore => return Outcome::HangUp,
+            Fault::Says(name) => return Outcome::Whole(x::problems::named(name)),
             Fault::TooMany if route.starts_with("x.") => return Outcome::Whole(x::too_many(call.now)),
             Fault::TooMany if route.starts_with("instagram.") => return Outcome::Whole(instagram::too_many()),
+            Fault::TooMany if route.starts_with("linkedin.") => return Outcome::Whole(linkedin::too_many()),
+            Fault::TooFresh => return Outcome::Whole(linkedin::too_fresh()),
+            Fault::Sunset => return Outcome::Whole(linkedin::sunset(call)),
+            Fault::Denied => return Outcome::Whole(linkedin::denied(route)),
+            Fault::PublishFailed => self.linkedin.fail_next(),
+            Fault::TooMany if route.starts_with("tiktok.") => return Outcome::Whole(tiktok::too_many()),
             Fault::TooMany if route.starts_with("facebook.") => return Outcome::Whole(facebook::too_many()),
             Fault::TooMany => return Outcome::Whole(bluesky::too_many(call.now)),
             Fault::Blind => return Outcome::Whole(facebook::missing("0")),
@@ -465,12 +441,15 @@ impl World {
         }
         self.faults.spend(route);
         match fault {
+            Fault::PublishFailed => Outcome::Whole(answer),
             Fault::LostAfter => Outcome::HangUp,
             Fault::Truncate => Outcome::Truncated(answer),
             Fault::BlockedAfter if route.starts_with("instagram.") => Outcome::Whole(instagram::blocked()),
             _ if route.starts_with("instagram.") => Outcome::Whole(instagram::broken()),
             _ if route.starts_with("x.") => Outcome::Whole(x::broken()),
+            _ if route.starts_with("tiktok.") => Outcome::Whole(tiktok::broken()),
             _ if route.starts_with("facebook.") => Outcome::Whole(facebook::broken()),
+            _ if route.starts_with("linkedin.") => Outcome::Whole(linkedin::broken()),
             _ => Outcome::Whole(bluesky::broken()),
         }
     }
@@ -480,8 +459,12 @@ impl World {
             |it: &str| call.path == it || call.path.strip_prefix(it).is_some_and(|it| it.starts_with('/'));
         let network = if below("/x") {
             "x"
+        } else if below("/linkedin") {
+            "linkedin"
         } else if below("/instagram") || instagram::is_ours(call) {
             "instagram"
+        } else if below("/tiktok") {
+            "tiktok"
         } else if below("/facebook") {
             "facebook"
         } else {
@@ -490,12 +473,14 @@ impl World {
         let mut answer = match pages::answer(self, call) {
             Some(page) => page,
             None if network == "x" => self.x.answer(call),
+            None if network == "tiktok" => self.tiktok.answer(call),
             None if network == "instagram" && below("/instagram") => self.instagram.answer(call),
             None if network == "instagram" => match self.facebook.instagram_caller(call) {
                 Ok((user, scopes)) => self.instagram.answer_to(call, &user, scopes),
                 Err(answer) => answer,
             },
             None if network == "facebook" => self.facebook.answer(call),
+            None if network == "linkedin" => self.linkedin.answer(call),
             None => self.bluesky.answer(call),
         };
         if let Some(reason) = answer.refusal.take() {
@@ -512,52 +497,4 @@ impl World {
         }
         answer
     }
-}
-
-fn respond(answer: Answer) -> Response<Body> {
-    with_body(answer, Body::from)
-}
-
-fn with_body(answer: Answer, body: impl FnOnce(Bytes) -> Body) -> Response<Body> {
-    let mut response = Response::new(body(answer.body));
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = *answer.headers;
-    response
-}
-
-/// The answer in eight drips, spread over `over`, with its true length announced.
-fn drip(mut answer: Answer, over: Duration) -> Response<Body> {
-    announce_length(&mut answer);
-    with_body(answer, |body| {
-        let size = body.len().div_ceil(8).max(1);
-        let drips = stream::unfold(body, move |mut rest| async move {
-            if rest.is_empty() {
-                return None;
-            }
-            tokio::time::sleep(over / 8).await;
-            let drip = rest.split_to(size.min(rest.len()));
-            Some((Ok::<_, Infallible>(drip), rest))
-        });
-        Body::from_stream(drips)
-    })
-}
-
-/// Half the answer under its full announced length, then a closed connection.
-fn truncate(mut answer: Answer) -> Response<Body> {
-    announce_length(&mut answer);
-    with_body(answer, |body| {
-        let half = body.slice(..body.len() / 2);
-        // hyper drops what it has not flushed when a body fails; a turn between lets it flush.
-        let broken = stream::unfold(Some(half), |half| async move {
-            if half.is_none() {
-                tokio::task::yield_now().await;
-            }
-            Some((half.ok_or(HangUp), None))
-        });
-        Body::from_stream(broken)
-    })
-}
-
-fn announce_length(answer: &mut Answer) {
-    answer.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
 }

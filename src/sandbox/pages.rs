@@ -38,7 +38,7 @@ pub(super) fn layout(title: &str, reload: Option<u32>, body: &str) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">{reload}\
          <title>{title}</title><style>{STYLE}</style></head><body>\
-         <nav><a href=\"/\">Sandbox</a><a href=\"/facebook\">Facebook</a><a href=\"/instagram\">Instagram</a><a href=\"/x\">X</a><a href=\"/bluesky\">Bluesky</a></nav>\
+         <nav><a href=\"/\">Sandbox</a><a href=\"/facebook\">Facebook</a><a href=\"/instagram\">Instagram</a><a href=\"/x\">X</a><a href=\"/linkedin\">LinkedIn</a><a href=\"/tiktok\">TikTok</a><a href=\"/bluesky\">Bluesky</a></nav>\
          {body}</body></html>",
         title = escape(title)
     )
@@ -68,6 +68,15 @@ pub(super) fn answer(world: &World, call: &Call) -> Option<Answer> {
         ["instagram", "p", id] => list(world, "instagram", "Instagram", Some(id)),
         ["instagram", "media", id, n] => picture(world.instagram.picture(id, n)),
         ["x"] => list(world, "x", "X", None),
+        ["linkedin"] => list(world, "linkedin", "LinkedIn", None),
+        // The form of LinkedIn's own addresses.
+        ["linkedin", "feed", "update", urn] => list(world, "linkedin", "LinkedIn", Some(urn)),
+        ["linkedin", "media", id] => picture(world.linkedin.picture(id)),
+        ["tiktok"] => list(world, "tiktok", "TikTok", None),
+        ["tiktok", who, "video" | "photo", id] if who.starts_with('@') => {
+            list(world, "tiktok", "TikTok", Some(id))
+        }
+        ["tiktok", "media", id, n] => picture(world.tiktok.picture(id, n)),
         ["bluesky"] => list(world, "bluesky", "Bluesky", None),
         // X's own form of a post's address, under the base that stands for x.com.
         ["x", _, "status", id] => list(world, "x", "X", Some(id)),
@@ -99,16 +108,21 @@ fn start(world: &World) -> Answer {
     let facebook = world.facebook.published().len();
     let instagram = world.instagram.published().len();
     let x = world.x.published().len();
+    let linkedin = world.linkedin.published().len();
+    let tiktok = world.tiktok.published().len();
     let bluesky = world.bluesky.published().len();
     let body = format!(
         "<h1>Sandbox</h1>\
-         <p>Stand-ins for four networks. Nothing here reaches the real ones, and all of it is gone \
+         <p>Stand-ins for five networks. Nothing here reaches the real ones, and all of it is gone \
          when the program stops.</p>\
          <ul><li><a href=\"/facebook\">Facebook</a>: {facebook} published, people <code>acme</code> (two \
          Pages) and <code>alice</code></li>\
          <li><a href=\"/instagram\">Instagram</a>: {instagram} published, accounts <code>acme</code> and \
          <code>alice</code></li>\
          <li><a href=\"/x\">X</a>: {x} published, users <code>acme</code> and <code>alice</code></li>\
+         <li><a href=\"/linkedin\">LinkedIn</a>: {linkedin} published, members <code>acme</code> (two pages) and \
+         <li><a href=\"/tiktok\">TikTok</a>: {tiktok} published or in the inbox, creators <code>acme</code> and \
+         <code>alice</code></li>\
          <li><a href=\"/bluesky\">Bluesky</a>: {bluesky} published, users <code>acme.test</code> and \
          <code>alice.test</code></li></ul>\
          <p>Calls refused so far: {refused}.</p>",
@@ -123,6 +137,8 @@ fn list(world: &World, network: &str, name: &str, only: Option<&str>) -> Answer 
         "x" => world.x.published(),
         "facebook" => world.facebook.published(),
         "instagram" => world.instagram.published(),
+        "linkedin" => world.linkedin.published(),
+        "tiktok" => world.tiktok.published(),
         _ => world.bluesky.published(),
     };
     let mut body = format!("<h1>{name}: what was published</h1>");
@@ -155,6 +171,8 @@ fn article(world: &World, post: &Published, out: &mut String) {
         "x" => world.x.pictures(&post.id),
         "facebook" => world.facebook.pictures(&post.id),
         "instagram" => world.instagram.pictures(&post.id),
+        "linkedin" => world.linkedin.pictures(&post.id),
+        "tiktok" => world.tiktok.pictures(&post.id),
         _ => world.bluesky.pictures(&post.id),
     };
     let mut classes = String::new();
@@ -167,6 +185,9 @@ fn article(world: &World, post: &Published, out: &mut String) {
     let note = match post.network {
         "facebook" => world.facebook.note(&post.id),
         "instagram" => world.instagram.note(&post.id),
+        "linkedin" => world.linkedin.note(&post.id),
+        "tiktok" => world.tiktok.note(&post.id),
+        "x" => world.x.note(&post.id),
         _ => None,
     };
     let note = note.map_or_else(String::new, |it| format!("<span class=\"kind\">{}</span>", escape(&it)));

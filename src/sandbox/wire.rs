@@ -162,6 +162,15 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// base64url without padding, the spelling of every OAuth and JOSE document.
+/// Two lower-case digits for each byte.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 pub(super) fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -12,11 +12,11 @@ use redb::ReadableTable;
 use super::errors::StoreError;
 use super::tables::{
     ACCOUNT_NAMES, ACCOUNT_REMOTE, ACCOUNTS, BOUND, BY_ACCOUNT, BY_MEDIA, BY_POST, BY_STATE, COUNTS,
-    DELIVERIES, DUE, IN_FLIGHT, NEEDS, OPEN_BY_ACCOUNT, OPEN_MARKERS, POSTS, POSTS_BY_TIME, REQUESTS,
+    DELIVERIES, DUE, IN_FLIGHT, MISSED, NEEDS, OPEN_BY_ACCOUNT, OPEN_MARKERS, POSTS, POSTS_BY_TIME, REQUESTS,
     REQUESTS_OPEN,
 };
 use super::tx::Rx;
-use super::{accounts, audit, deliveries, posts, vault};
+use super::{accounts, audit, deliveries, posts, spent, vault};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId, PostId};
 
@@ -28,6 +28,7 @@ pub fn all(rx: &Rx) -> Result<Vec<String>, StoreError> {
     check_accounts(rx, &mut faults)?;
     audit::list(rx, usize::MAX, None)?;
     check_requests(rx, &mut faults)?;
+    spent::all(rx)?;
     vault::refreshes(rx)?;
     vault::erasures(rx)?;
     Ok(faults)
@@ -129,6 +130,12 @@ fn check_deliveries(rx: &Rx, faults: &mut Vec<String>) -> Result<(), StoreError>
     for (account, remote_id, id, step) in unbound {
         if deliveries::bound(rx, account, &remote_id)? != Some((id, step)) {
             faults.push(format!("step {step} of delivery `{id}` is live and not bound"));
+        }
+    }
+    for row in rx.table(MISSED)?.iter()? {
+        let id = DeliveryId::from_u128(row?.0.value().1);
+        if deliveries::get(rx, id)?.is_none_or(|it| it.state != State::Missed) {
+            faults.push(format!("delivery `{id}` is told as missed, and is not"));
         }
     }
     // Rows of objects whose post was deleted stay, so this index is only looked at, not compared.

@@ -6,19 +6,23 @@
 use std::ops::Bound;
 
 use jiff::Timestamp;
-use redb::{ReadableTable, TableHandle as _};
+use redb::ReadableTable;
 use sha2::{Digest, Sha256};
 
 use super::errors::StoreError;
-use super::records::{Key, Place, Stored, decode, encode};
+use super::numbered::append_all;
+pub use super::numbered::{
+    add_attempt, append_history, attempts, end_attempt, history, history_row, next_attempt,
+};
+use super::records::{Key, Place, decode, encode};
 use super::tables::{
     ATTEMPTS, BOUND, BY_ACCOUNT, BY_POST, BY_STATE, COUNTS, DELIVERIES, DUE, HISTORY, IN_FLIGHT, NEEDS,
     OPEN_BY_ACCOUNT, OPEN_MARKERS, TOMBSTONES,
 };
 use super::tx::{Source, Tx};
-use super::{fetches, journal, zones};
-use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{Delivery, LEFT, State};
+use super::{fetches, missed, zones};
+use crate::domain::attempt::Transition;
+use crate::domain::delivery::{Delivery, State};
 use crate::domain::ids::{AccountId, DeliveryId, PostId};
 
 /// Which deliveries of an account.
@@ -59,11 +63,17 @@ pub fn put(
     if was.is_none_or(|was| was.due.zone != now.due.zone) {
         zones::note(tx, &now.due)?;
     }
+    let mut at = now.created_at;
     let told = transitions.into_iter().map(|mut it| {
+        at = it.at;
         it.note = it.note.or_else(|| Some(now.tell()));
         it
     });
-    append_all(tx, now.id, told)
+    let last = append_all(tx, now.id, told)?;
+    if now.state == State::Missed && was.is_none_or(|was| was.state != State::Missed) {
+        missed::note(tx, now.id, at)?;
+    }
+    Ok(last)
 }
 
 /// Refuses unless the stored row is the one the caller started from.
@@ -152,17 +162,36 @@ pub fn due_between(
     upto: Timestamp,
     max: usize,
 ) -> Result<Vec<DeliveryId>, StoreError> {
-    let word = state.as_str();
-    let (after, upto) = (after.as_millisecond(), upto.as_millisecond());
+    let page = due_page(source, state, behind(after), upto, max)?;
+    Ok(page.into_iter().map(|(_, _, id)| DeliveryId::from_u128(id)).collect())
+}
+
+/// A place among the deliveries of a state: (due, post, delivery).
+pub type Due = (i64, u128, u128);
+
+/// The place behind everything due at an instant.
+pub fn behind(at: Timestamp) -> Due {
+    (at.as_millisecond(), u128::MAX, u128::MAX)
+}
+
+/// As [`due_between`], from behind a place on: the last one found is where the next page begins.
+pub fn due_page(
+    source: &impl Source,
+    state: State,
+    after: Due,
+    upto: Timestamp,
+    max: usize,
+) -> Result<Vec<Due>, StoreError> {
+    let (word, upto) = (state.as_str(), behind(upto));
     if after >= upto {
         return Ok(Vec::new());
     }
-    let table = source.table(BY_STATE)?;
+    let at = |it: Due| (word, it.0, it.1, it.2);
+    let (from, to) = (Bound::Excluded(at(after)), Bound::Included(at(upto)));
     let mut found = Vec::new();
-    for row in
-        table.range((word, after, u128::MAX, u128::MAX)..=(word, upto, u128::MAX, u128::MAX))?.take(max)
-    {
-        found.push(DeliveryId::from_u128(row?.0.value().3));
+    for row in source.table(BY_STATE)?.range::<(&str, i64, u128, u128)>((from, to))?.take(max) {
+        let (_, ms, post, id) = row?.0.value();
+        found.push((ms, post, id));
     }
     Ok(found)
 }
@@ -238,23 +267,6 @@ pub fn counts(source: &impl Source) -> Result<Vec<(String, u64)>, StoreError> {
     Ok(found)
 }
 
-/// The publishing calls of a delivery, oldest first.
-pub fn attempts(source: &impl Source, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
-    rows(source, ATTEMPTS, id)
-}
-
-/// The moves of a delivery, oldest first.
-pub fn history(source: &impl Source, id: DeliveryId) -> Result<Vec<Transition>, StoreError> {
-    rows(source, HISTORY, id)
-}
-
-/// One move of a delivery.
-pub fn history_row(source: &impl Source, id: DeliveryId, n: u32) -> Result<Option<Transition>, StoreError> {
-    let key = id.as_u128();
-    let table = source.table(HISTORY)?;
-    table.get((key, n))?.map(|row| decode(numbered(HISTORY, key, n), row.value())).transpose()
-}
-
 /// All deliveries due from `from` until before `to`, in whatever state, earliest first, at most `max`.
 pub fn between(
     source: &impl Source,
@@ -275,71 +287,6 @@ pub fn between(
     found.sort_unstable();
     found.truncate(max);
     found.into_iter().map(|(_, id)| need(source, id)).collect()
-}
-
-/// The number the next publishing call of a delivery gets, from 1.
-pub fn next_attempt(source: &impl Source, id: DeliveryId) -> Result<u32, StoreError> {
-    next_number(source, ATTEMPTS, id)
-}
-
-/// Writes a publishing call before it is made. Its number must be [`next_attempt`].
-pub fn add_attempt(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), StoreError> {
-    let expected = next_attempt(tx, attempt.delivery)?;
-    if attempt.n != expected {
-        return Err(StoreError::conflict(format!(
-            "attempt {} of delivery `{}` is out of order (the next is {expected})",
-            attempt.n, attempt.delivery
-        )));
-    }
-    write_row(tx, ATTEMPTS, attempt.delivery, attempt.n, attempt)
-}
-
-/// Completes a publishing call with what came of it. Only the end may differ from what was written
-/// before, and only once.
-pub fn end_attempt(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), StoreError> {
-    let id = attempt.delivery.as_u128();
-    let at = numbered(ATTEMPTS, id, attempt.n);
-    let as_begun =
-        Attempt { ended: None, outcome: None, status: None, raw: None, trace: None, ..attempt.clone() };
-    {
-        let table = tx.table(ATTEMPTS)?;
-        let row = table.get((id, attempt.n))?.ok_or_else(|| {
-            StoreError::not_found(format!("attempt {} of delivery `{}`", attempt.n, attempt.delivery))
-        })?;
-        // As in `unchanged`.
-        let same = row.value() == encode(at, &as_begun)?.as_slice()
-            || decode::<Attempt>(at, row.value())? == as_begun;
-        if !same {
-            return Err(StoreError::conflict(format!(
-                "attempt {} of delivery `{}` is complete already, or another",
-                attempt.n, attempt.delivery
-            )));
-        }
-    }
-    write_row(tx, ATTEMPTS, attempt.delivery, attempt.n, attempt)
-}
-
-/// Writes a row of the history without a change of the delivery (a look, a note). Returns its number.
-pub fn append_history(tx: &mut Tx<'_>, id: DeliveryId, transition: Transition) -> Result<u32, StoreError> {
-    append_all(tx, id, [transition]).map(Option::unwrap_or_default)
-}
-
-fn append_all(
-    tx: &mut Tx<'_>,
-    id: DeliveryId,
-    transitions: impl IntoIterator<Item = Transition>,
-) -> Result<Option<u32>, StoreError> {
-    let mut last = None;
-    for mut transition in transitions {
-        transition.seq = match last {
-            Some(n) => n + 1,
-            None => next_number(tx, HISTORY, id)?,
-        };
-        write_row(tx, HISTORY, id, transition.seq, &transition)?;
-        journal::add_move(tx, transition.at, id, transition.seq)?;
-        last = Some(transition.seq);
-    }
-    Ok(last)
 }
 
 /// The step a remote object belongs to.
@@ -386,6 +333,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, it: &Delivery) -> Result<(), StoreError> {
     tx.remove(DELIVERIES, id)?;
     zones::let_go(tx, it.id)?;
     fetches::remove(tx, it.id)?;
+    missed::let_go(tx, it)?;
     for table in [ATTEMPTS, HISTORY] {
         let mut numbers = Vec::new();
         for row in tx.table(table)?.range((id, 0)..=(id, u32::MAX))? {
@@ -444,13 +392,8 @@ fn due_row(it: &Delivery) -> Option<(i64, bool)> {
 /// no other delivery of the account can meet it. Nor where the user left it as it is: nobody looks
 /// for it any more, so what waited for it would wait for ever.
 pub(super) fn open_marker(it: &Delivery) -> Option<u128> {
-    let open = it.flight.amb_since.is_some() && it.state != State::Sending && !is_left(it);
+    let open = it.flight.amb_since.is_some() && it.state != State::Sending && !it.is_left();
     it.flight.frozen.as_ref().filter(|_| open).map(|it| short_digest(&it.marker))
-}
-
-/// The user was asked about it and left it as it is.
-fn is_left(it: &Delivery) -> bool {
-    it.state == State::Unknown && it.held && it.reason.as_ref().is_some_and(|it| it.class == LEFT)
 }
 
 /// Removes the index rows of `was` that `now` does not have too.
@@ -532,43 +475,6 @@ fn index(tx: &mut Tx<'_>, was: Option<&Delivery>, now: &Delivery) -> Result<(), 
         }
     }
     Ok(())
-}
-
-type Numbered = redb::TableDefinition<'static, (u128, u32), &'static [u8]>;
-
-fn next_number(source: &impl Source, table: Numbered, id: DeliveryId) -> Result<u32, StoreError> {
-    let id = id.as_u128();
-    let table = source.table(table)?;
-    let last = table.range((id, 0)..=(id, u32::MAX))?.next_back().transpose()?;
-    Ok(last.map_or(0, |(key, _)| key.value().1).saturating_add(1))
-}
-
-fn rows<D: Stored>(source: &impl Source, table: Numbered, id: DeliveryId) -> Result<Vec<D>, StoreError> {
-    let key = id.as_u128();
-    let mut found = Vec::new();
-    for row in source.table(table)?.range((key, 0)..=(key, u32::MAX))? {
-        let (at, bytes) = row?;
-        let n = at.value().1;
-        found.push(decode(numbered(table, key, n), bytes.value())?);
-    }
-    Ok(found)
-}
-
-fn write_row<D: Stored>(
-    tx: &mut Tx<'_>,
-    table: Numbered,
-    id: DeliveryId,
-    n: u32,
-    value: &D,
-) -> Result<(), StoreError> {
-    let key = id.as_u128();
-    let row = encode(numbered(table, key, n), value)?;
-    tx.insert(table, (key, n), row.as_slice()).map(drop)
-}
-
-fn numbered(table: Numbered, id: u128, n: u32) -> Place {
-    let table = if table.name() == ATTEMPTS.name() { "attempts" } else { "history" };
-    Place { table, key: Key::Numbered(DeliveryId::PREFIX, id, n) }
 }
 
 fn place(id: u128) -> Place {

@@ -3,7 +3,7 @@
 use super::errors::StoreError;
 use super::tx::Tx;
 use super::writer::Store;
-use super::{accounts, deliveries, posts, queues, zones};
+use super::{accounts, deliveries, posts, queues, spent, zones};
 use crate::domain::account::AccountState;
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{Delivery, Frozen, State};
@@ -13,12 +13,18 @@ use crate::domain::ids::{AccountId, DeliveryId};
 /// the wire takes this value, and only [`Store::intend`] makes one, after its commit: so no byte can
 /// leave before the intent is on the disk. It is used up by the call, hence not `Clone`.
 ///
-/// ```compile_fail
-/// // Private fields: nobody else can make one.
-/// let _ = sendoff::store::DurableIntent { step: 0, claim_gen: 0 };
+/// Its fields are private, so nobody else can make one:
+///
+/// ```compile_fail,E0451
+/// use sendoff::domain::{attempt::Attempt, delivery::{Delivery, Frozen}};
+/// fn forge(delivery: Delivery, frozen: Frozen, attempt: Attempt) -> sendoff::store::DurableIntent {
+///     sendoff::store::DurableIntent { delivery, frozen, attempt }
+/// }
 /// ```
 ///
-/// ```compile_fail
+/// Nor can one be used twice:
+///
+/// ```compile_fail,E0599
 /// fn twice(intent: sendoff::store::DurableIntent) -> [sendoff::store::DurableIntent; 2] {
 ///     [intent.clone(), intent]
 /// }
@@ -65,6 +71,9 @@ impl DurableIntent {
     }
 }
 
+/// Under which name publishing calls are counted, with the read that proves each.
+pub const CREATE: &str = "publish";
+
 impl Store {
     /// Makes a publishing call durable before it is made (W3): the delivery in `Sending`, the call's
     /// row, and the move in the history, in one commit. Queued by the call itself, as
@@ -76,21 +85,23 @@ impl Store {
         after: Delivery,
         attempt: Attempt,
     ) -> impl Future<Output = Result<DurableIntent, StoreError>> + Send + use<> {
-        self.claim_and_intend(before, None, after, attempt)
+        self.claim_and_intend(before, None, after, attempt, None)
     }
 
     /// W1 and W3 in one write, for a delivery with nothing to prepare: `before` is as it is stored,
     /// `claimed` as a claim makes it, `after` in `Sending`. Both moves are in the history. With
-    /// `None` it was claimed before.
+    /// `None` it was claimed before. What the call costs is counted with it; refused if that were beyond
+    /// `budget`, in millionths of a US dollar.
     pub fn claim_and_intend(
         &self,
         before: Delivery,
         claimed: Option<Delivery>,
         after: Delivery,
         attempt: Attempt,
+        budget: Option<u64>,
     ) -> impl Future<Output = Result<DurableIntent, StoreError>> + Send + use<> {
         let queued = ready(&after, &attempt)
-            .map(|frozen| (frozen, self.write(commit(before, claimed, after, attempt))));
+            .map(|frozen| (frozen, self.write(commit(before, claimed, after, attempt, budget))));
         async move {
             let (frozen, write) = queued?;
             write.await.map(|(delivery, attempt)| DurableIntent { delivery, frozen, attempt })
@@ -106,7 +117,7 @@ impl Store {
         attempt: Attempt,
     ) -> Result<DurableIntent, StoreError> {
         let frozen = ready(&after, &attempt)?;
-        let (delivery, attempt) = self.write_blocking(commit(before, claimed, after, attempt))?;
+        let (delivery, attempt) = self.write_blocking(commit(before, claimed, after, attempt, None))?;
         Ok(DurableIntent { delivery, frozen, attempt })
     }
 }
@@ -117,6 +128,7 @@ fn commit(
     claimed: Option<Delivery>,
     after: Delivery,
     attempt: Attempt,
+    budget: Option<u64>,
 ) -> impl FnMut(&mut Tx<'_>) -> Result<(Delivery, Attempt), StoreError> + Send {
     move |tx| {
         if deliveries::is_buried(tx, after.account, &attempt.marker)? {
@@ -133,6 +145,14 @@ fn commit(
         if let Some(why) = held_back(tx, &before)? {
             return Err(StoreError::Refused { why });
         }
+        if attempt.cost > 0 {
+            let (network, month) = (after.name.platform(), spent::month(attempt.started));
+            if let Some(budget) = budget
+                && let Some(why) = spent::beyond(tx, network, month, attempt.cost, budget)?
+            {
+                return Err(StoreError::Refused { why });
+            }
+        }
         let last = claimed.as_ref().unwrap_or(&before);
         let claim = claimed.as_ref().map(|it| Transition {
             note: Some(it.tell()),
@@ -141,6 +161,10 @@ fn commit(
         let intend = Transition::between(last, &after, "intend", attempt.started);
         deliveries::put(tx, Some(&before), &after, claim.into_iter().chain([intend]))?;
         deliveries::add_attempt(tx, &attempt)?;
+        if attempt.cost > 0 {
+            let (network, month) = (after.name.platform(), spent::month(attempt.started));
+            spent::add(tx, after.account, network, month, CREATE, attempt.cost)?;
+        }
         Ok((after.clone(), attempt.clone()))
     }
 }

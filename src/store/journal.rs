@@ -80,6 +80,23 @@ pub fn behind(source: &impl Source, n: usize) -> Result<u64, StoreError> {
     Ok(first.map_or(0, |(seq, _)| seq.value()))
 }
 
+/// The moves of deliveries since an instant, newest first, out of the last `max` lines.
+pub fn moves_since(
+    source: &impl Source,
+    since: Timestamp,
+    max: usize,
+) -> Result<Vec<(DeliveryId, u32)>, StoreError> {
+    let table = source.table(JOURNAL)?;
+    let mut found = Vec::new();
+    for row in table.iter()?.rev().take(max) {
+        let (ms, delivery, n) = row?.1.value();
+        if delivery != 0 && ms >= since.as_millisecond() {
+            found.push((DeliveryId::from_u128(delivery), n));
+        }
+    }
+    Ok(found)
+}
+
 /// The lines after a number, at most `max` looked at.
 pub fn after(source: &impl Source, after: u64, max: usize) -> Result<Page, StoreError> {
     let mut page = Page { last: after, ..Page::default() };

@@ -69,6 +69,7 @@ impl Stored for StoredMedia {
                 width: row.width,
                 height: row.height,
                 alt: row.alt,
+                part: 0,
                 detail: row.detail.into(),
             },
             digest: digest_from_hex(&row.digest)?,

@@ -49,6 +49,9 @@ pub(super) const NEEDS: T<'static, (u128, u128), ()> = T::new("needs.v1");
 /// (account, first half of SHA-256 of the marker, delivery) → (). Deliveries that may be live under a
 /// marker and are being looked up: another one of the same words must wait for them.
 pub(super) const OPEN_MARKERS: T<'static, (u128, u128, u128), ()> = T::new("open_markers.v1");
+/// (when it was missed, delivery) → (), for those nobody has taken up since. What came too late is told
+/// by the time at which that was found, which may be days after its own.
+pub(super) const MISSED: T<'static, (i64, u128), ()> = T::new("missed.v1");
 /// (delivery, n) → publishing call. Append-only; completed once.
 pub(super) const ATTEMPTS: T<'static, (u128, u32), &[u8]> = T::new("attempts.v1");
 /// (delivery, seq) → move of the state. Append-only.
@@ -114,13 +117,16 @@ pub(super) const REQUESTS_OPEN: T<'static, u128, ()> = T::new("requests_open.v1"
 /// (time, sequence within the millisecond) → what was done, and by whom. Append-only.
 pub(super) const AUDIT: T<'static, (i64, u32), &[u8]> = T::new("audit.v1");
 
+/// (account, or the letters of a network's name; year and month, 202611) → what was paid for calls.
+pub(super) const SPENT: T<'static, (u128, u32), &[u8]> = T::new("spent.v1");
+
 /// Hands the names of all tables to another macro.
 macro_rules! every {
     ($go:ident) => {
         $go!(META NOTES POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT
-            OPEN_BY_ACCOUNT BY_STATE COUNTS NEEDS OPEN_MARKERS ATTEMPTS HISTORY FETCHES BOUND TOMBSTONES ACCOUNTS ACCOUNT_NAMES
-            ACCOUNT_REMOTE GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RUNS
-            SERIES ZONES ZONE_HELD JOURNAL EVENTS RECEIPTS RECEIPT_CODES REQUESTS REQUESTS_OPEN AUDIT)
+            OPEN_BY_ACCOUNT BY_STATE COUNTS NEEDS OPEN_MARKERS MISSED ATTEMPTS HISTORY FETCHES BOUND TOMBSTONES ACCOUNTS
+            ACCOUNT_NAMES ACCOUNT_REMOTE GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RUNS
+            SERIES ZONES ZONE_HELD JOURNAL EVENTS RECEIPTS RECEIPT_CODES REQUESTS REQUESTS_OPEN AUDIT SPENT)
     };
 }
 

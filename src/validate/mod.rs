@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::cost::Cost;
 use crate::domain::fit::{self, Misfit};
 use crate::domain::media::MediaItem;
+use crate::domain::post::media_of;
 use crate::platforms::{Capabilities, Platform, Problem, Unit};
 
 /// What one target would get.
@@ -33,6 +35,8 @@ pub struct Checked {
     pub notices: Vec<String>,
     /// (field of a problem, the command that removes it): for those who have the program.
     pub commands: Vec<(String, String)>,
+    /// What it will cost, on networks that take money for calls.
+    pub costs: Vec<Cost>,
     /// What would be sent, a value per part.
     pub preview: serde_json::Value,
 }
@@ -67,7 +71,7 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
     let preview: Vec<_> = parts
         .iter()
         .enumerate()
-        .map(|(n, text)| platform.preview(text, if n == 0 { &sent } else { &[] }, draft.options))
+        .map(|(n, text)| platform.preview(text, &media_of(&sent, parts.len(), n), draft.options))
         .collect();
     Checked {
         used,
@@ -76,6 +80,7 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
         problems,
         notices: files.notices,
         commands: files.commands,
+        costs: platform.costs(&parts, draft.media),
         preview: preview.into(),
     }
 }
@@ -95,7 +100,8 @@ pub fn as_sent(
 ) -> Vec<MediaItem> {
     let needs = platform.media_needs(tier, options);
     let fitted = |item: &MediaItem| {
-        let fit = item.kind.is_image().then(|| fit::image(item, &needs.image, "").ok().flatten()).flatten();
+        let fit = || fit::image(item, needs.of_image(item), "").ok().flatten();
+        let fit = item.kind.is_image().then(fit).flatten();
         fit.map_or_else(|| item.clone(), |fit| fit::as_sent(item, fit))
     };
     items.iter().map(fitted).collect()
@@ -142,8 +148,13 @@ fn texts(platform: &dyn Platform, can: &Capabilities, draft: Draft<'_>, found: &
             "comment",
             "no_first_comment",
             format!("a first comment is not supported on {title}"),
-            "leave `--comment` out for this network, or write it as a second part",
+            "make a post of its own for this network, without the comment or with it as a second part",
         ));
+    }
+    let long = draft.comment.map_or(0, |it| it.encode_utf16().count());
+    if let Some(max) = platform.comment_max().filter(|it| long > *it) {
+        let message = format!("the first comment is {long} characters, {title} takes {max}");
+        found.push(problem("comment", "text_too_long", message, "shorten it"));
     }
     let mut longest = 0;
     for (n, text) in draft.parts.iter().enumerate() {
@@ -157,7 +168,8 @@ fn texts(platform: &dyn Platform, can: &Capabilities, draft: Draft<'_>, found: &
                 "shorten it, or split it into parts of a thread",
             ));
         }
-        let media_saves_it = n == 0 && !draft.media.is_empty() && can.text_optional_with_media;
+        let has_media = !media_of(draft.media, draft.parts.len(), n).is_empty();
+        let media_saves_it = has_media && can.text_optional_with_media;
         if text.trim().is_empty() && !media_saves_it {
             found.push(problem(
                 format!("parts[{n}]"),
@@ -194,20 +206,26 @@ impl Files {
                 format!("{title} wants {} file at least, this has {}", needs.files_min, items.len());
             add("media".into(), "media_missing", message, "add a picture or a video with `--media`");
         }
-        let images = items.iter().filter(|it| it.kind.is_image()).count();
-        let videos = items.len() - images;
-        if images > can.images_max {
-            let message = format!("{title} takes {} images a post, this has {images}", can.images_max);
-            let hint = "leave some out, or split them over several posts";
-            add("media".into(), "too_many_images", message, hint);
-        }
-        if needs.video.is_some() && videos > needs.videos_max {
-            let message = format!("{title} takes {} videos a post, this has {videos}", needs.videos_max);
-            add("media".into(), "too_many_videos", message, "split them over several posts");
-        }
-        if needs.video.is_some() && !needs.mixed && images > 0 && videos > 0 {
-            let message = format!("{title} takes pictures or a video, not both in one post");
-            add("media".into(), "mixed_media", message, "split them over two posts");
+        for n in 0..draft.parts.len() {
+            let place = if draft.parts.len() > 1 { format!("part {}: ", n + 1) } else { String::new() };
+            let items = media_of(items, draft.parts.len(), n);
+            let images = items.iter().filter(|it| it.kind.is_image()).count();
+            let videos = items.iter().filter(|it| it.kind.is_video()).count();
+            if images > can.images_max {
+                let message =
+                    format!("{place}{title} takes {} images a post, this has {images}", can.images_max);
+                let hint = "leave some out, or split them over several posts";
+                add("media".into(), "too_many_images", message, hint);
+            }
+            if needs.video.is_some() && videos > needs.videos_max {
+                let message =
+                    format!("{place}{title} takes {} videos a post, this has {videos}", needs.videos_max);
+                add("media".into(), "too_many_videos", message, "split them over several posts");
+            }
+            if needs.video.is_some() && !needs.mixed && images > 0 && videos > 0 {
+                let message = format!("{place}{title} takes pictures or a video, not both in one post");
+                add("media".into(), "mixed_media", message, "split them over two posts");
+            }
         }
         for (n, item) in items.iter().enumerate() {
             let field = format!("media[{n}]");
@@ -217,15 +235,24 @@ impl Files {
                 self.problems.push(problem(format!("{field}.alt"), "alt_too_long", message, "shorten it"));
             }
             if item.kind.is_image() {
-                match fit::image(item, &needs.image, title) {
+                match fit::image(item, needs.of_image(item), title) {
                     Ok(None) => {}
                     Ok(Some(fit)) => {
                         self.notices.push(format!("`{}` will be converted to {fit}", item.name));
                     }
                     Err(found) => self.misfits(&field, item, found),
                 }
+            } else if !item.kind.is_video() {
+                if let Some(needs) = platform.document_needs() {
+                    self.misfits(&field, item, fit::document(item, &needs, title));
+                } else {
+                    let message = format!("`{}` is a document; {title} takes none", item.name);
+                    let hint = "post its pages as pictures there, or leave it out";
+                    self.problems.push(problem(field, "document_not_supported", message, hint));
+                }
             } else if let Some(video) = &needs.video {
                 self.misfits(&field, item, fit::video(item, video, title));
+                self.notices.extend(fit::sound_notice(item, video, title));
             } else {
                 let message =
                     format!("`{}` is a video; video on {title} is not available in this version", item.name);

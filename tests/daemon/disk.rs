@@ -67,6 +67,18 @@ async fn without_room_at_the_start_it_serves_and_sends_nothing_and_goes_on_after
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_runs_low_is_told_while_everything_still_works() {
+    let mut house = House::furnished().await;
+    assert!(!has_alert(&house, "disk").await);
+    restart(&mut house, Room { told: NEVER, ..Room::default() }).await;
+    assert!(has_alert(&house, "disk").await && !has_alert(&house, "disk_full").await);
+    let made = house.post(&["x:acme"], &["Still works."], r::When::Now).await;
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    restart(&mut house, Room::default()).await;
+    assert!(!has_alert(&house, "disk").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ballast_that_goes_missing_stops_sending_until_it_is_back() {
     let house = House::furnished().await;
     let ballast = house.data_dir().join("ballast");

@@ -51,6 +51,33 @@ async fn a_post_that_would_not_go_out_is_told_a_day_ahead_and_cleared_when_mende
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trouble_that_began_since_the_day_before_is_told_an_hour_and_five_minutes_ahead() {
+    let house = House::new().await;
+    house.connect("x").await;
+    let due = house.now() + SignedDuration::from_hours(30);
+    house.post(&["x:acme"], &["Tomorrow."], r::When::At(due.to_string())).await;
+    let at_risk = async |ahead: SignedDuration, told: bool| {
+        house.pass_to(due - ahead).await;
+        let what = format!("{ahead:#} ahead");
+        house
+            .until(&what, async |client| {
+                let alerts = client.status().await.unwrap().alerts;
+                (alerts.iter().any(|it| it.code == "at_risk") == told).then_some(())
+            })
+            .await;
+    };
+    at_risk(SignedDuration::from_hours(23), false).await;
+    house.client.account_pause("x:acme").await.unwrap();
+    at_risk(SignedDuration::from_mins(61), false).await;
+    at_risk(SignedDuration::from_mins(59), true).await;
+    house.client.account_resume("x:acme").await.unwrap();
+    at_risk(SignedDuration::from_mins(58), false).await;
+    house.client.account_pause("x:acme").await.unwrap();
+    at_risk(SignedDuration::from_mins(6), false).await;
+    at_risk(SignedDuration::from_mins(4), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_look_tells_what_it_showed_and_a_wish_is_no_look() {
     let house = House::with(Wish { patient: true, ..Wish::default() }).await;
     house.connect("x").await;

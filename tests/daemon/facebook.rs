@@ -250,7 +250,7 @@ async fn a_reel_whose_upload_broke_off_goes_on_from_where_it_stands() {
         let body = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from(film))]);
         let file = house.client.media_upload(Some("reel.mp4".into()), body).await.unwrap();
         let ask = r::CreatePost {
-            media: vec![r::MediaRef { id: file.id, alt: None }],
+            media: vec![r::MediaRef { id: file.id, alt: None, part: None }],
             options: [("facebook".into(), [("format".into(), "reel".into())].into())].into(),
             ..draft(&[PAGE], &[text], r::When::Now)
         };

@@ -221,6 +221,20 @@ impl House {
         self.life.as_ref().unwrap().daemon.reload();
     }
 
+    /// Stops it in order, and starts it again.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    /// Changes the configuration and has it read.
+    pub(crate) async fn configure(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.config_path()).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(self.config_path(), text.replacen(from, to, 1)).unwrap();
+        self.client.config_reload().await.unwrap();
+    }
+
     pub(crate) fn inject(&self, spec: &str) {
         self.network.inject(spec.parse().unwrap());
     }
@@ -307,6 +321,7 @@ impl House {
             .map(Result::unwrap)
             .filter(|it| delivery.is_none() || it.delivery.as_deref() == delivery)
             .map(|it| (it.event, it.message))
+            .inspect(|(_, message)| assert!(!has_fraction(message), "no person counts so: {message}"))
             .collect()
     }
 
@@ -331,7 +346,7 @@ impl House {
             .unwrap();
         let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(png.into_inner()))]);
         let file = self.client.media_upload(Some("loaf.png".into()), body).await.unwrap();
-        vec![r::MediaRef { id: file.id, alt: Some(alt.into()) }]
+        vec![r::MediaRef { id: file.id, alt: Some(alt.into()), part: None }]
     }
 
     /// Connects `acme` on a network as a person with a browser would.
@@ -345,6 +360,27 @@ impl House {
             }
         }
         panic!("the connect ended without an answer")
+    }
+
+    /// Connects another user of a network, who presses the button there.
+    pub(crate) async fn connect_as(&self, platform: &str, user: &str) {
+        let ask = r::Connect {
+            platform: platform.into(),
+            name: Some(user.into()),
+            yes: true,
+            ..r::Connect::default()
+        };
+        let started = self.client.connect_start(&ask).await.unwrap();
+        let mut events = self.client.connect_events(&started.id).await.unwrap();
+        while let Some(event) = events.next().await {
+            match event.unwrap() {
+                m::ConnectEvent::Link { url, .. } => {
+                    browse_as(&url, &[("decision", "allow"), ("user", user)]).await;
+                }
+                m::ConnectEvent::Found { .. } | m::ConnectEvent::Connected { .. } => {}
+                m::ConnectEvent::Failed { error } => panic!("{}: {:?}", error.message, error.hint),
+            }
+        }
     }
 
     /// The same up to what was found, which waits to be confirmed.
@@ -411,6 +447,10 @@ pub(crate) async fn follow(client: &Client, flow: &str) {
 }
 
 async fn browse(link: &str) {
+    browse_as(link, &[("decision", "allow")]).await;
+}
+
+async fn browse_as(link: &str, form: &[(&str, &str)]) {
     let http = reading_client(tls(None).unwrap()).unwrap();
     let go = |answer: &reqwest::Response| {
         let place = answer.headers().get(LOCATION).and_then(|it| it.to_str().ok());
@@ -419,7 +459,7 @@ async fn browse(link: &str) {
     };
     let first = http.get(link).send().await.unwrap();
     let cookie = first.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let pressed = http.post(go(&first)).form(&[("decision", "allow")]).send().await.unwrap();
+    let pressed = http.post(go(&first)).form(form).send().await.unwrap();
     let landed = http.get(go(&pressed)).header(COOKIE, &cookie).send().await.unwrap();
     http.get(go(&landed)).header(COOKIE, &cookie).send().await.unwrap();
 }
@@ -436,6 +476,12 @@ pub(crate) fn draft(to: &[&str], parts: &[&str], when: r::When) -> r::CreatePost
 pub(crate) fn is_over(delivery: &m::Delivery) -> bool {
     use m::DeliveryState as D;
     matches!(delivery.state, D::Published | D::HandedOver | D::Rejected | D::Cancelled | D::Missed)
+}
+
+/// Whether a sentence tells an instant to the part of a second.
+pub(crate) fn has_fraction(text: &str) -> bool {
+    let words = text.split(|it: char| it.is_whitespace() || "()`;,".contains(it));
+    words.map(|it| it.trim_end_matches(':')).any(|it| it.contains('.') && it.parse::<Timestamp>().is_ok())
 }
 
 /// The code of a refusal.

@@ -36,7 +36,7 @@ fn picture(width: u32, height: u32) -> Vec<u8> {
 async fn uploaded(house: &House, name: &str, bytes: Vec<u8>, alt: Option<&str>) -> r::MediaRef {
     let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(bytes))]);
     let file = house.client.media_upload(Some(name.into()), body).await.unwrap();
-    r::MediaRef { id: file.id, alt: alt.map(str::to_owned) }
+    r::MediaRef { id: file.id, alt: alt.map(str::to_owned), part: None }
 }
 
 fn options(format: &str) -> std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>> {

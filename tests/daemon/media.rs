@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use jiff::SignedDuration;
 use reqwest::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE, USER_AGENT};
 use sendoff::control::{messages as m, requests as r};
@@ -35,7 +35,7 @@ async fn uploaded(house: &House, bytes: Vec<u8>) -> m::Uploaded {
 
 fn with(file: &m::Uploaded, when: r::When) -> r::CreatePost {
     r::CreatePost {
-        media: vec![r::MediaRef { id: file.id.clone(), alt: Some("a loaf".into()) }],
+        media: vec![r::MediaRef { id: file.id.clone(), alt: Some("a loaf".into()), part: None }],
         ..draft(&["bluesky:acme"], &["With a picture."], when)
     }
 }
@@ -272,4 +272,42 @@ async fn what_is_no_media_is_refused_at_the_door_with_what_it_was() {
         assert_eq!(code(house.client.media_upload(Some("a.jpg".into()), body).await), expected);
     }
     assert_eq!(media_files(&house), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_follow_the_log_see_how_far_an_upload_is_and_those_who_come_later_do_not() {
+    let house = House::furnished().await;
+    let file = uploaded(&house, noise(40, 30)).await;
+    let ask = r::Events { backlog: Some(0), follow: true, ..r::Events::default() };
+    let mut events = house.client.events(&ask).await.unwrap();
+    let made = house.client.post_create(&with(&file, r::When::Now)).await.unwrap();
+    let ended = house.ended(&made.id).await;
+    assert_eq!(ended.status, m::PostStatus::Published, "{ended:#?}");
+    let (mut told, mut kept) = (Vec::new(), 0);
+    loop {
+        let event = events.next().await.unwrap().unwrap();
+        let is_last = event.event == "delivery.published";
+        match event.progress {
+            Some(_) => {
+                assert_eq!(event.seq, kept, "it bears the number of the line before it");
+                told.push(event);
+            }
+            None => kept = event.seq,
+        }
+        if is_last {
+            break;
+        }
+    }
+    // Twice, if the server asks for a fresh nonce when it has the first.
+    assert!((1..=2).contains(&told.len()), "{told:#?}");
+    for line in told {
+        let progress = line.progress.unwrap();
+        assert_eq!((progress.done_bytes, progress.total_bytes, progress.step), (file.bytes, file.bytes, 1));
+        assert_eq!(
+            (line.event.as_str(), line.delivery),
+            ("delivery.uploading", Some(made.deliveries[0].id.clone()))
+        );
+    }
+    let story = house.story(None).await;
+    assert!(story.iter().all(|(event, _)| event != "delivery.uploading"), "{story:#?}");
 }

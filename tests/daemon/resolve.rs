@@ -58,14 +58,29 @@ async fn a_held_delivery_ends_as_the_user_says() {
     assert_eq!(code(house.client.post_resolve(&two.id, &published(&url)).await), "not_its_address");
     house.client.post_resolve(&two.id, &r::Resolve { resend: true, ..r::Resolve::default() }).await.unwrap();
     let two = house.ended(&two.post).await;
+    let story = house.client.post_show(&two.id).await.unwrap().deliveries[0].why.clone();
+    let absent = story.iter().position(|it| it.event == "absent").unwrap();
+    let (word, claim) = (&story[absent], &story[absent + 1]);
+    assert!(word.message.contains("you said that it is not live"), "{word:?}");
+    assert_eq!(word.reason.as_deref(), Some("you said that it is not live"), "not that of the doubt");
+    assert_eq!((claim.event.as_str(), claim.reason.as_ref()), ("claim", None), "{claim:?}");
     assert_eq!((two.status, house.live("It never arrived.").len()), (m::PostStatus::Published, 1));
 
     // Left: nothing moves, nobody is asked again, and a word is still possible.
     let three = held(&house, "Who knows.", "lost_after").await;
     let leave = r::Resolve { leave: true, ..r::Resolve::default() };
     let left = house.client.post_resolve(&three.id, &leave).await.unwrap();
-    assert_eq!((left.deliveries[0].state, left.deliveries[0].held), (m::DeliveryState::Unknown, true));
-    assert_eq!(alerts().await, 0);
+    assert_eq!((left.deliveries[0].state, left.deliveries[0].held), (m::DeliveryState::Unknown, false));
+    assert_eq!((left.status, alerts().await), (m::PostStatus::Left, 0));
+    let reason = left.deliveries[0].reason.clone().unwrap();
+    let command = format!("`sendoff post resolve {} --published URL`", three.id);
+    assert!(reason.hint.unwrap().contains(&command), "a whole command");
+    for (state, n) in [("held", 0), ("attention", 0), ("publishing", 0), ("left", 1), ("unknown", 1)] {
+        let ask = r::ListPosts { state: Some(state.into()), ..r::ListPosts::default() };
+        assert_eq!(house.client.post_list(&ask).await.unwrap().posts.len(), n, "{state}");
+    }
+    let (_, line) = house.story(Some(&three.id)).await.pop().unwrap();
+    assert_eq!(line, "x:acme: left as it is: nobody knows whether it is live");
     let url = address(&house, "Who knows.");
     let done = house.client.post_resolve(&three.id, &published(&url)).await.unwrap();
     assert_eq!(done.status, m::PostStatus::Published);
@@ -100,7 +115,7 @@ async fn the_same_words_wait_for_a_delivery_in_doubt_until_it_is_left_as_it_is()
     assert_eq!(house.ended(&again.id).await.status, m::PostStatus::Published);
     assert_eq!(house.live("Fresh bread.").len(), 2);
     let left = house.client.post_show(&first.post).await.unwrap().deliveries[0].clone();
-    assert_eq!((left.state, left.held), (m::DeliveryState::Unknown, true), "it stays as it is");
+    assert_eq!((left.state, left.held), (m::DeliveryState::Unknown, false), "it stays as it is");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

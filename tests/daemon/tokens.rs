@@ -1,8 +1,11 @@
 //! Tokens: never lost to a full disk, a pause or a failed write, and no network asked too often.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sendoff::control::{messages as m, requests as r};
+use sendoff::daemon::rehearsal::{Rehearsal, Watch};
 
 use crate::disconnect::Trap;
 use crate::house::{House, Wish, code};
@@ -147,4 +150,42 @@ async fn an_account_connected_just_now_raises_no_alert_and_a_dead_one_names_the_
     let started = house.client.connect_start(&ask).await.unwrap();
     crate::house::follow(&house.client, &started.id).await;
     assert_eq!(codes().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_want_a_fresh_token_at_once_make_one_request_for_it() {
+    for (platform, route) in [("x", "x.token"), ("bluesky", "bluesky.token")] {
+        let (trap, begun) = (Trap::new(), Arc::new(AtomicU64::new(0)));
+        let (inner, count) = (trap.rehearsal(), Arc::clone(&begun));
+        let watch: Watch = Arc::new(move |point| {
+            count.fetch_add(u64::from(point == "refresh"), Ordering::SeqCst);
+            inner.watch.as_ref().unwrap()(point)
+        });
+        let rehearsal = Rehearsal { watch: Some(watch), ..Rehearsal::default() };
+        let house = House::with(Wish { rehearsal, ..Wish::default() }).await;
+        let account = house.connect(platform).await;
+        let (name, calls) = (account.account.as_str(), house.network.calls(route));
+        trap.arm("refresh");
+        // The token is over, so a post that is due wants a fresh one, and housekeeping may want one too.
+        house.pass_to(account.expires_at.unwrap()).await;
+        let made = house.post(&[name], &["With the one token."], r::When::Now).await;
+        trap.caught().await;
+        let many = futures_util::future::join_all((0..20).map(|_| house.client.account_refresh(name)));
+        let held = async {
+            // Time enough for all of them to be where the first one is, if anything let them.
+            for _ in 0..100 {
+                house.client.status().await.unwrap();
+            }
+            assert_eq!(begun.load(Ordering::SeqCst), 1, "{name}: one at a time");
+            assert_eq!(house.network.calls(route), calls);
+            trap.let_go();
+        };
+        let (many, ()) = tokio::join!(many, held);
+        assert!(many.into_iter().all(|it| it.unwrap().expires_at > account.expires_at));
+        assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+        // Bluesky's first call for a token may be turned away with a nonce.
+        let asked = house.network.calls(route) - calls;
+        assert!((1..=2).contains(&asked), "{name}: {asked} requests for 21 that wanted one");
+        house.assert_no_refusals();
+    }
 }

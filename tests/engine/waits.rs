@@ -162,3 +162,108 @@ fn a_network_that_limits_reads_is_not_asked_before_it_said_unless_the_user_wants
     run(&mut world, 700);
     assert_eq!(world.calls, 3);
 }
+
+/// The answer that takes a post, with what X says of its limits: so many calls of the window are left, and
+/// the window ends then (docs.x.com/x-api/fundamentals/rate-limits).
+fn with_quota(group: &str, limit: u32, left: u32, reset: i64) -> Vec<(String, String)> {
+    [("limit", i64::from(limit)), ("remaining", i64::from(left)), ("reset", reset)]
+        .map(|(name, n)| (format!("{group}-{name}"), n.to_string()))
+        .into()
+}
+
+#[test]
+fn from_nine_tenths_of_a_quota_on_calls_are_spread_over_the_rest_of_its_time() {
+    // Left of 100, within an hour: how far apart the next call is.
+    for (left, least, most) in [(11, 5, 8), (10, 360, 362), (5, 720, 722), (1, 900, 902), (0, 3599, 3605)] {
+        let mut world = calm(PlatformName::X, 1);
+        world.network.headers = with_quota("x-user-limit-24hour", 100, left, start().as_second() + 3600);
+        for _ in 0..2 {
+            world.post(1, 0, 1, Late::Always);
+        }
+        run(&mut world, 2 * 3600);
+        let [first, second] = world.sent[..] else { panic!("{left} left: {:?}", world.sent) };
+        let gap = second.0.duration_since(first.0);
+        assert!((secs(least)..=secs(most)).contains(&gap), "{left} left: {gap:#}");
+    }
+}
+
+#[test]
+fn what_waits_for_a_quota_is_told_until_then_and_no_longer() {
+    for (group, of_app) in [("x-user-limit-24hour", false), ("x-app-limit-24hour", true)] {
+        let mut world = calm(PlatformName::X, 2);
+        world.network.headers = with_quota(group, 100, 5, start().as_second() + 3600);
+        for n in 0..4 {
+            world.post(1 + n % 2, 0, 1, Late::Always);
+        }
+        run(&mut world, 60);
+        let told = |world: &mut World| world.engine.as_ref().unwrap().waits(world.now);
+        let waits = told(&mut world);
+        assert_eq!(waits.len(), if of_app { 1 } else { 2 }, "{waits:?}");
+        assert!(waits.iter().all(|it| it.reason.class == "quota" && it.until > world.now), "{waits:?}");
+        assert!(waits[0].concerns(&world.accounts[&AccountId::from_u128(1)]));
+        world.network.headers.clear();
+        run(&mut world, 3 * 3600);
+        assert_eq!(told(&mut world), []);
+        assert!(world.store.values().all(|it| it.state == State::Published));
+    }
+}
+
+#[test]
+fn five_calls_without_a_clear_answer_open_the_breaker_and_looks_go_on() {
+    let mut world = calm(PlatformName::X, 6);
+    world.network.script = vec![Fault::LostBefore; 5];
+    // Each on its own account, so that nobody waits for another's lane.
+    let lost: Vec<_> = (1..=5).map(|account| world.post(account, 10, 1, Late::Always)).collect();
+    run(&mut world, 69);
+    assert_eq!(world.engine.as_ref().unwrap().waits(world.now), [], "four are no outage");
+    let next = world.post(6, 75, 1, Late::Always);
+    run(&mut world, 120);
+    let waits = world.engine.as_ref().unwrap().waits(world.now);
+    let [wait] = waits.as_slice() else { panic!("{waits:?}") };
+    assert_eq!(wait.reason.class, "outage");
+    assert_eq!(world.sent.len(), 5, "the sixth waits");
+    let opened = world.sent.iter().map(|it| it.0).max().unwrap() + secs(60);
+    let open_for = wait.until.duration_since(opened);
+    assert!((secs(299)..=secs(302)).contains(&open_for), "{open_for:#}");
+    let looks =
+        |world: &World| world.asked.iter().filter(|it| it.2 == sendoff::engine::Purpose::Look).count();
+    run(&mut world, 240);
+    assert!(looks(&world) >= 5, "what is in doubt is looked for meanwhile: {:?}", world.asked);
+    assert_eq!(world.sent.len(), 5);
+    run(&mut world, 3 * 3600);
+    assert_eq!(world.sent[5].1, next, "the next one tries");
+    assert!(world.sent[5].0 >= wait.until);
+    assert!(lost.iter().chain([&next]).all(|id| state(&world, *id).state == State::Published));
+    assert_eq!(world.engine.as_ref().unwrap().waits(world.now), []);
+}
+
+#[test]
+fn an_outage_is_probed_by_one_post_ever_more_rarely_up_to_an_hour() {
+    let mut world = calm(PlatformName::X, 20);
+    world.network.script = vec![Fault::LostBefore; 11];
+    // Nobody can look either, so that only posts speak.
+    world.network.reads = vec![refused(503, &json!({ "title": "Service Unavailable" })); 4000];
+    for account in 1..=20 {
+        world.post(account, if account <= 5 { 10 } else { 200 }, 1, Late::Always);
+    }
+    run(&mut world, 8 * 3600);
+    let opened = world.sent[4].0 + secs(60);
+    let times: Vec<_> = std::iter::once(opened).chain(world.sent.iter().skip(5).map(|it| it.0)).collect();
+    let gaps: Vec<_> = times.windows(2).map(|it| it[1].duration_since(it[0]).as_mins()).collect();
+    // A minute of each passes until the call of a probe counts as lost.
+    assert_eq!(gaps[..7], [5, 11, 21, 41, 61, 61, 61], "{gaps:?}");
+}
+
+#[test]
+fn calls_that_were_on_the_wire_when_the_breaker_opened_make_the_wait_no_longer() {
+    let mut world = calm(PlatformName::X, 15);
+    world.network.script = vec![Fault::LostBefore; 14];
+    for account in 1..=14 {
+        world.post(account, 10, 1, Late::Always);
+    }
+    let after = world.post(15, 100, 1, Late::Always);
+    run(&mut world, 2 * 3600);
+    let probe = world.sent.iter().find(|it| it.1 == after).unwrap().0;
+    let wait = probe.duration_since(world.sent[0].0 + secs(60)).as_mins();
+    assert_eq!(wait, 5, "14 calls were lost at once, which is one outage: {:?}", world.sent);
+}

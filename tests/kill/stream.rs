@@ -25,7 +25,7 @@ pub(crate) struct Wish {
     /// More than one is a thread.
     pub(crate) parts: Vec<String>,
     pub(crate) picture: bool,
-    /// A film, for Pages: the network's class with something prepared before.
+    /// A film, for Pages and Instagram: the networks' class with something prepared before.
     pub(crate) reel: bool,
     /// Due in a second or two instead of at once.
     pub(crate) ahead: bool,
@@ -64,15 +64,18 @@ impl Wish {
         for n in 0..count {
             let mut to = vec![pick(chance, accounts)];
             let other = pick(chance, accounts);
-            if chance.chance(10) && other != to[0] {
+            // What Instagram takes, a picture or a film, others may not.
+            let fits = [to[0], other].iter().filter(|it| it.starts_with("instagram")).count() != 1;
+            if chance.chance(10) && other != to[0] && fits {
                 to.push(other);
             }
             let parts = [1, 1, 1, 2, 3][usize::try_from(chance.below(5)).unwrap()];
             let only = |network: &str| to.iter().all(|it| it.starts_with(network));
-            let threads = !to.iter().any(|it| it.starts_with("facebook"));
-            let mut wish = Self::new(&format!("{name}-{n}"), &to, if threads { parts } else { 1 });
-            wish.picture = only("bluesky") && chance.chance(30);
-            wish.reel = only("facebook") && chance.chance(50);
+            let of_meta = |it: &&str| it.starts_with("facebook") || it.starts_with("instagram");
+            let parts = if to.iter().any(of_meta) { 1 } else { parts };
+            let mut wish = Self::new(&format!("{name}-{n}"), &to, parts);
+            wish.reel = (only("facebook") || only("instagram")) && chance.chance(50);
+            wish.picture = only("bluesky") && chance.chance(30) || only("instagram") && !wish.reel;
             wish.ahead = chance.chance(30);
             all.push(wish);
         }
@@ -88,7 +91,14 @@ impl Wish {
             args.extend(["--media", picture, "--alt", "A loaf, drawn as a gradient"]);
         }
         if self.reel {
-            args.extend(["--media", film, "--option", "facebook.format=reel"]);
+            args.extend(["--media", film]);
+            for (network, option) in
+                [("facebook", "facebook.format=reel"), ("instagram", "instagram.format=reel")]
+            {
+                if self.to.iter().any(|it| it.starts_with(network)) {
+                    args.extend(["--option", option]);
+                }
+            }
         }
         args.extend(["--key", &self.key, "--json"]);
         args

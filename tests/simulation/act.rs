@@ -37,6 +37,7 @@ impl World {
                 self.soon(Input::Loaded { id, work });
             }
             Effect::Save(save) => {
+                self.pace_save(&save);
                 self.flush_claim();
                 if save.event == "claim" { self.claim = Some(save) } else { self.save(*save) }
             }
@@ -54,6 +55,7 @@ impl World {
                 let due = save.after.due.instant;
                 let hurried = self.watch.hurried.contains(&save.after.id);
                 assert!(wall >= due || self.now >= due || hurried, "never early (I13)");
+                self.pace_intent(&save.before);
                 let (seq, store) = (save.seq, self.store.clone().unwrap());
                 let pair = Box::new((save.before.clone(), save.after.clone()));
                 if self.intent_skipped {
@@ -61,7 +63,7 @@ impl World {
                         Happening::Leave(self.life, save.after.id, save.after.account, None, request.clone());
                     self.at(self.now, leave);
                 }
-                let (before, after, attempt) = self.ledger.intend(&store, *save, wall).unwrap().unwrap();
+                let (before, after, attempt) = self.ledger.intend(&store, *save, 0, wall).unwrap().unwrap();
                 assert!((&before, &after) == (&pair.0, &pair.1));
                 self.write(Write::Intend { seq, claim, pair, attempt, request });
             }
@@ -104,26 +106,6 @@ impl World {
         self.write(Write::Save { id, seq, event, pair, job });
     }
 
-    /// W5, as the daemon's loop does it.
-    fn confirm(&mut self, id: DeliveryId, step: usize, verified: bool, permalink: Option<String>) {
-        let job: Job = Box::new(move |tx| {
-            let Some(before) = deliveries::get(tx, id)? else { return Ok(()) };
-            let mut after = before.clone();
-            let last = step + 1 == after.steps.len();
-            if after.state == State::Published && last {
-                after.verified = verified;
-            }
-            if let Some(step) = after.steps.get_mut(step).filter(|it| it.is_live()) {
-                step.permalink = step.permalink.take().or(permalink.clone());
-            }
-            if after == before {
-                return Ok(());
-            }
-            deliveries::put(tx, Some(&before), &after, None).map(drop)
-        });
-        self.write(Write::Rest { what: "confirm", id: Some(id), job, then: None });
-    }
-
     // --- calls -----------------------------------------------------------------------------------
 
     /// A request leaves the machine; `purpose` is none for the one that publishes.
@@ -141,6 +123,9 @@ impl World {
         if purpose.is_none() {
             self.published_calls += 1;
             self.watch_leave(&row);
+        }
+        if purpose == Some(Purpose::Scan) {
+            self.watch.pace.searched(id);
         }
         let looking = purpose == Some(Purpose::Look);
         let publishing = purpose.is_none();
@@ -200,12 +185,12 @@ impl World {
         };
         if let Reply::Answer(answer) = &mut reply {
             answer.headers.push(date(now));
+            if publishing {
+                answer.headers.extend(self.watch.pace.headers(id, now));
+            }
         }
         if let (true, Reply::Answer(answer)) = (clean, &reply) {
-            if looking {
-                self.watch.looked(id, now);
-                self.reckon_look(id, answer);
-            }
+            self.reckon_read(purpose, (id, row.step), answer);
             self.reckon_answer(origin, &reply);
             if publishing && answer.status >= 400 && answer.status != 422 {
                 self.watch.no_effect(origin);
@@ -235,6 +220,8 @@ impl World {
         if let Input::Published { id, .. } = input {
             let account = self.watch.rows[id].account;
             self.watch.call_ended(account, *id, self.now);
+            let wall = self.wall();
+            self.watch.pace.answered(account, *id, wall);
         }
     }
 
@@ -422,6 +409,7 @@ impl World {
     fn set_clock(&mut self, by: SignedDuration) {
         let leap = by - self.skew > SignedDuration::from_mins(5);
         self.skew = by;
+        self.watch.pace.clock_set();
         self.most_ahead = self.most_ahead.max(by);
         self.forget_copy();
         // The spacing goes by the wall clock.

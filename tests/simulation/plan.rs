@@ -122,6 +122,8 @@ pub(crate) fn world(seed: u64) -> World {
     if class == Class::Opaque && dice.chance(20) {
         world.settings.resend_when_absent.insert(world.network.platform);
     }
+    // Drawn beside the rest, so that no other seed is changed by it.
+    world.watch.pace.scarce = world.network.platform == PlatformName::X && Rng(seed ^ 0x005C_A2CE).chance(25);
     people(&mut world, &mut dice, aims(Label::C3));
     world.at(start(), Happening::Boot);
     world
@@ -148,6 +150,7 @@ fn habits(network: &mut Network, dice: &mut Rng, class: Class) {
     it.window = if dice.chance(70) { SignedDuration::from_hours(24) } else { dice.secs(7200, 14_400) };
     network.facebook.works = network.abilities.processing;
     network.instagram.works = network.abilities.processing;
+    network.instagram.life = Some(network.abilities.handle_life);
     // What a look shows may be as old as a list is.
     network.facebook.queued = network.list_lag;
 }
@@ -183,11 +186,9 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         if platform == PlatformName::Facebook && world.class == Class::Handle {
             make_reel(&mut post);
         }
-        if platform == PlatformName::Instagram {
-            post.media = vec![picture()];
-        }
         made.push((post, delivery));
     }
+    files_for_meta(world, &mut made, with_images);
     wishes(world, dice, &people, &made);
     let accounts_of = people.clone();
     let store_of = made.clone();
@@ -208,6 +209,34 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         }
         Ok(())
     });
+}
+
+/// What posts on Facebook and Instagram are made of: pictures, carousels and reels there, texts and photos
+/// here. Some containers come to nothing the first time. Dice of its own: nothing else about the seed changes.
+fn files_for_meta(world: &mut World, made: &mut [(Post, Delivery)], with_images: bool) {
+    let mut dice = Rng(world.rng.0 ^ 0x1236_0000);
+    let some = |count: u64| (0..u128::from(count)).map(|n| picture(9 + n)).collect::<Vec<_>>();
+    let (platform, class) = (world.network.platform, world.class);
+    for (post, _) in made {
+        match (platform, class) {
+            (PlatformName::Instagram, _) => {
+                post.media = match dice.below(10) {
+                    0..3 => some(1),
+                    3..6 => vec![film()],
+                    6..8 => some(2 + dice.below(2)),
+                    _ => [some(1), vec![film()]].concat(),
+                };
+            }
+            (PlatformName::Facebook, Class::Opaque) if with_images || dice.chance(30) => {
+                post.media = some(1 + dice.below(3));
+            }
+            _ => {}
+        }
+    }
+    world.network.facebook.hides_photos = dice.chance(30);
+    if dice.chance(30) {
+        world.network.instagram.flaws = 1 + u32::try_from(dice.below(2)).unwrap();
+    }
 }
 
 /// A copy of the store is taken and brought back later. Meanwhile people move to an earlier time, and
@@ -242,7 +271,10 @@ pub(crate) fn copies(world: &mut World) {
 /// time.
 pub(crate) fn calm(world: &mut World) {
     world.network.trouble = 0;
+    world.watch.pace.scarce = false;
     world.network.script.clear();
+    world.network.instagram.flaws = 0;
+    world.network.instagram.life = None;
     world.refresh_trouble = 0;
     world.forgives = true;
     world.abandoned.clear();
@@ -277,29 +309,31 @@ pub(crate) fn one_short_crash(world: &mut World) {
         };
 }
 
-/// What Instagram takes no post without.
-fn picture() -> MediaItem {
+fn picture(id: u128) -> MediaItem {
     MediaItem {
-        id: MediaId::from_u128(9),
+        id: MediaId::from_u128(id),
         name: "a.jpg".into(),
         kind: MediaKind::Jpeg,
         bytes: 900,
         width: 1080,
         height: 1080,
         alt: None,
+        part: 0,
         detail: Detail::default(),
     }
 }
 
-fn make_reel(post: &mut Post) {
-    let film = MediaItem {
-        id: MediaId::from_u128(9),
+/// A film that can be a reel everywhere.
+fn film() -> MediaItem {
+    MediaItem {
+        id: MediaId::from_u128(20),
         name: "a.mp4".into(),
         kind: MediaKind::Mp4,
         bytes: 900,
         width: 1080,
         height: 1920,
         alt: None,
+        part: 0,
         detail: Detail {
             video: Some(Video {
                 duration_ms: 20_000,
@@ -310,8 +344,11 @@ fn make_reel(post: &mut Post) {
             }),
             ..Detail::default()
         },
-    };
-    post.media = vec![film];
+    }
+}
+
+fn make_reel(post: &mut Post) {
+    post.media = vec![film()];
     post.options = [(PlatformName::Facebook, [("format".into(), "reel".into())].into())].into();
 }
 
@@ -432,6 +469,7 @@ fn post(
         width: 1,
         height: 1,
         alt: None,
+        part: 0,
         detail: Detail::default(),
     };
     let takes = matches!(account.name.platform(), PlatformName::Bluesky | PlatformName::Mastodon);

@@ -99,6 +99,8 @@ pub(crate) struct Reckon {
     pub(crate) stumbles: BTreeMap<DeliveryId, u32>,
     /// Calls of an upload that broke off, since anything was published of it.
     breaks: BTreeMap<DeliveryId, u32>,
+    /// Containers that came to nothing.
+    fruitless: BTreeMap<DeliveryId, u32>,
     /// Limits without a named end in a row.
     parks: BTreeMap<AccountId, u32>,
     /// Accounts whose network said that they cannot act.
@@ -320,7 +322,9 @@ impl World {
             let rest = if looking { QUARTER } else { ladder(10, *n - 1, QUARTER) };
             it.during(Whom::One(id), now, wait + rest + BREATH, "its call went wrong");
         } else if *fault == Fault::NotSent {
-            let n = u32::from(self.watch.rows[&id].attempts);
+            let row = &self.watch.rows[&id];
+            // What is being prepared has stumbled over other things before.
+            let n = u32::from(row.attempts).max(u32::from(row.flight.stumbles));
             self.watch.reckon.during(
                 Whom::One(id),
                 now,
@@ -364,10 +368,41 @@ impl World {
         }
     }
 
-    /// A look that only shows that the account cannot sign in shows nothing.
-    pub(crate) fn reckon_look(&mut self, id: DeliveryId, answer: &Answer) {
-        if self.network.blames_the_account(answer) {
-            self.watch.reckon.looks.insert(id, false);
+    /// A container that came to nothing is made anew: after 20 seconds, doubled each time, and whoever waits
+    /// for that notices it at the next rung of the ladder. After the sixth it is given up.
+    fn reckon_container(&mut self, (id, step): (DeliveryId, u16), answer: &Answer) {
+        let json = answer.json();
+        let ended = matches!(json["status_code"].as_str(), Some("ERROR" | "EXPIRED"));
+        if !ended && json["error"]["code"] != 9007 {
+            return;
+        }
+        let it = &mut self.watch.reckon;
+        let n = it.fruitless.entry(id).or_default();
+        *n += 1;
+        let (n, pause) = (*n, ladder(20, *n - 1, QUARTER));
+        it.during(Whom::One(id), self.now, pause * 2 + BREATH, "its container came to nothing");
+        if n >= 6 {
+            it.refused.insert((id, step));
+        }
+    }
+
+    /// The network itself answered a call that publishes nothing.
+    pub(crate) fn reckon_read(
+        &mut self,
+        purpose: Option<Purpose>,
+        (id, step): (DeliveryId, u16),
+        answer: &Answer,
+    ) {
+        match purpose {
+            Some(Purpose::Look) => {
+                self.watch.looked(id, self.now);
+                // A look that only shows that the account cannot sign in shows nothing.
+                if self.network.blames_the_account(answer) {
+                    self.watch.reckon.looks.insert(id, false);
+                }
+            }
+            Some(Purpose::Prepare) => self.reckon_container((id, step), answer),
+            _ => {}
         }
     }
 

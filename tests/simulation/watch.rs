@@ -8,6 +8,7 @@ use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::platforms::Class;
 
 use super::dice::secs;
+use super::pace::Pace;
 use super::reckon::Reckon;
 use super::world::{World, durable_row};
 
@@ -24,6 +25,8 @@ const LOOKS_MAX: u64 = 8 * 96;
 pub(crate) struct Watch {
     /// What the world did to the posts.
     pub(crate) reckon: Reckon,
+    /// How fast it may go.
+    pub(crate) pace: Pace,
     /// Every delivery as last acknowledged by the store.
     pub(crate) rows: BTreeMap<DeliveryId, Delivery>,
     /// What a commit that failed may have left.
@@ -39,7 +42,7 @@ pub(crate) struct Watch {
     in_flight: BTreeMap<AccountId, DeliveryId>,
     /// Whose calls were under way when the daemon died last.
     on_the_wire: BTreeSet<DeliveryId>,
-    bodies: BTreeMap<(DeliveryId, u16, String), Vec<u8>>,
+    pub(crate) bodies: BTreeMap<(DeliveryId, u16, String), Vec<u8>>,
     /// First time a marker was on the wire.
     first: BTreeMap<(DeliveryId, u16, String), Timestamp>,
     pub(crate) last_leave: BTreeMap<AccountId, Timestamp>,
@@ -113,6 +116,7 @@ impl Watch {
 
     pub(crate) fn died(&mut self, now: Timestamp) {
         self.reckon.died(now);
+        self.pace.died();
         self.on_the_wire = self.in_flight.values().copied().collect();
         for id in std::mem::take(&mut self.in_flight).into_values() {
             self.ended.insert(id, now);
@@ -134,9 +138,11 @@ impl Watch {
         }
     }
 
-    /// The user's word, for one more call.
+    /// The user's word, for one more call. What goes out now begins anew: files may have gone up again, and
+    /// the request names them (I5 ends with the absence).
     pub(crate) fn said_absent(&mut self, id: DeliveryId, step: u16) {
         self.open.remove(&(id, step));
+        self.bodies.retain(|(of, n, _), _| (*of, *n) != (id, step));
     }
 
     /// A look that was answered in full.
@@ -205,6 +211,10 @@ impl World {
         }
         let frozen = disk.flight.frozen.unwrap();
         let key = (id, step, frozen.marker.clone());
+        // Known to have done nothing, it may name other files under the same words.
+        if class == Class::Opaque && !watch.open.contains(&(id, step)) {
+            watch.bodies.remove(&key);
+        }
         let known = watch.bodies.entry(key.clone()).or_insert_with(|| frozen.body.clone());
         assert_eq!(*known, frozen.body, "one marker, one body (I5)");
         let first = *watch.first.entry(key).or_insert(now);
@@ -276,6 +286,9 @@ impl World {
                 // With the newer store the parts that followed were forgotten too.
                 let open = row.state == State::Unknown
                     && (n == row.step || (n > row.step && row.may_be_forgotten()));
+                // An account that nobody connected again since is asked nothing: it is searched first then.
+                let open =
+                    open || row.state == State::NeedsReconnect && n >= row.step && row.may_be_forgotten();
                 // With the wall clock ahead its time seemed to have come, and what another hand had said by
                 // then cannot be told from what we might have.
                 let seen_early = |id: &String| {

@@ -472,12 +472,12 @@ impl World {
     /// public, what is still on its way, the tokens.
     pub(crate) fn bring_back(&mut self) {
         let Some((image, known)) = self.copy.take() else { return };
-        if self.engine.is_some() {
-            self.crash(Label::C16);
-        } else {
-            self.crashes.push(Label::C16);
+        match self.engine {
+            Some(_) => self.crash(Label::C16),
+            None => self.crashes.push(Label::C16),
         }
         self.disk = Disk::holding(image);
+        self.watch.bodies.clear(); // what was sent since, the copy does not know
         self.brought_back = Some(known);
         self.went_back = true;
     }
@@ -535,6 +535,7 @@ impl World {
         self.reckon_boot();
         self.watch_rows(rows.into_values());
         self.watch.reckon.woke(self.now);
+        self.watch.pace.woke(self.wall());
         self.store = Some(store);
         let mut dice = Rng(self.rng.next());
         let random = Box::new(move |buffer: &mut [u8]| {
@@ -546,6 +547,9 @@ impl World {
         self.note("boot");
         let waits = ledger::waits(self.store.as_ref().unwrap(), self.wall()).unwrap();
         self.input(Input::Waits(waits));
+        let calls =
+            ledger::calls(self.store.as_ref().unwrap(), &self.settings, standins::find, self.wall()).unwrap();
+        self.input(Input::Calls(calls));
         self.input(Input::Clock { hold: false, sure: self.skew.is_zero() });
         // People see what waits for them.
         for (account, _) in self.owners.clone() {

@@ -9,7 +9,7 @@ use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::DeliveryId;
 use sendoff::engine::Input;
 use sendoff::platforms::{Class, Request};
-use sendoff::store::{Store, StoreError, Tx};
+use sendoff::store::{Store, StoreError, Tx, deliveries};
 
 use super::coverage::Label;
 use super::dice::millis;
@@ -43,8 +43,29 @@ pub(crate) enum Write {
     },
 }
 impl World {
+    /// W5, as the daemon's loop does it.
+    pub(crate) fn confirm(&mut self, id: DeliveryId, step: usize, verified: bool, permalink: Option<String>) {
+        let job: Job = Box::new(move |tx| {
+            let Some(before) = deliveries::get(tx, id)? else { return Ok(()) };
+            let mut after = before.clone();
+            let last = step + 1 == after.steps.len();
+            if after.state == State::Published && last {
+                after.verified = verified;
+            }
+            if let Some(step) = after.steps.get_mut(step).filter(|it| it.is_live()) {
+                step.permalink = step.permalink.take().or(permalink.clone());
+            }
+            if after == before {
+                return Ok(());
+            }
+            deliveries::put(tx, Some(&before), &after, None).map(drop)
+        });
+        self.write(Write::Rest { what: "confirm", id: Some(id), job, then: None });
+    }
+
     /// Queues a write; the writer comes to it.
     pub(crate) fn write(&mut self, write: Write) {
+        self.watch.pace.writes += 1;
         self.writer.push_back(write);
         if !self.writing {
             self.writing = true;
@@ -230,9 +251,9 @@ impl World {
                 };
                 if news("video.uploaded") {
                     Label::C3
-                } else if news("container") || news("video") {
+                } else if news("container") || news("child") || news("video") {
                     Label::C4
-                } else if news("media") || news("blob") {
+                } else if news("media") || news("blob") || news("photo") {
                     Label::C3
                 } else {
                     Label::Between
@@ -255,7 +276,8 @@ fn label_inside(write: &Write) -> Label {
 }
 
 fn label_after(event: &str, pair: &(Delivery, Delivery), class: Class) -> Label {
-    let handle = class == Class::Handle && pair.1.flight.handles.contains_key("container");
+    let mut handles = pair.1.flight.handles.keys();
+    let handle = class == Class::Handle && handles.any(|it| it == "container" || it.starts_with("child"));
     match event {
         "claim" => Label::C2,
         "prepare" | "lose" if handle => Label::C5,

@@ -2,7 +2,7 @@
 //! failed disk is never followed by a success.
 
 // A helper outside of `#[test]` is still test code; the lint's exception does not see it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // and says how much it has looked at
 
 mod disk;
 mod faults;
@@ -10,7 +10,9 @@ mod life;
 mod model;
 mod opening;
 mod powercut;
+mod rot;
 mod rows;
+mod spent;
 mod writer;
 
 use jiff::{SignedDuration, Timestamp};

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Barrier;
 
 use redb::TableDefinition;
 use sendoff::store::{Compaction, OpenError, Options, Store, StoreError, deliveries, meta, posts, vault};
@@ -64,6 +65,32 @@ fn a_second_daemon_is_told_who_has_the_store() {
     assert!(error.hint().unwrap().contains("data_dir"));
     drop(first);
     open(dir.path()).unwrap();
+}
+
+#[test]
+fn of_many_that_start_at_once_exactly_one_has_the_store() {
+    let many = if std::env::var_os("SENDOFF_THOROUGH").is_some() { 100 } else { 8 };
+    // Once on nothing, where the file is yet to be made, and once on a store that was closed in order.
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..2 {
+        let (line, over) = (Barrier::new(many), Barrier::new(many));
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let start = || {
+                line.wait();
+                let outcome = open(dir.path());
+                // Whoever has it keeps it until all have tried.
+                over.wait();
+                outcome.map(drop)
+            };
+            let threads: Vec<_> = (0..many).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert_eq!(outcomes.iter().filter(|it| it.is_ok()).count(), 1, "round {round}");
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            assert!(matches!(error, OpenError::Locked { .. }), "round {round}: {error:?}");
+        }
+    }
+    check(&open(dir.path()).unwrap());
 }
 
 #[test]

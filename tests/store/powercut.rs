@@ -1,18 +1,28 @@
 //! The power goes at any single write: what was not synced is lost, kept, torn, or there in another
-//! order, as disks do.
+//! order, as disks do. And it goes again, up to three times, in the middle of the starts that follow.
+//!
+//! `cargo test --test store` looks at one image per write. `SENDOFF_THOROUGH=1` makes 100,000 images and
+//! more, which takes half an hour: `SENDOFF_THOROUGH=1 cargo test --release --test store -- --nocapture`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::StorageBackend as _;
+use sendoff::daemon::ledger;
 use sendoff::store::{Options, Store};
 
 use super::disk::{Disk, Op};
-use super::life::{Known, inspect, live};
-use super::now;
+use super::life::{Known, inspect, inspect_again, live};
+use super::{minutes, now};
 
 /// What disks write at once; larger writes may be there in part.
 const SECTOR: usize = 512;
-/// Different fates of the unsynced writes. A quick run takes them in turn, one per write;
-/// `SENDOFF_THOROUGH=1` takes each at every write.
+/// A quick run takes so many fates of the unsynced writes in turn, one per write: all lost, all kept,
+/// and two by chance.
 const FATES: u64 = 4;
+/// Images of a thorough run, at least.
+const MANY: u64 = 100_000;
+/// Deaths in the middle of recovery, one after the other.
+const RELAPSES: u64 = 3;
 
 /// A small generator: the seed names the case.
 struct Chance(u64);
@@ -71,9 +81,14 @@ fn cut(synced: &[u8], unsynced: &[Op], fate: u64, chance: &mut Chance) -> Vec<u8
     image
 }
 
-#[test]
-fn what_was_acknowledged_survives_a_power_cut_at_any_write_whatever_becomes_of_the_unsynced_ones() {
-    let thorough = std::env::var_os("SENDOFF_THOROUGH").is_some();
+/// Everything a life does to its disk, and what was known of the store at each of its marks.
+struct Life {
+    begin: Vec<u8>,
+    journal: Vec<Op>,
+    states: Vec<Known>,
+}
+
+fn recorded() -> Life {
     let disk = Disk::default();
     drop(Store::with_backend(disk.clone(), now(), Options::default()).unwrap());
     disk.keep_journal();
@@ -85,34 +100,101 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_write_whatever_becomes_of_t
         states.push(known.clone());
     })
     .unwrap();
+    Life { begin, journal: disk.journal(), states }
+}
 
-    let journal = disk.journal();
-    let (mut synced, mut applied) = (begin.clone(), begin);
-    let (mut from, mut state, mut cuts) = (0, 0, 0);
+/// Goes through a journal: for each operation the image that is synced by then, where the unsynced ones
+/// begin, and the mark that was passed last. `honest`: a sync is one.
+fn replay(begin: &[u8], journal: &[Op], honest: bool, mut see: impl FnMut(usize, &[u8], usize, usize)) {
+    let (mut synced, mut applied) = (begin.to_vec(), begin.to_vec());
+    let (mut from, mut mark) = (0, 0);
     for (at, op) in journal.iter().enumerate() {
         match op {
             Op::Mark(n) => {
-                state = *n;
+                mark = *n;
                 continue;
             }
             Op::SetLen(len) => applied.resize(*len, 0),
             Op::Write(to, data) => put(&mut applied, *to, data),
-            Op::Sync => {
+            Op::Sync if honest => {
                 synced.clone_from(&applied);
                 from = at + 1;
             }
+            Op::Sync => {}
         }
-        for fate in 0..FATES {
+        see(at, &synced, from, mark);
+    }
+}
+
+/// A start on this image dies somewhere inside of it. What is left then.
+fn relapse(image: &[u8], chance: &mut Chance) -> Vec<u8> {
+    let disk = Disk::holding(image.to_vec());
+    disk.keep_journal();
+    let store = Store::with_backend(disk.clone(), now(), Options::default()).expect("it opens");
+    ledger::recover(&store, minutes(5)).unwrap();
+    drop(store);
+    let journal = disk.journal();
+    let last = usize::try_from(chance.below(journal.len() as u64 + 1)).unwrap();
+    let mut left = image.to_vec();
+    replay(image, &journal, true, |at, synced, from, _| {
+        if at + 1 == last {
+            left = cut(synced, &journal[from..=at], chance.below(FATES), chance);
+        }
+    });
+    left
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut_at_any_write_whatever_becomes_of_the_unsynced_ones() {
+    let thorough = std::env::var_os("SENDOFF_THOROUGH").is_some();
+    let Life { begin, journal, states } = recorded();
+    let operations = journal.iter().filter(|it| !matches!(it, Op::Mark(_))).count() as u64;
+    let fates = if thorough { MANY.div_ceil(operations) } else { FATES };
+    let (mut cuts, mut relapses) = (0_u64, 0_u64);
+    replay(&begin, &journal, true, |at, synced, from, mark| {
+        for fate in 0..fates {
             if !thorough && at as u64 % FATES != fate {
                 continue;
             }
             let mut chance = Chance::new(at as u64, fate);
-            let image = cut(&synced, &journal[from..=at], fate, &mut chance);
-            inspect(Disk::holding(image), &states[state], &format!("cut after operation {at}, fate {fate}"));
+            let mut image = cut(synced, &journal[from..=at], fate, &mut chance);
+            let what = format!("cut after operation {at}, fate {fate}");
+            inspect(Disk::holding(image.clone()), &states[mark], &what);
             cuts += 1;
+            if !cuts.is_multiple_of(4) {
+                continue;
+            }
+            for n in 1..=RELAPSES {
+                image = relapse(&image, &mut chance);
+                relapses += 1;
+                let what = format!("{what}, and again in recovery {n}");
+                inspect_again(Disk::holding(image.clone()), &states[mark], true, &what);
+            }
         }
-    }
-    assert!(cuts > 200, "the script is too short to prove anything: {cuts} cuts");
+    });
+    println!("{cuts} images of {operations} operations, {relapses} more of cuts inside recovery");
+    let wanted = if thorough { MANY } else { 200 };
+    assert!(cuts >= wanted && relapses >= wanted / 2, "too few: {cuts} images, {relapses} of recovery");
+}
+
+/// The positive control: were a sync none, these tests would say so.
+#[test]
+fn a_disk_whose_syncs_do_nothing_loses_what_was_acknowledged_and_that_is_noticed() {
+    let Life { begin, journal, states } = recorded();
+    let (mut images, mut noticed) = (0_u32, 0_u32);
+    replay(&begin, &journal, false, |at, synced, from, mark| {
+        if !at.is_multiple_of(5) {
+            return;
+        }
+        let fate = [0, 2, 3][at / 5 % 3];
+        let mut chance = Chance::new(at as u64, fate);
+        let image = cut(synced, &journal[from..=at], fate, &mut chance);
+        images += 1;
+        let seen = catch_unwind(AssertUnwindSafe(|| inspect(Disk::holding(image), &states[mark], "control")));
+        noticed += u32::from(seen.is_err());
+    });
+    println!("{noticed} of {images} images show it");
+    assert!(images > 40 && noticed > images / 2, "only {noticed} of {images}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sendoff::domain::attempt::Attempt;
-use sendoff::domain::delivery::{Delivery, Event, Frozen, Live, State};
+use sendoff::domain::delivery::{Delivery, Event, Frozen, Live, Said, State};
 use sendoff::domain::ids::{MediaId, ReceiptId};
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::domain::post::SlotTaken;
@@ -56,6 +56,7 @@ fn attempt(of: &Delivery, n: u32, at: Timestamp) -> Attempt {
         status: None,
         raw: None,
         trace: None,
+        cost: 0,
     }
 }
 
@@ -179,6 +180,21 @@ fn a_writer_that_started_from_an_old_row_is_refused() {
 }
 
 #[test]
+fn what_a_network_calls_a_post_that_it_took_on_is_kept() {
+    let store = memory();
+    let (_, all) = made(&store, 1, Some(minutes(0)), &[1]);
+    let it = step(&store, &all[0], Event::Claim, minutes(0));
+    let intend = Event::Intend { frozen: frozen("m"), ahead: jiff::SignedDuration::ZERO };
+    let it = step(&store, &it, intend, minutes(0));
+    let reason = sendoff::domain::delivery::Reason::new("media_not_ready", "at work");
+    let said = Some(Said::Taken("p_pub_url~v2.7".into()));
+    let it =
+        step(&store, &it, Event::Lose { next_check: minutes(1), said: said.clone(), reason }, minutes(0));
+    let read = store.read(|rx| deliveries::get(rx, it.id)).unwrap().unwrap();
+    assert_eq!((read.flight.said.clone(), read), (said, it));
+}
+
+#[test]
 fn a_remote_object_belongs_to_one_step_for_ever() {
     let store = memory();
     let publish = |n| {
@@ -253,6 +269,7 @@ fn an_edit_from_an_old_version_is_refused_and_a_new_time_moves_the_post() {
         width: 1,
         height: 2,
         alt: Some("a cat".to_owned()),
+        part: 0,
         detail: sendoff::domain::media::Detail::default(),
     }];
     let (first, second) = (edited.clone(), edited.clone());

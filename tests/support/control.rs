@@ -54,6 +54,18 @@ pub(crate) fn account(name: &str) -> m::Account {
         server: None,
         tier: None,
         grant_expires_at: None,
+        spending: Some(spending(None)),
+    }
+}
+
+pub(crate) fn spending(platform: Option<&str>) -> m::Spending {
+    m::Spending {
+        platform: platform.map(str::to_owned),
+        month: "2026-11".into(),
+        usd: "0.235".into(),
+        budget_usd: platform.map(|_| "25.00".into()),
+        last_month_usd: "3.10".into(),
+        calls: vec![m::SpentOn { what: "publish".into(), count: 2, usd: "0.225".into() }],
     }
 }
 
@@ -120,6 +132,8 @@ pub(crate) fn target(ok: bool) -> m::CheckTarget {
         problems: if ok { vec![] } else { vec![problem()] },
         preview: "Hello".into(),
         notices: Vec::new(),
+        cost_usd: Some("0.02".into()),
+        costs: vec![m::Cost { what: "post".into(), count: 1, usd: "0.015".into() }],
     }
 }
 
@@ -257,7 +271,10 @@ impl Api for Fake {
         self.send(m::ConnectEvent::Link {
             url: "http://127.0.0.1:8420/connect/T1".into(),
             expires_at: at("2026-11-22T08:10:00Z"),
-            callback: Some("http://127.0.0.1:8420/oauth/x/callback".into()),
+            callback: Some(match ask.platform.as_str() {
+                "linkedin" => "https://post.example.org/oauth/linkedin/callback".into(),
+                it => format!("http://127.0.0.1:8420/oauth/{it}/callback"),
+            }),
             code_lives_s: Some(30),
         });
         let found = [Self::found("4711", "acme"), Self::found("4712", "shop")];
@@ -295,6 +312,12 @@ impl Api for Fake {
 
     async fn connect_paste(&self, by: Caller, id: &str, address: &str) -> ApiResult<m::Done> {
         self.note(by, format!("paste {id} {address}"));
+        if !address.contains("/oauth/") {
+            return Err(ApiError::bad_request(
+                "bad_address",
+                "this is not the address the browser landed on",
+            ));
+        }
         self.send(m::ConnectEvent::Found { accounts: vec![Self::found("4711", "acme")] });
         Ok(m::Done { done: true })
     }
@@ -368,7 +391,7 @@ impl Api for Fake {
     async fn post_check(&self, by: Caller, ask: r::CreatePost) -> ApiResult<m::Check> {
         self.note(by, "post check");
         let ok = ask.parts[0] != "long";
-        Ok(m::Check { ok, targets: vec![target(ok)] })
+        Ok(m::Check { ok, targets: vec![target(ok)], cost_usd: Some("0.02".into()) })
     }
 
     async fn post_list(&self, by: Caller, ask: r::ListPosts) -> ApiResult<m::PostList> {
@@ -468,6 +491,26 @@ impl Api for Fake {
         Ok(m::PauseState { paused: false, reason: None, since: None })
     }
 
+    async fn doctor(&self, by: Caller, ask: r::Doctor) -> ApiResult<m::Diagnosis> {
+        self.note(by, format!("doctor {}", ask.platform.as_deref().unwrap_or("all")));
+        let finding = |about: &str, check: &str, result, message: &str, hint: Option<&str>| m::Finding {
+            about: about.into(),
+            check: check.into(),
+            result,
+            message: message.into(),
+            hint: hint.map(Into::into),
+        };
+        let fault = ask.platform.as_deref() == Some("tiktok");
+        let result = if fault { m::FindingResult::Fault } else { m::FindingResult::Unknown };
+        Ok(m::Diagnosis {
+            ok: !fault,
+            findings: vec![
+                finding("host", "clock", m::FindingResult::Ok, "the clock is right", None),
+                finding("tiktok", "mode", result, "not seen from here", Some("look there")),
+            ],
+        })
+    }
+
     async fn status(&self, by: Caller) -> ApiResult<m::Status> {
         self.note(by, "status");
         Ok(m::Status {
@@ -487,6 +530,7 @@ impl Api for Fake {
                 hint: Some("remove `settle`".into()),
             }],
             pause_reason: None,
+            spending: vec![spending(Some("x"))],
         })
     }
 
@@ -502,6 +546,7 @@ impl Api for Fake {
             delivery: Some("dlv_1".into()),
             account: Some("x:acme".into()),
             seq: ask.after.map_or(41, |it| it + 1),
+            progress: None,
         };
         let past = stream::iter([event]);
         Ok(if follow { past.chain(stream::once(pending())).boxed() } else { past.boxed() })
@@ -669,7 +714,7 @@ impl Rooms for Cardboard {
     }
     fn offline_check(&self, draft: &Offline) -> Result<m::Check, CliError> {
         let target = m::CheckTarget { account: draft.platforms[0].to_string(), ..target(true) };
-        Ok(m::Check { ok: true, targets: vec![target] })
+        Ok(m::Check { ok: true, targets: vec![target], cost_usd: None })
     }
 }
 

@@ -142,6 +142,12 @@ impl Process {
         self.end()
     }
 
+    /// The end of its terminal.
+    pub(crate) fn hang_up(self) -> Ran {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
+        self.end()
+    }
+
     /// Ends it as a power cut would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -227,7 +233,10 @@ impl House {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        self.command_by(Command::new(binary()), args)
+    }
+
+    fn command_by(&self, mut command: Command, args: &[&str]) -> Command {
         command
             .args(args)
             .current_dir(self.dir.path())
@@ -236,6 +245,19 @@ impl House {
             .env("TMPDIR", self.path("tmp"))
             .env("TZ", "UTC");
         command
+    }
+
+    /// As [`House::start`], with the end of its terminal heard also where these tests run under `nohup`.
+    pub(crate) fn start_on_a_terminal(&self, args: &[&str]) -> Process {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|it| it.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|it| u64::from_str_radix(it.trim(), 16).ok()).unwrap_or_default();
+        if ignored & 1 == 0 {
+            return self.start(args);
+        }
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("--default-signal=HUP").arg(binary());
+        Process::start(self.command_by(command, args))
     }
 
     pub(crate) fn start(&self, args: &[&str]) -> Process {
@@ -247,6 +269,13 @@ impl House {
         let mut command = self.command(args);
         command.env(name, value);
         Process::start(command)
+    }
+
+    /// Runs it with nobody to read what it prints: the pipe of its output is closed. Its exit code.
+    pub(crate) fn run_unheard(&self, args: &[&str]) -> Option<i32> {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        self.command(args).stdin(Stdio::null()).stdout(writer).stderr(Stdio::null()).status().unwrap().code()
     }
 
     #[track_caller]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use sendoff::platforms::{Answer, Body, Request};
+use sendoff::platforms::{Answer, Body, Field, Request};
 use serde_json::{Value, json};
 
 use super::{Network, Object, answer};
@@ -12,6 +12,12 @@ use super::{Network, Object, answer};
 #[derive(Default)]
 pub(crate) struct State {
     videos: BTreeMap<String, Video>,
+    /// Photos that were uploaded, unseen so far, and whose.
+    photos: BTreeMap<String, String>,
+    /// What hangs on a post.
+    attached: BTreeMap<String, Vec<String>>,
+    /// The list shows how many photos a post has, and not which.
+    pub(crate) hides_photos: bool,
     /// How long a finished video lies in a queue, where it looks as if it had not been finished.
     pub(crate) queued: SignedDuration,
     /// How long it is worked on after that.
@@ -43,6 +49,11 @@ pub(super) fn land(
     match request.label {
         "facebook.feed" => {
             let text = body["message"].as_str().unwrap().to_owned();
+            let photos = body["attached_media"].as_array().into_iter().flatten();
+            let photos: Vec<String> =
+                photos.map(|it| it["media_fbid"].as_str().unwrap().to_owned()).collect();
+            let ours = photos.iter().all(|it| network.facebook.photos.get(it).is_some_and(|it| it == owner));
+            assert!(ours, "a photo that nobody uploaded for this Page: {photos:?}");
             let repeat = network.objects.iter().any(|it| it.owner == owner && it.text == text);
             if network.refuses_repeats && repeat {
                 return answer(
@@ -52,6 +63,16 @@ pub(super) fn land(
             }
             let id = format!("{owner}_{}", 5_000 + network.objects.len());
             push(network, owner, &id, text, now);
+            network.facebook.attached.insert(id.clone(), photos);
+            answer(200, &json!({ "id": id }))
+        }
+        "facebook.photo" => {
+            let Body::Multipart(fields) = &request.body else { panic!("a form") };
+            let unseen =
+                matches!(&fields[0], (name, Field::Text(no)) if name == "published" && no == "false");
+            assert!(unseen, "a photo is uploaded unseen");
+            let id = format!("66{}", network.facebook.photos.len());
+            network.facebook.photos.insert(id.clone(), owner.to_owned());
             answer(200, &json!({ "id": id }))
         }
         "facebook.posts" => list(network, owner, request, now),
@@ -123,7 +144,13 @@ fn list(network: &Network, owner: &str, request: &Request, now: Timestamp) -> An
         // Reels are in no list.
         .filter(|it| it.id.contains('_'))
         .map(|it| {
+            let photo = |id: &String| {
+                let target = if network.facebook.hides_photos { Value::Null } else { json!({ "id": id }) };
+                json!({ "media_type": "photo", "target": target })
+            };
+            let photos = network.facebook.attached.get(&it.id).into_iter().flatten();
             json!({ "id": it.id, "message": it.text, "is_published": true,
+                "attachments": { "data": photos.map(photo).collect::<Vec<_>>() },
                 "created_time": it.created.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string() })
         })
         .collect();

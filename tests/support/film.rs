@@ -19,6 +19,11 @@ pub(crate) struct Shape {
     pub(crate) turned: bool,
     pub(crate) codec: [u8; 4],
     pub(crate) sound: Option<[u8; 4]>,
+    /// Of the sound, as its entry has them.
+    pub(crate) hz: u16,
+    pub(crate) channels: u16,
+    /// The settings of an AAC stream, in a description of its own.
+    pub(crate) aac: Option<[u8; 4]>,
     pub(crate) samples: u32,
     pub(crate) ms: u32,
     pub(crate) index_first: bool,
@@ -33,12 +38,24 @@ impl Default for Shape {
             turned: false,
             codec: *b"avc1",
             sound: Some(*b"mp4a"),
+            hz: 48_000,
+            channels: 2,
+            aac: None,
             samples: 300,
             ms: 10_010,
             index_first: true,
             brand: *b"isom",
         }
     }
+}
+
+/// The description of an AAC stream (ISO/IEC 14496-1): descriptors in descriptors.
+fn stream(aac: [u8; 4]) -> Vec<u8> {
+    let describe =
+        |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).expect("small")][..], content].concat();
+    let decoder = [&[0x40, 0x15][..], &[0; 11], &describe(5, &aac)].concat();
+    let stream = [&[0, 1, 0][..], &describe(4, &decoder)].concat();
+    atom(*b"esds", &[&[0; 4][..], &describe(3, &stream)].concat())
 }
 
 fn track(shape: Shape, handler: [u8; 4], codec: [u8; 4], more: &[u8]) -> Vec<u8> {
@@ -51,9 +68,15 @@ fn track(shape: Shape, handler: [u8; 4], codec: [u8; 4], more: &[u8]) -> Vec<u8>
     let head = [be(&[0, 0, 0, 1, 0, shape.ms, 0, 0, 0, 0]), matrix, size].concat();
     let clock = be(&[0, 0, 0, 1000, shape.ms, 0]);
     let handled = [be(&[0, 0]), handler.to_vec(), be(&[0, 0, 0])].concat();
-    let mut entry = vec![0; 78];
-    entry[24..26].copy_from_slice(&u16::try_from(shape.width).expect("small").to_be_bytes());
-    entry[26..28].copy_from_slice(&u16::try_from(shape.height).expect("small").to_be_bytes());
+    let mut entry = vec![0; if handler == *b"soun" { 28 } else { 78 }];
+    if handler == *b"soun" {
+        entry[16..18].copy_from_slice(&shape.channels.to_be_bytes());
+        entry[24..26].copy_from_slice(&shape.hz.to_be_bytes());
+        entry.extend(shape.aac.map(stream).unwrap_or_default());
+    } else {
+        entry[24..26].copy_from_slice(&u16::try_from(shape.width).expect("small").to_be_bytes());
+        entry[26..28].copy_from_slice(&u16::try_from(shape.height).expect("small").to_be_bytes());
+    }
     let described = [be(&[0, 1]), atom(codec, &entry)].concat();
     let sizes = be(&[0, 1, shape.samples]);
     let table = atom(*b"stbl", &[atom(*b"stsd", &described), atom(*b"stsz", &sizes)].concat());

@@ -14,6 +14,14 @@ pub(crate) struct State {
     containers: BTreeMap<String, Container>,
     /// How long a new container is worked on.
     pub(crate) works: SignedDuration,
+    /// How long one lives unless it is published. None: a day.
+    pub(crate) life: Option<SignedDuration>,
+    /// So many of the next containers come to nothing, for a reason that is the network's own.
+    pub(crate) flaws: u32,
+    /// What is wrong with every container's content: a number of the documents.
+    pub(crate) flaw: Option<u32>,
+    /// What the objects are, as the list names them.
+    kinds: BTreeMap<String, Kind>,
     /// What every container says once its publishing was asked for: until then, and what.
     pub(crate) says: Option<(SignedDuration, &'static str)>,
     /// Publishing calls that arrived for a container that had published. There may be none.
@@ -22,13 +30,35 @@ pub(crate) struct State {
     pub(crate) calls: BTreeMap<String, usize>,
 }
 
+/// `media_product_type` and `media_type`.
+type Kind = (&'static str, &'static str);
+
+const FEED: Kind = ("FEED", "IMAGE");
+
 struct Container {
     owner: String,
+    /// None: a part of a carousel.
+    kind: Option<Kind>,
     caption: String,
+    /// It came to nothing: the number of why.
+    failed: Option<u32>,
     made: Timestamp,
     /// When its publishing was first asked for, whether that arrived or not.
     asked: Option<Timestamp>,
     published: bool,
+}
+
+impl Container {
+    fn state(&self, network: &Network, now: Timestamp) -> &'static str {
+        let life = network.instagram.life.unwrap_or(SignedDuration::from_hours(24));
+        match () {
+            () if self.published => "PUBLISHED",
+            () if now >= self.made + life => "EXPIRED",
+            () if now < self.made + network.instagram.works => "IN_PROGRESS",
+            () if self.failed.is_some() => "ERROR",
+            () => "FINISHED",
+        }
+    }
 }
 
 /// A publishing call leaves, and may never arrive.
@@ -52,16 +82,37 @@ pub(super) fn land(
             200,
             &json!({ "data": [{ "quota_usage": 0, "config": { "quota_total": 50, "quota_duration": 86_400 } }] }),
         ),
-        "instagram.container" => {
+        "instagram.container" | "instagram.child" => {
             let Body::Form(fields) = &request.body else { panic!("a form") };
-            let caption = fields.iter().find_map(|(name, value)| match value {
-                Field::Text(text) if name == "caption" => Some(text.clone()),
-                _ => None,
-            });
+            let field = |key: &str| {
+                fields.iter().find_map(|(name, value)| match value {
+                    Field::Text(text) if name == key => Some(text.as_str()),
+                    _ => None,
+                })
+            };
+            let kind = match field("media_type") {
+                _ if field("is_carousel_item") == Some("true") => None,
+                None => Some(FEED),
+                Some("REELS") => Some(("REELS", "VIDEO")),
+                Some("CAROUSEL") => Some(("FEED", "CAROUSEL_ALBUM")),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(kind.is_none(), request.label == "instagram.child");
+            for child in field("children").unwrap_or_default().split(',').filter(|it| !it.is_empty()) {
+                let it = &network.instagram.containers[child];
+                assert!(it.kind.is_none() && it.owner == owner, "a part of a carousel is nothing else");
+                if it.state(network, now) != "FINISHED" {
+                    return unready();
+                }
+            }
+            let flawed = network.instagram.flaws > 0;
+            network.instagram.flaws -= u32::from(flawed);
             let id = format!("1785{}", network.instagram.containers.len());
             let container = Container {
                 owner: owner.to_owned(),
-                caption: caption.unwrap_or_default(),
+                kind,
+                failed: network.instagram.flaw.or(flawed.then_some(2_207_053)),
+                caption: field("caption").unwrap_or_default().to_owned(),
                 made: now,
                 asked: None,
                 published: false,
@@ -80,28 +131,32 @@ pub(super) fn land(
     }
 }
 
+fn unready() -> Answer {
+    answer(400, &json!({ "error": { "code": 9007, "error_subcode": 2_207_027, "message": "not ready" } }))
+}
+
 fn missing() -> Answer {
     answer(400, &json!({ "error": { "code": 100, "error_subcode": 33, "message": "does not exist" } }))
 }
 
 fn publish(network: &mut Network, owner: &str, id: &str, now: Timestamp) -> Answer {
-    let works = network.instagram.works;
+    let container = &network.instagram.containers[id];
+    assert!(container.owner == owner && container.kind.is_some(), "it is not to be published");
+    let gone = |sub: u32| {
+        answer(400, &json!({ "error": { "code": 24, "error_subcode": sub, "message": "unknown" } }))
+    };
+    match container.state(network, now) {
+        "IN_PROGRESS" | "ERROR" => return unready(),
+        "EXPIRED" => return gone(2_207_008),
+        "PUBLISHED" => {
+            network.instagram.doubles += 1;
+            return gone(2_207_006);
+        }
+        _ => {}
+    }
     let container = network.instagram.containers.get_mut(id).unwrap();
-    assert_eq!(container.owner, owner);
-    if now < container.made + works {
-        return answer(
-            400,
-            &json!({ "error": { "code": 9007, "error_subcode": 2_207_027, "message": "not ready" } }),
-        );
-    }
-    if std::mem::replace(&mut container.published, true) {
-        network.instagram.doubles += 1;
-        return answer(
-            400,
-            &json!({ "error": { "code": 24, "error_subcode": 2_207_006, "message": "unknown" } }),
-        );
-    }
-    let text = container.caption.clone();
+    container.published = true;
+    let (text, kind) = (container.caption.clone(), container.kind.unwrap_or(FEED));
     let object = Object {
         id: format!("179{}", network.objects.len()),
         owner: owner.to_owned(),
@@ -114,17 +169,14 @@ fn publish(network: &mut Network, owner: &str, id: &str, now: Timestamp) -> Answ
         deleted: false,
     };
     let id = object.id.clone();
+    network.instagram.kinds.insert(id.clone(), kind);
     network.objects.push(object);
     answer(200, &json!({ "id": id }))
 }
 
 fn status(network: &Network, id: &str, now: Timestamp) -> Answer {
     let container = &network.instagram.containers[id];
-    let truth = match () {
-        () if container.published => "PUBLISHED",
-        () if now < container.made + network.instagram.works => "IN_PROGRESS",
-        () => "FINISHED",
-    };
+    let truth = container.state(network, now);
     let said = match (network.instagram.says, container.asked) {
         (Some((span, word)), Some(asked)) if now < asked + span => word,
         _ => truth,
@@ -132,7 +184,8 @@ fn status(network: &Network, id: &str, now: Timestamp) -> Answer {
     if said == "MISSING" {
         return missing();
     }
-    answer(200, &json!({ "id": id, "status_code": said, "status": format!("{said}: error 2207026") }))
+    let why = container.failed.unwrap_or(2_207_026);
+    answer(200, &json!({ "id": id, "status_code": said, "status": format!("{said}: error {why}") }))
 }
 
 fn list(network: &Network, owner: &str, request: &Request, now: Timestamp) -> Answer {
@@ -143,7 +196,8 @@ fn list(network: &Network, owner: &str, request: &Request, now: Timestamp) -> An
         .iter()
         .filter(mine)
         .map(|it| {
-            json!({ "id": it.id, "caption": it.text, "media_product_type": "FEED", "media_type": "IMAGE",
+            let (product, kind) = network.instagram.kinds.get(&it.id).copied().unwrap_or(FEED);
+            json!({ "id": it.id, "caption": it.text, "media_product_type": product, "media_type": kind,
                 "permalink": format!("https://www.instagram.com/p/{}/", it.id),
                 "timestamp": it.created.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string() })
         })

@@ -24,6 +24,7 @@ pub(crate) fn account(platform: PlatformName) -> Account {
         PlatformName::X => "2244994945",
         PlatformName::Facebook => "106512",
         PlatformName::Instagram => "17841400000000001",
+        PlatformName::LinkedIn => "urn:li:person:782bbtaQ",
         _ => "did:plc:a1",
     };
     Account {
@@ -43,6 +44,7 @@ pub(crate) fn image(n: u128) -> MediaItem {
         width: 640,
         height: 480,
         alt: Some(format!("picture {n}")),
+        part: 0,
         detail: sendoff::domain::media::Detail::default(),
     }
 }
@@ -85,11 +87,16 @@ impl Owned {
             media: &self.media,
             options: &self.options,
             before: &self.before,
+            taken: None,
         }
     }
 
     /// The frozen request, where nothing needs preparing.
     pub(crate) fn frozen(&self, platform: &dyn Platform) -> Frozen {
+        if platform.name() == PlatformName::TikTok {
+            // Photos: the call that is judged by its words. A film's last piece has none.
+            return Frozen { marker: "print".into(), body: br#"{"post_info":{}}"#.to_vec() };
+        }
         if platform.name() == PlatformName::Instagram {
             // Nothing goes out there without a container.
             let body = br#"{"creation_id":"17850000000000001"}"#.to_vec();

@@ -17,8 +17,14 @@ use super::Rng;
 mod facebook_network;
 #[path = "instagram_network.rs"]
 pub(crate) mod instagram_network;
+#[path = "linkedin_network.rs"]
+pub(crate) mod linkedin_network;
 #[path = "standin_server.rs"]
 mod standin_server;
+#[path = "tiktok_network.rs"]
+pub(crate) mod tiktok_network;
+#[path = "x_network.rs"]
+pub(crate) mod x_network;
 pub(crate) use standin_server::Abilities;
 
 /// What goes wrong with one call.
@@ -78,6 +84,8 @@ pub(crate) struct Network {
     pub(crate) script: Vec<Fault>,
     /// The same for the calls that publish nothing.
     pub(crate) reads: Vec<Fault>,
+    /// Headers of every answer to a publishing call.
+    pub(crate) headers: Vec<(String, String)>,
     /// Whose request lands.
     pub(crate) landing: Option<(DeliveryId, u16)>,
     /// What the classes B, C, D and F add.
@@ -86,6 +94,13 @@ pub(crate) struct Network {
     pub(crate) facebook: facebook_network::State,
     /// What Instagram has besides.
     pub(crate) instagram: instagram_network::State,
+    /// What LinkedIn has besides.
+    pub(crate) linkedin: linkedin_network::State,
+    /// What the real TikTok has besides. (Class C's made-up network borrows its name, and its labels begin
+    /// otherwise.)
+    pub(crate) tiktok: tiktok_network::State,
+    /// What X has besides.
+    pub(crate) x: x_network::State,
     clock: Timestamp,
     refreshes: u64,
 }
@@ -111,10 +126,14 @@ impl Network {
             refuses_repeats: true,
             script: Vec::new(),
             reads: Vec::new(),
+            headers: Vec::new(),
             landing: None,
             abilities: Abilities::default(),
             facebook: facebook_network::State::default(),
             instagram: instagram_network::State::default(),
+            linkedin: linkedin_network::State::default(),
+            tiktok: tiktok_network::State::default(),
+            x: x_network::State::default(),
             clock: super::start(),
             refreshes: 0,
         }
@@ -215,6 +234,11 @@ impl Network {
             label if label.starts_with("instagram.") => {
                 instagram_network::land(self, owner, request, &body, now)
             }
+            label if label.starts_with("linkedin.") => {
+                linkedin_network::land(self, owner, request, &body, now)
+            }
+            label if label.starts_with("x.") => x_network::land(self, owner, request, &body, now),
+            label if label.starts_with("tiktok.") => tiktok_network::land(self, owner, request, now),
             _ => standin_server::land(self, owner, request, &body, now),
         }
     }
@@ -222,6 +246,16 @@ impl Network {
     fn create(&mut self, owner: &str, body: &Value, now: Timestamp) -> Answer {
         let text = body["text"].as_str().unwrap().to_owned();
         let parent = body["reply"]["in_reply_to_tweet_id"].as_str().map(str::to_owned);
+        let files: Vec<String> = body["media"]["media_ids"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|it| it.as_str().unwrap().to_owned())
+            .collect();
+        if !self.x.takes(owner, &files, now) {
+            self.x.stale += 1;
+            return x_network::stale();
+        }
         let mut mine = self.objects.iter().filter(|it| it.owner == owner);
         if self.refuses_repeats && mine.any(|it| it.text == text && it.parent == parent) {
             let detail = "You are not allowed to create a Tweet with duplicate content.";
@@ -229,6 +263,7 @@ impl Network {
         }
         let id = (1_900_000_000_000_000_000_u64 + self.objects.len() as u64).to_string();
         let listed_at = now + self.list_lag;
+        self.x.attached.insert(id.clone(), files);
         self.objects.push(Object {
             id: id.clone(),
             owner: owner.to_owned(),
@@ -252,12 +287,27 @@ impl Network {
             .iter()
             .filter(|it| it.owner == owner && !it.deleted && it.listed_at <= now && it.created >= from)
             .map(|it| {
-                let (text, link) = it.text.split_once("example.com").unwrap();
-                let shown = format!("{}https://t.co/AAAAAAAAAA", text.replace('&', "&amp;"));
+                let mut shown = it.text.replace('&', "&amp;");
+                let mut urls = Vec::new();
+                if let Some((text, link)) = it.text.split_once("example.com") {
+                    shown = format!("{}https://t.co/AAAAAAAAAA", text.replace('&', "&amp;"));
+                    let long = format!("http://example.com{link}");
+                    urls.push(json!({ "url": "https://t.co/AAAAAAAAAA", "expanded_url": long }));
+                }
+                let files = self.x.attached.get(&it.id).filter(|it| !it.is_empty());
+                if files.is_some() {
+                    shown = format!("{shown} https://t.co/MMMMMMMMMM");
+                    let long = format!("https://x.com/acme/status/{}/photo/1", it.id);
+                    urls.push(json!({ "url": "https://t.co/MMMMMMMMMM", "expanded_url": long }));
+                }
                 let mut post = json!({
                     "id": it.id, "text": shown, "created_at": it.created.to_string(),
-                    "entities": { "urls": [{ "url": "https://t.co/AAAAAAAAAA", "expanded_url": format!("http://example.com{link}") }] },
+                    "entities": { "urls": urls },
                 });
+                if let Some(files) = files {
+                    let keys: Vec<_> = files.iter().map(|it| format!("3_{it}")).collect();
+                    post["attachments"] = json!({ "media_keys": keys });
+                }
                 if let Some(parent) = &it.parent {
                     post["referenced_tweets"] = json!([{ "type": "replied_to", "id": parent }]);
                 }

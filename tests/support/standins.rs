@@ -1,7 +1,8 @@
 //! Connectors as plain as their class: B (a key with a life), C (a handle whose state can be read),
 //! D (a repeat is answered with a reference), F (a list and nothing else). They speak to
 //! `standin_server.rs` and share nothing with it but the words on the wire. Each borrows the name of a
-//! network that has no connector of its own in the worlds it is used in.
+//! network; in the worlds that ask [`find`] here it stands for that network even where there is a real
+//! connector by now (TikTok's has runs of its own, in `tests/engine/tiktok.rs`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -63,6 +63,7 @@ pub(crate) fn account(n: u128, platform: PlatformName) -> Account {
     let name = AccountName::new(platform, &format!("a{n}")).unwrap();
     let remote_id = match platform {
         PlatformName::X | PlatformName::Facebook | PlatformName::Instagram => format!("{}", 1000 + n),
+        PlatformName::LinkedIn => format!("urn:li:person:{}", 1000 + n),
         _ => format!("did:plc:a{n}"),
     };
     Account {
@@ -101,6 +102,8 @@ pub(crate) struct World {
     pub(crate) engine: Option<Engine>,
     /// Every publishing call that left: time, delivery, account.
     pub(crate) sent: Vec<(Timestamp, DeliveryId, AccountId)>,
+    /// Every other call that left.
+    pub(crate) asked: Vec<(Timestamp, DeliveryId, Purpose)>,
     pub(crate) calls: u64,
     /// Points (see [`World::point`]) at which the daemon dies.
     pub(crate) crash_at: BTreeSet<u64>,
@@ -128,6 +131,7 @@ impl World {
             accounts: (1..=accounts).map(|n| (AccountId::from_u128(n), account(n, platform))).collect(),
             engine: None,
             sent: Vec::new(),
+            asked: Vec::new(),
             calls: 0,
             crash_at: BTreeSet::new(),
             crashes: 0,
@@ -162,6 +166,7 @@ impl World {
             width: 1,
             height: 1,
             alt: None,
+            part: 0,
             detail: sendoff::domain::media::Detail::default(),
         };
         let with_image = account.name.platform() == PlatformName::Bluesky && n % 2 == 0;
@@ -301,6 +306,14 @@ impl World {
         self.boot += 1;
         self.engine_wake = None;
         self.boot_up();
+    }
+
+    /// The daemon is down for so long, while nothing is in hand.
+    pub(crate) fn down(&mut self, span: SignedDuration) {
+        assert!(self.engine.take().is_some_and(|it| it.is_idle()), "something is in hand");
+        self.boot += 1;
+        self.engine_wake = None;
+        self.at(self.now + span, Happening::Boot);
     }
 
     fn swap(&mut self, before: &Delivery, after: &Delivery) -> bool {
@@ -464,6 +477,7 @@ impl World {
         Some(Work {
             twin: Arc::new(move |marker| open.get(marker).copied()),
             hold: None,
+            broke: None,
             post: Arc::clone(&self.posts[&delivery.post]),
             account: self.accounts.get(&delivery.account).cloned(),
             platform: platforms::find(self.network.platform).unwrap(),
@@ -475,6 +489,7 @@ impl World {
 
     fn leave(&mut self, id: DeliveryId, account: AccountId, purpose: Option<Purpose>, request: &Request) {
         self.calls += 1;
+        self.asked.extend(purpose.map(|it| (self.now, id, it)));
         let remote = self.accounts[&account].remote_id.clone();
         if purpose.is_none() {
             let row = &self.store[&id];
@@ -516,6 +531,9 @@ impl World {
         };
         if let Reply::Answer(answer) = &mut reply {
             answer.headers.push(date(now));
+            if purpose.is_none() {
+                answer.headers.extend(self.network.headers.clone());
+            }
         }
         let input = match purpose {
             None => Input::Published { id, reply },

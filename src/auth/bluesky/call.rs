@@ -45,7 +45,7 @@ impl Call<'_> {
     ) -> Result<Value, Refusal> {
         let answer = self.send(url, fields).await.map_err(|fault| Refusal { fault, skew: None })?;
         wire::json(good.contains(&answer.status()), &answer, self.hide, self.tools.now)
-            .map_err(|fault| Refusal { fault, skew: wire::skew(answer.headers(), self.tools.now) })
+            .map_err(|fault| Refusal { fault, skew: crate::http::skew(answer.headers(), self.tools.now) })
     }
 
     /// Posts a form. The first try has no nonce and is refused on purpose by servers that want one;

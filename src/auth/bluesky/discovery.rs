@@ -59,7 +59,7 @@ pub(super) async fn locate(
 
 /// A handle or DID without what people write around it.
 pub(super) fn plain(name: &str) -> String {
-    let name = name.trim().trim_start_matches("at://").trim_start_matches('@');
+    let name = bare(name);
     if name.starts_with("did:") { name.to_owned() } else { name.to_ascii_lowercase() }
 }
 
@@ -295,6 +295,22 @@ fn origin(url: &Url) -> Result<Url, AuthError> {
     let mut url = url.clone();
     url.set_fragment(None);
     Ok(url)
+}
+
+/// Whether an address may be that of a server: https, or http on this machine, and with a host.
+pub fn is_server(url: &Url) -> bool {
+    url.has_host() && is_safe(url)
+}
+
+/// Whether a text names an account: a handle, as people write it, or a DID.
+pub fn is_account(text: &str) -> bool {
+    let name = bare(text);
+    is_did(name) || is_handle(name)
+}
+
+/// An account's name without what people put before it.
+fn bare(text: &str) -> &str {
+    text.trim().trim_start_matches("at://").trim_start_matches('@')
 }
 
 fn is_safe(url: &Url) -> bool {

@@ -24,6 +24,7 @@ pub use scopes::SCOPES;
 
 use self::call::{Call, Refusal};
 use self::discovery::{AuthServer, Identity};
+pub use self::discovery::{is_account, is_server};
 use super::chance::{Digest, base64url, secret, sha256};
 use super::dpop;
 use super::grant::{Grant, GrantServer, Proof};
@@ -174,7 +175,7 @@ impl BlueskyProvider {
                 found,
                 scopes: grant.scopes.clone(),
                 missing_scopes,
-                warnings: Vec::new(),
+                warnings: short_lived(&self.client),
                 grant,
             }),
             Err(error) => {
@@ -275,7 +276,7 @@ impl BlueskyProvider {
             None => {
                 let until = grant
                     .expires_at
-                    .map_or_else(|| "it ends by itself".into(), |at| format!("it ends at {at}"));
+                    .map_or_else(|| "it ends by itself".into(), |at| format!("it ends at {at:.0}"));
                 let message = format!("the server has no address for returning tokens; {until}");
                 (wire::place(&server.token), RevocationResult::NotPossible, Some(message))
             }
@@ -431,5 +432,18 @@ impl Refusal {
                         .into(),
             },
         }
+    }
+}
+
+/// A client without a public document is taken for a public one, whose sessions a server ends after two
+/// weeks whatever is refreshed (atproto.com/specs/oauth).
+fn short_lived(client: &BlueskyClient) -> Vec<String> {
+    match client {
+        BlueskyClient::Loopback => vec![
+            "this connection ends after two weeks and must then be made again; with an https `public_url` it \
+             would renew itself"
+                .to_owned(),
+        ],
+        BlueskyClient::Web { .. } => Vec::new(),
     }
 }

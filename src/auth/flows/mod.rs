@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 use super::chance::{Digest, Random, secret};
 use super::{AuthError, CallbackParams, Pending};
 use crate::domain::ids::{AccountId, AccountName, PlatformName};
+use crate::domain::kind::Kind;
 
 /// How long a ticket, a state and an outcome are good for, each from its own beginning.
 pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
@@ -80,6 +81,8 @@ pub struct Wanted {
     pub instance: Option<Url>,
     /// The user's handle, where it helps to find the server.
     pub handle: Option<String>,
+    /// Whom the account is to speak for, on networks with two kinds of account.
+    pub kind: Option<Kind>,
     /// A new account or a known one.
     pub purpose: Purpose,
 }

@@ -5,7 +5,8 @@ use crate::auth::Server;
 use crate::auth::testing::{instant, noise};
 
 fn wanted() -> Wanted {
-    Wanted { platform: PlatformName::X, instance: None, handle: None, purpose: Purpose::New { name: None } }
+    let purpose = Purpose::New { name: None };
+    Wanted { platform: PlatformName::X, instance: None, handle: None, kind: None, purpose }
 }
 
 /// What a provider's `begin` makes, and the state it sent out.

@@ -69,6 +69,7 @@ impl Check<'_> {
         let meta: &[P] = &[P::Facebook, P::Instagram, P::Threads];
         self.belongs(name, "graph_version", written.graph_version.as_ref(), meta);
         self.belongs(name, "linkedin_version", written.linkedin_version.as_ref(), &[P::LinkedIn]);
+        self.belongs(name, "monthly_budget_usd", written.monthly_budget_usd.as_ref(), &[P::X]);
         self.belongs(name, "login", written.login.as_ref(), &[P::Instagram]);
         self.belongs(name, "organization", written.organization.as_ref(), &[P::LinkedIn]);
         self.belongs(name, "app_kind", written.app_kind.as_ref(), &[P::TikTok]);
@@ -111,6 +112,16 @@ impl Check<'_> {
             client_secret,
             endpoints: self.endpoints(name, written),
             resend_when_absent: written.resend_when_absent.unwrap_or(false),
+            monthly_budget: self.value(written.monthly_budget_usd.as_ref(), None, |usd| {
+                if !(0.0..=1_000_000.0).contains(usd) {
+                    return Err(wrong(
+                        format!("`{usd}` is not a sum of money"),
+                        "write US dollars, like `25` or `7.5`; leave it out for no budget",
+                    ));
+                }
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the range above
+                Ok(Some((usd * 1_000_000.0).round() as u64))
+            }),
             api_version,
             login,
             organization,

@@ -1,4 +1,4 @@
-//! What a delivery is made of: its steps, its reason, its moves.
+//! What a delivery is made of: its steps, its reason, its moves; and what it costs.
 
 use jiff::Timestamp;
 
@@ -34,6 +34,9 @@ message! {
         done_bytes: u64,
         total_bytes: u64,
         phase: String,
+        /// Which of the delivery's steps it belongs to, from 1.
+        #[serde(default)]
+        step: u32,
     }
 }
 
@@ -74,5 +77,44 @@ message! {
         trace: Option<String>,
         /// The network's raw answer, redacted.
         raw: Option<String>,
+    }
+}
+
+message! {
+    /// One line of what a post will cost.
+    answer Cost {
+        /// `post`, `post with a link`, `alt text`, …
+        what: String,
+        count: u32,
+        /// All of them together, in US dollars.
+        usd: String,
+    }
+}
+
+message! {
+    /// What was paid for calls in a month (UTC), in US dollars, counted here by the network's list of
+    /// prices.
+    answer Spending {
+        /// Absent where it is one account's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        platform: Option<String>,
+        /// `2026-11`.
+        month: String,
+        usd: String,
+        /// What may be spent in a month, if that is limited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        budget_usd: Option<String>,
+        last_month_usd: String,
+        calls: Vec<SpentOn>,
+    }
+}
+
+message! {
+    /// Calls of one kind.
+    answer SpentOn {
+        /// `publish`, or a call's name.
+        what: String,
+        count: u64,
+        usd: String,
     }
 }

@@ -49,6 +49,9 @@ pub enum Event {
     Defer { at: Timestamp, why: RetryWhy, reason: Reason, again: bool },
     /// Never. Only when this attempt is known to have had no effect.
     Refuse { reason: Reason },
+    /// The first comment is not to be had, and what it was for is live and stays: it ends as published,
+    /// with the reason. Only when this attempt is known to have had no effect.
+    Spare { reason: Reason },
     /// The account cannot act. Only when this attempt is known to have had no effect.
     AccountDead { reason: Reason },
     /// The account is back, or the user says "try now".
@@ -178,6 +181,7 @@ impl Event {
             Self::HandOver { .. } => "hand_over",
             Self::Defer { .. } => "defer",
             Self::Refuse { .. } => "refuse",
+            Self::Spare { .. } => "spare",
             Self::AccountDead { .. } => "account_dead",
             Self::TryNow { .. } => "try_now",
             Self::Lose { .. } => "lose",

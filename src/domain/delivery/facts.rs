@@ -210,6 +210,8 @@ pub struct Frozen {
 pub enum Said {
     /// It has taken the post on, and the handle will tell what becomes of it (class C).
     Accepted,
+    /// As `Accepted`, and this is what it calls it: nobody knew before.
+    Taken(String),
     /// It has these words already, in its own message.
     Duplicate(String),
     /// It will never take this.

@@ -1,6 +1,6 @@
 //! A delivery's moves in one sentence each, for the log.
 
-use super::{AT_WORK, Delivery, RetryWhy, State};
+use super::{AT_WORK, Delivery, LEFT, RetryWhy, State};
 use crate::domain::schedule::echo;
 
 impl Delivery {
@@ -9,12 +9,13 @@ impl Delivery {
     /// Network words in it are as they came; whoever prints it cleans it.
     pub fn tell(&self) -> String {
         let why = self.reason.as_ref().map(|reason| reason.message.as_str()).unwrap_or_default();
-        let later = self.next_try.map(|at| at.to_string()).unwrap_or_default();
+        let later = self.next_try.map(|at| format!("{at:.0}")).unwrap_or_default();
         match self.state {
             State::Scheduled => format!("scheduled for {}", echo(&self.due)),
             State::Claimed => "its time has come".to_owned(),
             State::Preparing => "preparing".to_owned(),
             State::Sending => "sending".to_owned(),
+            State::Unknown if self.is_left() => why.to_owned(),
             State::Unknown if self.held => format!("waits for you: {why}"),
             State::Unknown => format!("checking whether it is live: {why}"),
             State::Retry if self.retry_why == Some(RetryWhy::NextPart) => {
@@ -25,7 +26,9 @@ impl Delivery {
             State::NeedsReconnect => format!("the account must be connected again: {why}"),
             State::Published => {
                 let link = self.steps.first().and_then(|step| step.permalink.as_deref());
-                format!("published: {}", link.unwrap_or("no link"))
+                let without =
+                    if why.is_empty() { String::new() } else { format!("; without its comment: {why}") };
+                format!("published: {}{without}", link.unwrap_or("no link"))
             }
             State::HandedOver => "handed over to the inbox on the network".to_owned(),
             State::Rejected => format!("rejected: {why}"),
@@ -44,6 +47,7 @@ impl State {
             Self::Claimed | Self::Preparing | Self::Sending => "debug",
             Self::Scheduled | Self::Published | Self::HandedOver | Self::Cancelled => "info",
             Self::Retry if event == "applied" => "info",
+            Self::Unknown if event == "hold" && class == LEFT => "info",
             Self::Unknown if event == "hold" => "error",
             // The network took it, and says that it is at work on it: nothing is wrong.
             Self::Unknown if class == AT_WORK => "info",

@@ -34,7 +34,7 @@ impl Form {
     }
 
     pub(super) fn of_post(media: &[MediaItem], options: &BTreeMap<String, String>) -> Self {
-        let video = media.iter().any(|it| !it.kind.is_image());
+        let video = media.iter().any(|it| it.kind.is_video());
         match options.get("format").map(String::as_str) {
             Some("reel") => Self::Reel,
             Some("story") if video => Self::VideoStory,
@@ -84,7 +84,7 @@ pub(super) fn problems(
     };
     let mut found = Vec::new();
     let form = Form::of_post(media, options);
-    let videos = media.iter().filter(|it| !it.kind.is_image()).count();
+    let videos = media.iter().filter(|it| it.kind.is_video()).count();
     let text = parts.iter().any(|it| !it.trim().is_empty());
     let one_video = videos == 1 && media.len() == 1;
     match form {

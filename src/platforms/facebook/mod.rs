@@ -21,7 +21,7 @@ use super::meta::{self, errors, usage};
 use super::needs;
 use super::{
     Answer, Body, Capabilities, Class, Deletion, Failure, FailureClass, Field, Fresh, Job, Next, OptionSpec,
-    Platform, Problem, Quota, Refusal, Request, Sight, Unit, Verdict,
+    Platform, Problem, Quota, Refusal, Request, Sight, Unit, UploadScheme, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step, StepKind};
@@ -89,6 +89,10 @@ impl Platform for Facebook {
             Form::Video | Form::Reel => Class::Handle,
             Form::Feed | Form::Photos | Form::PhotoStory | Form::VideoStory | Form::Comment => Class::Opaque,
         }
+    }
+
+    fn upload_scheme(&self) -> UploadScheme {
+        UploadScheme::OAuth
     }
 
     fn comment_scope(&self, _tier: Option<&str>) -> Option<&'static str> {
@@ -264,13 +268,7 @@ impl Platform for Facebook {
         looks::confirmed(step, answer, now)
     }
 
-    fn edit(
-        &self,
-        _account: &Account,
-        step: &Step,
-        text: &str,
-        _options: &BTreeMap<String, String>,
-    ) -> Option<Request> {
+    fn edit(&self, _account: &Account, step: &Step, text: &str) -> Option<Request> {
         // Of films and stories it is not documented (developers.facebook.com/docs/pages-api/posts).
         let form = step.extra.get("form").map(String::as_str);
         let has_words = matches!(form, Some("feed" | "photos" | "comment"));

@@ -249,6 +249,10 @@ pub(super) fn answered(
             }),
             State::Unknown => Err(failed()),
         },
+        // All its files were ready once, and Instagram says that one is not: it has ended since.
+        "instagram.container" if form == Form::Carousel && failed().class == FailureClass::NotReady => {
+            return asked_again(handles, failed(), now);
+        }
         _ => Err(failed()),
     };
     match outcome {
@@ -407,6 +411,14 @@ fn anew(key: &str, handles: &Handles, failure: Failure, now: Timestamp) -> Resul
         found.extend(children.map(|it| (it.clone(), dead(now))));
     }
     Ok(found)
+}
+
+/// Has the state of a carousel's files read again before the carousel is tried once more.
+fn asked_again(handles: &Handles, failure: Failure, now: Timestamp) -> Result<Handles, Failure> {
+    let found = anew(CONTAINER, handles, failure, now)?;
+    let unread =
+        |(key, it): (String, Handle)| if key.starts_with("child:") { (ready(&key), it) } else { (key, it) };
+    Ok(found.into_iter().map(unread).collect())
 }
 
 /// Room for one more post, or over how many seconds they are counted. No number is taken for granted:

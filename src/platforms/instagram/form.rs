@@ -81,7 +81,7 @@ impl Form {
     }
 
     pub(super) fn of_post(media: &[MediaItem], options: &BTreeMap<String, String>) -> Self {
-        let video = media.iter().any(|it| !it.kind.is_image());
+        let video = media.iter().any(|it| it.kind.is_video());
         match options.get("format").map(String::as_str) {
             Some("story") if video => Self::VideoStory,
             Some("story") => Self::ImageStory,

@@ -24,7 +24,7 @@ use super::meta::{self, errors::GraphError, plain, usage};
 use super::needs;
 use super::{
     Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next, Platform,
-    Problem, Quota, Reading, Refusal, Request, Sight, Unit, Verdict,
+    Problem, Quota, Reading, Refusal, Request, Sight, Unit, UploadScheme, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};
@@ -86,6 +86,10 @@ impl Platform for Instagram {
             },
             _ => needs::INSTAGRAM_FEED,
         }
+    }
+
+    fn upload_scheme(&self) -> UploadScheme {
+        UploadScheme::OAuth
     }
 
     fn comment_scope(&self, tier: Option<&str>) -> Option<&'static str> {

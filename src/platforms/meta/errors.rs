@@ -151,7 +151,8 @@ pub fn failure(answer: &Answer, now: Timestamp) -> Failure {
         401 => FailureClass::AuthExpired,
         403 => FailureClass::Permission,
         429 => FailureClass::RateLimited,
-        400..=499 => FailureClass::InvalidContent,
+        // Cut off on its way, it says nothing of the post.
+        400..=499 if answer.json().is_object() => FailureClass::InvalidContent,
         _ => FailureClass::Transient,
     };
     Failure {

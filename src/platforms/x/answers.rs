@@ -101,6 +101,12 @@ pub fn judge(answer: &Answer, username: &str, now: Timestamp) -> Verdict {
         return Verdict::Duplicate { message: words(&json, answer.status), original: None };
     }
     match REFUSALS.iter().find(|row| row.status == answer.status && matches(&json, row.code)) {
+        // "Your media IDs are invalid.": ended, or never finished. Nothing is wrong with the files.
+        Some(_)
+            if answer.status == 400 && words(&json, answer.status).to_lowercase().contains("media id") =>
+        {
+            Verdict::Refused(of_class(FailureClass::MediaGone, &json, answer, now))
+        }
         Some(row) => Verdict::Refused(of_class(row.class, &json, answer, now)),
         None => Verdict::Ambiguous { message: words(&json, answer.status) },
     }

@@ -1,4 +1,4 @@
-//! X: text posts and threads through the v2 API.
+//! X through the v2 API: text, threads, pictures, animations, films, polls.
 //!
 //! Class E: there is no idempotency key; a repeat of the same text is refused as a duplicate
 //! without saying of what, but the user's own timeline can be listed. Sources: docs.x.com as
@@ -6,9 +6,12 @@
 
 pub mod answers;
 mod emoji;
+pub mod form;
 mod hosts;
+pub mod prices;
 mod punycode;
 pub mod timeline;
+mod uploads;
 pub mod url_syntax;
 pub mod urls;
 pub mod weight;
@@ -20,11 +23,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next,
-    OptionSpec, Platform, Problem, Quota, Refusal, Request, Sight, Unit, Verdict,
+    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next, Platform,
+    Problem, Quota, Refusal, Request, Sight, Unit, Verdict, needs,
 };
 use crate::domain::account::Account;
+use crate::domain::cost::Cost;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};
+use crate::domain::fit::MediaNeeds;
 use crate::domain::hex::hex;
 use crate::domain::ids::PlatformName;
 use crate::domain::media::MediaItem;
@@ -33,12 +38,8 @@ use crate::domain::media::MediaItem;
 const TEXT_MAX: usize = 280;
 /// Longest thread we send in one go; each part is a paid call.
 const PARTS_MAX: usize = 25;
-
-const OPTIONS: &[OptionSpec] = &[OptionSpec {
-    key: "reply_settings",
-    values: &["following", "mentionedUsers", "subscribers", "verified"],
-    help: "who may reply; leave it out for everyone",
-}];
+/// `metadata.alt_text.text` of the OpenAPI document.
+const ALT_MAX: usize = 1000;
 
 /// The connector. Stateless.
 pub struct X;
@@ -56,12 +57,12 @@ impl Platform for X {
             text_max: if long { weight::LONG_POST_MAX as usize } else { TEXT_MAX },
             parts_max: PARTS_MAX,
             text_optional_with_media: true,
-            images_max: 0,
-            image_bytes_max: 0,
-            image_kinds: &[],
-            alt_max: 1000,
+            images_max: form::IMAGES_MAX,
+            image_bytes_max: needs::X_IMAGE.bytes_max,
+            image_kinds: needs::X_IMAGE.kinds,
+            alt_max: ALT_MAX,
             comment: false,
-            options: OPTIONS,
+            options: form::OPTIONS,
             key_life: SignedDuration::ZERO,
             can_delete: true,
             can_read_back: true,
@@ -72,14 +73,19 @@ impl Platform for X {
         weight::weighted_length(text, &weight::Config::V3).weight as usize
     }
 
+    fn media_needs(&self, _tier: Option<&str>, _options: &BTreeMap<String, String>) -> MediaNeeds {
+        // Premium accounts may post longer films in the app; that the API lets them is documented nowhere.
+        needs::X
+    }
+
     fn problems(
         &self,
         parts: &[&str],
-        _media: &[MediaItem],
-        _options: &BTreeMap<String, String>,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
         _tier: Option<&str>,
     ) -> Vec<Problem> {
-        let mut found = Vec::new();
+        let mut found = form::problems(parts.len(), media, options);
         for (n, text) in parts.iter().enumerate() {
             let field = format!("parts[{n}]");
             if let Some(c) = text.chars().find(|c| matches!(c, '\u{FFFE}' | '\u{FEFF}' | '\u{FFFF}')) {
@@ -103,11 +109,40 @@ impl Platform for X {
         found
     }
 
-    fn preview(&self, text: &str, _media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
-        json!({ "request": "POST /2/tweets", "body": create_body(text, None, options) })
+    fn notices(&self, _parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
+        form::notices(options)
     }
 
-    fn next(&self, job: &Job<'_>, _handles: &Handles, _fresh: Fresh) -> Result<Next, Failure> {
+    fn same_words(&self) -> Option<&'static str> {
+        Some(
+            "X's rules forbid the same text on several accounts of one person, also by different apps \
+             (docs.x.com/developer-terms/policy): write each its own, or repost it there by hand",
+        )
+    }
+
+    fn costs(&self, parts: &[&str], media: &[MediaItem]) -> Vec<Cost> {
+        prices::estimate(parts, media)
+    }
+
+    fn price(&self, call: &Request) -> u64 {
+        prices::ahead(call)
+    }
+
+    fn price_of_connect(&self) -> u64 {
+        prices::READ_USER
+    }
+
+    fn charged(&self, call: &Request, answer: &Answer) -> u64 {
+        prices::charged(call, answer)
+    }
+
+    fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
+        let ids: Vec<String> = media.iter().map(|it| format!("<{}>", it.name)).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        json!({ "request": "POST /2/tweets", "body": form::body(text, None, &ids, options) })
+    }
+
+    fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure> {
         let parent = match job.before.last() {
             None => None,
             Some(step) => Some(step.remote_id.as_deref().ok_or_else(|| Failure {
@@ -117,31 +152,31 @@ impl Platform for X {
                 until: None,
             })?),
         };
-        Ok(Next::Publish(freeze(job, parent)))
+        match uploads::next(job, handles, fresh.now)? {
+            Ok(call) => Ok(Next::Call(call)),
+            Err(ids) => Ok(Next::Publish(freeze(job, parent, &ids))),
+        }
     }
 
     fn answered(
         &self,
-        _job: &Job<'_>,
-        _handles: &Handles,
-        _call: &Request,
+        job: &Job<'_>,
+        handles: &Handles,
+        call: &Request,
         answer: &Answer,
         now: Timestamp,
     ) -> Result<Handles, Failure> {
-        // A text post needs no preparing call; an answer to one is a fault on our side.
-        Err(answers::failure(answer, now))
+        uploads::answered(job, handles, call, answer, now)
+    }
+
+    fn cut_off(&self, call: &Request, message: &str) -> Failure {
+        // What a piece does that comes twice is not documented.
+        let class = if call.label == "x.append" { FailureClass::MediaGone } else { FailureClass::Transient };
+        Failure { class, ..Failure::transient(message) }
     }
 
     fn publish(&self, _job: &Job<'_>, frozen: &Frozen) -> Request {
-        Request {
-            label: "x.create",
-            method: http::Method::POST,
-            endpoint: Endpoint::Named("api"),
-            path: "/2/tweets".into(),
-            query: Vec::new(),
-            body: Body::Json(frozen.body.clone()),
-            auth: true,
-        }
+        post("x.create", "/2/tweets".into(), Body::Json(frozen.body.clone()))
     }
 
     fn judge(&self, job: &Job<'_>, _frozen: &Frozen, answer: &Answer, now: Timestamp) -> Verdict {
@@ -165,7 +200,9 @@ impl Platform for X {
     }
 
     fn scan(&self, job: &Job<'_>, since: Timestamp) -> Option<Request> {
-        Some(timeline::request(&job.account.remote_id, since))
+        // Without words there is nothing to know it by: its files have other ids at each upload.
+        let has_words = !job.text.trim().is_empty();
+        has_words.then(|| timeline::request(&job.account.remote_id, since))
     }
 
     fn scanned(
@@ -177,7 +214,7 @@ impl Platform for X {
         now: Timestamp,
     ) -> Sight {
         let parent = job.before.last().and_then(|it| it.remote_id.as_deref());
-        let frozen = freeze(job, parent);
+        let frozen = freeze(job, parent, &[]);
         timeline::seen(&frozen, answer, &job.account.username, since, bound, now)
     }
 
@@ -197,15 +234,7 @@ impl Platform for X {
 
     fn read_back(&self, _account: &Account, step: &Step) -> Option<Request> {
         let id = step.remote_id.as_deref().filter(|id| is_id(id))?;
-        Some(Request {
-            label: "x.get",
-            method: http::Method::GET,
-            endpoint: Endpoint::Named("api"),
-            path: format!("/2/tweets/{id}"),
-            query: Vec::new(),
-            body: Body::None,
-            auth: true,
-        })
+        Some(get("x.get", format!("/2/tweets/{id}")))
     }
 
     fn confirmed(&self, step: &Step, answer: &Answer, now: Timestamp) -> Sight {
@@ -226,13 +255,8 @@ impl Platform for X {
 
     fn delete(&self, _account: &Account, remote_id: &str) -> Option<Request> {
         is_id(remote_id).then(|| Request {
-            label: "x.delete",
             method: http::Method::DELETE,
-            endpoint: Endpoint::Named("api"),
-            path: format!("/2/tweets/{remote_id}"),
-            query: Vec::new(),
-            body: Body::None,
-            auth: true,
+            ..get("x.delete", format!("/2/tweets/{remote_id}"))
         })
     }
 
@@ -251,8 +275,8 @@ impl Platform for X {
 }
 
 /// The request of a step, and the print by which it is found again.
-fn freeze(job: &Job<'_>, parent: Option<&str>) -> Frozen {
-    let body = create_body(job.text, parent, job.options);
+fn freeze(job: &Job<'_>, parent: Option<&str>, ids: &[&str]) -> Frozen {
+    let body = form::body(job.text, parent, ids, job.options);
     let mut print = Sha256::new();
     print.update(timeline::fingerprint(job.text));
     print.update([0]);
@@ -260,19 +284,20 @@ fn freeze(job: &Job<'_>, parent: Option<&str>) -> Frozen {
     Frozen { marker: hex(&print.finalize()), body: body.to_string().into_bytes() }
 }
 
-/// The body of `POST /2/tweets`. X takes no unknown properties, so nothing is sent that is not set.
-fn create_body(text: &str, parent: Option<&str>, options: &BTreeMap<String, String>) -> Value {
-    let mut body = json!({ "text": text });
-    match parent {
-        Some(id) => body["reply"] = json!({ "in_reply_to_tweet_id": id }),
-        // Set on the first part; replies of a thread inherit the conversation's setting.
-        None => {
-            if let Some(who) = options.get("reply_settings") {
-                body["reply_settings"] = json!(who);
-            }
-        }
+fn get(label: &'static str, path: String) -> Request {
+    Request {
+        label,
+        method: http::Method::GET,
+        endpoint: Endpoint::Named("api"),
+        path,
+        query: Vec::new(),
+        body: Body::None,
+        auth: true,
     }
-    body
+}
+
+fn post(label: &'static str, path: String, body: Body) -> Request {
+    Request { method: http::Method::POST, body, ..get(label, path) }
 }
 
 /// `^[0-9]{1,19}$`, the pattern of every id in the OpenAPI document.

@@ -31,7 +31,7 @@ pub fn request(user_id: &str, since: Timestamp) -> Request {
         query: vec![
             ("max_results".into(), PAGE.to_string()),
             ("start_time".into(), start.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-            ("tweet.fields".into(), "created_at,entities,note_tweet,referenced_tweets".into()),
+            ("tweet.fields".into(), "attachments,created_at,entities,note_tweet,referenced_tweets".into()),
         ],
         body: Body::None,
         auth: true,
@@ -56,10 +56,14 @@ pub fn seen(
     };
     let ours: Value = serde_json::from_slice(&frozen.body).unwrap_or(Value::Null);
     let want = fingerprint(ours["text"].as_str().unwrap_or_default());
+    let media = texts(&ours["media"]["media_ids"]);
+    let quoted = ours["quote_tweet_id"].as_str();
     let parent = ours["reply"]["in_reply_to_tweet_id"].as_str();
     let earliest = since.saturating_sub(SKEW).unwrap_or(since);
     let mut hits = posts.iter().filter(|post| {
-        (fingerprint(&unwrapped(post)) == want || planted("newest item is proof"))
+        (has_words(post, &want, quoted) || planted("newest item is proof"))
+            // Without words its files are all there is to know it by.
+            && (!want.is_empty() || has_media(post, &media))
             && parent_of(post) == parent
             && created(post).is_some_and(|at| at >= earliest)
             && post["id"].as_str().is_some_and(|id| !bound(id))
@@ -105,21 +109,49 @@ pub fn fingerprint(text: &str) -> String {
     plain.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
-/// A post's text with entities undone and `t.co` links replaced by what they stand for.
-fn unwrapped(post: &Value) -> String {
+/// Whether a post says what we want, with or without the address of what it quotes, which X may put
+/// behind the words.
+fn has_words(post: &Value, want: &str, quoted: Option<&str>) -> bool {
+    let plain = fingerprint(&unwrapped(post, None));
+    plain == want || (quoted.is_some() && fingerprint(&unwrapped(post, quoted)) == want)
+}
+
+/// Whether a post has just these files: its media keys are their ids behind a number for the kind.
+fn has_media(post: &Value, ids: &[&str]) -> bool {
+    let keys = texts(&post["attachments"]["media_keys"]);
+    let id = |key: &str| key.split_once('_').map_or(String::new(), |(_, id)| id.to_owned());
+    !ids.is_empty() && keys.len() == ids.len() && keys.iter().all(|it| ids.contains(&id(it).as_str()))
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// A post's text with entities undone and `t.co` links replaced by what they stand for; those that X
+/// itself puts behind the words, for media and for what is quoted, are taken out.
+fn unwrapped(post: &Value, quoted: Option<&str>) -> String {
+    let id = post["id"].as_str().unwrap_or_default();
     // `text` of a long post (Premium) is cut at 280; the whole is in its note, in either spelling.
     let notes = [&post["note_tweet"], &post["note_post"]];
-    let post = notes.into_iter().find(|it| it["text"].is_string()).unwrap_or(post);
-    let text = post["text"].as_str().unwrap_or_default();
+    let body = notes.into_iter().find(|it| it["text"].is_string()).unwrap_or(post);
+    let text = body["text"].as_str().unwrap_or_default();
     // `&amp;` last, or `&amp;lt;` would be undone twice; all before the links, whose addresses are
     // not escaped.
     let mut text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-    for url in post["entities"]["urls"].as_array().into_iter().flatten() {
+    for url in body["entities"]["urls"].as_array().into_iter().flatten() {
         if let (Some(short), Some(long)) = (url["url"].as_str(), url["expanded_url"].as_str()) {
-            text = text.replacen(short, long, 1);
+            let added =
+                is_media_of(long, id) || quoted.is_some_and(|it| long.ends_with(&format!("/status/{it}")));
+            text = text.replacen(short, if added { "" } else { long }, 1);
         }
     }
     text
+}
+
+/// `https://x.com/…/status/{id}/photo/1`: the post's own media. No author can write it before it exists.
+fn is_media_of(address: &str, id: &str) -> bool {
+    let behind = address.split_once(&format!("/status/{id}/")).map(|(_, it)| it);
+    !id.is_empty() && behind.is_some_and(|it| it.starts_with("photo/") || it.starts_with("video/"))
 }
 
 fn parent_of(post: &Value) -> Option<&str> {

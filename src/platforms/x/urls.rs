@@ -3,7 +3,7 @@
 //!
 //! The grammar is that of the open-source library twitter-text (github.com/twitter/twitter-text), which
 //! <https://docs.x.com/fundamentals/counting-characters> names as the reference; its published
-//! conformance cases are the test (`tests/conformance_twitter_text.rs`). This is a scanner of its own:
+//! conformance cases are the test (`tests/platform/twitter_text.rs`). This is a scanner of its own:
 //! every part is read forward once, so hostile input costs time in proportion to its length.
 //!
 //! One wart of the reference is left out: if an address without scheme has a path, and a non-Latin

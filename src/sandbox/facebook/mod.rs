@@ -334,14 +334,7 @@ impl Facebook {
     /// Who calls, may they, is the call well made; then the call itself.
     fn api(&mut self, call: &Call, place: Place<'_>) -> Result<Answer, Answer> {
         let params = Params::of(call).map_err(|why| invalid(&why))?;
-        if call.param("access_token").is_some() {
-            return Err(invalid("a token belongs in the Authorization header, never in an address"));
-        }
-        let (token, holder) = self.holder(call)?;
-        if params.text("appsecret_proof").is_none_or(|it| it != oauth::proof(&token)) {
-            return Err(error(400, 100, 0, "API calls from the server require an appsecret_proof argument")
-                .because("appsecret_proof is missing or wrong"));
-        }
+        let holder = self.proven(call, params.text("appsecret_proof").as_deref())?;
         let (own, needed) = place.facts();
         let common = ["fields", "limit", "after", "before", "appsecret_proof", "summary", "locale"];
         if let Some(odd) = params.names().find(|it| !own.contains(it) && !common.contains(it)) {
@@ -384,17 +377,29 @@ impl Facebook {
         Ok(with_usage(answer, "pages", &holder.bucket(), &budget).with("facebook-api-version", "v26.0"))
     }
 
-    /// Who calls for the Instagram account on a Page: its id, and what was granted.
-    pub(super) fn instagram_caller(&self, call: &Call) -> Result<(String, Vec<String>), Answer> {
+    /// The token in the header, where alone it may stand, and who holds it.
+    fn bearer(&self, call: &Call) -> Result<(String, oauth::Holder), Answer> {
         if call.param("access_token").is_some() {
             return Err(invalid("a token belongs in the Authorization header, never in an address"));
         }
-        let (token, holder) = self.holder(call)?;
-        let upload = call.path.starts_with("/facebook/ig-api-upload/");
-        if !upload && call.param("appsecret_proof") != Some(oauth::proof(&token).as_str()) {
+        self.holder(call)
+    }
+
+    /// Who calls, when the proof that belongs to the token came along.
+    fn proven(&self, call: &Call, proof: Option<&str>) -> Result<oauth::Holder, Answer> {
+        let (token, holder) = self.bearer(call)?;
+        if proof.is_none_or(|it| it != oauth::proof(&token)) {
             return Err(error(400, 100, 0, "API calls from the server require an appsecret_proof argument")
                 .because("appsecret_proof is missing or wrong"));
         }
+        Ok(holder)
+    }
+
+    /// Who calls for the Instagram account on a Page: its id, and what was granted.
+    pub(super) fn instagram_caller(&self, call: &Call) -> Result<(String, Vec<String>), Answer> {
+        let is_upload = call.path.starts_with("/facebook/ig-api-upload/");
+        let holder =
+            if is_upload { self.bearer(call)?.1 } else { self.proven(call, call.param("appsecret_proof"))? };
         let account = match holder.page {
             Some(page) => self.pages[page].instagram.clone(),
             // A person reads what their account has; they publish in a Page's name.

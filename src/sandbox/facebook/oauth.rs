@@ -1,8 +1,6 @@
 //! Sign-in and tokens: a code, a short-lived token of the person, a long-lived one, and a token for
 //! each Page that the person chose.
 
-use std::fmt::Write as _;
-
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -12,7 +10,7 @@ use url::Url;
 use super::params::Params;
 use super::{Facebook, error, invalid, missing, ok};
 use crate::sandbox::consent::{self, Consent, Decision};
-use crate::sandbox::wire::{Answer, Bounded, Call, Fields};
+use crate::sandbox::wire::{Answer, Bounded, Call, Fields, hex};
 
 /// The app of the stand-in.
 pub(in crate::sandbox) const CLIENT: &str = "1000000000000047";
@@ -114,14 +112,11 @@ impl Holder {
 
 /// Lower-case hex of HMAC-SHA256, the app's secret being the key and the token the message.
 pub(super) fn proof(token: &str) -> String {
-    let mut hex = String::new();
-    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()) {
-        mac.update(token.as_bytes());
-        for byte in mac.finalize().into_bytes() {
-            let _ = write!(hex, "{byte:02x}");
-        }
-    }
-    hex
+    // HMAC takes keys of every length.
+    Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).map_or_else(
+        |_| String::new(),
+        |mac| hex(&mac.chain_update(token.as_bytes()).finalize().into_bytes()),
+    )
 }
 
 /// The dialog takes https, and `http://localhost` in development mode; the stand-in takes 127.0.0.1 as

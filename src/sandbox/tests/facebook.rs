@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{PNG, Stage, film, landed, read, stage, stage_with};
 use crate::sandbox::facebook::{CLIENT, SECRET};
+use crate::sandbox::wire::hex;
 
 const REDIRECT: &str = "https://post.example.org/oauth/facebook/callback";
 const SCOPES: &str = "pages_show_list,pages_read_engagement,pages_manage_posts,pages_manage_engagement";
@@ -21,13 +22,8 @@ struct Client {
 
 fn proof(token: &str) -> String {
     use hmac::{Hmac, KeyInit as _, Mac as _};
-    use std::fmt::Write as _;
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    mac.update(token.as_bytes());
-    mac.finalize().into_bytes().iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").unwrap();
-        hex
-    })
+    let mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    hex(&mac.chain_update(token.as_bytes()).finalize().into_bytes())
 }
 
 fn url(stage: &Stage, path: &str, token: &str) -> String {

@@ -8,7 +8,10 @@ mod faults;
 #[path = "../../../tests/support/film.rs"]
 mod film;
 mod instagram;
+mod linkedin;
+mod tiktok;
 mod x;
+mod x_media;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::super::film::Film;
 use super::super::multipart;
 use super::body::{self, INITIALIZE, METADATA};
 use super::{X, forbidden, invalid, invalid_one, is_id, json_object};
@@ -48,7 +49,22 @@ enum Stage {
     Open,
     /// Being converted until then; pictures are ready at once.
     Processing(Timestamp),
+    /// Found unfit by then, and why.
+    Failed(Timestamp, &'static str),
     Ready,
+}
+
+/// What X's limits say against a film (docs.x.com/x-api/media/quickstart/best-practices). Its tables of
+/// sizes contradict each other about upright films; here the longer side decides.
+fn unfit(film: Film) -> Option<&'static str> {
+    let (long, short) = (film.width.max(film.height), film.width.min(film.height));
+    match film {
+        _ if film.ms < 500 => Some("the video is shorter than 0.5 seconds"),
+        _ if film.ms > 140_000 => Some("this user may not post videos longer than 2 minutes"),
+        _ if short < 32 || long > 1280 => Some("the dimensions are outside 32×32 to 1280×1024"),
+        _ if long > 3 * short => Some("the aspect ratio is outside 1:3 to 3:1"),
+        _ => None,
+    }
 }
 
 impl File {
@@ -92,6 +108,7 @@ impl File {
         match self.stage {
             Stage::Open => Err("was not finalized"),
             Stage::Processing(until) if now < until => Err("is still being processed"),
+            Stage::Failed(..) => Err("could not be processed"),
             _ if self.category.starts_with("tweet_") => Ok(()),
             _ => Err("is of a category that no post can carry"),
         }
@@ -104,8 +121,13 @@ impl File {
     fn describe(&self, now: Timestamp) -> Value {
         let left = self.expires.as_second() - now.as_second();
         let mut data = json!({ "id": self.id, "media_key": self.key(), "size": self.size(), "expires_after_secs": left });
-        if let Stage::Processing(until) = self.stage {
-            data["processing_info"] = if now >= until {
+        if let Stage::Processing(until) | Stage::Failed(until, _) = self.stage {
+            data["processing_info"] = if let Stage::Failed(until, why) = self.stage
+                && now >= until
+            {
+                let error = json!({ "code": 1, "name": "InvalidMedia", "message": why });
+                json!({ "state": "failed", "progress_percent": 100, "error": error })
+            } else if now >= until {
                 json!({ "state": "succeeded", "progress_percent": 100 })
             } else if until.as_second() - now.as_second() > 1 {
                 json!({ "state": "pending", "check_after_secs": 1 })
@@ -301,6 +323,12 @@ impl X {
         if file.stage != Stage::Open || call.now >= file.expires {
             return invalid_one("id", id, format!("media [{id}] takes no more segments"));
         }
+        // Whether X takes pieces in another order, or the same one twice, is not documented.
+        let next = u32::try_from(file.parts.len()).unwrap_or(u32::MAX);
+        if index != next {
+            let why = format!("segment {index} came where segment {next} was due");
+            return invalid_one("segment_index", &index.to_string(), why);
+        }
         let bytes_kept = (file.total <= GIF_MAX).then(|| bytes.clone());
         file.parts.insert(index, Part { size: bytes.len(), bytes: bytes_kept });
         if file.size() > file.total {
@@ -327,7 +355,13 @@ impl X {
             return invalid_one("id", id, why);
         }
         if file.kind() == "video" {
-            file.stage = Stage::Processing(now + SignedDuration::from_secs(2));
+            let until = now + SignedDuration::from_secs(2);
+            file.stage = Stage::Ready;
+            let film = file.bytes().and_then(|it| Film::of(&it));
+            file.stage = match film.and_then(unfit) {
+                Some(why) => Stage::Failed(until, why),
+                None => Stage::Processing(until),
+            };
         } else {
             file.stage = Stage::Ready;
             let found = file.bytes().and_then(|it| sniff(&it)).unwrap_or("application/octet-stream");

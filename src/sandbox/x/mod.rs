@@ -8,6 +8,7 @@ mod count;
 mod media;
 mod oauth;
 mod posts;
+pub(super) mod problems;
 mod read;
 
 use std::collections::HashMap;
@@ -392,9 +393,15 @@ impl X {
             .iter()
             .map(|it| {
                 let kept = self.files.get(&it.id).is_some_and(|file| file.bytes().is_some());
-                Picture { src: kept.then(|| format!("/x/media/{}", it.id)), alt: it.alt.clone(), film: false }
+                let film = self.files.get(&it.id).is_some_and(|file| file.kind() == "video");
+                Picture { src: kept.then(|| format!("/x/media/{}", it.id)), alt: it.alt.clone(), film }
             })
             .collect()
+    }
+
+    /// What a post is besides its words: a poll, what it discloses, where it stands.
+    pub(super) fn note(&self, id: &str) -> Option<String> {
+        self.posts.get(id)?.note.clone()
     }
 
     pub(super) fn picture(&self, id: &str) -> Option<bytes::Bytes> {

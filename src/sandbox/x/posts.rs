@@ -23,6 +23,8 @@ pub(super) struct Post {
     pub(super) conversation: String,
     pub(super) files: Vec<Attached>,
     pub(super) reply_settings: String,
+    /// For people: its poll, and what else was chosen.
+    pub(super) note: Option<String>,
     pub(super) at: Timestamp,
     pub(super) deleted: Option<Timestamp>,
 }
@@ -119,6 +121,7 @@ impl X {
             parent,
             files,
             reply_settings: value["reply_settings"].as_str().unwrap_or("everyone").to_owned(),
+            note: note(&value),
             at: call.now,
             deleted: None,
         };
@@ -130,6 +133,7 @@ impl X {
     fn check_text(&self, user: usize, text: &str, has_files: bool) -> Result<(), Box<Answer>> {
         let bad =
             |why: String| Err(Box::new(invalid_one("text", &text.chars().take(60).collect::<String>(), why)));
+        // A poll needs its question, too.
         if text.trim().is_empty() && !has_files {
             return bad("The property [text] is required unless media is given".to_owned());
         }
@@ -236,17 +240,35 @@ impl X {
     }
 }
 
+/// What a post shows besides its words and files.
+fn note(value: &Value) -> Option<String> {
+    let mut all = Vec::new();
+    if value["poll"].is_object() {
+        let minutes = &value["poll"]["duration_minutes"];
+        all.push(format!("poll: {} ({minutes} min)", listed(&value["poll"]["options"]).join(" / ")));
+    }
+    for (name, shown) in [("made_with_ai", "made with AI"), ("paid_partnership", "paid partnership")] {
+        if value[name] == true {
+            all.push(shown.to_owned());
+        }
+    }
+    if let Some(id) = value["community_id"].as_str() {
+        let followers = if value["share_with_followers"] == true { ", and to followers" } else { "" };
+        all.push(format!("to community {id}{followers}"));
+    }
+    if let Some(who) = value["reply_settings"].as_str() {
+        all.push(format!("replies: {who}"));
+    }
+    (!all.is_empty()).then(|| all.join(" · "))
+}
+
+/// The community that everybody here belongs to.
+const COMMUNITY: &str = "1500000000000000001";
+
 /// What excludes what, and what a self-serve app may not send at all.
 fn check_kind(value: &Value) -> Result<(), Box<Answer>> {
-    const CLOSED: &[&str] = &[
-        "card_uri",
-        "community_id",
-        "direct_message_deep_link",
-        "edit_options",
-        "for_super_followers_only",
-        "nullcast",
-        "share_with_followers",
-    ];
+    const CLOSED: &[&str] =
+        &["card_uri", "direct_message_deep_link", "edit_options", "for_super_followers_only", "nullcast"];
     const EXCLUSIVE: &[&str] = &["media", "poll", "quote_tweet_id", "card_uri", "direct_message_deep_link"];
     let given: Vec<&str> = EXCLUSIVE.iter().copied().filter(|it| value.get(it).is_some()).collect();
     if given.len() > 1 {
@@ -259,6 +281,17 @@ fn check_kind(value: &Value) -> Result<(), Box<Answer>> {
     if value.get("quote_tweet_id").is_some() {
         let detail = "Quoting a post through the API needs an Enterprise plan.";
         return Err(Box::new(blank(403, "Forbidden", detail).because(detail)));
+    }
+    match value["community_id"].as_str() {
+        Some(COMMUNITY) => {}
+        Some(id) => {
+            return Err(Box::new(not_permitted(&format!("the user is no member of community [{id}]"))));
+        }
+        None if value.get("share_with_followers").is_some() => {
+            let why = "share_with_followers is for posts to a community";
+            return Err(Box::new(invalid_one("share_with_followers", "", why)));
+        }
+        None => {}
     }
     match CLOSED.iter().find(|it| value.get(it).is_some_and(|it| *it != Value::Bool(false))) {
         Some(name) => Err(Box::new(not_permitted(&format!("`{name}` is closed to the sandbox's users")))),

@@ -90,6 +90,7 @@ fn is_zero(count: &u16) -> bool {
 #[serde(rename_all = "snake_case")]
 enum SaidRow {
     Accepted,
+    Taken(String),
     Duplicate(String),
     Never(ReasonRow),
 }
@@ -98,6 +99,7 @@ impl From<&Said> for SaidRow {
     fn from(it: &Said) -> Self {
         match it {
             Said::Accepted => Self::Accepted,
+            Said::Taken(name) => Self::Taken(name.clone()),
             Said::Duplicate(message) => Self::Duplicate(message.clone()),
             Said::Never(reason) => Self::Never(reason.into()),
         }
@@ -108,6 +110,7 @@ impl From<SaidRow> for Said {
     fn from(row: SaidRow) -> Self {
         match row {
             SaidRow::Accepted => Self::Accepted,
+            SaidRow::Taken(name) => Self::Taken(name),
             SaidRow::Duplicate(message) => Self::Duplicate(message),
             SaidRow::Never(reason) => Self::Never(reason.into()),
         }
@@ -393,6 +396,13 @@ pub(in crate::store) struct AttemptRow {
     status: Option<u16>,
     raw: Option<String>,
     trace: Option<String>,
+    #[serde(default, skip_serializing_if = "is_free")]
+    cost: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde wants it so
+fn is_free(cost: &u64) -> bool {
+    *cost == 0
 }
 
 impl From<&Attempt> for AttemptRow {
@@ -409,6 +419,7 @@ impl From<&Attempt> for AttemptRow {
             status: it.status,
             raw: it.raw.as_deref().map(cut),
             trace: it.trace.clone(),
+            cost: it.cost,
         }
     }
 }
@@ -429,6 +440,7 @@ impl Stored for Attempt {
             status: row.status,
             raw: row.raw,
             trace: row.trace,
+            cost: row.cost,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::media::{Detail, Video};
+use crate::domain::media::{Detail, Sound, Video};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::store) struct DetailRow {
@@ -14,6 +14,8 @@ pub(in crate::store) struct DetailRow {
     animated: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     video: Option<VideoRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pages: Option<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +24,10 @@ struct VideoRow {
     frame_rate_milli: u32,
     codec: String,
     audio: Option<String>,
+    #[serde(default)]
+    audio_hz: u32,
+    #[serde(default)]
+    audio_channels: u16,
     index_first: bool,
 }
 
@@ -31,10 +37,12 @@ impl From<&Detail> for DetailRow {
             duration_ms: it.duration_ms,
             frame_rate_milli: it.frame_rate_milli,
             codec: it.codec.clone(),
-            audio: it.audio.clone(),
+            audio: it.audio.as_ref().map(|it| it.codec.clone()),
+            audio_hz: it.audio.as_ref().map_or(0, |it| it.hz),
+            audio_channels: it.audio.as_ref().map_or(0, |it| it.channels),
             index_first: it.index_first,
         });
-        Self { pixel_bytes: it.pixel_bytes, alpha: it.alpha, animated: it.animated, video }
+        Self { pixel_bytes: it.pixel_bytes, alpha: it.alpha, animated: it.animated, video, pages: it.pages }
     }
 }
 
@@ -44,9 +52,16 @@ impl From<DetailRow> for Detail {
             duration_ms: it.duration_ms,
             frame_rate_milli: it.frame_rate_milli,
             codec: it.codec,
-            audio: it.audio,
+            audio: it.audio.map(|codec| Sound { codec, hz: it.audio_hz, channels: it.audio_channels }),
             index_first: it.index_first,
         });
-        Self { pixel_bytes: row.pixel_bytes, alpha: row.alpha, animated: row.animated, video, fit: None }
+        Self {
+            pixel_bytes: row.pixel_bytes,
+            alpha: row.alpha,
+            animated: row.animated,
+            video,
+            pages: row.pages,
+            fit: None,
+        }
     }
 }

@@ -53,8 +53,15 @@ pub(super) struct MediaRow {
     width: u32,
     height: u32,
     alt: Option<String>,
+    #[serde(default, skip_serializing_if = "is_first")]
+    part: u16,
     #[serde(default)]
     detail: DetailRow,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde wants it so
+fn is_first(part: &u16) -> bool {
+    *part == 0
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -158,6 +165,7 @@ impl From<&MediaItem> for MediaRow {
             width: it.width,
             height: it.height,
             alt: it.alt.clone(),
+            part: it.part,
             detail: (&it.detail).into(),
         }
     }
@@ -175,6 +183,7 @@ impl TryFrom<MediaRow> for MediaItem {
             width: row.width,
             height: row.height,
             alt: row.alt,
+            part: row.part,
             detail: row.detail.into(),
         })
     }

@@ -1,5 +1,7 @@
 //! The small records: grants, refreshes under way, erasures, receipts, audit rows.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use super::post::bad_name;
 use super::{Bytes, Stored, digest_from_hex};
 use crate::domain::hex::hex;
 use crate::store::audit::{AuditRow, Receipt};
+use crate::store::spent::Spent;
 use crate::store::vault::{Erasure, ErasureLine, Grant, RefreshIntent};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -223,5 +226,25 @@ impl Stored for AuditRow {
             subject: row.subject,
             outcome: row.outcome,
         })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::store) struct SpentRow {
+    /// Count, and millionths of a dollar.
+    calls: BTreeMap<String, (u64, u64)>,
+}
+
+impl From<&Spent> for SpentRow {
+    fn from(it: &Spent) -> Self {
+        Self { calls: it.calls.clone() }
+    }
+}
+
+impl Stored for Spent {
+    type Twin = SpentRow;
+
+    fn read(row: SpentRow) -> Result<Self, String> {
+        Ok(Self { calls: row.calls })
     }
 }

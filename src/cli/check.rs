@@ -1,0 +1,88 @@
+//! What `post create --check` shows: a verdict for each target, its length, what it costs, what would be
+//! sent.
+
+use super::error::Outcome;
+use super::render::{Paint, Ui, clean, clean_line};
+use crate::control::messages as m;
+
+/// What each network would get; exit 1 when one would refuse it.
+pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
+    if ui.json {
+        ui.document(check)?;
+    } else {
+        for it in &check.targets {
+            let state = if it.ok { ui.paint(Paint::Green, "ok") } else { ui.paint(Paint::Red, "not ok") };
+            let length = format!("{} of {} {}", it.length.used, it.length.max, clean_line(&it.length.unit));
+            ui.line(&format!("{}  {state}  {length}", clean_line(&it.account)))?;
+            for problem in &it.problems {
+                let field = clean_line(&problem.field);
+                ui.line(&format!(
+                    "  {} {field}: {}",
+                    ui.paint(Paint::Red, "×"),
+                    clean_line(&problem.message)
+                ))?;
+                if let Some(hint) = &problem.hint {
+                    ui.line(&format!("    hint: {}", clean_line(hint)))?;
+                }
+            }
+            for notice in &it.notices {
+                ui.line(&format!("  {} {}", ui.paint(Paint::Dim, "·"), clean_line(notice)))?;
+            }
+            if let Some(usd) = &it.cost_usd {
+                let of = |it: &m::Cost| format!("{} × {} {}", it.count, clean_line(&it.what), it.usd);
+                let parts: Vec<String> = it.costs.iter().map(of).collect();
+                ui.line(&format!("  cost  {usd} USD  ({})", parts.join(", ")))?;
+            }
+            for line in preview(&it.preview).lines() {
+                ui.line(&format!("  │ {line}"))?;
+            }
+        }
+        let costly = check.targets.iter().filter(|it| it.cost_usd.is_some()).count();
+        if let (Some(usd), 2..) = (&check.cost_usd, costly) {
+            ui.line(&format!("all together  {usd} USD"))?;
+        }
+    }
+    Ok(u8::from(!check.ok))
+}
+
+/// What would be sent, for people: each request, its text as it stands, and whatever goes with it.
+fn preview(sent: &serde_json::Value) -> String {
+    use serde_json::Value;
+    let mut out = String::new();
+    let mut put = |line: &str| {
+        out += &clean(line);
+        out.push('\n');
+    };
+    for request in sent.as_array().into_iter().flatten().filter_map(Value::as_object) {
+        let body = request.get("body").and_then(Value::as_object);
+        let fields = request.iter().filter(|(_, value)| !value.is_object()).chain(body.into_iter().flatten());
+        for (name, value) in fields {
+            match (name.as_str(), value) {
+                ("request" | "text", Value::String(text)) => put(text),
+                (name, value) => put(&format!("{name}: {value}")),
+            }
+        }
+    }
+    if let Value::String(text) = sent {
+        put(text);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_shows_each_request_with_its_text_and_what_goes_with_it() {
+        let sent = serde_json::json!([
+            { "request": "POST /2/tweets", "body": { "text": "one\ntwo", "reply_settings": "following" } },
+            { "request": "POST /xrpc/put", "text": "three", "images": ["oven.jpg"] },
+        ]);
+        let shown = "POST /2/tweets\none\ntwo\nreply_settings: \"following\"\n\
+                     POST /xrpc/put\nthree\nimages: [\"oven.jpg\"]\n";
+        assert_eq!(preview(&sent), shown);
+        assert_eq!(preview(&"plain\u{1b}[2J".into()), "plain[2J\n");
+        assert_eq!(preview(&serde_json::Value::Null), "");
+    }
+}

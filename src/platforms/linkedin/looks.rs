@@ -1,0 +1,143 @@
+//! Looking: is the post there? Only organizations' posts can be read; of a member's nobody but the member
+//! can tell (`r_member_social` is closed to new apps).
+//!
+//! Source: learn.microsoft.com/linkedin/marketing/community-management/shares/posts-api, "Find posts by
+//! authors".
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::form::Form;
+use super::text::{escape, plain};
+use super::{encoded, errors, get, is_post, live};
+use crate::domain::account::Account;
+use crate::domain::delivery::{Live, Step};
+use crate::domain::kind::Kind;
+use crate::platforms::{Answer, Failure, FailureClass, Job, Reading, Request, Sight};
+
+/// How much earlier than our intent LinkedIn's clock may date a post.
+const SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// Posts of one page.
+const PAGE: usize = 50;
+
+pub(super) fn can_look(account: &Account) -> bool {
+    Kind::of(account.tier.as_deref()) == Kind::Organization
+}
+
+/// The newest posts of an organization.
+pub(super) fn list(job: &Job<'_>, start: usize) -> Option<Request> {
+    if !can_look(job.account) || Form::of(job) == Form::Comment {
+        return None;
+    }
+    let mut request = get("linkedin.list", "/rest/posts".into());
+    request.query = vec![
+        ("q".into(), "author".into()),
+        ("author".into(), job.account.remote_id.clone()),
+        ("count".into(), PAGE.to_string()),
+        ("sortBy".into(), "CREATED".into()),
+    ];
+    if start > 0 {
+        request.query.push(("start".into(), start.to_string()));
+    }
+    Some(request)
+}
+
+/// What the list shows of a post of these words.
+pub(super) fn listed(
+    job: &Job<'_>,
+    said: Reading<'_>,
+    since: Timestamp,
+    bound: &dyn Fn(&str) -> bool,
+    now: Timestamp,
+) -> Sight {
+    let json = said.answer.json();
+    let Some(rows) = json["elements"].as_array().filter(|_| said.answer.status == 200) else {
+        return Sight::Unclear(errors::failure(said.answer, job.account, now));
+    };
+    let earliest = since.saturating_sub(SKEW).unwrap_or(since);
+    let words = plain(&escape(job.text));
+    let made = |it: &Value| it["createdAt"].as_i64().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let ours = |it: &&Value| {
+        it["author"] == job.account.remote_id.as_str()
+            && made(it).is_some_and(|at| at >= earliest)
+            && plain(it["commentary"].as_str().unwrap_or_default()) == words
+            && it["id"].as_str().is_some_and(|id| is_post(id) && !bound(id))
+    };
+    let mut hits = rows.iter().filter(ours);
+    match (hits.next(), hits.next()) {
+        (Some(_), Some(_)) => {
+            Sight::Disputed { message: "two with these words are there, and either may be this one".into() }
+        }
+        (Some(it), None) if it["lifecycleState"] == "PUBLISH_FAILED" => Sight::Failed(Failure {
+            class: FailureClass::InvalidContent,
+            message: "LinkedIn took the post and could not publish it".into(),
+            hint: Some("see that its files are sound, and post it again".into()),
+            until: None,
+        }),
+        (Some(it), None) => match it["id"].as_str() {
+            Some(id) => Sight::Found(live(id, Form::of(job), true)),
+            None => Sight::Absent,
+        },
+        (None, _) => {
+            // Newest first: whoever has not come to the time in question has not looked.
+            let reaches = rows.len() < PAGE || rows.iter().filter_map(made).any(|at| at < earliest);
+            let start =
+                said.call.query.iter().find(|it| it.0 == "start").and_then(|it| it.1.parse::<usize>().ok());
+            match list(job, start.unwrap_or_default() + PAGE) {
+                Some(next) if !reaches => Sight::More(next),
+                _ => Sight::Absent,
+            }
+        }
+    }
+}
+
+/// The read that confirms an organization's post by its id.
+pub(super) fn read_back(account: &Account, step: &Step) -> Option<Request> {
+    let id = step.remote_id.as_deref().filter(|it| is_post(it) && can_look(account))?;
+    let mut request = get("linkedin.get", format!("/rest/posts/{}", encoded(id)));
+    request.query = vec![("viewContext".into(), "AUTHOR".into())];
+    Some(request)
+}
+
+/// What the read-back shows.
+pub(super) fn confirmed(step: &Step, answer: &Answer) -> Sight {
+    let json = answer.json();
+    let same = json["id"].as_str() == step.remote_id.as_deref();
+    // One that is still made ready, or came to nothing, is not confirmed.
+    let shown = json["lifecycleState"].as_str().is_none_or(|it| it == "PUBLISHED");
+    if answer.status == 200 && same && shown && json["id"].is_string() {
+        return Sight::Found(Live {
+            remote_id: step.remote_id.clone(),
+            permalink: step.permalink.clone(),
+            extra: step.extra.clone(),
+            verified: true,
+        });
+    }
+    let state = json["lifecycleState"].as_str().unwrap_or("without a state");
+    Sight::Unclear(Failure::transient(format!("LinkedIn answered {}, the post is {state}", answer.status)))
+}
+
+/// The id in the address of a post. Browsers show the activity around it, as a rule, which no call takes
+/// for the post itself.
+pub(super) fn remote_id_of(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok().filter(|it| it.scheme() == "https")?;
+    let host = url.host_str()?;
+    if host != "linkedin.com" && !host.ends_with(".linkedin.com") {
+        return None;
+    }
+    let digits = |it: &str| (15..=20).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_digit());
+    let urn = |kind: &str, id: &str| digits(id).then(|| format!("urn:li:{kind}:{id}"));
+    let parts: Vec<&str> = url.path_segments()?.filter(|it| !it.is_empty()).collect();
+    match parts.as_slice() {
+        ["feed", "update", id] => {
+            let id = id.replace("%3A", ":").replace("%3a", ":");
+            let (kind, number) = id.strip_prefix("urn:li:")?.split_once(':')?;
+            matches!(kind, "share" | "ugcPost" | "activity").then(|| urn(kind, number)).flatten()
+        }
+        ["posts", name] => ["share", "ugcPost", "activity"].into_iter().find_map(|kind| {
+            let (_, rest) = name.rsplit_once(&format!("-{kind}-"))?;
+            urn(kind, rest.split('-').next().unwrap_or_default())
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,85 @@
+//! What an account may do at this moment
+//! (developers.tiktok.com/doc/content-posting-api-reference-query-creator-info).
+//!
+//! Asked again right before every direct post. What the post says is kept or the post fails: an audience
+//! that is no longer offered is never replaced by another one.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{errors, json_call};
+use crate::domain::delivery::{Handle, Handles};
+use crate::platforms::{Answer, Failure, FailureClass, Job, Request};
+
+/// The name under which it is kept.
+const CREATOR: &str = "creator";
+/// How long it is believed: for the call that follows at once.
+const BELIEVED: SignedDuration = SignedDuration::from_secs(60);
+
+/// The part that is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Creator {
+    pub(super) username: String,
+    pub(super) comment_disabled: bool,
+    pub(super) duet_disabled: bool,
+    pub(super) stitch_disabled: bool,
+}
+
+pub(super) fn query() -> Request {
+    json_call("tiktok.creator", "/v2/post/publish/creator_info/query/", &json!({}))
+}
+
+/// What was told a moment ago.
+pub(super) fn known(handles: &Handles, now: Timestamp) -> Option<Creator> {
+    let handle = handles.get(CREATOR).filter(|it| it.expires.is_some_and(|end| now < end))?;
+    let json: Value = serde_json::from_str(&handle.value).ok()?;
+    let is = |name: &str| json[name] == true;
+    Some(Creator {
+        username: json["username"].as_str().unwrap_or_default().to_owned(),
+        comment_disabled: is("comment"),
+        duet_disabled: is("duet"),
+        stitch_disabled: is("stitch"),
+    })
+}
+
+/// Whether the post may go out as it was written.
+pub(super) fn answered(job: &Job<'_>, answer: &Answer, now: Timestamp) -> Result<Handles, Failure> {
+    let data = errors::data(answer).ok_or_else(|| errors::failure(answer, now))?;
+    let offered: Vec<&str> =
+        data["privacy_level_options"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let wanted = job.options.get("privacy").map(String::as_str).unwrap_or_default();
+    if !offered.contains(&wanted) {
+        return Err(Failure {
+            class: FailureClass::InvalidContent,
+            message: format!(
+                "the account does not offer the audience `{wanted}` any more; it offers `{}`",
+                offered.join("`, `")
+            ),
+            hint: errors::hint("privacy_level_option_mismatch"),
+            until: None,
+        });
+    }
+    let longest = data["max_video_post_duration_sec"].as_u64();
+    let film = job.media.first().and_then(|it| it.detail.video.as_ref());
+    if let (Some(longest), Some(film)) = (longest, film)
+        && film.duration_ms > longest.saturating_mul(1000)
+    {
+        return Err(Failure {
+            class: FailureClass::InvalidContent,
+            message: format!(
+                "the account may post videos of {longest} s, and this one has {} s",
+                film.duration_ms.div_ceil(1000)
+            ),
+            hint: Some("shorten it and post it again".into()),
+            until: None,
+        });
+    }
+    let known = json!({
+        "username": data["creator_username"].as_str().unwrap_or_default(),
+        "comment": data["comment_disabled"] == true,
+        "duet": data["duet_disabled"] == true,
+        "stitch": data["stitch_disabled"] == true,
+    });
+    let handle = Handle { value: known.to_string(), expires: now.checked_add(BELIEVED).ok() };
+    Ok([(CREATOR.to_owned(), handle)].into())
+}

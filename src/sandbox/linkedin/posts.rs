@@ -1,0 +1,314 @@
+//! Posts and comments: made, listed, shown, deleted.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::media::Noun;
+use super::oauth::Token;
+use super::{LinkedIn, error, fields, invalid, text};
+use crate::sandbox::Published;
+use crate::sandbox::wire::{Answer, Call};
+
+const COMMENTARY_MAX: usize = 3_000;
+const ALT_MAX: usize = 4_086;
+const COMMENT_MAX: usize = 1_250;
+/// How long the words of a post are refused again, as the older API had it. Deleted posts count.
+const REPEATS: SignedDuration = SignedDuration::from_mins(10);
+
+pub(super) struct Post {
+    pub(super) urn: String,
+    pub(super) author: String,
+    /// As it came, escapes and all.
+    commentary: String,
+    /// As readers see it.
+    pub(super) text: String,
+    pub(super) note: Option<String>,
+    /// Ids of files, and their alternative texts.
+    pub(super) files: Vec<(String, String)>,
+    visibility: String,
+    parent: Option<String>,
+    state: &'static str,
+    pub(super) at: Timestamp,
+    pub(super) deleted: Option<Timestamp>,
+}
+
+impl Post {
+    pub(super) fn published(&self, account: &str) -> Published {
+        Published {
+            network: "linkedin",
+            account: account.to_owned(),
+            id: self.urn.clone(),
+            text: self.text.clone(),
+            parent: self.parent.clone(),
+            alts: self.files.iter().map(|(_, alt)| alt.clone()).collect(),
+            at: self.at,
+            deleted: self.deleted,
+        }
+    }
+
+    fn shown(&self) -> Value {
+        let ms = self.at.as_millisecond();
+        json!({ "id": self.urn, "author": self.author, "commentary": self.commentary,
+            "visibility": self.visibility, "lifecycleState": self.state, "createdAt": ms, "publishedAt": ms,
+            "lastModifiedAt": ms, "isReshareDisabledByAuthor": false,
+            "distribution": { "feedDistribution": "MAIN_FEED", "targetEntities": [],
+                "thirdPartyDistributionChannels": [] } })
+    }
+}
+
+/// What a post is made of.
+struct Content {
+    kind: &'static str,
+    note: Option<String>,
+    files: Vec<(String, String)>,
+}
+
+fn blank(at: &str) -> Answer {
+    error(400, "INVALID_VALUE_BLANK_FIELD", 0, &format!("{at} is blank")).because(format!("{at} is blank"))
+}
+
+impl LinkedIn {
+    /// An id whose upper bits are the time, as LinkedIn's are.
+    fn number(&mut self, now: Timestamp) -> u64 {
+        self.last_id += 1;
+        let ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        (ms << 22) + self.last_id % (1 << 22)
+    }
+
+    pub(super) fn create(&mut self, call: &Call, token: &Token) -> Result<Answer, Answer> {
+        super::only(call, &[])?;
+        let body = super::json_body(call)?;
+        let required = ["author", "commentary", "visibility", "distribution", "lifecycleState"];
+        let known = [&required[..], &["content", "isReshareDisabledByAuthor", "reshareContext"]].concat();
+        fields("", &body, &known, &required)?;
+        let author = body["author"].as_str().unwrap_or_default().to_owned();
+        self.may_write(token, &author, "partnerApiPostsExternal.CREATE")?;
+        if !["PUBLIC", "CONNECTIONS", "LOGGED_IN", "CONTAINER"].iter().any(|it| body["visibility"] == *it) {
+            return Err(invalid("/visibility"));
+        }
+        let distribution = ["feedDistribution", "targetEntities", "thirdPartyDistributionChannels"];
+        fields("/distribution", &body["distribution"], &distribution, &distribution[..1])?;
+        if body["lifecycleState"] != "PUBLISHED" {
+            return Err(invalid("/lifecycleState"));
+        }
+        let commentary = body["commentary"].as_str().ok_or_else(|| invalid("/commentary"))?.to_owned();
+        if commentary.encode_utf16().count() > COMMENTARY_MAX {
+            let why = "/commentary exceeds the maximum length";
+            return Err(error(400, "FIELD_LENGTH_TOO_LONG", 0, why).because(why));
+        }
+        let content = match body.get("content") {
+            None => Content { kind: "share", note: None, files: Vec::new() },
+            Some(content) => self.content(call.now, &author, content)?,
+        };
+        if commentary.trim().is_empty() && content.files.is_empty() {
+            return Err(blank("/commentary"));
+        }
+        let same = |it: &&Post| {
+            it.author == author
+                && it.parent.is_none()
+                && it.commentary == commentary
+                && call.now.duration_since(it.at) < REPEATS
+        };
+        if let Some(first) = self.posts.values().find(same) {
+            let message = format!("Content is a duplicate of {}", first.urn);
+            return Err(Answer::json(422, &json!({ "status": 422, "message": message })));
+        }
+        let (text, whole) = text::shown(&commentary);
+        let urn = format!("urn:li:{}:{}", content.kind, self.number(call.now));
+        let post = Post {
+            urn: urn.clone(),
+            author,
+            commentary,
+            text,
+            note: content.note,
+            files: content.files,
+            visibility: body["visibility"].as_str().unwrap_or_default().to_owned(),
+            parent: None,
+            state: if std::mem::take(&mut self.fails_next) { "PUBLISH_FAILED" } else { "PUBLISHED" },
+            at: call.now,
+            deleted: None,
+        };
+        self.posts.insert(urn.clone(), post);
+        let answer = Answer::new(201, "application/json; charset=utf-8", "").with("x-restli-id", &urn);
+        // It says nothing of it; whoever watches the stand-in should know.
+        Ok(if whole { answer } else { answer.because("the text was cut off at a reserved character") })
+    }
+
+    fn content(&self, now: Timestamp, author: &str, content: &Value) -> Result<Content, Answer> {
+        fields("/content", content, &["media", "multiImage", "article"], &[])?;
+        let shapes: Vec<&String> = content.as_object().into_iter().flatten().map(|(name, _)| name).collect();
+        let [shape] = shapes.as_slice() else { return Err(invalid("/content has one shape")) };
+        match shape.as_str() {
+            "media" => {
+                let media = &content["media"];
+                fields("/content/media", media, &["id", "title", "altText"], &["id"])?;
+                let (noun, id, alt) = self.file(now, author, media)?;
+                if noun == Noun::Document && media["title"].as_str().is_none_or(|it| it.trim().is_empty()) {
+                    return Err(error(400, "MISSING_FIELD", 0, "/content/media/title is required")
+                        .because("a document needs a title"));
+                }
+                let title = media["title"].as_str().map(|it| format!("{}: {it}", noun.word()));
+                let kind = if noun == Noun::Video { "ugcPost" } else { "share" };
+                Ok(Content { kind, note: title, files: vec![(id, alt)] })
+            }
+            "multiImage" => {
+                fields("/content/multiImage", &content["multiImage"], &["images"], &["images"])?;
+                let all = content["multiImage"]["images"].as_array().cloned().unwrap_or_default();
+                if !(2..=20).contains(&all.len()) {
+                    return Err(invalid("/content/multiImage has 2 to 20 images"));
+                }
+                let mut files = Vec::new();
+                for it in &all {
+                    fields("/content/multiImage/images", it, &["id", "altText"], &["id"])?;
+                    let (noun, id, alt) = self.file(now, author, it)?;
+                    if noun != Noun::Image {
+                        return Err(error(400, "INVALID_URN_TYPE", 0, "images only").because("images only"));
+                    }
+                    files.push((id, alt));
+                }
+                Ok(Content { kind: "share", note: Some(format!("{} pictures", files.len())), files })
+            }
+            _ => {
+                let card = &content["article"];
+                fields(
+                    "/content/article",
+                    card,
+                    &["source", "title", "description", "thumbnail"],
+                    &["source", "title"],
+                )?;
+                let text = |name: &str| card[name].as_str().filter(|it| !it.trim().is_empty());
+                let source = text("source").ok_or_else(|| blank("/content/article/source"))?;
+                text("title").ok_or_else(|| blank("/content/article/title"))?;
+                let mut files = Vec::new();
+                if let Some(urn) = text("thumbnail") {
+                    let (_, id, alt) = self.file(now, author, &json!({ "id": urn }))?;
+                    files.push((id, alt));
+                }
+                Ok(Content { kind: "share", note: Some(source.to_owned()), files })
+            }
+        }
+    }
+
+    /// A file that is there, and the author's.
+    fn file(&self, now: Timestamp, author: &str, media: &Value) -> Result<(Noun, String, String), Answer> {
+        let urn = media["id"].as_str().unwrap_or_default();
+        let alt = media["altText"].as_str().unwrap_or_default();
+        if alt.chars().count() > ALT_MAX {
+            return Err(error(400, "FIELD_LENGTH_TOO_LONG", 0, "altText is too long").because("altText"));
+        }
+        let odd = || error(400, "INVALID_URN_ID", 0, &format!("{urn} is not valid")).because("no such file");
+        let (kind, id) = urn.strip_prefix("urn:li:").and_then(|it| it.split_once(':')).ok_or_else(odd)?;
+        let asset = self.assets.get(id).filter(|it| it.noun.word() == kind).ok_or_else(odd)?;
+        if asset.owner != author {
+            return Err(odd().because("a file of another owner"));
+        }
+        match asset.state(now) {
+            "AVAILABLE" => Ok((asset.noun, id.to_owned(), alt.to_owned())),
+            "PROCESSING_FAILED" => {
+                Err(error(400, "MEDIA_ASSET_PROCESSING_FAILED", 0, "The file could not be processed"))
+            }
+            "PROCESSING" => Err(error(400, "MEDIA_ASSET_PROCESSING", 0, "The file is being processed")),
+            _ => Err(error(400, "MEDIA_ASSET_WAITING_UPLOAD", 0, "The file has not been uploaded")),
+        }
+    }
+
+    /// Only organizations' posts can be read.
+    fn may_read(&self, token: &Token, author: &str) -> Result<(), Answer> {
+        if !token.may("r_organization_social") || !author.starts_with("urn:li:organization:") {
+            return Err(super::denied("partnerApiPostsExternal.FINDER-author"));
+        }
+        self.may_write(token, author, "partnerApiPostsExternal.GET")
+    }
+
+    pub(super) fn list(&self, call: &Call, token: &Token) -> Result<Answer, Answer> {
+        super::only(call, &["q", "author", "count", "start", "sortBy"])?;
+        if call.header("x-restli-method") != Some("FINDER") {
+            return Err(invalid("a finder wants the header X-RestLi-Method: FINDER"));
+        }
+        let author = call.param("author").unwrap_or_default();
+        if call.param("q") != Some("author") {
+            return Err(invalid("q is not author"));
+        }
+        self.may_read(token, author)?;
+        let number = |name: &str, or: usize| call.param(name).map_or(Some(or), |it| it.parse().ok());
+        let (Some(count @ 1..=100), Some(start)) = (number("count", 10), number("start", 0)) else {
+            return Err(invalid("count is 1 to 100, start a number"));
+        };
+        let mine = |it: &&Post| it.author == author && it.parent.is_none() && it.deleted.is_none();
+        let rows: Vec<Value> =
+            self.posts.values().rev().filter(mine).skip(start).take(count).map(Post::shown).collect();
+        let paging = json!({ "start": start, "count": count, "links": [] });
+        Ok(Answer::json(200, &json!({ "paging": paging, "elements": rows })))
+    }
+
+    pub(super) fn get(&self, call: &Call, token: &Token, urn: &str) -> Result<Answer, Answer> {
+        super::only(call, &["viewContext"])?;
+        if !token.may("r_organization_social") {
+            return Err(super::denied("partnerApiPostsExternal.GET"));
+        }
+        let post = self.posts.get(urn).filter(|it| it.deleted.is_none());
+        let post = post.ok_or_else(|| error(404, "RESOURCE_NOT_FOUND", 0, "Could not find entity"))?;
+        self.may_read(token, &post.author)?;
+        Ok(Answer::json(200, &post.shown()))
+    }
+
+    /// Gone already is as good.
+    pub(super) fn delete(&mut self, call: &Call, token: &Token, urn: &str) -> Result<Answer, Answer> {
+        super::only(call, &[])?;
+        let author = self.posts.get(urn).map(|it| it.author.clone());
+        if let Some(author) = author {
+            self.may_write(token, &author, "partnerApiPostsExternal.DELETE")?;
+            let under: Vec<String> = self
+                .posts
+                .values()
+                .filter(|it| it.parent.as_deref() == Some(urn))
+                .map(|it| it.urn.clone())
+                .collect();
+            for id in under.iter().map(String::as_str).chain([urn]) {
+                if let Some(post) = self.posts.get_mut(id) {
+                    post.deleted = post.deleted.or(Some(call.now));
+                }
+            }
+        }
+        Ok(Answer::new(204, "application/json; charset=utf-8", ""))
+    }
+
+    pub(super) fn comment(&mut self, call: &Call, token: &Token, urn: &str) -> Result<Answer, Answer> {
+        super::only(call, &[])?;
+        let body = super::json_body(call)?;
+        let required = ["actor", "object", "message"];
+        fields("", &body, &["actor", "object", "message", "parentComment", "content"], &required)?;
+        fields("/message", &body["message"], &["text", "attributes"], &["text"])?;
+        let actor = body["actor"].as_str().unwrap_or_default().to_owned();
+        self.may_write(token, &actor, "socialActions.CREATE")?;
+        if self.posts.get(urn).is_none_or(|it| it.deleted.is_some()) || body["object"] != urn {
+            return Err(error(404, "RESOURCE_NOT_FOUND", 0, "Could not find entity").because("no such post"));
+        }
+        let text = body["message"]["text"].as_str().unwrap_or_default().to_owned();
+        if text.trim().is_empty() {
+            return Err(blank("/message/text"));
+        }
+        if text.encode_utf16().count() > COMMENT_MAX {
+            return Err(
+                error(400, "FIELD_LENGTH_TOO_LONG", 0, "/message/text").because("the comment is too long")
+            );
+        }
+        let id = self.number(call.now).to_string();
+        let name = format!("urn:li:comment:({urn},{id})");
+        let comment = Post {
+            urn: name.clone(),
+            author: actor,
+            commentary: text.clone(),
+            text,
+            note: None,
+            files: Vec::new(),
+            visibility: String::new(),
+            parent: Some(urn.to_owned()),
+            state: "PUBLISHED",
+            at: call.now,
+            deleted: None,
+        };
+        self.posts.insert(name.clone(), comment);
+        Ok(Answer::json(201, &json!({ "id": id, "commentUrn": name })).with("x-restli-id", &id))
+    }
+}

@@ -1,0 +1,117 @@
+//! What `doctor` finds, and what it says to what is wrong.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use sendoff::control::{messages as m, requests as r};
+use sendoff::sandbox::VERIFICATION;
+
+use crate::house::{House, Wish, code};
+
+async fn examine(house: &House, platform: Option<&str>) -> m::Diagnosis {
+    let ask = r::Doctor { platform: platform.map(Into::into) };
+    let diagnosis = house.client.doctor(&ask).await.unwrap();
+    let faults = diagnosis.findings.iter().any(|it| it.result == m::FindingResult::Fault);
+    assert_eq!(diagnosis.ok, !faults);
+    for it in diagnosis.findings.iter().filter(|it| it.result != m::FindingResult::Ok) {
+        assert!(it.hint.as_ref().is_some_and(|it| !it.is_empty()), "no remedy: {it:?}");
+    }
+    diagnosis
+}
+
+fn of<'a>(diagnosis: &'a m::Diagnosis, about: &str, check: &str) -> &'a m::Finding {
+    let mut all =
+        diagnosis.findings.iter().filter(|it| (it.about.as_str(), it.check.as_str()) == (about, check));
+    all.next().unwrap_or_else(|| panic!("nothing on {about} {check} in {diagnosis:#?}"))
+}
+
+fn change(house: &House, from: &str, to: &str) {
+    let text = fs::read_to_string(house.config_path()).unwrap();
+    assert!(text.contains(from), "{from}");
+    fs::write(house.config_path(), text.replacen(from, to, 1)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sound_set_up_has_one_fault_and_that_is_an_old_version() {
+    let house = House::furnished().await;
+    let all = examine(&house, None).await;
+    let faults: Vec<_> = all.findings.iter().filter(|it| it.result == m::FindingResult::Fault).collect();
+    // It is 2030 in this house.
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert_eq!((faults[0].about.as_str(), faults[0].check.as_str()), ("linkedin", "version"));
+    assert!(faults[0].hint.as_ref().unwrap().contains("linkedin_version"));
+
+    let redirect = of(&all, "x", "redirect");
+    let exact = format!("`http://127.0.0.1:{}/oauth/x/callback`", house.port);
+    assert!(redirect.message.contains(&exact), "{redirect:?}");
+    assert_eq!(of(&all, "host", "public_url").result, m::FindingResult::Warning, "nobody outside reaches it");
+    assert_eq!(of(&all, "facebook", "mode").result, m::FindingResult::Unknown);
+    for (about, check) in
+        [("x", "reach"), ("x:acme", "connection"), ("bluesky:acme", "scopes"), ("host", "key")]
+    {
+        assert_eq!(of(&all, about, check).result, m::FindingResult::Ok, "{about} {check}");
+    }
+
+    let one = examine(&house, Some("x")).await;
+    assert!(one.ok);
+    assert!(one.findings.iter().all(|it| ["host", "x", "x:acme"].contains(&it.about.as_str())), "{one:#?}");
+    let unknown = r::Doctor { platform: Some("myspace".into()) };
+    assert_eq!(code(house.client.doctor(&unknown).await), "bad_name");
+    // What is asked of a network is a page of its front; the directory of identities has none.
+    let refused = house.network.refusals();
+    assert!(refused.iter().all(|it| it.call == "GET /plc"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_fault_is_found_with_its_remedy() {
+    let mut house = House::furnished().await;
+    // The key's mode, a secret that is gone, a network behind a closed door, an account that is paused.
+    let master = house.data_dir().with_file_name("master.key");
+    fs::set_permissions(&master, fs::Permissions::from_mode(0o644)).unwrap();
+    let nobody = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let api = format!("api = \"{}x\"", house.network.url);
+    change(&house, &api, &format!("api = \"http://{nobody}/x\""));
+    change(&house, "[platforms.tiktok]", "[platforms.threads]\nclient_id = \"t\"\n\n[platforms.tiktok]");
+    let own = "client_secret = { file = ";
+    change(&house, own, "client_secret = { file = \"gone.secret\" } # { file = ");
+    house.client.config_reload().await.unwrap();
+    house.client.account_pause("bluesky:acme").await.unwrap();
+
+    let all = examine(&house, None).await;
+    let fault = |about: &str, check: &str, said: &str, remedy: &str| {
+        let it = of(&all, about, check);
+        assert_eq!(it.result, m::FindingResult::Fault, "{it:?}");
+        assert!(it.message.contains(said), "{it:?}");
+        assert!(it.hint.as_ref().unwrap().contains(remedy), "{it:?}");
+    };
+    fault("host", "key", "(mode 644)", "chmod 600");
+    fault("facebook", "app", "gone.secret", "");
+    fault("x", "reach", "`127.0.0.1` cannot be reached", "firewall");
+    fault("threads", "app", "not available in this version", "");
+    assert_eq!(of(&all, "bluesky:acme", "connection").result, m::FindingResult::Warning);
+    fs::set_permissions(&master, fs::Permissions::from_mode(0o600)).unwrap();
+
+    // A file that proves whose the address is, is fetched as the network would fetch it.
+    let none = of(&all, "tiktok", "verification");
+    assert_eq!(none.result, m::FindingResult::Warning, "{none:?}");
+    let line =
+        format!("[server]\nverification_files = {{ \"{}\" = \"{}\" }}", VERIFICATION.0, VERIFICATION.1);
+    change(&house, "[server]", &line);
+    house.stop().await;
+    house.start().await;
+    let all = examine(&house, None).await;
+    let served = of(&all, "host", "verification");
+    assert_eq!(served.result, m::FindingResult::Ok, "{served:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_public_address_that_leads_nowhere_is_named() {
+    let house = House::with(Wish { public_url: Some("https://nowhere.invalid"), ..Wish::default() }).await;
+    let all = examine(&house, Some("bluesky")).await;
+    let address = of(&all, "host", "public_url");
+    assert_eq!(address.result, m::FindingResult::Fault, "{address:?}");
+    assert!(address.message.contains("`https://nowhere.invalid` cannot be reached"), "{address:?}");
+    let document = of(&all, "bluesky", "app");
+    assert!(document.message.contains("/oauth/bluesky/client.json"), "{document:?}");
+    assert_eq!(document.result, m::FindingResult::Fault);
+}

@@ -1,0 +1,263 @@
+//! The engine and TikTok's connector together: whatever happens to the answer to the last piece of a
+//! film, or to any call before it, there is one post; photos whose answer is lost wait for a person.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::world::networks::{Fault, answer};
+use crate::world::{Rng, World, secs, start};
+use jiff::SignedDuration;
+use sendoff::domain::delivery::State;
+use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
+use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
+use sendoff::domain::schedule::Late;
+use serde_json::json;
+
+/// One piece, and five.
+const SHORT: u64 = 30_000_000;
+const LONG: u64 = 110_000_000;
+
+fn direct() -> BTreeMap<String, String> {
+    [("privacy", "PUBLIC_TO_EVERYONE"), ("consent", "music")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+}
+
+fn media(kind: MediaKind, bytes: u64) -> MediaItem {
+    let video = Video {
+        duration_ms: 10_000,
+        frame_rate_milli: 30_000,
+        codec: "h264".into(),
+        audio: None,
+        index_first: true,
+    };
+    MediaItem {
+        id: MediaId::from_u128(9),
+        name: "a".into(),
+        kind,
+        bytes,
+        width: 720,
+        height: 1280,
+        alt: None,
+        part: 0,
+        detail: Detail { video: (!kind.is_image()).then_some(video), ..Detail::default() },
+    }
+}
+
+/// A post of a film of so many bytes, or of photos; `reach` as the account's tier.
+fn post(world: &mut World, account: u128, due: i64, item: MediaItem, reach: &str) -> DeliveryId {
+    let id = world.post(account, due, 1, Late::Always);
+    let post = Arc::make_mut(world.posts.get_mut(&world.store[&id].post).unwrap());
+    post.media = vec![item];
+    let mut options = if reach == "direct" { direct() } else { BTreeMap::new() };
+    options.insert("mode".into(), reach.into());
+    post.options = [(PlatformName::TikTok, options)].into();
+    for account in world.accounts.values_mut() {
+        account.tier = Some("direct".into());
+    }
+    id
+}
+
+fn film(bytes: u64) -> MediaItem {
+    media(MediaKind::Mp4, bytes)
+}
+
+fn week() -> SignedDuration {
+    SignedDuration::from_hours(24 * 7)
+}
+
+fn calls(world: &World, label: &str) -> usize {
+    world.network.tiktok.calls.get(label).copied().unwrap_or_default()
+}
+
+/// One post with these faults at its publishing.
+fn run(item: MediaItem, reach: &str, faults: &[Fault], set: impl FnOnce(&mut World)) -> (World, DeliveryId) {
+    let mut world = World::new(7, PlatformName::TikTok, 1);
+    world.network.tiktok.works = secs(20);
+    world.network.script = faults.to_vec();
+    set(&mut world);
+    let id = post(&mut world, 1, 0, item, reach);
+    world.run_until(start() + week());
+    (world, id)
+}
+
+fn plain(status: u16) -> Fault {
+    Fault::Misleading(answer(status, &json!({})))
+}
+
+#[test]
+fn a_film_goes_up_piece_by_piece_and_is_published_by_its_last() {
+    for (bytes, pieces) in [(SHORT, 0), (LONG, 4)] {
+        let (world, id) = run(film(bytes), "direct", &[], |_| ());
+        let done = &world.store[&id];
+        assert_eq!((done.state, world.network.objects.len(), world.sent.len()), (State::Published, 1, 1));
+        assert_eq!(done.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
+        let link = done.steps[0].permalink.as_ref().unwrap();
+        assert!(link.starts_with("https://www.tiktok.com/@acme/video/7080") && done.verified, "{link}");
+        assert_eq!((calls(&world, "tiktok.chunk"), calls(&world, "tiktok.init")), (pieces, 1));
+        assert_eq!(calls(&world, "tiktok.creator"), 1, "asked right before");
+    }
+}
+
+#[test]
+fn a_film_for_the_inbox_ends_there_and_is_never_called_published() {
+    let (world, id) = run(film(SHORT), "inbox", &[Fault::LostAfter], |_| ());
+    let done = &world.store[&id];
+    assert_eq!((done.state, world.network.objects.len(), world.sent.len()), (State::HandedOver, 1, 1));
+    assert_eq!((done.steps[0].remote_id.as_ref(), calls(&world, "tiktok.creator")), (None, 0));
+}
+
+#[test]
+fn a_lost_answer_to_the_last_piece_is_found_by_the_task_and_no_second_task_is_made() {
+    for fault in [Fault::LostAfter, Fault::Cut, plain(500), plain(403), plain(404), plain(416), plain(206)] {
+        for (bytes, reach, end) in [
+            (SHORT, "direct", State::Published),
+            (LONG, "direct", State::Published),
+            (LONG, "inbox", State::HandedOver),
+        ] {
+            let (world, id) = run(film(bytes), reach, std::slice::from_ref(&fault), |_| ());
+            let done = &world.store[&id];
+            assert_eq!(done.state, end, "{fault:?} {bytes}: {:?}", done.reason);
+            assert_eq!((world.network.objects.len(), calls(&world, "tiktok.init")), (1, 1), "{fault:?}");
+            assert_eq!(world.sent.len(), 1, "{fault:?}: it was looked at, not sent again");
+        }
+    }
+}
+
+#[test]
+fn a_last_piece_that_never_arrived_goes_again_to_the_same_task_once_it_is_settled() {
+    let (world, id) = run(film(LONG), "direct", &[Fault::LostBefore], |_| ());
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    assert_eq!((world.sent.len(), calls(&world, "tiktok.init")), (2, 1));
+    assert!(world.sent[1].0.duration_since(world.sent[0].0) >= SignedDuration::from_mins(15));
+    // Lost as often as the address lives: another task, when nothing can come of the first any more.
+    let (world, id) = run(film(LONG), "direct", &vec![Fault::LostBefore; 6], |_| ());
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    assert_eq!(calls(&world, "tiktok.init"), 2);
+}
+
+#[test]
+fn a_lost_answer_before_the_last_piece_costs_a_repeat_and_nothing_else() {
+    for at in 0..7 {
+        for fault in [Fault::LostAfter, Fault::LostBefore, Fault::NotSent, Fault::Cut, plain(500)] {
+            let (world, id) = run(film(LONG), "direct", &[], |world| {
+                world.network.reads = vec![Fault::None; at];
+                world.network.reads.push(fault.clone());
+            });
+            let done = &world.store[&id];
+            let what = format!("{fault:?} at call {at}: {:?}", done.reason);
+            assert_eq!((done.state, world.network.objects.len()), (State::Published, 1), "{what}");
+            assert!(calls(&world, "tiktok.init") <= 2, "{what}");
+            assert_eq!(world.sent.len(), 1, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_task_that_failed_ends_as_its_reason_says() {
+    for (reason, state, inits) in [
+        ("file_format_check_failed", State::Rejected, 1),
+        ("spam_risk_text", State::Rejected, 1),
+        ("publish_cancelled", State::Rejected, 1),
+    ] {
+        let (world, id) = run(film(SHORT), "direct", &[], |world| world.network.tiktok.fails = Some(reason));
+        let done = &world.store[&id];
+        assert_eq!((done.state, world.network.objects.len()), (state, 0), "{reason}: {:?}", done.reason);
+        assert_eq!(calls(&world, "tiktok.init"), inits);
+        assert!(done.reason.as_ref().unwrap().message.contains(reason));
+    }
+    // Its own fault: another task, after the proof that nothing came of the first.
+    let mut world = World::new(7, PlatformName::TikTok, 1);
+    world.network.tiktok.fails = Some("internal");
+    let id = post(&mut world, 1, 0, film(SHORT), "direct");
+    world.run_until(start() + SignedDuration::from_mins(5));
+    assert_eq!(world.store[&id].state, State::Unknown);
+    world.network.tiktok.fails = None;
+    world.run_until(start() + week());
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    assert_eq!(calls(&world, "tiktok.init"), 2);
+}
+
+#[test]
+fn an_audience_that_is_no_longer_offered_is_never_replaced() {
+    for item in [film(LONG), media(MediaKind::Jpeg, 900)] {
+        let (world, id) = run(item, "direct", &[], |world| world.network.tiktok.audience = Some("SELF_ONLY"));
+        let done = &world.store[&id];
+        assert_eq!((done.state, world.sent.len(), calls(&world, "tiktok.init")), (State::Rejected, 0, 0));
+        let reason = done.reason.as_ref().unwrap();
+        assert!(reason.message.contains("SELF_ONLY") && reason.hint.as_ref().unwrap().contains("post edit"));
+    }
+}
+
+#[test]
+fn photos_are_followed_by_the_name_that_the_answer_gave_and_held_without_it() {
+    let photo = || media(MediaKind::Jpeg, 900);
+    for (reach, end) in [("direct", State::Published), ("inbox", State::HandedOver)] {
+        let (world, id) = run(photo(), reach, &[], |_| ());
+        assert_eq!((world.store[&id].state, world.network.objects.len()), (end, 1));
+        assert!(calls(&world, "tiktok.status") >= 1);
+    }
+    for fault in [Fault::LostAfter, Fault::LostBefore, plain(500), plain(403)] {
+        let lost = fault == Fault::LostBefore;
+        let (world, id) = run(photo(), "direct", &[fault], |_| ());
+        let done = &world.store[&id];
+        assert_eq!((done.state, done.held, world.sent.len()), (State::Unknown, true, 1));
+        assert_eq!(world.network.objects.len(), usize::from(!lost));
+    }
+    // The answer named it, so its failure is proof enough to begin anew.
+    let mut world = World::new(7, PlatformName::TikTok, 1);
+    world.network.tiktok.fails = Some("photo_pull_failed");
+    let id = post(&mut world, 1, 0, photo(), "direct");
+    world.run_until(start() + SignedDuration::from_mins(5));
+    assert_eq!(world.store[&id].state, State::Unknown);
+    world.network.tiktok.fails = None;
+    world.run_until(start() + week());
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+}
+
+#[test]
+fn whatever_goes_wrong_no_film_is_there_twice() {
+    let (mut done, mut again, mut crashes) = (0, 0, 0);
+    for seed in 0..150 {
+        let mut dice = Rng(seed ^ 0x71c);
+        let mut world = World::new(seed, PlatformName::TikTok, 2);
+        world.network.trouble = 10 + dice.below(60);
+        world.network.patience = dice.below(24);
+        world.network.tiktok.works = secs(i64::try_from(dice.below(600)).unwrap());
+        let mut texts = BTreeMap::new();
+        for n in 0..4_u32 {
+            let due = i64::try_from(dice.below(300)).unwrap();
+            let bytes = if dice.chance(50) { SHORT } else { LONG } + u64::from(n);
+            let (item, reach) = match dice.below(5) {
+                0 => (media(MediaKind::Jpeg, bytes), "direct"),
+                1 | 2 => (film(bytes), "direct"),
+                _ => (film(bytes), "inbox"),
+            };
+            let id = post(&mut world, u128::from(1 + n % 2), due, item, reach);
+            let words = world.posts[&world.store[&id].post].content.parts[0].clone();
+            texts.insert(id, if reach == "inbox" { format!("size {bytes}") } else { words });
+        }
+        let count = dice.below(4);
+        world.crash_at = (0..count).map(|_| 1 + dice.below(220)).collect();
+        world.run_until(start() + week());
+        for delivery in world.store.values() {
+            let objects: Vec<_> =
+                world.network.objects.iter().filter(|it| it.text == texts[&delivery.id]).collect();
+            let what =
+                format!("seed {seed}: {} is {:?}, {} objects", delivery.id, delivery.state, objects.len());
+            assert!(objects.len() <= 1, "{what}");
+            match delivery.state {
+                State::Published | State::HandedOver => {
+                    assert_eq!(objects.len(), 1, "{what}");
+                    done += 1;
+                }
+                State::Unknown => assert!(delivery.held, "{what}"),
+                state => assert!(state.is_terminal() && objects.is_empty(), "{what}"),
+            }
+        }
+        again += usize::from(world.sent.len() > 4);
+        crashes += world.crashes;
+    }
+    // The test would prove nothing if the world were kind.
+    assert!(done > 300 && again > 10 && crashes > 50, "{done} {again} {crashes}");
+}

@@ -1,0 +1,569 @@
+//! Instagram's connector, at both doors: every request it makes against the parameters that Meta's
+//! generated specifications list, its containers, and what its looks make of what an account shows.
+
+use crate::graph_spec::Spec;
+use crate::jobs::{Owned, answer, fresh, image, live_step, now, shown};
+use jiff::SignedDuration;
+use sendoff::domain::account::Account;
+use sendoff::domain::delivery::{Frozen, Handles, StepKind};
+use sendoff::domain::door::Door;
+use sendoff::domain::ids::{MediaId, PlatformName};
+use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
+use sendoff::platforms::instagram::Instagram;
+use sendoff::platforms::{
+    Answer, Body, Class, Deletion, Endpoint, Failure, FailureClass, Field, Fresh, Job, Next, Platform,
+    Reading, Request, Sight, Verdict,
+};
+use sendoff::validate::{self, Draft};
+use serde_json::{Value, json};
+
+const DOORS: [(Door, &str); 2] =
+    [(Door::Instagram, "instagram_instagram_login"), (Door::Facebook, "instagram_facebook_login")];
+
+fn jpeg(n: u128) -> MediaItem {
+    MediaItem { kind: MediaKind::Jpeg, ..image(n) }
+}
+
+fn film(n: u128) -> MediaItem {
+    let video = Video {
+        duration_ms: 30_000,
+        frame_rate_milli: 30_000,
+        codec: "h264".into(),
+        audio: Some("aac".into()),
+        index_first: true,
+    };
+    MediaItem {
+        id: MediaId::from_u128(n),
+        name: "loaf.mp4".into(),
+        kind: MediaKind::Mp4,
+        bytes: 900,
+        width: 1080,
+        height: 1920,
+        alt: None,
+        part: 0,
+        detail: Detail { video: Some(video), ..Detail::default() },
+    }
+}
+
+fn owned(door: Door, text: &str, media: Vec<MediaItem>, options: &[(&str, &str)]) -> Owned {
+    let mut owned = Owned::new(PlatformName::Instagram, text);
+    owned.account.tier = Some(door.as_str().to_owned());
+    owned.media = media;
+    owned.options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    owned
+}
+
+fn comment_job(owned: &Owned) -> Job<'_> {
+    Job { kind: StepKind::Comment, media: &[], ..owned.job() }
+}
+
+/// An Instagram that takes everything and has finished at once.
+fn obliging(call: &Request, made: usize) -> Value {
+    match call.label {
+        "instagram.limit" => {
+            json!({ "data": [{ "quota_usage": 2, "config": { "quota_total": 50, "quota_duration": 86400 } }] })
+        }
+        "instagram.container" | "instagram.child" => {
+            json!({ "id": format!("1785000000000000{made}"), "uri": format!("https://rupload.facebook.com/ig-api-upload/v26.0/1785000000000000{made}") })
+        }
+        "instagram.upload" => json!({ "success": true, "message": "Upload successful." }),
+        "instagram.status" => {
+            json!({ "id": &call.path[1..], "status_code": "FINISHED", "status": "Finished" })
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// Goes through a post as the engine would; every request on the way, the frozen one last.
+fn walk(job: &Job<'_>, say: impl Fn(&Request, usize) -> Value) -> (Vec<Request>, Frozen) {
+    let (mut handles, mut made) = (Handles::new(), Vec::new());
+    loop {
+        match Instagram.next(job, &handles, fresh()).unwrap() {
+            Next::Call(call) => {
+                let said = answer(200, &say(&call, made.len()));
+                handles.extend(Instagram.answered(job, &handles, &call, &said, now()).unwrap());
+                made.push(call);
+                assert!(made.len() < 60, "it goes in a circle");
+            }
+            Next::Publish(frozen) => {
+                made.push(Instagram.publish(job, &frozen));
+                return (made, frozen);
+            }
+        }
+    }
+}
+
+fn every_post(door: Door) -> Vec<Owned> {
+    let reel = [
+        ("thumb_offset", "1500"),
+        ("share_to_feed", "true"),
+        ("cover_url", "https://example.org/c.jpg"),
+        ("audio_name", "Oven"),
+        ("trial", "manual"),
+        ("collaborators", "ann,bob"),
+        ("user_tags", "ann"),
+        ("paid_partnership", "true"),
+    ];
+    let picture = [("user_tags", "ann@0.5:0.8"), ("location_id", "106"), ("ai_generated", "true")];
+    vec![
+        owned(door, "A loaf", vec![jpeg(1)], &picture),
+        owned(door, "Three", vec![jpeg(1), film(2), jpeg(3)], &[("collaborators", "ann")]),
+        owned(door, "A reel", vec![film(1)], &reel),
+        owned(door, "", vec![jpeg(1)], &[("format", "story"), ("user_tags", "ann, bob")]),
+        owned(door, "", vec![film(1)], &[("format", "story")]),
+    ]
+}
+
+/// Every request that the connector can make at a door.
+fn all_requests(door: Door) -> Vec<Request> {
+    let mut all = Vec::new();
+    for post in every_post(door) {
+        let (made, frozen) = walk(&post.job(), obliging);
+        all.extend(made);
+        all.extend(Instagram.look(&post.job(), &frozen, now()));
+        all.extend(Instagram.scan(&post.job(), now()));
+        let Sight::More(list) = look(&post, &json!({ "id": frozen.marker, "status_code": "PUBLISHED" }))
+        else {
+            panic!("the list is read next")
+        };
+        all.push(list);
+    }
+    let job = owned(door, "x", vec![jpeg(1)], &[]);
+    let mut handles = Handles::new();
+    let Ok(Next::Call(limit)) = Instagram.next(&job.job(), &handles, fresh()) else { panic!("the limit") };
+    let full = json!({ "data": [{ "quota_usage": 50, "config": { "quota_total": 50 } }] });
+    handles.extend(Instagram.answered(&job.job(), &handles, &limit, &answer(200, &full), now()).unwrap());
+    let Ok(Next::Call(window)) = Instagram.next(&job.job(), &handles, fresh()) else { panic!("the window") };
+    all.push(window);
+    let mut comment = owned(door, "First!", Vec::new(), &[]);
+    comment.before = vec![live_step("17900000000000001", "")];
+    let (made, frozen) = walk(&comment_job(&comment), obliging);
+    all.extend(made);
+    all.extend(Instagram.look(&comment_job(&comment), &frozen, now()));
+    for form in ["image", "comment"] {
+        let mut step = live_step("17900000000000001", "");
+        step.extra.insert("form".into(), form.into());
+        all.extend(Instagram.read_back(&comment.account, &step));
+    }
+    all.extend(Instagram.delete(&comment.account, "17900000000000001"));
+    all
+}
+
+#[test]
+fn every_request_uses_only_parameters_that_the_specification_lists_at_either_door() {
+    let Some(spec) = Spec::load() else { return };
+    for (door, product) in DOORS {
+        let (mut broken, mut seen) = (Vec::new(), Vec::new());
+        for request in all_requests(door) {
+            // Reviewed: that a container tells how far its upload came is in the specification of uploads
+            // alone; the call may fail, and the container is then made anew.
+            if request.label == "instagram.received" {
+                assert_eq!(door, Door::Facebook);
+                continue;
+            }
+            match spec.check_in(product, &request) {
+                Ok(endpoint) => seen.push(endpoint),
+                Err(why) => broken.push(format!("{}: {why}", request.label)),
+            }
+        }
+        assert_eq!(broken, Vec::<String>::new(), "{door:?}");
+        for wanted in [
+            "media.create",
+            "media_publish.create",
+            "content_publishing_limit.get",
+            "media.list",
+            "stories.list",
+            "comments.create",
+            "comments.list",
+        ] {
+            assert!(seen.iter().any(|it| it.ends_with(wanted)), "{wanted} is never asked: {seen:?}");
+        }
+        let there = |name: &str| seen.iter().any(|it| it == name);
+        assert_eq!(there("ig_media.delete"), door == Door::Facebook);
+        assert_eq!(there("ig.rupload.video"), door == Door::Facebook);
+    }
+}
+
+#[test]
+fn a_parameter_of_nobodys_is_noticed() {
+    let Some(spec) = Spec::load() else { return };
+    for (door, product) in DOORS {
+        let post = owned(door, "A loaf", vec![jpeg(1)], &[]);
+        let mut create =
+            walk(&post.job(), obliging).0.into_iter().find(|it| it.label == "instagram.container").unwrap();
+        assert!(spec.check_in(product, &create).is_ok());
+        let Body::Form(fields) = &mut create.body else { panic!("a form") };
+        fields.push(("invented".into(), Field::Text("1".into())));
+        assert!(spec.check_in(product, &create).unwrap_err().contains("invented"));
+        let Body::Form(fields) = &mut create.body else { panic!("a form") };
+        *fields.last_mut().unwrap() = ("media_type".into(), Field::Text("REEL".into()));
+        assert!(spec.check_in(product, &create).unwrap_err().contains("media_type"));
+    }
+}
+
+#[test]
+fn the_requests_as_they_leave() {
+    let mut text = String::new();
+    for (door, _) in DOORS {
+        for post in every_post(door).iter().skip(1).take(2) {
+            for request in walk(&post.job(), obliging).0 {
+                text += &shown(&request);
+                text += "\n\n";
+            }
+        }
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn pictures_go_by_link_everywhere_and_films_by_bytes_where_the_door_takes_them() {
+    for (door, _) in DOORS {
+        let post = owned(door, "Three", vec![jpeg(1), film(2)], &[]);
+        let made = walk(&post.job(), obliging).0;
+        let links = made.iter().flat_map(|it| {
+            it.body.files().into_iter().map(|(part, link)| (part.id, link)).collect::<Vec<_>>()
+        });
+        let film_by_link = door == Door::Instagram;
+        assert_eq!(
+            links.collect::<Vec<_>>(),
+            [(MediaId::from_u128(1), true), (MediaId::from_u128(2), film_by_link)]
+        );
+        let upload = made.iter().find(|it| it.label == "instagram.upload");
+        assert_eq!(upload.map(|it| it.endpoint), (!film_by_link).then_some(Endpoint::Given("upload")));
+    }
+}
+
+#[test]
+fn nothing_is_published_before_its_container_says_that_it_is_finished() {
+    let post = owned(Door::Instagram, "A reel", vec![film(1)], &[]);
+    let (mut handles, job) = (Handles::new(), post.job());
+    let ask = |handles: &mut Handles, state: &str, status: &str| -> Result<(), Failure> {
+        loop {
+            let Next::Call(call) = Instagram.next(&job, handles, fresh()).unwrap() else { return Ok(()) };
+            let said = if call.label == "instagram.status" {
+                json!({ "id": &call.path[1..], "status_code": state, "status": status })
+            } else {
+                obliging(&call, 1)
+            };
+            handles.extend(Instagram.answered(&job, handles, &call, &answer(200, &said), now())?);
+        }
+    };
+    assert_eq!(ask(&mut handles, "IN_PROGRESS", "").unwrap_err().class, FailureClass::NotReady);
+    let wrong = ask(&mut handles, "ERROR", "Error: 2207026").unwrap_err();
+    assert_eq!(wrong.class, FailureClass::InvalidContent);
+    // Live behind a refusal: that is for a person, and never published again.
+    let live = ask(&mut handles, "PUBLISHED", "").unwrap_err();
+    assert_eq!(live.class, FailureClass::InvalidContent);
+    assert!(ask(&mut handles, "FINISHED", "").is_ok());
+    // What was finished is asked again after a while, and a container near its end is made anew.
+    let later = |span| Fresh { now: now() + span, ..fresh() };
+    let next = |at| match Instagram.next(&job, &handles, at).unwrap() {
+        Next::Call(call) => call.label,
+        Next::Publish(_) => "publish",
+    };
+    assert_eq!(next(later(SignedDuration::from_secs(1))), "publish");
+    assert_eq!(next(later(SignedDuration::from_mins(4))), "instagram.status");
+    assert_eq!(next(later(SignedDuration::from_mins(6))), "instagram.limit");
+}
+
+#[test]
+fn a_container_that_came_to_nothing_is_made_anew_a_few_times_with_a_pause() {
+    let post = owned(Door::Instagram, "A loaf", vec![jpeg(1)], &[]);
+    let job = post.job();
+    let unfetched =
+        json!({ "error": { "code": 9004, "error_subcode": 2_207_052, "message": "could not be fetched" } });
+    let (mut handles, mut at, mut creates) = (Handles::new(), now(), 0);
+    let end = loop {
+        match Instagram.next(&job, &handles, Fresh { now: at, ..fresh() }) {
+            Ok(Next::Call(call)) => {
+                let said = if call.label == "instagram.container" {
+                    creates += 1;
+                    answer(400, &unfetched)
+                } else {
+                    answer(200, &obliging(&call, 1))
+                };
+                match Instagram.answered(&job, &handles, &call, &said, at) {
+                    Ok(more) => handles.extend(more),
+                    Err(failure) => break failure,
+                }
+            }
+            Err(failure) => {
+                assert_eq!(failure.class, FailureClass::Transient, "{failure:?}");
+                at += SignedDuration::from_secs(30);
+            }
+            Ok(Next::Publish(_)) => panic!("there is no container"),
+        }
+    };
+    assert_eq!((end.class, creates), (FailureClass::InvalidContent, 3));
+    assert!(end.hint.unwrap().contains("server.public_url"));
+}
+
+#[test]
+fn a_container_that_ended_before_it_was_published_is_made_anew() {
+    let post = owned(Door::Instagram, "A loaf", vec![jpeg(1)], &[]);
+    let job = post.job();
+    let (mut handles, mut at, mut made) = (Handles::new(), now(), 0);
+    let published = loop {
+        assert!(at < now() + SignedDuration::from_hours(1), "nothing comes of it");
+        match Instagram.next(&job, &handles, Fresh { now: at, ..fresh() }) {
+            Ok(Next::Call(call)) => {
+                made += usize::from(call.label == "instagram.container");
+                let said = match call.label {
+                    "instagram.status" if made == 1 => {
+                        json!({ "id": &call.path[1..], "status_code": "EXPIRED", "status": "Expired" })
+                    }
+                    _ => obliging(&call, made),
+                };
+                handles.extend(Instagram.answered(&job, &handles, &call, &answer(200, &said), at).unwrap());
+            }
+            Err(_) => at += SignedDuration::from_secs(10),
+            Ok(Next::Publish(frozen)) => break frozen.marker,
+        }
+    };
+    assert_eq!((made, published.as_str()), (2, "17850000000000002"));
+}
+
+#[test]
+fn a_used_up_limit_says_when_the_oldest_post_leaves_it() {
+    let post = owned(Door::Instagram, "A loaf", vec![jpeg(1)], &[]);
+    let job = post.job();
+    let mut handles = Handles::new();
+    let full =
+        json!({ "data": [{ "quota_usage": 50, "config": { "quota_total": 50, "quota_duration": 86400 } }] });
+    let Ok(Next::Call(limit)) = Instagram.next(&job, &handles, fresh()) else { panic!("the limit first") };
+    handles.extend(Instagram.answered(&job, &handles, &limit, &answer(200, &full), now()).unwrap());
+    let Ok(Next::Call(window)) = Instagram.next(&job, &handles, fresh()) else { panic!("then the posts") };
+    let posts = json!({ "data": [{ "timestamp": "2026-12-01T08:00:00+0000" }, { "timestamp": "2026-11-30T12:00:00+0000" }] });
+    let failure = Instagram.answered(&job, &handles, &window, &answer(200, &posts), now()).unwrap_err();
+    assert_eq!(failure.class, FailureClass::RateLimited);
+    assert_eq!(failure.until, Some("2026-12-01T12:00:00Z".parse().unwrap()));
+}
+
+/// What a container's answer shows after a lost answer.
+fn look(post: &Owned, said: &Value) -> Sight {
+    let (_, frozen) = walk(&post.job(), obliging);
+    Instagram.seen(&post.job(), &frozen, &answer(200, said), now(), &|_| false, now())
+}
+
+/// A list, each `(id, seconds after the intent, caption, product type)`.
+fn listed(posts: &[(&str, i64, &str, &str)]) -> Answer {
+    let rows: Vec<Value> = posts
+        .iter()
+        .map(|(id, after, caption, product)| {
+            let at = now() + SignedDuration::from_secs(*after);
+            json!({ "id": id, "caption": caption, "media_product_type": product,
+                "permalink": format!("https://www.instagram.com/p/{id}/"),
+                "timestamp": at.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string() })
+        })
+        .collect();
+    answer(200, &json!({ "data": rows }))
+}
+
+/// What the list shows that is read after the container said `state`.
+fn after(post: &Owned, state: &str, list: &Answer, minutes: i64, bound: &[&str]) -> Sight {
+    let (_, frozen) = walk(&post.job(), obliging);
+    let said = match state {
+        "MISSING" => {
+            answer(400, &json!({ "error": { "code": 100, "error_subcode": 33, "message": "gone" } }))
+        }
+        _ => answer(200, &json!({ "id": frozen.marker, "status_code": state, "status": "Error 2207026" })),
+    };
+    let Sight::More(call) = Instagram.seen(&post.job(), &frozen, &said, now(), &|_| false, now()) else {
+        panic!("{state}: the list is read next")
+    };
+    let said = Reading { call: &call, answer: list };
+    let at = now() + SignedDuration::from_mins(minutes);
+    Instagram.seen_in(&post.job(), &frozen, said, now(), &|id| bound.contains(&id), at)
+}
+
+fn found(sight: &Sight) -> Option<&str> {
+    match sight {
+        Sight::Found(live) if live.verified => live.remote_id.as_deref(),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_container_that_could_still_publish_is_absent_and_one_at_work_is_waited_for() {
+    let post = owned(Door::Instagram, "A loaf", vec![jpeg(1)], &[]);
+    let state = |word: &str| json!({ "id": "17850000000000001", "status_code": word });
+    assert_eq!(look(&post, &state("FINISHED")), Sight::Absent);
+    assert!(matches!(
+        look(&post, &state("IN_PROGRESS")),
+        Sight::Unclear(Failure { class: FailureClass::NotReady, .. })
+    ));
+    for odd in [json!({}), state("NEW"), json!({ "id": "99", "status_code": "FINISHED" })] {
+        assert!(matches!(look(&post, &odd), Sight::Unclear(_)), "{odd}");
+    }
+}
+
+#[test]
+fn what_a_container_became_is_found_by_words_time_and_kind_and_never_by_being_the_newest() {
+    let post = owned(Door::Instagram, "A loaf\r\n", vec![jpeg(1)], &[]);
+    let ours = listed(&[("9", 70, "Other", "FEED"), ("8", 3, "A loaf", "FEED"), ("7", 3, "A loaf", "REELS")]);
+    let sight = after(&post, "PUBLISHED", &ours, 1, &[]);
+    assert_eq!(found(&sight), Some("8"));
+    let Sight::Found(live) = sight else { panic!("found") };
+    assert_eq!(live.permalink.as_deref(), Some("https://www.instagram.com/p/8/"));
+    for none in [listed(&[("8", -70, "A loaf", "FEED")]), listed(&[])] {
+        let early = after(&post, "PUBLISHED", &none, 1, &[]);
+        assert!(matches!(early, Sight::Unclear(_)), "it may not be listed yet");
+        // It is live for certain; which of the posts it is will never be known.
+        let late = after(&post, "PUBLISHED", &none, 11, &[]);
+        assert!(matches!(late, Sight::Found(live) if live.remote_id.is_none()));
+    }
+    let twice = listed(&[("8", 3, "A loaf", "FEED"), ("7", 4, "A loaf", "FEED")]);
+    assert!(
+        matches!(after(&post, "PUBLISHED", &twice, 1, &[]), Sight::Found(live) if live.remote_id.is_none())
+    );
+    assert_eq!(found(&after(&post, "PUBLISHED", &twice, 1, &["8"])), Some("7"));
+}
+
+#[test]
+fn a_container_that_failed_or_ended_is_believed_only_after_the_list() {
+    let post = owned(Door::Instagram, "A reel", vec![film(1)], &[]);
+    let (none, there) = (listed(&[]), listed(&[("8", 3, "A reel", "REELS")]));
+    for state in ["ERROR", "EXPIRED", "MISSING"] {
+        assert_eq!(found(&after(&post, state, &there, 1, &[])), Some("8"), "{state}");
+    }
+    assert!(matches!(after(&post, "ERROR", &none, 1, &[]), Sight::Failed(_)));
+    assert_eq!(after(&post, "EXPIRED", &none, 1, &[]), Sight::Gone);
+    assert!(matches!(after(&post, "MISSING", &none, 60, &[]), Sight::Unclear(_)), "that proves nothing");
+    let broken = answer(500, &json!({ "data": [] }));
+    assert!(matches!(after(&post, "EXPIRED", &broken, 1, &[]), Sight::Unclear(_)));
+    // Another picture without words could be this one.
+    let mute = owned(Door::Instagram, "", vec![jpeg(1)], &[]);
+    let theirs = listed(&[("8", 3, "", "FEED")]);
+    assert!(matches!(after(&mute, "EXPIRED", &theirs, 1, &[]), Sight::Disputed { .. }));
+    assert_eq!(found(&after(&mute, "PUBLISHED", &theirs, 1, &[])), Some("8"));
+}
+
+#[test]
+fn a_list_that_goes_on_is_read_to_its_end_under_the_same_question() {
+    let post = owned(Door::Instagram, "A loaf", vec![jpeg(1)], &[]);
+    let mut more = listed(&[("9", 3, "Other", "FEED")]).json();
+    more["paging"] = json!({ "next": "https://graph.instagram.com/x?access_token=T&after=QVFI" });
+    let Sight::More(call) = after(&post, "EXPIRED", &answer(200, &more), 1, &[]) else { panic!("more") };
+    assert!(shown(&call).contains("after=QVFI") && !shown(&call).contains("access_token"));
+    let (_, frozen) = walk(&post.job(), obliging);
+    let said = Reading { call: &call, answer: &answer(200, &more) };
+    let Sight::More(third) = Instagram.seen_in(&post.job(), &frozen, said, now(), &|_| false, now()) else {
+        panic!("more")
+    };
+    assert_eq!(third.query.iter().filter(|it| it.0 == "after").count(), 1);
+    let said = Reading { call: &third, answer: &listed(&[]) };
+    assert_eq!(Instagram.seen_in(&post.job(), &frozen, said, now(), &|_| false, now()), Sight::Gone);
+}
+
+#[test]
+fn a_comment_has_no_handle_and_is_found_only_if_the_account_wrote_it() {
+    let mut comment = owned(Door::Instagram, "First!", Vec::new(), &[]);
+    comment.before = vec![live_step("17900000000000001", "")];
+    let job = comment_job(&comment);
+    assert_eq!(Instagram.class(&job), Class::Opaque);
+    assert_eq!(Instagram.class(&owned(Door::Instagram, "x", vec![jpeg(1)], &[]).job()), Class::Handle);
+    let (_, frozen) = walk(&job, obliging);
+    let look = |by: &str| {
+        let list = json!({ "data": [{ "id": "5", "text": "First!", "username": by, "timestamp": now().to_string() }] });
+        Instagram.seen(&job, &frozen, &answer(200, &list), now(), &|_| false, now())
+    };
+    assert_eq!(found(&look("acme")), Some("5"));
+    assert_eq!(look("bob"), Sight::Absent);
+    let verdict = Instagram.judge(&job, &frozen, &answer(200, &json!({ "id": "5" })), now());
+    assert!(matches!(verdict, Verdict::Applied(_)));
+}
+
+#[test]
+fn what_cannot_be_a_post_on_instagram_is_said_before_it_is_scheduled() {
+    let codes = |text: &str, media: &[MediaItem], options: &[(&str, &str)], door| {
+        let owned = owned(door, text, Vec::new(), options);
+        let found = Instagram.problems(&[text], media, &owned.options, owned.account.tier.as_deref());
+        found.into_iter().map(|it| it.code).collect::<Vec<_>>()
+    };
+    let here = |text: &str, media: &[MediaItem], options: &[(&str, &str)]| {
+        codes(text, media, options, Door::Instagram)
+    };
+    for post in every_post(Door::Facebook) {
+        let options: Vec<_> = post.options.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(here(&post.text, &post.media, &options), Vec::<&str>::new(), "{}", post.text);
+    }
+    let eleven: Vec<_> = (0..11).map(jpeg).collect();
+    assert_eq!(here("x", &eleven, &[]), ["too_many_files"]);
+    let mut long = film(2);
+    long.detail.video.as_mut().unwrap().duration_ms = 61_000;
+    assert_eq!(here("x", &[jpeg(1), long], &[]), ["video_too_long"]);
+    let dense = |bytes| MediaItem { bytes, ..film(1) };
+    // 30 s at 25 Mbit/s of pictures and 128 kbit/s of sound.
+    assert_eq!(here("x", &[dense(94_230_000)], &[]), Vec::<&str>::new());
+    assert_eq!(here("x", &[dense(95_000_000)], &[]), ["video_bit_rate"]);
+    assert_eq!(here("x", &[jpeg(1)], &[("format", "story")]), ["story_without_text"]);
+    assert_eq!(here("", &[jpeg(1), jpeg(2)], &[("format", "story")]), ["story_needs_one_file"]);
+    assert_eq!(here("x", &[jpeg(1)], &[("format", "reel")]), ["reel_needs_one_video"]);
+    assert_eq!(here(&"#a ".repeat(31), &[jpeg(1)], &[]), ["too_many_hashtags"]);
+    assert_eq!(here(&"@a ".repeat(21), &[jpeg(1)], &[]), ["too_many_mentions"]);
+    for (key, value) in [
+        ("thumb_offset", "1"),
+        ("location_id", "here"),
+        ("user_tags", "ann"),
+        ("collaborators", "a,b,c,d"),
+        ("comment_prompt", "true"),
+    ] {
+        assert_eq!(here("x", &[jpeg(1)], &[(key, value)]), ["bad_option"], "{key}");
+    }
+    assert_eq!(here("x", &[film(1)], &[("thumb_offset", "30000")]), ["bad_option"]);
+    assert_eq!(here("x", &[film(1)], &[("cover_url", "http://example.org/a.jpg")]), ["bad_option"]);
+    // What only Facebook's door can do is taken there.
+    assert_eq!(codes("x", &[jpeg(1)], &[("comment_prompt", "true")], Door::Facebook), Vec::<&str>::new());
+}
+
+#[test]
+fn a_caption_is_refused_only_if_it_is_too_long_however_it_is_counted() {
+    let jpegs = [jpeg(1)];
+    let check = |text: &str| {
+        let (parts, options) = ([text.to_owned()], std::collections::BTreeMap::new());
+        let draft = Draft { parts: &parts, comment: None, media: &jpegs, options: &options, lacks: &[] };
+        validate::check(&Instagram, None, draft)
+    };
+    let fits = |text: &str| check(text).problems.is_empty();
+    assert!(fits(&"a".repeat(2_200)) && !fits(&"a".repeat(2_201)));
+    assert!(fits(&"🍞".repeat(2_200)) && !fits(&"🍞".repeat(2_201)));
+    // How the 2,200 are counted is not documented; an emoji may count as two, which is said.
+    assert!(check(&"🍞".repeat(1_100)).notices.is_empty());
+    let said = check(&"🍞".repeat(1_200)).notices.join(" ");
+    assert!(said.contains("2400"), "{said}");
+}
+
+#[test]
+fn deleting_is_for_accounts_that_came_through_facebook() {
+    let account = |door: Door| Account {
+        tier: Some(door.as_str().into()),
+        ..crate::jobs::account(PlatformName::Instagram)
+    };
+    let can = |door: Door| Instagram.capabilities(Some(door.as_str())).can_delete;
+    assert!(Instagram.delete(&account(Door::Instagram), "179").is_none() && !can(Door::Instagram));
+    assert!(Instagram.delete(&account(Door::Facebook), "179").is_some() && can(Door::Facebook));
+    assert!(Instagram.delete(&account(Door::Facebook), "shortcode:Cabc").is_none());
+    let done = answer(200, &json!({ "success": true, "deleted_id": "179" }));
+    assert_eq!(Instagram.deleted(&done, now()), Deletion::Done);
+    let lacking = answer(400, &json!({ "error": { "code": 10, "message": "no" } }));
+    let Deletion::Failed(failure) = Instagram.deleted(&lacking, now()) else { panic!("failed") };
+    assert!(failure.hint.unwrap().contains("instagram_manage_contents"));
+}
+
+#[test]
+fn addresses_as_people_copy_them_lead_to_marked_names_that_no_call_takes_for_ids() {
+    let account = crate::jobs::account(PlatformName::Instagram);
+    let id = |url: &str| Instagram.remote_id_of(&account, url);
+    assert_eq!(id("https://www.instagram.com/p/CabcDE_1-x/"), Some("shortcode:CabcDE_1-x".into()));
+    assert_eq!(id("https://instagram.com/acme/reel/CabcDE/"), Some("shortcode:CabcDE".into()));
+    assert_eq!(id("https://www.instagram.com/stories/acme/3141/"), Some("story:3141".into()));
+    for odd in [
+        "https://www.instagram.com/other/p/CabcDE/",
+        "https://evil.example/p/CabcDE/",
+        "http://www.instagram.com/p/CabcDE/",
+        "https://www.instagram.com/acme/",
+    ] {
+        assert_eq!(id(odd), None, "{odd}");
+    }
+    assert!(Instagram.read_back(&account, &live_step("shortcode:CabcDE", "")).is_none());
+}
