@@ -7,7 +7,7 @@
 //! KILL_LONG=1 cargo test --test kill -- --nocapture                   2,000 kills
 //! cargo test --features failpoints --test kill -- --nocapture named   at each named crash point
 //! ```
-//! `KILL_SEED=n` chooses other moments and other trouble. `SENDOFF_BINARY=target/release/sendoff`
+//! `KILL_POINT=c14` has only the named points of that name. `KILL_SEED=n` chooses other moments and other trouble. `SENDOFF_BINARY=target/release/sendoff`
 //! kills another build of the program than the one beside the tests.
 //!
 //! The waits of X's class are shortened in the configuration; nothing else differs from a house that
@@ -342,7 +342,10 @@ fn killed_at_each_named_point_it_publishes_every_post_exactly_once() {
     );
     let (mut wishes, mut ids, mut open) = (Vec::new(), Vec::new(), 0);
     let mut daemon = house.serve();
-    for (point, passages, faults) in POINTS {
+    let only = std::env::var("KILL_POINT").ok();
+    for (point, passages, faults) in
+        POINTS.iter().filter(|it| only.as_deref().is_none_or(|only| it.0 == only))
+    {
         for passage in 1..=*passages {
             house.run(&["pause", "--json"]).json();
             let name = format!("{point}-{passage}-{}", faults.len());
@@ -367,14 +370,7 @@ fn killed_at_each_named_point_it_publishes_every_post_exactly_once() {
             dies_at(&house, point, passage);
             daemon = house.serve();
             house.run(&["resume", "--json"]).json();
-            let posts = rest(&house, &daemon, |posts| {
-                for it in deliveries(posts).filter(|it| it["state"] == "needs_reconnect") {
-                    // A refresh whose answer was lost has cost the token, and the person was told.
-                    assert_eq!(*point, "c14", "{it:#}");
-                    let (network, user) = it["account"].as_str().unwrap().split_once(':').unwrap();
-                    connect(&house, network, user);
-                }
-            });
+            let posts = rest(&house, &daemon, |_| connect_what_is_lost(&house, point));
             let ends = judge(&wishes, &ids, &posts, &live(&house));
             // At each death a text for a Page may be on the wire.
             open += 1;
@@ -385,6 +381,18 @@ fn killed_at_each_named_point_it_publishes_every_post_exactly_once() {
     assert_sound(&house, daemon);
 }
 
+/// A refresh whose answer was lost has cost the token, and the person was told. What waits for that is not
+/// always called so: a delivery whose call was interrupted stays in doubt until somebody can look.
+#[cfg(feature = "failpoints")]
+fn connect_what_is_lost(house: &House, point: &str) {
+    let all = house.run(&["account", "list", "--json"]).json();
+    for it in all["accounts"].as_array().unwrap().iter().filter(|it| it["state"] == "needs_reconnect") {
+        assert_eq!(point, "c14", "{it:#}");
+        let (network, user) = it["account"].as_str().unwrap().split_once(':').unwrap();
+        connect(house, network, user);
+    }
+}
+
 /// Starts a daemon that is to die at a named point, and sees it die there.
 #[cfg(feature = "failpoints")]
 fn dies_at(house: &House, point: &str, passage: u32) {
@@ -393,6 +401,8 @@ fn dies_at(house: &House, point: &str, passage: u32) {
     // It may be dead before it can answer these.
     house.run(&["resume", "--json"]);
     if point == "c14" {
+        // An earlier death there may have been noticed only when all was at rest.
+        connect_what_is_lost(house, point);
         house.run(&["account", "refresh", "bluesky:acme", "--json"]);
         house.run(&["account", "refresh", "x:acme", "--json"]);
     }

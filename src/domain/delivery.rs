@@ -26,7 +26,9 @@ mod facts;
 mod tell;
 
 pub use event::{AfterAbsence, Event, Illegal, Live, Looked, Proof, Recall};
-pub use facts::{Flight, Frozen, Handle, Handles, Reason, Restored, RetryWhy, Said, State, Step, StepKind};
+pub use facts::{
+    Flight, Frozen, Handle, Handles, Reason, Restored, RetryWhy, Said, State, Step, StepKind, alive,
+};
 
 /// The reason's class of a delivery whose fate the user chose to leave open.
 pub const LEFT: &str = "left";

@@ -245,7 +245,7 @@ impl Engine {
                 }
                 Refreshed::Dead(reason) => {
                     if work.delivery.state == State::Unknown {
-                        self.nobody_looks(id, &reason.message, now, out);
+                        self.nobody_looks(id, reason.clone(), now, out);
                     } else {
                         self.stop(id, Event::AccountDead { reason: reason.clone() }, now, out);
                     }

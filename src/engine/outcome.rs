@@ -246,8 +246,12 @@ impl Engine {
                 reason,
                 again: true,
             },
+            // Where somebody knows when it is worth another try, no ladder has to guess.
             FailureClass::Transient => Event::Defer {
-                at: later(backoff::delay(ladder, tries.saturating_sub(1), dice, scale)),
+                at: failure
+                    .until
+                    .filter(|until| *until > now)
+                    .unwrap_or_else(|| later(backoff::delay(ladder, tries.saturating_sub(1), dice, scale))),
                 why: RetryWhy::Backoff,
                 reason,
                 again: false,

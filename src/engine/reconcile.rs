@@ -80,7 +80,7 @@ impl Engine {
         // Whoever cannot sign in cannot look: no call is spent on that.
         let dead = work.account.as_ref().filter(|it| it.state == AccountState::NeedsReconnect);
         if let Some(reason) = dead.map(Account::dead) {
-            return self.nobody_looks(id, &reason.message, now, out);
+            return self.nobody_looks(id, reason, now, out);
         }
         let app = work.account.as_ref().map(app_of);
         if let Some(next_check) = self.reads_wait(work.delivery.account, app.as_ref(), now) {
@@ -279,18 +279,25 @@ impl Engine {
         }
     }
 
-    /// The account must be connected again first. Why the delivery is in doubt stays as it was said: it
-    /// decides what may be done once somebody can look.
-    pub(super) fn nobody_looks(&mut self, id: DeliveryId, why: &str, now: Timestamp, out: &mut Vec<Effect>) {
+    /// The account must be connected again first, and that is what the person is told to do. Why the
+    /// delivery is in doubt stays as it was said: it decides what may be done once somebody can look.
+    pub(super) fn nobody_looks(
+        &mut self,
+        id: DeliveryId,
+        dead: Reason,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let flight = &work.delivery.flight;
         let since = flight.unknown_since.unwrap_or(now.into());
         if since.waited(self.moment(now)) > self.settings.hold_after {
-            let why = format!("nobody could look whether it is live: {why}");
+            let why = format!("nobody could look whether it is live: {}", dead.message);
             return self.hold(id, &why, None, now, out);
         }
         let (absent_at, next_check) = (flight.absent_at, self.in_scaled(now, SLOW));
-        let event = Event::Look { kind: Looked::Limited, next_check, absent_at, reason: None };
+        let reason = work.delivery.reason.clone().map(|it| Reason { hint: dead.hint, ..it });
+        let event = Event::Look { kind: Looked::Limited, next_check, absent_at, reason };
         self.save(id, event, Then::Done, None, now, out);
     }
 

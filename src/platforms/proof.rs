@@ -58,7 +58,7 @@ pub struct Failure {
     /// The network's words.
     pub message: String,
     pub hint: Option<String>,
-    /// When the network says to come back.
+    /// When to come back, as the network says or as what was tried before asks for.
     pub until: Option<Timestamp>,
 }
 

@@ -333,7 +333,7 @@ impl World {
             );
         }
         // An upload that broke off without having brought anything pauses before it goes on: 20 seconds, doubled
-        // each time; whoever waits for the end of a pause notices it at the next rung of the ladder.
+        // each time.
         let uploads = self.class == Class::Handle && self.network.is_of_meta();
         if uploads && purpose == Some(Purpose::Prepare) {
             let it = &mut self.watch.reckon;
@@ -341,7 +341,7 @@ impl World {
             *breaks += u32::from(*fault != Fault::None);
             if let Some(before) = breaks.checked_sub(1) {
                 let pause = ladder(20, before, QUARTER);
-                it.during(Whom::One(id), now, wait + pause * 2 + BREATH, "its upload broke off");
+                it.during(Whom::One(id), now, wait + pause + BREATH, "its upload broke off");
             }
         }
         if purpose == Some(Purpose::Prepare) && !processing.is_zero() {
@@ -368,8 +368,8 @@ impl World {
         }
     }
 
-    /// A container that came to nothing is made anew: after 20 seconds, doubled each time, and whoever waits
-    /// for that notices it at the next rung of the ladder. After the sixth it is given up.
+    /// A container that came to nothing is made anew: after 20 seconds, doubled each time. After the sixth it
+    /// is given up.
     fn reckon_container(&mut self, (id, step): (DeliveryId, u16), answer: &Answer) {
         let json = answer.json();
         let ended = matches!(json["status_code"].as_str(), Some("ERROR" | "EXPIRED"));
@@ -380,7 +380,7 @@ impl World {
         let n = it.fruitless.entry(id).or_default();
         *n += 1;
         let (n, pause) = (*n, ladder(20, *n - 1, QUARTER));
-        it.during(Whom::One(id), self.now, pause * 2 + BREATH, "its container came to nothing");
+        it.during(Whom::One(id), self.now, pause + BREATH, "its container came to nothing");
         if n >= 6 {
             it.refused.insert((id, step));
         }

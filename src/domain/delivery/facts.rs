@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::moment::Moment;
 
@@ -192,8 +192,35 @@ pub struct Handle {
     pub expires: Option<Timestamp>,
 }
 
+impl Handle {
+    pub fn new(value: impl Into<String>, expires: Option<Timestamp>) -> Self {
+        Self { value: value.into(), expires }
+    }
+
+    /// One without an end of its own.
+    pub fn kept(value: impl Into<String>) -> Self {
+        Self::new(value, None)
+    }
+
+    /// One that ends so long after `now`.
+    pub fn lasting(value: impl Into<String>, now: Timestamp, span: SignedDuration) -> Self {
+        Self::new(value, now.checked_add(span).ok())
+    }
+
+    /// One that has ended: merged handles are never taken away.
+    pub fn ended(now: Timestamp) -> Self {
+        Self::new("", Some(now))
+    }
+}
+
 /// Handles by the connector's own names.
 pub type Handles = BTreeMap<String, Handle>;
+
+/// The value of a handle that has not ended.
+pub fn alive<'a>(handles: &'a Handles, key: &str, now: Timestamp) -> Option<&'a str> {
+    let handle = handles.get(key)?;
+    handle.expires.is_none_or(|end| now < end).then_some(handle.value.as_str())
+}
 
 /// What is fixed at the first intent of a step and repeated unchanged by every retry.
 #[derive(Debug, Clone, PartialEq, Eq)]

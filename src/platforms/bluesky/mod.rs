@@ -306,7 +306,7 @@ impl Platform for Bluesky {
                 (400, _) => UNRESOLVED.to_owned(),
                 _ => return Err(failure(answer, now)),
             };
-            return Ok([(did_key(&handle), Handle { value: did, expires: None })].into());
+            return Ok([(did_key(&handle), Handle::kept(did))].into());
         }
         if answer.status != 200 || !json["blob"]["ref"]["$link"].is_string() {
             return Err(failure(answer, now));
@@ -316,7 +316,7 @@ impl Platform for Bluesky {
                 && handles.get(&blob_key(n)).is_none_or(|it| it.expires.is_some_and(|end| end <= now))
         });
         let n = n.ok_or_else(|| unclear_failure("an upload was answered that nobody asked for"))?;
-        let handle = Handle { value: json["blob"].to_string(), expires: now.checked_add(BLOB_LIFE).ok() };
+        let handle = Handle::lasting(json["blob"].to_string(), now, BLOB_LIFE);
         Ok([(blob_key(n), handle)].into())
     }
 

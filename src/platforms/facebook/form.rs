@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{frozen_body, is_comment, json_body, live};
-use crate::domain::delivery::{Frozen, Handle, Live};
+use crate::domain::delivery::{Frozen, Live};
 use crate::domain::hex::hex;
 use crate::domain::media::MediaItem;
 use crate::platforms::meta::{self, plain};
@@ -146,11 +146,6 @@ pub(super) fn problems(
         }
     }
     found
-}
-
-/// A handle without an end that we know of.
-pub(super) fn handle(value: impl Into<String>) -> Handle {
-    Handle { value: value.into(), expires: None }
 }
 
 /// Uploads a photo that nobody sees yet (developers.facebook.com/docs/pages-api/posts).

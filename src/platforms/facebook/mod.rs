@@ -24,7 +24,7 @@ use super::{
     Platform, Problem, Quota, Refusal, Request, Sight, Unit, UploadScheme, Verdict,
 };
 use crate::domain::account::Account;
-use crate::domain::delivery::{Frozen, Handles, Live, Step, StepKind};
+use crate::domain::delivery::{Frozen, Handle, Handles, Live, Step, StepKind};
 use crate::domain::fit::MediaNeeds;
 use crate::domain::ids::PlatformName;
 use crate::domain::media::MediaItem;
@@ -175,7 +175,7 @@ impl Platform for Facebook {
                 && !handles.contains_key(&photo_key(n))
         });
         let n = wanted.ok_or_else(|| Failure::transient("a photo was answered that nobody asked for"))?;
-        Ok([(photo_key(n), form::handle(id))].into())
+        Ok([(photo_key(n), Handle::kept(id))].into())
     }
 
     fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request {

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::form::Form;
 use super::{frozen_body, json_body, live};
-use crate::domain::delivery::{Frozen, Handle, Handles};
+use crate::domain::delivery::{Frozen, Handle, Handles, alive};
 use crate::domain::media::MediaItem;
-use crate::platforms::meta::upload::{self, Said, TROUBLE, alive, dead, until};
+use crate::platforms::meta::upload::{self, Said, TROUBLE};
 use crate::platforms::meta::{self, errors};
 use crate::platforms::{Answer, Body, Failure, FailureClass, Field, FilePart, Job, Next, Request, Sight};
 
@@ -49,8 +49,8 @@ pub(super) fn next(
 ) -> Result<Next, Failure> {
     let item = film(job)?;
     let text = |key: &str| alive(handles, key, now);
-    if let Some(why) = text(TROUBLE) {
-        return Err(Failure::transient(why));
+    if let Some(pause) = upload::paused(handles, now) {
+        return Err(pause);
     }
     let path = match form {
         Form::Reel => format!("/{page}/video_reels"),
@@ -135,7 +135,7 @@ pub(super) fn answered(
             // From here on it may be published, and no other may take its place because it grew old.
             for key in [VIDEO, SESSION] {
                 if let Some(value) = alive(handles, key, now) {
-                    found.entry(key.to_owned()).or_insert_with(|| kept(value));
+                    found.entry(key.to_owned()).or_insert_with(|| Handle::kept(value));
                 }
             }
             Ok(found)
@@ -199,13 +199,13 @@ fn read(
             let mut found = upload::begun(UPLOAD, now);
             // What belonged to one before it.
             let before = [UPLOADED, READY].into_iter().filter(|it| handles.contains_key(*it));
-            found.extend(before.map(|it| (it.to_owned(), dead(now))));
-            found.insert(VIDEO.to_owned(), until(video, now, LIFE));
+            found.extend(before.map(|it| (it.to_owned(), Handle::ended(now))));
+            found.insert(VIDEO.to_owned(), Handle::lasting(video, now, LIFE));
             if let Some(address) = json["upload_url"].as_str() {
-                found.insert(ADDRESS.to_owned(), until(address, now, LIFE));
+                found.insert(ADDRESS.to_owned(), Handle::lasting(address, now, LIFE));
             } else {
                 let session = json["upload_session_id"].as_str().ok_or_else(failed)?;
-                found.insert(SESSION.to_owned(), until(session, now, LIFE));
+                found.insert(SESSION.to_owned(), Handle::lasting(session, now, LIFE));
                 found.extend(range(&json, now).ok_or_else(failed)?);
             }
             Ok(found)
@@ -228,7 +228,7 @@ fn read(
             State::Failed(failure) => Err(failure),
             State::Expired => Err(gone("the video ended before it was published".into())),
             _ if matches!(json["status"]["video_status"].as_str(), Some("upload_complete" | "ready")) => {
-                Ok([(READY.to_owned(), kept("yes"))].into())
+                Ok([(READY.to_owned(), Handle::kept("yes"))].into())
             }
             _ => Err(Failure {
                 class: FailureClass::NotReady,
@@ -243,12 +243,8 @@ fn gone(message: String) -> Failure {
     Failure { class: FailureClass::MediaGone, ..Failure::transient(message) }
 }
 
-fn kept(value: impl Into<String>) -> Handle {
-    Handle { value: value.into(), expires: None }
-}
-
 fn uploaded() -> Handles {
-    [(UPLOADED.to_owned(), kept("yes"))].into()
+    [(UPLOADED.to_owned(), Handle::kept("yes"))].into()
 }
 
 /// Whether an error of an upload means that its session is of no use any more: 6000 and its subcodes
@@ -271,9 +267,9 @@ fn anew(handles: &Handles, failure: Failure, now: Timestamp) -> Result<Handles, 
         });
     }
     Ok([
-        (TRIES.to_owned(), kept(tries.to_string())),
-        (TROUBLE.to_owned(), until(failure.message, now, PAUSE * 2_i32.pow(tries - 1))),
-        (VIDEO.to_owned(), dead(now)),
+        (TRIES.to_owned(), Handle::kept(tries.to_string())),
+        (TROUBLE.to_owned(), Handle::lasting(failure.message, now, PAUSE * 2_i32.pow(tries - 1))),
+        (VIDEO.to_owned(), Handle::ended(now)),
     ]
     .into())
 }
@@ -281,8 +277,9 @@ fn anew(handles: &Handles, failure: Failure, now: Timestamp) -> Result<Handles, 
 /// The bytes the server wants next; none left when both offsets are the same.
 fn range(json: &Value, now: Timestamp) -> Option<Handles> {
     let (from, to) = (meta::offset(&json["start_offset"])?, meta::offset(&json["end_offset"])?);
-    let mut found: Handles =
-        [(FROM, from), (TO, to)].map(|(key, at)| (key.to_owned(), until(at.to_string(), now, LIFE))).into();
+    let mut found: Handles = [(FROM, from), (TO, to)]
+        .map(|(key, at)| (key.to_owned(), Handle::lasting(at.to_string(), now, LIFE)))
+        .into();
     if from == to {
         found.extend(uploaded());
     }

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::errors;
 use super::form::{self, Form, Params};
-use crate::domain::delivery::{Frozen, Handle, Handles};
+use crate::domain::delivery::{Frozen, Handle, Handles, alive};
 use crate::domain::door::Door;
 use crate::domain::media::MediaItem;
-use crate::platforms::meta::upload::{self, Said, TROUBLE, alive, dead, until};
+use crate::platforms::meta::upload::{self, Said, TROUBLE};
 use crate::platforms::meta::{
     self,
     errors::{GraphError, is_missing},
@@ -97,9 +97,8 @@ pub(super) fn next(
             until: None,
         });
     }
-    if let Some(why) = alive(handles, TROUBLE, now) {
-        let hint = alive(handles, REMEDY, now).map(str::to_owned);
-        return Err(Failure { hint, ..Failure::transient(why) });
+    if let Some(pause) = upload::paused(handles, now) {
+        return Err(Failure { hint: alive(handles, REMEDY, now).map(str::to_owned), ..pause });
     }
     match alive(handles, QUOTA, now) {
         None => {
@@ -234,7 +233,7 @@ pub(super) fn answered(
         "instagram.status" if !bad => match State::of(&json, answer, now) {
             State::Finished => {
                 let span = if key == CONTAINER { FINISHED } else { LIFE };
-                Ok([(ready(&key), until("yes", now, span))].into())
+                Ok([(ready(&key), Handle::lasting("yes", now, span))].into())
             }
             State::Working => Err(not_ready("Instagram is still working on the post")),
             State::Failed(failure) => Err(failure),
@@ -297,13 +296,13 @@ fn unseen(
     }
     let next = if matches!(call.endpoint, Endpoint::Person(_)) { "page" } else { "person" };
     let mut found: Handles = [
-        (READER.to_owned(), until(next, now, READING)),
-        (BLIND.to_owned(), Handle { value: count.to_string(), expires: None }),
+        (READER.to_owned(), Handle::lasting(next, now, READING)),
+        (BLIND.to_owned(), Handle::kept(count.to_string())),
     ]
     .into();
     if count.is_multiple_of(2) {
         let pause = (PAUSE * 2_i32.pow((count / 2 - 1).min(10))).min(PAUSE_MAX);
-        found.insert(TROUBLE.to_owned(), until(failure.message, now, pause));
+        found.insert(TROUBLE.to_owned(), Handle::lasting(failure.message, now, pause));
     }
     Ok(found)
 }
@@ -322,7 +321,7 @@ fn gone(message: &str) -> Failure {
 fn arrived(key: &str, answer: &Answer, now: Timestamp) -> Result<Handles, Failure> {
     let failed = |words: &str| gone(&format!("Instagram did not take the bytes of the video: {words}"));
     match Said::of(answer) {
-        Said::Arrived => Ok([(sent(key), until("yes", now, LIFE))].into()),
+        Said::Arrived => Ok([(sent(key), Handle::lasting("yes", now, LIFE))].into()),
         Said::Broken => Ok(upload::broken(key, now)),
         Said::Failed(words) => Err(failed(&words)),
         Said::Else => {
@@ -348,7 +347,7 @@ fn standing(
     let json = answer.json();
     if answer.status == 200 && GraphError::of(&json).is_none() {
         return match upload::received(&json["video_status"]["uploading_phase"]) {
-            Some(all) if all == size => Ok([(sent(key), until("yes", now, LIFE))].into()),
+            Some(all) if all == size => Ok([(sent(key), Handle::lasting("yes", now, LIFE))].into()),
             Some(part) if part < size => upload::stands(key, handles, part, now),
             _ => Err(gone("the upload broke off, and the container does not say how far it came")),
         };
@@ -365,14 +364,14 @@ fn standing(
 fn made(key: &str, call: &Request, json: &Value, now: Timestamp) -> Option<Handles> {
     let id = meta::id(&json["id"])?;
     let mut found = upload::begun(key, now);
-    found.insert(key.to_owned(), until(id, now, LIFE));
+    found.insert(key.to_owned(), Handle::lasting(id, now, LIFE));
     let by_upload = matches!(&call.body, Body::Form(fields) if fields.iter().any(|it| it.0 == "upload_type"));
     if by_upload {
-        found.insert(address(key), until(json["uri"].as_str()?, now, LIFE));
+        found.insert(address(key), Handle::lasting(json["uri"].as_str()?, now, LIFE));
     }
     // What belonged to one before it.
     for rest in [ready(key), sent(key)] {
-        found.insert(rest, dead(now));
+        found.insert(rest, Handle::ended(now));
     }
     Some(found)
 }
@@ -399,16 +398,16 @@ fn anew(key: &str, handles: &Handles, failure: Failure, now: Timestamp) -> Resul
     }
     let pause = PAUSE * 2_i32.pow(tries - 1);
     let mut found: Handles = [
-        (TRIES.to_owned(), Handle { value: tries.to_string(), expires: None }),
-        (TROUBLE.to_owned(), until(failure.message, now, pause)),
-        (key.to_owned(), dead(now)),
+        (TRIES.to_owned(), Handle::kept(tries.to_string())),
+        (TROUBLE.to_owned(), Handle::lasting(failure.message, now, pause)),
+        (key.to_owned(), Handle::ended(now)),
     ]
     .into();
-    found.extend(failure.hint.map(|hint| (REMEDY.to_owned(), until(hint, now, pause))));
+    found.extend(failure.hint.map(|hint| (REMEDY.to_owned(), Handle::lasting(hint, now, pause))));
     if key == CONTAINER {
         // A carousel's files may be what is wrong with it.
         let children = handles.keys().filter(|it| it.starts_with("child:") && !it.contains('.'));
-        found.extend(children.map(|it| (it.clone(), dead(now))));
+        found.extend(children.map(|it| (it.clone(), Handle::ended(now))));
     }
     Ok(found)
 }
@@ -429,7 +428,7 @@ fn quota(json: &Value, now: Timestamp) -> Option<Handles> {
     let free = row["config"]["quota_total"].as_i64().is_none_or(|total| used < total);
     let window = row["config"]["quota_duration"].as_i64().filter(|it| *it > 0).unwrap_or(WINDOW);
     let word = if free { "free".to_owned() } else { window.to_string() };
-    Some([(QUOTA.to_owned(), until(word, now, BELIEVED))].into())
+    Some([(QUOTA.to_owned(), Handle::lasting(word, now, BELIEVED))].into())
 }
 
 /// The limit is used up until the oldest of the account's posts leaves the window.

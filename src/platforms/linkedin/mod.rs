@@ -363,17 +363,9 @@ fn encoded(urn: &str) -> String {
 }
 
 fn get(label: &'static str, path: String) -> Request {
-    Request {
-        label,
-        method: http::Method::GET,
-        endpoint: Endpoint::Named("api"),
-        path,
-        query: Vec::new(),
-        body: Body::None,
-        auth: true,
-    }
+    Request::get(label, "api", path)
 }
 
 fn post(label: &'static str, path: String, body: Body) -> Request {
-    Request { method: http::Method::POST, body, ..get(label, path) }
+    Request::post(label, "api", path, body)
 }

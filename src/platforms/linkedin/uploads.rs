@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{errors, get, post};
 use crate::domain::account::Account;
-use crate::domain::delivery::{Handle, Handles};
+use crate::domain::delivery::{self, Handle, Handles};
 use crate::domain::kind::Kind;
 use crate::domain::media::{MediaItem, MediaKind};
 use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, FilePart, Job, Request};
@@ -38,12 +38,7 @@ const RESTS: &str = "rests";
 const READY: &str = "ready";
 
 fn alive<'a>(handles: &'a Handles, n: usize, part: &str, now: Timestamp) -> Option<&'a str> {
-    let handle = handles.get(&key(n, part))?;
-    handle.expires.is_none_or(|end| now < end).then_some(handle.value.as_str())
-}
-
-fn handle(value: impl Into<String>, expires: Option<Timestamp>) -> Handle {
-    Handle { value: value.into(), expires }
+    delivery::alive(handles, &key(n, part), now)
 }
 
 /// What the API calls a kind of file, and where it stands in the answer.
@@ -194,11 +189,11 @@ pub(super) fn answered(
             let mut all = tags(handles, n);
             all.push(tag.to_owned());
             let value = serde_json::to_string(&all).unwrap_or_default();
-            Ok([(key(n, TAGS), handle(value, None))].into())
+            Ok([(key(n, TAGS), Handle::kept(value))].into())
         }
         "linkedin.finish" if good => Ok(sent(n, item, job.account, now)),
         "linkedin.status" if good => match answer.json()["status"].as_str() {
-            Some("AVAILABLE") => Ok([(key(n, READY), handle("yes", None))].into()),
+            Some("AVAILABLE") => Ok([(key(n, READY), Handle::kept("yes"))].into()),
             Some("PROCESSING" | "WAITING_UPLOAD") => Err(not_ready("LinkedIn is still working on the files")),
             Some("PROCESSING_FAILED") => Err(Failure {
                 class: FailureClass::InvalidContent,
@@ -210,8 +205,8 @@ pub(super) fn answered(
         },
         // Not every app may ask; the create call says if it was too early.
         "linkedin.status" if answer.status == 403 => Ok([
-            (key(n, READY), handle("unknown", None)),
-            (key(n, RESTS), handle("", now.checked_add(rest(item)).ok())),
+            (key(n, READY), Handle::kept("unknown")),
+            (key(n, RESTS), Handle::new("", now.checked_add(rest(item)).ok())),
         ]
         .into()),
         "linkedin.image.start" | "linkedin.video.start" | "linkedin.document.start" if good => {
@@ -233,9 +228,9 @@ fn rest(item: &MediaItem) -> SignedDuration {
 
 /// A file lies with LinkedIn.
 fn sent(n: usize, item: &MediaItem, account: &Account, now: Timestamp) -> Handles {
-    let mut found: Handles = [(key(n, SENT), handle("yes", None))].into();
+    let mut found: Handles = [(key(n, SENT), Handle::kept("yes"))].into();
     if Kind::of(account.tier.as_deref()) == Kind::Member {
-        found.insert(key(n, RESTS), handle("", now.checked_add(rest(item)).ok()));
+        found.insert(key(n, RESTS), Handle::new("", now.checked_add(rest(item)).ok()));
     }
     found
 }
@@ -247,13 +242,13 @@ fn begun(n: usize, item: &MediaItem, json: &Value, now: Timestamp) -> Option<Han
     let asset = value[word].as_str().filter(|it| super::is_asset(it, word))?;
     let end = ["uploadUrlExpiresAt", "uploadUrlsExpireAt"].iter().find_map(|it| value[*it].as_i64());
     let end = end.and_then(|it| Timestamp::from_millisecond(it).ok());
-    let mut found: Handles = [(key(n, ASSET), handle(asset, None))].into();
+    let mut found: Handles = [(key(n, ASSET), Handle::kept(asset))].into();
     // What belonged to one before it.
     for part in [ADDRESS, PIECES, TOKEN, TAGS, SENT, RESTS, READY] {
-        found.insert(key(n, part), handle("", Some(now)));
+        found.insert(key(n, part), Handle::ended(now));
     }
     if !item.kind.is_video() {
-        found.insert(key(n, ADDRESS), handle(value["uploadUrl"].as_str()?, end));
+        found.insert(key(n, ADDRESS), Handle::new(value["uploadUrl"].as_str()?, end));
         return Some(found);
     }
     let mut next = 0;
@@ -272,9 +267,9 @@ fn begun(n: usize, item: &MediaItem, json: &Value, now: Timestamp) -> Option<Han
     if next != item.bytes {
         return None;
     }
-    found.insert(key(n, PIECES), handle(Value::from(all).to_string(), end));
-    found.insert(key(n, TOKEN), handle(value["uploadToken"].as_str().unwrap_or_default(), None));
-    found.insert(key(n, TAGS), handle("[]", None));
+    found.insert(key(n, PIECES), Handle::new(Value::from(all).to_string(), end));
+    found.insert(key(n, TOKEN), Handle::kept(value["uploadToken"].as_str().unwrap_or_default()));
+    found.insert(key(n, TAGS), Handle::kept("[]"));
     Some(found)
 }
 
@@ -296,6 +291,6 @@ fn again(
             _ => failure,
         });
     }
-    Ok([(TRIES.to_owned(), handle((tries + 1).to_string(), None)), (key(n, ASSET), handle("", Some(now)))]
+    Ok([(TRIES.to_owned(), Handle::kept((tries + 1).to_string())), (key(n, ASSET), Handle::ended(now))]
         .into())
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Body, Endpoint, Failure, FailureClass, Job, Request};
+use super::{Body, Failure, FailureClass, Job, Request};
 
 /// The post that a first comment is for.
 ///
@@ -31,33 +31,18 @@ pub fn commented<'a>(job: &Job<'a>) -> Result<&'a str, Failure> {
 
 /// A read behind the version of the Graph API.
 pub fn get(label: &'static str, path: String, query: &[(&str, &str)]) -> Request {
-    Request {
-        label,
-        method: http::Method::GET,
-        endpoint: Endpoint::Named("graph"),
-        path,
-        query: query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-        body: Body::None,
-        auth: true,
-    }
+    let query = query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Request { query, ..Request::get(label, "graph", path) }
 }
 
 /// A call that changes something. Its parameters are in the body, where none of them is logged.
 pub fn post(label: &'static str, path: String, body: Body) -> Request {
-    Request {
-        label,
-        method: http::Method::POST,
-        endpoint: Endpoint::Named("graph"),
-        path,
-        query: Vec::new(),
-        body,
-        auth: true,
-    }
+    Request::post(label, "graph", path, body)
 }
 
 /// Removes an object.
 pub fn delete(label: &'static str, path: String) -> Request {
-    Request { method: http::Method::DELETE, ..get(label, path, &[]) }
+    Request::delete(label, "graph", path)
 }
 
 /// An id of the Graph API: digits, or two such numbers joined by `_`. They come as text, some of them

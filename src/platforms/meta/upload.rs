@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::offset;
-use crate::domain::delivery::{Handle, Handles};
+use crate::domain::delivery::{Handle, Handles, alive};
 use crate::domain::media::MediaItem;
 use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, FilePart, Request};
 
@@ -25,20 +25,10 @@ const STUCK_MAX: u32 = 10;
 /// A message, alive until when no call is to be made.
 pub const TROUBLE: &str = "trouble";
 
-/// The value of a handle that has not ended.
-pub fn alive<'a>(handles: &'a Handles, key: &str, now: Timestamp) -> Option<&'a str> {
-    let handle = handles.get(key)?;
-    handle.expires.is_none_or(|end| now < end).then_some(handle.value.as_str())
-}
-
-/// A handle that ends.
-pub fn until(value: impl Into<String>, now: Timestamp, span: SignedDuration) -> Handle {
-    Handle { value: value.into(), expires: now.checked_add(span).ok() }
-}
-
-/// A handle that has ended: merged handles are never taken away.
-pub fn dead(now: Timestamp) -> Handle {
-    Handle { value: String::new(), expires: Some(now) }
+/// Why no call is to be made now, and until when.
+pub fn paused(handles: &Handles, now: Timestamp) -> Option<Failure> {
+    let why = alive(handles, TROUBLE, now)?;
+    Some(Failure { until: handles.get(TROUBLE)?.expires, ..Failure::transient(why) })
 }
 
 /// The offset from which the upload goes on.
@@ -57,12 +47,17 @@ fn stuck(key: &str) -> String {
 
 /// A new object, of which nothing is sent. Goes with what else is kept behind `key`.
 pub fn begun(key: &str, now: Timestamp) -> Handles {
-    [(from(key), until("0", now, BELIEVED)), (asked(key), dead(now)), (stuck(key), dead(now))].into()
+    [
+        (from(key), Handle::lasting("0", now, BELIEVED)),
+        (asked(key), Handle::ended(now)),
+        (stuck(key), Handle::ended(now)),
+    ]
+    .into()
 }
 
 /// The upload broke off: the object is asked before anything more is sent.
 pub fn broken(key: &str, now: Timestamp) -> Handles {
-    [(from(key), dead(now))].into()
+    [(from(key), Handle::ended(now))].into()
 }
 
 /// The offset to send from, if it is known; else the object is to be asked first.
@@ -93,15 +88,15 @@ pub fn stands(key: &str, handles: &Handles, received: u64, now: Timestamp) -> Re
     };
     // Whoever waits looks again a little after the pause is over.
     let believed = pause * 3 + BELIEVED;
-    let kept = |value: u64| Handle { value: value.to_string(), expires: None };
+    let kept = |value: u64| Handle::kept(value.to_string());
     let mut found: Handles = [
-        (from(key), until(received.to_string(), now, believed)),
+        (from(key), Handle::lasting(received.to_string(), now, believed)),
         (asked(key), kept(received)),
         (stuck(key), kept(count)),
     ]
     .into();
     if !pause.is_zero() {
-        found.insert(TROUBLE.to_owned(), until("the upload of the video broke off", now, pause));
+        found.insert(TROUBLE.to_owned(), Handle::lasting("the upload of the video broke off", now, pause));
     }
     Ok(found)
 }

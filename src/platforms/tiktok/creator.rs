@@ -80,6 +80,5 @@ pub(super) fn answered(job: &Job<'_>, answer: &Answer, now: Timestamp) -> Result
         "duet": data["duet_disabled"] == true,
         "stitch": data["stitch_disabled"] == true,
     });
-    let handle = Handle { value: known.to_string(), expires: now.checked_add(BELIEVED).ok() };
-    Ok([(CREATOR.to_owned(), handle)].into())
+    Ok([(CREATOR.to_owned(), Handle::lasting(known.to_string(), now, BELIEVED))].into())
 }

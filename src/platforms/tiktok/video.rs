@@ -12,7 +12,7 @@ use super::creator::{self, Creator};
 use super::form::{self, Form};
 use super::plan::Plan;
 use super::{DOMAIN, errors, json_call};
-use crate::domain::delivery::{Frozen, Handle, Handles};
+use crate::domain::delivery::{Frozen, Handle, Handles, alive};
 use crate::domain::media::MediaItem;
 use crate::platforms::{
     Answer, Body, Endpoint, Failure, FailureClass, FilePart, Job, Next, Request, Verdict,
@@ -32,15 +32,6 @@ const LIFE: SignedDuration = SignedDuration::from_mins(55);
 const ENDED: SignedDuration = SignedDuration::from_mins(80);
 /// Tasks made for one post before it is given up.
 const TASKS_MAX: u32 = 5;
-
-fn handle(value: impl Into<String>, expires: Option<Timestamp>) -> Handle {
-    Handle { value: value.into(), expires }
-}
-
-fn alive<'a>(handles: &'a Handles, key: &str, now: Timestamp) -> Option<&'a str> {
-    let handle = handles.get(key)?;
-    handle.expires.is_none_or(|end| now < end).then_some(handle.value.as_str())
-}
 
 fn number(handles: &Handles, key: &str) -> Option<u64> {
     handles.get(key)?.value.parse().ok()
@@ -151,11 +142,11 @@ pub(super) fn answered(
             let made = number(handles, TASKS).unwrap_or_default() + 1;
             let who = creator::known(handles, now).map(|it| it.username).unwrap_or_default();
             Ok([
-                (TASK.to_owned(), handle(task, ends)),
-                (ADDRESS.to_owned(), handle(address, ends)),
-                (SENT.to_owned(), handle("0", None)),
-                (TASKS.to_owned(), handle(made.to_string(), None)),
-                (WHO.to_owned(), handle(who, None)),
+                (TASK.to_owned(), Handle::new(task, ends)),
+                (ADDRESS.to_owned(), Handle::new(address, ends)),
+                (SENT.to_owned(), Handle::kept("0")),
+                (TASKS.to_owned(), Handle::kept(made.to_string())),
+                (WHO.to_owned(), Handle::kept(who)),
             ]
             .into())
         }
@@ -195,7 +186,7 @@ fn arrived(plan: Plan, before: u64, answer: &Answer, now: Timestamp) -> Result<H
     // All of it: whether a post comes of that, the task tells.
     let at = if at >= plan.total { plan.last_start() } else { at };
     if plan.begins_at(at) {
-        Ok([(SENT.to_owned(), handle(at.to_string(), None))].into())
+        Ok([(SENT.to_owned(), Handle::kept(at.to_string()))].into())
     } else {
         Ok(lost(now))
     }
@@ -211,7 +202,7 @@ fn stored(header: &str) -> Option<u64> {
 /// The task is of no use any more. It lacks bytes, so no post can come of it, and the next call makes
 /// another.
 fn lost(now: Timestamp) -> Handles {
-    [TASK, ADDRESS].map(|key| (key.to_owned(), handle("", Some(now)))).into()
+    [TASK, ADDRESS].map(|key| (key.to_owned(), Handle::ended(now))).into()
 }
 
 /// What the answer to the last piece proves: at best that everything is there. What becomes of it, the

@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next, Platform,
-    Problem, Quota, Refusal, Request, Sight, Unit, Verdict, needs,
+    Answer, Body, Capabilities, Class, Deletion, Failure, FailureClass, Fresh, Job, Next, Platform, Problem,
+    Quota, Refusal, Request, Sight, Unit, Verdict, needs,
 };
 use crate::domain::account::Account;
 use crate::domain::cost::Cost;
@@ -285,19 +285,11 @@ fn freeze(job: &Job<'_>, parent: Option<&str>, ids: &[&str]) -> Frozen {
 }
 
 fn get(label: &'static str, path: String) -> Request {
-    Request {
-        label,
-        method: http::Method::GET,
-        endpoint: Endpoint::Named("api"),
-        path,
-        query: Vec::new(),
-        body: Body::None,
-        auth: true,
-    }
+    Request::get(label, "api", path)
 }
 
 fn post(label: &'static str, path: String, body: Body) -> Request {
-    Request { method: http::Method::POST, body, ..get(label, path) }
+    Request::post(label, "api", path, body)
 }
 
 /// `^[0-9]{1,19}$`, the pattern of every id in the OpenAPI document.

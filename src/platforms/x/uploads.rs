@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{answers, get, is_id, post};
-use crate::domain::delivery::{Handle, Handles};
+use crate::domain::delivery::{self, Handle, Handles};
 use crate::domain::media::{MediaItem, MediaKind};
 use crate::platforms::{Answer, Body, Failure, FailureClass, Field, FilePart, Job, Request};
 
@@ -51,13 +51,8 @@ const ALT: &str = "alt";
 /// The parts that go with one upload.
 const OF_ONE: [&str; 5] = [SENT, WHOLE, WAIT, READY, ALT];
 
-fn handle(value: impl Into<String>, expires: Option<Timestamp>) -> Handle {
-    Handle { value: value.into(), expires }
-}
-
 fn alive<'a>(handles: &'a Handles, n: usize, part: &str, now: Timestamp) -> Option<&'a str> {
-    let handle = handles.get(&key(n, part))?;
-    handle.expires.is_none_or(|end| now < end).then_some(handle.value.as_str())
+    delivery::alive(handles, &key(n, part), now)
 }
 
 fn number(handles: &Handles, n: usize, part: &str, now: Timestamp) -> Option<u64> {
@@ -193,18 +188,18 @@ pub(super) fn answered(
         "x.initialize" => {
             let mut found = begun(n, data, now).ok_or_else(nameless)?;
             let cut = number(handles, n, CUT, now).unwrap_or(PIECE);
-            found.insert(key(n, CUT), handle(cut.to_string(), None));
+            found.insert(key(n, CUT), Handle::kept(cut.to_string()));
             Ok(found)
         }
         "x.upload" => {
             let mut found = begun(n, data, now).ok_or_else(nameless)?;
-            found.insert(key(n, WHOLE), handle("yes", None));
+            found.insert(key(n, WHOLE), Handle::kept("yes"));
             found.extend(state(n, item, data, now)?);
             Ok(found)
         }
         "x.append" => {
             let sent = number(handles, n, SENT, now).unwrap_or_default() + 1;
-            Ok([(key(n, SENT), handle(sent.to_string(), None))].into())
+            Ok([(key(n, SENT), Handle::kept(sent.to_string()))].into())
         }
         "x.finalize" => {
             // More or less than we have: a piece counted twice, or not at all.
@@ -212,11 +207,11 @@ pub(super) fn answered(
                 return anew(n, item, handles, now, "X has another number of bytes than were sent");
             }
             let mut found = state(n, item, data, now)?;
-            found.insert(key(n, WHOLE), handle("yes", None));
+            found.insert(key(n, WHOLE), Handle::kept("yes"));
             Ok(found)
         }
         "x.status" => state(n, item, data, now),
-        "x.metadata" => Ok([(key(n, ALT), handle("yes", None))].into()),
+        "x.metadata" => Ok([(key(n, ALT), Handle::kept("yes"))].into()),
         _ => Err(odd()),
     }
 }
@@ -239,8 +234,8 @@ fn begun(n: usize, data: &Value, now: Timestamp) -> Option<Handles> {
     let life = data["expires_after_secs"].as_i64().unwrap_or(LIFE).clamp(0, 30 * 86_400);
     let life = life - MARGIN.min(life / 2);
     let ends = now.checked_add(SignedDuration::from_secs(life)).ok();
-    let mut found: Handles = OF_ONE.map(|part| (key(n, part), handle("", Some(now)))).into();
-    found.insert(key(n, ID), handle(id, ends));
+    let mut found: Handles = OF_ONE.map(|part| (key(n, part), Handle::ended(now))).into();
+    found.insert(key(n, ID), Handle::new(id, ends));
     Some(found)
 }
 
@@ -252,8 +247,8 @@ fn state(n: usize, item: &MediaItem, data: &Value, now: Timestamp) -> Result<Han
     }
     let info = &data["processing_info"];
     match info["state"].as_str() {
-        None if info.is_null() => Ok([(key(n, READY), handle("yes", None))].into()),
-        Some("succeeded") => Ok([(key(n, READY), handle("yes", None))].into()),
+        None if info.is_null() => Ok([(key(n, READY), Handle::kept("yes"))].into()),
+        Some("succeeded") => Ok([(key(n, READY), Handle::kept("yes"))].into()),
         Some("failed") => {
             let said = info["error"]["message"].as_str().or(info["error"]["name"].as_str());
             Err(unfit(item, said.unwrap_or("it gives no reason")))
@@ -262,7 +257,7 @@ fn state(n: usize, item: &MediaItem, data: &Value, now: Timestamp) -> Result<Han
         _ => {
             let wait = info["check_after_secs"].as_i64().unwrap_or(CHECK).clamp(1, CHECK_MAX);
             let until = now.checked_add(SignedDuration::from_secs(wait)).ok();
-            Ok([(key(n, WAIT), handle("", until))].into())
+            Ok([(key(n, WAIT), Handle::new("", until))].into())
         }
     }
 }
@@ -292,7 +287,7 @@ fn refused(
         (_, 401 | 402 | 408 | 429 | 500..) => Err(failure),
         // The description is no reason to keep the post back; the history keeps what X said.
         ("x.metadata", _) if failure.class != FailureClass::Permission => {
-            Ok([(key(n, ALT), handle("refused", None))].into())
+            Ok([(key(n, ALT), Handle::kept("refused"))].into())
         }
         (_, 403) => Err(Failure {
             hint: Some(
@@ -317,13 +312,12 @@ fn anew(
     if tries >= TRIES_MAX {
         return Err(unfit(item, said));
     }
-    Ok([(TRIES.to_owned(), handle((tries + 1).to_string(), None)), (key(n, ID), handle("", Some(now)))]
-        .into())
+    Ok([(TRIES.to_owned(), Handle::kept((tries + 1).to_string())), (key(n, ID), Handle::ended(now))].into())
 }
 
 /// The edge takes no piece of this size: begun anew in pieces of half of it, while they are not too many.
 fn smaller(n: usize, item: &MediaItem, handles: &Handles, now: Timestamp) -> Option<Handles> {
     let cut = number(handles, n, CUT, now).unwrap_or(PIECE) / 2;
     (cut >= PIECE_MIN && pieces(item, cut) <= PIECES_MAX)
-        .then(|| [(key(n, CUT), handle(cut.to_string(), None)), (key(n, ID), handle("", Some(now)))].into())
+        .then(|| [(key(n, CUT), Handle::kept(cut.to_string())), (key(n, ID), Handle::ended(now))].into())
 }
