@@ -102,8 +102,7 @@ pub(crate) fn reachable_on(class: Class, network: PlatformName) -> Vec<Label> {
     if (class, network) == (Class::Handle, PlatformName::Facebook) {
         all.retain(|it| *it != Label::C5);
     }
-    // Photos are uploaded too, by three posts in ten: too few for this cell to have its hits surely.
-    if (class, network) == (Class::Handle, PlatformName::Facebook) {
+    if network == PlatformName::Facebook {
         all.push(Label::C3);
         all.sort();
     }

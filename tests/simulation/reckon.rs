@@ -97,8 +97,8 @@ pub(crate) struct Reckon {
     pub(crate) repeats: BTreeSet<(DeliveryId, u16)>,
     /// Preparing calls and searches that went wrong.
     pub(crate) stumbles: BTreeMap<DeliveryId, u32>,
-    /// Calls of an upload that broke off, since anything was published of it.
-    breaks: BTreeMap<DeliveryId, u32>,
+    /// How often the network was asked how much of a film it has, since anything was published of it.
+    asked_how_far: BTreeMap<DeliveryId, u32>,
     /// Containers that came to nothing.
     fruitless: BTreeMap<DeliveryId, u32>,
     /// Limits without a named end in a row.
@@ -269,7 +269,7 @@ impl World {
             it.during(Whom::One(id), now, wait + works + QUARTER, WORKS);
         }
         if publishing {
-            it.breaks.remove(&id);
+            it.asked_how_far.remove(&id);
             let in_doubt = match fault {
                 Fault::None | Fault::NotSent => false,
                 Fault::Refused(_) => !(limit.is_some() || account_is_blamed || refused),
@@ -332,18 +332,6 @@ impl World {
                 "it could not be sent",
             );
         }
-        // An upload that broke off without having brought anything pauses before it goes on: 20 seconds, doubled
-        // each time.
-        let uploads = self.class == Class::Handle && self.network.is_of_meta();
-        if uploads && purpose == Some(Purpose::Prepare) {
-            let it = &mut self.watch.reckon;
-            let breaks = it.breaks.entry(id).or_default();
-            *breaks += u32::from(*fault != Fault::None);
-            if let Some(before) = breaks.checked_sub(1) {
-                let pause = ladder(20, before, QUARTER);
-                it.during(Whom::One(id), now, wait + pause + BREATH, "its upload broke off");
-            }
-        }
         if purpose == Some(Purpose::Prepare) && !processing.is_zero() {
             self.watch.reckon.during(
                 Whom::One(id),
@@ -351,6 +339,21 @@ impl World {
                 processing + secs(61),
                 "the network works on what it was given",
             );
+        }
+    }
+
+    /// Whoever asks how much of a film has arrived takes its upload for broken off. From the second time on it
+    /// pauses before it goes on: 20 seconds, doubled each time.
+    pub(crate) fn reckon_break(&mut self, id: DeliveryId, label: &str, wait: SignedDuration) {
+        if label != "facebook.video.received" {
+            return;
+        }
+        let now = self.now;
+        let it = &mut self.watch.reckon;
+        let asked = it.asked_how_far.entry(id).or_default();
+        *asked += 1;
+        if let Some(before) = asked.checked_sub(2) {
+            it.during(Whom::One(id), now, wait + ladder(20, before, QUARTER) + BREATH, "its upload broke off");
         }
     }
 
