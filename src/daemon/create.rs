@@ -237,7 +237,7 @@ pub(super) fn check(shared: &Shared, ask: &r::CreatePost) -> ApiResult<m::Check>
     if to.is_empty() {
         return Err(no_target());
     }
-    let mut networks = Vec::new();
+    let (mut networks, mut accounts) = (Vec::new(), Vec::new());
     for name in &to {
         let (platform, account) = if name.contains(':') {
             let account = account(shared, &name.parse().map_err(errors::bad_name)?)?;
@@ -248,10 +248,17 @@ pub(super) fn check(shared: &Shared, ask: &r::CreatePost) -> ApiResult<m::Check>
         let connector = connector(platform)?;
         networks.push(platform);
         targets.push(view::target(name, &words.check(connector, name, account.as_ref())));
+        accounts.push(account);
     }
     refuse_unused(&words.options, &networks)?;
     for (n, rule) in words.repeats(&to) {
         targets[n].notices.push(rule);
+    }
+    if let Some(r::When::At(text)) = &ask.when {
+        let due = when(shared, text, &zone(shared, ask.tz.as_deref())?)?;
+        for (target, account) in targets.iter_mut().zip(&accounts) {
+            target.notices.extend(account.as_ref().and_then(|it| ends_first(it, due.instant)));
+        }
     }
     Ok(view::check(targets))
 }
@@ -405,7 +412,14 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
     let stopped = held_back(shared, &targets).into_iter().filter(|_| post.due.is_some());
     let cost = cost.map(|usd| format!("will cost about {usd} USD"));
     let repeated = repeats.into_iter().map(|(n, rule)| format!("{}: {rule}", names[n]));
-    let notices = std::iter::once(notice).chain(cost).chain(repeated).chain(paused).chain(stopped).collect();
+    let ends = targets.iter().filter_map(|it| ends_first(it, post.due.as_ref()?.instant));
+    let notices = std::iter::once(notice)
+        .chain(cost)
+        .chain(repeated)
+        .chain(ends)
+        .chain(paused)
+        .chain(stopped)
+        .collect();
     Ok(m::Post { notices, ..made })
 }
 
@@ -419,6 +433,16 @@ pub(super) fn held_back(shared: &Shared, accounts: &[Account]) -> Vec<String> {
         format!("{} is paused: nothing of it goes out until `sendoff account resume {}`", it.name, it.name)
     });
     all.into_iter().chain(paused).collect()
+}
+
+/// An account whose connection ends before a post is due, and what to do about it until then.
+pub(super) fn ends_first(account: &Account, due: Timestamp) -> Option<String> {
+    let end = account.ends_at().filter(|end| *end <= due)?;
+    Some(format!(
+        "the connection of {} ends on {end:.0}, before this is due; connect it again before: `{}`",
+        account.name,
+        account.connect_again()
+    ))
 }
 
 fn existing(shared: &Shared, id: PostId) -> ApiResult<m::Post> {

@@ -187,6 +187,7 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
         "put_back" => "something else was written before anything left; it is taken up again",
         "reconnected" => "the account is connected again",
         "queue_resumed" => "its queue goes on",
+        "config_reloaded" => "the configuration was read again",
         "disconnected" => "its account was disconnected",
         "abandon" => "given up: nobody can find out any more whether it is live",
         "zone_changed" => {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{queues, view};
 use crate::domain::account::Account;
 use crate::domain::attempt::{Answered, Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, Looked, Reason, State};
+use crate::domain::delivery::{Delivery, Event, Looked, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::{Call, DueRow, Evidence, Save, Settings, Wait, Work, wait_of};
@@ -165,6 +165,32 @@ pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), Stor
         }
     }
     Ok(())
+}
+
+/// What waits parked for a reason of this class, and of which `whose` says so, is tried at once. Gives
+/// what was waiting.
+pub fn unpark(
+    tx: &mut Tx<'_>,
+    class: &str,
+    event: &'static str,
+    whose: impl Fn(&Tx<'_>, &Delivery) -> Result<bool, StoreError>,
+    now: Timestamp,
+) -> Result<Vec<Delivery>, StoreError> {
+    let mut moved = Vec::new();
+    for id in deliveries::due_between(tx, State::Retry, Timestamp::MIN, Timestamp::MAX, usize::MAX)? {
+        let before = deliveries::need(tx, id)?;
+        let parked = before.retry_why == Some(RetryWhy::Parked)
+            && before.reason.as_ref().is_some_and(|it| it.class == class);
+        if !parked || !whose(tx, &before)? {
+            continue;
+        }
+        if let Ok(after) = before.apply(Event::TryNow { at: now, anyway: false }, now) {
+            let transition = Transition::between(&before, &after, event, now);
+            deliveries::put(tx, Some(&before), &after, Some(transition))?;
+            moved.push(before);
+        }
+    }
+    Ok(moved)
 }
 
 /// Out of a worker's hands and back into the due index.

@@ -58,6 +58,7 @@ pub(crate) mod view;
 mod watchdog;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use shared::Shared;
@@ -67,6 +68,26 @@ use crate::config::change::changed;
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::engine::Input;
+use crate::platforms::FailureClass;
+
+/// What waits because of a fault in the configuration is tried with the new one.
+async fn try_again(shared: Arc<Shared>) {
+    let (class, now) = (FailureClass::Config.as_str(), shared.now());
+    let waiting = shared
+        .store
+        .write(move |tx| ledger::unpark(tx, class, "config_reloaded", |_, _| Ok(true), now))
+        .await;
+    match waiting {
+        Ok(waiting) => {
+            let networks: BTreeSet<_> = waiting.iter().map(|it| it.name.platform()).collect();
+            for network in networks {
+                shared.send(Input::Probe(network));
+            }
+            shared.nudge();
+        }
+        Err(error) => tracing::warn!(%error, "what waits for the configuration waits a while longer"),
+    }
+}
 
 /// Reads the configuration again. A bad file changes nothing.
 fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
@@ -97,6 +118,7 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     let settings = settings::of(&used);
     shared.set_config(used, wire);
     shared.send(Input::Configure(Box::new(settings)));
+    tokio::spawn(try_again(Arc::clone(shared)));
     shared.plan_again(None);
     shared.note_needs_restart(changes.restart.clone());
     match (changes.reload.join(", "), changes.restart.join(", ")) {

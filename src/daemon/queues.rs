@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, civil};
 
-use super::errors;
 use super::shared::Shared;
+use super::{errors, ledger};
 use crate::config::{Queue, Zone};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
-use crate::domain::attempt::Transition;
-use crate::domain::delivery::{Delivery, Event, Reason, RetryWhy, State};
+use crate::domain::delivery::{Delivery, Reason, State};
 use crate::domain::post::Post;
 use crate::domain::schedule::slots::{Slot, jitter, slots};
 use crate::domain::schedule::{Due, placed, print_duration};
-use crate::store::{Source, StoreError, deliveries, posts, queues, zones};
+use crate::store::{Source, StoreError, Tx, deliveries, posts, queues, zones};
 
 /// Slots looked through at most for a free one: years of an hourly queue.
 const SEARCH: usize = 20_000;
@@ -238,40 +237,12 @@ pub(super) async fn recheck(shared: &Arc<Shared>, it: &Delivery) {
 /// Deliveries that were held back by a pause are tried at once.
 async fn release(shared: &Arc<Shared>, name: &str, now: Timestamp) -> ApiResult<()> {
     let name = name.to_owned();
-    shared
-        .store
-        .write(move |tx| {
-            let filter = posts::Filter {
-                wanted: Some(posts::Wanted::State(State::Retry)),
-                ..posts::Filter::default()
-            };
-            let mut after = None;
-            loop {
-                let page = posts::list(tx, &filter, 200, after)?;
-                for id in &page.posts {
-                    let post = posts::need(tx, *id)?;
-                    if post.slot.as_ref().is_none_or(|it| it.queue != name) {
-                        continue;
-                    }
-                    for before in deliveries::of_post(tx, *id)? {
-                        let held = before.retry_why == Some(RetryWhy::Parked)
-                            && before.reason.as_ref().is_some_and(|it| it.class == PAUSED);
-                        if let (true, Ok(moved)) =
-                            (held, before.apply(Event::TryNow { at: now, anyway: false }, now))
-                        {
-                            let row = Transition::between(&before, &moved, "queue_resumed", now);
-                            deliveries::put(tx, Some(&before), &moved, Some(row))?;
-                        }
-                    }
-                }
-                match page.next {
-                    Some(next) => after = Some(next),
-                    None => return Ok(()),
-                }
-            }
-        })
-        .await
-        .map_err(errors::store)?;
+    let of_it = move |tx: &Tx<'_>, it: &Delivery| {
+        let post = posts::get(tx, it.post)?;
+        Ok(post.and_then(|it| it.slot).is_some_and(|it| it.queue == name))
+    };
+    let released = shared.store.write(move |tx| ledger::unpark(tx, PAUSED, "queue_resumed", &of_it, now));
+    released.await.map_err(errors::store)?;
     shared.nudge();
     Ok(())
 }

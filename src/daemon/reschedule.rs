@@ -96,8 +96,12 @@ pub(super) async fn one(
         r::Move::Queue(name) => queues::paused_notice(shared, name),
         _ => None,
     };
-    let notices = std::iter::once(notice).chain(paused).chain(left).collect();
-    Ok(m::Post { notices, ..show(shared, post)? })
+    let shown = show(shared, post)?;
+    let all = shared.store.read(accounts::list).map_err(errors::store)?;
+    let of_it = all.iter().filter(|it| before.to.iter().any(|target| target.account == it.id));
+    let ends: Vec<_> = of_it.filter_map(|it| create::ends_first(it, due.instant)).collect();
+    let notices = std::iter::once(notice).chain(ends).chain(paused).chain(left).collect();
+    Ok(m::Post { notices, ..shown })
 }
 
 /// `post reschedule --all-in QUEUE --by ±DURATION`: all or none. The posts keep their places, so that

@@ -5,7 +5,8 @@
 //! `500_after`, `blocked_after` and `truncate` wait for a call that took effect (a 2xx answer), because
 //! spending one on a refusal, such as Bluesky's "use this nonce", would test nothing; `says_error`,
 //! `says_expired`, `processing_failed` and `lags` wait for an answer of which they can make a lie. X has
-//! each of its documented errors by name as well (`x.create=credits`).
+//! each of its documented errors by name as well (`x.create=credits`); the others have every error by its
+//! code, with a status if it is not 400: `facebook.feed=error:368.1390008`, `tiktok.init=error:reached_active_user_cap/403`.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -102,7 +103,7 @@ pub const ROUTES: &[&str] = &[
 ];
 
 /// What goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// The request is read, nothing happens, the connection closes.
     LostBefore,
@@ -142,6 +143,9 @@ pub enum Fault {
     Lags,
     /// Nothing happens; the error of that name (X).
     Says(&'static str),
+    /// Nothing happens; an error of the network's shape with this code: Meta's `code` or `code.subcode`,
+    /// elsewhere a word.
+    Error { status: u16, code: String },
     /// A film is said to have come to nothing when X worked on it.
     ProcessingFailed,
 }
@@ -170,7 +174,7 @@ const KINDS: &[(&str, Fault)] = &[
 
 impl Fault {
     /// Whether it lets the call take effect first.
-    pub(super) fn is_after(self) -> bool {
+    pub(super) fn is_after(&self) -> bool {
         matches!(
             self,
             Self::LostAfter | Self::ErrorAfter | Self::BlockedAfter | Self::Truncate | Self::PublishFailed
@@ -178,12 +182,12 @@ impl Fault {
     }
 
     /// Whether only LinkedIn has it.
-    fn is_of_linkedin(self) -> bool {
+    fn is_of_linkedin(&self) -> bool {
         matches!(self, Self::TooFresh | Self::Sunset | Self::Denied | Self::PublishFailed)
     }
 
     /// Whether it changes what is said of a thing, and not the thing.
-    pub(super) fn is_lie(self) -> bool {
+    pub(super) fn is_lie(&self) -> bool {
         matches!(self, Self::SaysError | Self::SaysExpired | Self::Lags | Self::ProcessingFailed)
     }
 
@@ -194,8 +198,26 @@ impl Fault {
         {
             return Some(Self::Says(name));
         }
+        if let Some(error) = kind.strip_prefix("error:") {
+            return Self::error(error, route);
+        }
         let (_, fault) = KINDS.iter().find(|(name, _)| *name == kind)?;
-        (!fault.is_of_linkedin() || route.starts_with("linkedin.")).then_some(*fault)
+        (!fault.is_of_linkedin() || route.starts_with("linkedin.")).then(|| fault.clone())
+    }
+
+    /// `CODE` or `CODE/STATUS`, in the spelling of the route's network.
+    fn error(text: &str, route: &str) -> Option<Self> {
+        let (code, status) = text.split_once('/').unwrap_or((text, "400"));
+        let status = status.parse().ok().filter(|it| (400..600).contains(it))?;
+        let word = |it: &str| it.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let number = |it: &str| it.parse::<i64>().is_ok();
+        let (main, sub) = code.split_once('.').unwrap_or((code, "0"));
+        let known = match route.split('.').next()? {
+            "x" => false,
+            "facebook" | "instagram" => number(main) && number(sub),
+            _ => !code.is_empty() && word(code),
+        };
+        known.then(|| Self::Error { status, code: code.to_owned() })
     }
 }
 
@@ -223,7 +245,7 @@ impl Default for Faults {
 impl Faults {
     /// The fault that waits at `route`, not yet spent.
     pub(super) fn waiting(&self, route: &str) -> Option<Fault> {
-        self.rules.iter().find(|it| it.route == route).map(|it| it.fault)
+        self.rules.iter().find(|it| it.route == route).map(|it| it.fault.clone())
     }
 
     /// Spends one of the fault that waits at `route`.
@@ -262,6 +284,7 @@ fn kinds() -> String {
         let _ = write!(out, "{}{name}", if at == 0 { "" } else { ", " });
     }
     let _ = write!(out, "; for X also {}", super::x::problems::NAMES.join(", "));
+    out.push_str("; for the others `error:CODE` and `error:CODE/STATUS`, where Meta's CODE is `code` or `code.subcode`");
     out
 }
 

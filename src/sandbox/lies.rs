@@ -7,7 +7,7 @@ use super::faults::Fault;
 use super::wire::Answer;
 
 /// The lie in place of a true answer; `None` where the fault has nothing to lie about.
-pub(super) fn told(fault: Fault, answer: &Answer) -> Option<Answer> {
+pub(super) fn told(fault: &Fault, answer: &Answer) -> Option<Answer> {
     let mut said: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
     let published = said["status_code"] == "PUBLISHED";
     match fault {

@@ -55,6 +55,7 @@ mod setup;
 #[cfg(test)]
 mod tests;
 mod tiktok;
+mod trouble;
 mod wire;
 mod x;
 
@@ -402,21 +403,17 @@ impl World {
         match fault {
             Fault::LostBefore => return Outcome::HangUp,
             Fault::Says(name) => return Outcome::Whole(x::problems::named(name)),
-            Fault::TooMany if route.starts_with("x.") => return Outcome::Whole(x::too_many(call.now)),
-            Fault::TooMany if route.starts_with("instagram.") => return Outcome::Whole(instagram::too_many()),
-            Fault::TooMany if route.starts_with("linkedin.") => return Outcome::Whole(linkedin::too_many()),
+            Fault::Error { status, code } => return Outcome::Whole(trouble::with_code(route, status, &code)),
             Fault::TooFresh => return Outcome::Whole(linkedin::too_fresh()),
             Fault::Sunset => return Outcome::Whole(linkedin::sunset(call)),
             Fault::Denied => return Outcome::Whole(linkedin::denied(route)),
             Fault::PublishFailed => self.linkedin.fail_next(),
-            Fault::TooMany if route.starts_with("tiktok.") => return Outcome::Whole(tiktok::too_many()),
-            Fault::TooMany if route.starts_with("facebook.") => return Outcome::Whole(facebook::too_many()),
-            Fault::TooMany => return Outcome::Whole(bluesky::too_many(call.now)),
+            Fault::TooMany => return Outcome::Whole(trouble::too_many(route, call)),
             Fault::Blind => return Outcome::Whole(facebook::missing("0")),
             Fault::DebugInfo => return Outcome::Whole(facebook::debug_info()),
             fault if fault.is_lie() => {
                 let answer = self.answer(call);
-                let lie = lies::told(fault, &answer);
+                let lie = lies::told(&fault, &answer);
                 if lie.is_some() {
                     self.faults.spend(route);
                 }
@@ -445,12 +442,7 @@ impl World {
             Fault::LostAfter => Outcome::HangUp,
             Fault::Truncate => Outcome::Truncated(answer),
             Fault::BlockedAfter if route.starts_with("instagram.") => Outcome::Whole(instagram::blocked()),
-            _ if route.starts_with("instagram.") => Outcome::Whole(instagram::broken()),
-            _ if route.starts_with("x.") => Outcome::Whole(x::broken()),
-            _ if route.starts_with("tiktok.") => Outcome::Whole(tiktok::broken()),
-            _ if route.starts_with("facebook.") => Outcome::Whole(facebook::broken()),
-            _ if route.starts_with("linkedin.") => Outcome::Whole(linkedin::broken()),
-            _ => Outcome::Whole(bluesky::broken()),
+            _ => Outcome::Whole(trouble::broken(route)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sendoff::control::{messages as m, requests as r};
 
 use crate::film::{self, Shape};
@@ -218,8 +218,11 @@ async fn a_version_that_has_ended_stops_the_network_and_not_the_posts() {
     let told = |code: &str| alerts.iter().any(|it| it.code == code);
     // The stand-in's year is far from that of the version.
     assert!(told("config") && told("version_end"), "{alerts:?}");
-    house.pass(SignedDuration::from_mins(16)).await;
+    // No time passes: whoever set the new version need not wait.
+    house.client.config_reload().await.unwrap();
     assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    let shown = house.client.post_show(&made.id).await.unwrap();
+    assert!(shown.deliveries[0].why.iter().any(|it| it.event == "config_reloaded"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -229,6 +232,18 @@ async fn a_token_that_cannot_be_renewed_is_announced_and_connecting_again_goes_o
     let alert =
         async |code: &str| house.client.status().await.unwrap().alerts.iter().any(|it| it.code == code);
     assert!(!alert("token_end").await);
+    let ends = |it: &m::Post| it.notices.iter().any(|it| it.contains("connect linkedin --name acme"));
+    let late = house.now() + SignedDuration::from_hours(24 * 61);
+    let far = draft(&[MEMBER], &["In two months."], r::When::At(late.to_string()));
+    assert_eq!(house.client.post_check(&far).await.unwrap().targets[0].notices.len(), 1);
+    let far = house.client.post_create(&far).await.unwrap();
+    assert!(ends(&far), "{:?}", far.notices);
+    let near = house.now() + SignedDuration::from_hours(24);
+    let moved = async |to: Timestamp| {
+        house.client.post_reschedule(&far.id, r::Move::At(to.to_string()), None).await.unwrap()
+    };
+    assert!(!ends(&moved(near).await) && ends(&moved(late).await));
+    house.client.post_cancel(&far.id).await.unwrap();
     house.pass(SignedDuration::from_hours(24 * 47)).await;
     assert!(alert("token_end").await);
     house.pass(SignedDuration::from_hours(24 * 14)).await;

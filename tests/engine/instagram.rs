@@ -165,6 +165,9 @@ fn a_container_that_failed_for_the_networks_own_reasons_is_made_anew_and_one_for
         world.run_until(start() + SignedDuration::from_hours(24));
         assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1), "{form:?}");
         assert_eq!(world.sent.len(), 1, "{form:?}");
+        // After 20 seconds, and after 40 more; nothing is asked in between.
+        let left = world.sent[0].0.duration_since(start());
+        assert!((secs(60)..secs(75)).contains(&left), "{form:?}: {left:#}");
         let mut world = World::new(11, PlatformName::Instagram, 1);
         world.network.instagram.flaw = Some(2_207_026);
         let id = post(&mut world, form, 1, 0);

@@ -315,6 +315,23 @@ fn an_expired_token_is_refreshed_once_and_the_call_repeated_once() {
 }
 
 #[test]
+fn what_is_in_doubt_tells_that_its_account_must_be_connected_first() {
+    let unauthorized = refused(401, &json!({ "title": "Unauthorized", "type": "about:blank" }));
+    let mut world = calm(PlatformName::X, 1);
+    world.network.script = vec![Fault::LostBefore, unauthorized.clone(), unauthorized];
+    let lost = world.post(1, 10, 1, Late::Always);
+    let hint = |world: &World| state(world, lost).reason.as_ref().unwrap().hint.clone().unwrap();
+    run(&mut world, 100);
+    assert!(hint(&world).contains("nothing to do"), "{}", hint(&world));
+    world.post(1, 120, 1, Late::Always);
+    run(&mut world, 1_500);
+    let it = state(&world, lost);
+    assert_eq!((it.state, it.held, world.sent.len()), (State::Unknown, false, 3));
+    assert!(hint(&world).contains("sendoff account connect x --name"), "{}", hint(&world));
+    assert_eq!(it.reason.as_ref().unwrap().class, "ambiguous", "why it is in doubt stays as it was said");
+}
+
+#[test]
 fn without_room_on_the_disk_nothing_is_sent() {
     let mut world = calm(PlatformName::Bluesky, 1);
     let id = world.post(1, 10, 1, Late::Always);

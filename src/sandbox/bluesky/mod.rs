@@ -131,7 +131,7 @@ pub(super) fn broken() -> Answer {
 }
 
 /// An XRPC error that a well-made client may meet.
-fn ordinary(status: u16, error: &str, message: &str) -> Answer {
+pub(super) fn ordinary(status: u16, error: &str, message: &str) -> Answer {
     Answer::json(status, &json!({ "error": error, "message": message }))
 }
 

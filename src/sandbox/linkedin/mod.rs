@@ -137,7 +137,7 @@ pub(super) fn route_name(call: &Call) -> Option<&'static str> {
 }
 
 /// An error in LinkedIn's shape. `service` 0 = none.
-fn error(status: u16, code: &str, service: i64, message: &str) -> Answer {
+pub(super) fn error(status: u16, code: &str, service: i64, message: &str) -> Answer {
     let mut body = json!({ "status": status, "code": code, "message": message });
     if service != 0 {
         body["serviceErrorCode"] = json!(service);

@@ -88,6 +88,33 @@ async fn bluesky_has_its_own_shapes_of_the_same_faults_and_more_can_be_added() {
     assert_eq!(stage.http.get(&url).send().await.unwrap().status(), 200);
 }
 
+#[tokio::test]
+async fn an_error_comes_by_its_code_in_the_shape_of_its_network() {
+    let spec = "facebook.feed=error:368.1390008,instagram.publish=error:9/403,\
+                linkedin.create=error:ACCESS_DENIED/403,tiktok.init=error:spam_risk_user_banned_from_posting/403,\
+                bluesky.put=error:InvalidSwap";
+    let stage = stage_with(spec).await;
+    let call =
+        async |path: &str| read(stage.http.post(format!("{}{path}", stage.url)).send().await.unwrap()).await;
+    let (status, body) = call("/facebook/v25.0/106512003000/feed").await;
+    assert_eq!(
+        (status, &body["error"]["code"], &body["error"]["error_subcode"]),
+        (400, &json!(368), &json!(1_390_008))
+    );
+    let (status, body) = call("/instagram/v25.0/17841400000000001/media_publish").await;
+    assert_eq!(
+        (status, &body["error"]["code"], &body["error"]["error_subcode"]),
+        (403, &json!(9), &json!(null))
+    );
+    let (status, body) = call("/linkedin/rest/posts").await;
+    assert_eq!((status, &body["code"], &body["status"]), (403, &json!("ACCESS_DENIED"), &json!(403)));
+    let (status, body) = call("/tiktok/v2/post/publish/video/init/").await;
+    assert_eq!((status, &body["error"]["code"]), (403, &json!("spam_risk_user_banned_from_posting")));
+    let (status, body) = call("/xrpc/com.atproto.repo.putRecord").await;
+    assert_eq!((status, &body["error"]), (400, &json!("InvalidSwap")));
+    assert_eq!(stage.running.published(), []);
+}
+
 #[test]
 fn an_order_that_says_nothing_we_can_do_is_refused_with_what_we_can() {
     let error = |spec: &str| spec.parse::<Faults>().unwrap_err();
@@ -96,6 +123,11 @@ fn an_order_that_says_nothing_we_can_do_is_refused_with_what_we_can() {
     assert!(error("x.create=explode").to_string().contains("lost_before"));
     for times in ["0", "-1", "many", ""] {
         assert_eq!(error(&format!("x.create=slow*{times}")), FaultsError::Times(times.to_owned()));
+    }
+    for unfit in
+        ["x.create=error:90", "facebook.feed=error:busy", "tiktok.init=error:", "tiktok.init=error:a/700"]
+    {
+        assert!(matches!(error(unfit), FaultsError::Kind { .. }), "{unfit}");
     }
     assert!("".parse::<Faults>().unwrap().waiting("x.create").is_none());
 }

@@ -137,7 +137,7 @@ fn proof(address: &str) -> Option<String> {
     Some(url.to_string())
 }
 
-fn error(status: u16, code: &str, message: &str) -> Answer {
+pub(super) fn error(status: u16, code: &str, message: &str) -> Answer {
     let error = json!({ "code": code, "message": message, "log_id": "20261121000000000000000000000001" });
     Answer::json(status, &json!({ "data": {}, "error": error }))
 }
