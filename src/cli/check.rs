@@ -1,8 +1,8 @@
 //! What `post create --check` shows: a verdict for each target, its length, what it costs, what would be
 //! sent.
 
-use super::error::Outcome;
-use super::render::{Paint, Ui, clean, clean_line};
+use super::error::{CliError, Outcome};
+use super::render::{Cell, Paint, Ui, clean, clean_line};
 use crate::control::messages as m;
 
 /// What each network would get; exit 1 when one would refuse it.
@@ -10,10 +10,17 @@ pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
     if ui.json {
         ui.document(check)?;
     } else {
+        if check.targets.len() > 1 {
+            table(check, ui)?;
+        }
         for it in &check.targets {
-            let state = if it.ok { ui.paint(Paint::Green, "ok") } else { ui.paint(Paint::Red, "not ok") };
-            let length = format!("{} of {} {}", it.length.used, it.length.max, clean_line(&it.length.unit));
-            ui.line(&format!("{}  {state}  {length}", clean_line(&it.account)))?;
+            let head = if check.targets.len() > 1 {
+                clean_line(&it.account)
+            } else {
+                let state = if it.ok { ui.paint(Paint::Green, "ok") } else { ui.paint(Paint::Red, "not ok") };
+                format!("{}  {state}  {}", clean_line(&it.account), length(it))
+            };
+            ui.line(&head)?;
             for problem in &it.problems {
                 let field = clean_line(&problem.field);
                 ui.line(&format!(
@@ -43,6 +50,55 @@ pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
         }
     }
     Ok(u8::from(!check.ok))
+}
+
+fn length(it: &m::CheckTarget) -> String {
+    format!("{} of {} {}", it.length.used, it.length.max, clean_line(&it.length.unit))
+}
+
+/// All targets at a glance; what is wrong, and what would be sent, stands below.
+fn table(check: &m::Check, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
+    let files = check.targets.iter().any(|it| !it.files.is_empty());
+    let costs = check.targets.iter().any(|it| it.cost_usd.is_some());
+    let columns = [("TARGET", true), ("", true), ("LENGTH", true), ("COST", costs), ("FILES", files)];
+    let shown =
+        |cells: Vec<Cell>| cells.into_iter().zip(columns).filter(|it| it.1.1).map(|it| it.0).collect();
+    let rows: Vec<Vec<Cell>> = check
+        .targets
+        .iter()
+        .map(|it| {
+            let verdict =
+                if it.ok { Cell::painted("ok", Paint::Green) } else { Cell::painted("not ok", Paint::Red) };
+            let long = it.length.used > it.length.max;
+            let length = length(it);
+            let length = if long { Cell::painted(length, Paint::Red) } else { Cell::new(length) };
+            let cost = it.cost_usd.as_ref().map_or_else(|| "-".to_owned(), |usd| format!("{usd} USD"));
+            shown(vec![Cell::new(&it.account), verdict, length, Cell::new(cost), Cell::new(files_of(it))])
+        })
+        .collect();
+    let headings: Vec<&str> = columns.iter().filter(|it| it.1).map(|it| it.0).collect();
+    ui.table(&headings, &rows)?;
+    ui.line("")
+}
+
+/// What becomes of the files, in as few words as will do.
+fn files_of(it: &m::CheckTarget) -> String {
+    let words: Vec<String> = it
+        .files
+        .iter()
+        .filter_map(|file| match (file.verdict.as_str(), &file.becomes) {
+            ("as_it_is", _) => None,
+            (_, Some(becomes)) => Some(format!("{} to {}", file.name, becomes)),
+            _ => Some(format!("{} is not taken", file.name)),
+        })
+        .collect();
+    match (it.files.len(), words.len()) {
+        (0, _) => "-".into(),
+        (1, 0) => "as it is".into(),
+        (_, 0) => "as they are".into(),
+        (all, some) if all > some => format!("{}; the rest as it is", words.join("; ")),
+        _ => words.join("; "),
+    }
 }
 
 /// What would be sent, for people: each request, its text as it stands, and whatever goes with it.

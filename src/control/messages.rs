@@ -400,6 +400,18 @@ message! {
 }
 
 message! {
+    /// What becomes of a file on its way to a network.
+    answer FileVerdict {
+        name: String,
+        /// `as_it_is`, `converted` or `refused`.
+        verdict: String,
+        /// What it is converted to (`JPEG, 1440×1800`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        becomes: Option<String>,
+    }
+}
+
+message! {
     /// What one network would get.
     answer CheckTarget {
         /// `platform:handle`, or a bare platform name when checked without an account.
@@ -410,6 +422,9 @@ message! {
         problems: Vec<Problem>,
         /// What would be sent: text, or a JSON document of the network's shape.
         preview: Value,
+        /// What becomes of each file, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<FileVerdict>,
         /// What is done to files before they leave (`will be converted to JPEG, 1440×1800`).
         #[serde(default)]
         notices: Vec<String>,

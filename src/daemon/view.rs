@@ -12,7 +12,7 @@ use crate::domain::post::{Content, Post};
 use crate::http::{redact, terminal};
 use crate::platforms::Problem;
 use crate::store::journal::{Entry, Happening};
-use crate::validate::Checked;
+use crate::validate::{Checked, Verdict};
 
 /// Most of a raw answer that is kept and shown.
 const RAW_MAX: usize = 4096;
@@ -168,10 +168,20 @@ pub(crate) fn target(name: &str, checked: &Checked) -> m::CheckTarget {
         },
         problems: problems.collect(),
         preview: checked.preview.clone(),
+        files: checked.files.iter().map(|(name, verdict)| file(name, *verdict)).collect(),
         notices: checked.notices.clone(),
         cost_usd: (!checked.costs.is_empty()).then(|| usd(micros(&checked.costs))),
         costs: checked.costs.iter().map(cost).collect(),
     }
+}
+
+fn file(name: &str, verdict: Verdict) -> m::FileVerdict {
+    let (word, becomes) = match verdict {
+        Verdict::AsItIs => ("as_it_is", None),
+        Verdict::Converted(fit) => ("converted", Some(fit.to_string())),
+        Verdict::Refused => ("refused", None),
+    };
+    m::FileVerdict { name: name.to_owned(), verdict: word.to_owned(), becomes }
 }
 
 fn cost(it: &Cost) -> m::Cost {

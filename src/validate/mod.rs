@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::cost::Cost;
-use crate::domain::fit::{self, Misfit};
+use crate::domain::fit::{self, Fit, Misfit};
 use crate::domain::media::MediaItem;
 use crate::domain::post::media_of;
 use crate::platforms::{Capabilities, Platform, Problem, Unit};
@@ -33,12 +33,23 @@ pub struct Checked {
     pub problems: Vec<Problem>,
     /// What is done to files before they leave, and what only the network will tell, in words.
     pub notices: Vec<String>,
+    /// Each file's name and what becomes of it, in order.
+    pub files: Vec<(String, Verdict)>,
     /// (field of a problem, the command that removes it): for those who have the program.
     pub commands: Vec<(String, String)>,
     /// What it will cost, on networks that take money for calls.
     pub costs: Vec<Cost>,
     /// What would be sent, a value per part.
     pub preview: serde_json::Value,
+}
+
+/// What becomes of a file on its way to a network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Verdict {
+    AsItIs,
+    Converted(Fit),
+    /// Not taken; a problem of `media[N]` says why.
+    Refused,
 }
 
 impl Checked {
@@ -79,6 +90,7 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
         unit: can.unit,
         problems,
         notices: files.notices,
+        files: files.verdicts,
         commands: files.commands,
         costs: platform.costs(&parts, draft.media),
         preview: preview.into(),
@@ -188,6 +200,7 @@ struct Files {
     problems: Vec<Problem>,
     notices: Vec<String>,
     commands: Vec<(String, String)>,
+    verdicts: Vec<(String, Verdict)>,
 }
 
 impl Files {
@@ -199,6 +212,7 @@ impl Files {
         };
         if !items.is_empty() && can.images_max == 0 && needs.video.is_none() {
             let message = format!("media on {title} is not available in this version");
+            self.verdicts = items.iter().map(|it| (it.name.clone(), Verdict::Refused)).collect();
             return add("media".into(), "media_not_supported", message, "post the text alone there");
         }
         if items.len() < needs.files_min {
@@ -229,6 +243,8 @@ impl Files {
         }
         for (n, item) in items.iter().enumerate() {
             let field = format!("media[{n}]");
+            let before = self.problems.len();
+            let mut verdict = Verdict::AsItIs;
             let alt = item.alt.as_deref().map_or(0, |it| it.chars().count());
             if alt > can.alt_max {
                 let message = format!("the alt text has {alt} characters, {title} takes {}", can.alt_max);
@@ -238,6 +254,7 @@ impl Files {
                 match fit::image(item, needs.of_image(item), title) {
                     Ok(None) => {}
                     Ok(Some(fit)) => {
+                        verdict = Verdict::Converted(fit);
                         self.notices.push(format!("`{}` will be converted to {fit}", item.name));
                     }
                     Err(found) => self.misfits(&field, item, found),
@@ -259,6 +276,8 @@ impl Files {
                 let hint = "post an image or the text alone there";
                 self.problems.push(problem(field, "video_not_supported", message, hint));
             }
+            let refused = self.problems.len() > before;
+            self.verdicts.push((item.name.clone(), if refused { Verdict::Refused } else { verdict }));
         }
     }
 

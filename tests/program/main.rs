@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod bad_media;
+mod check;
 mod crash;
 mod demo;
 mod disk_full;

@@ -131,6 +131,7 @@ pub(crate) fn target(ok: bool) -> m::CheckTarget {
         length: m::Length { used: if ok { 5 } else { 281 }, max: 280, unit: "weighted characters".into() },
         problems: if ok { vec![] } else { vec![problem()] },
         preview: "Hello".into(),
+        files: Vec::new(),
         notices: Vec::new(),
         cost_usd: Some("0.02".into()),
         costs: vec![m::Cost { what: "post".into(), count: 1, usd: "0.015".into() }],
