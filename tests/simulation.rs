@@ -58,7 +58,7 @@ use world::World;
 /// Seeds that once failed. They run every time.
 const FAILED_ONCE: &[u64] = &[
     5711, 11_750, 467, 771, 950, 1320, 1547, 2105, 3181, 5504, 9007, 9909, 10_954, 119, 342, 31_593, 3544,
-    31_378, 2015, 2036,
+    31_378, 2015, 2036, 70_681, 102_081, 104_182, 104_789,
 ];
 /// The same for those in which a copy is brought back.
 const COPIES_ONCE: &[u64] = &[105, 218, 316, 534, 705, 957, 11_750, 199, 602, 900_016];

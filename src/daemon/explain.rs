@@ -185,6 +185,9 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
             "something else was written during the call: nobody knows whether it took effect"
         }
         "put_back" => "something else was written before anything left; it is taken up again",
+        "clock_was_ahead" => {
+            "its call bears a time that is still to come, so the clock was ahead then: it is looked for at once"
+        }
         "reconnected" => "the account is connected again",
         "queue_resumed" => "its queue goes on",
         "config_reloaded" => "the configuration was read again",

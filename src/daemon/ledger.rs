@@ -64,6 +64,29 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> 
         cp!("c15");
         store.write_blocking(move |tx| put_back(tx, id, STOPPED, now))?;
     }
+    look_for_what_is_still_to_come(store, now)
+}
+
+/// What is in doubt since a time that is still to come was sent with a clock that was ahead, and waits for
+/// its next look as much too long. It is looked for at once, while that still shows: by then the time of
+/// the call tells nothing any more.
+fn look_for_what_is_still_to_come(store: &Store, now: Moment) -> Result<(), StoreError> {
+    let ahead = |it: &Delivery| {
+        let first = it.flight.first_sent.filter(|first| first.wall > now.wall && !first.same_boot(now));
+        first.is_some() && !it.held && !it.is_left()
+    };
+    let unknown = store
+        .read(|rx| deliveries::due_between(rx, State::Unknown, Timestamp::MIN, Timestamp::MAX, RESTING))?;
+    for id in unknown {
+        let Some(before) = store.read(|rx| deliveries::get(rx, id))?.filter(&ahead) else { continue };
+        let absent_at = before.flight.absent_at;
+        let event = Event::Look { kind: Looked::Asked, next_check: now.wall, absent_at, reason: None };
+        let Ok(after) = before.apply(event, now) else { continue };
+        store.write_blocking(move |tx| {
+            let transition = Transition::between(&before, &after, "clock_was_ahead", now.wall);
+            deliveries::put(tx, Some(&before), &after, Some(transition)).map(drop)
+        })?;
+    }
     Ok(())
 }
 

@@ -20,9 +20,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{RELEASED, Seen, Watch};
 use crate::control::messages as m;
+use crate::domain::moment::UNNOTICED;
 
 /// A jump forward by more than this holds.
-const JUMP: SignedDuration = SignedDuration::from_mins(5);
+const JUMP: SignedDuration = UNNOTICED;
 /// For at most so long, by the clock that cannot be set.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// systemd-timesyncd touches it after each successful synchronisation, and not before the first

@@ -177,11 +177,15 @@ impl Engine {
         let event = if let Some(event) = forgotten {
             event
         } else if open {
-            Event::Lose {
-                next_check: now,
-                reason: Reason::new("ambiguous", "checking whether it is already live"),
-                said: None,
-            }
+            // No call left since. Why it is in doubt stays as it was said: it decides what may be done.
+            let known = work.and_then(|it| it.delivery.reason.clone());
+            let reason =
+                known.unwrap_or_else(|| Reason::new("ambiguous", "checking whether it is already live"));
+            let hint = match &event {
+                Event::AccountDead { reason } => reason.hint.clone(),
+                _ => Some("checking whether it is already live; nothing to do for now".to_owned()),
+            };
+            Event::Lose { next_check: now, reason: Reason { hint, ..reason }, said: None }
         } else {
             event
         };

@@ -12,7 +12,7 @@ use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates, 
 use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Looked, Proof, Reason, Said};
 use crate::domain::ids::DeliveryId;
-use crate::domain::moment::Moment;
+use crate::domain::moment::{Moment, UNNOTICED};
 use crate::planted::planted;
 use crate::platforms::{Class, Failure, FailureClass, Reading, Request, Sight};
 
@@ -475,7 +475,21 @@ fn search_from(delivery: &Delivery, now: Moment) -> Timestamp {
     // What our clock is ahead of the network's is taken off later: counted twice, the same words of
     // days ago would be taken for ours.
     let sent = now.wall.saturating_sub(first.span(now)).unwrap_or(first.wall);
+    let sent = if first.same_boot(now) { sent } else { perhaps_ahead(delivery, sent, now.wall) };
     if delivery.may_be_forgotten() { sent.min(words) } else { sent }
+}
+
+/// The machine was started anew since, and nothing vouches for the clock of then: it may have been ahead
+/// by as much as goes unnoticed, or by more, if what it showed is still to come.
+fn perhaps_ahead(delivery: &Delivery, sent: Timestamp, now: Timestamp) -> Timestamp {
+    let before = |span: SignedDuration| now.min(sent).saturating_sub(span).unwrap_or(sent);
+    if sent <= now {
+        before(UNNOTICED)
+    } else if delivery.created_at <= now {
+        delivery.created_at
+    } else {
+        before(SignedDuration::from_hours(24))
+    }
 }
 
 /// Somebody still wants it out.

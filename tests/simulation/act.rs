@@ -405,8 +405,9 @@ impl World {
         }
     }
 
-    /// The wall clock is set. The daemon naps 30 s at most, then it sees it: after a leap forward
-    /// it holds new claims for ten minutes, and until the clock is right again it is not sure of it.
+    /// The wall clock is set. The daemon naps 30 s at most, and reads it before it decides anything: after
+    /// a leap forward it holds new claims for ten minutes, and until the clock is right again it is not
+    /// sure of it.
     fn set_clock(&mut self, by: SignedDuration) {
         let leap = by - self.skew > SignedDuration::from_mins(5);
         self.skew = by;
@@ -419,7 +420,8 @@ impl World {
             let sure = by.is_zero();
             let at = self.now + self.rng.secs(0, 30);
             let hold = leap && !sure;
-            self.at(at, Happening::Input(self.life, Input::Clock { hold, sure }));
+            // Whatever wakes it first, the clock is read before anything is decided.
+            self.input(Input::Clock { hold, sure });
             self.at(at, Happening::Input(self.life, Input::Tick));
             if hold {
                 let at = at + secs(600);

@@ -59,11 +59,10 @@ impl World {
         }
         for it in &self.watch.reckon.episodes {
             let (idle, _) = self.watch.reckon.idle((it.id, it.account), (it.from, it.to), DOUBT);
-            let within = SETTLED * i32::try_from(it.again + 1).unwrap();
             sum.all += 1;
             sum.asked += u64::from(it.held);
             sum.excused += u64::from(it.held && it.nobody_knows);
-            sum.settled += u64::from(!it.held && idle <= within);
+            sum.settled += u64::from(!it.held && idle <= it.allowed(SETTLED));
             sum.at_once += u64::from(!it.held && it.to.duration_since(it.from) <= SETTLED);
         }
         sum
@@ -90,7 +89,7 @@ impl World {
             let listed = self.class == Class::Key && self.machine.0 > 1;
             let absence = self.settings.settle + self.settings.absence_gap + secs(15);
             let within = if listed { self.settles_within.max(absence) } else { self.settles_within };
-            if idle > within * i32::try_from(it.again + 1).unwrap() {
+            if idle > it.allowed(within) {
                 let (from, to) = (it.from, it.to);
                 return Err(format!(
                     "{} was in doubt from {from} to {to}, {idle:#} of it with nothing in its way, first at {first:?}",

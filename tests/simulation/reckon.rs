@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
+use sendoff::domain::moment::UNNOTICED;
 use sendoff::engine::{Input, Purpose, Refreshed, Reply};
 use sendoff::platforms::{Answer, Class};
 
@@ -51,10 +52,19 @@ pub(crate) struct Episode {
     pub(crate) to: Timestamp,
     /// Further calls while it was open, each of which begins the wait anew.
     pub(crate) again: u64,
+    /// Restarts of the machine meanwhile, which take five minutes each off what has been waited.
+    pub(crate) restarts: i32,
     /// A person was asked.
     pub(crate) held: bool,
     /// And nobody else could have told.
     pub(crate) nobody_knows: bool,
+}
+
+impl Episode {
+    /// How long it may take where one without further calls takes `within`.
+    pub(crate) fn allowed(&self, within: SignedDuration) -> SignedDuration {
+        within * i32::try_from(self.again + 1).unwrap() + UNNOTICED * self.restarts
+    }
 }
 
 /// How a publishing call ended, as the network knows it.
@@ -119,8 +129,8 @@ pub(crate) struct Reckon {
     /// When a step was in doubt for the first time.
     first_unsure: BTreeMap<(DeliveryId, u16), Timestamp>,
     pub(crate) ended: BTreeMap<DeliveryId, (Timestamp, Timestamp)>,
-    /// Since when it is in doubt, and how many calls had left it so by then.
-    since: BTreeMap<DeliveryId, (Timestamp, u64)>,
+    /// Since when it is in doubt, how many calls had left it so by then, and on which machine.
+    since: BTreeMap<DeliveryId, (Timestamp, u64, u64)>,
     pub(crate) episodes: Vec<Episode>,
     pub(crate) asked: BTreeMap<DeliveryId, Asked>,
     /// The wall clock was set at some time.
@@ -562,13 +572,15 @@ impl World {
         let open = unsure(row) || (row.flight.amb_since.is_some() && row.state != State::Sending);
         let new = !it.since.contains_key(&id);
         if unsure(row) && new && !row.held {
-            it.since.insert(id, (now, calls));
+            it.since.insert(id, (now, calls, machine));
         }
         let settled = !open && row.state != State::Sending && !row.in_flight();
         if (settled || row.held) && !new {
-            let (from, before) = it.since.remove(&id).unwrap();
+            let (from, before, then) = it.since.remove(&id).unwrap();
             let again = calls.saturating_sub(before);
-            it.episodes.push(Episode { id, account, from, to: now, again, held: row.held, nobody_knows });
+            let restarts = i32::try_from(machine - then).unwrap();
+            let held = row.held;
+            it.episodes.push(Episode { id, account, from, to: now, again, restarts, held, nobody_knows });
         }
         if row.state.is_terminal() && !was.state.is_terminal() {
             it.ended.insert(id, (now, wall));
