@@ -38,6 +38,8 @@ pub const SAID: &str = "said";
 
 /// The reason's class of what the network has taken in and is at work on.
 pub const AT_WORK: &str = "media_not_ready";
+/// The class of a wait because no byte left.
+pub const NOT_SENT: &str = "not_sent";
 
 /// One post bound for one account. All state lives here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +145,7 @@ impl Delivery {
             (S::Claimed | S::Preparing, E::Prepare { handles }) => {
                 to.enter(S::Preparing);
                 to.flight.handles.extend(handles);
-                (to.flight.stumbles, to.flight.polls) = (0, 0);
+                (to.flight.stumbles, to.flight.unsent, to.flight.polls) = (0, 0, 0);
             }
             (S::Claimed | S::Preparing, E::Intend { frozen, ahead }) => {
                 let same = self.flight.frozen.as_ref() == Some(&frozen);
@@ -189,8 +191,12 @@ impl Delivery {
                 }
                 if self.state != S::Sending && why == RetryWhy::Backoff {
                     // A network that takes its time has not failed: the two are counted apart.
-                    let count =
-                        if reason.class == AT_WORK { &mut to.flight.polls } else { &mut to.flight.stumbles };
+                    // Nor has one that could not be reached.
+                    let count = match reason.class.as_str() {
+                        AT_WORK => &mut to.flight.polls,
+                        NOT_SENT => &mut to.flight.unsent,
+                        _ => &mut to.flight.stumbles,
+                    };
                     *count = count.saturating_add(1);
                 }
                 // Begun while the wall clock was ahead, which was set right since: its time is to come still.

@@ -216,9 +216,18 @@ impl Engine {
     ) {
         if let Some(lane) = self.lanes.get_mut(&account) {
             lane.refreshing = false;
-            if let Refreshed::Later { at, reason } = outcome {
-                lane.park(*at, reason.clone());
-                self.waits_changed = true;
+            match outcome {
+                Refreshed::Later { at, reason } => {
+                    lane.park(*at, reason.clone());
+                    lane.tokenless = true;
+                    self.waits_changed = true;
+                }
+                // What waited for a token need not wait any more; a limit of the network's is another wait.
+                Refreshed::Fresh(_) if lane.tokenless => {
+                    (lane.parked_until, lane.why, lane.tokenless) = (None, None, false);
+                    self.waits_changed = true;
+                }
+                Refreshed::Fresh(_) | Refreshed::Dead(_) => {}
             }
         }
         let waiting: Vec<_> = self

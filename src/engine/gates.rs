@@ -240,8 +240,7 @@ impl Engine {
     pub(super) fn compare_clocks(&mut self, app: &App, answer: &Answer, now: Timestamp) {
         let date = answer.header("date").and_then(|it| rfc2822::parse(it).ok());
         let Some(date) = date.map(|it| it.timestamp()) else { return };
-        let ahead = now.duration_since(date).max(SignedDuration::ZERO);
-        self.gates.entry(app.clone()).or_default().ahead = ahead;
+        self.gates.entry(app.clone()).or_default().ahead = now.duration_since(date);
     }
 
     /// What an answer says of the network's limits. The account's bind its lane, the app's all.
@@ -506,10 +505,16 @@ pub fn wait_of(delivery: &Delivery, account: &Account, now: Timestamp) -> Option
 /// How far our clock is ahead of that of an account's network, as its last answer showed; at least
 /// nothing.
 pub(super) fn ahead(gates: &Gates, account: Option<&Account>) -> SignedDuration {
+    off(gates, account).max(SignedDuration::ZERO)
+}
+
+/// As [`ahead`]; less than nothing where our clock is behind by more than an answer takes.
+pub(super) fn off(gates: &Gates, account: Option<&Account>) -> SignedDuration {
     if planted("network's clock ignored") {
         return SignedDuration::ZERO;
     }
-    account.and_then(|it| gates.get(&app_of(it))).map_or(SignedDuration::ZERO, |it| it.ahead)
+    let off = account.and_then(|it| gates.get(&app_of(it))).map_or(SignedDuration::ZERO, |it| it.ahead);
+    if off < -CLOCK_OFF { off } else { off.max(SignedDuration::ZERO) }
 }
 
 /// The present by the clock of an account's network, as far as its answers have shown that ours is

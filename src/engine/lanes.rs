@@ -32,6 +32,8 @@ pub(super) struct Lane {
     pub(super) halted: bool,
     /// A refresh is under way; waits for [`super::Input::Refreshed`].
     pub(super) refreshing: bool,
+    /// It is parked because no token could be had.
+    pub(super) tokenless: bool,
     /// Rate limits in a row that named no end; each doubles the wait.
     pub(super) parks: u16,
     /// The network takes no reads of this account before then.
@@ -49,6 +51,7 @@ pub(super) struct Lane {
 impl Lane {
     /// Nothing of the account is sent before then.
     pub(super) fn park(&mut self, until: Timestamp, reason: Reason) {
+        self.tokenless = false;
         self.parked_until = Some(until);
         self.why = Some((until, reason));
     }

@@ -9,7 +9,7 @@ use super::reconcile::is_for_good;
 use super::send::{evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work, restored};
 use crate::domain::account::Account;
-use crate::domain::delivery::{Event, Live, Reason, Recall, RetryWhy, Said, State};
+use crate::domain::delivery::{Event, Live, NOT_SENT, Reason, Recall, RetryWhy, Said, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
 use crate::platforms::{Answer, Failure, FailureClass, Original, Verdict};
@@ -19,6 +19,9 @@ const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
 
 /// How much earlier than our intent a network's clock may date an object.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
+
+/// What to do about a comment that the network refuses.
+const COMMENT_BY_HAND: &str = "the post is live; write the comment on the network yourself";
 
 impl Engine {
     /// The publishing call's reply: what it proves decides (guarantees §6).
@@ -174,11 +177,14 @@ impl Engine {
         let tries = match failure.class {
             _ if delivery.state == State::Sending => delivery.attempts,
             FailureClass::NotReady => delivery.flight.polls,
+            _ if ladder == backoff::NOT_SENT => delivery.flight.unsent,
             _ => delivery.flight.stumbles,
         };
-        let unsent = kept.as_ref().is_some_and(|it| it.outcome == "not_sent");
+        // A refused publishing call waits by the ladder of those that never left, and did leave.
+        let unsent = !sending || kept.as_ref().is_some_and(|it| it.outcome == NOT_SENT);
+        let unsent = unsent && ladder == backoff::NOT_SENT;
         let class = if unsent && failure.class == FailureClass::Transient {
-            "not_sent"
+            NOT_SENT
         } else {
             failure.class.as_str()
         };
@@ -227,6 +233,11 @@ impl Engine {
                     self.close_gate(app, at, &reason);
                 }
                 Event::park(at, reason)
+            }
+            // What stands under the post is refused; the post itself is live and stays so.
+            FailureClass::InvalidContent | FailureClass::Policy if delivery.is_at_comment() => {
+                reason.hint = Some(COMMENT_BY_HAND.to_owned());
+                Event::Spare { reason }
             }
             FailureClass::InvalidContent | FailureClass::Policy => Event::Refuse { reason },
             FailureClass::MediaGone | FailureClass::Transient if tries >= ladder.tries => {

@@ -91,7 +91,10 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let delivery = &work.delivery;
-        let ahead = gates::ahead(&self.gates, work.account.as_ref());
+        // Reckoned back from now the search begins by our clock of now, behind or ahead; otherwise by that
+        // of then, which being behind today says nothing of.
+        let reckoned = delivery.flight.first_sent.is_some_and(|it| it.same_boot(moment));
+        let ahead = if reckoned { gates::off } else { gates::ahead }(&self.gates, work.account.as_ref());
         let since = search_from(delivery, moment).saturating_sub(ahead).unwrap_or(now);
         run.searched = Some((since, ahead));
         let request = match (&delivery.flight.frozen, &work.account) {
@@ -209,7 +212,9 @@ impl Engine {
             (Some(frozen), None) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
             (None, _) => work.platform.scanned(job, &answer, since, &*work.bound, now),
         });
-        let off = gates::ahead(&self.gates, work.account.as_ref()) - allowed;
+        let moment = Moment { wall: now, boot: self.boot };
+        let reckoned = work.delivery.flight.first_sent.is_some_and(|it| it.same_boot(moment));
+        let off = gates::off(&self.gates, work.account.as_ref()) - allowed;
         let expired_once = !run.refreshed;
         let accepted = matches!(work.delivery.flight.said, Some(Said::Accepted | Said::Taken(_)));
         let account = run.account;
@@ -226,6 +231,11 @@ impl Engine {
         let gone = run.marker_gone == Some(true);
         match sight {
             None => self.release(id),
+            Some(Sight::Found(_) | Sight::HandedOver(_)) if reckoned && off < -gates::CLOCK_OFF => {
+                // It was searched from too early on: what was found may be older than ours.
+                let message = format!("this machine's clock is {:#} behind the network's", off.abs());
+                self.unclear(id, &message, None, Some(evidence("unclear", &answer)), now, out);
+            }
             Some(Sight::Found(live)) => {
                 let next_part_at = now.saturating_add(self.settings.lane_spacing).unwrap_or(now);
                 let event = Event::Applied { live, next_part_at };

@@ -330,7 +330,7 @@ impl Engine {
                 run.scanned = true;
                 self.advance(id, now, out);
             }
-            Some(Sight::Unclear(failure)) => self.no_effect(id, failure, backoff::PREPARING, None, now, out),
+            Some(Sight::Unclear(failure)) => self.no_effect(id, failure, ladder_of(reply), None, now, out),
         }
     }
 
@@ -390,11 +390,16 @@ impl Engine {
                     Some(Ok(handles)) => {
                         self.save(id, Event::Prepare { handles }, Then::Advance, aside, now, out);
                     }
-                    Some(Err(failure)) => self.no_effect(id, failure, backoff::PREPARING, kept, now, out),
+                    Some(Err(failure)) => self.no_effect(id, failure, ladder_of(&reply), kept, now, out),
                 }
             }
         }
     }
+}
+
+/// How long a call that publishes nothing is tried again. One that never left says nothing of the post.
+fn ladder_of(reply: &Reply) -> backoff::Ladder {
+    if matches!(reply, Reply::NotSent(_)) { backoff::NOT_SENT } else { backoff::PREPARING }
 }
 
 /// Looking is not allowed.

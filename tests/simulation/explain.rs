@@ -122,7 +122,7 @@ impl World {
                 "gave_up" if it.ended.get(&row.id).is_none_or(|(_, wall)| *wall > row.give_up_at) => Ok(()),
                 "gave_up" => Err("given up before its time".into()),
                 "transient" | "media_gone" | "media_not_ready"
-                    if it.stumbles.get(&row.id).is_some_and(|it| *it >= PREPARING_TRIES) =>
+                    if it.failed.get(&row.id).is_some_and(|it| *it >= PREPARING_TRIES) =>
                 {
                     Ok(())
                 }

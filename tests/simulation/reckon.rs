@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
-use sendoff::domain::moment::UNNOTICED;
 use sendoff::engine::{Input, Purpose, Refreshed, Reply};
 use sendoff::platforms::{Answer, Class};
 
@@ -52,7 +51,7 @@ pub(crate) struct Episode {
     pub(crate) to: Timestamp,
     /// Further calls while it was open, each of which begins the wait anew.
     pub(crate) again: u64,
-    /// Restarts of the machine meanwhile, which take five minutes each off what has been waited.
+    /// Restarts of the machine meanwhile. Nothing vouches for what was waited before one.
     pub(crate) restarts: i32,
     /// A person was asked.
     pub(crate) held: bool,
@@ -63,7 +62,7 @@ pub(crate) struct Episode {
 impl Episode {
     /// How long it may take where one without further calls takes `within`.
     pub(crate) fn allowed(&self, within: SignedDuration) -> SignedDuration {
-        within * i32::try_from(self.again + 1).unwrap() + UNNOTICED * self.restarts
+        within * i32::try_from(self.again + 1).unwrap() + QUARTER * self.restarts
     }
 }
 
@@ -106,7 +105,9 @@ pub(crate) struct Reckon {
     /// Steps of which the network said that they are there already.
     pub(crate) repeats: BTreeSet<(DeliveryId, u16)>,
     /// Preparing calls and searches that went wrong.
-    pub(crate) stumbles: BTreeMap<DeliveryId, u32>,
+    stumbles: BTreeMap<DeliveryId, u32>,
+    /// Those among them that reached the network.
+    pub(crate) failed: BTreeMap<DeliveryId, u32>,
     /// How often the network was asked how much of a film it has, since anything was published of it.
     asked_how_far: BTreeMap<DeliveryId, u32>,
     /// Containers that came to nothing.
@@ -329,6 +330,7 @@ impl World {
         } else if *fault != Fault::None && !publishing {
             let n = it.stumbles.entry(id).or_default();
             *n += u32::from(!looking);
+            *it.failed.entry(id).or_default() += u32::from(!looking && *fault != Fault::NotSent);
             let rest = if looking { QUARTER } else { ladder(10, *n - 1, QUARTER) };
             it.during(Whom::One(id), now, wait + rest + BREATH, "its call went wrong");
         } else if *fault == Fault::NotSent {

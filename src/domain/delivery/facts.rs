@@ -266,6 +266,8 @@ pub struct Flight {
     pub looks: u16,
     /// Tries of the preparing calls that went wrong since the last success.
     pub stumbles: u16,
+    /// Those of which no byte left, which are no word of the network's.
+    pub unsent: u16,
     /// Times the network was still at work on what it was given, since the last success.
     pub polls: u16,
     pub said: Option<Said>,

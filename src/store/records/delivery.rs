@@ -74,6 +74,8 @@ struct FlightRow {
     looks: u16,
     stumbles: u16,
     #[serde(default, skip_serializing_if = "is_zero")]
+    unsent: u16,
+    #[serde(default, skip_serializing_if = "is_zero")]
     polls: u16,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     said: Option<SaidRow>,
@@ -279,6 +281,7 @@ impl From<&Flight> for FlightRow {
             absent_at: it.absent_at.map(Into::into),
             looks: it.looks,
             stumbles: it.stumbles,
+            unsent: it.unsent,
             polls: it.polls,
             said: it.said.as_ref().map(Into::into),
             cleared: it.cleared,
@@ -307,6 +310,7 @@ impl TryFrom<FlightRow> for Flight {
             absent_at: row.absent_at.map(Into::into),
             looks: row.looks,
             stumbles: row.stumbles,
+            unsent: row.unsent,
             polls: row.polls,
             said: row.said.map(Into::into),
             cleared: row.cleared,
