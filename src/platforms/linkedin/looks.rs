@@ -17,6 +17,8 @@ use crate::platforms::{Answer, Failure, FailureClass, Job, Reading, Request, Sig
 
 /// How much earlier than our intent LinkedIn's clock may date a post.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// The `lifecycleState` of what LinkedIn took and could not publish.
+const FAILED: &str = "PUBLISH_FAILED";
 /// Posts of one page.
 const PAGE: usize = 50;
 
@@ -68,12 +70,7 @@ pub(super) fn listed(
         (Some(_), Some(_)) => {
             Sight::Disputed { message: "two with these words are there, and either may be this one".into() }
         }
-        (Some(it), None) if it["lifecycleState"] == "PUBLISH_FAILED" => Sight::Failed(Failure {
-            class: FailureClass::InvalidContent,
-            message: "LinkedIn took the post and could not publish it".into(),
-            hint: Some("see that its files are sound, and post it again".into()),
-            until: None,
-        }),
+        (Some(it), None) if it["lifecycleState"] == FAILED => Sight::Failed(not_published()),
         (Some(it), None) => match it["id"].as_str() {
             Some(id) => Sight::Found(live(id, Form::of(job), true)),
             None => Sight::Absent,
@@ -91,6 +88,16 @@ pub(super) fn listed(
     }
 }
 
+/// It was taken, and came to nothing while its files were worked on. Why is told nowhere.
+fn not_published() -> Failure {
+    Failure {
+        class: FailureClass::InvalidContent,
+        message: format!("LinkedIn took the post and could not publish it (`{FAILED}`)"),
+        hint: Some("see that its files are sound, and post it anew: `sendoff post create`".into()),
+        until: None,
+    }
+}
+
 /// The read that confirms an organization's post by its id.
 pub(super) fn read_back(account: &Account, step: &Step) -> Option<Request> {
     let id = step.remote_id.as_deref().filter(|it| is_post(it) && can_look(account))?;
@@ -103,7 +110,10 @@ pub(super) fn read_back(account: &Account, step: &Step) -> Option<Request> {
 pub(super) fn confirmed(step: &Step, answer: &Answer) -> Sight {
     let json = answer.json();
     let same = json["id"].as_str() == step.remote_id.as_deref();
-    // One that is still made ready, or came to nothing, is not confirmed.
+    if answer.status == 200 && same && json["id"].is_string() && json["lifecycleState"] == FAILED {
+        return Sight::Failed(not_published());
+    }
+    // One that is still made ready is not confirmed.
     let shown = json["lifecycleState"].as_str().is_none_or(|it| it == "PUBLISHED");
     if answer.status == 200 && same && shown && json["id"].is_string() {
         return Sight::Found(Live {
