@@ -280,7 +280,7 @@ impl Driver {
             }
             Effect::Confirm { id, step, verified, permalink } => self.confirm(id, step, verified, permalink),
             Effect::CameToNothing { id, step, reason, answer } => {
-                self.came_to_nothing(id, step, reason, answer)
+                self.came_to_nothing(id, step, reason, answer);
             }
             Effect::WakeAt(at) => self.engine_wake = Some(at),
             Effect::Reply { ticket, result } => self.shared.asks.answer(ticket, result),
@@ -484,7 +484,7 @@ impl Driver {
                 // More of it is to come, or it is gone: there is no end to say it of.
                 Ok(None) => tracing::error!(delivery = %id, step, %why, "a part came to nothing"),
                 Err(error) => {
-                    tracing::warn!(delivery = %id, %error, "what a read-back shows could not be recorded")
+                    tracing::warn!(delivery = %id, %error, "what a read-back shows could not be recorded");
                 }
             }
         });

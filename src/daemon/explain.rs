@@ -239,7 +239,7 @@ mod tests {
         let (kinds, _) = kinds.split_once("\n    }").unwrap();
         assert_eq!(quoted(kinds).count(), kinds.matches("Self::").count(), "{kinds}");
         all.extend(quoted(kinds).map(str::to_owned));
-        all.extend(["look", "recovered", "put_back"].map(str::to_owned));
+        all.extend(["look", "recovered", "put_back", NOTHING].map(str::to_owned));
         let mut sources = Vec::new();
         files(&root, &mut sources);
         let mut calls = 0;

@@ -20,20 +20,24 @@ const TOLD: SignedDuration = SignedDuration::from_hours(24);
 const MOST: usize = 10_000;
 /// Accounts that the line at the start names one by one.
 const NAMED: usize = 5;
-
 /// What came to nothing that `status` names one by one.
 const SHOWN: usize = 5;
 
 /// What `status` says of losses that were found lately and are not taken up.
 pub(super) fn alerts(shared: &Shared, now: Timestamp) -> Result<Vec<m::Alert>, StoreError> {
     let mut found: Vec<_> = too_late(shared, now)?.into_iter().collect();
-    let nothing = shared.store.read(|rx| {
+    let (shown, more) = shared.store.read(|rx| {
         let all = missed::lately(rx, Loss::Nothing, now, TOLD, MOST)?;
-        let shown =
-            all.iter().take(SHOWN).map(|id| deliveries::need(rx, *id)).collect::<Result<Vec<_>, _>>()?;
+        let mut shown = Vec::new();
+        for id in all.iter().take(SHOWN) {
+            // A damaged row must not take the whole of `status` with it.
+            match deliveries::get(rx, *id) {
+                Err(error) if error.is_fatal() => return Err(error),
+                other => shown.extend(other.ok().flatten()),
+            }
+        }
         Ok((shown, all.len().saturating_sub(SHOWN)))
     })?;
-    let (shown, more) = nothing;
     for it in shown {
         let hint = format!(
             "`sendoff post show {}` has the network's words; removing the post ends this line",

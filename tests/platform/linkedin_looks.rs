@@ -112,7 +112,7 @@ fn a_post_of_the_same_words_is_ours_only_with_as_many_files_of_the_same_kind() {
         (page(Vec::new(), &choose), 7),
     ] {
         for (n, shown) in others.iter().enumerate() {
-            let sight = listed(&post, &rows(&[shown.clone()]), None);
+            let sight = listed(&post, &rows(std::slice::from_ref(shown)), None);
             let what = format!("{own} {n}: {sight:?}");
             match n {
                 n if n == own => {

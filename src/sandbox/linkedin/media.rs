@@ -252,7 +252,7 @@ fn image(bytes: &Bytes) -> Result<(), &'static str> {
 fn frames(bytes: &Bytes) -> usize {
     use image::AnimationDecoder as _;
     let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(bytes));
-    decoder.map_or(0, |it| it.into_frames().take(FRAMES_MAX + 1).filter(Result::is_ok).count())
+    decoder.map_or(0, |it| it.into_frames().take(FRAMES_MAX + 1).flatten().count())
 }
 
 /// A PDF, or one of the office's formats, old and new.
