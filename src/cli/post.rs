@@ -13,6 +13,7 @@ use super::render::{Paint, Ui, clean, clean_line, shorten, size, span, state_pai
 use crate::control::client::Client;
 use crate::control::messages as m;
 use crate::control::requests as r;
+use crate::domain::delivery::NOTHING;
 use crate::domain::ids::PlatformName;
 
 /// Files above this size show how far they are.
@@ -415,7 +416,11 @@ fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> 
     ))?;
     let text = |it: &Option<String>| it.as_deref().map(clean_line);
     let published = it.published_at.map(|at| {
-        let proof = if it.verified { "read back" } else { "accepted, not verified" };
+        let proof = match &it.reason {
+            Some(reason) if reason.class == NOTHING => "accepted, and not published after all",
+            _ if it.verified => "read back",
+            _ => "accepted, not verified",
+        };
         format!("{} ({proof})", ui.time(at, Some(&it.zone)))
     });
     let late = it.lateness_ms.and_then(|ms| u64::try_from(ms).ok());

@@ -45,6 +45,9 @@ pub(super) async fn words(
         let message = format!("{} is {}, and others are published", other.name, other.state.as_str());
         return Err(too_late(message));
     }
+    if let Some(gone) = rows.iter().find(|it| it.came_to_nothing()) {
+        return Err(too_late(format!("{} was not published after all", gone.name)));
+    }
     let mut after = before.clone();
     if let Some(parts) = parts {
         after.content.parts = if parts.is_empty() { vec![String::new()] } else { parts };

@@ -17,10 +17,10 @@ use super::ledger::{self, Ledger};
 use super::shared::Shared;
 use super::wire::fill;
 use super::{files, queues, recurring, settings, spend, tokens, view};
-use crate::domain::delivery::{Delivery, State};
+use crate::domain::delivery::{Delivery, NOTHING, Reason};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::ask::{Ask, Refused};
-use crate::engine::{Effect, Engine, Input, Purpose, Save};
+use crate::engine::{Effect, Engine, Evidence, Input, Purpose, Save};
 use crate::failpoint::cp;
 use crate::platforms::{self, Request};
 use crate::store::deliveries;
@@ -279,6 +279,9 @@ impl Driver {
                 });
             }
             Effect::Confirm { id, step, verified, permalink } => self.confirm(id, step, verified, permalink),
+            Effect::CameToNothing { id, step, reason, answer } => {
+                self.came_to_nothing(id, step, reason, answer);
+            }
             Effect::WakeAt(at) => self.engine_wake = Some(at),
             Effect::Reply { ticket, result } => self.shared.asks.answer(ticket, result),
         }
@@ -457,13 +460,7 @@ impl Driver {
         let write = self.shared.store.write(move |tx| {
             let Some(before) = deliveries::get(tx, id)? else { return Ok(()) };
             let mut after = before.clone();
-            let last = step + 1 == after.steps.len();
-            if after.state == State::Published && last {
-                after.verified = verified;
-            }
-            if let Some(step) = after.steps.get_mut(step).filter(|it| it.is_live()) {
-                step.permalink = step.permalink.take().or(permalink.clone());
-            }
+            after.read_back(step, verified, permalink.clone());
             if after == before {
                 return Ok(());
             }
@@ -472,6 +469,23 @@ impl Driver {
         tokio::spawn(async move {
             if let Err(error) = write.await {
                 tracing::warn!(delivery = %id, %error, "a read-back could not be recorded");
+            }
+        });
+    }
+
+    /// As [`Driver::confirm`], of what the network could not publish after all.
+    fn came_to_nothing(&self, id: DeliveryId, step: usize, reason: Reason, answer: Evidence) {
+        let now = self.shared.now();
+        let why = reason.message.clone();
+        let write = self.shared.store.write(Ledger::came_to_nothing(id, reason, answer, now));
+        tokio::spawn(async move {
+            match write.await {
+                Ok(Some(after)) => log_move(&after, NOTHING, now),
+                // More of it is to come, or it is gone: there is no end to say it of.
+                Ok(None) => tracing::error!(delivery = %id, step, %why, "a part came to nothing"),
+                Err(error) => {
+                    tracing::warn!(delivery = %id, %error, "what a read-back shows could not be recorded");
+                }
             }
         });
     }

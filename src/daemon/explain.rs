@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::control::messages as m;
 use crate::domain::attempt::{Attempt, Transition};
-use crate::domain::delivery::{AT_WORK, Delivery, LEFT, SAID, State};
+use crate::domain::delivery::{AT_WORK, Delivery, LEFT, NOTHING, SAID, State};
 use crate::domain::ids::DeliveryId;
 use crate::engine::{Wait, WaitFor};
 use crate::store::{Source, StoreError, deliveries};
@@ -134,6 +134,13 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
             "the network refused it before it acted: nothing of this call is live"
         }
         "refuse" => "given up; no call of it took effect",
+        "spare" if class == NOTHING => {
+            "the network took the post and could not publish it: nothing is put under what nobody can see"
+        }
+        "came_to_nothing" => {
+            "the network took it and could not publish it; that it was taken stays written, and that it is not live \
+             is written beside it"
+        }
         "spare" => "the network keeps comments from this app; what the comment was for is live and stays",
         "account_dead" => "the account cannot act until it is connected again; nothing is live of this call",
         "try_now" => "to be tried at once",
@@ -236,7 +243,7 @@ mod tests {
         let (kinds, _) = kinds.split_once("\n    }").unwrap();
         assert_eq!(quoted(kinds).count(), kinds.matches("Self::").count(), "{kinds}");
         all.extend(quoted(kinds).map(str::to_owned));
-        all.extend(["look", "recovered", "put_back"].map(str::to_owned));
+        all.extend(["look", "recovered", "put_back", NOTHING].map(str::to_owned));
         let mut sources = Vec::new();
         files(&root, &mut sources);
         let mut calls = 0;

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{queues, view};
 use crate::domain::account::Account;
 use crate::domain::attempt::{Answered, Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, Looked, Reason, RetryWhy, State};
+use crate::domain::delivery::{Delivery, Event, Looked, NOTHING, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::{Call, DueRow, Evidence, Save, Settings, Wait, Work, wait_of};
@@ -382,6 +382,31 @@ impl Ledger {
             }
             cp!("c11", attempt.is_some());
             deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop)
+        }
+    }
+
+    /// The transaction of [`Effect::CameToNothing`](crate::engine::Effect::CameToNothing): a fact beside an
+    /// end that stays, with a line of its own in the history. Returns the row, if that was written.
+    pub fn came_to_nothing(
+        id: DeliveryId,
+        mut reason: Reason,
+        answer: Evidence,
+        now: Timestamp,
+    ) -> impl FnMut(&mut Tx<'_>) -> Result<Option<Delivery>, StoreError> + Send + use<> {
+        let answer = answered(answer);
+        reason.raw.clone_from(&answer.raw);
+        move |tx| {
+            let Some(before) = deliveries::get(tx, id)? else { return Ok(None) };
+            let mut after = before.clone();
+            if !after.note_nothing(reason.clone()) || after == before {
+                return Ok(None);
+            }
+            let row = Transition {
+                answer: Some(answer.clone()),
+                ..Transition::between(&before, &after, NOTHING, now)
+            };
+            deliveries::put(tx, Some(&before), &after, Some(row))?;
+            Ok(Some(after))
         }
     }
 

@@ -1,4 +1,5 @@
-//! What came too late: told once at the start, and for a day in `status`.
+//! What came too late: told once at the start, and for a day in `status`; and what a network took and could
+//! not publish, for as long.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use super::shared::Shared;
 use super::{preflight, queues, status, view};
 use crate::control::messages as m;
 use crate::domain::account::AccountState;
-use crate::domain::delivery::{Delivery, State};
-use crate::store::{Rx, StoreError, accounts, deliveries, missed, posts};
+use crate::domain::delivery::{Delivery, NOTHING, State};
+use crate::store::missed::{self, Loss};
+use crate::store::{Rx, StoreError, accounts, deliveries, posts};
 
 /// It is told this long after it was found.
 const TOLD: SignedDuration = SignedDuration::from_hours(24);
@@ -18,10 +20,40 @@ const TOLD: SignedDuration = SignedDuration::from_hours(24);
 const MOST: usize = 10_000;
 /// Accounts that the line at the start names one by one.
 const NAMED: usize = 5;
+/// What came to nothing that `status` names one by one.
+const SHOWN: usize = 5;
 
-/// What `status` says while something that was missed lately is not taken up.
-pub(super) fn alert(shared: &Shared, now: Timestamp) -> Result<Option<m::Alert>, StoreError> {
-    let message = match shared.store.read(|rx| missed::lately(rx, now, TOLD, MOST))? {
+/// What `status` says of losses that were found lately and are not taken up.
+pub(super) fn alerts(shared: &Shared, now: Timestamp) -> Result<Vec<m::Alert>, StoreError> {
+    let mut found: Vec<_> = too_late(shared, now)?.into_iter().collect();
+    let (shown, more) = shared.store.read(|rx| {
+        let all = missed::lately(rx, Loss::Nothing, now, TOLD, MOST)?;
+        let mut shown = Vec::new();
+        for id in all.iter().take(SHOWN) {
+            // A damaged row must not take the whole of `status` with it.
+            match deliveries::get(rx, *id) {
+                Err(error) if error.is_fatal() => return Err(error),
+                other => shown.extend(other.ok().flatten()),
+            }
+        }
+        Ok((shown, all.len().saturating_sub(SHOWN)))
+    })?;
+    for it in shown {
+        let hint = format!(
+            "`sendoff post show {}` has the network's words; removing the post ends this line",
+            it.post
+        );
+        found.push(status::alert(NOTHING, format!("{}: {}", it.name, it.tell()), Some(hint)));
+    }
+    if more > 0 {
+        let message = format!("{more} more were taken by their networks, and not published after all");
+        found.push(status::alert(NOTHING, message, Some("sendoff log".into())));
+    }
+    Ok(found)
+}
+
+fn too_late(shared: &Shared, now: Timestamp) -> Result<Option<m::Alert>, StoreError> {
+    let message = match shared.store.read(|rx| missed::lately(rx, Loss::Missed, now, TOLD, MOST))?.len() {
         0 => return Ok(None),
         1 => "a delivery was missed within the last 24 hours".to_owned(),
         MOST => format!("at least {MOST} deliveries were missed within the last 24 hours"),

@@ -78,7 +78,7 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
         let message = format!("{more} more deliveries would not go out as things are");
         found.push(alert("at_risk", message, Some("sendoff log".into())));
     }
-    found.extend(missed::alert(shared, now)?);
+    found.extend(missed::alerts(shared, now)?);
     for wait in shared.waits() {
         found.push(waiting(&wait, all));
     }

@@ -6,7 +6,7 @@ use crate::control::messages as m;
 use crate::domain::account::Account;
 use crate::domain::attempt::Transition;
 use crate::domain::cost::{Cost, parse_usd, usd};
-use crate::domain::delivery::{Delivery, Reason, State};
+use crate::domain::delivery::{Delivery, NOTHING, Reason, State};
 use crate::domain::media::MediaItem;
 use crate::domain::post::{Content, Post};
 use crate::http::{redact, terminal};
@@ -229,11 +229,13 @@ fn move_line(it: &Delivery, row: &Transition, seq: u64) -> m::LogEvent {
         Some(note) => note.clone(),
         None => it.tell(),
     };
+    let class = row.reason.as_ref().map_or("", |it| it.class.as_str());
     m::LogEvent {
         at: row.at,
-        level: row.to.level(&row.event, row.reason.as_ref().map_or("", |it| it.class.as_str())).to_owned(),
+        level: row.to.level(&row.event, class).to_owned(),
         event: match row.event.as_str() {
             word @ ("created" | "at_risk") => format!("delivery.{word}"),
+            _ if row.to == State::Published && class == NOTHING => format!("delivery.{NOTHING}"),
             _ => format!("delivery.{}", row.to.as_str()),
         },
         message: terminal::clean_line(&format!("{}: {told}", it.name)),

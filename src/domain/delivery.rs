@@ -21,6 +21,7 @@ use super::ids::{AccountId, AccountName, DeliveryId, PostId};
 use super::moment::Moment;
 use super::schedule::{Due, Late};
 
+mod after;
 mod event;
 mod facts;
 mod tell;
@@ -40,6 +41,9 @@ pub const SAID: &str = "said";
 pub const AT_WORK: &str = "media_not_ready";
 /// The class of a wait because no byte left.
 pub const NOT_SENT: &str = "not_sent";
+
+/// The reason's class of what the network took, named, and could not publish after all.
+pub const NOTHING: &str = "came_to_nothing";
 
 /// One post bound for one account. All state lives here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,7 +215,7 @@ impl Delivery {
                 to.close_attempt();
                 to.end(S::Rejected, Some(reason)).map_err(illegal)?;
             }
-            (S::Claimed | S::Preparing | S::Sending, E::Spare { reason }) => {
+            (S::Claimed | S::Preparing | S::Sending | S::Retry, E::Spare { reason }) => {
                 let is_comment = self.current().is_some_and(|it| it.kind == StepKind::Comment);
                 if !is_comment || self.live_prefix() != usize::from(self.step) || self.step == 0 {
                     return Err(illegal("only a comment under what is live can be spared"));

@@ -329,6 +329,23 @@ fn any_open() -> impl Strategy<Value = usize> {
 }
 
 #[test]
+fn what_is_learnt_after_the_end_changes_no_end() {
+    let applied = Event::Applied { live: live("1"), next_part_at: at(9) };
+    let claimed = delivery(1).apply(Event::Claim, at(9)).unwrap();
+    let sending =
+        claimed.apply(Event::Intend { frozen: frozen("a"), ahead: SignedDuration::ZERO }, at(9)).unwrap();
+    let reason = || Reason::new(NOTHING, "the network could not publish it");
+    let mut open = sending.clone();
+    assert!(!open.note_nothing(reason()) && open == sending, "it has not ended");
+    let mut done = sending.apply(applied, at(9)).unwrap();
+    done.read_back(0, true, Some("https://example.org/1".into()));
+    assert!(done.verified && done.steps[0].permalink.is_some() && !done.came_to_nothing());
+    assert!(!done.note_nothing(why()), "for another reason nothing is noted");
+    assert!(done.note_nothing(reason()) && done.came_to_nothing());
+    assert_eq!((done.state, done.verified, done.steps[0].is_live()), (State::Published, false, true));
+}
+
+#[test]
 fn a_comment_that_is_not_to_be_had_leaves_its_post_published() {
     let mut it = delivery(2);
     it.steps[1].kind = StepKind::Comment;
@@ -344,6 +361,12 @@ fn a_comment_that_is_not_to_be_had_leaves_its_post_published() {
     assert_eq!((done.state, done.published_at), (State::Published, Some(at(10))));
     assert!(done.steps[0].is_live() && !done.steps[1].is_live());
     assert!(done.tell().contains("without its comment"), "{}", done.tell());
+    // Nor is it begun where the post came to nothing while it waited for its turn; and that is told.
+    let reason = Reason::new(NOTHING, "the network could not publish it");
+    let gone = live.apply(Event::Spare { reason }, at(9)).unwrap();
+    assert!(gone.state == State::Published && gone.came_to_nothing() && !gone.steps[1].is_live());
+    assert!(gone.tell().contains("not published after all"), "{}", gone.tell());
+    assert_eq!(gone.state.level("spare", NOTHING), "error");
     // A part of a thread is no comment.
     let mut thread = sending(&live);
     thread.steps[1].kind = StepKind::Thread;

@@ -11,8 +11,9 @@
 //!
 //! Reading order: this file (what can happen), [`lanes`] (who is next), [`claim`] and [`send`] (one
 //! delivery from its turn to its call), [`outcome`] (what the reply means), [`reconcile`] (looking
-//! before trying again), [`gates`] (what holds back whole apps), [`backoff`], [`ask`].
+//! before trying again), [`after`] (the read-back), [`gates`] (what holds back whole apps), [`backoff`], [`ask`].
 
+mod after;
 pub mod ask;
 pub mod backoff;
 mod claim;
@@ -278,6 +279,16 @@ pub enum Effect {
         verified: bool,
         /// Its address, which some networks tell only then.
         permalink: Option<String>,
+    },
+    /// The network took what is called published, and says now that it could not publish it. An end never
+    /// changes (I14), so this too is a later fact, and one that a person must hear of.
+    CameToNothing {
+        id: DeliveryId,
+        step: usize,
+        /// Of the class [`NOTHING`](crate::domain::delivery::NOTHING).
+        reason: Reason,
+        /// The answer that says so.
+        answer: Evidence,
     },
     /// All deliveries in hand are at rest: nothing more to do until then.
     WakeAt(Timestamp),

@@ -360,13 +360,11 @@ impl Engine {
             Purpose::Scan => self.scanned(id, &reply, now, out),
             Purpose::Look => self.looked(id, call.as_ref(), reply, now, out),
             Purpose::ReadBack => {
-                if let (Some(work), Some(step), Reply::Answer(answer)) = (&run.work, run.confirm, &reply)
-                    && let Some(live) = work.delivery.steps.get(step)
-                    && let Sight::Found(live) = work.platform.confirmed(live, answer, now)
-                {
-                    out.push(Effect::Confirm { id, step, verified: true, permalink: live.permalink });
+                if let (Some(step), Reply::Answer(answer)) = (run.confirm.take(), &reply) {
+                    self.read_back(id, step, answer, now, out);
+                } else {
+                    self.release(id);
                 }
-                self.release(id);
             }
             Purpose::Prepare => {
                 let (Some(work), Some(call)) = (&run.work, call) else { return self.release(id) };

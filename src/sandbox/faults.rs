@@ -75,6 +75,7 @@ pub const ROUTES: &[&str] = &[
     "linkedin.create",
     "linkedin.list",
     "linkedin.get",
+    "linkedin.edit",
     "linkedin.delete",
     "linkedin.comment",
     "tiktok.token",

@@ -10,9 +10,10 @@ use std::fmt::Debug;
 use redb::ReadableTable;
 
 use super::errors::StoreError;
+use super::missed::Loss;
 use super::tables::{
     ACCOUNT_NAMES, ACCOUNT_REMOTE, ACCOUNTS, BOUND, BY_ACCOUNT, BY_MEDIA, BY_POST, BY_STATE, COUNTS,
-    DELIVERIES, DUE, IN_FLIGHT, MISSED, NEEDS, OPEN_BY_ACCOUNT, OPEN_MARKERS, POSTS, POSTS_BY_TIME, REQUESTS,
+    DELIVERIES, DUE, IN_FLIGHT, NEEDS, OPEN_BY_ACCOUNT, OPEN_MARKERS, POSTS, POSTS_BY_TIME, REQUESTS,
     REQUESTS_OPEN,
 };
 use super::tx::Rx;
@@ -132,10 +133,12 @@ fn check_deliveries(rx: &Rx, faults: &mut Vec<String>) -> Result<(), StoreError>
             faults.push(format!("step {step} of delivery `{id}` is live and not bound"));
         }
     }
-    for row in rx.table(MISSED)?.iter()? {
-        let id = DeliveryId::from_u128(row?.0.value().1);
-        if deliveries::get(rx, id)?.is_none_or(|it| it.state != State::Missed) {
-            faults.push(format!("delivery `{id}` is told as missed, and is not"));
+    for loss in Loss::ALL {
+        for row in rx.table(loss.table())?.iter()? {
+            let id = DeliveryId::from_u128(row?.0.value().1);
+            if deliveries::get(rx, id)?.as_ref().and_then(Loss::of) != Some(loss) {
+                faults.push(format!("delivery `{id}` is told as {loss:?}, and is not"));
+            }
         }
     }
     // Rows of objects whose post was deleted stay, so this index is only looked at, not compared.

@@ -70,8 +70,8 @@ pub fn put(
         it
     });
     let last = append_all(tx, now.id, told)?;
-    if now.state == State::Missed && was.is_none_or(|was| was.state != State::Missed) {
-        missed::note(tx, now.id, at)?;
+    if let Some(loss) = missed::Loss::of(now).filter(|it| was.and_then(missed::Loss::of) != Some(*it)) {
+        missed::note(tx, loss, now.id, at)?;
     }
     Ok(last)
 }

@@ -52,6 +52,8 @@ pub(super) const OPEN_MARKERS: T<'static, (u128, u128, u128), ()> = T::new("open
 /// (when it was missed, delivery) → (), for those nobody has taken up since. What came too late is told
 /// by the time at which that was found, which may be days after its own.
 pub(super) const MISSED: T<'static, (i64, u128), ()> = T::new("missed.v1");
+/// As `MISSED`, for what a network took and could not publish.
+pub(super) const NOTHING: T<'static, (i64, u128), ()> = T::new("came_to_nothing.v1");
 /// (delivery, n) → publishing call. Append-only; completed once.
 pub(super) const ATTEMPTS: T<'static, (u128, u32), &[u8]> = T::new("attempts.v1");
 /// (delivery, seq) → move of the state. Append-only.
@@ -124,7 +126,7 @@ pub(super) const SPENT: T<'static, (u128, u32), &[u8]> = T::new("spent.v1");
 macro_rules! every {
     ($go:ident) => {
         $go!(META NOTES POSTS POSTS_BY_TIME BY_MEDIA MEDIA DELIVERIES DUE IN_FLIGHT BY_POST BY_ACCOUNT
-            OPEN_BY_ACCOUNT BY_STATE COUNTS NEEDS OPEN_MARKERS MISSED ATTEMPTS HISTORY FETCHES BOUND TOMBSTONES ACCOUNTS
+            OPEN_BY_ACCOUNT BY_STATE COUNTS NEEDS OPEN_MARKERS MISSED NOTHING ATTEMPTS HISTORY FETCHES BOUND TOMBSTONES ACCOUNTS
             ACCOUNT_NAMES ACCOUNT_REMOTE GRANTS REFRESH_INTENTS CLIENT_KEYS ERASURES IDEMPOTENCY SLOTS QUEUE_PAUSED RUNS
             SERIES ZONES ZONE_HELD JOURNAL EVENTS RECEIPTS RECEIPT_CODES REQUESTS REQUESTS_OPEN AUDIT SPENT)
     };

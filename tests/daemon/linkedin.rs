@@ -109,11 +109,13 @@ async fn a_member_lives_from_consent_to_disconnect_without_one_refused_call() {
     ];
     let document = vec![uploaded(&house, "deck.pdf", deck(), None).await];
     let link = options(&[("link", "https://example.org/oven"), ("link_title", "The oven")]);
+    let poll = options(&[("poll", "Rye|Spelt"), ("poll_question", "Which?")]);
     for (text, media, options, alts) in [
         ("One.", one.clone(), options(&[]), vec!["A loaf"]),
         ("Two.", two, options(&[]), vec!["Rye", "Spelt"]),
         ("A deck.", document, options(&[]), vec![""]),
         ("A card.", vec![uploaded(&house, "oven.png", picture(20), None).await], link, vec![""]),
+        ("A poll.", vec![], poll, vec![]),
     ] {
         let ask = r::CreatePost { media, options, ..draft(&[MEMBER], &[text], r::When::Now) };
         published(&house, &ask).await;
@@ -169,7 +171,17 @@ async fn whatever_happens_to_the_answer_a_page_has_one_post_and_a_members_waits_
     for fault in ["lost_after", "lost_before", "500_after"] {
         house.inject(&format!("linkedin.create={fault}"));
         let text = format!("Through {}.", fault.replace('_', " "));
-        let done = published(&house, &draft(&[PAGE], &[&text], r::When::Now)).await;
+        // With files as without: the list tells of both.
+        let media = match fault {
+            "lost_after" => vec![uploaded(&house, "loaf.png", picture(200), None).await],
+            "500_after" => vec![
+                uploaded(&house, "rye.png", picture(90), None).await,
+                uploaded(&house, "spelt.png", picture(160), None).await,
+            ],
+            _ => Vec::new(),
+        };
+        let ask = r::CreatePost { media, ..draft(&[PAGE], &[&text], r::When::Now) };
+        let done = published(&house, &ask).await;
         let live = house.live(&text);
         assert_eq!(live.len(), 1, "{fault}");
         assert_eq!(done.deliveries[0].remote_id.as_ref(), Some(&live[0].id), "{fault}");
@@ -192,6 +204,36 @@ async fn whatever_happens_to_the_answer_a_page_has_one_post_and_a_members_waits_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_are_changed_where_they_stand_on_both_kinds_of_account() {
+    let house = House::new().await;
+    house.connect("linkedin").await;
+    pages(&house).await;
+    for account in [MEMBER, PAGE] {
+        let ask = r::CreatePost {
+            comment: Some("Order here.".into()),
+            options: options(&[("poll", "Rye|Spelt"), ("poll_question", "Which?")]),
+            ..draft(&[account], &["Fresh bred (warm)."], r::When::Now)
+        };
+        let made = published(&house, &ask).await;
+        let words = |text: &str| r::EditPost { parts: Some(vec![text.into()]), ..r::EditPost::default() };
+        house.inject("linkedin.edit=lost_after");
+        let lost =
+            house.client.post_edit(&made.id, &words("Fresh bread (warm).")).await.unwrap_err().detail();
+        assert_eq!(lost.code, "edit_failed");
+        assert_eq!(house.client.post_show(&made.id).await.unwrap().parts, ["Fresh bred (warm)."]);
+        let edited = house.client.post_edit(&made.id, &words("Fresh bread (warm).")).await.unwrap();
+        assert_eq!(edited.parts, ["Fresh bread (warm)."]);
+        let handle = account.split_once(':').unwrap().1;
+        assert!(house.live("Fresh bread (warm).").iter().any(|it| it.account == handle));
+        assert!(house.live("Fresh bred (warm).").is_empty());
+        // Of a comment no such call is documented.
+        let comment = r::EditPost { comment: Some("Order there.".into()), ..r::EditPost::default() };
+        assert_eq!(code(house.client.post_edit(&made.id, &comment).await), "too_late");
+    }
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_comment_that_is_withheld_fails_no_post_and_harms_no_account() {
     let house = House::new().await;
     house.connect("linkedin").await;
@@ -203,6 +245,55 @@ async fn a_comment_that_is_withheld_fails_no_post_and_harms_no_account() {
     let states: Vec<_> = delivery.steps.iter().map(|it| it.state.as_str()).collect();
     assert_eq!(states, ["published", "rejected"]);
     assert_eq!(house.client.account_list().await.unwrap().accounts[0].state, m::AccountState::Ready);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_page_posted_and_linkedin_could_not_publish_is_told_until_it_is_removed() {
+    let mut house = House::new().await;
+    pages(&house).await;
+    let alerts = async |house: &House| -> Vec<String> {
+        let all = house.client.status().await.unwrap().alerts;
+        all.into_iter().filter(|it| it.code == "came_to_nothing").map(|it| it.message).collect()
+    };
+    let mut posts = Vec::new();
+    for comment in [None, Some("First!".to_owned())] {
+        house.inject("linkedin.create=publish_failed");
+        let text = format!("Gone, {comment:?}.");
+        let ask = r::CreatePost { comment, ..draft(&[PAGE], &[&text], r::When::Now) };
+        let made = house.client.post_create(&ask).await.unwrap();
+        let told = house
+            .until("the word of it", async |client| {
+                let post = client.post_show(&made.id).await.unwrap();
+                post.deliveries[0].reason.clone().map(|reason| (post.deliveries[0].clone(), reason))
+            })
+            .await;
+        let (delivery, reason) = told;
+        assert_eq!((delivery.state, delivery.verified), (m::DeliveryState::Published, false));
+        assert_eq!(reason.class, "came_to_nothing");
+        assert!(reason.message.contains("PUBLISH_FAILED") && reason.hint.is_some(), "{reason:?}");
+        assert_eq!(house.network.published().len(), posts.len() + 1, "no comment stands under it");
+        assert_eq!(code(house.client.post_retry(&made.id).await), "nothing_to_retry");
+        let story = house.story(Some(&delivery.id)).await;
+        let (event, line) = story.last().unwrap();
+        assert_eq!(event, "delivery.came_to_nothing", "{story:?}");
+        assert!(line.contains("not published after all: LinkedIn took the post"), "{line}");
+        posts.push(made.id);
+    }
+    let ask = r::Events { backlog: Some(1_000), ..r::Events::default() };
+    let events: Vec<_> = house.client.events(&ask).await.unwrap().map(Result::unwrap).collect().await;
+    let loud: Vec<_> = events.iter().filter(|it| it.level == "error").map(|it| &it.event).collect();
+    assert_eq!(loud, ["delivery.came_to_nothing"; 2]);
+    let words = r::EditPost { parts: Some(vec!["Other.".into()]), ..r::EditPost::default() };
+    assert_eq!(code(house.client.post_edit(&posts[0], &words).await), "too_late");
+    // A restart forgets nothing, removing it does, and a day ends it.
+    house.stop().await;
+    house.start().await;
+    let told = alerts(&house).await;
+    assert!(told.len() == 2 && told[0].starts_with("linkedin:acme-bakery: taken by the network"), "{told:?}");
+    house.client.post_delete(&posts[0], false).await.unwrap();
+    assert_eq!(alerts(&house).await.len(), 1);
+    house.pass(SignedDuration::from_hours(25)).await;
+    assert_eq!(alerts(&house).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -124,6 +124,28 @@ fn a_comment_that_linkedin_withholds_leaves_the_post_published_and_the_account_r
 }
 
 #[test]
+fn what_linkedin_took_and_could_not_publish_is_told_and_nothing_is_put_under_it() {
+    for comment in [false, true] {
+        let mut world = world(7, 1, true);
+        world.network.linkedin.fails = true;
+        let id = if comment { with_comment(&mut world, 1) } else { world.post(1, 0, 1, Late::Always) };
+        world.run_until(a_week());
+        let done = &world.store[&id];
+        assert_eq!((done.state, done.verified), (State::Published, false), "an end never changes");
+        assert!(done.came_to_nothing() && done.steps[0].is_live(), "{done:#?}");
+        let reason = done.reason.as_ref().unwrap();
+        assert!(reason.message.contains("PUBLISH_FAILED") && reason.hint.is_some(), "{reason:?}");
+        assert_eq!((world.sent.len(), world.network.objects.len()), (1, 1), "comment: {comment}");
+    }
+    // A member's cannot be read back, so nobody can know.
+    let mut members = world(7, 1, false);
+    members.network.linkedin.fails = true;
+    let id = members.post(1, 0, 1, Late::Always);
+    members.run_until(a_week());
+    assert!(!members.store[&id].came_to_nothing());
+}
+
+#[test]
 fn a_comment_whose_answer_was_lost_is_for_a_person_and_the_post_stays() {
     let mut world = world(7, 1, true);
     world.network.script = vec![Fault::None, Fault::LostAfter];

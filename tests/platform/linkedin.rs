@@ -1,6 +1,9 @@
 //! LinkedIn's connector: every request against the composed document of its API, what its uploads make of
 //! every answer, and that nothing a user writes can cut a post off.
 
+#[path = "linkedin_looks.rs"]
+mod looks;
+
 use crate::jobs::{Owned, answer, fresh, image, live_step, now, shown};
 use crate::linkedin_spec::Spec;
 use jiff::SignedDuration;
@@ -8,13 +11,14 @@ use sendoff::domain::delivery::{Frozen, Handles, StepKind};
 use sendoff::domain::ids::{MediaId, PlatformName};
 use sendoff::domain::kind::Kind;
 use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
-use sendoff::platforms::linkedin::{LinkedIn, text};
+use sendoff::platforms::linkedin::LinkedIn;
 use sendoff::platforms::{
-    Answer, Body, Class, Deletion, Endpoint, Failure, FailureClass, Fresh, Job, Next, Platform, Reading,
-    Request, Sight, Verdict,
+    Answer, Body, Endpoint, Failure, FailureClass, Fresh, Job, Next, Platform, Request, Sight, Verdict,
 };
 use sendoff::validate::{self, Draft};
 use serde_json::{Value, json};
+
+use self::looks::{full_page, listed};
 
 const KINDS: [Kind; 2] = [Kind::Member, Kind::Organization];
 const MIB4: u64 = 4 << 20;
@@ -140,6 +144,7 @@ fn every_post(kind: Kind) -> Vec<Owned> {
         ("link_description", "All of it"),
         ("visibility", "logged_in"),
     ];
+    let poll = [("poll", "Rye | Spelt (new)"), ("poll_question", "Which (one)?"), ("poll_days", "3")];
     vec![
         owned(kind, "Open (daily) #bread", Vec::new(), &[("disable_reshare", "true")]),
         owned(kind, "One", images(1), &[]),
@@ -148,6 +153,7 @@ fn every_post(kind: Kind) -> Vec<Owned> {
         owned(kind, "A deck", vec![deck(Some(12), 9_000)], &[]),
         owned(kind, "A card", images(1), &link),
         owned(kind, "A card alone", Vec::new(), &link[..2]),
+        owned(kind, "Help (us)!", Vec::new(), &poll),
     ]
 }
 
@@ -165,6 +171,7 @@ fn all_requests(kind: Kind) -> Vec<Request> {
     all.extend(walk(&comment_job(&comment)).0);
     let step = live_step("urn:li:ugcPost:7000000000000000002", "");
     all.extend(LinkedIn.read_back(&comment.account, &step));
+    all.extend(LinkedIn.edit(&comment.account, &step, "Fresh (bread)"));
     all.extend(LinkedIn.delete(&comment.account, "urn:li:share:7000000000000000001"));
     if let Sight::More(next) = listed(&owned(kind, "x", Vec::new(), &[]), &full_page(), None) {
         all.push(next);
@@ -185,7 +192,7 @@ fn every_request_fits_the_composed_document() {
         }
         assert_eq!(broken, Vec::<String>::new(), "{kind:?}");
         let there = |name: &str| seen.iter().any(|it| it == name);
-        for wanted in ["createComment", "upload"] {
+        for wanted in ["createComment", "updatePost", "upload"] {
             assert!(there(wanted), "{wanted} is never asked: {seen:?}");
         }
         // Members' tokens read nothing: nothing is asked of them.
@@ -214,7 +221,7 @@ fn a_field_of_nobodys_is_noticed() {
 fn the_requests_as_they_leave() {
     let mut text = String::new();
     for kind in KINDS {
-        for post in [0, 3, 4, 5].map(|n| every_post(kind).swap_remove(n)) {
+        for post in [0, 3, 4, 5, 7].map(|n| every_post(kind).swap_remove(n)) {
             for request in walk(&post.job()).0 {
                 text += &shown(&request);
                 text += "\n\n";
@@ -337,73 +344,6 @@ fn a_duplicate_names_its_original_and_its_number_tells_when_it_was_made() {
     }
 }
 
-fn row(id: &str, text: &str, seconds: i64) -> Value {
-    let at = (now() + SignedDuration::from_secs(seconds)).as_millisecond();
-    json!({ "id": id, "author": "urn:li:organization:5515715", "commentary": text::escape(text),
-        "lifecycleState": "PUBLISHED", "createdAt": at })
-}
-
-fn full_page() -> Value {
-    let rows: Vec<_> = (0..50).map(|n| row(&format!("urn:li:share:{}", 900 - n), "other", 10)).collect();
-    json!({ "elements": rows })
-}
-
-fn listed(post: &Owned, body: &Value, bound: Option<&str>) -> Sight {
-    let Some(call) = LinkedIn.scan(&post.job(), now()) else { return Sight::Absent };
-    let answer = answer(200, body);
-    let said = Reading { call: &call, answer: &answer };
-    let frozen = post.frozen(&LinkedIn);
-    LinkedIn.seen_in(&post.job(), &frozen, said, now(), &|id| bound == Some(id), now())
-}
-
-#[test]
-fn an_organizations_post_is_known_by_words_and_time_and_a_members_cannot_be_looked_for() {
-    let post = owned(Kind::Organization, "Open (daily) #bread", Vec::new(), &[]);
-    let one = "urn:li:share:7000000000000000001";
-    let only = |it: Value| json!({ "elements": [it] });
-    let Sight::Found(live) = listed(&post, &only(row(one, "Open (daily) #bread", 3)), None) else {
-        panic!("found")
-    };
-    assert_eq!((live.remote_id.as_deref(), live.verified), (Some(one), true));
-    let mut template = row(one, "", 3);
-    template["commentary"] = json!(r"Open \(daily\) {hashtag|\#|bread}");
-    assert!(matches!(listed(&post, &only(template), None), Sight::Found(_)));
-    for absent in [row(one, "Open", 3), row(one, "Open (daily) #bread", -90), json!({ "id": one })] {
-        assert_eq!(listed(&post, &only(absent.clone()), None), Sight::Absent, "{absent}");
-    }
-    assert_eq!(listed(&post, &only(row(one, "Open (daily) #bread", 3)), Some(one)), Sight::Absent);
-    let two = [row(one, "Open (daily) #bread", 3), row("urn:li:share:8", "Open (daily) #bread", 3)];
-    assert!(matches!(listed(&post, &json!({ "elements": two }), None), Sight::Disputed { .. }));
-    let mut failed = row(one, "Open (daily) #bread", 3);
-    failed["lifecycleState"] = json!("PUBLISH_FAILED");
-    assert!(matches!(listed(&post, &only(failed), None), Sight::Failed(_)));
-    // A page that does not reach back far enough goes on.
-    let Sight::More(next) = listed(&post, &full_page(), None) else { panic!("more") };
-    assert!(next.query.contains(&("start".into(), "50".into())));
-    assert!(matches!(listed(&post, &json!({ "status": 403 }), None), Sight::Unclear(_)));
-    let member = owned(Kind::Member, "x", Vec::new(), &[]);
-    assert!(LinkedIn.look(&member.job(), &member.frozen(&LinkedIn), now()).is_none());
-    assert!(LinkedIn.scan(&member.job(), now()).is_none());
-    assert!(LinkedIn.read_back(&member.account, &live_step(one, "")).is_none());
-    assert_eq!(LinkedIn.class(&member.job()), Class::Reference);
-    assert_eq!(LinkedIn.class(&post.job()), Class::Listable);
-    assert_eq!(LinkedIn.class(&comment_job(&post)), Class::Opaque);
-}
-
-#[test]
-fn a_read_back_confirms_only_what_is_published() {
-    let step = live_step("urn:li:share:7", "");
-    for (body, good) in [
-        (json!({ "id": "urn:li:share:7", "lifecycleState": "PUBLISHED" }), true),
-        (json!({ "id": "urn:li:share:7", "lifecycleState": "PUBLISH_FAILED" }), false),
-        (json!({ "id": "urn:li:share:7", "lifecycleState": "PUBLISH_REQUESTED" }), false),
-        (json!({ "id": "urn:li:share:8", "lifecycleState": "PUBLISHED" }), false),
-    ] {
-        let sight = LinkedIn.confirmed(&step, &answer(200, &body), now());
-        assert_eq!(matches!(sight, Sight::Found(_)), good, "{body}");
-    }
-}
-
 #[test]
 fn a_comment_is_plain_text_under_its_post_and_being_refused_one_is_told_as_such() {
     let mut post = owned(Kind::Member, "First (and last)!", Vec::new(), &[]);
@@ -422,49 +362,6 @@ fn a_comment_is_plain_text_under_its_post_and_being_refused_one_is_told_as_such(
     // Under a post whose id nobody knows there is no place for it.
     post.before = vec![live_step("", "")];
     assert!(LinkedIn.next(&comment_job(&post), &Handles::new(), fresh()).is_err());
-}
-
-#[test]
-fn a_post_is_deleted_by_its_own_name_alone_and_gone_is_as_good() {
-    let post = owned(Kind::Member, "x", Vec::new(), &[]);
-    for id in ["urn:li:activity:7000000000000000001", "urn:li:comment:(urn:li:share:7,66)", "urn:li:share:x"]
-    {
-        assert!(LinkedIn.delete(&post.account, id).is_none(), "{id}");
-    }
-    let call = LinkedIn.delete(&post.account, "urn:li:share:7").unwrap();
-    assert!(LinkedIn.headers(&call, Some("202608")).contains(&("x-restli-method", "DELETE".to_owned())));
-    for status in [204, 404] {
-        assert_eq!(LinkedIn.deleted(&answer(status, &Value::Null), now()), Deletion::Done);
-    }
-    assert!(matches!(LinkedIn.deleted(&answer(403, &Value::Null), now()), Deletion::Failed(_)));
-}
-
-#[test]
-fn the_addresses_that_browsers_show_name_a_post() {
-    let account = owned(Kind::Member, "x", Vec::new(), &[]).account;
-    for (url, id) in [
-        (
-            "https://www.linkedin.com/feed/update/urn:li:share:7000000000000000001/",
-            Some("urn:li:share:7000000000000000001"),
-        ),
-        (
-            "https://www.linkedin.com/feed/update/urn%3Ali%3Aactivity%3A7000000000000000001",
-            Some("urn:li:activity:7000000000000000001"),
-        ),
-        (
-            "https://de.linkedin.com/posts/acme_bread-activity-7000000000000000001-aBcD?x=1",
-            Some("urn:li:activity:7000000000000000001"),
-        ),
-        (
-            "https://www.linkedin.com/posts/acme-ugcPost-7000000000000000002-q_1",
-            Some("urn:li:ugcPost:7000000000000000002"),
-        ),
-        ("https://evillinkedin.com/feed/update/urn:li:share:7000000000000000001/", None),
-        ("https://www.linkedin.com/feed/update/urn:li:comment:7000000000000000001/", None),
-        ("https://www.linkedin.com/in/acme/", None),
-    ] {
-        assert_eq!(LinkedIn.remote_id_of(&account, url).as_deref(), id, "{url}");
-    }
 }
 
 fn codes(
@@ -503,6 +400,25 @@ fn what_linkedin_cannot_take_is_said_when_it_is_written() {
     assert_eq!(member("x", &[image(1)], &[("title", "Bread")]), ["bad_option"]);
     assert_eq!(codes(Kind::Organization, "x", None, &[], &[("visibility", "connections")]), ["bad_option"]);
     assert_eq!(codes(Kind::Member, "x", Some(&"c".repeat(1251)), &[], &[]), ["text_too_long"]);
+    let poll = |choices: &str, question: &str, more: &[(&str, &str)]| {
+        let own = [("poll", choices), ("poll_question", question)];
+        member("x", &[], &[&own[..], more].concat())
+    };
+    assert_eq!(poll("Rye|Spelt", "Which?", &[("poll_days", "14")]), none);
+    assert_eq!(poll("Rye|Spelt", "Which?", &[("poll_days", "2")]), ["bad_option"]);
+    assert_eq!(poll("Rye", "Which?", &[]), ["bad_option"]);
+    assert_eq!(poll("1|2|3|4|5", "Which?", &[]), ["bad_option"]);
+    assert_eq!(poll("Rye|", "Which?", &[]), ["bad_option"]);
+    assert_eq!(poll(&format!("Rye|{}", "c".repeat(31)), "Which?", &[]), ["bad_option"]);
+    assert_eq!(poll(&format!("Rye|{}", "c".repeat(30)), &"q".repeat(140), &[]), none);
+    assert_eq!(poll("Rye|Spelt", &"q".repeat(141), &[]), ["bad_option"]);
+    assert_eq!(poll("Rye|Spelt", " ", &[]), ["bad_option"]);
+    assert_eq!(member("x", &[], &[("poll_question", "Which?")]), ["bad_option"]);
+    assert_eq!(member("x", &[], &[("poll_days", "3")]), ["bad_option"]);
+    let choose = [("poll", "Rye|Spelt"), ("poll_question", "Which?")];
+    assert_eq!(member("x", &[image(1)], &choose), ["exclusive"]);
+    let card = [("link", "https://example.org/"), ("link_title", "A"), choose[0], choose[1]];
+    assert_eq!(member("x", &[], &card), ["exclusive"]);
     // Counted as large as it can be: escapes, and pairs of UTF-16.
     assert_eq!(member(&"a".repeat(3_000), &[], &[]), none);
     assert_eq!(member(&"(".repeat(1_501), &[], &[]), ["text_too_long"]);

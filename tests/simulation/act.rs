@@ -81,6 +81,7 @@ impl World {
                 self.mark_dead(account, reason.message);
             }
             Effect::Confirm { id, step, verified, permalink } => self.confirm(id, step, verified, permalink),
+            Effect::CameToNothing { id, .. } => panic!("nothing fails here once it was taken: {id}"),
             Effect::WakeAt(at) => self.engine_wake = Some(at),
             Effect::Reply { ticket, result } => {
                 let word = if result.is_ok() { "granted" } else { "refused" };

@@ -48,13 +48,7 @@ impl World {
         let job: Job = Box::new(move |tx| {
             let Some(before) = deliveries::get(tx, id)? else { return Ok(()) };
             let mut after = before.clone();
-            let last = step + 1 == after.steps.len();
-            if after.state == State::Published && last {
-                after.verified = verified;
-            }
-            if let Some(step) = after.steps.get_mut(step).filter(|it| it.is_live()) {
-                step.permalink = step.permalink.take().or(permalink.clone());
-            }
+            after.read_back(step, verified, permalink.clone());
             if after == before {
                 return Ok(());
             }

@@ -7,6 +7,7 @@
 mod disk;
 mod faults;
 mod life;
+mod losses;
 mod model;
 mod opening;
 mod powercut;

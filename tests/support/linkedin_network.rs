@@ -15,6 +15,8 @@ pub(crate) struct State {
     pub(crate) remembers: SignedDuration,
     /// The app may not comment.
     pub(crate) withholds_comments: bool,
+    /// What it takes comes to nothing.
+    pub(crate) fails: bool,
     /// Calls by label.
     pub(crate) calls: BTreeMap<String, usize>,
 }
@@ -37,7 +39,7 @@ pub(super) fn land(
         "linkedin.comment" => {
             let text = body["message"]["text"].as_str().unwrap().to_owned();
             let parent = body["object"].as_str().unwrap().to_owned();
-            let id = put(network, owner, text, Some(parent), now);
+            let id = put(network, owner, text, Value::Null, Some(parent), now);
             answer(201, &json!({ "id": "66", "commentUrn": id }))
         }
         "linkedin.list" => list(network, owner, request, now),
@@ -45,7 +47,8 @@ pub(super) fn land(
             let urn = request.path.rsplit('/').next().unwrap().replace("%3A", ":");
             match network.objects.iter().find(|it| it.id == urn) {
                 Some(it) => {
-                    answer(200, &json!({ "id": it.id, "author": it.owner, "lifecycleState": "PUBLISHED" }))
+                    let state = if network.linkedin.fails { "PUBLISH_FAILED" } else { "PUBLISHED" };
+                    answer(200, &json!({ "id": it.id, "author": it.owner, "lifecycleState": state }))
                 }
                 None => answer(404, &json!({ "status": 404, "message": "not found" })),
             }
@@ -65,11 +68,18 @@ fn create(network: &mut Network, owner: &str, body: &Value, now: Timestamp) -> A
         let message = format!("Content is a duplicate of {}", first.id);
         return answer(422, &json!({ "status": 422, "message": message }));
     }
-    let id = put(network, owner, text, None, now);
+    let id = put(network, owner, text, body["content"].clone(), None, now);
     Answer { status: 201, headers: vec![("x-restli-id".into(), id)], body: Vec::new() }
 }
 
-fn put(network: &mut Network, owner: &str, text: String, parent: Option<String>, now: Timestamp) -> String {
+fn put(
+    network: &mut Network,
+    owner: &str,
+    text: String,
+    content: Value,
+    parent: Option<String>,
+    now: Timestamp,
+) -> String {
     let number = (u64::try_from(now.as_millisecond()).unwrap() << 22) + network.objects.len() as u64;
     let id = match parent {
         Some(_) => format!("urn:li:comment:(urn:li:share:1,{number})"),
@@ -79,7 +89,7 @@ fn put(network: &mut Network, owner: &str, text: String, parent: Option<String>,
         id: id.clone(),
         owner: owner.to_owned(),
         text,
-        body: Value::Null,
+        body: content,
         parent,
         created: now,
         listed_at: now + network.list_lag,
@@ -103,7 +113,7 @@ fn list(network: &Network, owner: &str, request: &Request, now: Timestamp) -> An
         .take(count)
         .map(|it| {
             json!({ "id": it.id, "author": it.owner, "commentary": it.text, "lifecycleState": "PUBLISHED",
-                "createdAt": it.created.as_millisecond() })
+                "createdAt": it.created.as_millisecond(), "content": it.body })
         })
         .collect();
     answer(200, &json!({ "elements": rows, "paging": {} }))

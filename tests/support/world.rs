@@ -454,6 +454,13 @@ impl World {
                 self.at(self.now + secs(1800), Happening::Reconnect(account));
             }
             Effect::Confirm { id, step, .. } => self.note(&format!("confirmed {id} {step}")),
+            Effect::CameToNothing { id, step, reason, .. } => {
+                self.note(&format!("nothing {id} {step}"));
+                assert!(
+                    self.store.get_mut(&id).unwrap().note_nothing(reason),
+                    "it has not ended as published"
+                );
+            }
             Effect::WakeAt(at) => self.engine_wake = Some(at),
             Effect::Reply { .. } => {}
         }

@@ -49,8 +49,9 @@ pub enum Event {
     Defer { at: Timestamp, why: RetryWhy, reason: Reason, again: bool },
     /// Never. Only when this attempt is known to have had no effect.
     Refuse { reason: Reason },
-    /// The first comment is not to be had, and what it was for is live and stays: it ends as published,
-    /// with the reason. Only when this attempt is known to have had no effect.
+    /// The first comment is not to be had, and what it was for is live and stays, or came to nothing and
+    /// has no place for one: it ends as published, with the reason. Only when this attempt is known to have
+    /// had no effect.
     Spare { reason: Reason },
     /// The account cannot act. Only when this attempt is known to have had no effect.
     AccountDead { reason: Reason },

@@ -1,6 +1,6 @@
 //! A delivery's moves in one sentence each, for the log.
 
-use super::{AT_WORK, Delivery, LEFT, RetryWhy, State};
+use super::{AT_WORK, Delivery, LEFT, NOTHING, RetryWhy, State};
 use crate::domain::schedule::echo;
 
 impl Delivery {
@@ -24,6 +24,9 @@ impl Delivery {
             State::Retry if self.reason.is_none() => format!("tried again at {later}"),
             State::Retry => format!("tried again at {later}: {why}"),
             State::NeedsReconnect => format!("the account must be connected again: {why}"),
+            State::Published if self.came_to_nothing() => {
+                format!("taken by the network, and not published after all: {why}")
+            }
             State::Published => {
                 let link = self.steps.first().and_then(|step| step.permalink.as_deref());
                 let without =
@@ -44,6 +47,7 @@ impl State {
     pub fn level(self, event: &str, class: &str) -> &'static str {
         match self {
             _ if event == "at_risk" => "warn",
+            Self::Published if class == NOTHING => "error",
             Self::Claimed | Self::Preparing | Self::Sending => "debug",
             Self::Scheduled | Self::Published | Self::HandedOver | Self::Cancelled => "info",
             Self::Retry if event == "applied" => "info",

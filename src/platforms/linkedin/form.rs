@@ -17,6 +17,16 @@ pub(super) const IMAGES_MAX: usize = 20;
 const TITLE_MAX: usize = 400;
 /// Longest description of a link. Ours as well.
 const DESCRIPTION_MAX: usize = 4_000;
+/// Choices of a poll, and the longest question and choice (…/shares/poll-post-api), in the unit that comes
+/// out largest.
+const CHOICES: (usize, usize) = (2, 4);
+const QUESTION_MAX: usize = 140;
+const CHOICE_MAX: usize = 30;
+/// Days that a poll may run, and what the API calls them.
+const DAYS: [(&str, &str); 4] =
+    [("1", "ONE_DAY"), ("3", "THREE_DAYS"), ("7", "SEVEN_DAYS"), ("14", "FOURTEEN_DAYS")];
+/// Ours.
+const DAYS_DEFAULT: &str = "7";
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -41,6 +51,17 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         help: "title of that card; LinkedIn does not read it itself",
     },
     OptionSpec { key: "link_description", values: &[], help: "text of that card" },
+    OptionSpec {
+        key: "poll",
+        values: &[],
+        help: "two to four choices with `|` between them, up to 30 characters each",
+    },
+    OptionSpec { key: "poll_question", values: &[], help: "what the poll asks, up to 140 characters" },
+    OptionSpec {
+        key: "poll_days",
+        values: &["1", "3", "7", "14"],
+        help: "how many days the poll runs; a week without it",
+    },
 ];
 
 /// The kinds of objects that an account publishes.
@@ -52,6 +73,7 @@ pub enum Form {
     Video,
     Document,
     Article,
+    Poll,
     /// The first comment under any of them.
     Comment,
 }
@@ -65,6 +87,7 @@ impl Form {
         let any = |is: fn(MediaKind) -> bool| media.iter().any(|it| is(it.kind));
         match media.len() {
             _ if options.contains_key("link") => Self::Article,
+            _ if options.contains_key("poll") => Self::Poll,
             0 => Self::Text,
             _ if any(|it| it == MediaKind::Pdf) => Self::Document,
             _ if any(MediaKind::is_video) => Self::Video,
@@ -81,9 +104,15 @@ impl Form {
             Self::Video => "video",
             Self::Document => "document",
             Self::Article => "article",
+            Self::Poll => "poll",
             Self::Comment => "comment",
         }
     }
+}
+
+/// The choices of the poll that an option holds.
+fn choices(option: &str) -> Vec<&str> {
+    option.split('|').map(str::trim).collect()
 }
 
 /// The body of `POST /rest/posts`. `urns`: of the files, in their order.
@@ -114,6 +143,17 @@ pub(super) fn body(
         Form::Video | Form::Document => with_urns().next().map(
             |(item, urn)| json!({ "media": { "id": urn, "title": option("title").unwrap_or(&item.name) } }),
         ),
+        Form::Poll => {
+            let days = option("poll_days").unwrap_or(DAYS_DEFAULT);
+            let duration = DAYS.iter().find(|it| it.0 == days).map_or("SEVEN_DAYS", |it| it.1);
+            let choices = choices(option("poll").unwrap_or_default());
+            let choices: Vec<_> = choices.into_iter().map(|it| json!({ "text": it })).collect();
+            Some(json!({ "poll": {
+                "question": option("poll_question").unwrap_or_default(),
+                "options": choices,
+                "settings": { "duration": duration },
+            } }))
+        }
         Form::Article => {
             let mut card = json!({
                 "source": option("link").unwrap_or_default(),
@@ -195,6 +235,10 @@ pub(super) fn problems(media: &[MediaItem], options: &BTreeMap<String, String>, 
             add(of(key), "bad_option", message, "shorten it");
         }
     }
+    found.extend(poll(media, options));
+    let mut add = |field: String, code, message: String, hint: &str| {
+        found.push(Problem { field, code, message, hint: Some(hint.to_owned()) });
+    };
     let documents = media.iter().filter(|it| it.kind == MediaKind::Pdf).count();
     if documents > 0 && media.len() > 1 && form != Form::Article {
         let message = "a document stands alone in its post".to_owned();
@@ -203,6 +247,70 @@ pub(super) fn problems(media: &[MediaItem], options: &BTreeMap<String, String>, 
     if kind == Kind::Organization && options.get("visibility").is_some_and(|it| it == "connections") {
         let message = "an organization has no connections to show it to".to_owned();
         add(of("visibility"), "bad_option", message, "use `public` or `logged_in`");
+    }
+    found
+}
+
+/// What is wrong with the poll, and with what is beside it.
+fn poll(media: &[MediaItem], options: &BTreeMap<String, String>) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut add = |key: &str, code, message: String, hint: &str| {
+        let field = if key == "media" { key.to_owned() } else { format!("options.linkedin.{key}") };
+        found.push(Problem { field, code, message, hint: Some(hint.to_owned()) });
+    };
+    let write =
+        "write it like `--option \"linkedin.poll=Rye|Spelt\" --option \"linkedin.poll_question=Which?\"`";
+    let Some(option) = options.get("poll") else {
+        for key in ["poll_question", "poll_days"] {
+            if options.contains_key(key) {
+                add(
+                    key,
+                    "bad_option",
+                    format!("`linkedin.{key}` belongs to a poll, and there is none"),
+                    write,
+                );
+            }
+        }
+        return found;
+    };
+    let alone = "put one of them into another post";
+    if options.contains_key("link") {
+        let message = "a post on LinkedIn has a link with its card or a poll, not both".to_owned();
+        add("poll", "exclusive", message, alone);
+    }
+    if !media.is_empty() {
+        add("media", "exclusive", "a post on LinkedIn has media or a poll, not both".to_owned(), alone);
+    }
+    let (choices, (least, most)) = (choices(option), CHOICES);
+    if !(least..=most).contains(&choices.len()) {
+        let message = format!("a poll on LinkedIn has {least} to {most} choices, this has {}", choices.len());
+        add("poll", "bad_option", message, write);
+    }
+    for choice in choices {
+        match choice.encode_utf16().count() {
+            0 => add("poll", "bad_option", "a choice of the poll is empty".to_owned(), write),
+            n if n > CHOICE_MAX => {
+                let message =
+                    format!("the choice `{choice}` has {n} characters, LinkedIn takes {CHOICE_MAX}");
+                add("poll", "bad_option", message, "shorten it");
+            }
+            _ => {}
+        }
+    }
+    let question = options.get("poll_question").map(|it| it.trim()).unwrap_or_default();
+    match question.encode_utf16().count() {
+        0 => add(
+            "poll_question",
+            "bad_option",
+            "a poll on LinkedIn needs a question of its own".to_owned(),
+            write,
+        ),
+        n if n > QUESTION_MAX => {
+            let message =
+                format!("the question of the poll has {n} characters, LinkedIn takes {QUESTION_MAX}");
+            add("poll_question", "bad_option", message, "shorten it");
+        }
+        _ => {}
     }
     found
 }

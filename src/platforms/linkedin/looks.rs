@@ -4,19 +4,19 @@
 //! Source: learn.microsoft.com/linkedin/marketing/community-management/shares/posts-api, "Find posts by
 //! authors".
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::form::Form;
 use super::text::{escape, plain};
-use super::{encoded, errors, get, is_post, live};
+use super::{SKEW, encoded, errors, get, is_post, live};
 use crate::domain::account::Account;
 use crate::domain::delivery::{Live, Step};
 use crate::domain::kind::Kind;
 use crate::platforms::{Answer, Failure, FailureClass, Job, Reading, Request, Sight};
 
-/// How much earlier than our intent LinkedIn's clock may date a post.
-const SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// The `lifecycleState` of what LinkedIn took and could not publish.
+const FAILED: &str = "PUBLISH_FAILED";
 /// Posts of one page.
 const PAGE: usize = 50;
 
@@ -42,7 +42,64 @@ pub(super) fn list(job: &Job<'_>, start: usize) -> Option<Request> {
     Some(request)
 }
 
-/// What the list shows of a post of these words.
+/// What a post holds besides its words: the kind of its files, and how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds<'a> {
+    Words,
+    Files(&'a str, usize),
+    Card,
+    Poll,
+    /// Something that is not made here.
+    Other,
+}
+
+impl<'a> Holds<'a> {
+    fn sent(job: &Job<'_>) -> Self {
+        match Form::of(job) {
+            Form::Text | Form::Comment => Self::Words,
+            Form::Image | Form::Images => Self::Files("image", job.media.len()),
+            Form::Video => Self::Files("video", 1),
+            Form::Document => Self::Files("document", 1),
+            Form::Article => Self::Card,
+            Form::Poll => Self::Poll,
+        }
+    }
+
+    /// As the list shows them, in the shapes in which they are sent.
+    fn shown(content: &'a Value) -> Self {
+        if content.as_object().is_none_or(serde_json::Map::is_empty) {
+            return Self::Words;
+        }
+        let kind = |it: &'a Value| Some(it["id"].as_str()?.strip_prefix("urn:li:")?.split_once(':')?.0);
+        if let Some(kind) = kind(&content["media"]) {
+            return Self::Files(kind, 1);
+        }
+        if let Some(all) = content["multiImage"]["images"].as_array() {
+            return Self::Files("image", all.len());
+        }
+        match () {
+            () if content["article"].is_object() => Self::Card,
+            () if content["poll"].is_object() => Self::Poll,
+            () => Self::Other,
+        }
+    }
+}
+
+/// Whether a post of the same words holds what was sent. None: that cannot be told.
+fn holds_the_same(job: &Job<'_>, row: &Value) -> Option<bool> {
+    match (Holds::sent(job), Holds::shown(&row["content"])) {
+        (sent, shown) if sent == shown => Some(true),
+        // Whether LinkedIn makes a card of an address in the text is not documented.
+        (Holds::Words, Holds::Card) => {
+            Some(row["content"]["article"]["source"].as_str().is_some_and(|it| job.text.contains(it)))
+        }
+        // Nor is it that the list always tells of files.
+        (_, Holds::Words | Holds::Other) => None,
+        _ => Some(false),
+    }
+}
+
+/// What the list shows of a post of these words, with as many files of the same kind.
 pub(super) fn listed(
     job: &Job<'_>,
     said: Reading<'_>,
@@ -57,26 +114,27 @@ pub(super) fn listed(
     let earliest = since.saturating_sub(SKEW).unwrap_or(since);
     let words = plain(&escape(job.text));
     let made = |it: &Value| it["createdAt"].as_i64().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let ours = |it: &&Value| {
-        it["author"] == job.account.remote_id.as_str()
-            && made(it).is_some_and(|at| at >= earliest)
-            && plain(it["commentary"].as_str().unwrap_or_default()) == words
-            && it["id"].as_str().is_some_and(|id| is_post(id) && !bound(id))
-    };
-    let mut hits = rows.iter().filter(ours);
+    let alike: Vec<&Value> = rows
+        .iter()
+        .filter(|it| {
+            it["author"] == job.account.remote_id.as_str()
+                && made(it).is_some_and(|at| at >= earliest)
+                && plain(it["commentary"].as_str().unwrap_or_default()) == words
+                && it["id"].as_str().is_some_and(|id| is_post(id) && !bound(id))
+        })
+        .collect();
+    let mut hits = alike.iter().filter(|it| holds_the_same(job, it) == Some(true));
     match (hits.next(), hits.next()) {
         (Some(_), Some(_)) => {
             Sight::Disputed { message: "two with these words are there, and either may be this one".into() }
         }
-        (Some(it), None) if it["lifecycleState"] == "PUBLISH_FAILED" => Sight::Failed(Failure {
-            class: FailureClass::InvalidContent,
-            message: "LinkedIn took the post and could not publish it".into(),
-            hint: Some("see that its files are sound, and post it again".into()),
-            until: None,
-        }),
+        (Some(it), None) if it["lifecycleState"] == FAILED => Sight::Failed(not_published()),
         (Some(it), None) => match it["id"].as_str() {
             Some(id) => Sight::Found(live(id, Form::of(job), true)),
             None => Sight::Absent,
+        },
+        (None, _) if alike.iter().any(|it| holds_the_same(job, it).is_none()) => Sight::Disputed {
+            message: "one with these words is there, and whether it has the same files cannot be told".into(),
         },
         (None, _) => {
             // Newest first: whoever has not come to the time in question has not looked.
@@ -88,6 +146,16 @@ pub(super) fn listed(
                 _ => Sight::Absent,
             }
         }
+    }
+}
+
+/// It was taken, and came to nothing while its files were worked on. Why is told nowhere.
+fn not_published() -> Failure {
+    Failure {
+        class: FailureClass::InvalidContent,
+        message: format!("LinkedIn took the post and could not publish it (`{FAILED}`)"),
+        hint: Some("see that its files are sound, and post it anew: `sendoff post create`".into()),
+        until: None,
     }
 }
 
@@ -103,7 +171,10 @@ pub(super) fn read_back(account: &Account, step: &Step) -> Option<Request> {
 pub(super) fn confirmed(step: &Step, answer: &Answer) -> Sight {
     let json = answer.json();
     let same = json["id"].as_str() == step.remote_id.as_deref();
-    // One that is still made ready, or came to nothing, is not confirmed.
+    if answer.status == 200 && same && json["id"].is_string() && json["lifecycleState"] == FAILED {
+        return Sight::Failed(not_published());
+    }
+    // One that is still made ready is not confirmed.
     let shown = json["lifecycleState"].as_str().is_none_or(|it| it == "PUBLISHED");
     if answer.status == 200 && same && shown && json["id"].is_string() {
         return Sight::Found(Live {

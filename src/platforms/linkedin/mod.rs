@@ -1,5 +1,5 @@
 //! LinkedIn's members and organizations through the Posts API: text, pictures, film, document, article,
-//! first comment.
+//! poll, first comment; and other words for what is published.
 //!
 //! A repeat of the same words is refused with the name of the first post. How long LinkedIn remembers is
 //! not documented for this API, so nothing is repeated on that account alone. An organization's posts can
@@ -107,6 +107,7 @@ impl Platform for LinkedIn {
         all.extend(version.map(|it| ("linkedin-version", it.to_owned())));
         match call.label {
             "linkedin.list" => all.push(("x-restli-method", "FINDER".to_owned())),
+            "linkedin.edit" => all.push(("x-restli-method", "PARTIAL_UPDATE".to_owned())),
             "linkedin.delete" => all.push(("x-restli-method", "DELETE".to_owned())),
             _ => {}
         }
@@ -268,6 +269,23 @@ impl Platform for LinkedIn {
         looks::confirmed(step, answer)
     }
 
+    fn edit(&self, _account: &Account, step: &Step, text: &str) -> Option<Request> {
+        // Of comments it is not documented. What an address named may be the activity around the post.
+        let id = step.remote_id.as_deref().filter(|it| is_post(it))?;
+        let body = json!({ "patch": { "$set": { "commentary": text::escape(text) } } });
+        let body = Body::Json(body.to_string().into_bytes());
+        Some(post("linkedin.edit", format!("/rest/posts/{}", encoded(id)), body))
+    }
+
+    fn edited(&self, answer: &Answer, now: Timestamp) -> Result<(), Failure> {
+        if (200..300).contains(&answer.status) {
+            return Ok(());
+        }
+        let json = answer.json();
+        let class = errors::refused(answer, &json).map_or(FailureClass::Transient, |row| row.class);
+        Err(errors::of_class(class, &json, answer, None, now))
+    }
+
     fn delete(&self, _account: &Account, remote_id: &str) -> Option<Request> {
         let path = format!("/rest/posts/{}", encoded(remote_id));
         let call = Request { method: http::Method::DELETE, ..get("linkedin.delete", path) };
@@ -292,7 +310,7 @@ impl Platform for LinkedIn {
 const NO_COMMENTS: &str =
     "LinkedIn lets this app not comment, or not any more: write the comment yourself; the post is live";
 
-/// How much later than our clock LinkedIn's may date a post.
+/// How far LinkedIn's clock may be from ours when it dates a post.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 /// The request of a first comment. Its text is plain, as opposed to a post's.

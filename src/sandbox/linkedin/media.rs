@@ -6,14 +6,21 @@ use serde_json::{Value, json};
 
 use super::oauth::Token;
 use super::{LinkedIn, error, invalid};
+use crate::sandbox::film::Film;
 use crate::sandbox::wire::{Answer, Call};
 
 /// Addresses end; how soon is not documented.
 const ADDRESS_LIFE: SignedDuration = SignedDuration::from_hours(1);
 const PIECE: u64 = 4 << 20;
-const VIDEO_BYTES: std::ops::RangeInclusive<u64> = 75_000..=500_000_000;
 const DOCUMENT_MAX: usize = 100_000_000;
 const PIXELS_MAX: u64 = 36_152_320;
+const FRAMES_MAX: usize = 250;
+const PAGES_MAX: usize = 300;
+const FILM_MS: std::ops::RangeInclusive<u64> = 3_000..=1_800_000;
+/// The longer side is at most so many tenths of the shorter.
+const SIDES_MAX: u64 = 24;
+/// A film that is longer than this is not kept, and is known by its head.
+const KEPT: u64 = 16 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Noun {
@@ -92,18 +99,10 @@ impl LinkedIn {
             _ => return Err(invalid("there is no such action")),
         }
         let ask = &body["initializeUploadRequest"];
-        let fields: &[&str] = match noun {
-            Noun::Video => &["owner", "fileSizeBytes", "uploadCaptions", "uploadThumbnail"],
-            _ => &["owner"],
-        };
-        super::fields("", &body, &["initializeUploadRequest"], &["initializeUploadRequest"])?;
-        super::fields("/initializeUploadRequest", ask, fields, fields)?;
+        super::body::begin(noun, &body)?;
         let owner = ask["owner"].as_str().unwrap_or_default().to_owned();
         self.may_write(token, &owner, noun.word())?;
         let size = ask["fileSizeBytes"].as_u64().unwrap_or_default();
-        if noun == Noun::Video && !VIDEO_BYTES.contains(&size) {
-            return Err(invalid("fileSizeBytes is out of range"));
-        }
         let id = format!("C4E10AQ{}", &self.chance.token("linkedin asset")[..16]);
         let count = if noun == Noun::Video { size.div_ceil(PIECE) } else { 1 };
         let count = usize::try_from(count).unwrap_or(1);
@@ -177,20 +176,24 @@ impl LinkedIn {
             asset.whole = Some(call.now);
             return Answer::new(201, "text/plain; charset=utf-8", "");
         }
-        Answer::new(200, "text/plain; charset=utf-8", "").with("etag", &name)
+        let answer = Answer::new(200, "text/plain; charset=utf-8", "").with("etag", &name);
+        // It is taken all the same; whoever watches the stand-in should know.
+        let leaks = call.header("authorization").is_some();
+        if leaks { answer.because("a token came with a piece of a film") } else { answer }
     }
 
     fn finish(&mut self, call: &Call, token: &Token, body: &Value) -> Result<Answer, Answer> {
         let ask = &body["finalizeUploadRequest"];
-        let fields = ["video", "uploadToken", "uploadedPartIds"];
-        super::fields("", body, &["finalizeUploadRequest"], &["finalizeUploadRequest"])?;
-        super::fields("/finalizeUploadRequest", ask, &fields, &fields)?;
+        super::body::finish(body)?;
         let id = ask["video"].as_str().and_then(|it| it.strip_prefix("urn:li:video:")).unwrap_or_default();
         let owner = self.assets.get(id).map(|it| it.owner.clone());
         let owner = owner
             .ok_or_else(|| error(400, "INVALID_VIDEO_ID", 0, "no such video").because("no such video"))?;
         self.may_write(token, &owner, "video")?;
         let Some(asset) = self.assets.get_mut(id) else { return Err(expired()) };
+        if call.now >= asset.ends && asset.whole.is_none() {
+            return Err(expired());
+        }
         let given: Vec<&str> =
             ask["uploadedPartIds"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let mut all = Vec::new();
@@ -204,15 +207,17 @@ impl LinkedIn {
         if given.len() != asset.pieces.len() || ask["uploadToken"].as_str() != Some(&asset.token) {
             return Err(invalid("part ids or token do not fit the upload"));
         }
-        asset.failed = all.get(4..8) != Some(b"ftyp");
-        // A film that is too long to be kept is known by its head.
-        asset.bytes = if asset.size <= 16 << 20 { all.into() } else { Bytes::new() };
+        // What is in a film shows only when it is worked on.
+        asset.failed = !is_film(&all);
+        asset.bytes = if asset.size <= KEPT { all.into() } else { Bytes::new() };
         asset.whole = Some(call.now);
         Ok(Answer::new(200, "application/json; charset=utf-8", ""))
     }
 
     /// How far a file is: for organizations' tokens alone.
     pub(super) fn status(&self, call: &Call, token: &Token, noun: Noun, urn: &str) -> Result<Answer, Answer> {
+        super::only(call, &[])?;
+        super::body::urn("the file", &json!(urn), &[noun.word()])?;
         if !token.may("w_organization_social") && !token.may("r_organization_social") {
             return Err(super::denied(&format!("{}s.GET", noun.word())));
         }
@@ -232,6 +237,9 @@ fn image(bytes: &Bytes) -> Result<(), &'static str> {
     if !matches!(kind, Some("image/jpeg" | "image/png" | "image/gif")) {
         return Err("not a JPEG, PNG or GIF");
     }
+    if kind == Some("image/gif") && frames(bytes) > FRAMES_MAX {
+        return Err("too many frames");
+    }
     let size = image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
     let size = size.ok().and_then(|it| it.into_dimensions().ok());
     match size {
@@ -240,10 +248,37 @@ fn image(bytes: &Bytes) -> Result<(), &'static str> {
     }
 }
 
+/// How many pictures an animation has, counted no further than needed.
+fn frames(bytes: &Bytes) -> usize {
+    use image::AnimationDecoder as _;
+    let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(bytes));
+    decoder.map_or(0, |it| it.into_frames().take(FRAMES_MAX + 1).flatten().count())
+}
+
+/// A PDF, or one of the office's formats, old and new.
 fn document(bytes: &Bytes) -> Result<(), &'static str> {
-    (bytes.starts_with(b"%PDF-") && bytes.len() <= DOCUMENT_MAX)
-        .then_some(())
-        .ok_or("not a PDF of 100 MB at most")
+    let heads: [&[u8]; 3] = [b"%PDF-", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"];
+    if !heads.iter().any(|head| bytes.starts_with(head)) || bytes.len() > DOCUMENT_MAX {
+        return Err("not a PDF, PPT(X) or DOC(X) of 100 MB at most");
+    }
+    if pages(bytes) > PAGES_MAX { Err("more than 300 pages") } else { Ok(()) }
+}
+
+/// The pages of a PDF that names them openly.
+fn pages(bytes: &[u8]) -> usize {
+    let kinds = bytes.windows(6).enumerate().filter(|(_, it)| *it == b"/Type/" || *it == b"/Type ");
+    kinds
+        .filter(|(at, _)| {
+            let rest = bytes[at + 5..].trim_ascii_start();
+            rest.strip_prefix(b"/Page").is_some_and(|it| !it.first().is_some_and(u8::is_ascii_alphabetic))
+        })
+        .count()
+}
+
+fn is_film(bytes: &[u8]) -> bool {
+    let Some(film) = Film::of(bytes) else { return false };
+    let (long, short) = (u64::from(film.width.max(film.height)), u64::from(film.width.min(film.height)));
+    FILM_MS.contains(&film.ms) && short > 0 && long * 10 <= short * SIDES_MAX
 }
 
 fn piece(asset: &Asset, n: usize, bytes: &Bytes) -> Result<(), &'static str> {

@@ -5,6 +5,7 @@
 //! URNs in paths are encoded, uploads end, members' tokens read nothing back, the same words are refused
 //! with the name of the first post, and text is cut off where it was not escaped.
 
+mod body;
 mod media;
 mod oauth;
 mod posts;
@@ -75,6 +76,7 @@ enum Place {
     Create,
     List,
     Get(String),
+    Update(String),
     Delete(String),
     Comment(String),
     /// A URN stands in the path with its colons.
@@ -107,6 +109,7 @@ impl Place {
             ("POST", ["rest", "posts"]) => Self::Create,
             ("GET", ["rest", "posts"]) => Self::List,
             ("GET", ["rest", "posts", id]) => Self::Get(urn(id)),
+            ("POST", ["rest", "posts", id]) => Self::Update(urn(id)),
             ("DELETE", ["rest", "posts", id]) => Self::Delete(urn(id)),
             ("POST", ["rest", "socialActions", id, "comments"]) => Self::Comment(urn(id)),
             _ => return None,
@@ -131,6 +134,7 @@ pub(super) fn route_name(call: &Call) -> Option<&'static str> {
         Place::Create => "linkedin.create",
         Place::List => "linkedin.list",
         Place::Get(_) => "linkedin.get",
+        Place::Update(_) => "linkedin.edit",
         Place::Delete(_) => "linkedin.delete",
         Place::Comment(_) => "linkedin.comment",
     })
@@ -187,6 +191,21 @@ fn json_body(call: &Call) -> Result<Value, Answer> {
         .then(|| serde_json::from_slice(&call.body).ok())
         .flatten();
     body.filter(Value::is_object).ok_or_else(|| invalid("the body, which is no JSON object,"))
+}
+
+/// Whether a body is well made, by the name that the composed document gives its operation.
+#[cfg(test)]
+pub(super) fn takes(operation: &str, it: &Value) -> bool {
+    let judged = match operation {
+        "createPost" => body::post(it),
+        "updatePost" => body::update(it),
+        "createComment" => body::comment(it),
+        "imagesAction" => body::begin(Noun::Image, it),
+        "documentsAction" => body::begin(Noun::Document, it),
+        _ if it.get("finalizeUploadRequest").is_some() => body::finish(it),
+        _ => body::begin(Noun::Video, it),
+    };
+    judged.is_ok()
 }
 
 /// An object with these fields and no others, the required ones among them.
@@ -295,6 +314,7 @@ impl LinkedIn {
             Place::Create => self.create(call, &token),
             Place::List => self.list(call, &token),
             Place::Get(urn) => self.get(call, &token, &urn),
+            Place::Update(urn) => self.update(call, &token, &urn),
             Place::Delete(urn) => self.delete(call, &token, &urn),
             Place::Comment(urn) => self.comment(call, &token, &urn),
             _ => Err(broken()),
@@ -356,7 +376,7 @@ impl LinkedIn {
         self.assets.get(id).map(|it| it.bytes.clone())
     }
 
-    /// What is no plain post: the title of a document or film, the address of an article.
+    /// What is no plain post: the title of a document or film, the address of an article, a poll.
     pub(super) fn note(&self, urn: &str) -> Option<String> {
         self.posts.get(urn)?.note.clone()
     }

@@ -1,17 +1,14 @@
-//! Posts and comments: made, listed, shown, deleted.
+//! Posts and comments: made, listed, shown, changed, deleted.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::media::Noun;
 use super::oauth::Token;
-use super::{LinkedIn, error, fields, invalid, text};
+use super::{LinkedIn, body, error, invalid, text};
 use crate::sandbox::Published;
 use crate::sandbox::wire::{Answer, Call};
 
-const COMMENTARY_MAX: usize = 3_000;
-const ALT_MAX: usize = 4_086;
-const COMMENT_MAX: usize = 1_250;
 /// How long the words of a post are refused again, as the older API had it. Deleted posts count.
 const REPEATS: SignedDuration = SignedDuration::from_mins(10);
 
@@ -25,10 +22,13 @@ pub(super) struct Post {
     pub(super) note: Option<String>,
     /// Ids of files, and their alternative texts.
     pub(super) files: Vec<(String, String)>,
+    /// As it came.
+    content: Option<Value>,
     visibility: String,
     parent: Option<String>,
     state: &'static str,
     pub(super) at: Timestamp,
+    changed: Timestamp,
     pub(super) deleted: Option<Timestamp>,
 }
 
@@ -48,11 +48,15 @@ impl Post {
 
     fn shown(&self) -> Value {
         let ms = self.at.as_millisecond();
-        json!({ "id": self.urn, "author": self.author, "commentary": self.commentary,
+        let mut shown = json!({ "id": self.urn, "author": self.author, "commentary": self.commentary,
             "visibility": self.visibility, "lifecycleState": self.state, "createdAt": ms, "publishedAt": ms,
-            "lastModifiedAt": ms, "isReshareDisabledByAuthor": false,
+            "lastModifiedAt": self.changed.as_millisecond(), "isReshareDisabledByAuthor": false,
             "distribution": { "feedDistribution": "MAIN_FEED", "targetEntities": [],
-                "thirdPartyDistributionChannels": [] } })
+                "thirdPartyDistributionChannels": [] } });
+        if let Some(content) = &self.content {
+            shown["content"] = content.clone();
+        }
+        shown
     }
 }
 
@@ -61,10 +65,6 @@ struct Content {
     kind: &'static str,
     note: Option<String>,
     files: Vec<(String, String)>,
-}
-
-fn blank(at: &str) -> Answer {
-    error(400, "INVALID_VALUE_BLANK_FIELD", 0, &format!("{at} is blank")).because(format!("{at} is blank"))
 }
 
 impl LinkedIn {
@@ -78,30 +78,20 @@ impl LinkedIn {
     pub(super) fn create(&mut self, call: &Call, token: &Token) -> Result<Answer, Answer> {
         super::only(call, &[])?;
         let body = super::json_body(call)?;
-        let required = ["author", "commentary", "visibility", "distribution", "lifecycleState"];
-        let known = [&required[..], &["content", "isReshareDisabledByAuthor", "reshareContext"]].concat();
-        fields("", &body, &known, &required)?;
+        body::post(&body)?;
         let author = body["author"].as_str().unwrap_or_default().to_owned();
         self.may_write(token, &author, "partnerApiPostsExternal.CREATE")?;
-        if !["PUBLIC", "CONNECTIONS", "LOGGED_IN", "CONTAINER"].iter().any(|it| body["visibility"] == *it) {
-            return Err(invalid("/visibility"));
-        }
-        let distribution = ["feedDistribution", "targetEntities", "thirdPartyDistributionChannels"];
-        fields("/distribution", &body["distribution"], &distribution, &distribution[..1])?;
-        if body["lifecycleState"] != "PUBLISHED" {
-            return Err(invalid("/lifecycleState"));
-        }
-        let commentary = body["commentary"].as_str().ok_or_else(|| invalid("/commentary"))?.to_owned();
-        if commentary.encode_utf16().count() > COMMENTARY_MAX {
-            let why = "/commentary exceeds the maximum length";
-            return Err(error(400, "FIELD_LENGTH_TOO_LONG", 0, why).because(why));
-        }
+        let commentary = body["commentary"].as_str().unwrap_or_default().to_owned();
         let content = match body.get("content") {
             None => Content { kind: "share", note: None, files: Vec::new() },
             Some(content) => self.content(call.now, &author, content)?,
         };
-        if commentary.trim().is_empty() && content.files.is_empty() {
-            return Err(blank("/commentary"));
+        if let Some(parent) = body["reshareContext"]["parent"].as_str()
+            && self.posts.get(parent).is_none_or(|it| it.deleted.is_some())
+        {
+            return Err(
+                error(400, "INVALID_URN_ID", 0, &format!("{parent} is not valid")).because("no such post")
+            );
         }
         let same = |it: &&Post| {
             it.author == author
@@ -122,10 +112,12 @@ impl LinkedIn {
             text,
             note: content.note,
             files: content.files,
+            content: body.get("content").cloned(),
             visibility: body["visibility"].as_str().unwrap_or_default().to_owned(),
             parent: None,
             state: if std::mem::take(&mut self.fails_next) { "PUBLISH_FAILED" } else { "PUBLISHED" },
             at: call.now,
+            changed: call.now,
             deleted: None,
         };
         self.posts.insert(urn.clone(), post);
@@ -134,68 +126,48 @@ impl LinkedIn {
         Ok(if whole { answer } else { answer.because("the text was cut off at a reserved character") })
     }
 
+    /// What comes with the words, of which [`body::post`] has seen that it is well made.
     fn content(&self, now: Timestamp, author: &str, content: &Value) -> Result<Content, Answer> {
-        fields("/content", content, &["media", "multiImage", "article"], &[])?;
-        let shapes: Vec<&String> = content.as_object().into_iter().flatten().map(|(name, _)| name).collect();
-        let [shape] = shapes.as_slice() else { return Err(invalid("/content has one shape")) };
-        match shape.as_str() {
+        let share = |note: Option<String>, files| Content { kind: "share", note, files };
+        let mut shapes = content.as_object().into_iter().flatten();
+        let Some((shape, it)) = shapes.next() else { return Err(invalid("/content")) };
+        Ok(match shape.as_str() {
             "media" => {
-                let media = &content["media"];
-                fields("/content/media", media, &["id", "title", "altText"], &["id"])?;
-                let (noun, id, alt) = self.file(now, author, media)?;
-                if noun == Noun::Document && media["title"].as_str().is_none_or(|it| it.trim().is_empty()) {
-                    return Err(error(400, "MISSING_FIELD", 0, "/content/media/title is required")
-                        .because("a document needs a title"));
-                }
-                let title = media["title"].as_str().map(|it| format!("{}: {it}", noun.word()));
+                let (noun, id, alt) = self.file(now, author, it)?;
+                let title = it["title"].as_str().map(|it| format!("{}: {it}", noun.word()));
                 let kind = if noun == Noun::Video { "ugcPost" } else { "share" };
-                Ok(Content { kind, note: title, files: vec![(id, alt)] })
+                Content { kind, ..share(title, vec![(id, alt)]) }
             }
             "multiImage" => {
-                fields("/content/multiImage", &content["multiImage"], &["images"], &["images"])?;
-                let all = content["multiImage"]["images"].as_array().cloned().unwrap_or_default();
-                if !(2..=20).contains(&all.len()) {
-                    return Err(invalid("/content/multiImage has 2 to 20 images"));
-                }
+                let all = it["images"].as_array().into_iter().flatten();
+                let files = all.map(|it| self.file(now, author, it).map(|(_, id, alt)| (id, alt)));
+                let files = files.collect::<Result<Vec<_>, _>>()?;
+                share(Some(format!("{} pictures", files.len())), files)
+            }
+            "article" => {
                 let mut files = Vec::new();
-                for it in &all {
-                    fields("/content/multiImage/images", it, &["id", "altText"], &["id"])?;
-                    let (noun, id, alt) = self.file(now, author, it)?;
-                    if noun != Noun::Image {
-                        return Err(error(400, "INVALID_URN_TYPE", 0, "images only").because("images only"));
-                    }
+                if it["thumbnail"].is_string() {
+                    let (_, id, alt) = self.file(now, author, &json!({ "id": it["thumbnail"] }))?;
                     files.push((id, alt));
                 }
-                Ok(Content { kind: "share", note: Some(format!("{} pictures", files.len())), files })
+                share(it["source"].as_str().map(str::to_owned), files)
             }
             _ => {
-                let card = &content["article"];
-                fields(
-                    "/content/article",
-                    card,
-                    &["source", "title", "description", "thumbnail"],
-                    &["source", "title"],
-                )?;
-                let text = |name: &str| card[name].as_str().filter(|it| !it.trim().is_empty());
-                let source = text("source").ok_or_else(|| blank("/content/article/source"))?;
-                text("title").ok_or_else(|| blank("/content/article/title"))?;
-                let mut files = Vec::new();
-                if let Some(urn) = text("thumbnail") {
-                    let (_, id, alt) = self.file(now, author, &json!({ "id": urn }))?;
-                    files.push((id, alt));
-                }
-                Ok(Content { kind: "share", note: Some(source.to_owned()), files })
+                let choices = it["options"].as_array().into_iter().flatten();
+                let choices: Vec<_> = choices.filter_map(|it| it["text"].as_str()).collect();
+                let (question, duration) = (&it["question"], &it["settings"]["duration"]);
+                let words = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+                let (question, choices) = (words(question), choices.join(" / "));
+                let length = words(duration).to_lowercase().replace('_', " ");
+                share(Some(format!("poll: {question} {choices} ({length})")), Vec::new())
             }
-        }
+        })
     }
 
     /// A file that is there, and the author's.
     fn file(&self, now: Timestamp, author: &str, media: &Value) -> Result<(Noun, String, String), Answer> {
         let urn = media["id"].as_str().unwrap_or_default();
         let alt = media["altText"].as_str().unwrap_or_default();
-        if alt.chars().count() > ALT_MAX {
-            return Err(error(400, "FIELD_LENGTH_TOO_LONG", 0, "altText is too long").because("altText"));
-        }
         let odd = || error(400, "INVALID_URN_ID", 0, &format!("{urn} is not valid")).because("no such file");
         let (kind, id) = urn.strip_prefix("urn:li:").and_then(|it| it.split_once(':')).ok_or_else(odd)?;
         let asset = self.assets.get(id).filter(|it| it.noun.word() == kind).ok_or_else(odd)?;
@@ -229,6 +201,10 @@ impl LinkedIn {
         if call.param("q") != Some("author") {
             return Err(invalid("q is not author"));
         }
+        body::urn("author", &json!(author), &["person", "organization"])?;
+        if call.param("sortBy").is_some_and(|it| !matches!(it, "CREATED" | "LAST_MODIFIED")) {
+            return Err(invalid("sortBy"));
+        }
         self.may_read(token, author)?;
         let number = |name: &str, or: usize| call.param(name).map_or(Some(or), |it| it.parse().ok());
         let (Some(count @ 1..=100), Some(start)) = (number("count", 10), number("start", 0)) else {
@@ -243,6 +219,10 @@ impl LinkedIn {
 
     pub(super) fn get(&self, call: &Call, token: &Token, urn: &str) -> Result<Answer, Answer> {
         super::only(call, &["viewContext"])?;
+        if call.param("viewContext").is_some_and(|it| !matches!(it, "READER" | "AUTHOR")) {
+            return Err(invalid("viewContext"));
+        }
+        named(urn)?;
         if !token.may("r_organization_social") {
             return Err(super::denied("partnerApiPostsExternal.GET"));
         }
@@ -252,9 +232,36 @@ impl LinkedIn {
         Ok(Answer::json(200, &post.shown()))
     }
 
+    /// Other words for a post. Nothing else of it can be changed.
+    pub(super) fn update(&mut self, call: &Call, token: &Token, urn: &str) -> Result<Answer, Answer> {
+        super::only(call, &[])?;
+        if call.header("x-restli-method") != Some("PARTIAL_UPDATE") {
+            return Err(invalid("an update wants the header X-RestLi-Method: PARTIAL_UPDATE, and this one"));
+        }
+        named(urn)?;
+        let body = super::json_body(call)?;
+        body::update(&body)?;
+        let author = self.posts.get(urn).filter(|it| it.deleted.is_none()).map(|it| it.author.clone());
+        let author = author.ok_or_else(|| error(404, "RESOURCE_NOT_FOUND", 0, "Could not find entity"))?;
+        self.may_write(token, &author, "partnerApiPostsExternal.PARTIAL_UPDATE")?;
+        let answer = Answer::new(204, "application/json; charset=utf-8", "");
+        let (Some(post), Some(words)) =
+            (self.posts.get_mut(urn), body["patch"]["$set"]["commentary"].as_str())
+        else {
+            return Ok(answer);
+        };
+        let (text, whole) = text::shown(words);
+        (post.commentary, post.text, post.changed) = (words.to_owned(), text, call.now);
+        Ok(if whole { answer } else { answer.because("the text was cut off at a reserved character") })
+    }
+
     /// Gone already is as good.
     pub(super) fn delete(&mut self, call: &Call, token: &Token, urn: &str) -> Result<Answer, Answer> {
         super::only(call, &[])?;
+        if call.header("x-restli-method").is_some_and(|it| it != "DELETE") {
+            return Err(invalid("X-RestLi-Method"));
+        }
+        named(urn)?;
         let author = self.posts.get(urn).map(|it| it.author.clone());
         if let Some(author) = author {
             self.may_write(token, &author, "partnerApiPostsExternal.DELETE")?;
@@ -276,23 +283,13 @@ impl LinkedIn {
     pub(super) fn comment(&mut self, call: &Call, token: &Token, urn: &str) -> Result<Answer, Answer> {
         super::only(call, &[])?;
         let body = super::json_body(call)?;
-        let required = ["actor", "object", "message"];
-        fields("", &body, &["actor", "object", "message", "parentComment", "content"], &required)?;
-        fields("/message", &body["message"], &["text", "attributes"], &["text"])?;
+        body::comment(&body)?;
         let actor = body["actor"].as_str().unwrap_or_default().to_owned();
         self.may_write(token, &actor, "socialActions.CREATE")?;
         if self.posts.get(urn).is_none_or(|it| it.deleted.is_some()) || body["object"] != urn {
             return Err(error(404, "RESOURCE_NOT_FOUND", 0, "Could not find entity").because("no such post"));
         }
         let text = body["message"]["text"].as_str().unwrap_or_default().to_owned();
-        if text.trim().is_empty() {
-            return Err(blank("/message/text"));
-        }
-        if text.encode_utf16().count() > COMMENT_MAX {
-            return Err(
-                error(400, "FIELD_LENGTH_TOO_LONG", 0, "/message/text").because("the comment is too long")
-            );
-        }
         let id = self.number(call.now).to_string();
         let name = format!("urn:li:comment:({urn},{id})");
         let comment = Post {
@@ -302,13 +299,20 @@ impl LinkedIn {
             text,
             note: None,
             files: Vec::new(),
+            content: None,
             visibility: String::new(),
             parent: Some(urn.to_owned()),
             state: "PUBLISHED",
             at: call.now,
+            changed: call.now,
             deleted: None,
         };
         self.posts.insert(name.clone(), comment);
         Ok(Answer::json(201, &json!({ "id": id, "commentUrn": name })).with("x-restli-id", &id))
     }
+}
+
+/// Whether an address names a post.
+fn named(urn: &str) -> Result<(), Answer> {
+    body::urn("the post", &json!(urn), &["share", "ugcPost"]).map(drop)
 }

@@ -119,3 +119,114 @@ fn the_check_itself_can_fail() {
     let wrong = json!({ "data": { "id": 5, "text": "a" } });
     assert!(std::panic::catch_unwind(|| check(&spec, "CreatePostsResponse", &wrong)).is_err());
 }
+
+/// Every body that differs from a good one in one place: a field too many, one too few, another kind of value.
+fn spoilt(value: &Value) -> Vec<Value> {
+    let mut all =
+        vec![Value::Null, json!(1), json!(1.5), json!(true), json!(""), json!("x"), json!([]), json!({})];
+    all.push(json!("a".repeat(5_000)));
+    match value {
+        Value::Object(map) => {
+            let with = |name: &str, inner: Value| {
+                let mut whole = map.clone();
+                whole.insert(name.to_owned(), inner);
+                Value::Object(whole)
+            };
+            all.push(with("invented", json!(1)));
+            for (name, inner) in map {
+                let mut less = map.clone();
+                less.remove(name);
+                all.push(Value::Object(less));
+                all.extend(spoilt(inner).into_iter().map(|it| with(name, it)));
+            }
+        }
+        Value::Array(list) => {
+            all.push(Value::Array(list.iter().cycle().take(list.len() * 21).cloned().collect()));
+            all.push(Value::Array(list.iter().take(1).cloned().collect()));
+            for (n, inner) in list.iter().enumerate() {
+                all.extend(spoilt(inner).into_iter().map(|it| {
+                    let mut whole = list.clone();
+                    whole[n] = it;
+                    Value::Array(whole)
+                }));
+            }
+        }
+        _ => {}
+    }
+    all
+}
+
+#[test]
+fn linkedins_stand_in_takes_no_body_that_the_composed_document_does_not_take() {
+    let Some(spec) = document("data/linkedin-openapi.composed.json") else { return };
+    let schema = |operation: &str| {
+        let mut all =
+            spec["paths"].as_object().unwrap().values().flat_map(|it| it.as_object().unwrap().values());
+        let found = all.find(|it| it["operationId"] == operation).unwrap();
+        jsonschema::validator_for(&found["requestBody"]["content"]["application/json"]["schema"]).unwrap()
+    };
+    let owner = "urn:li:organization:5515715";
+    let post = |content: Option<Value>| {
+        let mut body = json!({ "author": owner, "commentary": "Words", "visibility": "PUBLIC",
+            "distribution": { "feedDistribution": "MAIN_FEED", "targetEntities": [],
+                "thirdPartyDistributionChannels": [] },
+            "lifecycleState": "PUBLISHED", "isReshareDisabledByAuthor": false,
+            "reshareContext": { "parent": "urn:li:share:7" } });
+        if let Some(content) = content {
+            body["content"] = content;
+        }
+        body
+    };
+    let image = json!({ "id": "urn:li:image:C4", "altText": "A loaf" });
+    let rows = [
+        ("createPost", post(None)),
+        ("createPost", post(Some(json!({ "media": image })))),
+        ("createPost", post(Some(json!({ "media": { "id": "urn:li:video:C5", "title": "Oven" } })))),
+        ("createPost", post(Some(json!({ "multiImage": { "images": [image, image] } })))),
+        (
+            "createPost",
+            post(Some(json!({ "article": { "source": "https://example.org/", "title": "A",
+            "description": "B", "thumbnail": "urn:li:image:C4" } }))),
+        ),
+        (
+            "createPost",
+            post(Some(json!({ "poll": { "question": "Which?", "settings": { "duration": "ONE_DAY" },
+            "options": [{ "text": "Rye" }, { "text": "Spelt" }] } }))),
+        ),
+        (
+            "updatePost",
+            json!({ "patch": { "$set": { "commentary": "Words", "contentLandingPage": "x",
+            "contentCallToActionLabel": "y" } } }),
+        ),
+        (
+            "createComment",
+            json!({ "actor": owner, "object": "urn:li:share:7", "parentComment": "c",
+            "message": { "text": "First!", "attributes": [] }, "content": [] }),
+        ),
+        ("imagesAction", json!({ "initializeUploadRequest": { "owner": owner } })),
+        ("documentsAction", json!({ "initializeUploadRequest": { "owner": owner } })),
+        (
+            "videosAction",
+            json!({ "initializeUploadRequest": { "owner": owner, "fileSizeBytes": 90_000,
+            "uploadCaptions": false, "uploadThumbnail": false } }),
+        ),
+        (
+            "videosAction",
+            json!({ "finalizeUploadRequest": { "video": "urn:li:video:C5", "uploadToken": "",
+            "uploadedPartIds": ["\"tag\""] } }),
+        ),
+    ];
+    let (mut judged, mut odd) = (0, Vec::new());
+    for (operation, good) in rows {
+        let schema = schema(operation);
+        assert!(schema.is_valid(&good) && crate::sandbox::linkedin::takes(operation, &good), "{good}");
+        for bad in spoilt(&good).into_iter().filter(|it| !schema.is_valid(it)) {
+            judged += 1;
+            if crate::sandbox::linkedin::takes(operation, &bad) {
+                odd.push(format!("{operation}: {}", bad.to_string().chars().take(400).collect::<String>()));
+            }
+        }
+    }
+    assert_eq!(odd, Vec::<String>::new());
+    assert!(judged > 1_000, "{judged}");
+}

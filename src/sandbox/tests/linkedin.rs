@@ -1,9 +1,11 @@
 //! LinkedIn's stand-in, driven as an honest and as a hostile client.
 
+mod strict;
+
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::{Stage, landed, read, stage, stage_with};
+use super::{Stage, film, landed, read, stage, stage_with};
 use crate::sandbox::facebook::SECRET;
 use crate::sandbox::linkedin::{CLIENT, ORGANIZATION_CLIENT};
 
@@ -280,7 +282,7 @@ async fn several_pictures_are_two_to_twenty() {
 async fn a_film_is_put_together_from_its_pieces_in_their_order() {
     let stage = stage().await;
     let token = pages(&stage).await;
-    let mut film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".to_vec();
+    let mut film = film::film(film::Shape::default());
     film.resize((4 << 20) + 80_000, 7);
     let about = |size: usize| json!({ "owner": BAKERY, "fileSizeBytes": size, "uploadCaptions": false, "uploadThumbnail": false });
     assert_eq!(begin(&stage, &token, "videos", &about(9)).await.0, 400);
