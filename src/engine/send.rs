@@ -399,8 +399,8 @@ impl Engine {
 
 /// Looking is not allowed.
 fn is_barred(failure: &Failure) -> bool {
-    use FailureClass::{Config, InvalidContent, Permission, Policy};
-    matches!(failure.class, Permission | Config | InvalidContent | Policy)
+    use FailureClass::{Config, InvalidContent, NotGranted, Permission, Policy};
+    matches!(failure.class, Permission | NotGranted | Config | InvalidContent | Policy)
 }
 
 /// When something that waits for others is looked at again.

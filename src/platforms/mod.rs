@@ -256,6 +256,18 @@ pub trait Platform: Sync {
         tier: Option<&str>,
     ) -> Vec<Problem>;
 
+    /// What is wrong with a post of an account that lacks these of the permissions that were asked for,
+    /// on networks where they decide which posts it may make.
+    fn not_granted(
+        &self,
+        _media: &[MediaItem],
+        _options: &BTreeMap<String, String>,
+        _tier: Option<&str>,
+        _lacks: &[String],
+    ) -> Option<Problem> {
+        None
+    }
+
     /// What is no problem and worth knowing before it is scheduled, in sentences.
     fn notices(&self, _parts: &[&str], _options: &BTreeMap<String, String>) -> Vec<String> {
         Vec::new()

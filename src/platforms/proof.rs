@@ -16,6 +16,11 @@ pub enum FailureClass {
     AccountDead,
     /// A scope or a right is missing.
     Permission,
+    /// As `Permission`, for posts like this one alone: others of the account go on.
+    NotGranted,
+    /// The network takes no more posts like this one for now, and others of the account still: this one
+    /// waits alone.
+    Full,
     /// Credits are gone; the operator must act. Stops the app's lane.
     Billing,
     /// The app's set-up is wrong (client, product tier).
@@ -40,6 +45,8 @@ impl FailureClass {
             Self::AuthExpired => "auth_expired",
             Self::AccountDead => "account_dead",
             Self::Permission => "permission",
+            Self::NotGranted => "not_granted",
+            Self::Full => "full",
             Self::Billing => "billing",
             Self::Config => "config",
             Self::InvalidContent => "invalid_content",

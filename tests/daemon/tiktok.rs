@@ -193,6 +193,50 @@ async fn a_task_that_fails_and_a_host_that_is_not_verified_tell_why() {
     assert!(reason.hint.unwrap().contains("server.public_url"));
 }
 
+/// What a person leaves ticked who does not want posts in the inbox.
+const NO_INBOX: &[(&str, &str)] = &[("decision", "allow"), ("scope", "user.info.basic video.publish")];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_post_that_the_account_was_not_given_the_right_for_is_refused_ahead_and_others_go() {
+    let house = verified().await;
+    house.connect("tiktok").await;
+    let soon = r::CreatePost {
+        media: film(&house).await,
+        options: options(INBOX),
+        ..draft(&[ACCOUNT], &["Soon."], r::When::At("+2h".into()))
+    };
+    let soon = house.client.post_create(&soon).await.unwrap();
+    // The box is unticked the next time: what was scheduled before is told ahead, and refused when due.
+    house.connect_with("tiktok", "acme", NO_INBOX).await;
+    let account = house.client.account_show(ACCOUNT).await.unwrap();
+    assert_eq!(account.missing_scopes, ["video.upload"]);
+    let ask = r::CreatePost {
+        media: film(&house).await,
+        options: options(INBOX),
+        ..draft(&[ACCOUNT], &["x"], r::When::Now)
+    };
+    let error = house.client.post_create(&ask).await.unwrap_err().detail();
+    let problem = error.problems.iter().find(|it| it.code == "not_granted").unwrap();
+    assert_eq!(problem.field, "options.tiktok.mode");
+    assert!(problem.message.contains("video.upload"), "{problem:?}");
+    assert!(problem.hint.as_ref().unwrap().contains("connect the account again"), "{problem:?}");
+    house.pass(SignedDuration::from_mins(65)).await;
+    let alert = house
+        .until("the warning", async |client| {
+            let alerts = client.status().await.unwrap().alerts;
+            alerts.into_iter().find(|it| it.code == "at_risk")
+        })
+        .await;
+    assert!(alert.message.contains("video.upload"), "{alert:?}");
+    house.pass(SignedDuration::from_mins(60)).await;
+    let ended = house.ended(&soon.id).await;
+    assert_eq!(ended.status, m::PostStatus::Failed, "{ended:#?}");
+    let direct = published(&house, "A film.", film(&house).await, PUBLIC).await;
+    assert_eq!(direct.status, m::PostStatus::Published, "{direct:#?}");
+    assert_eq!(house.client.account_show(ACCOUNT).await.unwrap().state, m::AccountState::Ready);
+    house.assert_no_refusals();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_web_app_without_an_https_address_is_told_so_before_a_browser_opens() {
     let mut house = House::new().await;

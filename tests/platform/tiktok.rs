@@ -325,13 +325,15 @@ fn the_errors_of_preparing_calls_are_told_apart() {
         (400, "invalid_file_upload", C::InvalidContent),
         (403, "privacy_level_option_mismatch", C::InvalidContent),
         (403, "unaudited_client_can_only_post_to_private_accounts", C::Policy),
-        (403, "spam_risk_too_many_pending_share", C::RateLimited),
+        (403, "spam_risk_too_many_pending_share", C::Full),
         (429, "rate_limit_exceeded", C::RateLimited),
         (500, "internal_error", C::Transient),
         (418, "something_new", C::Transient),
     ] {
         let failure = TikTok.answered(&post.job(), &Handles::new(), &call, &error(status, code), now());
-        assert_eq!(failure.unwrap_err().class, class, "{code}");
+        let failure = failure.unwrap_err();
+        let waits = matches!(class, C::Full | C::RateLimited);
+        assert_eq!((failure.class, failure.until.is_some()), (class, waits), "{code}");
     }
     for status in [200, 502] {
         let odd = Answer { status, headers: Vec::new(), body: b"<html>".to_vec() };
@@ -481,6 +483,45 @@ fn a_post_for_the_inbox_carries_no_choices_and_reaches_no_further_than_its_accou
     assert_eq!(codes(Some("inbox"), "x", &film(), &direct), ["mode bad_option"]);
     // Of a bare network nobody knows how far it reaches.
     assert_eq!(codes(None, "x", &film(), &direct), [""; 0]);
+}
+
+#[test]
+fn a_missing_scope_is_told_where_it_matters_and_stops_no_post_to_the_other_place() {
+    let lacks = |scope: &str| vec![scope.to_owned()];
+    let told = |mode: &str, tier: &str, lacks: &[String]| {
+        let options = [("mode".to_owned(), mode.to_owned())].into();
+        TikTok.not_granted(&[film(900)], &options, Some(tier), lacks)
+    };
+    let problem = told("inbox", "direct", &lacks("video.upload")).unwrap();
+    assert_eq!((problem.field.as_str(), problem.code), ("options.tiktok.mode", "not_granted"));
+    assert!(problem.message.contains("`video.upload`"), "{problem:?}");
+    assert!(problem.hint.unwrap().contains("connect the account again"));
+    assert_eq!(told("direct", "direct", &lacks("video.upload")), None);
+    assert_eq!(told("inbox", "inbox", &lacks("video.publish")), None);
+    assert_eq!(told("direct", "inbox", &lacks("video.publish")), None, "told as its reach already");
+    // And if only the network knows.
+    for (mode, item) in [("inbox", film(900)), ("inbox", jpeg(1)), ("direct", film(900))] {
+        let mut post = owned("direct", "x", vec![item], &[ALL_CHOSEN, &[("mode", mode)]].concat());
+        let class_with = |post: &Owned| {
+            let no = error(401, "scope_not_authorized");
+            match TikTok.next(&post.job(), &Handles::new(), fresh()).unwrap() {
+                Next::Call(call) => {
+                    TikTok.answered(&post.job(), &Handles::new(), &call, &no, now()).unwrap_err()
+                }
+                Next::Publish(frozen) => match TikTok.judge(&post.job(), &frozen, &no, now()) {
+                    Verdict::Refused(failure) => failure,
+                    other => panic!("{other:?}"),
+                },
+            }
+        };
+        post.account.scopes = vec!["video.upload".into(), "video.publish".into()];
+        let spared = class_with(&post);
+        assert_eq!(spared.class, FailureClass::NotGranted, "{mode}");
+        assert!(spared.hint.unwrap().contains("sendoff account connect tiktok"));
+        let own = if mode == "inbox" { "video.upload" } else { "video.publish" };
+        post.account.scopes = vec![own.into()];
+        assert_eq!(class_with(&post).class, FailureClass::Permission, "{mode}: nothing else can go");
+    }
 }
 
 #[test]

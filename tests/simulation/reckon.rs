@@ -353,7 +353,12 @@ impl World {
         let asked = it.asked_how_far.entry(id).or_default();
         *asked += 1;
         if let Some(before) = asked.checked_sub(2) {
-            it.during(Whom::One(id), now, wait + ladder(20, before, QUARTER) + BREATH, "its upload broke off");
+            it.during(
+                Whom::One(id),
+                now,
+                wait + ladder(20, before, QUARTER) + BREATH,
+                "its upload broke off",
+            );
         }
     }
 

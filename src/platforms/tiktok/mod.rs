@@ -73,6 +73,26 @@ fn live(task: &str, id: Option<String>, username: &str, photo: bool) -> Live {
     Live { remote_id: id, permalink, extra, verified: true }
 }
 
+/// A scope that is missing stops posts to one place. Where those to the other have theirs, it is this
+/// post that cannot go out, and not the account that cannot act.
+fn spared(job: &Job<'_>, failure: Failure) -> Failure {
+    let form = Form::of(job);
+    let other = form.other_scope();
+    if failure.class != FailureClass::Permission || !job.account.scopes.iter().any(|it| it == other) {
+        return failure;
+    }
+    Failure {
+        class: FailureClass::NotGranted,
+        hint: Some(format!(
+            "connect the account again (`{}`) and leave the box of `{}` ticked, then `sendoff post retry`; if \
+             TikTok does not ask for it, the app lacks it or its review",
+            job.account.connect_again(),
+            form.scope()
+        )),
+        ..failure
+    }
+}
+
 impl Platform for TikTok {
     fn name(&self) -> PlatformName {
         PlatformName::TikTok
@@ -123,6 +143,16 @@ impl Platform for TikTok {
         tier: Option<&str>,
     ) -> Vec<Problem> {
         form::problems(parts, media, options, tier)
+    }
+
+    fn not_granted(
+        &self,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+        tier: Option<&str>,
+        lacks: &[String],
+    ) -> Option<Problem> {
+        form::not_granted(media, options, tier, lacks)
     }
 
     fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
@@ -201,10 +231,11 @@ impl Platform for TikTok {
         answer: &Answer,
         now: Timestamp,
     ) -> Result<Handles, Failure> {
-        match call.label {
+        let answered = match call.label {
             "tiktok.creator" => creator::answered(job, answer, now),
             _ => video::answered(job, handles, call, answer, now),
-        }
+        };
+        answered.map_err(|failure| spared(job, failure))
     }
 
     fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request {
@@ -224,7 +255,7 @@ impl Platform for TikTok {
         }
     }
 
-    fn judge(&self, _job: &Job<'_>, frozen: &Frozen, answer: &Answer, now: Timestamp) -> Verdict {
+    fn judge(&self, job: &Job<'_>, frozen: &Frozen, answer: &Answer, now: Timestamp) -> Verdict {
         if !body_of(frozen)["post_info"].is_object() {
             return video::judge(answer);
         }
@@ -238,7 +269,7 @@ impl Platform for TikTok {
         }
         let said = errors::Said::of(&answer.json());
         match said.and_then(|said| Some((errors::refused(answer, &said)?, said))) {
-            Some((row, said)) => Verdict::Refused(errors::of_class(row.class, &said, now)),
+            Some((row, said)) => Verdict::Refused(spared(job, errors::of_class(row.class, &said, now))),
             None => Verdict::Ambiguous { message: errors::failure(answer, now).message },
         }
     }
