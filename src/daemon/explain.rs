@@ -159,6 +159,7 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
             "nobody looks yet: the network takes no reads for now, or the account must be connected again"
         }
         "look_asked" => "to be looked at at once, because the user asked for it",
+        "look_told" => "to be looked at at once, because the network sent word of it",
         // Written before the kinds of looks had names of their own.
         "look" => "looked for, or to be looked for later; nothing was settled",
         "hold" if row.reason.as_ref().is_some_and(|it| it.class == LEFT) => {

@@ -56,6 +56,7 @@ mod trail;
 mod versions;
 pub(crate) mod view;
 mod watchdog;
+mod webhook;
 mod wire;
 
 use std::sync::Arc;

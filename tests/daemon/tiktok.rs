@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures_util::stream;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
+use sendoff::http::clients::{reading_client, tls};
 use sendoff::sandbox::VERIFICATION;
+use serde_json::{Value, json};
+use sha2::Sha256;
 
 use crate::film::{self, Shape};
 use crate::house::{House, Wish, code, draft};
@@ -235,6 +239,106 @@ async fn a_post_that_the_account_was_not_given_the_right_for_is_refused_ahead_an
     assert_eq!(direct.status, m::PostStatus::Published, "{direct:#?}");
     assert_eq!(house.client.account_show(ACCOUNT).await.unwrap().state, m::AccountState::Ready);
     house.assert_no_refusals();
+}
+
+/// Sends word as TikTok does, signed with this secret so many seconds from now.
+async fn told(house: &House, secret: &str, ahead: i64, event: &str, whose: &str, content: &Value) -> u16 {
+    let time = (house.now().as_second() + ahead).to_string();
+    let body = json!({
+        "client_key": "sandbox-tiktok",
+        "event": event,
+        "create_time": house.now().as_second(),
+        "user_openid": whose,
+        "content": content.to_string(),
+    })
+    .to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{time}.{body}").as_bytes());
+    let code: String = mac.finalize().into_bytes().iter().map(|it| format!("{it:02x}")).collect();
+    let http = reading_client(tls(None).unwrap()).unwrap();
+    let url = format!("http://127.0.0.1:{}/webhooks/tiktok", house.port);
+    let sent = http.post(url).header("tiktok-signature", format!("t={time},s={code}")).body(body).send();
+    sent.await.unwrap().status().as_u16()
+}
+
+/// The stand-in's secret.
+const SECRET: &str = "sandbox-facebook-secret";
+/// Of the first task that it makes.
+const TASK: &str = "v_pub_file~v2-1.7500000000000000001";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_word_of_tiktoks_has_the_task_looked_at_at_once_and_nobody_elses_word_does() {
+    let house = verified().await;
+    let account = house.connect("tiktok").await;
+    let whose = account.remote_id.as_str();
+    // By itself it would look after a quarter of an hour at the earliest.
+    house.configure("poll_scale = 0.01", "poll_scale = 100.0").await;
+    let ask = r::CreatePost {
+        media: film(&house).await,
+        options: options(PRIVATE),
+        ..draft(&[ACCOUNT], &["A film."], r::When::Now)
+    };
+    let made = house.client.post_create(&ask).await.unwrap();
+    let delivery = house.reaches(&made.id, m::DeliveryState::Unknown).await.id;
+    let task = json!({ "publish_id": TASK, "publish_type": "DIRECT_PUBLISH" });
+    let complete = "post.publish.complete";
+    assert_eq!(told(&house, "another", 0, complete, whose, &task).await, 403);
+    assert_eq!(told(&house, SECRET, -400, complete, whose, &task).await, 403);
+    assert_eq!(told(&house, SECRET, 400, complete, whose, &task).await, 403);
+    // Nobody here, no such task, nothing of ours: heard, and nothing follows.
+    assert_eq!(told(&house, SECRET, 0, complete, "-000-9", &task).await, 200);
+    let other = json!({ "publish_id": "v_pub_file~v2-1.9" });
+    assert_eq!(told(&house, SECRET, 0, complete, whose, &other).await, 200);
+    assert_eq!(told(&house, SECRET, 0, "video.upload.failed", whose, &task).await, 200);
+    assert_eq!(house.network.calls("tiktok.status"), 0);
+    // Each is followed by one look; the second finds it.
+    for looks in 1..=2 {
+        assert_eq!(told(&house, SECRET, 0, complete, whose, &task).await, 200);
+        house
+            .until("the look", async |client| {
+                let it = client.post_show(&made.id).await.unwrap().deliveries.remove(0);
+                let done = it.state == m::DeliveryState::Published
+                    || it.why.iter().filter(|it| it.event == "look_unclear").count() == looks;
+                done.then_some(())
+            })
+            .await;
+        assert_eq!(house.network.calls("tiktok.status"), looks as u64);
+    }
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    let why = house.client.post_show(&delivery).await.unwrap().deliveries.remove(0).why;
+    let told_of: Vec<_> = why.iter().filter(|it| it.event == "look_told").collect();
+    assert!(told_of.len() == 2 && told_of[0].message.contains("the network sent word"), "{why:#?}");
+    // A word that comes once more, when all is over.
+    assert_eq!(told(&house, SECRET, 0, complete, whose, &task).await, 200);
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_access_is_proven_before_an_account_is_called_dead() {
+    let house = verified().await;
+    let account = house.connect("tiktok").await;
+    let (whose, reason) = (account.remote_id.as_str(), json!({ "reason": 1 }));
+    let removed = "authorization.removed";
+    let state = async || house.client.account_show(ACCOUNT).await.unwrap().state;
+    let refreshed = async |count: u64| {
+        let calls = async |_: &_| (house.network.calls("tiktok.token") == count).then_some(());
+        house.until("the refresh", calls).await;
+    };
+    let at_connect = house.network.calls("tiktok.token");
+    house.pass(SignedDuration::from_secs(10)).await;
+    assert_eq!(told(&house, "another", 0, removed, whose, &reason).await, 403);
+    // It says so, and it is not so: the account goes on with its new token.
+    assert_eq!(told(&house, SECRET, 0, removed, whose, &reason).await, 200);
+    refreshed(at_connect + 1).await;
+    let posted = published(&house, "Still here.", film(&house).await, PRIVATE).await;
+    assert_eq!(posted.status, m::PostStatus::Published, "{posted:#?}");
+    assert_eq!(state().await, m::AccountState::Ready);
+    house.network.end_access("acme");
+    house.pass(SignedDuration::from_secs(10)).await;
+    assert_eq!(told(&house, SECRET, 0, removed, whose, &reason).await, 200);
+    house.until("the end", async |_| (state().await == m::AccountState::NeedsReconnect).then_some(())).await;
+    let why = house.client.account_show(ACCOUNT).await.unwrap().reason.unwrap();
+    assert!(why.contains("invalid_grant"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
