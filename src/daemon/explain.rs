@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
+use super::foresee::OTHERWISE;
 use crate::control::messages as m;
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{AT_WORK, Delivery, LEFT, SAID, State};
@@ -192,6 +193,9 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
         "abandon" => "given up: nobody can find out any more whether it is live",
         "zone_changed" => {
             "the rules of its time zone changed: the same time on the wall is another instant now"
+        }
+        "at_risk" if class == OTHERWISE => {
+            "checked ahead of its time: as things are it would go out otherwise than it was asked for"
         }
         "at_risk" => "checked ahead of its time: as things are it would not go out",
         other => return format!("{}: now {}", other.replace('_', " "), to.as_str()),

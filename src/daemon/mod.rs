@@ -24,6 +24,7 @@ mod erase;
 mod errors;
 mod explain;
 pub mod files;
+mod foresee;
 mod housekeeping;
 mod keep;
 pub mod ledger;

@@ -428,7 +428,7 @@ pub(super) fn class_of(work: &Work) -> Class {
 }
 
 /// Builds the connector's view of the current step. None: the account or the step is gone.
-pub(super) fn with_job<T>(work: &Work, f: impl FnOnce(&Job<'_>) -> T) -> Option<T> {
+pub fn with_job<T>(work: &Work, f: impl FnOnce(&Job<'_>) -> T) -> Option<T> {
     let delivery = &work.delivery;
     let account = work.account.as_ref()?;
     let step = usize::from(delivery.step);

@@ -138,6 +138,19 @@ pub enum Sight {
     Disputed { message: String },
 }
 
+/// What a network says ahead of its time about a post that is to go out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ahead {
+    /// Nothing speaks against it.
+    Fine,
+    /// As things are it would not go out.
+    Stops(Failure),
+    /// It would go out, and not as it was asked for.
+    Differs { message: String, hint: String },
+    /// The read failed or was unclear, and tells nothing.
+    Unclear(Failure),
+}
+
 /// What a delete call proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {

@@ -241,6 +241,54 @@ async fn a_post_that_the_account_was_not_given_the_right_for_is_refused_ahead_an
     house.assert_no_refusals();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_account_may_no_longer_do_is_told_ahead_and_cleared_when_the_post_is_mended() {
+    let house = verified().await;
+    house.connect("tiktok").await;
+    let media = film(&house).await;
+    let at = |ahead: &str| r::When::At(ahead.into());
+    let make = async |text: &str, chosen: &[(&str, &str)], when| {
+        let media = media.clone();
+        let ask = r::CreatePost { media, options: options(chosen), ..draft(&[ACCOUNT], &[text], when) };
+        house.client.post_create(&ask).await.unwrap().id
+    };
+    let asked = house.network.calls("tiktok.creator");
+    let followers = [("privacy", "FOLLOWER_OF_CREATOR"), ("consent", "music")];
+    let wrong = make("For followers.", &followers, at("+25h")).await;
+    // This account has stitches switched off.
+    let stitch = [PRIVATE, &[("allow_stitch", "true")]].concat();
+    let without = make("With stitches.", &stitch, at("+25h")).await;
+    make("All right.", PRIVATE, at("+25h")).await;
+    make("For the inbox.", INBOX, at("+25h")).await;
+    let risks = async || {
+        let alerts = house.client.status().await.unwrap().alerts;
+        alerts.into_iter().filter(|it| it.code == "at_risk").collect::<Vec<_>>()
+    };
+    assert_eq!(risks().await, []);
+    // Within a day, and within the life of the token.
+    house.pass(SignedDuration::from_mins(65)).await;
+    let told = house.until("both warnings", async |_| Some(risks().await).filter(|it| it.len() == 2)).await;
+    assert!(told[0].message.contains("would not go out: the account does not offer"), "{told:?}");
+    assert!(told[0].message.contains("FOLLOWER_OF_CREATOR"), "{told:?}");
+    assert!(
+        told[1].message.contains("otherwise than it was asked for") && told[1].message.contains("stitches")
+    );
+    assert_eq!(house.network.calls("tiktok.creator"), asked + 1, "once for all posts of the account");
+    for id in [&wrong, &without] {
+        let it = house.client.post_show(id).await.unwrap().deliveries.remove(0);
+        assert_eq!(it.state, m::DeliveryState::Scheduled, "told, and not rejected");
+        assert_eq!(it.why.last().unwrap().event, "at_risk");
+    }
+    let mend = r::EditPost { options: Some(options(PRIVATE)), ..r::EditPost::default() };
+    for id in [&wrong, &without] {
+        house.client.post_edit(id, &mend).await.unwrap();
+    }
+    house.pass(SignedDuration::from_secs(61)).await;
+    house.until("the all-clear", async |_| risks().await.is_empty().then_some(())).await;
+    assert_eq!(house.network.calls("tiktok.creator"), asked + 1, "what it said a minute ago will do");
+    house.assert_no_refusals();
+}
+
 /// Sends word as TikTok does, signed with this secret so many seconds from now.
 async fn told(house: &House, secret: &str, ahead: i64, event: &str, whose: &str, content: &Value) -> u16 {
     let time = (house.now().as_second() + ahead).to_string();

@@ -8,7 +8,7 @@ use sendoff::domain::ids::{MediaId, PlatformName};
 use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
 use sendoff::platforms::tiktok::{TikTok, plan::Plan};
 use sendoff::platforms::{
-    Answer, Body, Class, Endpoint, FailureClass, Fresh, Job, Next, Platform, Request, Sight, Verdict,
+    Ahead, Answer, Body, Class, Endpoint, FailureClass, Fresh, Job, Next, Platform, Request, Sight, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -310,6 +310,43 @@ fn the_creator_is_asked_right_before_and_what_the_post_says_is_kept_or_it_fails(
         assert!(failure.message.contains("L7") && failure.hint.is_some(), "{failure:?}");
         let hour = now() + SignedDuration::from_hours(1);
         assert_eq!(failure.until, (class == FailureClass::RateLimited).then_some(hour));
+    }
+}
+
+#[test]
+fn what_the_account_may_do_is_compared_with_the_post_ahead_of_its_time() {
+    let chosen = |more: &[(&str, &str)]| owned("direct", "x", vec![film(900)], &[ALL_CHOSEN, more].concat());
+    let post = chosen(&[]);
+    assert_eq!(TikTok.foresee(&post.job()).unwrap().label, "tiktok.creator");
+    let inbox = owned("direct", "x", vec![film(900)], &[("mode", "inbox")]);
+    assert_eq!(TikTok.foresee(&inbox.job()), None, "TikTok tells nothing of an inbox");
+    let said = |post: &Owned, answer: &Answer| TikTok.foreseen(&post.job(), answer, now());
+    assert_eq!(said(&post, &ok(&creator())), Ahead::Fine);
+    let mut less = creator();
+    less["privacy_level_options"] = json!(["SELF_ONLY"]);
+    let Ahead::Stops(failure) = said(&post, &ok(&less)) else { panic!("the audience is gone") };
+    assert!(failure.message.contains("PUBLIC_TO_EVERYONE") && failure.hint.is_some(), "{failure:?}");
+    let mut shorter = creator();
+    shorter["max_video_post_duration_sec"] = json!(29);
+    assert!(matches!(said(&post, &ok(&shorter)), Ahead::Stops(it) if it.message.contains("29 s")));
+    // Switched off there, and wished for here.
+    let mut off = creator();
+    off["comment_disabled"] = json!(true);
+    let wishes = chosen(&[("allow_duet", "true"), ("allow_stitch", "true")]);
+    let Ahead::Differs { message, hint } = said(&wishes, &ok(&off)) else { panic!("it goes without") };
+    assert_eq!(message, "the account has comments and stitches switched off");
+    assert!(!hint.is_empty());
+    let photos = owned("direct", "x", vec![jpeg(1)], ALL_CHOSEN);
+    assert!(
+        matches!(said(&photos, &ok(&off)), Ahead::Differs { message, .. } if message.contains("comments"))
+    );
+    for (status, code) in
+        [(429, "rate_limit_exceeded"), (401, "access_token_invalid"), (500, "internal_error")]
+    {
+        assert!(matches!(said(&post, &error(status, code)), Ahead::Unclear(_)), "{code} says nothing of it");
+    }
+    for code in ["spam_risk_user_banned_from_posting", "spam_risk_too_many_posts", "scope_not_authorized"] {
+        assert!(matches!(said(&post, &error(200, code)), Ahead::Stops(_)), "{code}");
     }
 }
 

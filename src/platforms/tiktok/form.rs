@@ -141,7 +141,8 @@ fn scope_of(reach: Reach) -> &'static str {
     }
 }
 
-fn is_on(options: &BTreeMap<String, String>, key: &str) -> bool {
+/// Whether a switch of the post is on.
+pub(super) fn is_on(options: &BTreeMap<String, String>, key: &str) -> bool {
     options.get(key).is_some_and(|it| it == "true")
 }
 

@@ -25,8 +25,8 @@ use self::form::Form;
 use super::meta::plain;
 use super::needs;
 use super::{
-    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, FilePart, Fresh, Job, Next,
-    Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
+    Ahead, Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, FilePart, Fresh,
+    Job, Next, Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};
@@ -181,6 +181,14 @@ impl Platform for TikTok {
             shown["media"] = media.iter().map(|it| json!({ "file": it.name })).collect();
         }
         shown
+    }
+
+    fn foresee(&self, job: &Job<'_>) -> Option<Request> {
+        Form::of(job).is_direct().then(creator::query)
+    }
+
+    fn foreseen(&self, job: &Job<'_>, answer: &Answer, now: Timestamp) -> Ahead {
+        creator::foreseen(job, answer, now)
     }
 
     fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure> {
