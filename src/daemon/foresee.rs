@@ -124,33 +124,9 @@ async fn all(shared: &Arc<Shared>, queue: BTreeMap<DeliveryId, bool>) {
 /// One account, with everything that is asked of it.
 async fn one(shared: &Arc<Shared>, account: AccountId, works: &[(Work, bool)]) -> Result<(), StoreError> {
     let soon = works.iter().any(|(_, soon)| *soon);
-    let foresight = &shared.findings.foresight;
-    let answer = match foresight.heard(account, soon, shared.now()) {
-        Some(answer) => answer,
-        None => {
-            let Some((work, request)) = works.iter().find_map(|(it, _)| Some((it, question(it)?))) else {
-                return Ok(());
-            };
-            let read = |reply| match reply {
-                Reply::Answer(answer) => match foreseen(work, &answer, shared.now()) {
-                    Some(Ahead::Unclear(failure)) => Err(failure),
-                    _ => Ok(answer),
-                },
-                Reply::Unfit(failure) => Err(failure),
-                Reply::NotSent(message) | Reply::Lost(message) => Err(Failure::transient(message)),
-            };
-            match calls::call_fresh(shared, account, &request, read).await {
-                Ok(answer) => {
-                    foresight.lock().heard.insert(account, (shared.now(), answer.clone()));
-                    answer
-                }
-                Err(failure) => {
-                    tracing::debug!(why = failure.message, "an account could not be asked ahead of time");
-                    return Ok(());
-                }
-            }
-        }
-    };
+    let known = shared.findings.foresight.heard(account, soon, shared.now());
+    let answer = if known.is_some() { known } else { asked(shared, account, works).await };
+    let Some(answer) = answer else { return Ok(()) };
     for (work, _) in works {
         let id = work.delivery.id;
         let still = shared.store.read(|rx| deliveries::get(rx, id))?;
@@ -158,31 +134,66 @@ async fn one(shared: &Arc<Shared>, account: AccountId, works: &[(Work, bool)]) -
             continue;
         }
         let now = shared.now();
-        let Some(said) = foreseen(work, &answer, now) else { continue };
-        if let Some(risk) = risk(said, work.delivery.due.instant) {
-            precheck::note(shared, &work.delivery, risk, true, now).await?;
-        }
+        let found = match foreseen(work, &answer, now).map(|said| found(said, work.delivery.due.instant)) {
+            None | Some(Found::Nothing) => continue,
+            Some(Found::Fine) => None,
+            Some(Found::Risk(reason)) => Some(reason),
+        };
+        precheck::note(shared, &work.delivery, found, true, now).await?;
     }
     Ok(())
+}
+
+/// The account's answer, if there is one.
+async fn asked(shared: &Arc<Shared>, account: AccountId, works: &[(Work, bool)]) -> Option<Answer> {
+    let (work, request) = works.iter().find_map(|(it, _)| Some((it, question(it)?)))?;
+    let read = |reply| match reply {
+        Reply::Answer(answer) => match foreseen(work, &answer, shared.now()) {
+            Some(Ahead::Unclear(failure)) => Err(failure),
+            _ => Ok(answer),
+        },
+        Reply::Unfit(failure) => Err(failure),
+        Reply::NotSent(message) | Reply::Lost(message) => Err(Failure::transient(message)),
+    };
+    match calls::call_fresh(shared, account, &request, read).await {
+        Ok(answer) => {
+            let heard = (shared.now(), answer.clone());
+            shared.findings.foresight.lock().heard.insert(account, heard);
+            Some(answer)
+        }
+        Err(failure) => {
+            tracing::debug!(why = failure.message, "an account could not be asked ahead of time");
+            None
+        }
+    }
 }
 
 fn foreseen(work: &Work, answer: &Answer, now: Timestamp) -> Option<Ahead> {
     with_job(work, |job| work.platform.foreseen(job, answer, now))
 }
 
-/// What to tell of it. `None`: nothing is known; `Some(None)`: nothing speaks against it.
-fn risk(said: Ahead, due: Timestamp) -> Option<Option<Reason>> {
-    let told =
-        |class: &str, message: String, hint: Option<String>| Reason { hint, ..Reason::new(class, message) };
+/// What is known of a delivery after its network was asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    /// Neither this nor that; what was found before stays.
+    Nothing,
+    Fine,
+    Risk(Reason),
+}
+
+fn found(said: Ahead, due: Timestamp) -> Found {
+    let risk = |class: &str, message: String, hint: Option<String>| {
+        Found::Risk(Reason { hint, ..Reason::new(class, message) })
+    };
     match said {
-        Ahead::Unclear(_) => None,
-        Ahead::Fine => Some(None),
+        Ahead::Unclear(_) => Found::Nothing,
+        Ahead::Fine => Found::Fine,
         // A limit that will have passed by then speaks neither for nor against it.
         Ahead::Stops(it) if it.class == FailureClass::RateLimited && it.until.is_none_or(|at| at <= due) => {
-            None
+            Found::Nothing
         }
-        Ahead::Stops(it) => Some(Some(told(it.class.as_str(), it.message, it.hint))),
-        Ahead::Differs { message, hint } => Some(Some(told(OTHERWISE, message, Some(hint)))),
+        Ahead::Stops(it) => risk(it.class.as_str(), it.message, it.hint),
+        Ahead::Differs { message, hint } => risk(OTHERWISE, message, Some(hint)),
     }
 }
 
@@ -198,11 +209,11 @@ mod tests {
             until: Some(at(until)),
             ..Failure::transient("15 posts")
         };
-        assert_eq!(risk(Ahead::Stops(limit(100)), at(100)), None);
-        let told = risk(Ahead::Stops(limit(101)), at(100)).unwrap().unwrap();
-        assert_eq!((told.class.as_str(), told.message.as_str()), ("rate_limited", "15 posts"));
-        assert_eq!(risk(Ahead::Fine, at(0)), Some(None));
-        assert_eq!(risk(Ahead::Unclear(limit(101)), at(100)), None);
+        assert_eq!(found(Ahead::Stops(limit(100)), at(100)), Found::Nothing);
+        let told = Found::Risk(Reason::new("rate_limited", "15 posts"));
+        assert_eq!(found(Ahead::Stops(limit(101)), at(100)), told);
+        assert_eq!(found(Ahead::Fine, at(0)), Found::Fine);
+        assert_eq!(found(Ahead::Unclear(limit(101)), at(100)), Found::Nothing);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use futures_util::stream;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
+use sendoff::domain::hex::hex;
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::sandbox::VERIFICATION;
 use serde_json::{Value, json};
@@ -302,7 +303,7 @@ async fn told(house: &House, secret: &str, ahead: i64, event: &str, whose: &str,
     .to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{time}.{body}").as_bytes());
-    let code: String = mac.finalize().into_bytes().iter().map(|it| format!("{it:02x}")).collect();
+    let code = hex(&mac.finalize().into_bytes());
     let http = reading_client(tls(None).unwrap()).unwrap();
     let url = format!("http://127.0.0.1:{}/webhooks/tiktok", house.port);
     let sent = http.post(url).header("tiktok-signature", format!("t={time},s={code}")).body(body).send();

@@ -1,10 +1,10 @@
 //! TikTok, as developers.tiktok.com describes Login Kit and the Content Posting API, under the prefix
 //! `/tiktok`, which stands for the sign-in page, the API and the upload hosts alike.
 //!
-//! Strict: no field is taken that the reference does not list or that is of another type, films are cut by the rules of the transfer
-//! guide, pieces come in order and at their size, photos are truly fetched and only from hosts that serve
-//! the proof of ownership. Most answers are errors with status 200 or successes with the word `ok`, as
-//! there.
+//! Strict: no field is taken that the reference does not list or that is of another type, films are cut
+//! by the rules of the transfer guide, pieces come in order and at their size, photos are truly fetched and
+//! only from hosts that serve the proof of ownership. Most answers are errors with status 200 or successes
+//! with the word `ok`, as there.
 //!
 //! What cannot be caused from outside is ordered by words: a text with `sandbox:fail=REASON` in it ends
 //! in `FAILED` for that reason. Films are taken as files alone, not by address.
