@@ -82,7 +82,9 @@ pub(super) fn is_signed(secret: &SecretString, pieces: &[&[u8]], signature: &[u8
         return None;
     }
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
-    pieces.iter().for_each(|it| mac.update(it));
+    for piece in pieces {
+        mac.update(piece);
+    }
     Some(mac.verify_slice(signature).is_ok())
 }
 
