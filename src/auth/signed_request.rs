@@ -50,16 +50,14 @@ pub enum BadSignedRequest {
 /// # Errors
 /// [`BadSignedRequest`]; an empty secret is refused outright, as anybody could sign with it.
 pub fn verify(text: &str, secret: &SecretString, now: Timestamp) -> Result<SignedRequest, BadSignedRequest> {
-    if secret.expose_secret().is_empty() {
-        return Err(BadSignedRequest::NoSecret);
-    }
     let parts = text.split_once('.').filter(|(a, b)| !a.is_empty() && !b.is_empty());
     let (signature, payload) = parts.filter(|_| text.len() <= LONGEST).ok_or(BadSignedRequest::Shape)?;
     let signature = decoded(signature).ok_or(BadSignedRequest::Shape)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
-        .map_err(|_| BadSignedRequest::NoSecret)?;
-    mac.update(payload.as_bytes());
-    mac.verify_slice(&signature).map_err(|_| BadSignedRequest::Signature)?;
+    match is_signed(secret, &[payload.as_bytes()], &signature) {
+        None => return Err(BadSignedRequest::NoSecret),
+        Some(false) => return Err(BadSignedRequest::Signature),
+        Some(true) => {}
+    }
 
     let payload: Value = decoded(payload)
         .and_then(|it| serde_json::from_slice(&it).ok())
@@ -74,6 +72,20 @@ pub fn verify(text: &str, secret: &SecretString, now: Timestamp) -> Result<Signe
         return Err(BadSignedRequest::Future);
     }
     Ok(SignedRequest { user_id: id(&payload["user_id"]), page_id: id(&payload["profile_id"]), issued_at })
+}
+
+/// Whether `signature` is the HMAC-SHA256 of these pieces under an app's secret; compared in constant time.
+/// None: there is no secret.
+pub(super) fn is_signed(secret: &SecretString, pieces: &[&[u8]], signature: &[u8]) -> Option<bool> {
+    let secret = secret.expose_secret().as_bytes();
+    if secret.is_empty() {
+        return None;
+    }
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
+    for piece in pieces {
+        mac.update(piece);
+    }
+    Some(mac.verify_slice(signature).is_ok())
 }
 
 /// An id, as text or as a number; 0 stands for nobody.

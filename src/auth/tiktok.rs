@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod tests;
+pub mod webhook;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use url::form_urlencoded;
 
 use super::connect::{begin, end, finish};
 use super::shared::Shared;
 use super::wire::fill;
-use super::{links, meta};
+use super::{links, meta, webhook};
 use crate::auth::CallbackParams;
 use crate::auth::bluesky::client_metadata;
 use crate::auth::flows::{Outcome, Progress};
@@ -17,6 +18,7 @@ use crate::store::fetches::Fetched;
 use crate::web::legal::Operator;
 use crate::web::media::Served;
 use crate::web::meta::{Ask, Deletion, Heard};
+use crate::web::webhook::Heard as Believed;
 use crate::web::{Back, Door, Landing, Start};
 
 /// The public listener's way in.
@@ -119,6 +121,10 @@ impl Door for PublicDoor {
 
     async fn hear(&self, app: PlatformName, ask: Ask, signed_request: &str) -> Heard {
         meta::hear(&self.0, app, ask, signed_request).await
+    }
+
+    async fn told(&self, signature: &str, body: &Bytes) -> Believed {
+        webhook::hear(&self.0, signature, body)
     }
 
     async fn deletion(&self, code: &str) -> Option<Deletion> {

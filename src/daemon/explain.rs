@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
+use super::foresee::OTHERWISE;
 use crate::control::messages as m;
 use crate::domain::attempt::{Attempt, Transition};
 use crate::domain::delivery::{AT_WORK, Delivery, LEFT, NOTHING, SAID, State};
@@ -166,6 +167,7 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
             "nobody looks yet: the network takes no reads for now, or the account must be connected again"
         }
         "look_asked" => "to be looked at at once, because the user asked for it",
+        "look_told" => "to be looked at at once, because the network sent word of it",
         // Written before the kinds of looks had names of their own.
         "look" => "looked for, or to be looked for later; nothing was settled",
         "hold" if row.reason.as_ref().is_some_and(|it| it.class == LEFT) => {
@@ -202,6 +204,9 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
         "abandon" => "given up: nobody can find out any more whether it is live",
         "zone_changed" => {
             "the rules of its time zone changed: the same time on the wall is another instant now"
+        }
+        "at_risk" if class == OTHERWISE => {
+            "checked ahead of its time: as things are it would go out otherwise than it was asked for"
         }
         "at_risk" => "checked ahead of its time: as things are it would not go out",
         other => return format!("{}: now {}", other.replace('_', " "), to.as_str()),

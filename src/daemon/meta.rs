@@ -15,7 +15,7 @@ use crate::store::StoreError;
 use crate::store::audit::{Receipt, receipt_by_code};
 use crate::web::meta::{Ask, Deletion, Heard, Standing};
 
-/// Whether this app's callbacks answer: it must have a secret of its own.
+/// Whether this app's callbacks answer (TikTok's webhook too): it must have a secret of its own.
 pub(super) fn hears(shared: &Shared, app: PlatformName) -> bool {
     shared.config().platform(app).client_secret.is_some()
 }

@@ -24,6 +24,7 @@ mod erase;
 mod errors;
 mod explain;
 pub mod files;
+mod foresee;
 mod housekeeping;
 mod keep;
 pub mod ledger;
@@ -56,6 +57,7 @@ mod trail;
 mod versions;
 pub(crate) mod view;
 mod watchdog;
+mod webhook;
 mod wire;
 
 use std::collections::BTreeSet;

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::ledger;
 use super::shared::Shared;
+use super::{foresee, ledger};
 use crate::domain::account::AccountState;
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Reason, State};
@@ -36,6 +36,8 @@ type Upto = [deliveries::Due; AHEAD.len()];
 #[derive(Default)]
 pub(super) struct Findings {
     state: Mutex<Seen>,
+    /// What networks said of what is due soon.
+    pub(super) foresight: foresee::Foresight,
 }
 
 #[derive(Default)]
@@ -53,6 +55,8 @@ pub(super) struct Finding {
     pub(super) due: Timestamp,
     pub(super) account: String,
     pub(super) reason: Reason,
+    /// The network said so, and only it can say otherwise.
+    foreseen: bool,
 }
 
 impl Findings {
@@ -63,6 +67,7 @@ impl Findings {
     /// Something changed that may end a risk: the next round looks at what it found.
     pub(super) fn look_again(&self) {
         self.lock().again = None;
+        self.foresight.forget();
     }
 
     /// What was found, if it is time to look at it again.
@@ -74,6 +79,14 @@ impl Findings {
         }
         seen.again = Some(now);
         seen.at_risk.keys().copied().collect()
+    }
+
+    /// What was found here is no longer so; what the network said stays.
+    fn mended(&self, id: DeliveryId) {
+        let mut seen = self.lock();
+        if seen.at_risk.get(&id).is_some_and(|it| !it.foreseen) {
+            seen.at_risk.remove(&id);
+        }
     }
 
     /// What is at risk now, earliest first.
@@ -95,24 +108,31 @@ pub(super) async fn round(shared: &Arc<Shared>, now: Timestamp) -> Result<(), St
     let checked = tokio::task::spawn_blocking(move || {
         let (soon, upto) = shared_too.store.read(|rx| within(rx, upto, now, MOST))?;
         let mut ids = shared_too.findings.ripe(now);
-        ids.extend(soon);
+        ids.extend(&soon);
         ids.sort_unstable();
         ids.dedup();
         let waits = shared_too.waits();
-        let mut found = Vec::new();
+        let (mut found, mut open) = (Vec::new(), Vec::new());
         for id in ids {
-            if let Some(work) = ledger::load(&shared_too.store, id, platforms::find)? {
-                let risk = (work.delivery.state == State::Scheduled).then(|| risk(&work, &waits)).flatten();
+            let Some(work) = ledger::load(&shared_too.store, id, platforms::find)? else { continue };
+            let scheduled = work.delivery.state == State::Scheduled;
+            let risk = scheduled.then(|| risk(&work, &waits)).flatten();
+            if scheduled && risk.is_none() && foresee::question(&work).is_some() {
+                // The network has the last word.
+                shared_too.findings.mended(id);
+                open.push((id, soon.contains(&id)));
+            } else {
                 found.push((work.delivery, risk));
             }
         }
-        Ok::<_, StoreError>((found, upto))
+        Ok::<_, StoreError>((found, open, upto))
     });
     let Ok(checked) = checked.await else { return Ok(()) };
-    let (checked, upto) = checked?;
+    let (checked, open, upto) = checked?;
     for (delivery, risk) in checked {
-        note(shared, &delivery, risk, now).await?;
+        note(shared, &delivery, risk, false, now).await?;
     }
+    foresee::ask(shared, open);
     shared.findings.lock().upto = Some(upto);
     Ok(())
 }
@@ -170,19 +190,29 @@ fn risk(work: &Work, waits: &[Wait]) -> Option<Reason> {
     waits.iter().find(|it| it.until > due && it.concerns(account)).map(|it| it.reason.clone())
 }
 
-/// Keeps, or clears, a finding; tells of it once.
-async fn note(
+/// What would become of it, in words.
+pub(super) fn foretold(reason: &Reason) -> &'static str {
+    if reason.class == foresee::OTHERWISE {
+        "would go out otherwise than it was asked for"
+    } else {
+        "would not go out"
+    }
+}
+
+/// Keeps, or clears, a finding; tells of it once. `foreseen`: the network said so.
+pub(super) async fn note(
     shared: &Arc<Shared>,
     delivery: &Delivery,
     risk: Option<Reason>,
+    foreseen: bool,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let (id, Some(reason)) = (delivery.id, risk) else {
         shared.findings.lock().at_risk.remove(&delivery.id);
         return Ok(());
     };
-    let finding =
-        Finding { due: delivery.due.instant, account: delivery.name.to_string(), reason: reason.clone() };
+    let (due, account) = (delivery.due.instant, delivery.name.to_string());
+    let finding = Finding { due, account, reason: reason.clone(), foreseen };
     let known = {
         let seen = shared.findings.lock();
         let before = seen.at_risk.get(&id);
@@ -197,7 +227,7 @@ async fn note(
     }
     // The row is a line of the log as well. It comes first: whoever is shown the finding finds its
     // line, and one that could not be written is found anew.
-    let note = format!("due {}, and would not go out: {}", echo(&delivery.due), reason.message);
+    let note = format!("due {}, and {}: {}", echo(&delivery.due), foretold(&reason), reason.message);
     let row = Transition {
         reason: Some(reason),
         note: Some(note),
@@ -276,7 +306,7 @@ mod tests {
         let findings = Findings::default();
         let id = DeliveryId::from_u128(1);
         let reason = Reason::new("paused", "the account is paused");
-        let finding = Finding { due: at(9_000), account: "x:acme".into(), reason };
+        let finding = Finding { due: at(9_000), account: "x:acme".into(), reason, foreseen: false };
         findings.lock().at_risk.insert(id, finding);
         assert_eq!(findings.ripe(at(100)), [id]);
         let rounds = (1..12).filter(|n| !findings.ripe(at(100 + 5 * n)).is_empty());

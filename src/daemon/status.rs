@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::{errors, missed, preflight, spend, versions};
+use super::{errors, missed, precheck, preflight, spend, versions};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::{Account, AccountState};
@@ -70,12 +70,18 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
     for (id, it) in risks.iter().take(RISKS) {
         found.push(alert(
             "at_risk",
-            format!("{}: due {:.0}, and would not go out: {}", it.account, it.due, it.reason.message),
+            format!(
+                "{}: due {:.0}, and {}: {}",
+                it.account,
+                it.due,
+                precheck::foretold(&it.reason),
+                it.reason.message
+            ),
             it.reason.hint.clone().or_else(|| Some(format!("sendoff post show {id}"))),
         ));
     }
     if let Some(more) = risks.len().checked_sub(RISKS).filter(|it| *it > 0) {
-        let message = format!("{more} more deliveries would not go out as things are");
+        let message = format!("{more} more deliveries would not go out as they should");
         found.push(alert("at_risk", message, Some("sendoff log".into())));
     }
     found.extend(missed::alerts(shared, now)?);

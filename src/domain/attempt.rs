@@ -90,7 +90,7 @@ fn only_carried(event: &str, now: &Delivery) -> bool {
         return true;
     }
     match event {
-        "look_absent" | "look_waits" | "look_limited" | "look_asked" | "send_again" => true,
+        "look_absent" | "look_waits" | "look_limited" | "look_asked" | "look_told" | "send_again" => true,
         "absent" => now.state == State::Retry && now.reason.as_ref().is_none_or(|it| it.class != SAID),
         "cancel" => !now.state.is_terminal(),
         _ => false,

@@ -20,6 +20,8 @@ pub enum Ask {
     /// Try at once (Retry, NeedsReconnect), or look at once (Unknown).
     TryNow,
     Reschedule(Due),
+    /// The network sent word of it: look at once (Unknown).
+    Look,
     /// The user looked: it is live, and this is it.
     Live(Live),
     /// The user looked: it is not live, send it again.
@@ -69,18 +71,14 @@ pub fn event(
         }
         Ask::TryNow => match state {
             State::Retry | State::NeedsReconnect => Ok(Event::TryNow { at: now, anyway: true }),
-            State::Unknown => Ok(Event::Look {
-                kind: Looked::Asked,
-                next_check: now,
-                absent_at: delivery.flight.absent_at,
-                reason: None,
-            }),
+            State::Unknown => Ok(look_now(delivery, Looked::Asked, now)),
             _ => Err(refused(
                 "not_waiting",
                 format!("delivery `{}` is {word}, there is nothing to retry", delivery.id),
                 None,
             )),
         },
+        Ask::Look if state == State::Unknown => Ok(look_now(delivery, Looked::Told, now)),
         Ask::Live(live) if state == State::Unknown => {
             Ok(Event::Applied { live: live.clone(), next_part_at: now })
         }
@@ -102,7 +100,7 @@ pub fn event(
                 delivery.id
             )),
         }),
-        Ask::Live(_) | Ask::Resend | Ask::Leave => Err(refused(
+        Ask::Live(_) | Ask::Resend | Ask::Leave | Ask::Look => Err(refused(
             "not_held",
             format!("delivery `{}` is {word}; only one whose fate is unknown can be resolved", delivery.id),
             None,
@@ -116,6 +114,10 @@ pub fn event(
             )),
         },
     }
+}
+
+fn look_now(delivery: &Delivery, kind: Looked, now: Timestamp) -> Event {
+    Event::Look { kind, next_check: now, absent_at: delivery.flight.absent_at, reason: None }
 }
 
 impl Engine {

@@ -25,6 +25,7 @@ mod restored;
 mod send;
 
 pub use gates::{BROKE, wait_of};
+pub use send::with_job;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

@@ -17,6 +17,9 @@ use crate::platforms::{Answer, Failure, FailureClass, Original, Verdict};
 /// A wrong app set-up: the operator is told; the app is probed this rarely.
 const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
 
+/// Nothing tells when there is room again for posts like one that was refused for the lack of it.
+const FULL_PROBE: SignedDuration = SignedDuration::from_hours(1);
+
 /// How much earlier than our intent a network's clock may date an object.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
 
@@ -191,14 +194,17 @@ impl Engine {
         let mut reason = Reason::new(class, failure.message);
         reason.hint = failure.hint;
         let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
+        // Past the network's own reset, and not all accounts at the same instant.
+        let past = |until: Timestamp| {
+            until.max(now)
+                + SignedDuration::from_secs(1)
+                + backoff::scaled(SignedDuration::from_secs(29), dice)
+        };
         let event = match failure.class {
             FailureClass::RateLimited => {
-                // Past the network's own reset, and not all accounts at the same instant.
                 let lane = self.lanes.entry(account_id).or_default();
                 let at = if let Some(until) = failure.until {
-                    until.max(now)
-                        + SignedDuration::from_secs(1)
-                        + backoff::scaled(SignedDuration::from_secs(29), dice)
+                    past(until)
                 } else {
                     lane.parks = lane.parks.saturating_add(1);
                     later(backoff::delay(backoff::NO_RESET, lane.parks - 1, dice, scale))
@@ -206,6 +212,10 @@ impl Engine {
                 lane.park(at, reason.clone());
                 self.waits_changed = true;
                 Event::park(at, reason)
+            }
+            // Others of the account may have room: its lane goes on.
+            FailureClass::Full => {
+                Event::park(past(failure.until.unwrap_or_else(|| later(FULL_PROBE))), reason)
             }
             FailureClass::AuthExpired => {
                 let again = delivery.reason.as_ref().is_some_and(|it| it.class == "auth_expired");
@@ -239,7 +249,9 @@ impl Engine {
                 reason.hint = Some(COMMENT_BY_HAND.to_owned());
                 Event::Spare { reason }
             }
-            FailureClass::InvalidContent | FailureClass::Policy => Event::Refuse { reason },
+            FailureClass::InvalidContent | FailureClass::Policy | FailureClass::NotGranted => {
+                Event::Refuse { reason }
+            }
             FailureClass::MediaGone | FailureClass::Transient if tries >= ladder.tries => {
                 Event::Refuse { reason }
             }

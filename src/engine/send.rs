@@ -402,8 +402,8 @@ fn ladder_of(reply: &Reply) -> backoff::Ladder {
 
 /// Looking is not allowed.
 fn is_barred(failure: &Failure) -> bool {
-    use FailureClass::{Config, InvalidContent, Permission, Policy};
-    matches!(failure.class, Permission | Config | InvalidContent | Policy)
+    use FailureClass::{Config, InvalidContent, NotGranted, Permission, Policy};
+    matches!(failure.class, Permission | NotGranted | Config | InvalidContent | Policy)
 }
 
 /// When something that waits for others is looked at again.
@@ -431,7 +431,7 @@ pub(super) fn class_of(work: &Work) -> Class {
 }
 
 /// Builds the connector's view of the current step. None: the account or the step is gone.
-pub(super) fn with_job<T>(work: &Work, f: impl FnOnce(&Job<'_>) -> T) -> Option<T> {
+pub fn with_job<T>(work: &Work, f: impl FnOnce(&Job<'_>) -> T) -> Option<T> {
     let delivery = &work.delivery;
     let account = work.account.as_ref()?;
     let step = usize::from(delivery.step);

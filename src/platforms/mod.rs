@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use proof::{Deletion, Failure, FailureClass, Original, Quota, Refusal, Sight, Verdict};
+pub use proof::{Ahead, Deletion, Failure, FailureClass, Original, Quota, Refusal, Sight, Verdict};
 pub use request::{Answer, Body, Endpoint, Field, FilePart, Reading, Request, UploadScheme};
 
 use crate::domain::account::Account;
@@ -256,6 +256,18 @@ pub trait Platform: Sync {
         tier: Option<&str>,
     ) -> Vec<Problem>;
 
+    /// What is wrong with a post of an account that lacks these of the permissions that were asked for,
+    /// on networks where they decide which posts it may make.
+    fn not_granted(
+        &self,
+        _media: &[MediaItem],
+        _options: &BTreeMap<String, String>,
+        _tier: Option<&str>,
+        _lacks: &[String],
+    ) -> Option<Problem> {
+        None
+    }
+
     /// What is no problem and worth knowing before it is scheduled, in sentences.
     fn notices(&self, _parts: &[&str], _options: &BTreeMap<String, String>) -> Vec<String> {
         Vec::new()
@@ -294,6 +306,17 @@ pub trait Platform: Sync {
         media: &[MediaItem],
         options: &BTreeMap<String, String>,
     ) -> serde_json::Value;
+
+    /// The read that tells ahead of time whether the account may do what a post asks for; the same for all
+    /// its posts. Answered by [`Platform::foreseen`]. None = there is nothing to ask.
+    fn foresee(&self, _job: &Job<'_>) -> Option<Request> {
+        None
+    }
+
+    /// What that answer means for this post.
+    fn foreseen(&self, _job: &Job<'_>, _answer: &Answer, _now: Timestamp) -> Ahead {
+        Ahead::Fine
+    }
 
     /// The next thing to do before publishing. Pure: the same arguments give the same answer.
     fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure>;

@@ -16,6 +16,11 @@ pub enum FailureClass {
     AccountDead,
     /// A scope or a right is missing.
     Permission,
+    /// As `Permission`, for posts like this one alone: others of the account go on.
+    NotGranted,
+    /// The network takes no more posts like this one for now, and others of the account still: this one
+    /// waits alone.
+    Full,
     /// Credits are gone; the operator must act. Stops the app's lane.
     Billing,
     /// The app's set-up is wrong (client, product tier).
@@ -40,6 +45,8 @@ impl FailureClass {
             Self::AuthExpired => "auth_expired",
             Self::AccountDead => "account_dead",
             Self::Permission => "permission",
+            Self::NotGranted => "not_granted",
+            Self::Full => "full",
             Self::Billing => "billing",
             Self::Config => "config",
             Self::InvalidContent => "invalid_content",
@@ -129,6 +136,19 @@ pub enum Sight {
     Unclear(Failure),
     /// Something that cannot be told apart, or another object under our id: a person must decide.
     Disputed { message: String },
+}
+
+/// What a network says ahead of its time about a post that is to go out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ahead {
+    /// Nothing speaks against it.
+    Fine,
+    /// As things are it would not go out.
+    Stops(Failure),
+    /// It would go out, and not as it was asked for.
+    Differs { message: String, hint: String },
+    /// The read failed or was unclear, and tells nothing.
+    Unclear(Failure),
 }
 
 /// What a delete call proves.

@@ -277,6 +277,11 @@ impl Running {
         self.shared.world().faults.extend(faults);
     }
 
+    /// A creator ends the access of every app, in TikTok's own settings.
+    pub fn end_access(&self, creator: &str) {
+        self.shared.world().tiktok.end_access(creator);
+    }
+
     /// Closes the listener and every connection, and waits until that is done.
     pub async fn stop(mut self) {
         self.stop.cancel();

@@ -70,6 +70,7 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
     options(platform, &can, draft.options, &mut problems);
     let parts: Vec<&str> = draft.parts.iter().map(String::as_str).collect();
     problems.extend(platform.problems(&parts, draft.media, draft.options, tier));
+    problems.extend(platform.not_granted(draft.media, draft.options, tier, draft.lacks));
     files.notices.extend(platform.notices(&parts, draft.options));
     if draft.parts.len() > 1 {
         for it in &mut problems {

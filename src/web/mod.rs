@@ -1,4 +1,4 @@
-//! The public listener: connect, callbacks, media links, requests for deletion, legal pages, health.
+//! The public listener: connect, callbacks, a webhook, media links, requests for deletion, legal pages, health.
 //! Nothing else answers.
 //!
 //! This is the only part of the daemon that strangers can reach, so it knows nothing: no store, no
@@ -15,6 +15,7 @@ mod route;
 pub mod server;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use ipnet::IpNet;
 use url::{Host, Url};
 
@@ -50,7 +52,7 @@ pub trait Door: Send + Sync + 'static {
         None
     }
 
-    /// Whether the callbacks of this Meta app answer: only while there is a secret to check them with,
+    /// Whether the callbacks of this app (Meta's three, TikTok's) answer: only while there is a secret to check them with,
     /// for anybody could sign with none.
     async fn hears(&self, _app: PlatformName) -> bool {
         false
@@ -59,6 +61,12 @@ pub trait Door: Send + Sync + 'static {
     /// A callback of a Meta app, as it came. What it asks for is durable when this returns.
     async fn hear(&self, _app: PlatformName, _ask: meta::Ask, _signed_request: &str) -> meta::Heard {
         meta::Heard::No
+    }
+
+    /// A word of TikTok's, as it came, with its signature; only asked while there is a secret to check it
+    /// with ([`Door::hears`]).
+    async fn told(&self, _signature: &str, _body: &Bytes) -> webhook::Heard {
+        webhook::Heard::No
     }
 
     /// How far the request behind a confirmation code is. None: there is none.

@@ -15,7 +15,7 @@ use crate::domain::ids::PlatformName;
 use super::client::{Hosts, address, cookie, cookie_name, is_token};
 use super::limit::Rate;
 use super::media::{Account, Counted, Fetch, Served, Wanted, wanted};
-use super::{Back, Door, Landing, Start, WebConfig, legal, meta, page};
+use super::{Back, Door, Landing, Start, WebConfig, legal, meta, page, webhook};
 
 /// Parameters of a callback that are looked at. Networks send three or four.
 const PARAMETERS_MAX: usize = 64;
@@ -61,6 +61,11 @@ impl Answer {
     /// The one answer for everything that is malformed or too large; the connection ends with it.
     fn refused(status: StatusCode) -> Self {
         Self::text(status, "refused\n").with(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    fn try_later() -> Self {
+        Self::text(StatusCode::SERVICE_UNAVAILABLE, "try again later\n")
+            .with(header::RETRY_AFTER, HeaderValue::from_static("60"))
     }
 
     fn see_other(location: HeaderValue) -> Self {
@@ -126,6 +131,7 @@ impl Shared {
     ) -> (&'static str, Answer) {
         match meta::wanted(path) {
             Some((app, ask)) => ("meta", self.meta(app, ask, headers, body, client).await),
+            None if path == webhook::TIKTOK => ("webhook", self.webhook(headers, body, client).await),
             None => ("none", Answer::not_found()),
         }
     }
@@ -161,8 +167,26 @@ impl Shared {
                 broken("a code with characters that need quoting")
             }
             (meta::Heard::No, _) => Answer::refused(StatusCode::BAD_REQUEST),
-            (meta::Heard::NotNow, _) => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "try again later\n")
-                .with(header::RETRY_AFTER, HeaderValue::from_static("60")),
+            (meta::Heard::NotNow, _) => Answer::try_later(),
+        }
+    }
+
+    /// As [`Shared::meta`].
+    async fn webhook(&self, headers: &HeaderMap, body: &Bytes, client: IpAddr) -> Answer {
+        if !self.door.hears(PlatformName::TikTok).await {
+            return Answer::not_found();
+        }
+        if !self.rate.admit(client, self.config.clock.now()) {
+            return too_many();
+        }
+        let Some(signature) = webhook::signature(headers) else {
+            tracing::warn!("a webhook without one signature was refused");
+            return Answer::refused(StatusCode::FORBIDDEN);
+        };
+        match self.door.told(signature, body).await {
+            webhook::Heard::Yes => Answer::text(StatusCode::OK, ""),
+            webhook::Heard::No => Answer::refused(StatusCode::FORBIDDEN),
+            webhook::Heard::NotNow => Answer::try_later(),
         }
     }
 

@@ -364,9 +364,14 @@ impl House {
 
     /// Connects another user of a network, who presses the button there.
     pub(crate) async fn connect_as(&self, platform: &str, user: &str) {
+        self.connect_with(platform, user, &[("decision", "allow"), ("user", user)]).await;
+    }
+
+    /// The same under a name of ours, with what the person chooses on the network's page.
+    pub(crate) async fn connect_with(&self, platform: &str, name: &str, form: &[(&str, &str)]) {
         let ask = r::Connect {
             platform: platform.into(),
-            name: Some(user.into()),
+            name: Some(name.into()),
             yes: true,
             ..r::Connect::default()
         };
@@ -375,7 +380,7 @@ impl House {
         while let Some(event) = events.next().await {
             match event.unwrap() {
                 m::ConnectEvent::Link { url, .. } => {
-                    browse_as(&url, &[("decision", "allow"), ("user", user)]).await;
+                    browse_as(&url, form).await;
                 }
                 m::ConnectEvent::Found { .. } | m::ConnectEvent::Connected { .. } => {}
                 m::ConnectEvent::Failed { error } => panic!("{}: {:?}", error.message, error.hint),

@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures_util::stream;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
+use sendoff::domain::hex::hex;
+use sendoff::http::clients::{reading_client, tls};
 use sendoff::sandbox::VERIFICATION;
+use serde_json::{Value, json};
+use sha2::Sha256;
 
 use crate::film::{self, Shape};
 use crate::house::{House, Wish, code, draft};
@@ -191,6 +196,198 @@ async fn a_task_that_fails_and_a_host_that_is_not_verified_tell_why() {
     let reason = ended.deliveries[0].reason.clone().unwrap();
     assert!(reason.message.contains("url_ownership_unverified"), "{reason:?}");
     assert!(reason.hint.unwrap().contains("server.public_url"));
+}
+
+/// What a person leaves ticked who does not want posts in the inbox.
+const NO_INBOX: &[(&str, &str)] = &[("decision", "allow"), ("scope", "user.info.basic video.publish")];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_post_that_the_account_was_not_given_the_right_for_is_refused_ahead_and_others_go() {
+    let house = verified().await;
+    house.connect("tiktok").await;
+    let soon = r::CreatePost {
+        media: film(&house).await,
+        options: options(INBOX),
+        ..draft(&[ACCOUNT], &["Soon."], r::When::At("+2h".into()))
+    };
+    let soon = house.client.post_create(&soon).await.unwrap();
+    // The box is unticked the next time: what was scheduled before is told ahead, and refused when due.
+    house.connect_with("tiktok", "acme", NO_INBOX).await;
+    let account = house.client.account_show(ACCOUNT).await.unwrap();
+    assert_eq!(account.missing_scopes, ["video.upload"]);
+    let ask = r::CreatePost {
+        media: film(&house).await,
+        options: options(INBOX),
+        ..draft(&[ACCOUNT], &["x"], r::When::Now)
+    };
+    let error = house.client.post_create(&ask).await.unwrap_err().detail();
+    let problem = error.problems.iter().find(|it| it.code == "not_granted").unwrap();
+    assert_eq!(problem.field, "options.tiktok.mode");
+    assert!(problem.message.contains("video.upload"), "{problem:?}");
+    assert!(problem.hint.as_ref().unwrap().contains("connect the account again"), "{problem:?}");
+    house.pass(SignedDuration::from_mins(65)).await;
+    let alert = house
+        .until("the warning", async |client| {
+            let alerts = client.status().await.unwrap().alerts;
+            alerts.into_iter().find(|it| it.code == "at_risk")
+        })
+        .await;
+    assert!(alert.message.contains("video.upload"), "{alert:?}");
+    house.pass(SignedDuration::from_mins(60)).await;
+    let ended = house.ended(&soon.id).await;
+    assert_eq!(ended.status, m::PostStatus::Failed, "{ended:#?}");
+    let direct = published(&house, "A film.", film(&house).await, PUBLIC).await;
+    assert_eq!(direct.status, m::PostStatus::Published, "{direct:#?}");
+    assert_eq!(house.client.account_show(ACCOUNT).await.unwrap().state, m::AccountState::Ready);
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_account_may_no_longer_do_is_told_ahead_and_cleared_when_the_post_is_mended() {
+    let house = verified().await;
+    house.connect("tiktok").await;
+    let media = film(&house).await;
+    let at = |ahead: &str| r::When::At(ahead.into());
+    let make = async |text: &str, chosen: &[(&str, &str)], when| {
+        let media = media.clone();
+        let ask = r::CreatePost { media, options: options(chosen), ..draft(&[ACCOUNT], &[text], when) };
+        house.client.post_create(&ask).await.unwrap().id
+    };
+    let asked = house.network.calls("tiktok.creator");
+    let followers = [("privacy", "FOLLOWER_OF_CREATOR"), ("consent", "music")];
+    let wrong = make("For followers.", &followers, at("+25h")).await;
+    // This account has stitches switched off.
+    let stitch = [PRIVATE, &[("allow_stitch", "true")]].concat();
+    let without = make("With stitches.", &stitch, at("+25h")).await;
+    make("All right.", PRIVATE, at("+25h")).await;
+    make("For the inbox.", INBOX, at("+25h")).await;
+    let risks = async || {
+        let alerts = house.client.status().await.unwrap().alerts;
+        alerts.into_iter().filter(|it| it.code == "at_risk").collect::<Vec<_>>()
+    };
+    assert_eq!(risks().await, []);
+    // Within a day, and within the life of the token.
+    house.pass(SignedDuration::from_mins(65)).await;
+    let told = house.until("both warnings", async |_| Some(risks().await).filter(|it| it.len() == 2)).await;
+    assert!(told[0].message.contains("would not go out: the account does not offer"), "{told:?}");
+    assert!(told[0].message.contains("FOLLOWER_OF_CREATOR"), "{told:?}");
+    assert!(
+        told[1].message.contains("otherwise than it was asked for") && told[1].message.contains("stitches")
+    );
+    assert_eq!(house.network.calls("tiktok.creator"), asked + 1, "once for all posts of the account");
+    for id in [&wrong, &without] {
+        let it = house.client.post_show(id).await.unwrap().deliveries.remove(0);
+        assert_eq!(it.state, m::DeliveryState::Scheduled, "told, and not rejected");
+        assert_eq!(it.why.last().unwrap().event, "at_risk");
+    }
+    let mend = r::EditPost { options: Some(options(PRIVATE)), ..r::EditPost::default() };
+    for id in [&wrong, &without] {
+        house.client.post_edit(id, &mend).await.unwrap();
+    }
+    house.pass(SignedDuration::from_secs(61)).await;
+    house.until("the all-clear", async |_| risks().await.is_empty().then_some(())).await;
+    assert_eq!(house.network.calls("tiktok.creator"), asked + 1, "what it said a minute ago will do");
+    house.assert_no_refusals();
+}
+
+/// Sends word as TikTok does, signed with this secret so many seconds from now.
+async fn told(house: &House, secret: &str, ahead: i64, event: &str, whose: &str, content: &Value) -> u16 {
+    let time = (house.now().as_second() + ahead).to_string();
+    let body = json!({
+        "client_key": "sandbox-tiktok",
+        "event": event,
+        "create_time": house.now().as_second(),
+        "user_openid": whose,
+        "content": content.to_string(),
+    })
+    .to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{time}.{body}").as_bytes());
+    let code = hex(&mac.finalize().into_bytes());
+    let http = reading_client(tls(None).unwrap()).unwrap();
+    let url = format!("http://127.0.0.1:{}/webhooks/tiktok", house.port);
+    let sent = http.post(url).header("tiktok-signature", format!("t={time},s={code}")).body(body).send();
+    sent.await.unwrap().status().as_u16()
+}
+
+/// The stand-in's secret.
+const SECRET: &str = "sandbox-facebook-secret";
+/// Of the first task that it makes.
+const TASK: &str = "v_pub_file~v2-1.7500000000000000001";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_word_of_tiktoks_has_the_task_looked_at_at_once_and_nobody_elses_word_does() {
+    let house = verified().await;
+    let account = house.connect("tiktok").await;
+    let whose = account.remote_id.as_str();
+    // By itself it would look after a quarter of an hour at the earliest.
+    house.configure("poll_scale = 0.01", "poll_scale = 100.0").await;
+    let ask = r::CreatePost {
+        media: film(&house).await,
+        options: options(PRIVATE),
+        ..draft(&[ACCOUNT], &["A film."], r::When::Now)
+    };
+    let made = house.client.post_create(&ask).await.unwrap();
+    let delivery = house.reaches(&made.id, m::DeliveryState::Unknown).await.id;
+    let task = json!({ "publish_id": TASK, "publish_type": "DIRECT_PUBLISH" });
+    let complete = "post.publish.complete";
+    assert_eq!(told(&house, "another", 0, complete, whose, &task).await, 403);
+    assert_eq!(told(&house, SECRET, -400, complete, whose, &task).await, 403);
+    assert_eq!(told(&house, SECRET, 400, complete, whose, &task).await, 403);
+    // Nobody here, no such task, nothing of ours: heard, and nothing follows.
+    assert_eq!(told(&house, SECRET, 0, complete, "-000-9", &task).await, 200);
+    let other = json!({ "publish_id": "v_pub_file~v2-1.9" });
+    assert_eq!(told(&house, SECRET, 0, complete, whose, &other).await, 200);
+    assert_eq!(told(&house, SECRET, 0, "video.upload.failed", whose, &task).await, 200);
+    assert_eq!(house.network.calls("tiktok.status"), 0);
+    // Each is followed by one look; the second finds it.
+    for looks in 1..=2 {
+        assert_eq!(told(&house, SECRET, 0, complete, whose, &task).await, 200);
+        house
+            .until("the look", async |client| {
+                let it = client.post_show(&made.id).await.unwrap().deliveries.remove(0);
+                let done = it.state == m::DeliveryState::Published
+                    || it.why.iter().filter(|it| it.event == "look_unclear").count() == looks;
+                done.then_some(())
+            })
+            .await;
+        assert_eq!(house.network.calls("tiktok.status"), looks as u64);
+    }
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    let why = house.client.post_show(&delivery).await.unwrap().deliveries.remove(0).why;
+    let told_of: Vec<_> = why.iter().filter(|it| it.event == "look_told").collect();
+    assert!(told_of.len() == 2 && told_of[0].message.contains("the network sent word"), "{why:#?}");
+    // A word that comes once more, when all is over.
+    assert_eq!(told(&house, SECRET, 0, complete, whose, &task).await, 200);
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_access_is_proven_before_an_account_is_called_dead() {
+    let house = verified().await;
+    let account = house.connect("tiktok").await;
+    let (whose, reason) = (account.remote_id.as_str(), json!({ "reason": 1 }));
+    let removed = "authorization.removed";
+    let state = async || house.client.account_show(ACCOUNT).await.unwrap().state;
+    let refreshed = async |count: u64| {
+        let calls = async |_: &_| (house.network.calls("tiktok.token") == count).then_some(());
+        house.until("the refresh", calls).await;
+    };
+    let at_connect = house.network.calls("tiktok.token");
+    house.pass(SignedDuration::from_secs(10)).await;
+    assert_eq!(told(&house, "another", 0, removed, whose, &reason).await, 403);
+    // It says so, and it is not so: the account goes on with its new token.
+    assert_eq!(told(&house, SECRET, 0, removed, whose, &reason).await, 200);
+    refreshed(at_connect + 1).await;
+    let posted = published(&house, "Still here.", film(&house).await, PRIVATE).await;
+    assert_eq!(posted.status, m::PostStatus::Published, "{posted:#?}");
+    assert_eq!(state().await, m::AccountState::Ready);
+    house.network.end_access("acme");
+    house.pass(SignedDuration::from_secs(10)).await;
+    assert_eq!(told(&house, SECRET, 0, removed, whose, &reason).await, 200);
+    house.until("the end", async |_| (state().await == m::AccountState::NeedsReconnect).then_some(())).await;
+    let why = house.client.account_show(ACCOUNT).await.unwrap().reason.unwrap();
+    assert!(why.contains("invalid_grant"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

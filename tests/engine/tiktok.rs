@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::world::networks::{Fault, answer};
 use crate::world::{Rng, World, secs, start};
 use jiff::SignedDuration;
+use sendoff::domain::account::AccountState;
 use sendoff::domain::delivery::State;
 use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
 use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
@@ -213,6 +214,57 @@ fn photos_are_followed_by_the_name_that_the_answer_gave_and_held_without_it() {
     world.network.tiktok.fails = None;
     world.run_until(start() + week());
     assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+}
+
+#[test]
+fn a_full_inbox_holds_what_is_for_it_and_nothing_else_of_the_account() {
+    for item in [film(SHORT), media(MediaKind::Jpeg, 900)] {
+        let mut world = World::new(7, PlatformName::TikTok, 1);
+        let room = start() + SignedDuration::from_mins(150);
+        world.network.tiktok.full_until = Some(room);
+        let waits = post(&mut world, 1, 0, item, "inbox");
+        let goes = post(&mut world, 1, 30, film(SHORT + 1), "direct");
+        world.run_until(start() + SignedDuration::from_mins(5));
+        assert_eq!(world.store[&goes].state, State::Published, "{:?}", world.store[&goes].reason);
+        let row = &world.store[&waits];
+        assert_eq!((row.state, row.attempts), (State::Retry, 0));
+        let reason = row.reason.as_ref().unwrap();
+        assert_eq!(reason.class, "full");
+        assert!(reason.hint.as_ref().unwrap().contains("every hour"), "{reason:?}");
+        let asked = |world: &World| calls(world, "tiktok.init") + calls(world, "tiktok.photo");
+        assert_eq!(asked(&world), 2);
+        // Once an hour: at 60, 120 and 180 minutes.
+        world.run_until(start() + week());
+        assert_eq!((world.store[&waits].state, asked(&world)), (State::HandedOver, 5));
+        assert_eq!(world.network.objects.len(), 2);
+    }
+}
+
+#[test]
+fn a_permission_that_is_missing_costs_the_posts_that_need_it_and_not_the_account() {
+    let both = || vec!["video.upload".to_owned(), "video.publish".to_owned()];
+    for item in [film(SHORT), media(MediaKind::Jpeg, 900)] {
+        let mut world = World::new(7, PlatformName::TikTok, 1);
+        world.network.tiktok.lacks = Some("video.upload");
+        let refused = post(&mut world, 1, 0, item, "inbox");
+        let goes = post(&mut world, 1, 30, film(SHORT + 1), "direct");
+        world.accounts.values_mut().for_each(|it| it.scopes = both());
+        world.run_until(start() + SignedDuration::from_mins(5));
+        assert_eq!(world.store[&goes].state, State::Published, "{:?}", world.store[&goes].reason);
+        let row = &world.store[&refused];
+        assert_eq!(row.state, State::Rejected);
+        let reason = row.reason.as_ref().unwrap();
+        assert_eq!(reason.class, "not_granted");
+        assert!(reason.hint.as_ref().unwrap().contains("`video.upload`"), "{reason:?}");
+        assert!(world.accounts.values().all(|it| it.state == AccountState::Ready));
+    }
+    // An account that has nothing else waits as a whole, and loses nothing.
+    let mut world = World::new(7, PlatformName::TikTok, 1);
+    world.network.tiktok.lacks = Some("video.upload");
+    let waits = post(&mut world, 1, 0, film(SHORT), "inbox");
+    world.accounts.values_mut().for_each(|it| it.scopes = vec!["video.upload".into()]);
+    world.run_until(start() + SignedDuration::from_mins(5));
+    assert_eq!(world.store[&waits].state, State::NeedsReconnect);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use sendoff::domain::ids::{MediaId, PlatformName};
 use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
 use sendoff::platforms::tiktok::{TikTok, plan::Plan};
 use sendoff::platforms::{
-    Answer, Body, Class, Endpoint, FailureClass, Fresh, Job, Next, Platform, Request, Sight, Verdict,
+    Ahead, Answer, Body, Class, Endpoint, FailureClass, Fresh, Job, Next, Platform, Request, Sight, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -314,6 +314,43 @@ fn the_creator_is_asked_right_before_and_what_the_post_says_is_kept_or_it_fails(
 }
 
 #[test]
+fn what_the_account_may_do_is_compared_with_the_post_ahead_of_its_time() {
+    let chosen = |more: &[(&str, &str)]| owned("direct", "x", vec![film(900)], &[ALL_CHOSEN, more].concat());
+    let post = chosen(&[]);
+    assert_eq!(TikTok.foresee(&post.job()).unwrap().label, "tiktok.creator");
+    let inbox = owned("direct", "x", vec![film(900)], &[("mode", "inbox")]);
+    assert_eq!(TikTok.foresee(&inbox.job()), None, "TikTok tells nothing of an inbox");
+    let said = |post: &Owned, answer: &Answer| TikTok.foreseen(&post.job(), answer, now());
+    assert_eq!(said(&post, &ok(&creator())), Ahead::Fine);
+    let mut less = creator();
+    less["privacy_level_options"] = json!(["SELF_ONLY"]);
+    let Ahead::Stops(failure) = said(&post, &ok(&less)) else { panic!("the audience is gone") };
+    assert!(failure.message.contains("PUBLIC_TO_EVERYONE") && failure.hint.is_some(), "{failure:?}");
+    let mut shorter = creator();
+    shorter["max_video_post_duration_sec"] = json!(29);
+    assert!(matches!(said(&post, &ok(&shorter)), Ahead::Stops(it) if it.message.contains("29 s")));
+    // Switched off there, and wished for here.
+    let mut off = creator();
+    off["comment_disabled"] = json!(true);
+    let wishes = chosen(&[("allow_duet", "true"), ("allow_stitch", "true")]);
+    let Ahead::Differs { message, hint } = said(&wishes, &ok(&off)) else { panic!("it goes without") };
+    assert_eq!(message, "the account has comments and stitches switched off");
+    assert!(!hint.is_empty());
+    let photos = owned("direct", "x", vec![jpeg(1)], ALL_CHOSEN);
+    assert!(
+        matches!(said(&photos, &ok(&off)), Ahead::Differs { message, .. } if message.contains("comments"))
+    );
+    for (status, code) in
+        [(429, "rate_limit_exceeded"), (401, "access_token_invalid"), (500, "internal_error")]
+    {
+        assert!(matches!(said(&post, &error(status, code)), Ahead::Unclear(_)), "{code} says nothing of it");
+    }
+    for code in ["spam_risk_user_banned_from_posting", "spam_risk_too_many_posts", "scope_not_authorized"] {
+        assert!(matches!(said(&post, &error(200, code)), Ahead::Stops(_)), "{code}");
+    }
+}
+
+#[test]
 fn the_errors_of_preparing_calls_are_told_apart() {
     use FailureClass as C;
     let post = owned("inbox", "", vec![film(900)], &[]);
@@ -325,13 +362,15 @@ fn the_errors_of_preparing_calls_are_told_apart() {
         (400, "invalid_file_upload", C::InvalidContent),
         (403, "privacy_level_option_mismatch", C::InvalidContent),
         (403, "unaudited_client_can_only_post_to_private_accounts", C::Policy),
-        (403, "spam_risk_too_many_pending_share", C::RateLimited),
+        (403, "spam_risk_too_many_pending_share", C::Full),
         (429, "rate_limit_exceeded", C::RateLimited),
         (500, "internal_error", C::Transient),
         (418, "something_new", C::Transient),
     ] {
         let failure = TikTok.answered(&post.job(), &Handles::new(), &call, &error(status, code), now());
-        assert_eq!(failure.unwrap_err().class, class, "{code}");
+        let failure = failure.unwrap_err();
+        let waits = matches!(class, C::Full | C::RateLimited);
+        assert_eq!((failure.class, failure.until.is_some()), (class, waits), "{code}");
     }
     for status in [200, 502] {
         let odd = Answer { status, headers: Vec::new(), body: b"<html>".to_vec() };
@@ -481,6 +520,45 @@ fn a_post_for_the_inbox_carries_no_choices_and_reaches_no_further_than_its_accou
     assert_eq!(codes(Some("inbox"), "x", &film(), &direct), ["mode bad_option"]);
     // Of a bare network nobody knows how far it reaches.
     assert_eq!(codes(None, "x", &film(), &direct), [""; 0]);
+}
+
+#[test]
+fn a_missing_scope_is_told_where_it_matters_and_stops_no_post_to_the_other_place() {
+    let lacks = |scope: &str| vec![scope.to_owned()];
+    let told = |mode: &str, tier: &str, lacks: &[String]| {
+        let options = [("mode".to_owned(), mode.to_owned())].into();
+        TikTok.not_granted(&[film(900)], &options, Some(tier), lacks)
+    };
+    let problem = told("inbox", "direct", &lacks("video.upload")).unwrap();
+    assert_eq!((problem.field.as_str(), problem.code), ("options.tiktok.mode", "not_granted"));
+    assert!(problem.message.contains("`video.upload`"), "{problem:?}");
+    assert!(problem.hint.unwrap().contains("connect the account again"));
+    assert_eq!(told("direct", "direct", &lacks("video.upload")), None);
+    assert_eq!(told("inbox", "inbox", &lacks("video.publish")), None);
+    assert_eq!(told("direct", "inbox", &lacks("video.publish")), None, "told as its reach already");
+    // And if only the network knows.
+    for (mode, item) in [("inbox", film(900)), ("inbox", jpeg(1)), ("direct", film(900))] {
+        let mut post = owned("direct", "x", vec![item], &[ALL_CHOSEN, &[("mode", mode)]].concat());
+        let class_with = |post: &Owned| {
+            let no = error(401, "scope_not_authorized");
+            match TikTok.next(&post.job(), &Handles::new(), fresh()).unwrap() {
+                Next::Call(call) => {
+                    TikTok.answered(&post.job(), &Handles::new(), &call, &no, now()).unwrap_err()
+                }
+                Next::Publish(frozen) => match TikTok.judge(&post.job(), &frozen, &no, now()) {
+                    Verdict::Refused(failure) => failure,
+                    other => panic!("{other:?}"),
+                },
+            }
+        };
+        post.account.scopes = vec!["video.upload".into(), "video.publish".into()];
+        let spared = class_with(&post);
+        assert_eq!(spared.class, FailureClass::NotGranted, "{mode}");
+        assert!(spared.hint.unwrap().contains("sendoff account connect tiktok"));
+        let own = if mode == "inbox" { "video.upload" } else { "video.publish" };
+        post.account.scopes = vec![own.into()];
+        assert_eq!(class_with(&post).class, FailureClass::Permission, "{mode}: nothing else can go");
+    }
 }
 
 #[test]

@@ -18,6 +18,10 @@ pub(crate) struct State {
     pub(crate) fails: Option<&'static str>,
     /// The audience that the account offers.
     pub(crate) audience: Option<&'static str>,
+    /// Until when the inbox takes nothing more.
+    pub(crate) full_until: Option<Timestamp>,
+    /// A permission that the person took back.
+    pub(crate) lacks: Option<&'static str>,
     /// Calls by label.
     pub(crate) calls: BTreeMap<String, usize>,
 }
@@ -52,6 +56,19 @@ pub(super) fn land(network: &mut Network, owner: &str, request: &Request, now: T
         Body::JsonWithLinks { json, .. } => json.clone(),
         _ => Value::Null,
     };
+    let begins = matches!(request.label, "tiktok.init" | "tiktok.photo");
+    let for_inbox = if request.label == "tiktok.photo" {
+        body["post_mode"] == "MEDIA_UPLOAD"
+    } else {
+        !body["post_info"].is_object()
+    };
+    let scope = if for_inbox { "video.upload" } else { "video.publish" };
+    if begins && network.tiktok.lacks == Some(scope) {
+        return error(401, "scope_not_authorized");
+    }
+    if begins && for_inbox && network.tiktok.full_until.is_some_and(|it| now < it) {
+        return error(403, "spam_risk_too_many_pending_share");
+    }
     match request.label {
         "tiktok.creator" => {
             let audience = network.tiktok.audience.unwrap_or("PUBLIC_TO_EVERYONE");

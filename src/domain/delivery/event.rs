@@ -106,6 +106,8 @@ pub enum Looked {
     Limited,
     /// Nobody looked yet: the user asked for it at once.
     Asked,
+    /// As `Asked`, because the network sent word that something became of it.
+    Told,
 }
 
 impl Looked {
@@ -118,6 +120,7 @@ impl Looked {
             Self::Waits => "look_waits",
             Self::Limited => "look_limited",
             Self::Asked => "look_asked",
+            Self::Told => "look_told",
         }
     }
 }

@@ -7,9 +7,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::form::{self, Form};
 use super::{errors, json_call};
 use crate::domain::delivery::{Handle, Handles};
-use crate::platforms::{Answer, Failure, FailureClass, Job, Request};
+use crate::platforms::{Ahead, Answer, Failure, FailureClass, Job, Request};
 
 /// The name under which it is kept.
 const CREATOR: &str = "creator";
@@ -81,4 +82,36 @@ pub(super) fn answered(job: &Job<'_>, answer: &Answer, now: Timestamp) -> Result
         "stitch": data["stitch_disabled"] == true,
     });
     Ok([(CREATOR.to_owned(), Handle::lasting(known.to_string(), now, BELIEVED))].into())
+}
+
+/// What the answer means for a post that is due later. One from the network's limits by the minute, or from
+/// trouble of its own, says nothing of the post.
+pub(super) fn foreseen(job: &Job<'_>, answer: &Answer, now: Timestamp) -> Ahead {
+    use FailureClass as C;
+    match answered(job, answer, now) {
+        Ok(_) => {}
+        Err(it) if matches!(it.class, C::AuthExpired | C::Transient) || answer.status == 429 => {
+            return Ahead::Unclear(it);
+        }
+        Err(it) => return Ahead::Stops(it),
+    }
+    let data = errors::data(answer).unwrap_or_default();
+    let photo = Form::of(job).photo;
+    let switched_off: Vec<&str> = [("comment", "comments"), ("duet", "duets"), ("stitch", "stitches")]
+        .into_iter()
+        .filter(|(name, _)| *name == "comment" || !photo)
+        .filter(|(name, _)| {
+            form::is_on(job.options, &format!("allow_{name}")) && data[format!("{name}_disabled")] == true
+        })
+        .map(|(_, word)| word)
+        .collect();
+    if switched_off.is_empty() {
+        return Ahead::Fine;
+    }
+    Ahead::Differs {
+        message: format!("the account has {} switched off", switched_off.join(" and ")),
+        hint: "switch them on in TikTok's app, under `Settings and privacy`; or leave it, and it goes out \
+               without them"
+            .into(),
+    }
 }

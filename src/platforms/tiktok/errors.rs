@@ -23,7 +23,7 @@ pub const REFUSALS: &[Refusal] = &[
     refusal(403, "url_ownership_unverified", FailureClass::InvalidContent, RULES_FIRST),
     refusal(403, "unaudited_client_can_only_post_to_private_accounts", FailureClass::Policy, RULES_FIRST),
     refusal(403, "spam_risk_too_many_posts", FailureClass::RateLimited, CAP_FIRST),
-    refusal(403, "spam_risk_too_many_pending_share", FailureClass::RateLimited, CAP_FIRST),
+    refusal(403, "spam_risk_too_many_pending_share", FailureClass::Full, CAP_FIRST),
     refusal(403, "reached_active_user_cap", FailureClass::RateLimited, CAP_FIRST),
     refusal(403, "spam_risk_user_banned_from_posting", FailureClass::Policy, CAP_FIRST),
     refusal(403, "app_version_check_failed", FailureClass::Policy, RULES_FIRST),
@@ -119,7 +119,8 @@ fn with_time(failure: Failure, code: &str, now: Timestamp) -> Failure {
         "spam_risk_too_many_posts" | "spam_risk_too_many_pending_share" | "reached_active_user_cap" => HOUR,
         _ => MINUTE,
     };
-    let until = (failure.class == FailureClass::RateLimited).then(|| now.saturating_add(wait).unwrap_or(now));
+    let waits = matches!(failure.class, FailureClass::RateLimited | FailureClass::Full);
+    let until = waits.then(|| now.saturating_add(wait).unwrap_or(now));
     Failure { until, ..failure }
 }
 
@@ -151,7 +152,7 @@ pub(super) fn hint(code: &str) -> Option<String> {
         }
         "spam_risk_too_many_pending_share" => {
             "five posts wait in the creator's inbox: finish or discard some in TikTok's app; it is tried \
-             again every hour"
+             again every hour, and direct posts of the account go on"
         }
         "spam_risk_user_banned_from_posting" => {
             "TikTok has stopped the account from posting: open TikTok's app and see what it says there"

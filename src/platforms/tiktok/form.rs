@@ -115,12 +115,34 @@ impl Form {
         }
     }
 
+    /// The permission that its calls need.
+    pub(super) fn scope(self) -> &'static str {
+        scope_of(self.reach)
+    }
+
+    /// The permission that posts to the other place need.
+    pub(super) fn other_scope(self) -> &'static str {
+        scope_of(match self.reach {
+            Reach::Inbox => Reach::Direct,
+            Reach::Direct => Reach::Inbox,
+        })
+    }
+
     pub(super) fn word(self) -> &'static str {
         if self.photo { "photo" } else { "video" }
     }
 }
 
-fn is_on(options: &BTreeMap<String, String>, key: &str) -> bool {
+/// developers.tiktok.com/doc/tiktok-api-scopes
+fn scope_of(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Inbox => "video.upload",
+        Reach::Direct => "video.publish",
+    }
+}
+
+/// Whether a switch of the post is on.
+pub(super) fn is_on(options: &BTreeMap<String, String>, key: &str) -> bool {
     options.get(key).is_some_and(|it| it == "true")
 }
 
@@ -244,6 +266,32 @@ pub(super) fn problems(
     }
     values(media, options, &mut found);
     found.0
+}
+
+/// An account whose person unticked a permission makes posts of the other kind, and none of this one.
+pub(super) fn not_granted(
+    media: &[MediaItem],
+    options: &BTreeMap<String, String>,
+    tier: Option<&str>,
+    lacks: &[String],
+) -> Option<Problem> {
+    let form = Form::of_post(media, options, tier);
+    // Further than the account reaches is told as such.
+    let beyond = form.is_direct() && Reach::of(tier) == Reach::Inbox;
+    let scope = form.scope();
+    let lacking = !beyond && lacks.iter().any(|it| it == scope);
+    lacking.then(|| Problem {
+        field: "options.tiktok.mode".into(),
+        code: "not_granted",
+        message: format!(
+            "TikTok takes a post {} only with `{scope}`, which this account was not given",
+            if form.is_direct() { "for the profile" } else { "for the inbox" }
+        ),
+        hint: Some(format!(
+            "connect the account again and leave the box of `{scope}` ticked, or choose `mode={}`",
+            if form.is_direct() { Reach::Inbox } else { Reach::Direct }.as_str()
+        )),
+    })
 }
 
 /// What must be chosen, and what does not go together.

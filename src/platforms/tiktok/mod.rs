@@ -25,8 +25,8 @@ use self::form::Form;
 use super::meta::plain;
 use super::needs;
 use super::{
-    Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, FilePart, Fresh, Job, Next,
-    Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
+    Ahead, Answer, Body, Capabilities, Class, Deletion, Endpoint, Failure, FailureClass, FilePart, Fresh,
+    Job, Next, Platform, Problem, Refusal, Request, Sight, Unit, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handles, Live, Step};
@@ -71,6 +71,26 @@ fn live(task: &str, id: Option<String>, username: &str, photo: bool) -> Live {
         .map(|id| format!("https://www.tiktok.com/@{username}/{kind}/{id}"));
     let extra = [("publish_id".to_owned(), task.to_owned()), ("form".to_owned(), kind.to_owned())].into();
     Live { remote_id: id, permalink, extra, verified: true }
+}
+
+/// A scope that is missing stops posts to one place. Where those to the other have theirs, it is this
+/// post that cannot go out, and not the account that cannot act.
+fn spared(job: &Job<'_>, failure: Failure) -> Failure {
+    let form = Form::of(job);
+    let other = form.other_scope();
+    if failure.class != FailureClass::Permission || !job.account.scopes.iter().any(|it| it == other) {
+        return failure;
+    }
+    Failure {
+        class: FailureClass::NotGranted,
+        hint: Some(format!(
+            "connect the account again (`{}`) and leave the box of `{}` ticked, then `sendoff post retry`; if \
+             TikTok does not ask for it, the app lacks it or its review",
+            job.account.connect_again(),
+            form.scope()
+        )),
+        ..failure
+    }
 }
 
 impl Platform for TikTok {
@@ -125,6 +145,16 @@ impl Platform for TikTok {
         form::problems(parts, media, options, tier)
     }
 
+    fn not_granted(
+        &self,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+        tier: Option<&str>,
+        lacks: &[String],
+    ) -> Option<Problem> {
+        form::not_granted(media, options, tier, lacks)
+    }
+
     fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
         // How far the account reaches is not known here; a post's own wish is.
         let direct = options.get("mode").map_or(options.contains_key("privacy"), |it| it == "direct");
@@ -151,6 +181,14 @@ impl Platform for TikTok {
             shown["media"] = media.iter().map(|it| json!({ "file": it.name })).collect();
         }
         shown
+    }
+
+    fn foresee(&self, job: &Job<'_>) -> Option<Request> {
+        Form::of(job).is_direct().then(creator::query)
+    }
+
+    fn foreseen(&self, job: &Job<'_>, answer: &Answer, now: Timestamp) -> Ahead {
+        creator::foreseen(job, answer, now)
     }
 
     fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure> {
@@ -201,10 +239,11 @@ impl Platform for TikTok {
         answer: &Answer,
         now: Timestamp,
     ) -> Result<Handles, Failure> {
-        match call.label {
+        let answered = match call.label {
             "tiktok.creator" => creator::answered(job, answer, now),
             _ => video::answered(job, handles, call, answer, now),
-        }
+        };
+        answered.map_err(|failure| spared(job, failure))
     }
 
     fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request {
@@ -224,7 +263,7 @@ impl Platform for TikTok {
         }
     }
 
-    fn judge(&self, _job: &Job<'_>, frozen: &Frozen, answer: &Answer, now: Timestamp) -> Verdict {
+    fn judge(&self, job: &Job<'_>, frozen: &Frozen, answer: &Answer, now: Timestamp) -> Verdict {
         if !body_of(frozen)["post_info"].is_object() {
             return video::judge(answer);
         }
@@ -238,7 +277,7 @@ impl Platform for TikTok {
         }
         let said = errors::Said::of(&answer.json());
         match said.and_then(|said| Some((errors::refused(answer, &said)?, said))) {
-            Some((row, said)) => Verdict::Refused(errors::of_class(row.class, &said, now)),
+            Some((row, said)) => Verdict::Refused(spared(job, errors::of_class(row.class, &said, now))),
             None => Verdict::Ambiguous { message: errors::failure(answer, now).message },
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::x::{connect, create, get, post, upload};
 use super::{PNG, read, stage};
 
-fn document(name: &str) -> Option<Value> {
+pub(super) fn document(name: &str) -> Option<Value> {
     let base = std::env::var_os("SENDOFF_CONFORMANCE")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/platforms"), PathBuf::from);
     let file = base.join(name);

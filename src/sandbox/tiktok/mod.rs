@@ -1,10 +1,10 @@
 //! TikTok, as developers.tiktok.com describes Login Kit and the Content Posting API, under the prefix
 //! `/tiktok`, which stands for the sign-in page, the API and the upload hosts alike.
 //!
-//! Strict: no field is taken that the reference does not list, films are cut by the rules of the transfer
-//! guide, pieces come in order and at their size, photos are truly fetched and only from hosts that serve
-//! the proof of ownership. Most answers are errors with status 200 or successes with the word `ok`, as
-//! there.
+//! Strict: no field is taken that the reference does not list or that is of another type, films are cut
+//! by the rules of the transfer guide, pieces come in order and at their size, photos are truly fetched and
+//! only from hosts that serve the proof of ownership. Most answers are errors with status 200 or successes
+//! with the word `ok`, as there.
 //!
 //! What cannot be caused from outside is ordered by words: a text with `sandbox:fail=REASON` in it ends
 //! in `FAILED` for that reason. Films are taken as files alone, not by address.
@@ -233,6 +233,9 @@ impl TikTok {
         if place == Place::Info {
             return self.info(call, &caller);
         }
+        if !call.query.is_empty() {
+            return Err(invalid("these calls have no parameters in the address"));
+        }
         let body = json_body(call)?;
         match place {
             Place::Creator => self.creator(call.now, &caller, &body),
@@ -306,11 +309,39 @@ fn json_body(call: &Call) -> Result<Value, Answer> {
     }
 }
 
-/// Refuses what is not listed.
-fn only(object: &Value, place: &str, known: &[&str]) -> Result<(), Answer> {
-    let all = object.as_object().ok_or_else(|| invalid(&format!("`{place}` is not an object")))?;
-    match all.keys().find(|it| !known.contains(&it.as_str())) {
-        Some(odd) => Err(invalid(&format!("`{odd}` is no field of `{place}`"))),
-        None => Ok(()),
+/// What a field holds.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Text,
+    Flag,
+    /// A whole number from 0, up to this.
+    Number(u64),
+    Texts,
+    Object,
+}
+
+impl Kind {
+    fn fits(self, value: &Value) -> bool {
+        match self {
+            Self::Text => value.is_string(),
+            Self::Flag => value.is_boolean(),
+            Self::Number(most) => value.as_u64().is_some_and(|it| it <= most),
+            Self::Texts => value.as_array().is_some_and(|all| all.iter().all(Value::is_string)),
+            Self::Object => value.is_object(),
+        }
     }
+}
+
+/// Refuses what is not listed, and what is of another type.
+fn only(object: &Value, place: &str, known: &[(&str, Kind)]) -> Result<(), Answer> {
+    let all = object.as_object().ok_or_else(|| invalid(&format!("`{place}` is not an object")))?;
+    for (name, value) in all {
+        let Some((_, kind)) = known.iter().find(|it| it.0 == name) else {
+            return Err(invalid(&format!("`{name}` is no field of `{place}`")));
+        };
+        if !kind.fits(value) {
+            return Err(invalid(&format!("`{name}` of `{place}` is of another type")));
+        }
+    }
+    Ok(())
 }

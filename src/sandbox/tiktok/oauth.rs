@@ -252,6 +252,13 @@ impl TikTok {
         }
     }
 
+    pub(in crate::sandbox) fn end_access(&mut self, creator: &str) {
+        let theirs = |it: &Caller| self.users[it.user].username == creator;
+        let ended = self.grants.access.entries().filter(|(_, it)| theirs(&it.caller));
+        let ended: Vec<_> = ended.map(|(_, it)| it.family).collect();
+        self.grants.ended.extend(ended);
+    }
+
     /// Whose token a call carries.
     pub(super) fn holder(&self, call: &Call) -> Result<Caller, Answer> {
         let dead = |why: &str| error(401, "access_token_invalid", why).because(why);

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::oauth::Caller;
-use super::{TikTok, VERIFICATION, error, invalid, ok, only, proof};
+use super::{Kind, TikTok, VERIFICATION, error, invalid, ok, only, proof};
 use crate::sandbox::Published;
 use crate::sandbox::wire::{Answer, Call};
 
@@ -17,6 +17,37 @@ const CAPTION_MAX: usize = 2_200;
 const DESCRIPTION_MAX: usize = 4_000;
 const TITLE_MAX: usize = 90;
 const PHOTO_BYTES_MAX: usize = 20_000_000;
+/// `int32`
+const I32_MAX: u64 = i32::MAX as u64;
+const FILM_INFO: &[(&str, Kind)] = &[
+    ("title", Kind::Text),
+    ("privacy_level", Kind::Text),
+    ("disable_duet", Kind::Flag),
+    ("disable_stitch", Kind::Flag),
+    ("disable_comment", Kind::Flag),
+    ("video_cover_timestamp_ms", Kind::Number(I32_MAX)),
+    ("brand_content_toggle", Kind::Flag),
+    ("brand_organic_toggle", Kind::Flag),
+    ("is_aigc", Kind::Flag),
+];
+const FILM_SOURCE: &[(&str, Kind)] = &[
+    ("source", Kind::Text),
+    ("video_size", Kind::Number(u64::MAX)),
+    ("chunk_size", Kind::Number(u64::MAX)),
+    ("total_chunk_count", Kind::Number(u64::MAX)),
+];
+/// The first two are all that the inbox has a use for.
+const PHOTO_INFO: &[(&str, Kind)] = &[
+    ("title", Kind::Text),
+    ("description", Kind::Text),
+    ("privacy_level", Kind::Text),
+    ("disable_comment", Kind::Flag),
+    ("auto_add_music", Kind::Flag),
+    ("brand_content_toggle", Kind::Flag),
+    ("brand_organic_toggle", Kind::Flag),
+];
+const PHOTO_SOURCE: &[(&str, Kind)] =
+    &[("source", Kind::Text), ("photo_images", Kind::Texts), ("photo_cover_index", Kind::Number(u64::MAX))];
 const LEVELS: &[&str] = &["PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "FOLLOWER_OF_CREATOR", "SELF_ONLY"];
 /// Looks for which a task is still being worked on, and for which a public post has no id yet.
 const WORK: u32 = 1;
@@ -136,6 +167,11 @@ fn ordered(text: &str) -> Option<String> {
     Some(reason.to_owned())
 }
 
+/// The number in a task's name.
+pub(super) fn task_number(n: u64) -> u64 {
+    7_500_000_000_000_000_000_u64.saturating_add(n)
+}
+
 fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }
@@ -226,26 +262,13 @@ impl TikTok {
         body: &Value,
         direct: bool,
     ) -> Result<Answer, Answer> {
-        only(body, "body", if direct { &["post_info", "source_info"] } else { &["source_info"] })?;
+        let parts = [("source_info", Kind::Object), ("post_info", Kind::Object)];
+        only(body, "body", if direct { &parts } else { &parts[..1] })?;
         self.capped(caller.user, !direct, 403, now)?;
         let (mut privacy, mut text) = (None, String::new());
         if direct {
             let info = &body["post_info"];
-            only(
-                info,
-                "post_info",
-                &[
-                    "title",
-                    "privacy_level",
-                    "disable_duet",
-                    "disable_stitch",
-                    "disable_comment",
-                    "video_cover_timestamp_ms",
-                    "brand_content_toggle",
-                    "brand_organic_toggle",
-                    "is_aigc",
-                ],
-            )?;
+            only(info, "post_info", FILM_INFO)?;
             privacy = Some(self.audience(caller, info)?);
             let user = &self.users[caller.user];
             for (off, field) in
@@ -261,7 +284,7 @@ impl TikTok {
             }
         }
         let source = &body["source_info"];
-        only(source, "source_info", &["source", "video_size", "chunk_size", "total_chunk_count"])?;
+        only(source, "source_info", FILM_SOURCE)?;
         if source["source"] != "FILE_UPLOAD" {
             return Err(invalid("the stand-in takes films as files alone"));
         }
@@ -274,7 +297,7 @@ impl TikTok {
         check_chunks(size, chunk, count).map_err(invalid)?;
         self.last += 1;
         let prefix = if direct { "v_pub_file" } else { "v_inbox_file" };
-        let id = format!("{prefix}~v2-1.{}", 7_500_000_000_000_000_000_u64 + self.last);
+        let id = format!("{prefix}~v2-1.{}", task_number(self.last));
         let token = self.chance.token("tiktok upload");
         let address =
             format!("{}/tiktok/upload/video/?upload_id={}&upload_token={token}", self.origin, self.last);
@@ -295,7 +318,13 @@ impl TikTok {
     }
 
     pub(super) fn photo(&mut self, call: &Call, caller: &Caller, body: &Value) -> Result<Answer, Answer> {
-        only(body, "body", &["media_type", "post_mode", "post_info", "source_info"])?;
+        let parts = [
+            ("media_type", Kind::Text),
+            ("post_mode", Kind::Text),
+            ("post_info", Kind::Object),
+            ("source_info", Kind::Object),
+        ];
+        only(body, "body", &parts)?;
         if body["media_type"] != "PHOTO" {
             return Err(invalid("media_type is not PHOTO"));
         }
@@ -311,29 +340,26 @@ impl TikTok {
         }
         self.capped(caller.user, !direct, 403, call.now)?;
         let (info, source) = (&body["post_info"], &body["source_info"]);
-        let more: &[&str] = &[
-            "title",
-            "description",
-            "privacy_level",
-            "disable_comment",
-            "auto_add_music",
-            "brand_content_toggle",
-            "brand_organic_toggle",
-        ];
-        only(info, "post_info", if direct { more } else { &more[..2] })?;
+        // The inbox does without.
+        if direct || !info.is_null() {
+            only(info, "post_info", if direct { PHOTO_INFO } else { &PHOTO_INFO[..2] })?;
+        }
         let text = |name: &str| info[name].as_str().unwrap_or_default().to_owned();
         if units(&text("title")) > TITLE_MAX || units(&text("description")) > DESCRIPTION_MAX {
             return Err(invalid("title or description is too long"));
         }
         let privacy = if direct { Some(self.audience(caller, info)?) } else { None };
-        only(source, "source_info", &["source", "photo_images", "photo_cover_index"])?;
+        only(source, "source_info", PHOTO_SOURCE)?;
         let images: Vec<&str> =
             source["photo_images"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if source["source"] != "PULL_FROM_URL" || images.is_empty() || images.len() > 35 {
             return Err(invalid("1 to 35 addresses are pulled, and nothing else"));
         }
-        if source["photo_cover_index"].as_u64().is_none_or(|it| it >= images.len() as u64) {
+        if source["photo_cover_index"].as_u64().is_some_and(|it| it >= images.len() as u64) {
             return Err(invalid("photo_cover_index names no photo"));
+        }
+        if !images.iter().all(|it| is_secure(it)) {
+            return Err(invalid("an address is not https"));
         }
         for image in &images {
             let served = proof(image).and_then(|it| call.fetched.get(&it)?.as_ref().ok().cloned());
@@ -345,7 +371,7 @@ impl TikTok {
         let (files, failed) = pulled(call, &images);
         self.last += 1;
         let prefix = if direct { "p_pub_url" } else { "p_inbox_url" };
-        let id = format!("{prefix}~v2.{}", 7_500_000_000_000_000_000_u64 + self.last);
+        let id = format!("{prefix}~v2.{}", task_number(self.last));
         let post = self.next_post();
         let mut task = Task {
             user: caller.user,
@@ -366,7 +392,7 @@ impl TikTok {
     }
 
     pub(super) fn status(&mut self, caller: &Caller, body: &Value) -> Result<Answer, Answer> {
-        only(body, "body", &["publish_id"])?;
+        only(body, "body", &[("publish_id", Kind::Text)])?;
         let id = body["publish_id"].as_str().unwrap_or_default();
         match self.tasks.get_mut(id) {
             Some(task) if task.user == caller.user => Ok(ok(&task.look())),
@@ -379,6 +405,13 @@ impl TikTok {
     }
 }
 
+/// The stand-in's own world is plain http on loopback.
+fn is_secure(address: &str) -> bool {
+    let Ok(url) = url::Url::parse(address) else { return false };
+    let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
+    url.scheme() == "https" || (url.scheme() == "http" && here)
+}
+
 /// The rules of the transfer guide, megabytes taken as 1,000,000 bytes.
 fn check_chunks(size: u64, chunk: u64, count: u64) -> Result<(), &'static str> {
     let last = size.checked_sub((count - 1) * chunk).filter(|it| *it > 0);
@@ -387,6 +420,7 @@ fn check_chunks(size: u64, chunk: u64, count: u64) -> Result<(), &'static str> {
         _ if count != (size / chunk).max(1) || count > 1_000 => {
             Err("total_chunk_count is not video_size / chunk_size, rounded down")
         }
+        _ if size > 64 * MB && count < 2 => Err("a film above 64 MB goes in pieces"),
         _ if size < 5 * MB && (chunk != size || count != 1) => Err("a film below 5 MB goes whole"),
         _ if size >= 5 * MB && !(5 * MB..=64 * MB).contains(&chunk) => Err("chunk_size is not 5 to 64 MB"),
         Some(last) if last > 128 * MB => Err("the last chunk is larger than 128 MB"),

@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 
 use super::TikTok;
-use super::tasks::Source;
+use super::tasks::{Source, task_number};
 use crate::sandbox::wire::{Answer, Call};
 
 const LIFE: SignedDuration = SignedDuration::from_hours(1);
@@ -35,6 +35,12 @@ impl TikTok {
             return plain(404).because("an address without its token");
         };
         let task = self.tasks.entries().find(|(_, it)| it.upload_token() == Some(token));
+        // The address is used whole, as it was given.
+        let whole = |id: &str| {
+            let n = call.param("upload_id").and_then(|it| it.parse::<u64>().ok());
+            call.query.len() == 2 && n.is_some_and(|n| id.ends_with(&format!(".{}", task_number(n))))
+        };
+        let task = task.filter(|(id, _)| whole(id));
         let Some(id) = task.map(|(id, _)| id.clone()) else { return plain(404).because("no such upload") };
         let Some(task) = self.tasks.get_mut(&id) else { return plain(404) };
         if call.now.duration_since(task.made) >= LIFE {

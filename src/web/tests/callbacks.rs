@@ -69,6 +69,53 @@ async fn callbacks_and_the_page_behind_a_code_are_rationed() {
     assert_eq!(status(&post(&server, "/meta/threads/deauthorize", FORM, "a=b").await), 404);
 }
 
+const WEBHOOK: &str = "/webhooks/tiktok";
+
+#[tokio::test]
+async fn a_webhook_is_handed_over_as_it_came_with_its_one_signature() {
+    let server = Running::https().await;
+    let told = post(&server, WEBHOOK, "tiktok-signature: t=1,s=ab\r\n", "{ \"a\": 1}").await;
+    assert_eq!((status(&told), body(&told)), (200, ""));
+    assert_eq!(server.asked(), ["told t=1,s=ab { \"a\": 1}"]);
+    let no = post(&server, WEBHOOK, "TikTok-Signature: no\r\n", "{}").await;
+    assert_eq!((status(&no), header(&no, "connection")), (403, Some("close")));
+    let later = post(&server, WEBHOOK, "TikTok-Signature: later\r\n", "{}").await;
+    assert_eq!((status(&later), header(&later, "retry-after")), (503, Some("60")));
+    let before = server.asked().len();
+    for head in ["", "tiktok-signature: a\r\ntiktok-signature: b\r\n", "x-signature: a\r\n"] {
+        assert_eq!(status(&post(&server, WEBHOOK, head, "{}").await), 403, "{head}");
+    }
+    let large = "a".repeat(64 * 1024 + 1);
+    assert_eq!(status(&post(&server, WEBHOOK, "tiktok-signature: a\r\n", &large).await), 400);
+    let strip = |it: &str| it.lines().filter(|it| !it.starts_with("date:")).collect::<Vec<_>>().join("\n");
+    let nothing = strip(&server.ask("GET", "/nothing", "").await);
+    assert_eq!(strip(&server.ask("GET", WEBHOOK, "").await), nothing, "nobody looks at it");
+    let nothing = strip(&post(&server, "/nothing", "tiktok-signature: a\r\n", "{}").await);
+    for path in ["/webhooks/tiktok/", "/webhooks/x", "/webhooks", "/webhooks/%74iktok", "//webhooks/tiktok"] {
+        assert_eq!(strip(&post(&server, path, "tiktok-signature: a\r\n", "{}").await), nothing, "{path}");
+    }
+    assert_eq!(server.asked().len(), before);
+    // Without a secret to check it with there is no such place.
+    let none = Running::start(config("https://post.example.org"), Script { sick: true, ..Script::default() });
+    let none = none.await;
+    for head in ["", "tiktok-signature: a\r\n"] {
+        assert_eq!(strip(&post(&none, WEBHOOK, head, "{}").await), nothing);
+    }
+    assert_eq!(none.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn webhooks_are_rationed() {
+    let mut config = config("https://post.example.org");
+    config.limits.per_minute = 2;
+    let server = Running::start(config, Script::default()).await;
+    let mut codes = Vec::new();
+    for head in ["tiktok-signature: no\r\n", "", "tiktok-signature: yes\r\n"] {
+        codes.push(status(&post(&server, WEBHOOK, head, "{}").await));
+    }
+    assert_eq!(codes, [403, 403, 429]);
+}
+
 #[tokio::test]
 async fn the_page_behind_a_code_is_plain_and_shows_no_markup_of_others() {
     let server = Running::https().await;

@@ -69,7 +69,16 @@ impl Door for Script {
     }
 
     async fn hears(&self, app: PlatformName) -> bool {
-        app == PlatformName::Facebook
+        matches!(app, PlatformName::Facebook | PlatformName::TikTok) && !self.sick
+    }
+
+    async fn told(&self, signature: &str, body: &Bytes) -> webhook::Heard {
+        self.note(format!("told {signature} {}", String::from_utf8_lossy(body)));
+        match signature {
+            "no" => webhook::Heard::No,
+            "later" => webhook::Heard::NotNow,
+            _ => webhook::Heard::Yes,
+        }
     }
 
     async fn hear(&self, app: PlatformName, ask: meta::Ask, signed_request: &str) -> meta::Heard {
