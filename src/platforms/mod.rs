@@ -238,6 +238,12 @@ pub trait Platform: Sync {
         None
     }
 
+    /// What a post with these options becomes, in a word, where no comment can ever follow it through the
+    /// API, although the network takes comments on others. None = one can follow.
+    fn uncommentable(&self, _options: &BTreeMap<String, String>) -> Option<&'static str> {
+        None
+    }
+
     /// The content type of JSON, as the network documents it.
     fn json_type(&self) -> &'static str {
         "application/json"

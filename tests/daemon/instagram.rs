@@ -76,12 +76,11 @@ async fn publish_all(house: &House) -> Vec<m::Post> {
             _ => vec![reel().await],
         };
         let comment = (format == "post").then(|| format!("Under: {text}"));
-        let ask = r::CreatePost {
-            media,
-            comment,
-            options: options(format),
-            ..draft(&[ACCOUNT], &[text], r::When::Now)
-        };
+        let mut options = options(format);
+        if n == 1 {
+            options.get_mut("instagram").unwrap().insert("crop".into(), "first".into());
+        }
+        let ask = r::CreatePost { media, comment, options, ..draft(&[ACCOUNT], &[text], r::When::Now) };
         let made = house.client.post_create(&ask).await.unwrap();
         let ended = house.ended(&made.id).await;
         assert_eq!(ended.status, m::PostStatus::Published, "{text}: {ended:#?}");

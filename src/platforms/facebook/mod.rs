@@ -96,6 +96,11 @@ impl Platform for Facebook {
     }
 
     fn comment_scope(&self, _tier: Option<&str>) -> Option<&'static str> {
+    fn uncommentable(&self, options: &BTreeMap<String, String>) -> Option<&'static str> {
+        // What a story answers is no id that `POST /{id}/comments` takes (page-stories-api).
+        options.get("format").filter(|it| *it == "story").map(|_| "story")
+    }
+
         Some("pages_manage_engagement")
     }
 
