@@ -289,10 +289,13 @@ async fn who_removes_the_app_is_known_by_the_number_that_the_app_has_for_them() 
         let account = house.connect("instagram").await;
         // Meta does not say which of an account's two numbers its callbacks name.
         let whom = if of_the_app { APP_SCOPED.to_owned() } else { account.remote_id };
-        let nobody = callback(&house, "/meta/facebook/deauthorize", form(&about(&whom))).await;
+        let nobody = callback(&house, "/meta/facebook/deauthorize", form(&about(&house, &whom))).await;
         assert_eq!(nobody.status, 200, "answered, for it is signed");
         assert_eq!(house.client.account_list().await.unwrap().accounts.len(), 1, "another app's number");
-        assert_eq!(callback(&house, "/meta/instagram/deauthorize", form(&about(&whom))).await.status, 200);
+        assert_eq!(
+            callback(&house, "/meta/instagram/deauthorize", form(&about(&house, &whom))).await.status,
+            200
+        );
         gone(&house).await;
     }
     house.assert_no_refusals();
@@ -307,7 +310,10 @@ async fn through_facebooks_door_a_person_who_removes_facebooks_app_takes_the_acc
     std::fs::write(house.config_path(), text.replace("login = \"facebook\"\n", "")).unwrap();
     house.stop().await;
     house.start().await;
-    assert_eq!(callback(&house, "/meta/facebook/data-deletion", form(&about(ACME))).await.status, 200);
+    assert_eq!(
+        callback(&house, "/meta/facebook/data-deletion", form(&about(&house, ACME))).await.status,
+        200
+    );
     gone(&house).await;
     house.assert_no_refusals();
 }
