@@ -143,6 +143,24 @@ async fn through_facebooks_door_films_go_up_as_bytes_and_posts_can_be_deleted() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_and_the_accounts_on_them_are_connected_by_one_person_and_both_publish() {
+    for order in [["facebook", "instagram"], ["instagram", "facebook"]] {
+        let house = through_facebook().await;
+        for network in order {
+            house.connect(network).await;
+        }
+        for account in ["facebook:acme", "facebook:acme.cafe", ACCOUNT] {
+            let file = uploaded(&house, "loaf.png", picture(400, 400), None).await;
+            let ask = r::CreatePost { media: vec![file], ..draft(&[account], &[account], r::When::Now) };
+            let made = house.client.post_create(&ask).await.unwrap();
+            let done = house.ended(&made.id).await;
+            assert_eq!(done.status, m::PostStatus::Published, "{order:?} {account}: {done:#?}");
+        }
+        house.assert_no_refusals();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_gets_one_post_whatever_happens_to_the_answer() {
     let house = House::new().await;
     house.connect("instagram").await;
