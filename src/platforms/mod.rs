@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 pub use proof::{Deletion, Failure, FailureClass, Original, Quota, Refusal, Sight, Verdict};
-pub use request::{Answer, Body, Endpoint, Field, FilePart, Reading, Request, UploadScheme};
+pub use request::{Answer, Body, Endpoint, Field, FilePart, Reading, Request, SITE_HEADER, UploadScheme};
 
 use crate::domain::account::Account;
 use crate::domain::cost::Cost;
