@@ -14,7 +14,8 @@ use sha2::Sha256;
 
 /// The longest request that is looked at; Meta's are a few hundred bytes.
 const LONGEST: usize = 16 * 1024;
-/// How far ahead of ours Meta's clock may be. Old requests are taken: Meta may send one again.
+/// How far ahead of ours Meta's clock may be. Old requests are believed: Meta may send one again. What
+/// was connected after `issued_at` they do not mean; whoever carries them out heeds that.
 const AHEAD: SignedDuration = SignedDuration::from_mins(10);
 
 /// What Meta vouches for.

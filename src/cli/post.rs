@@ -1,6 +1,7 @@
 //! `post create · list · show · edit · cancel · retry · resolve · reschedule · delete`.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::path::Path;
 
 use futures_util::StreamExt as _;
@@ -160,16 +161,28 @@ async fn upload(
     Ok(stored)
 }
 
-async fn upload_one(client: &Client, path: &Path, ui: &mut Ui<'_, '_>) -> Result<m::Uploaded, CliError> {
-    let unreadable = |error: std::io::Error| {
-        CliError::new(2, "media_file", format!("cannot read the media file `{}`: {error}", path.display()))
-            .hint("check the path; the file is read with your own rights, not the daemon's")
-    };
-    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-    let about = file.metadata().await.map_err(unreadable)?;
-    if !about.is_file() {
-        return Err(CliError::new(2, "media_file", format!("`{}` is not a file", path.display())));
+/// What is known of a media file before it is read.
+///
+/// # Errors
+/// It cannot be looked at, or is a directory or something else that is no file.
+pub fn media_file(path: &Path, about: std::io::Result<Metadata>) -> Result<Metadata, CliError> {
+    let about = about.map_err(|error| unreadable(path, &error))?;
+    let found = if about.is_dir() { "is a directory, not a file" } else { "is not a file" };
+    if about.is_file() {
+        return Ok(about);
     }
+    let wrong = CliError::new(2, "media_file", format!("`{}` {found}", path.display()));
+    Err(wrong.hint("name each picture or film: `--media FILE`, several times if need be"))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::new(2, "media_file", format!("cannot read the media file `{}`: {error}", path.display()))
+        .hint("check the path; the file is read with your own rights, not the daemon's")
+}
+
+async fn upload_one(client: &Client, path: &Path, ui: &mut Ui<'_, '_>) -> Result<m::Uploaded, CliError> {
+    let file = tokio::fs::File::open(path).await.map_err(|error| unreadable(path, &error))?;
+    let about = media_file(path, file.metadata().await)?;
     let name = path.file_name().map(|it| it.to_string_lossy().into_owned());
     let shown = ui.io.terminal[2] && !ui.quiet && about.len() > SLOW;
     let label = clean_line(name.as_deref().unwrap_or("file"));
@@ -185,7 +198,14 @@ async fn upload_one(client: &Client, path: &Path, ui: &mut Ui<'_, '_>) -> Result
             }
         }
     });
-    Ok(client.media_upload(name, body).await?)
+    client.media_upload(name, body).await.map_err(|error| {
+        let mut error = CliError::from(error);
+        // Of several, which one. What is about the daemon or the way to it is about no file.
+        if error.detail.code.starts_with("media_") {
+            error.detail.message = format!("`{}`: {}", path.display(), error.detail.message);
+        }
+        error
+    })
 }
 
 async fn edit(client: &Client, args: Edit, ui: &mut Ui<'_, '_>) -> Outcome {

@@ -77,6 +77,7 @@ impl Contents {
             headers: platform.map_or_else(Vec::new, |it| it.headers(request, version.as_deref())),
             upload_scheme: platform.map_or(UploadScheme::Bearer, platforms::Platform::upload_scheme),
             base: shared.base(&self.account, request),
+            site: shared.site(&self.account),
             account: &self.account,
             grant: self.grant.as_ref(),
             app_secret: shared.app_secret(&self.account),

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::shared::Shared;
 use super::{disconnect, errors, tokens, trail, view};
 use crate::auth::{Found, Grant};
@@ -24,6 +26,11 @@ use crate::store::{StoreError, accounts, requests, vault};
 /// The longest id that is looked for.
 const ID_MAX: usize = 255;
 const HERE: &str = "this installation";
+/// How far the network's clock and ours may be apart when it is judged which came first, a request or
+/// the connection that it might mean.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// The line in a request's outcome that says: what was given after it was asked stays.
+const NEWER: (&str, &str) = ("connections made after the request", "kept");
 
 /// The ids, other than its own, under which a network's app may name who consented to an account.
 /// As keyed hashes: what names a person is kept no longer than it is needed.
@@ -64,6 +71,25 @@ fn by_grant(shared: &Shared, whose: &str) -> Result<Vec<AccountId>, StoreError> 
     Ok(theirs.map(|it| it.id).collect())
 }
 
+/// Whether somebody was connected again after they had asked, and that connection was kept.
+pub(super) fn kept_newer(request: &Receipt) -> bool {
+    request.outcome.iter().any(|(what, result)| (what.as_str(), result.as_str()) == NEWER)
+}
+
+/// Who asks, and how.
+pub(super) struct Asked {
+    pub(super) kind: Request,
+    /// The network whose app knows them.
+    pub(super) app: PlatformName,
+    /// Their id at that app.
+    pub(super) user: String,
+    /// When they asked, where that is told. What was connected after that they cannot have meant: a
+    /// request may come late, or again.
+    pub(super) at: Option<Timestamp>,
+    /// For the audit trail.
+    pub(super) actor: String,
+}
+
 /// A request as it was heard.
 pub(super) struct Heard {
     /// Its row.
@@ -73,17 +99,13 @@ pub(super) struct Heard {
 }
 
 /// Hears a request: on return it is durable. Who asks again is answered the same, unless an account
-/// was connected since. `user` is the id at the app of `app`; `actor` goes into the audit trail.
-pub(super) async fn hear(
-    shared: &Arc<Shared>,
-    kind: Request,
-    app: PlatformName,
-    user: &str,
-    actor: String,
-) -> Result<Heard, StoreError> {
-    let whose = hex(&subject(&shared.receipts, app, user));
+/// was connected since that the request means.
+pub(super) async fn hear(shared: &Arc<Shared>, asked: Asked) -> Result<Heard, StoreError> {
+    let Asked { kind, app, user, at, actor } = asked;
+    let whose = hex(&subject(&shared.receipts, app, &user));
     let silent = by_grant(shared, &whose)?;
     let now = shared.now();
+    let until = at.map(|it| it.saturating_add(SKEW).unwrap_or(Timestamp::MAX));
     let fresh = Receipt {
         id: ReceiptId::new(now, Shared::random()),
         kind: kind.as_str().into(),
@@ -98,10 +120,19 @@ pub(super) async fn hear(
     let begun = shared.store.write(move |tx| {
         let mut theirs = accounts::list(tx)?;
         theirs.retain(|it| belongs(&inside, it, &whose) || silent.contains(&it.id));
+        let all = theirs.len();
+        theirs.retain(|it| until.is_none_or(|until| it.connected_at <= until));
+        let newer = theirs.len() < all;
         let known = requests::latest(tx, &whose)?;
-        let known = known.filter(|it| it.finished_at.is_none() || theirs.is_empty());
+        // One that found nothing says so, and whether that is all of the truth may have changed.
+        let still_true = |it: &Receipt| !it.parts.is_empty() || kept_newer(it) == newer;
+        let known = known.filter(|it| it.finished_at.is_none() || theirs.is_empty() && still_true(it));
         let mut is_news = known.is_none();
         let mut request = known.unwrap_or_else(|| fresh.clone());
+        if newer && request.finished_at.is_none() && !kept_newer(&request) {
+            request.outcome.push((NEWER.0.to_owned(), NEWER.1.to_owned()));
+            is_news = true;
+        }
         for account in &theirs {
             let erasure = vault::begin_erasure(tx, &disconnect::erasure(&inside, account))?;
             if !request.parts.contains(&erasure.receipt) {
@@ -174,7 +205,8 @@ async fn close(shared: &Shared, id: ReceiptId) -> Result<(), StoreError> {
             let Some(mut request) = receipt(tx, id)?.filter(|it| it.finished_at.is_none()) else {
                 return Ok(());
             };
-            let mut outcome = Vec::new();
+            // What was said of it when it was heard stays.
+            let mut outcome = request.outcome.clone();
             for part in &request.parts {
                 match receipt(tx, *part)? {
                     Some(done) => outcome.extend(done.outcome),
@@ -216,8 +248,15 @@ pub(super) async fn platform_user(
     whom: &str,
 ) -> ApiResult<m::ReceiptAnswer> {
     let (app, user) = parse(whom)?;
-    let heard =
-        hear(shared, Request::Erase, app, user, trail::actor(Some(by))).await.map_err(errors::store)?;
+    let asked = Asked {
+        kind: Request::Erase,
+        app,
+        user: user.to_owned(),
+        // The operator means what there is.
+        at: None,
+        actor: trail::actor(Some(by)),
+    };
+    let heard = hear(shared, asked).await.map_err(errors::store)?;
     let request = heard.request;
     let said = settle(shared, &request).await?;
     let now = shared.now();

@@ -54,7 +54,9 @@ pub(super) async fn hear(shared: &Arc<Shared>, app: PlatformName, ask: Ask, sign
         tracing::warn!(%app, ?ask, "a callback of Meta's names nobody; nothing was changed");
         return Heard::No;
     };
-    match erase::hear(shared, kind, app, &whom, app.as_str().to_owned()).await {
+    let actor = app.as_str().to_owned();
+    let asked = erase::Asked { kind, app, user: whom, at: said.issued_at, actor };
+    match erase::hear(shared, asked).await {
         Ok(heard) => {
             let code = heard.request.code.clone();
             if heard.is_news && heard.request.finished_at.is_none() {
@@ -126,7 +128,12 @@ fn page(request: &Receipt) -> Option<Deletion> {
         });
     };
     let failed = request.outcome.iter().any(|(_, result)| result == "failed");
-    let (standing, title, first) = if request.parts.is_empty() {
+    let newer = erase::kept_newer(request);
+    let (standing, title, first) = if request.parts.is_empty() && newer {
+        let first = "Nothing is stored here of what was agreed to before this request was made. An account was \
+                     connected again after that, and it is as it was.";
+        (Standing::Done, "Your request is older than your connection", first)
+    } else if request.parts.is_empty() {
         let first = "Nothing that belongs to you is stored here: no access, no account, no profile. There was \
                      nothing to delete.";
         (Standing::Done, "Nothing of yours is stored here", first)
@@ -141,6 +148,13 @@ fn page(request: &Receipt) -> Option<Deletion> {
         paragraphs.push(
             "The network did not confirm that the app's access has ended on its side. Look into your account's \
              settings there, under apps and websites, and remove the app if it is still listed."
+                .into(),
+        );
+    }
+    if newer {
+        paragraphs.push(
+            "What was connected after the request was made is not touched by it. To have that deleted too, \
+             remove the app again in your account's settings on the network, or ask for deletion once more."
                 .into(),
         );
     }
@@ -199,6 +213,18 @@ mod tests {
                 "{text}"
             );
             assert!(!text.contains("canary"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_page_does_not_say_that_nothing_is_stored_where_a_newer_connection_is() {
+        for (parts, title) in [(0, "older than your connection"), (1, "was deleted")] {
+            let mut asked = request("data_deletion", parts, true, &["done"]);
+            let before = format!("{:?}", page(&asked).unwrap());
+            asked.outcome.push(("connections made after the request".into(), "kept".into()));
+            let text = format!("{:?}", page(&asked).unwrap());
+            assert!(text.contains(title) && !text.contains("nothing to delete"), "{text}");
+            assert!(text.contains("not touched by it") && !before.contains("not touched by it"), "{text}");
         }
     }
 

@@ -322,6 +322,11 @@ impl Shared {
         }
     }
 
+    /// Where an account's network shows its pages: they and its sign-in are on one host.
+    pub(super) fn site(&self, account: &Account) -> Option<String> {
+        self.config().platform(account.name.platform()).endpoints.get("authorize").cloned()
+    }
+
     /// The app's secret, for networks that want every call proven with it. One that cannot be read is
     /// left out: whether the proof may be missing is for the network to say.
     pub(super) fn app_secret(&self, account: &Account) -> Option<SecretString> {

@@ -24,7 +24,7 @@ use crate::engine::Reply;
 use crate::http::clients::{ClientError, OneShot, Reader, tls};
 use crate::http::egress::Guarded;
 use crate::http::{Exchange, ExchangeError, Uploads};
-use crate::platforms::{self, Answer, Body, Endpoint, Request, UploadScheme};
+use crate::platforms::{self, Answer, Body, Endpoint, Request, SITE_HEADER, UploadScheme};
 use crate::store::DurableIntent;
 
 /// The type of JSON where a network documents no other.
@@ -53,6 +53,8 @@ pub(super) struct Parcel<'a> {
     pub(super) progress: Option<(Progress, Whose)>,
     /// Headers that the network wants beside the body's and the token's.
     pub(super) headers: Vec<(&'static str, String)>,
+    /// Where the network shows its pages to people, for addresses that it gives without a host.
+    pub(super) site: Option<String>,
     /// How the token is presented at an address that the network gave.
     pub(super) upload_scheme: UploadScheme,
     /// The app's secret, where the network wants every call proven with it (Meta's Graph API).
@@ -148,7 +150,7 @@ impl Wire {
                 repeated = true;
                 continue;
             }
-            return Reply::Answer(to_answer(answer));
+            return Reply::Answer(to_answer(answer, parcel.site.as_deref()));
         }
     }
 
@@ -266,12 +268,12 @@ pub(super) fn fill(buffer: &mut [u8]) {
     }
 }
 
-fn to_answer(answer: http::Response<Bytes>) -> Answer {
-    let headers = answer
-        .headers()
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect();
+fn to_answer(answer: http::Response<Bytes>, site: Option<&str>) -> Answer {
+    let given = answer.headers().iter().filter(|(name, _)| *name != SITE_HEADER);
+    let given =
+        given.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    let ours = site.map(|it| (SITE_HEADER.to_owned(), it.trim_end_matches('/').to_owned()));
+    let headers = given.chain(ours).collect();
     Answer { status: answer.status().as_u16(), headers, body: answer.into_body().to_vec() }
 }
 
@@ -284,6 +286,16 @@ mod tests {
     fn the_publishing_call_takes_an_intent_and_nothing_in_its_place() {
         fn takes<'a, F>(_: fn(&'a Wire, DurableIntent, &'a Request, Parcel<'a>) -> F) {}
         takes(Wire::publish);
+    }
+
+    #[test]
+    fn where_pages_are_shown_the_configuration_says_and_no_answer() {
+        let answer =
+            || http::Response::builder().header(SITE_HEADER, "https://evil.example").body(Bytes::new());
+        assert_eq!(to_answer(answer().unwrap(), None).header(SITE_HEADER), None);
+        let site = Some("http://127.0.0.1:9000/facebook/");
+        let said = to_answer(answer().unwrap(), site);
+        assert_eq!(said.header(SITE_HEADER), Some("http://127.0.0.1:9000/facebook"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub enum MediaError {
     },
     #[error("the file is empty")]
     Empty,
-    #[error("the file is {}, not a JPEG, PNG, WebP or GIF picture not an MP4 or MOV film and not a PDF", found.unwrap_or("something else"))]
+    #[error("the file is {}, not a JPEG, PNG, WebP or GIF picture, not an MP4 or MOV film and not a PDF", found.unwrap_or("something else"))]
     NotAllowed { found: Option<&'static str> },
     #[error("the picture is {name}, which the networks do not take")]
     Heic { name: &'static str },

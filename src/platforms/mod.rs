@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 pub use proof::{Ahead, Deletion, Failure, FailureClass, Original, Quota, Refusal, Sight, Verdict};
-pub use request::{Answer, Body, Endpoint, Field, FilePart, Reading, Request, UploadScheme};
+pub use request::{Answer, Body, Endpoint, Field, FilePart, Reading, Request, SITE_HEADER, UploadScheme};
 
 use crate::domain::account::Account;
 use crate::domain::cost::Cost;
@@ -235,6 +235,12 @@ pub trait Platform: Sync {
     /// The permission without which the network takes no first comment, where a person may decline it and
     /// grant the rest.
     fn comment_scope(&self, _tier: Option<&str>) -> Option<&'static str> {
+        None
+    }
+
+    /// What a post with these options becomes, in a word, where no comment can ever follow it through the
+    /// API, although the network takes comments on others. None = one can follow.
+    fn uncommentable(&self, _options: &BTreeMap<String, String>) -> Option<&'static str> {
         None
     }
 

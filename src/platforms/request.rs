@@ -173,6 +173,10 @@ impl Request {
     }
 }
 
+/// A header that no network sends and none can: the daemon's wire puts into it where, by the
+/// configuration, the network shows its pages to people. Addresses that it gives without a host lie there.
+pub const SITE_HEADER: &str = "sendoff-site";
+
 /// One answer. Header names are lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {

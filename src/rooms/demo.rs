@@ -327,8 +327,6 @@ fn shown_at(running: &Running, delivery: &m::Delivery) -> String {
         ("https://www.tiktok.com/", "/tiktok/"),
         ("https://bsky.app/", "/"),
         ("https://www.linkedin.com/", "/linkedin/"),
-        ("https://www.facebook.com/facebook/", "/facebook/"),
-        ("https://www.facebook.com/", "/facebook/"),
     ];
     here.iter().fold(link, |link, (there, path)| link.replacen(there, &format!("{base}{path}"), 1))
 }

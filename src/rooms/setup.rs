@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use crate::cli::error::CliError;
-use crate::cli::post::Offline;
+use crate::cli::post::{Offline, media_file};
 use crate::config::{self, secret::SecretSource};
 use crate::control::messages as m;
 use crate::domain::ids::PlatformName;
@@ -179,6 +179,7 @@ fn media(draft: &Offline) -> Result<Vec<crate::domain::media::MediaItem>, CliErr
         .media
         .iter()
         .map(|file| {
+            media_file(&file.path, fs::metadata(&file.path))?;
             let facts = crate::media::look(&file.path, &crate::media::Caps::default()).map_err(|error| {
                 let plain = CliError::failed(error.code(), format!("`{}`: {error}", file.path.display()));
                 match error.hint() {

@@ -63,6 +63,10 @@ pub(super) fn answer(world: &World, call: &Call) -> Option<Answer> {
         [""] => start(world),
         ["facebook"] => list(world, "facebook", "Facebook", None),
         ["facebook", id] => list(world, "facebook", "Facebook", Some(id)),
+        // Facebook's own forms of a film's address, under the base that stands for www.facebook.com.
+        ["facebook", "reel", id] | ["facebook", _, "videos", id] => {
+            list(world, "facebook", "Facebook", Some(world.facebook.post_of(id).unwrap_or(id)))
+        }
         ["facebook", "media", id] => picture(world.facebook.picture(id)),
         ["instagram"] => list(world, "instagram", "Instagram", None),
         ["instagram", "p", id] => list(world, "instagram", "Instagram", Some(id)),

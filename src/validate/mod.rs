@@ -64,6 +64,7 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
     let mut problems = Vec::new();
     let used = texts(platform, &can, draft, &mut problems);
     problems.extend(comment_not_granted(platform, tier, draft));
+    problems.extend(comment_without_place(platform, draft));
     let mut files = Files::default();
     files.check(platform, tier, &can, draft);
     problems.append(&mut files.problems);
@@ -137,6 +138,16 @@ fn comment_not_granted(platform: &dyn Platform, tier: Option<&str>, draft: Draft
         message,
         "connect the account again and agree to it, or leave `--comment` out",
     ))
+}
+
+/// The post would go out, and its comment never could.
+fn comment_without_place(platform: &dyn Platform, draft: Draft<'_>) -> Option<Problem> {
+    draft.comment?;
+    let form = platform.uncommentable(draft.options)?;
+    let name = platform.name();
+    let message = format!("a {form} on {} takes no first comment", name.title());
+    let hint = format!("leave the comment out for {}, or leave `{name}.format` out", name.title());
+    Some(problem("comment", "no_first_comment", message, &hint))
 }
 
 fn texts(platform: &dyn Platform, can: &Capabilities, draft: Draft<'_>, found: &mut Vec<Problem>) -> usize {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sendoff::control::{messages as m, requests as r};
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::keys::keyring::Keyring;
@@ -32,8 +32,13 @@ pub(crate) fn signed(secret: &str, payload: &Value) -> String {
     format!("{}.{payload}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
-pub(crate) fn about(user: &str) -> String {
-    signed(SECRET, &json!({ "algorithm": "HMAC-SHA256", "issued_at": 1_291_836_800, "user_id": user }))
+/// What Meta signs of a person at this moment.
+pub(crate) fn about(house: &House, user: &str) -> String {
+    asked(house.now(), user)
+}
+
+fn asked(at: Timestamp, user: &str) -> String {
+    signed(SECRET, &json!({ "algorithm": "HMAC-SHA256", "issued_at": at.as_second(), "user_id": user }))
 }
 
 pub(crate) fn form(signed_request: &str) -> String {
@@ -182,7 +187,7 @@ async fn who_removes_the_app_takes_every_page_of_theirs_along_and_leaves_nothing
     assert_eq!(lies_about(&house, ACME.as_bytes()), None, "the person is not named even while connected");
     house.start().await;
 
-    let answer = post(&house, REMOVED, form(&about(ACME))).await;
+    let answer = post(&house, REMOVED, form(&about(&house, ACME))).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, ""));
     house
         .until("both receipts", async |_| {
@@ -220,7 +225,7 @@ async fn a_request_for_deletion_is_answered_with_a_page_that_shows_how_far_it_is
     let trap = Trap::new();
     let mut house = furnished(Some(&trap)).await;
     trap.arm("revoke not noted");
-    let answer = post(&house, DELETE, form(&about(ACME))).await;
+    let answer = post(&house, DELETE, form(&about(&house, ACME))).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
     let said = answer.json();
     let code = said["confirmation_code"].as_str().unwrap();
@@ -233,18 +238,22 @@ async fn a_request_for_deletion_is_answered_with_a_page_that_shows_how_far_it_is
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
     assert!(page.body.contains("Your data is being deleted") && page.body.contains(code), "{}", page.body);
     // Asked again meanwhile, by the other way too: one request, one answer.
-    assert_eq!(post(&house, DELETE, form(&about(ACME))).await.json(), said);
-    assert_eq!(post(&house, REMOVED, form(&about(ACME))).await.status, 200);
+    assert_eq!(post(&house, DELETE, form(&about(&house, ACME))).await.json(), said);
+    assert_eq!(post(&house, REMOVED, form(&about(&house, ACME))).await.status, 200);
     trap.let_go();
     let page = page_says(&house, code, "Your data was deleted").await;
     for personal in [ACME, "acme", "Acme", "facebook:"] {
         assert!(!page.body.contains(personal), "{personal}: {}", page.body);
     }
     assert!(names(&house).await.is_empty());
-    assert_eq!(post(&house, DELETE, form(&about(ACME))).await.json(), said, "and afterwards the same");
+    assert_eq!(
+        post(&house, DELETE, form(&about(&house, ACME))).await.json(),
+        said,
+        "and afterwards the same"
+    );
 
     // Who is not known here cannot tell it from the answer, and finds a page as well.
-    let stranger = post(&house, DELETE, form(&about("4711"))).await;
+    let stranger = post(&house, DELETE, form(&about(&house, "4711"))).await;
     assert_eq!((stranger.status, &stranger.headers), (200, &answer.headers));
     let other = stranger.json()["confirmation_code"].as_str().unwrap().to_owned();
     assert!(other.len() == 32 && other != code);
@@ -266,7 +275,7 @@ async fn a_request_for_deletion_is_answered_with_a_page_that_shows_how_far_it_is
     // Connected anew, it is a new request.
     house.connect("facebook").await;
     house.pass(SignedDuration::from_mins(1)).await;
-    let again = post(&house, DELETE, form(&about(ACME))).await.json();
+    let again = post(&house, DELETE, form(&about(&house, ACME))).await.json();
     assert_ne!(again["confirmation_code"], said["confirmation_code"]);
     page_says(&house, again["confirmation_code"].as_str().unwrap(), "Your data was deleted").await;
     assert_only_ended_consents(&house);
@@ -281,7 +290,7 @@ async fn a_request_that_comes_a_hundred_times_has_one_effect() {
             // The listener takes thirty a minute from one address.
             house.pass(SignedDuration::from_mins(1)).await;
         }
-        let answer = post(&house, DELETE, form(&about(ACME))).await;
+        let answer = post(&house, DELETE, form(&about(&house, ACME))).await;
         assert_eq!(answer.status, 200, "{n}");
         answers.insert(answer.body);
     }
@@ -299,9 +308,47 @@ async fn a_request_that_comes_a_hundred_times_has_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_comes_late_or_again_wipes_no_newer_connection() {
+    let house = furnished(None).await;
+    let before = house.now();
+    let (old, older) = (asked(before, ACME), asked(before - SignedDuration::from_hours(24), ACME));
+    let first = post(&house, DELETE, form(&old)).await.json();
+    all_gone(&house).await;
+    house.pass(SignedDuration::from_mins(30)).await;
+    house.connect("facebook").await;
+
+    // Meta sends it again: the answer is that of before, and nothing is harmed.
+    for path in [DELETE, REMOVED] {
+        assert_eq!(post(&house, path, form(&old)).await.status, 200);
+    }
+    assert_eq!(post(&house, DELETE, form(&old)).await.json(), first);
+    assert_eq!(names(&house).await, PAGES);
+    let made = house.post(&[PAGES[0]], &["Still here."], r::When::Now).await;
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    let gone = house.story(None).await.iter().filter(|it| it.0 == "account.disconnected").count();
+    assert_eq!(gone, 2, "those of the first request alone");
+
+    // One signed now means what there is now.
+    let now = post(&house, DELETE, form(&about(&house, ACME))).await.json();
+    assert_ne!(now, first);
+    all_gone(&house).await;
+    page_says(&house, now["confirmation_code"].as_str().unwrap(), "Your data was deleted").await;
+
+    // One from before anything was known of them: its page does not say that nothing is stored.
+    let fresh = furnished(None).await;
+    let said = post(&fresh, DELETE, form(&older)).await;
+    assert_eq!(said.status, 200);
+    assert_eq!(post(&fresh, DELETE, form(&older)).await, said, "and again the same");
+    let code = said.json()["confirmation_code"].as_str().unwrap().to_owned();
+    let page = page_says(&fresh, &code, "not touched by it").await;
+    assert!(!page.body.contains("nothing to delete"), "{}", page.body);
+    assert_eq!(names(&fresh).await, PAGES);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_signed_changes_nothing() {
     let mut house = furnished(None).await;
-    let good = about(ACME);
+    let good = about(&house, ACME);
     let (signature, payload) = good.split_once('.').unwrap();
     let mut flipped = good.clone();
     flipped.replace_range(0..1, if good.starts_with('A') { "B" } else { "A" });
@@ -371,7 +418,7 @@ async fn without_a_secret_there_is_nothing_and_each_app_has_its_own() {
     let before = format!("{front}{}", &rest[rest.find("[platforms.instagram.endpoints]").unwrap()..]);
     std::fs::write(&path, &before).unwrap();
     house.start().await;
-    let nowhere = post(&house, "/meta/nothing", form(&about(ACME))).await;
+    let nowhere = post(&house, "/meta/nothing", form(&about(&house, ACME))).await;
     assert_eq!((nowhere.status, nowhere.body.as_str()), (404, "not found\n"));
     for path in [
         "/meta/instagram/deauthorize",
@@ -381,7 +428,9 @@ async fn without_a_secret_there_is_nothing_and_each_app_has_its_own() {
         "/meta/x/deauthorize",
         "/meta/facebook/deauthorize/",
     ] {
-        for body in [form(&about(ACME)), form(&signed("", &json!({ "user_id": ACME }))), String::new()] {
+        for body in
+            [form(&about(&house, ACME)), form(&signed("", &json!({ "user_id": ACME }))), String::new()]
+        {
             assert_eq!(post(&house, path, body).await, nowhere, "{path}");
         }
     }
@@ -410,14 +459,14 @@ async fn without_a_secret_there_is_nothing_and_each_app_has_its_own() {
     std::fs::write(&path, without).unwrap();
     house.hang_up();
     for path in [REMOVED, DELETE] {
-        assert_eq!(post(&house, path, form(&about(ACME))).await, nowhere, "{path}");
+        assert_eq!(post(&house, path, form(&about(&house, ACME))).await, nowhere, "{path}");
     }
     assert_eq!(names(&house).await, PAGES);
 
     // A secret that cannot be read is no secret that is not there: Meta is asked to come again.
     std::fs::write(&path, before.replace(".secret\"", ".gone\"")).unwrap();
     house.hang_up();
-    let answer = post(&house, REMOVED, form(&about(ACME))).await;
+    let answer = post(&house, REMOVED, form(&about(&house, ACME))).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "60"));
     // And nobody has to wait for a refresh that fails to hear of it.
     let alerts = house.client.status().await.unwrap().alerts;
@@ -440,7 +489,7 @@ async fn who_was_answered_is_heard_whatever_dies_afterwards() {
             house.connect("facebook").await;
         }
         trap.arm(point);
-        let answer = post(&house, DELETE, form(&about(ACME))).await;
+        let answer = post(&house, DELETE, form(&about(&house, ACME))).await;
         assert_eq!(answer.status, 200, "{point}");
         trap.caught().await;
         house.kill().await;
@@ -471,9 +520,9 @@ async fn accounts_from_before_their_person_was_kept_are_found_by_their_grants() 
     store.close().await;
     drop(store);
     house.start().await;
-    assert_eq!(post(&house, REMOVED, form(&about("4711"))).await.status, 200);
+    assert_eq!(post(&house, REMOVED, form(&about(&house, "4711"))).await.status, 200);
     assert_eq!(names(&house).await, PAGES);
-    assert_eq!(post(&house, REMOVED, form(&about(ACME))).await.status, 200);
+    assert_eq!(post(&house, REMOVED, form(&about(&house, ACME))).await.status, 200);
     all_gone(&house).await;
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
+use sendoff::http::clients::{reading_client, tls};
 
 use crate::house::{House, Wish, draft};
 
@@ -261,5 +262,12 @@ async fn a_reel_whose_upload_broke_off_goes_on_from_where_it_stands() {
             (m::PostStatus::Published, 1),
             "{fault}: {done:#?}"
         );
+        // Its address comes without a host, and leads to where the configuration says that Facebook is.
+        let delivery = &done.deliveries[0];
+        let link = delivery.permalink.as_deref().unwrap();
+        let id = delivery.remote_id.as_deref().unwrap();
+        assert_eq!(link, house.network.url.join(&format!("facebook/reel/{id}/")).unwrap().as_str());
+        let page = reading_client(tls(None).unwrap()).unwrap().get(link).send().await.unwrap();
+        assert!(page.status().is_success() && page.text().await.unwrap().contains(text), "{link}");
     }
 }

@@ -76,12 +76,11 @@ async fn publish_all(house: &House) -> Vec<m::Post> {
             _ => vec![reel().await],
         };
         let comment = (format == "post").then(|| format!("Under: {text}"));
-        let ask = r::CreatePost {
-            media,
-            comment,
-            options: options(format),
-            ..draft(&[ACCOUNT], &[text], r::When::Now)
-        };
+        let mut options = options(format);
+        if n == 1 {
+            options.get_mut("instagram").unwrap().insert("crop".into(), "first".into());
+        }
+        let ask = r::CreatePost { media, comment, options, ..draft(&[ACCOUNT], &[text], r::When::Now) };
         let made = house.client.post_create(&ask).await.unwrap();
         let ended = house.ended(&made.id).await;
         assert_eq!(ended.status, m::PostStatus::Published, "{text}: {ended:#?}");
@@ -141,6 +140,24 @@ async fn through_facebooks_door_films_go_up_as_bytes_and_posts_can_be_deleted() 
     let access = receipt.items.iter().find(|it| it.what == "access of the app").unwrap();
     assert_eq!(access.result, m::Outcome::Done, "{receipt:?}");
     house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_and_the_accounts_on_them_are_connected_by_one_person_and_both_publish() {
+    for order in [["facebook", "instagram"], ["instagram", "facebook"]] {
+        let house = through_facebook().await;
+        for network in order {
+            house.connect(network).await;
+        }
+        for account in ["facebook:acme", "facebook:acme.cafe", ACCOUNT] {
+            let file = uploaded(&house, "loaf.png", picture(400, 400), None).await;
+            let ask = r::CreatePost { media: vec![file], ..draft(&[account], &[account], r::When::Now) };
+            let made = house.client.post_create(&ask).await.unwrap();
+            let done = house.ended(&made.id).await;
+            assert_eq!(done.status, m::PostStatus::Published, "{order:?} {account}: {done:#?}");
+        }
+        house.assert_no_refusals();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,10 +307,13 @@ async fn who_removes_the_app_is_known_by_the_number_that_the_app_has_for_them() 
         let account = house.connect("instagram").await;
         // Meta does not say which of an account's two numbers its callbacks name.
         let whom = if of_the_app { APP_SCOPED.to_owned() } else { account.remote_id };
-        let nobody = callback(&house, "/meta/facebook/deauthorize", form(&about(&whom))).await;
+        let nobody = callback(&house, "/meta/facebook/deauthorize", form(&about(&house, &whom))).await;
         assert_eq!(nobody.status, 200, "answered, for it is signed");
         assert_eq!(house.client.account_list().await.unwrap().accounts.len(), 1, "another app's number");
-        assert_eq!(callback(&house, "/meta/instagram/deauthorize", form(&about(&whom))).await.status, 200);
+        assert_eq!(
+            callback(&house, "/meta/instagram/deauthorize", form(&about(&house, &whom))).await.status,
+            200
+        );
         gone(&house).await;
     }
     house.assert_no_refusals();
@@ -308,7 +328,10 @@ async fn through_facebooks_door_a_person_who_removes_facebooks_app_takes_the_acc
     std::fs::write(house.config_path(), text.replace("login = \"facebook\"\n", "")).unwrap();
     house.stop().await;
     house.start().await;
-    assert_eq!(callback(&house, "/meta/facebook/data-deletion", form(&about(ACME))).await.status, 200);
+    assert_eq!(
+        callback(&house, "/meta/facebook/data-deletion", form(&about(&house, ACME))).await.status,
+        200
+    );
     gone(&house).await;
     house.assert_no_refusals();
 }

@@ -7,9 +7,11 @@ use sendoff::domain::delivery::{Frozen, Handles, StepKind};
 use sendoff::domain::ids::{MediaId, PlatformName};
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::platforms::facebook::Facebook;
+use sendoff::platforms::instagram::Instagram;
 use sendoff::platforms::{
     Answer, Body, Class, Deletion, FailureClass, Job, Next, Platform, Request, Sight, Verdict,
 };
+use sendoff::validate::{self, Draft};
 use serde_json::{Value, json};
 
 fn owned(text: &str) -> Owned {
@@ -425,6 +427,27 @@ fn what_cannot_be_a_post_on_facebook_is_said_before_it_is_scheduled() {
     assert_eq!(codes("hi", &[image(1)], &[("format", "story")]), ["story_without_text"]);
     assert_eq!(codes("hi", &[video(1), image(1)], &[]), ["video_alone"]);
     assert_eq!(codes("hi", &[], &[("title", "x")]), ["bad_option"]);
+}
+
+#[test]
+fn a_comment_on_a_story_is_refused_before_it_is_scheduled() {
+    let jpeg = [MediaItem { kind: MediaKind::Jpeg, ..image(1) }];
+    let both: [(&dyn Platform, _); 2] = [(&Facebook, "facebook.format"), (&Instagram, "instagram.format")];
+    for (network, option) in both {
+        let found = |format: &str, comment| {
+            let (parts, options) = ([String::new()], [("format".to_owned(), format.to_owned())].into());
+            let draft = Draft { parts: &parts, comment, media: &jpeg, options: &options, lacks: &[] };
+            let mut found = validate::check(network, None, draft).problems;
+            found.retain(|it| it.field == "comment");
+            found
+        };
+        let refused = found("story", Some("First!"));
+        let [problem] = refused.as_slice() else { panic!("{option}: {refused:?}") };
+        assert_eq!(problem.code, "no_first_comment");
+        assert!(problem.message.contains("a story on"), "{problem:?}");
+        assert!(problem.hint.as_ref().is_some_and(|it| it.contains(option)), "{problem:?}");
+        assert!(found("story", None).is_empty() && found("post", Some("First!")).is_empty(), "{option}");
+    }
 }
 
 #[test]

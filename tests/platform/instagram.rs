@@ -107,7 +107,7 @@ fn every_post(door: Door) -> Vec<Owned> {
     let picture = [("user_tags", "ann@0.5:0.8"), ("location_id", "106"), ("ai_generated", "true")];
     vec![
         owned(door, "A loaf", vec![jpeg(1)], &picture),
-        owned(door, "Three", vec![jpeg(1), film(2), jpeg(3)], &[("collaborators", "ann")]),
+        owned(door, "Three", vec![jpeg(1), film(2), jpeg(3)], &[("collaborators", "ann"), ("crop", "first")]),
         owned(door, "A reel", vec![film(1)], &reel),
         owned(door, "", vec![jpeg(1)], &[("format", "story"), ("user_tags", "ann, bob")]),
         owned(door, "", vec![film(1)], &[("format", "story")]),
@@ -491,7 +491,7 @@ fn what_cannot_be_a_post_on_instagram_is_said_before_it_is_scheduled() {
     assert_eq!(here("x", &eleven, &[]), ["too_many_files"]);
     let mut long = film(2);
     long.detail.video.as_mut().unwrap().duration_ms = 61_000;
-    assert_eq!(here("x", &[jpeg(1), long], &[]), ["video_too_long"]);
+    assert_eq!(here("x", &[jpeg(1), long], &[("crop", "first")]), ["video_too_long"]);
     let dense = |bytes| MediaItem { bytes, ..film(1) };
     // 30 s at 25 Mbit/s of pictures and 128 kbit/s of sound.
     assert_eq!(here("x", &[dense(94_230_000)], &[]), Vec::<&str>::new());
@@ -507,6 +507,7 @@ fn what_cannot_be_a_post_on_instagram_is_said_before_it_is_scheduled() {
         ("user_tags", "ann"),
         ("collaborators", "a,b,c,d"),
         ("comment_prompt", "true"),
+        ("crop", "first"),
     ] {
         assert_eq!(here("x", &[jpeg(1)], &[(key, value)]), ["bad_option"], "{key}");
     }
@@ -531,6 +532,34 @@ fn a_caption_is_refused_only_if_it_is_too_long_however_it_is_counted() {
     assert!(check(&"🍞".repeat(1_100)).notices.is_empty());
     let said = check(&"🍞".repeat(1_200)).notices.join(" ");
     assert!(said.contains("2400"), "{said}");
+}
+
+#[test]
+fn a_carousel_that_instagram_would_crop_is_refused_unless_it_may() {
+    let shaped = |n, name: &str, width, height| MediaItem { name: name.into(), width, height, ..jpeg(n) };
+    let found = |media: &[MediaItem], options: &[(&str, &str)]| {
+        let owned = owned(Door::Instagram, "x", Vec::new(), options);
+        Instagram.problems(&["x"], media, &owned.options, None)
+    };
+    let loaf = shaped(1, "loaf.jpg", 1000, 1000);
+    let one = found(&[loaf.clone(), shaped(2, "near.jpg", 1010, 1000), shaped(3, "rye.jpg", 500, 400)], &[]);
+    let [problem] = one.as_slice() else { panic!("{one:?}") };
+    assert_eq!((problem.code, problem.field.as_str()), ("carousel_shapes", "media[2]"));
+    for part in ["`rye.jpg`", "1.25:1", "`loaf.jpg`", "1.00:1"] {
+        assert!(problem.message.contains(part), "{part}: {problem:?}");
+    }
+    assert!(problem.hint.as_ref().unwrap().contains("--option instagram.crop=first"), "{problem:?}");
+    for (width, height, fits) in
+        [(1010, 1000, true), (1012, 1000, false), (990, 1000, true), (988, 1000, false)]
+    {
+        let found = found(&[loaf.clone(), shaped(2, "x.jpg", width, height)], &[]);
+        assert_eq!(found.is_empty(), fits, "{width}×{height}: {found:?}");
+    }
+    let other = shaped(2, "rye.jpg", 500, 400);
+    assert!(found(&[loaf.clone(), other.clone()], &[("crop", "first")]).is_empty());
+    // A size that is not known is no other shape; and a film has one like a picture.
+    assert!(found(&[loaf.clone(), shaped(2, "x.jpg", 0, 0)], &[]).is_empty());
+    assert_eq!(found(&[loaf, film(2)], &[])[0].code, "carousel_shapes");
 }
 
 #[test]

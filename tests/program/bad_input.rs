@@ -96,6 +96,16 @@ fn what_a_post_gets_wrong_is_told_and_nothing_of_it_is_kept() {
             "convert it",
         );
     }
+    // Of several files the one that is refused is named, and a directory is called one.
+    image::RgbImage::from_pixel(64, 64, image::Rgb([200, 120, 40])).save(house.path("sq.png")).unwrap();
+    let two = ["Look", "--to", "x:acme", "--now", "--media", "drawing.svg", "--media", "sq.png"];
+    create(&two).refused(1, "media_type", "`drawing.svg`: the file is", "convert it");
+    for to in ["x:acme", "x"] {
+        let ask = ["Look", "--to", to, "--check", "--media", "."];
+        create(&ask).refused(2, "media_file", "`.` is a directory", "--media FILE");
+        let ask = ["Look", "--to", to, "--check", "--media", "nowhere.png"];
+        create(&ask).refused(2, "media_file", "`nowhere.png`", "check the path");
+    }
 
     // A sound picture under a text that is refused or only looked at, and on a network that takes none.
     house.connect("bluesky", "acme");

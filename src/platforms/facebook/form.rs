@@ -10,7 +10,7 @@ use crate::domain::delivery::{Frozen, Live};
 use crate::domain::hex::hex;
 use crate::domain::media::MediaItem;
 use crate::platforms::meta::{self, plain};
-use crate::platforms::{Body, Failure, Field, FilePart, Job, Next, Problem, Request, Verdict};
+use crate::platforms::{Answer, Body, Failure, Field, FilePart, Job, Next, Problem, Request, Verdict};
 
 /// The kinds of objects that a Page publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,9 +219,9 @@ pub(super) fn publish(job: &Job<'_>, frozen: &Frozen) -> Request {
 }
 
 /// What a success answers. None: nothing by which the object could be known.
-pub(super) fn outcome(job: &Job<'_>, frozen: &Frozen, json: &Value) -> Option<Verdict> {
+pub(super) fn outcome(job: &Job<'_>, frozen: &Frozen, answer: &Answer, json: &Value) -> Option<Verdict> {
     let form = Form::of(job);
-    let address = |id: &str| meta::permalink(&json["permalink_url"], super::SITE, id);
+    let address = |id: &str| meta::permalink(answer, &json["permalink_url"], id);
     match form {
         Form::Feed | Form::Photos | Form::Comment => {
             let id = meta::id(&json["id"])?;

@@ -119,7 +119,7 @@ pub(super) fn posts(
             (None, true) => true,
         };
         if fits {
-            let address = meta::permalink(&post["permalink_url"], super::SITE, &id);
+            let address = meta::permalink(answer, &post["permalink_url"], &id);
             let form = if photos.is_empty() { Form::Feed } else { Form::Photos };
             hits.push(live(id, address, form, true));
         }
@@ -192,7 +192,7 @@ pub(super) fn comments(
         .filter(ours)
         .filter_map(|it| {
             let id = meta::id(&it["id"]).filter(|id| !bound(id))?;
-            let address = meta::permalink(&it["permalink_url"], super::SITE, &id);
+            let address = meta::permalink(answer, &it["permalink_url"], &id);
             Some(live(id, address, Form::Comment, true))
         })
         .collect();

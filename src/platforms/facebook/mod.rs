@@ -36,9 +36,6 @@ const PHOTOS_MAX: usize = 10;
 /// Instagram's limit, for want of one of Facebook's.
 const ALT_MAX: usize = 1000;
 
-/// Where objects are shown.
-const SITE: &str = "https://www.facebook.com";
-
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         key: "format",
@@ -97,6 +94,11 @@ impl Platform for Facebook {
 
     fn comment_scope(&self, _tier: Option<&str>) -> Option<&'static str> {
         Some("pages_manage_engagement")
+    }
+
+    fn uncommentable(&self, options: &BTreeMap<String, String>) -> Option<&'static str> {
+        // What a story answers is no id that `POST /{id}/comments` takes (page-stories-api).
+        options.get("format").filter(|it| *it == "story").map(|_| "story")
     }
 
     fn measure(&self, text: &str) -> usize {
@@ -199,7 +201,7 @@ impl Platform for Facebook {
         if !(200..300).contains(&answer.status) {
             return Verdict::Ambiguous { message: format!("Facebook answered {}", answer.status) };
         }
-        match form::outcome(job, frozen, &json) {
+        match form::outcome(job, frozen, answer, &json) {
             Some(verdict) => verdict,
             None => {
                 Verdict::Ambiguous { message: format!("Facebook answered {} without an id", answer.status) }

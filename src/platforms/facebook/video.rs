@@ -361,7 +361,7 @@ pub(super) fn seen(frozen: &Frozen, answer: &Answer, bound: &dyn Fn(&str) -> boo
             Sight::Disputed { message: "this video belongs to another post already".into() }
         }
         State::Published => {
-            let address = meta::permalink(&json["permalink_url"], super::SITE, &frozen.marker);
+            let address = meta::permalink(answer, &json["permalink_url"], &frozen.marker);
             let mut live = live(frozen.marker.clone(), address, Form::Video, true);
             live.extra.extend(meta::id(&json["post_id"]).map(|id| ("post_id".to_owned(), id)));
             Sight::Found(live)

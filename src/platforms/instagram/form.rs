@@ -47,6 +47,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         values: &["manual", "performance"],
         help: "a trial reel, seen by non-followers first, and who decides when it ends",
     },
+    OptionSpec {
+        key: "crop",
+        values: &["first"],
+        help: "lets Instagram crop every file of a carousel to the shape of the first",
+    },
     OptionSpec { key: "location_id", values: &[], help: "id of a Facebook Page that is a place" },
     OptionSpec {
         key: "user_tags",
@@ -191,6 +196,9 @@ pub(super) fn problems(
     let mut found = Found(Vec::new());
     let form = Form::of_post(media, options);
     files(form, media, &mut found);
+    if form == Form::Carousel && !options.contains_key("crop") {
+        shapes(media, &mut found);
+    }
     let text = parts.first().copied().unwrap_or_default();
     if form.is_story() && !text.trim().is_empty() {
         found.say(
@@ -290,10 +298,42 @@ fn files(form: Form, media: &[MediaItem], found: &mut Found) {
     }
 }
 
+/// Instagram crops every file of a carousel to the shape of the first
+/// (developers.facebook.com/docs/instagram-platform/content-publishing, "Carousel posts"), and says nothing.
+fn shapes(media: &[MediaItem], found: &mut Found) {
+    let known = |it: &MediaItem| it.width > 0 && it.height > 0;
+    let Some((first, others)) = media.split_first().filter(|(first, _)| known(first)) else { return };
+    for (n, item) in others.iter().enumerate().filter(|(_, it)| known(it)) {
+        let here = u64::from(item.width) * u64::from(first.height);
+        let there = u64::from(first.width) * u64::from(item.height);
+        // What rounding to whole pixels does is no other shape.
+        if here.abs_diff(there).saturating_mul(100) > there {
+            let message = format!(
+                "`{}` is {} and `{}`, the first of the carousel, {}: Instagram crops every file to the shape \
+                 of the first",
+                item.name,
+                ratio(item),
+                first.name,
+                ratio(first)
+            );
+            let hint = "make them the same shape, or let Instagram crop: `--option instagram.crop=first`";
+            found.say(&format!("media[{}]", n + 1), "carousel_shapes", &message, hint);
+        }
+    }
+}
+
+/// Width to height, as `1.25:1`. The height is not 0.
+fn ratio(item: &MediaItem) -> String {
+    format!("{:.2}:1", f64::from(item.width) / f64::from(item.height))
+}
+
 fn option(key: &str, value: &str, form: Form, media: &[MediaItem], door: Door, found: &mut Found) {
     let reel_only = ["share_to_feed", "thumb_offset", "cover_url", "audio_name", "trial"];
     if reel_only.contains(&key) && form != Form::Reel {
         return found.option(key, "it is for reels alone", "leave it out, or post one video alone");
+    }
+    if key == "crop" && form != Form::Carousel {
+        return found.option(key, "it is for carousels alone", "leave it out, or post several files");
     }
     let feed_only = ["location_id", "collaborators", "comment_prompt", "paid_partnership"];
     if feed_only.contains(&key) && form.is_story() {

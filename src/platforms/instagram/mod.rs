@@ -99,6 +99,11 @@ impl Platform for Instagram {
         })
     }
 
+    fn uncommentable(&self, options: &BTreeMap<String, String>) -> Option<&'static str> {
+        // The comments edge of a story answers 100/33.
+        options.get("format").filter(|it| *it == "story").map(|_| "story")
+    }
+
     fn measure(&self, text: &str) -> usize {
         text.chars().count()
     }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Body, Failure, FailureClass, Job, Request};
+use super::{Answer, Body, Failure, FailureClass, Job, Request, SITE_HEADER};
 
 /// The post that a first comment is for.
 ///
@@ -88,9 +88,13 @@ pub fn plain(text: &str) -> String {
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
+/// Where objects are shown, unless the configuration says otherwise.
+const SITE: &str = "https://www.facebook.com";
+
 /// The address of an object: the network's own, relative ones made whole; else the address that every
-/// object of the site has.
-pub fn permalink(given: &Value, site: &str, id: &str) -> String {
+/// object of the site has. `answer`: where the address was given, or not.
+pub fn permalink(answer: &Answer, given: &Value, id: &str) -> String {
+    let site = answer.header(SITE_HEADER).unwrap_or(SITE);
     let given = given.as_str().filter(|it| !it.is_empty()).unwrap_or_default();
     if given.starts_with('/') && !given.starts_with("//") {
         return format!("{site}{given}");
@@ -132,12 +136,16 @@ mod tests {
 
     #[test]
     fn an_address_is_the_networks_own_or_the_one_every_object_has() {
-        let site = "https://www.facebook.com";
-        assert_eq!(permalink(&json!("/reel/12/"), site, "12"), "https://www.facebook.com/reel/12/");
-        assert_eq!(permalink(&json!("https://fb.me/x"), site, "12"), "https://fb.me/x");
+        let mut site = Answer { status: 200, headers: Vec::new(), body: Vec::new() };
+        assert_eq!(permalink(&site, &json!("/reel/12/"), "12"), "https://www.facebook.com/reel/12/");
+        assert_eq!(permalink(&site, &json!("https://fb.me/x"), "12"), "https://fb.me/x");
         for odd in [json!("javascript:alert(1)"), json!(null), json!("//evil.example/x"), json!("")] {
-            assert_eq!(permalink(&odd, site, "12"), "https://www.facebook.com/12", "{odd}");
+            assert_eq!(permalink(&site, &odd, "12"), "https://www.facebook.com/12", "{odd}");
         }
+        // Where the configuration says that the network is elsewhere, so are its pages.
+        site.headers.push((SITE_HEADER.into(), "http://127.0.0.1:9000/facebook".into()));
+        assert_eq!(permalink(&site, &json!("/reel/12/"), "12"), "http://127.0.0.1:9000/facebook/reel/12/");
+        assert_eq!(permalink(&site, &json!(null), "12"), "http://127.0.0.1:9000/facebook/12");
     }
 
     #[test]

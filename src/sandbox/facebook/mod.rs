@@ -477,6 +477,11 @@ impl Facebook {
         photos.chain(film).collect()
     }
 
+    /// The post that a video became.
+    pub(super) fn post_of(&self, video: &str) -> Option<&str> {
+        self.videos.get(video)?.post.as_deref()
+    }
+
     /// A photo, or a video that is kept whole.
     pub(super) fn picture(&self, id: &str) -> Option<bytes::Bytes> {
         let photo = self.photos.get(id).map(|it| it.bytes.clone());

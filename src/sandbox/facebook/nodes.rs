@@ -83,7 +83,10 @@ impl Facebook {
             }
             let mut shown = video.look(id);
             if video.public() {
-                let address = format!("/facebook/{}", video.post.clone().unwrap_or_default());
+                // Without a host, as the network gives those of films.
+                let page = &self.pages[video.page].id;
+                let address =
+                    if video.is_reel() { format!("/reel/{id}/") } else { format!("/{page}/videos/{id}/") };
                 shown["permalink_url"] = json!(address);
             }
             if let Some(object) = shown.as_object_mut() {

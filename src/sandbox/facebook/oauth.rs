@@ -1,6 +1,8 @@
 //! Sign-in and tokens: a code, a short-lived token of the person, a long-lived one, and a token for
 //! each Page that the person chose.
 
+use std::collections::BTreeSet;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -46,10 +48,32 @@ pub(super) struct Person {
     name: &'static str,
     /// Counts the times at which all tokens of this person ended.
     epoch: u32,
-    /// What they granted last, and on which Pages.
+    /// What they granted the app, of all that it ever asked for.
     granted: Vec<String>,
     asked: Vec<String>,
-    pages: Vec<usize>,
+    /// The Pages they chose, by what was asked for then, sorted.
+    chosen: Vec<(Vec<String>, Vec<usize>)>,
+}
+
+impl Person {
+    /// One app has one grant of a person, whatever it is asked for in the name of (Pages, or Instagram
+    /// accounts on them): what is granted adds up, what is declined this time is taken away. So do the
+    /// Pages; asked for the same again, the new choice counts.
+    fn consents(&mut self, asked: Vec<String>, granted: Vec<String>, pages: Vec<usize>) {
+        self.granted.retain(|it| !asked.contains(it));
+        self.granted.extend(granted);
+        self.asked.extend(asked.iter().filter(|it| !self.asked.contains(it)).cloned().collect::<Vec<_>>());
+        let mut asked = asked;
+        asked.sort();
+        self.chosen.retain(|(then, _)| *then != asked);
+        self.chosen.push((asked, pages));
+    }
+
+    /// In the order of the list.
+    fn pages(&self) -> Vec<usize> {
+        let all: BTreeSet<usize> = self.chosen.iter().flat_map(|(_, pages)| pages).copied().collect();
+        all.into_iter().collect()
+    }
 }
 
 pub(super) fn people(seed: u64) -> Vec<Person> {
@@ -60,7 +84,7 @@ pub(super) fn people(seed: u64) -> Vec<Person> {
         epoch: 0,
         granted: Vec::new(),
         asked: Vec::new(),
-        pages: Vec::new(),
+        chosen: Vec::new(),
     };
     vec![person(1, "acme", "Ann Acme"), person(2, "alice", "Alice Example")]
 }
@@ -174,8 +198,7 @@ impl Facebook {
         let pages = (0..self.pages.len())
             .filter(|at| self.pages[*at].owner == person && picked(self.pages[*at].username))
             .collect();
-        let known = &mut self.people[person];
-        (known.granted, known.asked, known.pages) = (granted, scopes, pages);
+        self.people[person].consents(scopes, granted, pages);
         let code = self.chance.token("facebook code");
         back.query_pairs_mut().append_pair("code", &code).append_pair("state", &state);
         let expires = call.now + CODE_LIFE;
@@ -307,7 +330,7 @@ impl Facebook {
         };
         let known = self.alive(token, call.now)?;
         let person = &self.people[known.person];
-        if known.page.is_some_and(|page| !person.pages.contains(&page)) {
+        if known.page.is_some_and(|page| !person.pages().contains(&page)) {
             return Err(error(400, 190, 492, "Error validating access token: no role on this Page")
                 .because("the person took this Page out of the consent"));
         }
@@ -350,12 +373,14 @@ impl Facebook {
         let person = &mut self.people[holder.person];
         person.epoch += 1;
         person.granted.clear();
+        person.asked.clear();
+        person.chosen.clear();
         super::done()
     }
 
     /// One Page an answer, so that whoever reads the first part alone is found out.
     pub(super) fn accounts(&mut self, holder: &Holder, who: &str, params: &Params) -> Result<Answer, Answer> {
-        let pages = self.myself(holder, who)?.pages.clone();
+        let pages = self.myself(holder, who)?.pages();
         if !holder.long {
             // Facebook gives tokens then that end with this one; nobody wants those.
             return Err(invalid("the Pages were asked for with a short-lived token"));

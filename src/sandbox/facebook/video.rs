@@ -80,6 +80,10 @@ impl Video {
         self.received > 0 && self.size.is_none_or(|size| size == self.received)
     }
 
+    pub(super) fn is_reel(&self) -> bool {
+        self.kind == Kind::Reel
+    }
+
     pub(super) fn public(&self) -> bool {
         self.post.is_some() && self.looks > 1 && self.fault.is_none()
     }

@@ -50,13 +50,17 @@ async fn token(stage: &Stage, fields: &[(&str, &str)]) -> (u16, Value) {
 }
 
 async fn consent(stage: &Stage, form: &[(&str, &str)]) -> String {
+    consent_to(stage, SCOPES, form).await
+}
+
+async fn consent_to(stage: &Stage, scopes: &str, form: &[(&str, &str)]) -> String {
     let dialog = format!("{}/facebook/v26.0/dialog/oauth", stage.url);
     let query = [
         ("client_id", CLIENT),
         ("redirect_uri", REDIRECT),
         ("state", "s"),
         ("response_type", "code"),
-        ("scope", SCOPES),
+        ("scope", scopes),
     ];
     let answer = stage.http.post(dialog).query(&query).form(form).send().await.unwrap();
     landed(&answer, "code").unwrap()
@@ -108,6 +112,39 @@ async fn a_consent_leads_to_a_token_for_every_page_that_was_picked() {
     let alice = connect_as(&stage, &[("decision", "allow"), ("user", "alice")]).await;
     assert_eq!(alice.pages.len(), 1);
     assert_eq!(stage.running.refusals(), []);
+}
+
+#[tokio::test]
+async fn what_is_granted_adds_up_and_what_is_declined_is_taken_away() {
+    const OTHERS: &str = "pages_show_list,instagram_basic,instagram_content_publish";
+    let stage = stage().await;
+    let client = connect_as(&stage, &[("decision", "allow"), ("pages", "acme.cafe")]).await;
+    let [(cafe, token)] = client.pages.as_slice() else { panic!("one Page was picked") };
+    let granted = async || {
+        let (_, body) = get(&stage, &client.person, "/me/permissions").await;
+        let rows = body["data"].as_array().unwrap().clone();
+        let rows = rows.into_iter().filter(|it| it["status"] == "granted");
+        rows.map(|it| it["permission"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let pages = async || {
+        let (_, first) = get(&stage, &client.person, "/me/accounts?fields=id").await;
+        let more = first["paging"]["next"].is_string();
+        (first["data"][0]["id"].as_str().unwrap().to_owned(), more)
+    };
+    // The same person and app, for Instagram and another Page: the first connection goes on.
+    consent_to(&stage, OTHERS, &[("decision", "allow"), ("pages", "acme")]).await;
+    assert_eq!(granted().await.len(), 6, "{:?}", granted().await);
+    assert!(pages().await.1, "both Pages are open now");
+    let (status, body) = post(&stage, token, &format!("/{cafe}/feed"), &json!({ "message": "x" })).await;
+    assert_eq!(status, 200, "{body}");
+    // Asked for the same again, the new choice counts, and no other.
+    consent_to(&stage, OTHERS, &[("decision", "allow"), ("pages", "acme.cafe")]).await;
+    assert_eq!(pages().await, (cafe.clone(), false));
+    // What is declined this time is gone.
+    let less = [("decision", "allow"), ("pages", "acme.cafe"), ("scope", "pages_show_list")];
+    consent_to(&stage, OTHERS, &less).await;
+    let left = granted().await;
+    assert!(!left.iter().any(|it| it.starts_with("instagram")) && left.len() == 4, "{left:?}");
 }
 
 #[tokio::test]
