@@ -224,7 +224,8 @@ fn files_for_meta(world: &mut World, made: &mut [(Post, Delivery)], with_images:
                     0..3 => some(1),
                     3..6 => vec![film()],
                     6..8 => some(2 + dice.below(2)),
-                    _ => [some(1), vec![film()]].concat(),
+                    // Of one shape, or it is refused.
+                    _ => [some(1), vec![MediaItem { height: 1080, ..film() }]].concat(),
                 };
             }
             (PlatformName::Facebook, Class::Opaque) if with_images || dice.chance(30) => {

@@ -249,6 +249,10 @@ impl World {
     pub(crate) fn watch_save(&mut self, event: &str, pair: &(Delivery, Delivery)) {
         let (before, after) = pair;
         let id = after.id;
+        if before.step != after.step {
+            // What is next was never called.
+            self.watch.ended.remove(&id);
+        }
         if matches!(after.state, State::Cancelled | State::Missed | State::Rejected) {
             assert!(after.flight.amb_since.is_none(), "an end with an attempt open (I6)");
         }
