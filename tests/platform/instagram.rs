@@ -409,7 +409,7 @@ fn what_a_container_became_is_found_by_words_time_and_kind_and_never_by_being_th
         let early = after(&post, "PUBLISHED", &none, 1, &[]);
         assert!(matches!(early, Sight::Unclear(_)), "it may not be listed yet");
         // It is live for certain; which of the posts it is will never be known.
-        let late = after(&post, "PUBLISHED", &none, 11, &[]);
+        let late = after(&post, "PUBLISHED", &none, 16, &[]);
         assert!(matches!(late, Sight::Found(live) if live.remote_id.is_none()));
     }
     let twice = listed(&[("8", 3, "A loaf", "FEED"), ("7", 4, "A loaf", "FEED")]);

@@ -19,8 +19,9 @@ use crate::platforms::{Answer, Endpoint, Failure, FailureClass, Job, Reading, Re
 
 /// How much earlier than our intent Instagram's clock may date an object.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
-/// A post that is published shows in the list after a moment; later than this it never will.
-const LISTED: SignedDuration = SignedDuration::from_mins(10);
+/// A post that is published shows in the list after a moment; ten minutes later it never will. Across a
+/// restart of the machine the search begins five minutes earlier than the call.
+const LISTED: SignedDuration = SignedDuration::from_mins(15);
 const FIELDS: &str = "id,caption,timestamp,media_product_type,media_type,permalink";
 
 const STATUS: &str = "instagram.look";
