@@ -207,11 +207,8 @@ impl Engine {
         let doubled = BREAKER_BASE.saturating_mul(1 << gate.opens.min(8));
         gate.opens = gate.opens.saturating_add(1);
         let until = now.saturating_add(scaled(doubled.min(BREAKER_CAP), scale)).unwrap_or(now);
-        let reason = Reason::new(
-            "outage",
-            format!("{} does not answer as it should; sending waits until {until:.0}: {message}", app.0),
-        )
-        .hint("nothing to do: it is tried again by itself, and what is unsure is looked up meanwhile");
+        let reason = Reason::new("outage", format!("{} does not answer as it should: {message}", app.0))
+            .hint("nothing to do: it is tried again by itself, and what is unsure is looked up meanwhile");
         tracing::warn!(platform = %app.0, %until, "too many calls without a clear answer; sending waits");
         gate.closed = Some((until, reason));
         gate.trying = None;
