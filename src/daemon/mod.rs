@@ -120,7 +120,7 @@ fn reload(shared: &Arc<Shared>) -> ApiResult<m::Reloaded> {
     let settings = settings::of(&used);
     shared.set_config(used, wire);
     shared.send(Input::Configure(Box::new(settings)));
-    tokio::spawn(try_again(Arc::clone(shared)));
+    shared.runtime.spawn(try_again(Arc::clone(shared)));
     shared.plan_again(None);
     shared.note_needs_restart(changes.restart.clone());
     match (changes.reload.join(", "), changes.restart.join(", ")) {

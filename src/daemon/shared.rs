@@ -53,6 +53,8 @@ pub(super) struct Shared {
     clock_in_doubt: AtomicBool,
     /// One refresh at a time per account.
     refreshing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
+    /// The daemon's own: what a caller from elsewhere sets going ends with the daemon.
+    pub(super) runtime: tokio::runtime::Handle,
     /// Until when a network asked not to be asked for tokens again.
     pub(super) token_waits: super::tokens::Waits,
     /// Disconnects under way.
@@ -131,6 +133,7 @@ impl Shared {
             plan: tokio::sync::Notify::new(),
             clock_in_doubt: AtomicBool::new(false),
             refreshing: Mutex::default(),
+            runtime: tokio::runtime::Handle::current(),
             token_waits: super::tokens::Waits::default(),
             erasing: super::disconnect::Erasing::default(),
             rehearsal: made.rehearsal,
