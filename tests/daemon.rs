@@ -42,6 +42,8 @@ mod media;
 mod missed;
 #[path = "daemon/networks.rs"]
 mod networks;
+#[path = "support/ports.rs"]
+mod ports;
 #[path = "daemon/posts.rs"]
 mod posts;
 #[path = "daemon/queues.rs"]

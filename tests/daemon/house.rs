@@ -118,7 +118,7 @@ impl House {
         };
         let network = sandbox::start(options, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
         let dir = tempfile::Builder::new().prefix("so").tempdir().unwrap();
-        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let port = crate::ports::free();
         fs::create_dir(dir.path().join("data")).unwrap();
         MasterKey::generate(getrandom::fill).unwrap().write_new(&dir.path().join("master.key")).unwrap();
         let mut networks = network.config().to_owned();

@@ -7,7 +7,6 @@
 
 use std::fs;
 use std::io::{Read, Write as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -21,6 +20,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use url::Url;
+
+#[path = "ports.rs"]
+mod ports;
 
 /// Longest wait for anything. Far above what is needed, for machines under load.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(50);
@@ -207,7 +209,7 @@ impl House {
         };
         let sandbox = runtime.block_on(sandbox::start(options, Arc::new(SystemClock))).unwrap();
         let dir = TempDir::new().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ports::free();
         let house = Self { config: dir.path().join("sendoff.toml"), dir, port, sandbox, runtime };
         fs::create_dir(house.dir.path().join("tmp")).unwrap();
         let made = house.run(&["init", "--dir", "."]);
