@@ -105,6 +105,7 @@ fn connect(house: &House, server: &ReferenceServer, name: &str, account: &Remote
 fn record(account: &str, it: &Value) -> Live {
     Live {
         account: account.to_owned(),
+        film: None,
         id: text(&it["uri"]),
         text: text(&it["value"]["text"]),
         parent: it["value"]["reply"]["parent"]["uri"].as_str().map(str::to_owned),

@@ -129,6 +129,8 @@ pub struct Published {
     /// The post's id (X, Facebook, Instagram, TikTok), the task's for what waits in TikTok's inbox, its URN
     /// (LinkedIn) or the `at://` address (Bluesky).
     pub id: String,
+    /// The id of its film, by which Facebook knows reels and videos before they are posts.
+    pub film: Option<String>,
     /// As it was sent, links in full.
     pub text: String,
     /// The id of the post that it answers.

@@ -18,6 +18,8 @@ pub(crate) struct Live {
     /// `platform:name`, as the daemon calls the account.
     pub(crate) account: String,
     pub(crate) id: String,
+    /// Of the film it shows.
+    pub(crate) film: Option<String>,
     pub(crate) text: String,
     pub(crate) parent: Option<String>,
 }
@@ -28,6 +30,7 @@ pub(crate) fn live(house: &House) -> Vec<Live> {
     all.map(|it| Live {
         account: format!("{}:{}", it.network, it.account.trim_end_matches(".test")),
         id: it.id,
+        film: it.film,
         text: it.text,
         parent: it.parent,
     })
@@ -190,10 +193,12 @@ fn judge_delivery(delivery: &Value, parts: &[Vec<&Live>]) {
             continue;
         };
         if published || !step["remote_id"].is_null() {
-            // A reel is known by its video; the post that shows it stands in its address.
+            // A reel is known by its video, and so is its address.
             let address = step["permalink"].as_str().unwrap_or_default();
-            let reel = live.account.starts_with("facebook:") && address.ends_with(&format!("/{}", live.id));
-            let named = step["remote_id"] == live.id.as_str() || reel;
+            let reel = |film: &String| {
+                step["remote_id"] == film.as_str() && address.ends_with(&format!("/reel/{film}/"))
+            };
+            let named = step["remote_id"] == live.id.as_str() || live.film.as_ref().is_some_and(reel);
             assert!(named, "it is live under another id, {}: {delivery:#}", live.id);
         }
         assert_eq!(live.parent, before.map(|it| it.id.clone()), "the thread is broken: {delivery:#}");

@@ -336,6 +336,7 @@ impl Bluesky {
             .values()
             .filter(|it| it.key.collection == record::POST)
             .map(|it| Published {
+                film: None,
                 network: "bluesky",
                 account: self.accounts[it.key.account].handle.to_owned(),
                 id: self.address(&it.key),

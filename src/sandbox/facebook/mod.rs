@@ -450,6 +450,7 @@ impl Facebook {
                 network: "facebook",
                 account: self.pages[post.page].username.to_owned(),
                 id: post.id.clone(),
+                film: post.media.clone().filter(|it| self.videos.get(it).is_some()),
                 text: post.text.clone(),
                 parent: post.parent.clone(),
                 alts: post

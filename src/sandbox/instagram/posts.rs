@@ -48,6 +48,7 @@ pub(super) struct Post {
 impl Post {
     pub(super) fn published(&self, account: &str) -> Published {
         Published {
+            film: None,
             network: "instagram",
             account: account.to_owned(),
             id: self.id.clone(),

@@ -35,6 +35,7 @@ pub(super) struct Post {
 impl Post {
     pub(super) fn published(&self, account: &str) -> Published {
         Published {
+            film: None,
             network: "linkedin",
             account: account.to_owned(),
             id: self.urn.clone(),

@@ -118,6 +118,7 @@ impl Task {
     pub(super) fn published(&self, task: &str, account: &str) -> Option<Published> {
         let at = self.complete.filter(|_| self.failed.is_none())?;
         Some(Published {
+            film: None,
             network: "tiktok",
             account: account.to_owned(),
             id: if self.is_inbox() { task.to_owned() } else { self.post.clone() },

@@ -375,6 +375,7 @@ impl X {
         self.posts
             .values()
             .map(|post| Published {
+                film: None,
                 network: "x",
                 account: self.users[post.user].username.to_owned(),
                 id: post.id.clone(),
