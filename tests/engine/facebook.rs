@@ -242,6 +242,32 @@ fn a_comment_that_facebook_does_not_allow_costs_neither_the_post_nor_the_account
 }
 
 #[test]
+fn a_comment_that_is_refused_for_its_content_leaves_its_post_published() {
+    let mut world = facebook(12);
+    let refusal =
+        json!({ "error": { "code": 100, "message": "Invalid parameter", "type": "OAuthException" } });
+    world.network.script = vec![Fault::None, Fault::Refused(answer(400, &refusal))];
+    let id = world.post(1, 0, 1, Late::Always);
+    let row = world.store.get_mut(&id).unwrap();
+    row.steps.push(Step::new(StepKind::Comment));
+    Arc::make_mut(world.posts.get_mut(&row.post).unwrap()).content.comment = Some("First.".into());
+    rest(&mut world);
+    let it = &world.store[&id];
+    assert_eq!((it.state, it.live_prefix()), (State::Published, 1), "{it:#?}");
+    let reason = it.reason.as_ref().unwrap();
+    assert!(reason.hint.as_ref().unwrap().contains("the post is live"), "{reason:?}");
+}
+
+#[test]
+fn a_network_that_is_not_reached_while_a_film_is_prepared_rejects_nothing() {
+    let mut world = facebook(13);
+    world.network.reads = vec![Fault::NotSent; 20];
+    let id = reel(&mut world, 1, 0);
+    world.run_until(start() + SignedDuration::from_hours(12));
+    assert_eq!(world.store[&id].state, State::Published, "{:#?}", world.store[&id]);
+}
+
+#[test]
 fn whatever_goes_wrong_no_text_and_no_reel_is_there_twice() {
     let (mut published, mut doubted, mut crashes) = (0, 0, 0);
     for seed in 0..150 {
