@@ -97,7 +97,7 @@ impl Platform for Facebook {
     }
 
     fn uncommentable(&self, options: &BTreeMap<String, String>) -> Option<&'static str> {
-        // What a story answers is no id that `POST /{id}/comments` takes (page-stories-api).
+        // A story's id is marked as one that no call but the list of stories knows (page-stories-api).
         options.get("format").filter(|it| *it == "story").map(|_| "story")
     }
 

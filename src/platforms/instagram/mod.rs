@@ -100,7 +100,7 @@ impl Platform for Instagram {
     }
 
     fn uncommentable(&self, options: &BTreeMap<String, String>) -> Option<&'static str> {
-        // The comments edge of a story answers 100/33.
+        // No document knows comments on a story through the API; people answer them by message.
         options.get("format").filter(|it| *it == "story").map(|_| "story")
     }
 
