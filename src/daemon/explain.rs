@@ -260,6 +260,10 @@ mod tests {
                 all.extend(quoted(call).map(str::to_owned));
                 calls += 1;
             }
+            // The ledger's, which are given the name.
+            for (at, _) in ["moved(tx", "unpark(tx"].iter().flat_map(|it| text.match_indices(it)) {
+                all.extend(quoted(text[at..].split("now)").next().unwrap()).map(str::to_owned));
+            }
             // A move that is written out, field by field.
             all.extend(text.lines().filter_map(|line| {
                 let line = line.trim();
@@ -273,7 +277,11 @@ mod tests {
     #[test]
     fn every_name_a_move_is_written_under_has_a_sentence_of_its_own() {
         let names = names_in_use();
-        for known in ["claim", "abandon", "created", "recovered", "zone_changed", "at_risk", "disconnected"] {
+        let moved = ["reconnected", "clock_was_ahead", "queue_resumed", "config_reloaded"];
+        for known in ["claim", "abandon", "created", "recovered", "zone_changed", "at_risk", "disconnected"]
+            .into_iter()
+            .chain(moved)
+        {
             assert!(names.contains(known), "`{known}` was not found in the sources: {names:?}");
         }
         for event in names {

@@ -81,11 +81,8 @@ fn look_for_what_is_still_to_come(store: &Store, now: Moment) -> Result<(), Stor
         let Some(before) = store.read(|rx| deliveries::get(rx, id))?.filter(&ahead) else { continue };
         let absent_at = before.flight.absent_at;
         let event = Event::Look { kind: Looked::Asked, next_check: now.wall, absent_at, reason: None };
-        let Ok(after) = before.apply(event, now) else { continue };
-        store.write_blocking(move |tx| {
-            let transition = Transition::between(&before, &after, "clock_was_ahead", now.wall);
-            deliveries::put(tx, Some(&before), &after, Some(transition)).map(drop)
-        })?;
+        store
+            .write_blocking(move |tx| moved(tx, &before, event.clone(), "clock_was_ahead", now).map(drop))?;
     }
     Ok(())
 }
@@ -170,10 +167,7 @@ pub fn calls(
 pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
     for waiting in deliveries::needs_reconnect(tx, id)? {
         let before = deliveries::need(tx, waiting)?;
-        if let Ok(after) = before.apply(Event::TryNow { at: now, anyway: false }, now) {
-            let transition = Transition::between(&before, &after, "reconnected", now);
-            deliveries::put(tx, Some(&before), &after, Some(transition))?;
-        }
+        moved(tx, &before, Event::TryNow { at: now, anyway: false }, "reconnected", now)?;
     }
     for unknown in deliveries::due_between(tx, State::Unknown, Timestamp::MIN, Timestamp::MAX, RESTING)? {
         let before = deliveries::need(tx, unknown)?;
@@ -182,10 +176,7 @@ pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), Stor
         }
         let absent_at = before.flight.absent_at;
         let event = Event::Look { kind: Looked::Asked, next_check: now, absent_at, reason: None };
-        if let Ok(after) = before.apply(event, now) {
-            let transition = Transition::between(&before, &after, "reconnected", now);
-            deliveries::put(tx, Some(&before), &after, Some(transition))?;
-        }
+        moved(tx, &before, event, "reconnected", now)?;
     }
     Ok(())
 }
@@ -199,7 +190,7 @@ pub fn unpark(
     whose: impl Fn(&Tx<'_>, &Delivery) -> Result<bool, StoreError>,
     now: Timestamp,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let mut moved = Vec::new();
+    let mut all = Vec::new();
     for id in deliveries::due_between(tx, State::Retry, Timestamp::MIN, Timestamp::MAX, usize::MAX)? {
         let before = deliveries::need(tx, id)?;
         let parked = before.retry_why == Some(RetryWhy::Parked)
@@ -207,13 +198,26 @@ pub fn unpark(
         if !parked || !whose(tx, &before)? {
             continue;
         }
-        if let Ok(after) = before.apply(Event::TryNow { at: now, anyway: false }, now) {
-            let transition = Transition::between(&before, &after, event, now);
-            deliveries::put(tx, Some(&before), &after, Some(transition))?;
-            moved.push(before);
+        if moved(tx, &before, Event::TryNow { at: now, anyway: false }, event, now)? {
+            all.push(before);
         }
     }
-    Ok(moved)
+    Ok(all)
+}
+
+/// Writes a move under a name that says why it was made. False: it is none that the delivery can make.
+fn moved(
+    tx: &mut Tx<'_>,
+    before: &Delivery,
+    event: Event,
+    name: &'static str,
+    now: impl Into<Moment>,
+) -> Result<bool, StoreError> {
+    let moment: Moment = now.into();
+    let Ok(after) = before.apply(event, moment) else { return Ok(false) };
+    let transition = Transition::between(before, &after, name, moment.wall);
+    deliveries::put(tx, Some(before), &after, Some(transition))?;
+    Ok(true)
 }
 
 /// Out of a worker's hands and back into the due index.

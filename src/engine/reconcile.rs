@@ -93,8 +93,10 @@ impl Engine {
         let delivery = &work.delivery;
         // Reckoned back from now the search begins by our clock of now, behind or ahead; otherwise by that
         // of then, which being behind today says nothing of.
-        let reckoned = delivery.flight.first_sent.is_some_and(|it| it.same_boot(moment));
-        let ahead = if reckoned { gates::off } else { gates::ahead }(&self.gates, work.account.as_ref());
+        let ahead = if reckoned_back(delivery, moment) { gates::off } else { gates::ahead }(
+            &self.gates,
+            work.account.as_ref(),
+        );
         let since = search_from(delivery, moment).saturating_sub(ahead).unwrap_or(now);
         run.searched = Some((since, ahead));
         let request = match (&delivery.flight.frozen, &work.account) {
@@ -213,7 +215,7 @@ impl Engine {
             (None, _) => work.platform.scanned(job, &answer, since, &*work.bound, now),
         });
         let moment = Moment { wall: now, boot: self.boot };
-        let reckoned = work.delivery.flight.first_sent.is_some_and(|it| it.same_boot(moment));
+        let reckoned = reckoned_back(&work.delivery, moment);
         let off = gates::off(&self.gates, work.account.as_ref()) - allowed;
         let expired_once = !run.refreshed;
         let accepted = matches!(work.delivery.flight.said, Some(Said::Accepted | Said::Taken(_)));
@@ -476,6 +478,11 @@ impl Engine {
         let event = Event::Absent { proof, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);
     }
+}
+
+/// The boot clock tells how long ago it was sent.
+fn reckoned_back(delivery: &Delivery, now: Moment) -> bool {
+    delivery.flight.first_sent.is_some_and(|it| it.same_boot(now))
 }
 
 /// From when on the network may have it: when it was sent first, by our clock of now.
