@@ -45,6 +45,7 @@ const ACCOUNTS: &[&str] = &[
     "facebook:alice",
     "instagram:acme",
     "instagram:alice",
+    "linkedin:acme-bakery",
 ];
 /// X lets an account post a hundred times in fifteen minutes, so a house sees no more kills than this.
 const PER_HOUSE: usize = 100;
@@ -92,11 +93,22 @@ const TROUBLE: &[&str] = &[
     "instagram.get=truncate",
     "instagram.list=lost_before",
     "instagram.list=truncate",
+    "linkedin.upload=lost_before",
+    "linkedin.create=lost_before",
+    "linkedin.create=lost_after",
+    "linkedin.create=500_after",
+    "linkedin.create=truncate",
+    "linkedin.create=slow*2",
+    "linkedin.list=truncate",
+    "tiktok.last=lost_before",
+    "tiktok.last=lost_after",
+    "tiktok.last=500_after",
+    "tiktok.status=lost_before",
 ];
 /// Of a text for a Page that never arrived nobody but a person can say so.
 const LOST_TEXT: &str = "facebook.feed=lost_before";
 
-/// A house with two accounts on each network, connected.
+/// A house with two accounts on most networks, connected, a page on LinkedIn and one creator on TikTok.
 fn house(engine: &str) -> House {
     let house = House::with(&format!("[engine]\n{engine}"));
     stream::draw(&house);
@@ -106,6 +118,8 @@ fn house(engine: &str) -> House {
             connect(&house, network, user);
         }
     }
+    connect(&house, "linkedin", "acme-bakery");
+    connect(&house, "tiktok", "acme");
     daemon.kill();
     house
 }
@@ -113,14 +127,20 @@ fn house(engine: &str) -> House {
 /// Connects as the network's user of that name.
 fn connect(house: &House, network: &str, user: &str) {
     let instance = house.instance();
-    let mut args = vec![network, "--name", user, "--yes"];
+    let mut args = vec![network, "--yes"];
+    // Of all the pages of a person each has its own name.
+    args.extend(if network == "linkedin" { ["--kind", "organization"] } else { ["--name", user] });
     if network == "bluesky" {
         args.extend(["--instance", &instance]);
     }
     let connecting = house.connecting(&args);
     let mut browser = house.browser();
     let consent = browser.open(&connecting.link());
-    let handle = if network == "bluesky" { format!("{user}.test") } else { user.to_owned() };
+    let handle = match network {
+        "bluesky" => format!("{user}.test"),
+        "linkedin" => "acme".to_owned(),
+        _ => user.to_owned(),
+    };
     // On Facebook a person allows one of the Pages.
     let form = [("decision", "allow"), ("user", &handle), ("pages", user)];
     let back = browser.decide(&consent, &form[..if network == "facebook" { 3 } else { 2 }]);
@@ -315,6 +335,8 @@ fn the_oracle_notices_ends_that_nothing_explains() {
         ("missed in a minute", end("x", "missed", "late: it was due 1 min ago")),
         ("held where the list tells", end("x", "held", lost)),
         ("held where the container tells", end("instagram", "held", lost)),
+        ("held where the page tells", end("linkedin", "held", lost)),
+        ("held where the task tells", end("tiktok", "held", lost)),
         ("held instead of looking", end("facebook", "held", "held: somebody should look")),
     ] {
         assert!(!passes(vec![(it, 1)], 9), "not noticed: {what}");
@@ -368,6 +390,7 @@ fn killed_at_each_named_point_it_publishes_every_post_exactly_once() {
                 Wish::new(&format!("{name}-f"), &["facebook:alice"], 1),
                 Wish::new(&format!("{name}-g"), &["instagram:acme"], 1).with_film(),
                 Wish::new(&format!("{name}-h"), &["instagram:alice"], 1).with_picture(),
+                Wish::new(&format!("{name}-i"), &["linkedin:acme-bakery"], 1).with_picture(),
             ];
             ids.extend(stream::write_down(&house, &new));
             wishes.extend(new);

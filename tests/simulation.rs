@@ -2,8 +2,8 @@
 //! seeded faults, crashes at every labelled point and inside commits, and an oracle at the end.
 //!
 //! ```text
-//! cargo test --release --test simulation                  20,000 seeds and the coverage table
-//! SIM_SEEDS=n cargo test --release --test simulation      so many, and eight elevenths of it more
+//! cargo test --release --test simulation                  26,000 seeds and the coverage table
+//! SIM_SEEDS=n cargo test --release --test simulation      so many, and fifteen elevenths of it more
 //!                                                         on the networks that share a class
 //! SIM_FROM=m SIM_SEEDS=n …                                 those from m on
 //! SIM_CLASS=B …                                            those of one class
@@ -17,6 +17,8 @@
 
 #[path = "simulation/act.rs"]
 mod act;
+#[path = "simulation/cast.rs"]
+mod cast;
 #[path = "simulation/coverage.rs"]
 mod coverage;
 #[path = "support/dice.rs"]
@@ -25,6 +27,8 @@ mod dice;
 mod disk;
 #[path = "simulation/explain.rs"]
 mod explain;
+#[path = "simulation/farewell.rs"]
+mod farewell;
 #[path = "support/networks.rs"]
 mod networks;
 #[path = "simulation/pace.rs"]
@@ -33,8 +37,12 @@ mod pace;
 mod plan;
 #[path = "simulation/reckon.rs"]
 mod reckon;
+#[path = "simulation/rows.rs"]
+mod rows;
 #[path = "support/standins.rs"]
 mod standins;
+#[path = "simulation/users.rs"]
+mod users;
 #[path = "simulation/watch.rs"]
 mod watch;
 #[path = "simulation/world.rs"]
@@ -116,6 +124,10 @@ struct Sums {
     calls: u64,
     publishing: u64,
     commits: u64,
+    /// Words that another hand put on the network: the same as ours, or nearly.
+    decoys: u64,
+    /// Accounts that were disconnected.
+    gone: u64,
     ends: BTreeMap<&'static str, u64>,
     doubts: BTreeMap<char, Doubts>,
     coverage: Coverage,
@@ -128,12 +140,15 @@ impl Sums {
         self.calls += world.calls;
         self.publishing += world.published_calls;
         self.commits += world.commits;
+        self.decoys += world.decoys;
+        self.gone += world.gone.len() as u64;
         for row in world.watch.rows.values() {
             let held = row.state == State::Unknown && row.held;
             *self.ends.entry(if held { "held" } else { row.state.as_str() }).or_default() += 1;
         }
         self.doubts.entry(coverage::letter(world.class)).or_default().add(&world.doubts());
-        self.coverage.count(world.class, world.network.platform, &world.crashes);
+        let network = &world.network;
+        self.coverage.count(world.class, network.platform, network.own, &world.crashes);
     }
 
     fn add(&mut self, other: &Self) {
@@ -142,6 +157,8 @@ impl Sums {
         self.calls += other.calls;
         self.publishing += other.publishing;
         self.commits += other.commits;
+        self.decoys += other.decoys;
+        self.gone += other.gone;
         for (word, n) in &other.ends {
             *self.ends.entry(word).or_default() += n;
         }
@@ -250,7 +267,9 @@ fn no_seed_breaks_a_promise() {
     let wanted =
         |seed: &u64| class.as_ref().is_none_or(|it| *it == coverage::letter(plan::aim(*seed).0).to_string());
     let shared = plan::SHARING + from;
+    let own = cast::OWN + from;
     let seeds = FAILED_ONCE.iter().copied().chain(from..from + many).chain(shared..shared + many * 9 / 11);
+    let seeds = seeds.chain(own..own + many * 6 / 11);
     let seeds = seeds.filter(wanted);
     let (sums, failed) = sweep(seeds, Broken::Tell, &as_it_is);
     println!(
@@ -260,6 +279,7 @@ fn no_seed_breaks_a_promise() {
     if many == QUICK {
         println!("a quick run; `cargo test --release --test simulation` runs {FULL} seeds");
     }
+    println!("{} decoys; {} accounts disconnected meanwhile", sums.decoys, sums.gone);
     println!("ends: {:?}\n{}", sums.ends, explain::shares(&sums.doubts));
     println!("crashes, first/second/third and later of a run:\n{}", sums.coverage.table());
     if let Some((seed, why)) = failed.first() {
@@ -273,6 +293,8 @@ fn no_seed_breaks_a_promise() {
     if many >= FULL {
         let thin = sums.coverage.thin(HITS);
         assert!(thin.is_empty(), "cells with fewer than {HITS} hits: {thin:#?}");
+        assert!(sums.decoys >= 10_000, "{} decoys (R6)", sums.decoys);
+        assert!(sums.gone >= 1000, "{} accounts disconnected (R8)", sums.gone);
     }
 }
 
@@ -312,8 +334,9 @@ fn quiet(what: &str, change: &(dyn Fn(&mut World) + Sync), full: u64) {
     let _calm = CALM.read().unwrap();
     let many = number("SIM_QUIET").unwrap_or(if cfg!(debug_assertions) { QUICK } else { full });
     let from = number("SIM_FROM").unwrap_or(0);
-    let shared = plan::SHARING + from;
-    let (sums, failed) = sweep((from..from + many).chain(shared..shared + many / 3), Broken::Tell, change);
+    let (shared, own) = (plan::SHARING + from, cast::OWN + from);
+    let seeds = (from..from + many).chain(shared..shared + many / 3).chain(own..own + many / 3);
+    let (sums, failed) = sweep(seeds, Broken::Tell, change);
     println!("{what}, {} seeds: {} crashes, ends: {:?}", sums.seeds, sums.crashes, sums.ends);
     println!("{}", explain::shares(&sums.doubts));
     if let Some((seed, why)) = failed.first() {

@@ -444,6 +444,14 @@ fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> 
         format!("{} ({proof})", ui.time(at, Some(&it.zone)))
     });
     let late = it.lateness_ms.and_then(|ms| u64::try_from(ms).ok());
+    // A call that did not reach its network, or was refused there, sent nothing.
+    let out = matches!(
+        it.state,
+        m::DeliveryState::Published
+            | m::DeliveryState::HandedOver
+            | m::DeliveryState::Sending
+            | m::DeliveryState::Unknown
+    ) || it.steps.iter().any(|step| step.remote_id.is_some());
     let reason = it.reason.as_ref();
     let progress = it.progress.as_ref().map(|p| {
         let percent = (p.done_bytes.saturating_mul(100) / p.total_bytes.max(1)).min(100);
@@ -454,7 +462,7 @@ fn show_delivery(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> 
         ("due", it.published_at.is_none().then(|| ui.time(it.due, Some(&it.zone)))),
         ("next try", it.next_try.map(|at| ui.time(at, Some(&it.zone)))),
         ("published", published),
-        ("sent", late.map(|ms| format!("{} after its time", span(ms)))),
+        (if out { "sent" } else { "tried" }, late.map(|ms| format!("{} after its time", span(ms)))),
         ("link", text(&it.permalink)),
         ("parts", (it.steps.len() > 1).then(|| format!("{parts} of {} public", it.steps.len()))),
         ("attempts", (it.attempts > 1).then(|| it.attempts.to_string())),

@@ -8,7 +8,7 @@ use futures_util::stream::BoxStream;
 use super::shared::Shared;
 use super::trail::Asked;
 use super::{
-    accounts, calendar, connect, create, disconnect, doctor, erase, errors, files, log, posts, queues,
+    accounts, again, calendar, connect, create, disconnect, doctor, erase, errors, files, log, posts, queues,
     remove, reschedule, resolve, status, stop,
 };
 use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
@@ -164,7 +164,7 @@ impl Api for Door {
 
     async fn post_retry(&self, by: Caller, id: &str) -> ApiResult<m::Post> {
         let asked = self.asked(by, "post.retry", id);
-        asked.ended(posts::retry(&self.0, id).await)
+        asked.ended(again::retry(&self.0, id).await)
     }
 
     async fn post_reschedule(

@@ -14,24 +14,22 @@ use jiff::Timestamp;
 use super::accounts::find;
 use super::shared::Shared;
 use super::wire::fill;
-use super::{errors, files, tokens, view};
+use super::{errors, files, ledger, tokens, view};
 use crate::auth::{RevocationResult, Tools, revoke_by_hand};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::domain::account::Account;
-use crate::domain::attempt::Transition;
-use crate::domain::delivery::{Delivery, Event, Reason, State};
+use crate::domain::delivery::{Delivery, State};
 use crate::domain::hex::hex;
 use crate::domain::ids::{AccountId, AccountName, DeliveryId, PostId, ReceiptId};
 use crate::engine::Input;
 use crate::engine::ask::Ask;
 use crate::privacy::DisconnectStep;
 use crate::store::audit::Receipt;
-use crate::store::deliveries::Which;
 use crate::store::journal::Happening;
 use crate::store::vault::{Erasure, ErasureLine};
 use crate::store::{
-    Compaction, Source, StoreError, Tx, accounts, audit as trail, deliveries, posts, queues, spent, vault,
+    Compaction, StoreError, Tx, accounts, audit as trail, deliveries, posts, queues, spent, vault,
 };
 
 /// Disconnects under way: one at a time per account, whoever asks, and what it came to for those
@@ -304,7 +302,7 @@ async fn rows(shared: &Arc<Shared>, id: AccountId) -> ApiResult<Vec<ErasureLine>
 /// verified, because nobody can look any more. In one commit with the step itself, so that a crash
 /// cannot lose the count.
 async fn close_deliveries(shared: &Arc<Shared>, id: AccountId) -> ApiResult<Vec<ErasureLine>> {
-    let open = shared.store.read(|rx| open_of(rx, id)).map_err(errors::store)?;
+    let open = shared.store.read(|rx| ledger::open_of(rx, id)).map_err(errors::store)?;
     let running = async {
         // At most one per account. Its engine ends it; a call on the wire may take its minute.
         for delivery in open.iter().filter(|it| it.in_flight()) {
@@ -331,41 +329,25 @@ async fn close_deliveries(shared: &Arc<Shared>, id: AccountId) -> ApiResult<Vec<
     Ok(lines)
 }
 
+/// Closes what is open, with what the receipt says of it.
 fn close(
     tx: &mut Tx<'_>,
     account: AccountId,
     now: Timestamp,
 ) -> Result<(Vec<Delivery>, Vec<ErasureLine>), StoreError> {
-    let (mut closed, mut unclear) = (Vec::new(), Vec::new());
-    for before in open_of(tx, account)? {
-        let event = if before.state == State::Unknown || before.flight.amb_since.is_some() {
-            let message =
-                "not verified: the account was disconnected while it was unclear whether this is live";
-            let hint = "look on the network yourself";
-            unclear.push(line(
-                "unclear delivery",
-                &before.id.to_string(),
-                m::Outcome::NotPossible,
-                Some(message.to_owned()),
-                Some(hint.to_owned()),
-            ));
-            Event::Abandon { reason: Reason::new("not_verified", message).hint(hint) }
-        } else {
-            Event::Cancel { reason: Reason::new("disconnected", "the account was disconnected") }
-        };
-        let after = before.apply(event, now).map_err(|illegal| {
-            StoreError::conflict(format!("delivery `{}` cannot be closed: {illegal}", before.id))
-        })?;
-        let transition = Transition::between(&before, &after, "disconnected", now);
-        deliveries::put(tx, Some(&before), &after, Some(transition))?;
-        closed.push(after);
-    }
+    let closed = ledger::close(tx, account, now)?;
     for post in closed.iter().map(|it| it.post).collect::<BTreeSet<PostId>>() {
         // A post that was taken back as a whole gives its place in the queue back.
         let taken_back = deliveries::of_post(tx, post)?.iter().all(|it| it.state == State::Cancelled);
         if let Some(slot) = posts::get(tx, post)?.and_then(|it| it.slot).filter(|_| taken_back) {
             queues::free_slot(tx, &slot.queue, slot.local, post)?;
         }
+    }
+    let mut unclear = Vec::new();
+    for it in &closed {
+        let Some(why) = it.reason.clone().filter(|why| why.class == ledger::NOT_VERIFIED) else { continue };
+        let what = "unclear delivery";
+        unclear.push(line(what, &it.id.to_string(), m::Outcome::NotPossible, Some(why.message), why.hint));
     }
     let message = match (closed.len(), unclear.len()) {
         (0, _) => "nothing was waiting".to_owned(),
@@ -375,13 +357,6 @@ fn close(
     let mut lines = vec![line("pending deliveries", HERE, m::Outcome::Done, Some(message), None)];
     lines.append(&mut unclear);
     Ok((closed, lines))
-}
-
-fn open_of(source: &impl Source, account: AccountId) -> Result<Vec<Delivery>, StoreError> {
-    deliveries::of_account(source, account, Which::Open, usize::MAX)?
-        .into_iter()
-        .map(|id| deliveries::need(source, id))
-        .collect()
 }
 
 /// Resolves when a delivery is no longer in a worker's hands.

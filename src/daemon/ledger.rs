@@ -20,8 +20,9 @@ use crate::engine::{Call, DueRow, Evidence, Save, Settings, Wait, Work, wait_of}
 use crate::failpoint::cp;
 use crate::planted::planted;
 use crate::platforms::{Class, Platform};
+use crate::store::deliveries::Which;
 use crate::store::intent::CREATE;
-use crate::store::{Store, StoreError, Tx, accounts, deliveries, journal, posts, spent};
+use crate::store::{Source, Store, StoreError, Tx, accounts, deliveries, journal, posts, spent};
 use crate::validate;
 
 /// Finds the connector of a network: `platforms::find`, or a stand-in's in tests.
@@ -203,6 +204,41 @@ pub fn unpark(
         }
     }
     Ok(all)
+}
+
+/// The class of the reason with which a delivery ends while it is unclear whether it is live.
+pub const NOT_VERIFIED: &str = "not_verified";
+
+/// What has not ended on an account.
+pub fn open_of(source: &impl Source, account: AccountId) -> Result<Vec<Delivery>, StoreError> {
+    deliveries::of_account(source, account, Which::Open, usize::MAX)?
+        .into_iter()
+        .map(|id| deliveries::need(source, id))
+        .collect()
+}
+
+/// The account is disconnected, and nobody can send or look in its name any more: what is open ends, taken
+/// back where nothing of it can be live, and as not verified where something may be.
+pub fn close(tx: &mut Tx<'_>, account: AccountId, now: Timestamp) -> Result<Vec<Delivery>, StoreError> {
+    let mut closed = Vec::new();
+    for before in open_of(tx, account)? {
+        let open = before.state == State::Unknown || before.flight.amb_since.is_some();
+        let reason = if open || before.may_be_forgotten() {
+            let message =
+                "not verified: the account was disconnected while it was unclear whether this is live";
+            Reason::new(NOT_VERIFIED, message).hint("look on the network yourself")
+        } else {
+            Reason::new("disconnected", "the account was disconnected")
+        };
+        let event = if open { Event::Abandon { reason } } else { Event::Cancel { reason } };
+        let after = before.apply(event, now).map_err(|illegal| {
+            StoreError::conflict(format!("delivery `{}` cannot be closed: {illegal}", before.id))
+        })?;
+        let transition = Transition::between(&before, &after, "disconnected", now);
+        deliveries::put(tx, Some(&before), &after, Some(transition))?;
+        closed.push(after);
+    }
+    Ok(closed)
 }
 
 /// Writes a move under a name that says why it was made. False: it is none that the delivery can make.

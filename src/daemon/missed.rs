@@ -1,7 +1,7 @@
 //! What came too late: told once at the start, and for a day in `status`; and what a network took and could
 //! not publish, for as long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,8 +11,9 @@ use super::{preflight, queues, status, view};
 use crate::control::messages as m;
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, NOTHING, State};
+use crate::domain::ids::DeliveryId;
 use crate::store::missed::{self, Loss};
-use crate::store::{Rx, StoreError, accounts, deliveries, posts};
+use crate::store::{Rx, Source, StoreError, accounts, deliveries, posts};
 
 /// It is told this long after it was found.
 const TOLD: SignedDuration = SignedDuration::from_hours(24);
@@ -22,6 +23,11 @@ const MOST: usize = 10_000;
 const NAMED: usize = 5;
 /// What came to nothing that `status` names one by one.
 const SHOWN: usize = 5;
+
+/// What came too late within the last day and nobody has taken up.
+pub(super) fn told(source: &impl Source, now: Timestamp) -> Result<BTreeSet<DeliveryId>, StoreError> {
+    Ok(missed::lately(source, Loss::Missed, now, TOLD, MOST)?.into_iter().collect())
+}
 
 /// What `status` says of losses that were found lately and are not taken up.
 pub(super) fn alerts(shared: &Shared, now: Timestamp) -> Result<Vec<m::Alert>, StoreError> {
@@ -59,7 +65,8 @@ fn too_late(shared: &Shared, now: Timestamp) -> Result<Option<m::Alert>, StoreEr
         MOST => format!("at least {MOST} deliveries were missed within the last 24 hours"),
         n => format!("{n} deliveries were missed within the last 24 hours"),
     };
-    let hint = "`sendoff post list --state missed` names them; `sendoff post retry` sends one now";
+    let hint = "`sendoff post list --state missed` names them; `sendoff post retry` sends one now, \
+                `sendoff post reschedule` at another time";
     Ok(Some(status::alert("missed", message, Some(hint.into()))))
 }
 

@@ -8,6 +8,7 @@
 //! [`time`] and [`rollback`] (when it is better to send nothing).
 
 mod accounts;
+mod again;
 mod amend;
 mod api;
 mod body;

@@ -1,4 +1,4 @@
-//! Posts that exist: shown, listed, edited, cancelled, retried, moved.
+//! Posts that exist: shown, listed, edited, cancelled.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,12 +16,11 @@ use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Flight, State};
 use crate::domain::ids::{AccountName, DeliveryId, PostId};
 use crate::domain::post::Post;
-use crate::domain::schedule::{Late, parse_shift};
-use crate::engine::Input;
+use crate::domain::schedule::parse_shift;
 use crate::engine::ask::{self, Ask};
 use crate::platforms;
 use crate::store::posts::{Filter, Wanted};
-use crate::store::{StoreError, accounts, deliveries, missed, posts, zones};
+use crate::store::{StoreError, accounts, deliveries, posts};
 
 /// Posts in a page unless another number is asked for, and at most.
 const PAGE: u32 = 50;
@@ -47,7 +46,7 @@ pub(super) fn named(id: &str) -> ApiResult<Named> {
 }
 
 /// The post and those of its deliveries that are meant.
-fn meant(shared: &Shared, id: &str) -> ApiResult<(PostId, Vec<Delivery>)> {
+pub(super) fn meant(shared: &Shared, id: &str) -> ApiResult<(PostId, Vec<Delivery>)> {
     let named = named(id)?;
     let read = shared.store.read(|rx| match named {
         Named::Post(post) => {
@@ -297,67 +296,6 @@ async fn free_slot(shared: &Shared, id: PostId) -> ApiResult<()> {
                 crate::store::queues::free_slot(tx, &slot.queue, slot.local, id)?;
             }
             Ok(())
-        })
-        .await
-        .map_err(errors::store)
-}
-
-pub(super) async fn retry(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Post> {
-    let (post, meant) = meant(shared, id)?;
-    let now = shared.now();
-    // A delivery that ended is left as it is; a later one of the same account may have taken over.
-    let mut done = false;
-    for delivery in &meant {
-        // A person says that its new time is all right.
-        let id = delivery.id;
-        done |= shared.store.write(move |tx| zones::let_go(tx, id)).await.map_err(errors::store)?;
-        match delivery.state {
-            State::Retry | State::NeedsReconnect | State::Unknown => {
-                grant(shared, delivery.id, &Ask::TryNow, now).await?;
-                // Whatever holds the whole network back is probed on the user's word.
-                shared.send(Input::Probe(delivery.name.platform()));
-                done = true;
-            }
-            State::Rejected | State::Missed => done |= anew(shared, delivery, now).await?,
-            _ => {}
-        }
-    }
-    if !done {
-        return Err(ApiError::conflict(
-            "nothing_to_retry",
-            format!("`{id}` has nothing that failed or waits"),
-        ));
-    }
-    shared.nudge();
-    show(shared, post)
-}
-
-/// A new delivery for one that ended (I14), which starts after what is already live. `false`: one
-/// was made already. That is looked up in the same write, so two retries at once make one.
-async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult<bool> {
-    let zone = shared.config().timezone.clone();
-    let due = create::due_now(now, &zone);
-    let id = DeliveryId::new(now, Shared::random());
-    let mut fresh =
-        Delivery::new(id, old.post, old.account, old.name.clone(), due, Late::Always, old.steps.clone(), now);
-    fresh.restored = old.restored;
-    fresh.step = u16::try_from(old.live_prefix()).unwrap_or(u16::MAX);
-    fresh.give_up_at = now.saturating_add(shared.config().engine.give_up_after).unwrap_or(Timestamp::MAX);
-    let row = create::first_row(&fresh, now);
-    let (post, was, old) = (old.post, old.clone(), old.id);
-    shared
-        .store
-        .write(move |tx| {
-            // In the order they were made: whatever follows the old one has taken over.
-            let mut later =
-                deliveries::of_post(tx, post)?.into_iter().filter(|it| it.account == fresh.account);
-            let is_last = later.by_ref().last().is_some_and(|it| it.id == old);
-            if is_last {
-                accounts::may_take_work(tx, fresh.account, &fresh.name)?;
-                deliveries::put(tx, None, &fresh, Some(row.clone()))?;
-                missed::let_go(tx, &was)?;
-            }
-            Ok(is_last)
         })
         .await
         .map_err(errors::store)

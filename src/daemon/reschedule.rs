@@ -2,6 +2,9 @@
 //!
 //! Each post is one transaction: its deliveries, its own time, the place it leaves and the one it
 //! takes. A crash finds either the old times or the new ones. A whole queue is one transaction too.
+//!
+//! What an outage made too late has ended, and an end never changes: for it the new time goes to a new
+//! delivery in its place ([`again`]). A refused one is for `post retry`, once its cause is mended.
 
 use std::sync::Arc;
 
@@ -9,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::posts::{Named, check_again, named, show};
 use super::shared::Shared;
-use super::{create, errors, queues};
+use super::{again, create, errors, missed, queues};
 use crate::config::{Queue, Zone};
 use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::messages as m;
@@ -45,6 +48,40 @@ const NAMED: usize = 5;
 
 /// The deliveries of a draft that gets its first time.
 type Fresh = Vec<Delivery>;
+
+/// A delivery that can get another time, and how.
+enum Movable {
+    /// As it stands.
+    Waits(Delivery),
+    /// It came too late, and nothing has taken over from it.
+    Missed(Delivery),
+}
+
+impl Movable {
+    fn of(all: &[Delivery]) -> Vec<Self> {
+        let one = |it: &Delivery| match it.state {
+            State::Missed if again::is_last(all, it) => Some(Self::Missed(it.clone())),
+            _ => it.may_move().is_ok().then(|| Self::Waits(it.clone())),
+        };
+        all.iter().filter_map(one).collect()
+    }
+
+    fn row(&self) -> &Delivery {
+        match self {
+            Self::Waits(it) | Self::Missed(it) => it,
+        }
+    }
+
+    fn put(&self, tx: &mut Tx<'_>, due: Due, post: &Post, it: &Move) -> Result<(), StoreError> {
+        match self {
+            Self::Waits(before) => put(tx, before, due, it.give_up_after, it.now),
+            Self::Missed(old) => {
+                let fresh = again::successor(old, due, post.late, it.give_up_after, it.now);
+                again::take_over(tx, old, &fresh, it.now)
+            }
+        }
+    }
+}
 
 pub(super) async fn one(
     shared: &Arc<Shared>,
@@ -106,7 +143,8 @@ pub(super) async fn one(
 
 /// `post reschedule --all-in QUEUE --by ±DURATION`: all or none. The posts keep their places, so that
 /// no new one slips in before them, and the same way back undoes it. What an outage or a pause left
-/// behind moves as well; what has begun does not, and is named.
+/// behind moves as well, and so does what was missed within the last day, where its new time is still to
+/// come; what has begun does not, and is named.
 pub(super) async fn all_in(shared: &Arc<Shared>, queue: &str, text: &str) -> ApiResult<m::PostList> {
     let queue = queues::find(shared, queue)?.name;
     let span = shift(text)?;
@@ -117,34 +155,35 @@ pub(super) async fn all_in(shared: &Arc<Shared>, queue: &str, text: &str) -> Api
         .write(move |tx| {
             let (mut moved, mut left) = (Vec::new(), Vec::new());
             let mut plans = Vec::new();
+            let told = missed::told(tx, now)?;
             // Everything is reckoned before anything is written: a refusal leaves no trace.
             for (_, id) in crate::store::queues::slots_of(tx, &name)? {
                 let Some(post) = posts::get(tx, id)? else { continue };
-                let mut rows = deliveries::of_post(tx, id)?;
-                rows.retain(|it| match it.may_move() {
-                    Ok(()) => true,
-                    Err(why) => {
-                        if !it.state.is_terminal() {
-                            left.push(stays(it, why));
+                let all = deliveries::of_post(tx, id)?;
+                left.extend(all.iter().filter(|it| !it.state.is_terminal()).filter_map(|it| {
+                    let why = it.may_move().err()?;
+                    Some(stays(it, why))
+                }));
+                let mut rows = Vec::new();
+                for it in Movable::of(&all) {
+                    let row = it.row();
+                    match (&it, shifted(&row.due, span, now, &format!("post `{id}` for {}", row.name))) {
+                        (Movable::Missed(row), _) if !told.contains(&row.id) => {}
+                        (_, Ok(due)) => rows.push((it, due)),
+                        (Movable::Missed(row), Err(error)) => left.push(stays(row, &error.message)),
+                        (Movable::Waits(_), Err(error)) => {
+                            return Ok(Err(error.hint("nothing was moved")));
                         }
-                        false
-                    }
-                });
-                if rows.is_empty() {
-                    continue;
-                }
-                let mut dues = Vec::new();
-                for it in &rows {
-                    match shifted(&it.due, span, now, &format!("post `{id}` for {}", it.name)) {
-                        Ok(due) => dues.push(due),
-                        Err(error) => return Ok(Err(error.hint("nothing was moved"))),
                     }
                 }
-                plans.push((post, rows, dues));
+                if !rows.is_empty() {
+                    plans.push((post, rows));
+                }
             }
-            for (mut post, rows, dues) in plans {
-                for (before, due) in rows.iter().zip(dues) {
-                    put(tx, before, due, give_up_after, now)?;
+            for (mut post, rows) in plans {
+                let it = Move { post: post.id, only: None, goal: Goal::By(span), now, give_up_after };
+                for (row, due) in rows {
+                    row.put(tx, due, &post, &it)?;
                 }
                 if let Some(due) = post.due.take() {
                     post.due = Some(plain_shift(&due, span).unwrap_or(due));
@@ -187,28 +226,26 @@ fn carry_out(
     it: &Move,
     mut post: Post,
 ) -> Result<ApiResult<(Due, Vec<String>)>, StoreError> {
-    let mut rows = deliveries::of_post(tx, post.id)?;
-    if let Some(only) = it.only {
-        rows.retain(|row| row.id == only);
-    }
-    let any = rows.iter().any(|row| row.may_move().is_ok());
-    let mut left = Vec::new();
-    if let Some((row, why)) = rows.iter().find_map(|row| Some((row, row.may_move().err()?)))
-        && !any
+    let all = deliveries::of_post(tx, post.id)?;
+    let meant = |row: &Delivery| it.only.is_none_or(|only| row.id == only);
+    let mut rows = Movable::of(&all);
+    rows.retain(|row| meant(row.row()));
+    let stay = all.iter().filter(|row| meant(row)).filter_map(|row| Some((row, row.may_move().err()?)));
+    if rows.is_empty()
+        && let Some((row, why)) = stay.clone().next()
     {
         let message = format!("delivery `{}` is {} and cannot be moved: {why}", row.id, row.state.as_str());
-        return Ok(Err(ApiError::conflict("not_scheduled", message)));
-    }
-    rows.retain(|row| match row.may_move() {
-        Ok(()) => true,
-        Err(why) => {
-            // What was taken back or replaced by a retry stays where it ended.
-            if !matches!(row.state, State::Cancelled | State::Missed | State::Rejected) {
-                left.push(stays(row, why));
+        let error = ApiError::conflict("not_scheduled", message);
+        return Ok(Err(match row.state {
+            State::Rejected if again::is_last(&all, row) => {
+                error.hint("once what was refused is mended, `sendoff post retry` sends it anew")
             }
-            false
-        }
-    });
+            _ => error,
+        }));
+    }
+    // What was taken back or replaced by a retry stays where it ended.
+    let over = |it: &Delivery| matches!(it.state, State::Cancelled | State::Missed | State::Rejected);
+    let left = stay.filter(|(row, _)| !over(row)).map(|(row, why)| stays(row, why)).collect();
     if rows.is_empty() && post.due.is_some() {
         let message = format!("post `{}` has nothing left to move", post.id);
         return Ok(Err(ApiError::conflict("not_scheduled", message)));
@@ -224,13 +261,13 @@ fn carry_out(
             None => return Ok(Err(queues::full(queue))),
         },
         Goal::By(span) => {
-            for row in &rows {
+            for row in rows.iter().map(Movable::row) {
                 match shifted(&row.due, *span, it.now, &format!("{} of post `{}`", row.name, post.id)) {
                     Ok(due) => dues.push(due),
                     Err(error) => return Ok(Err(error)),
                 }
             }
-            let Some(from) = rows.first().map(|row| &row.due).or(post.due.as_ref()) else {
+            let Some(from) = rows.first().map(|row| &row.row().due).or(post.due.as_ref()) else {
                 return Ok(Err(ApiError::conflict("no_time", "a draft has no time to move from")
                     .hint("use `--at` or `--queue`")));
             };
@@ -240,8 +277,8 @@ fn carry_out(
     if dues.is_empty() {
         dues = vec![own.clone(); rows.len()];
     }
-    for (before, due) in rows.iter().zip(dues) {
-        put(tx, before, due, it.give_up_after, it.now)?;
+    for (row, due) in rows.iter().zip(dues) {
+        row.put(tx, due, &post, it)?;
     }
     if it.only.is_none() {
         if let Some(old) = post.slot.take() {

@@ -49,7 +49,7 @@ impl Engine {
         // The row may have been read before the delivery moved on: what is to be sent waits in its
         // lane, and nothing is claimed once a pause was asked for.
         let in_lane = self.runs.get(&id).is_some_and(|run| run.in_lane);
-        let stopped = self.paused || self.clock_hold || !self.disk_ok;
+        let stopped = self.stops.any();
         if (stopped && !in_flight && state != State::Unknown) || (!in_lane && state != State::Unknown) {
             return self.release(id);
         }
@@ -78,8 +78,13 @@ impl Engine {
             return self.stop(id, Event::Cancel { reason }, now, out);
         };
         if account.state == AccountState::Paused {
-            self.lanes.entry(run.account).or_default().halted = true;
             let reason = Reason::new("paused", "the account is paused");
+            let lane = self.lanes.entry(run.account).or_default();
+            lane.halted = true;
+            // What comes too late through it says so.
+            if lane.why.as_ref().is_none_or(|(until, _)| *until <= now) {
+                lane.why = Some((now, Reason::new("paused", "the account was paused")));
+            }
             return self.step_back(id, now, reason, now, out);
         }
         if delivery.cancel_requested {
@@ -96,8 +101,9 @@ impl Engine {
         let held_back = work.hold.is_some();
         if let (Some(mut reason), false) = (too_late(delivery, now), held_back) {
             let lane = self.lanes.get(&run.account).and_then(|it| it.why.as_ref()).map(|it| &it.1);
-            if let Some(why) = lane.or_else(|| self.gate_reason(&app_of(account))) {
-                reason.message = format!("{}; it waited because: {}", reason.message, why.message);
+            let why = lane.or_else(|| self.gate_reason(&app_of(account))).map(|it| it.message.as_str());
+            if let Some(why) = self.stops.why(due).or(why) {
+                reason.message = format!("{}; it waited because: {why}", reason.message);
             }
             return self.stop(id, Event::Miss { reason }, now, out);
         }

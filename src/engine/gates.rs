@@ -60,7 +60,8 @@ pub(super) const CLOCK_OFF: SignedDuration = SignedDuration::from_mins(1);
 pub(super) struct Gate {
     /// Closed until then, and why.
     closed: Option<(Timestamp, Reason)>,
-    /// Publishing calls that ended without a clear answer, lately.
+    /// Publishing calls that ended without a clear answer, and calls before them that did not reach the
+    /// network, lately.
     unclear: VecDeque<Timestamp>,
     /// Who tries whether it is open again, from when on that was allowed, until a call of it leaves.
     trying: Option<(DeliveryId, Timestamp)>,
@@ -181,7 +182,7 @@ impl Engine {
         }
     }
 
-    /// A publishing call ended without a clear answer. Enough of them, and we stop making more
+    /// A publishing call ended without a clear answer, or one before it never left. Enough of them, and we stop making more
     /// unknowns: the breaker opens.
     pub(super) fn gate_unclear(&mut self, app: &App, message: &str, now: Timestamp) {
         if planted("breaker never opens") {

@@ -109,7 +109,7 @@ impl Engine {
     /// Starts whatever may start, and says when to come back.
     pub(super) fn start_work(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         // Without room on the disk nothing is claimed: what it would write is better kept for outcomes.
-        let held = self.paused || self.clock_hold || !self.disk_ok;
+        let held = self.stops.any();
         if !held {
             self.start_lanes(now, out);
         }

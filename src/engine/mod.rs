@@ -23,6 +23,7 @@ mod outcome;
 mod reconcile;
 mod restored;
 mod send;
+mod stops;
 
 pub use gates::{BROKE, wait_of};
 pub use send::with_job;
@@ -41,6 +42,7 @@ use crate::platforms::{Answer, Failure, Platform, Problem, Request};
 
 use gates::Gates;
 use lanes::Lane;
+use stops::{Stop, Stops};
 
 /// The waiting times a rehearsal may shorten (`[engine]` in the config).
 #[derive(Debug, Clone, PartialEq)]
@@ -388,10 +390,7 @@ pub struct Engine {
     /// Whole apps that must wait.
     gates: Gates,
     random: Random,
-    paused: bool,
-    disk_ok: bool,
-    /// The wall clock cannot be believed: nothing new is claimed.
-    clock_hold: bool,
+    stops: Stops,
     clock_sure: bool,
     /// What was late already at this instant is sent as a catch-up: since the start, the end of a
     /// pause, a step of the clock.
@@ -419,9 +418,7 @@ impl Engine {
             looks: BTreeMap::new(),
             gates: Gates::new(),
             random,
-            paused: false,
-            disk_ok: true,
-            clock_hold: false,
+            stops: Stops::default(),
             clock_sure: true,
             awake_since: None,
             boot: None,
@@ -475,16 +472,14 @@ impl Engine {
             Input::Refreshed { account, outcome } => self.refreshed(account, &outcome, now, &mut out),
             Input::Ask { id, ask, ticket } => self.asked(id, &ask, ticket, now, &mut out),
             Input::Pause(on) => {
-                if self.paused && !on {
+                if self.stops.set(Stop::Asked, on, now) {
                     self.awake_since = Some(now);
                 }
-                self.paused = on;
             }
             Input::Clock { hold, sure } => {
-                if self.clock_hold && !hold {
+                if self.stops.set(Stop::Clock, hold, now) {
                     self.awake_since = Some(now);
                 }
-                self.clock_hold = hold;
                 self.clock_sure = sure;
             }
             Input::Probe(platform) => self.probe(platform, now),
@@ -495,7 +490,7 @@ impl Engine {
                 self.settings = *settings;
                 self.budget_may_differ();
             }
-            Input::Disk { enough } => self.disk_ok = enough,
+            Input::Disk { enough } => drop(self.stops.set(Stop::Disk, !enough, now)),
         }
         out
     }
@@ -509,7 +504,7 @@ impl Engine {
 
     /// Whether the wall clock is in doubt, so that nothing new is claimed.
     pub fn doubts_the_clock(&self) -> bool {
-        self.clock_hold
+        self.stops.has(Stop::Clock)
     }
 
     /// Whether the engine holds this delivery; then only it may write it.

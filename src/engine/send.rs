@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ask::changed;
 use super::backoff::{self, scaled};
-use super::gates::app_of;
+use super::gates::{App, app_of};
+use super::stops::Stop;
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates, restored};
 use crate::domain::delivery::{Delivery, Event, Frozen, Reason, Recall, Said};
 use crate::domain::ids::DeliveryId;
@@ -186,7 +187,7 @@ impl Engine {
 
     /// The preflight and W3. Past this the call may be on the wire.
     fn publish(&mut self, id: DeliveryId, frozen: Frozen, now: Timestamp, out: &mut Vec<Effect>) {
-        if !self.disk_ok {
+        if self.stops.has(Stop::Disk) {
             let reason = Reason::new(
                 "disk_full",
                 "there is too little room on the disk to record an outcome, so nothing is sent",
@@ -196,7 +197,7 @@ impl Engine {
             return self.park(id, at, reason, now, out);
         }
         let open = self.runs.get(&id).and_then(|run| run.work.as_ref());
-        if self.paused && open.is_some_and(|work| work.delivery.flight.amb_since.is_none()) {
+        if self.stops.has(Stop::Asked) && open.is_some_and(|work| work.delivery.flight.amb_since.is_none()) {
             // Claimed before the stop, and nothing of it is on the wire yet.
             let reason = Reason::new("paused", "sending is stopped").hint("`sendoff resume` starts it again");
             return self.park(id, now, reason, now, out);
@@ -334,6 +335,10 @@ impl Engine {
         }
     }
 
+    fn app_of_run(&self, id: DeliveryId) -> Option<App> {
+        self.runs.get(&id)?.work.as_ref()?.account.as_ref().map(app_of)
+    }
+
     /// Reply to a preparing call, a look, or a read-back.
     pub(super) fn answered(
         &mut self,
@@ -354,6 +359,13 @@ impl Engine {
             let quotas: Vec<_> = work.platform.quotas(answer, now).into_iter().filter(|it| it.app).collect();
             self.heed(account, &app, &quotas, now);
             self.compare_clocks(&app, answer, now);
+        }
+        // Whoever is not reached before a post is sent would not be reached by it either. Looks go on while
+        // sending waits, so they neither begin that nor end it.
+        if let (Reply::NotSent(message), Purpose::Prepare | Purpose::Scan) = (&reply, purpose)
+            && let Some(app) = self.app_of_run(id)
+        {
+            self.gate_unclear(&app, message, now);
         }
         let Some(run) = self.runs.get_mut(&id) else { return };
         match purpose {

@@ -97,3 +97,49 @@ async fn what_a_stop_holds_back_is_not_called_missed_at_the_start() {
     house.start().await;
     assert_eq!((alert(&house).await, lines(&house).await), (None, vec![]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_outage_made_too_late_gets_another_time_once() {
+    let mut house = House::furnished().await;
+    let both = ["x:acme", "bluesky:acme"];
+    let queued = || r::When::Queue("hourly".into());
+    let first = house.post(&both, &["In the outage."], queued()).await;
+    let second = house.post(&["x:acme"], &["In it, too."], queued()).await;
+    let alone = house.post(&["x:acme"], &["Of no queue."], r::When::At("+10m".into())).await;
+    house.stop().await;
+    house.jump(SignedDuration::from_hours(6));
+    house.start().await;
+    for it in [&first, &second, &alone] {
+        assert_eq!(house.ended(&it.id).await.status, m::PostStatus::Missed);
+    }
+    // Too short a way: nothing is sent into the past, and each that stays is named.
+    let refused = house.client.queue_reschedule("hourly", "+1h").await.unwrap_err().detail();
+    assert_eq!(refused.code, "nothing_waits");
+    assert!(refused.message.contains(&first.deliveries[0].id) && refused.message.contains("has passed"));
+
+    let moved = house.client.queue_reschedule("hourly", "+8h").await.unwrap();
+    assert_eq!(moved.posts.iter().map(|it| &it.id).collect::<Vec<_>>(), [&first.id, &second.id]);
+    for (was, is) in [&first, &second].into_iter().zip(&moved.posts) {
+        let n = was.deliveries.len();
+        let (old, fresh) = is.deliveries.split_at(n);
+        assert!(old.iter().all(|it| it.state == m::DeliveryState::Missed), "an end never changes: {is:?}");
+        let dues: Vec<_> = fresh.iter().map(|it| it.due).collect();
+        assert_eq!(dues, vec![was.deliveries[0].due + SignedDuration::from_hours(8); n]);
+        assert_eq!(is.status, m::PostStatus::Scheduled);
+    }
+    let message = alert(&house).await.unwrap();
+    assert!(message.starts_with("a delivery was missed"), "{message}");
+    house.client.post_reschedule(&alone.id, r::Move::At("+8h".into()), None).await.unwrap();
+    assert_eq!(alert(&house).await, None, "all are taken up");
+    // The second asking moves what waits, and makes nothing more.
+    let again = house.client.queue_reschedule("hourly", "+10m").await.unwrap();
+    assert_eq!(again.posts[0].deliveries.len(), 4);
+
+    house.pass(SignedDuration::from_hours(12)).await;
+    for (made, n) in [(&first, 2), (&second, 1), (&alone, 1)] {
+        assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+        let text = &made.body;
+        assert_eq!(house.live(text).len(), n, "{text}");
+    }
+    house.assert_no_refusals();
+}

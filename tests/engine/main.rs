@@ -7,6 +7,7 @@
 
 mod facebook;
 mod instagram;
+mod lanes;
 mod late;
 mod linkedin;
 mod tiktok;

@@ -1,5 +1,8 @@
 //! What holds back more than one delivery: rate limits, spent credits, the operator's own limits.
 
+use sendoff::domain::account::AccountState;
+use sendoff::engine::Input;
+
 use super::*;
 
 #[test]
@@ -266,4 +269,50 @@ fn calls_that_were_on_the_wire_when_the_breaker_opened_make_the_wait_no_longer()
     let probe = world.sent.iter().find(|it| it.1 == after).unwrap().0;
     let wait = probe.duration_since(world.sent[0].0 + secs(60)).as_mins();
     assert_eq!(wait, 5, "14 calls were lost at once, which is one outage: {:?}", world.sent);
+}
+
+#[test]
+fn a_network_that_is_not_reached_before_anything_is_sent_is_an_outage_as_well() {
+    let mut world = calm(PlatformName::Bluesky, 10);
+    world.network.reads = vec![Fault::NotSent; 5];
+    // Every second one has a picture, which is uploaded before it is sent.
+    let all: Vec<_> = (1..=10)
+        .map(|account| world.post(account, if account % 2 == 0 { 10 } else { 60 }, 1, Late::Always))
+        .collect();
+    run(&mut world, 120);
+    let waits = world.engine.as_ref().unwrap().waits(world.now);
+    let [wait] = waits.as_slice() else { panic!("{waits:?}") };
+    assert!(wait.reason.class == "outage" && wait.reason.message.contains("refused"), "{wait:?}");
+    assert_eq!(world.sent.len(), 0, "nor is anything sent to it");
+    run(&mut world, 3600);
+    assert!(all.iter().all(|id| state(&world, *id).state == State::Published));
+    assert!(world.sent.iter().all(|it| it.0 >= wait.until));
+    assert_eq!(world.engine.as_ref().unwrap().waits(world.now), []);
+}
+
+#[test]
+fn what_became_too_late_during_a_stop_says_so() {
+    for account_alone in [false, true] {
+        let mut world = calm(PlatformName::X, 1);
+        let account = AccountId::from_u128(1);
+        let id = world.post(1, 60, 1, Late::Within(secs(600)));
+        let pause = |world: &mut World, on: bool| {
+            if account_alone {
+                let state = if on { AccountState::Paused } else { AccountState::Ready };
+                world.accounts.get_mut(&account).unwrap().state = state;
+                world.input(Input::AccountChanged(account));
+            } else {
+                world.input(Input::Pause(on));
+            }
+        };
+        pause(&mut world, true);
+        run(&mut world, 3600);
+        pause(&mut world, false);
+        run(&mut world, 3700);
+        let row = state(&world, id);
+        let reason = row.reason.as_ref().unwrap().message.clone();
+        let why = if account_alone { "the account was paused" } else { "stopped with `sendoff pause`" };
+        assert_eq!((row.state, world.sent.len()), (State::Missed, 0));
+        assert!(reason.contains(why), "{reason}");
+    }
 }

@@ -14,6 +14,8 @@ use crate::e2e::{House, PATIENCE, Process, Ran};
 const WRITERS: usize = 2;
 /// Of a hundred kills, this many come while the daemon is still starting.
 const WHILE_STARTING: u64 = 15;
+/// TikTok takes few films of a creator in a minute, and few in a day; every so manieth post is one.
+const PER_FILM: usize = 40;
 /// Nobody repeats a command longer than this.
 const STUBBORN: Duration = Duration::from_mins(10);
 
@@ -25,7 +27,7 @@ pub(crate) struct Wish {
     /// More than one is a thread.
     pub(crate) parts: Vec<String>,
     pub(crate) picture: bool,
-    /// A film, for Pages and Instagram: the networks' class with something prepared before.
+    /// A film, for Pages, Instagram and TikTok: the networks' class with something prepared before.
     pub(crate) reel: bool,
     /// Due in a second or two instead of at once.
     pub(crate) ahead: bool,
@@ -63,19 +65,24 @@ impl Wish {
         let mut all = Vec::new();
         for n in 0..count {
             let mut to = vec![pick(chance, accounts)];
+            let film = accounts.contains(&"linkedin:acme-bakery") && n % PER_FILM == PER_FILM / 2;
+            if film {
+                to = vec!["tiktok:acme"];
+            }
             let other = pick(chance, accounts);
             // What Instagram takes, a picture or a film, others may not.
             let fits = [to[0], other].iter().filter(|it| it.starts_with("instagram")).count() != 1;
-            if chance.chance(10) && other != to[0] && fits {
+            if chance.chance(10) && other != to[0] && fits && !film {
                 to.push(other);
             }
             let parts = [1, 1, 1, 2, 3][usize::try_from(chance.below(5)).unwrap()];
             let only = |network: &str| to.iter().all(|it| it.starts_with(network));
-            let of_meta = |it: &&str| it.starts_with("facebook") || it.starts_with("instagram");
-            let parts = if to.iter().any(of_meta) { 1 } else { parts };
+            let threads = |it: &&str| it.starts_with("x:") || it.starts_with("bluesky");
+            let parts = if to.iter().all(threads) { parts } else { 1 };
             let mut wish = Self::new(&format!("{name}-{n}"), &to, parts);
-            wish.reel = (only("facebook") || only("instagram")) && chance.chance(50);
-            wish.picture = only("bluesky") && chance.chance(30) || only("instagram") && !wish.reel;
+            wish.reel = film || (only("facebook") || only("instagram")) && chance.chance(50);
+            wish.picture =
+                (only("bluesky") || only("linkedin")) && chance.chance(30) || only("instagram") && !wish.reel;
             wish.ahead = chance.chance(30);
             all.push(wish);
         }
@@ -92,9 +99,13 @@ impl Wish {
         }
         if self.reel {
             args.extend(["--media", film]);
-            for (network, option) in
-                [("facebook", "facebook.format=reel"), ("instagram", "instagram.format=reel")]
-            {
+            for (network, option) in [
+                ("facebook", "facebook.format=reel"),
+                ("instagram", "instagram.format=reel"),
+                ("tiktok", "tiktok.mode=direct"),
+                ("tiktok", "tiktok.privacy=PUBLIC_TO_EVERYONE"),
+                ("tiktok", "tiktok.consent=music"),
+            ] {
                 if self.to.iter().any(|it| it.starts_with(network)) {
                     args.extend(["--option", option]);
                 }

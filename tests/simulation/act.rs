@@ -1,23 +1,19 @@
-//! The edges of the world: what the engine decides is carried out, and users do as they please.
+//! The edges of the world: what the engine decides is carried out.
 
 use jiff::{SignedDuration, Timestamp};
 use sendoff::daemon::ledger;
 use sendoff::domain::account::AccountState;
-use sendoff::domain::attempt::Transition;
-use sendoff::domain::delivery::{Delivery, Flight, Live, Reason, State};
+use sendoff::domain::delivery::Reason;
 use sendoff::domain::ids::{AccountId, DeliveryId};
-use sendoff::domain::schedule::{Choice, Due};
-use sendoff::engine::ask::{self, Ask};
 use sendoff::engine::{Effect, Input, Purpose, Refreshed, Reply, Save};
 use sendoff::platforms::Request;
-use sendoff::store::{StoreError, Tx, accounts, deliveries, posts, vault};
+use sendoff::store::{StoreError, Tx, accounts, vault};
 
 use super::coverage::Label;
 use super::dice::{millis, secs};
 use super::networks::{Fault, date};
 use super::plan::Wish;
 use super::reckon::Whom;
-use super::standins;
 use super::world::{Happening, World};
 use super::writer::{Job, Write};
 
@@ -33,7 +29,7 @@ impl World {
             }
             Effect::Load { id } => {
                 let store = self.store.clone().unwrap();
-                let work = ledger::load(&store, id, standins::find).unwrap().map(Box::new);
+                let work = ledger::load(&store, id, self.find).unwrap().map(Box::new);
                 self.soon(Input::Loaded { id, work });
             }
             Effect::Save(save) => {
@@ -140,7 +136,7 @@ impl World {
         if (publishing && self.point(Label::C8)) || (looking && self.point(Label::C13)) {
             return;
         }
-        let mut fault = self.network.any_fault(&mut self.rng, publishing);
+        let mut fault = self.network.any_fault(&mut self.rng, publishing, request.label);
         let expired = request.auth && fault == Fault::None && !self.token_works(account);
         if expired {
             fault = Fault::Refused(self.network.expired());
@@ -242,7 +238,12 @@ impl World {
             self.refreshing_again(at, account, asked);
             return;
         }
-        let row = self.read(|rx| accounts::need(rx, account)).unwrap();
+        let row = self.read(|rx| accounts::get(rx, account)).unwrap();
+        let Some(row) = row.filter(|_| !self.is_leaving(account)) else {
+            self.refreshing.remove(&account);
+            let reason = Reason::new("account_gone", "it is disconnected");
+            return self.soon(Input::Refreshed { account, outcome: Refreshed::Dead(reason) });
+        };
         if let Some(why) = &row.reason {
             self.refreshing.remove(&account);
             let reason = Reason::new("account_dead", why.clone());
@@ -319,7 +320,7 @@ impl World {
     }
 
     /// A new token; what the daemon is told of its end goes by its own clock.
-    fn rotate(&mut self, account: AccountId) -> (u64, Option<Timestamp>) {
+    pub(crate) fn rotate(&mut self, account: AccountId) -> (u64, Option<Timestamp>) {
         let fresh = self.tokens[&account].0 + 1;
         self.tokens.insert(account, (fresh, self.token_life.map(|life| self.now + life)));
         (fresh, self.token_life.map(|life| self.wall() + life))
@@ -344,237 +345,10 @@ impl World {
         let at = self.now + self.rng.secs(300, 10_800);
         self.at(at, Happening::User(Wish::Reconnect(account)));
     }
-
-    // --- users -----------------------------------------------------------------------------------
-
-    pub(crate) fn user(&mut self, wish: Wish) {
-        self.note(&format!("the user: {wish:?}"));
-        // What happens without the daemon.
-        match &wish {
-            Wish::ByHand(account, text) => {
-                let (owner, now) = (self.owners[account].clone(), self.now);
-                return self.network.by_hand(&owner, text, now);
-            }
-            Wish::HandDeletes(account) => {
-                let owner = self.owners[account].clone();
-                return self.network.hand_deletes(&owner);
-            }
-            Wish::Clock(by) => {
-                self.reckon_wish(&wish);
-                return self.set_clock(*by);
-            }
-            Wish::Power => return self.power(),
-            Wish::Copy => return self.take_copy(),
-            Wish::BringBack => return self.bring_back(),
-            _ => {}
-        }
-        if self.engine.is_none() {
-            // Whoever stops something waits for the daemon; who meets none leaves it.
-            if matches!(wish, Wish::StopAll(true) | Wish::Disk(false) | Wish::Pause(_)) {
-                return;
-            }
-            let at = self.now + secs(60);
-            return self.at(at, Happening::User(wish));
-        }
-        self.reckon_wish(&wish);
-        match wish {
-            Wish::Cancel(id) => self.grant(id, &Ask::Cancel),
-            Wish::TryNow(id) => {
-                self.watch.hurried.insert(id);
-                self.grant(id, &Ask::TryNow);
-            }
-            Wish::Reschedule(id, by) => {
-                let instant = self.wall() + by;
-                let civil = instant.to_zoned(jiff::tz::TimeZone::UTC).datetime();
-                let due = Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant };
-                self.grant(id, &Ask::Reschedule(due));
-            }
-            Wish::Resolve(id) => self.resolve(id),
-            Wish::Edit(id) => self.edit(id),
-            Wish::Touch(id) => self.touch(id),
-            Wish::Pause(account) => self.account_state(account, AccountState::Ready, AccountState::Paused),
-            Wish::Resume(account) => self.account_state(account, AccountState::Paused, AccountState::Ready),
-            Wish::StopAll(on) => self.input(Input::Pause(on)),
-            Wish::Disk(enough) => self.input(Input::Disk { enough }),
-            Wish::Reconnect(account) => self.reconnect(account),
-            Wish::ByHand(..)
-            | Wish::HandDeletes(_)
-            | Wish::Clock(_)
-            | Wish::Power
-            | Wish::Copy
-            | Wish::BringBack => unreachable!(),
-        }
-    }
-
-    /// The wall clock is set. The daemon naps 30 s at most, and reads it before it decides anything: after
-    /// a leap forward it holds new claims for ten minutes, and until the clock is right again it is not
-    /// sure of it.
-    fn set_clock(&mut self, by: SignedDuration) {
-        let leap = by - self.skew > SignedDuration::from_mins(5);
-        self.skew = by;
-        self.watch.pace.clock_set();
-        self.most_ahead = self.most_ahead.max(by);
-        self.forget_copy();
-        // The spacing goes by the wall clock.
-        self.watch.last_leave.clear();
-        if self.engine.is_some() {
-            let sure = by.is_zero();
-            let at = self.now + self.rng.secs(0, 30);
-            let hold = leap && !sure;
-            // Whatever wakes it first, the clock is read before anything is decided.
-            self.input(Input::Clock { hold, sure });
-            self.at(at, Happening::Input(self.life, Input::Tick));
-            if hold {
-                let at = at + secs(600);
-                self.at(at, Happening::Input(self.life, Input::Clock { hold: false, sure }));
-            }
-        }
-    }
-
-    /// A power cut at any time, whatever the daemon does.
-    fn power(&mut self) {
-        if self.engine.is_some() {
-            let doubt = self.watch.rows.values().any(|it| it.state == State::Unknown);
-            self.crash(if doubt { Label::C13 } else { Label::Between });
-        }
-    }
-
-    /// As the daemon grants a wish: through the engine while it holds the row, else by
-    /// compare-and-swap.
-    fn grant(&mut self, id: DeliveryId, wish: &Ask) {
-        let before = self.row(id);
-        let wall = self.wall();
-        if before.in_flight() {
-            if self.engine.as_ref().is_some_and(|it| it.holds(id)) {
-                self.input(Input::Ask { id, ask: wish.clone(), ticket: 1 });
-            }
-            return;
-        }
-        let Ok(event) = ask::event(&before, wish, self.settings.give_up_after, wall) else { return };
-        let name = event.name();
-        let Ok(after) = before.apply(event, self.moment()) else { return };
-        let transition = Transition::between(&before, &after, name, wall);
-        let job: Job = Box::new(move |tx| {
-            deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop)
-        });
-        let then = Some(Happening::Input(self.life, Input::Tick));
-        self.write(Write::Rest { what: "wish", id: Some(id), job, then });
-    }
-
-    /// The user looks at the network and tells what is there: the truth, or nothing.
-    fn resolve(&mut self, id: DeliveryId) {
-        let row = self.row(id);
-        if row.state != State::Unknown || !row.held {
-            return;
-        }
-        // What is still on its way would make the word untrue a moment later.
-        let settled = row
-            .flight
-            .unknown_since
-            .is_none_or(|it| self.wall().duration_since(it.wall) > SignedDuration::from_mins(15));
-        let there = self.network.objects.iter().find(|it| it.origin == Some((id, row.step)));
-        let wish = match there {
-            Some(there) => {
-                let permalink = Some(format!("https://social.example/{}", there.id));
-                let remote_id = Some(there.id.clone());
-                Ask::Live(Live { remote_id, permalink, extra: there.extra(), verified: false })
-            }
-            None if settled && self.rng.chance(70) => {
-                self.watch.said_absent(id, row.step);
-                Ask::Resend
-            }
-            None => Ask::Leave,
-        };
-        self.note(&format!("resolve {id}: {wish:?}"));
-        self.grant(id, &wish);
-    }
-
-    /// Other words, as long as nothing of it was sent.
-    fn edit(&mut self, id: DeliveryId) {
-        let row = self.row(id);
-        if row.state != State::Scheduled {
-            return;
-        }
-        // The words of the copy are others then, and nobody can tell that they are the same post.
-        self.watch.reworded.insert(id);
-        let job: Job = Box::new(move |tx| {
-            let row = deliveries::need(tx, id)?;
-            if row.state != State::Scheduled {
-                return Ok(());
-            }
-            let mut post = posts::need(tx, row.post)?;
-            post.version += 1;
-            for part in &mut post.content.parts {
-                part.push_str(" (edited)");
-            }
-            posts::put(tx, &post)
-        });
-        self.write(Write::Rest { what: "edit", id: Some(id), job, then: None });
-    }
-
-    /// A change that leaves the words as they are, as the daemon writes it.
-    fn touch(&mut self, id: DeliveryId) {
-        let job: Job = Box::new(move |tx| {
-            let before = deliveries::need(tx, id)?;
-            let waits = matches!(before.state, State::Scheduled | State::Retry | State::NeedsReconnect);
-            if !waits || before.flight.amb_since.is_some() || before.live_prefix() > 0 {
-                return Ok(());
-            }
-            let mut post = posts::need(tx, before.post)?;
-            post.version += 1;
-            posts::put(tx, &post)?;
-            let claim_gen = before.claim_gen.wrapping_add(1);
-            let after = Delivery { claim_gen, flight: Flight::default(), ..before.clone() };
-            deliveries::put(tx, Some(&before), &after, None).map(drop)
-        });
-        self.write(Write::Rest { what: "touch", id: Some(id), job, then: None });
-    }
-
-    fn account_state(&mut self, account: AccountId, from: AccountState, to: AccountState) {
-        let job: Job = Box::new(move |tx| {
-            let mut row = accounts::need(tx, account)?;
-            if row.state == from {
-                row.state = to;
-            }
-            accounts::put(tx, &row)
-        });
-        let then = Some(Happening::Input(self.life, Input::AccountChanged(account)));
-        self.write(Write::Rest { what: "account", id: None, job, then });
-    }
-
-    /// A new grant, and what waited for it goes on.
-    fn reconnect(&mut self, account: AccountId) {
-        if self.abandoned.contains(&account) {
-            return;
-        }
-        let row = self.read(|rx| accounts::need(rx, account)).unwrap();
-        self.reckon_reconnected(account);
-        if row.reason.is_none() {
-            return;
-        }
-        let (fresh, end) = self.rotate(account);
-        let wall = self.wall();
-        let job: Job = Box::new(move |tx| {
-            let version = vault::get_grant(tx, account)?.map(|it| it.version);
-            vault::put_grant(tx, account, version, &fresh.to_le_bytes(), Some(wall), end)?;
-            vault::clear_refresh(tx, account)?;
-            let mut row = accounts::need(tx, account)?;
-            if row.state == AccountState::NeedsReconnect {
-                row.state = AccountState::Ready;
-            }
-            row.reason = None;
-            row.issued_at = Some(wall);
-            row.expires_at = end;
-            accounts::put(tx, &row)?;
-            ledger::revive(tx, account, wall)
-        });
-        let then = Some(Happening::Input(self.life, Input::AccountChanged(account)));
-        self.write(Write::Rest { what: "reconnect", id: None, job, then });
-    }
 }
 
 fn dead_row(tx: &mut Tx<'_>, account: AccountId, words: &str) -> Result<(), StoreError> {
-    let mut row = accounts::need(tx, account)?;
+    let Some(mut row) = accounts::get(tx, account)? else { return Ok(()) };
     if row.state == AccountState::Ready {
         row.state = AccountState::NeedsReconnect;
     }

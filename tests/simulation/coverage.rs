@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use sendoff::domain::ids::PlatformName;
 use sendoff::platforms::Class;
 
+use super::cast;
+
 /// The crash points of the guarantees' table. `Between` is any other gap between two happenings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Label {
@@ -94,6 +96,32 @@ const COLUMNS: [(Class, PlatformName, &str); 9] = [
     (Class::Opaque, PlatformName::Facebook, "F facebook"),
 ];
 
+/// A class, played by a network.
+struct Column {
+    class: Class,
+    network: PlatformName,
+    /// By the whole of its connector ([`cast`]).
+    own: bool,
+    name: &'static str,
+}
+
+impl Column {
+    fn reaches(&self) -> Vec<Label> {
+        if self.own {
+            cast::reachable(self.class, self.network)
+        } else {
+            reachable_on(self.class, self.network)
+        }
+    }
+}
+
+fn columns() -> Vec<Column> {
+    let plain = COLUMNS.into_iter().map(|(class, network, name)| Column { class, network, own: false, name });
+    let own =
+        cast::PLAYED.into_iter().map(|(class, network, _, name)| Column { class, network, own: true, name });
+    plain.chain(own).collect()
+}
+
 /// The labels that a network of a class can reach. A reel is uploaded, and its video does not end by
 /// itself; photos on Facebook are uploaded, and nothing of them ends.
 pub(crate) fn reachable_on(class: Class, network: PlatformName) -> Vec<Label> {
@@ -134,8 +162,11 @@ pub(crate) struct Coverage {
 }
 
 impl Coverage {
-    pub(crate) fn count(&mut self, class: Class, network: PlatformName, crashes: &[Label]) {
-        let column = COLUMNS.iter().find(|it| (it.0, it.1) == (class, network)).unwrap().2;
+    /// `own`: by the whole of its connector.
+    pub(crate) fn count(&mut self, class: Class, network: PlatformName, own: bool, crashes: &[Label]) {
+        let all = columns();
+        let column =
+            all.iter().find(|it| (it.class, it.network, it.own) == (class, network, own)).unwrap().name;
         for (n, label) in crashes.iter().enumerate() {
             *self.hits.entry((column, *label, n.min(2))).or_default() += 1;
         }
@@ -150,12 +181,12 @@ impl Coverage {
     /// Reachable cells with fewer hits than `least`.
     pub(crate) fn thin(&self, least: u64) -> Vec<String> {
         let mut thin = Vec::new();
-        for (class, network, column) in COLUMNS {
-            for label in reachable_on(class, network) {
+        for column in columns() {
+            for label in column.reaches() {
                 for n in 0..3 {
-                    let hits = self.hits.get(&(column, label, n)).copied().unwrap_or(0);
+                    let hits = self.hits.get(&(column.name, label, n)).copied().unwrap_or(0);
                     if hits < least {
-                        thin.push(format!("{column} {label:?} crash {}: {hits}", n + 1));
+                        thin.push(format!("{} {label:?} crash {}: {hits}", column.name, n + 1));
                     }
                 }
             }
@@ -176,8 +207,8 @@ impl Coverage {
     /// A table: a row per label, a column per class, first/second/third crash.
     pub(crate) fn table(&self) -> String {
         let mut out = format!("{:8}", "label");
-        for (_, _, column) in COLUMNS {
-            let _ = write!(out, " {column:>13}");
+        for column in columns() {
+            let _ = write!(out, " {:>13}", column.name);
         }
         let mut labels: Vec<Label> = cells().into_iter().map(|it| it.1).collect();
         labels.extend([Label::C16, Label::Between]);
@@ -185,10 +216,10 @@ impl Coverage {
         labels.dedup();
         for label in labels {
             let _ = write!(out, "\n{:8}", format!("{label:?}"));
-            for (class, network, column) in COLUMNS {
-                let hits = |n| self.hits.get(&(column, label, n)).copied().unwrap_or(0);
+            for column in columns() {
+                let hits = |n| self.hits.get(&(column.name, label, n)).copied().unwrap_or(0);
                 let any = matches!(label, Label::C16 | Label::Between);
-                let cell = if any || reachable_on(class, network).contains(&label) {
+                let cell = if any || column.reaches().contains(&label) {
                     format!("{}/{}/{}", hits(0), hits(1), hits(2))
                 } else {
                     "-".into()

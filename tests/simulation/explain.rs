@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use sendoff::daemon::ledger::NOT_VERIFIED;
 use sendoff::domain::delivery::{Delivery, LEFT, State};
 use sendoff::domain::ids::DeliveryId;
 use sendoff::platforms::Class;
@@ -117,6 +118,7 @@ impl World {
         let step = (row.id, row.step);
         match row.state {
             State::Rejected => match class {
+                NOT_VERIFIED if it.is_leaving(row.account) => Ok(()),
                 "invalid_content" | "policy" if it.refused.contains(&step) => Ok(()),
                 "invalid_content" | "policy" => Err("rejected, and the network never refused it".into()),
                 "gave_up" if it.ended.get(&row.id).is_none_or(|(_, wall)| *wall > row.give_up_at) => Ok(()),
@@ -137,6 +139,12 @@ impl World {
                 Ok(())
             }
             State::Cancelled if class == "cancelled" && it.taken_back.contains(&row.id) => Ok(()),
+            State::Cancelled
+                if matches!(class, "cancelled" | "disconnected" | "account_gone")
+                    && it.is_leaving(row.account) =>
+            {
+                Ok(())
+            }
             State::Cancelled => Err("cancelled, and nobody took it back".into()),
             State::Unknown if row.held && class == LEFT => Ok(()),
             State::Unknown if row.held => match it.asked.get(&row.id) {
@@ -159,6 +167,10 @@ impl World {
             return true;
         }
         let calls = it.doubtful.get(&step).copied().unwrap_or(0);
+        // Whose posts cannot be looked at, nor repeated without a second one.
+        if self.network.own && matches!(self.class, Class::Reference | Class::Opaque) {
+            return calls > 0 || it.repeats.contains(&step);
+        }
         match self.class {
             // A repeat is safe, or the list tells.
             Class::ClientId | Class::Key => false,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::account::Account;
 use sendoff::domain::delivery::{Delivery, Step, StepKind};
 use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, MediaId, PlatformName, PostId};
@@ -12,6 +12,7 @@ use sendoff::domain::schedule::{Choice, Due, Late};
 use sendoff::platforms::Class;
 use sendoff::store::{accounts, posts, vault};
 
+use super::cast;
 use super::coverage::{Label, cells, reachable, reachable_on, shared_cells};
 use super::dice::{Rng, secs, start};
 use super::networks::{Fault, Network};
@@ -31,6 +32,10 @@ pub(crate) enum Wish {
     StopAll(bool),
     Disk(bool),
     Reconnect(AccountId),
+    Disconnect(AccountId),
+    /// A disconnect goes on, begun at that time.
+    Close(AccountId, Timestamp),
+    Forget(AccountId),
     /// Somebody posts these words on the account, not through us.
     ByHand(AccountId, String),
     /// And deletes what was posted last.
@@ -64,16 +69,24 @@ fn platform_of(class: Class, labels: &[Label], dice: &mut Rng) -> PlatformName {
 /// Seeds from here on go over the networks that share a class, so that each meets every label by itself.
 pub(crate) const SHARING: u64 = 1 << 40;
 
+/// They have the ids from 1 on.
+pub(crate) const ACCOUNTS: u128 = 2;
+
 /// The class, its network and the crash labels of a seed: the cells of the coverage table in turn, so
 /// that all are met equally often.
 pub(crate) fn aim(seed: u64) -> (Class, PlatformName, [Label; 3]) {
-    if let Some(seed) = seed.checked_sub(SHARING) {
-        let cells = shared_cells();
+    let beyond = |from: u64| seed.checked_sub(from);
+    let own = beyond(cast::OWN).map(|seed| (seed, cast::cells()));
+    if let Some((seed, cells)) = own.or_else(|| beyond(SHARING).map(|seed| (seed, shared_cells()))) {
         let many = cells.len() as u64;
         // 29 and the number of these share no factor either.
         debug_assert_ne!(many % 29, 0);
         let (class, network, first) = cells[usize::try_from(seed * 29 % many).unwrap()];
-        let labels = reachable_on(class, network);
+        let labels = if beyond(cast::OWN).is_some() {
+            cast::reachable(class, network)
+        } else {
+            reachable_on(class, network)
+        };
         let mut dice = Rng(seed ^ 0xC0_FFEE);
         let mut pick = || labels[usize::try_from(dice.below(labels.len() as u64)).unwrap()];
         return (class, network, [first, pick(), pick()]);
@@ -98,6 +111,7 @@ pub(crate) fn world(seed: u64) -> World {
     let (class, network, labels) = aim(seed);
     let mut dice = Rng(seed ^ 0xD1CE_0000_0000);
     let mut network = Network::new(network);
+    network.own = seed >= cast::OWN;
     habits(&mut network, &mut dice, class);
     let mut world = World::new(seed, class, network);
     for (nth, label) in labels.into_iter().enumerate() {
@@ -119,12 +133,23 @@ pub(crate) fn world(seed: u64) -> World {
         world.forgives = dice.chance(60);
         world.refresh_trouble = dice.below(30);
     }
+    if world.network.own && world.network.platform == PlatformName::LinkedIn {
+        // Nobody renews its tokens, and none ends within a run.
+        world.token_life = None;
+    }
     if class == Class::Opaque && dice.chance(20) {
         world.settings.resend_when_absent.insert(world.network.platform);
     }
     // Drawn beside the rest, so that no other seed is changed by it.
     world.watch.pace.scarce = world.network.platform == PlatformName::X && Rng(seed ^ 0x005C_A2CE).chance(25);
     people(&mut world, &mut dice, aims(Label::C3));
+    // Of its own dice, too: one of the accounts is disconnected, whatever it is at.
+    let mut dice = Rng(seed ^ 0x01EA_7E50);
+    if dice.chance(8) {
+        let account = AccountId::from_u128(1 + u128::from(dice.below(2)));
+        let after = if dice.chance(60) { dice.secs(0, 1200) } else { dice.secs(0, 12_000) };
+        world.at(start() + after, Happening::User(Wish::Disconnect(account)));
+    }
     world.at(start(), Happening::Boot);
     world
 }
@@ -158,10 +183,16 @@ fn habits(network: &mut Network, dice: &mut Rng, class: Class) {
 fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
     let platform = world.network.platform;
     let mut people: Vec<Account> = Vec::new();
-    for n in 1..=2_u128 {
+    for n in 1..=ACCOUNTS {
         let mut account = account(n, platform);
+        if world.network.own {
+            cast::dress(&mut account, world.class);
+        }
         // The first token may have ended before the first post, so that it is refreshed at once.
-        let end = world.token_life.map(|_| start() + secs(if dice.chance(70) { 60 } else { 1500 }));
+        let end = world
+            .token_life
+            .filter(|_| account.can_refresh)
+            .map(|_| start() + secs(if dice.chance(70) { 60 } else { 1500 }));
         account.expires_at = end;
         account.issued_at = Some(start() - secs(3600));
         world.tokens.insert(account.id, (1, end));
@@ -170,6 +201,7 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
     }
     let hidden = world.network.abilities.hides_id && world.class == Class::Handle;
     let single = hidden || world.network.abilities.inbox || world.network.is_of_meta();
+    let single = single || (world.network.own && platform != PlatformName::X);
     let mut made = Vec::new();
     for n in 1..=3 + u128::from(dice.below(4)) {
         let account = &people[usize::try_from(dice.below(2)).unwrap()];
@@ -189,6 +221,9 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         made.push((post, delivery));
     }
     files_for_meta(world, &mut made, with_images);
+    if world.network.own {
+        cast::furnish(world, &mut made);
+    }
     wishes(world, dice, &people, &made);
     let accounts_of = people.clone();
     let store_of = made.clone();
@@ -244,6 +279,8 @@ fn files_for_meta(world: &mut World, made: &mut [(Post, Delivery)], with_images:
 /// change, what was on its way; a network that refuses at first leaves markers in the copy that are not
 /// used again. Dice of its own: nothing else about the seed changes.
 pub(crate) fn copies(world: &mut World) {
+    // The copy has the account again, and its key is gone for good: another story.
+    world.nobody_leaves();
     let mut dice = Rng(world.rng.0 ^ 0xC16_0000);
     let copied = dice.secs(400, 3000);
     let until = if dice.chance(70) { dice.secs(60, 6000) } else { dice.secs(6000, 100_000) };
@@ -310,7 +347,7 @@ pub(crate) fn one_short_crash(world: &mut World) {
         };
 }
 
-fn picture(id: u128) -> MediaItem {
+pub(crate) fn picture(id: u128) -> MediaItem {
     MediaItem {
         id: MediaId::from_u128(id),
         name: "a.jpg".into(),
@@ -325,7 +362,7 @@ fn picture(id: u128) -> MediaItem {
 }
 
 /// A film that can be a reel everywhere.
-fn film() -> MediaItem {
+pub(crate) fn film() -> MediaItem {
     MediaItem {
         id: MediaId::from_u128(20),
         name: "a.mp4".into(),

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::delivery::{Delivery, State};
-use sendoff::domain::ids::{AccountId, DeliveryId};
-use sendoff::engine::{Input, Purpose, Refreshed, Reply};
-use sendoff::platforms::{Answer, Class};
+use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName};
+use sendoff::engine::{Input, Purpose, Refreshed};
+use sendoff::platforms::Class;
 
 use super::dice::secs;
 use super::networks::Fault;
@@ -138,6 +138,9 @@ pub(crate) struct Reckon {
     pub(crate) clock_was_set: bool,
 }
 
+#[path = "answers.rs"]
+mod answers;
+
 impl Reckon {
     /// Something that lasts until a known time.
     pub(crate) fn during(&mut self, whom: Whom, from: Timestamp, span: SignedDuration, why: &'static str) {
@@ -154,6 +157,11 @@ impl Reckon {
     pub(crate) fn found_open(&mut self, was: &Delivery, left: bool) {
         *self.doubtful.entry((was.id, was.step)).or_default() += 1;
         *self.sent.entry(was.id).or_default() += u64::from(!left);
+    }
+
+    /// Somebody disconnects the account, or has done so.
+    pub(crate) fn is_leaving(&self, account: AccountId) -> bool {
+        self.open.contains_key(&(Whom::Account(account), "leaving"))
     }
 
     /// The first byte of a publishing call has left.
@@ -276,7 +284,7 @@ impl World {
         }
         let publishing = purpose.is_none();
         let looking = purpose == Some(Purpose::Look);
-        if publishing && self.network.is_of_meta() && !works.is_zero() {
+        if publishing && !works.is_zero() {
             it.during(Whom::One(id), now, wait + works + QUARTER, WORKS);
         }
         if publishing {
@@ -332,6 +340,9 @@ impl World {
             *n += u32::from(!looking);
             *it.failed.entry(id).or_default() += u32::from(!looking && *fault != Fault::NotSent);
             let rest = if looking { QUARTER } else { ladder(10, *n - 1, QUARTER) };
+            if *fault == Fault::NotSent && matches!(purpose, Some(Purpose::Prepare | Purpose::Scan)) {
+                it.clear_or_not(false, now + wait);
+            }
             it.during(Whom::One(id), now, wait + rest + BREATH, "its call went wrong");
         } else if *fault == Fault::NotSent {
             let row = &self.watch.rows[&id];
@@ -344,6 +355,10 @@ impl World {
                 "it could not be sent",
             );
         }
+        if purpose == Some(Purpose::Prepare) && self.network.own && self.class == Class::Reference {
+            // Nobody may ask how far the files of a member are: they get a moment.
+            self.watch.reckon.during(Whom::One(id), now, wait + secs(21), "its files get a moment");
+        }
         if purpose == Some(Purpose::Prepare) && !processing.is_zero() {
             self.watch.reckon.during(
                 Whom::One(id),
@@ -351,78 +366,6 @@ impl World {
                 processing + secs(61),
                 "the network works on what it was given",
             );
-        }
-    }
-
-    /// Whoever asks how much of a film has arrived takes its upload for broken off. From the second time on it
-    /// pauses before it goes on: 20 seconds, doubled each time.
-    pub(crate) fn reckon_break(&mut self, id: DeliveryId, label: &str, wait: SignedDuration) {
-        if label != "facebook.video.received" {
-            return;
-        }
-        let now = self.now;
-        let it = &mut self.watch.reckon;
-        let asked = it.asked_how_far.entry(id).or_default();
-        *asked += 1;
-        if let Some(before) = asked.checked_sub(2) {
-            it.during(
-                Whom::One(id),
-                now,
-                wait + ladder(20, before, QUARTER) + BREATH,
-                "its upload broke off",
-            );
-        }
-    }
-
-    /// The network itself answered a publishing call in full.
-    pub(crate) fn reckon_answer(&mut self, origin: Option<(DeliveryId, u16)>, reply: &Reply) {
-        let (Some((id, step)), Reply::Answer(answer)) = (origin, reply) else { return };
-        if answer.status < 400 {
-            return;
-        }
-        let it = &mut self.watch.reckon;
-        it.fates.insert(id, Fate::Refused);
-        let said = String::from_utf8_lossy(&answer.body).to_lowercase();
-        if said.contains("duplicate") || said.contains("already_published") || said.contains("invalidswap") {
-            it.repeats.insert((id, step));
-        }
-    }
-
-    /// A container that came to nothing is made anew: after 20 seconds, doubled each time. After the sixth it
-    /// is given up.
-    fn reckon_container(&mut self, (id, step): (DeliveryId, u16), answer: &Answer) {
-        let json = answer.json();
-        let ended = matches!(json["status_code"].as_str(), Some("ERROR" | "EXPIRED"));
-        if !ended && json["error"]["code"] != 9007 {
-            return;
-        }
-        let it = &mut self.watch.reckon;
-        let n = it.fruitless.entry(id).or_default();
-        *n += 1;
-        let (n, pause) = (*n, ladder(20, *n - 1, QUARTER));
-        it.during(Whom::One(id), self.now, pause + BREATH, "its container came to nothing");
-        if n >= 6 {
-            it.refused.insert((id, step));
-        }
-    }
-
-    /// The network itself answered a call that publishes nothing.
-    pub(crate) fn reckon_read(
-        &mut self,
-        purpose: Option<Purpose>,
-        (id, step): (DeliveryId, u16),
-        answer: &Answer,
-    ) {
-        match purpose {
-            Some(Purpose::Look) => {
-                self.watch.looked(id, self.now);
-                // A look that only shows that the account cannot sign in shows nothing.
-                if self.network.blames_the_account(answer) {
-                    self.watch.reckon.looks.insert(id, false);
-                }
-            }
-            Some(Purpose::Prepare) => self.reckon_container((id, step), answer),
-            _ => {}
         }
     }
 
@@ -486,16 +429,22 @@ impl World {
 
     /// How long a network may be at work on what was published, until its list shows it.
     fn works(&self) -> SignedDuration {
-        let works = self.network.facebook.queued + self.network.facebook.works;
-        if self.class == Class::Handle { works } else { SignedDuration::ZERO }
+        let network = &self.network;
+        match network.platform {
+            PlatformName::TikTok if network.own => network.tiktok.works,
+            _ if network.is_of_meta() && self.class == Class::Handle => {
+                network.facebook.queued + network.facebook.works
+            }
+            _ => SignedDuration::ZERO,
+        }
     }
 
     /// What was on the wire when the daemon died may be at work on the network.
     pub(crate) fn reckon_boot(&mut self) {
-        if !self.network.is_of_meta() || self.class != Class::Handle {
+        let works = self.works();
+        if works.is_zero() {
             return;
         }
-        let works = self.works();
         let open = |it: &&Delivery| matches!(it.state, State::Sending | State::Unknown);
         for row in self.watch.rows.values().filter(open) {
             self.watch.reckon.during(Whom::One(row.id), self.now, works + QUARTER, WORKS);

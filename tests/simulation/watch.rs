@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use sendoff::daemon::ledger::NOT_VERIFIED;
 use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::platforms::Class;
@@ -10,7 +11,8 @@ use sendoff::platforms::Class;
 use super::dice::secs;
 use super::pace::Pace;
 use super::reckon::Reckon;
-use super::world::{World, durable_row};
+use super::rows::durable_row;
+use super::world::World;
 
 /// Longest a class B key may be repeated after it was first sent: its life less the margin,
 /// and a minute for the commit and the wire.
@@ -39,6 +41,8 @@ pub(crate) struct Watch {
     pub(crate) reworded: BTreeSet<DeliveryId>,
     /// Of deliveries the user wanted out at once, whatever their time.
     pub(crate) hurried: BTreeSet<DeliveryId>,
+    /// Accounts whose disconnect has begun in this life of the daemon.
+    pub(crate) leaving: BTreeSet<AccountId>,
     in_flight: BTreeMap<AccountId, DeliveryId>,
     /// Whose calls were under way when the daemon died last.
     on_the_wire: BTreeSet<DeliveryId>,
@@ -123,6 +127,7 @@ impl Watch {
             self.looks.remove(&id);
         }
         self.last_leave.clear();
+        self.leaving.clear();
     }
 
     pub(crate) fn call_ended(&mut self, account: AccountId, id: DeliveryId, now: Timestamp) {
@@ -212,7 +217,8 @@ impl World {
         let frozen = disk.flight.frozen.unwrap();
         let key = (id, step, frozen.marker.clone());
         // Known to have done nothing, it may name other files under the same words.
-        if class == Class::Opaque && !watch.open.contains(&(id, step)) {
+        let opaque = class == Class::Opaque || (self.network.own && class != Class::Handle);
+        if opaque && !watch.open.contains(&(id, step)) {
             watch.bodies.remove(&key);
         }
         let known = watch.bodies.entry(key.clone()).or_insert_with(|| frozen.body.clone());
@@ -300,6 +306,9 @@ impl World {
                     let mut others = self.network.objects.iter().filter(|it| it.origin.is_none());
                     self.most_ahead.is_positive() && others.any(|it| it.id == *id && it.created >= early)
                 };
+                // Its account is gone, and the user was told that nobody knows.
+                let open =
+                    open || n >= row.step && row.reason.as_ref().is_some_and(|it| it.class == NOT_VERIFIED);
                 if contested || open || step.remote_id.as_ref().is_some_and(seen_early) {
                     continue;
                 }

@@ -19,7 +19,7 @@ use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::domain::moment::{Boot, Moment};
 use sendoff::engine::{Engine, Input, Purpose, Save, Settings};
 use sendoff::platforms::{Class, Request};
-use sendoff::store::{Options, Store, StoreError, Tx, accounts, deliveries};
+use sendoff::store::{Store, StoreError, Tx, accounts, deliveries, vault};
 
 use super::coverage::Label;
 use super::dice::{Rng, millis, secs, start};
@@ -27,6 +27,7 @@ use super::disk::{Disk, Image};
 use super::networks::Network;
 use super::plan::Wish;
 use super::reckon::Whom;
+use super::rows::{all_rows, options};
 use super::standins;
 use super::writer::Write;
 
@@ -80,6 +81,9 @@ pub(crate) struct World {
     pub(crate) calls: u64,
     pub(crate) published_calls: u64,
     pub(crate) commits: u64,
+    pub(crate) decoys: u64,
+    /// Accounts whose rows are gone.
+    pub(crate) gone: BTreeSet<AccountId>,
     /// Owners of accounts, by id; fixed.
     pub(crate) owners: BTreeMap<AccountId, String>,
     pub(crate) watch: super::watch::Watch,
@@ -95,6 +99,8 @@ pub(crate) struct World {
     pub(crate) store: Option<Store>,
     pub(crate) engine: Option<Engine>,
     pub(crate) ledger: Ledger,
+    /// Where the connectors are.
+    pub(crate) find: ledger::Find,
     pub(crate) writer: VecDeque<Write>,
     pub(crate) refreshing: BTreeSet<AccountId>,
     pub(crate) life: u64,
@@ -155,10 +161,6 @@ impl tracing::Subscriber for Ear {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-fn options() -> Options {
-    Options { cache_bytes: 1 << 20, ..Options::default() }
-}
-
 /// A new store, made once.
 fn empty_store() -> Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
@@ -174,6 +176,7 @@ fn empty_store() -> Image {
 impl World {
     pub(crate) fn new(seed: u64, class: Class, network: Network) -> Self {
         ERRORS.with(|it| it.borrow_mut().clear());
+        let find = if network.own { sendoff::platforms::find } else { standins::find };
         Self {
             now: start(),
             rng: Rng(seed),
@@ -193,6 +196,8 @@ impl World {
             calls: 0,
             published_calls: 0,
             commits: 0,
+            decoys: 0,
+            gone: BTreeSet::new(),
             owners: BTreeMap::new(),
             watch: super::watch::Watch::default(),
             idle_most: secs(30),
@@ -202,7 +207,8 @@ impl World {
             disk: Disk::holding(empty_store()),
             store: None,
             engine: None,
-            ledger: Ledger::new(standins::find),
+            ledger: Ledger::new(find),
+            find,
             writer: VecDeque::new(),
             refreshing: BTreeSet::new(),
             life: 0,
@@ -255,6 +261,11 @@ impl World {
     pub(crate) fn at(&mut self, at: Timestamp, happening: Happening) {
         self.serial += 1;
         self.queue.insert((at.max(self.now), self.serial), happening);
+    }
+
+    /// Nobody disconnects an account.
+    pub(crate) fn nobody_leaves(&mut self) {
+        self.queue.retain(|_, it| !matches!(it, Happening::User(Wish::Disconnect(_))));
     }
 
     /// Takes back all that people were to do.
@@ -406,6 +417,7 @@ impl World {
         for account in claimed.map(|it| it.account).collect::<BTreeSet<_>>() {
             self.watch.reckon.begin(Whom::Account(account), "paused", self.now);
             let paused = store.write_blocking(move |tx| {
+                vault::not_leaving(tx, account)?;
                 let mut row = accounts::need(tx, account)?;
                 if row.state == AccountState::Ready {
                     row.state = AccountState::Paused;
@@ -429,7 +441,7 @@ impl World {
         let power = self.rng.chance(50);
         let image = if power { self.disk.power_cut(&mut self.rng) } else { self.disk.killed() };
         self.engine = None;
-        self.ledger = Ledger::new(standins::find);
+        self.ledger = Ledger::new(self.find);
         self.writer.clear();
         self.writing = false;
         self.refreshing.clear();
@@ -548,12 +560,16 @@ impl World {
         let waits = ledger::waits(self.store.as_ref().unwrap(), self.wall()).unwrap();
         self.input(Input::Waits(waits));
         let calls =
-            ledger::calls(self.store.as_ref().unwrap(), &self.settings, standins::find, self.wall()).unwrap();
+            ledger::calls(self.store.as_ref().unwrap(), &self.settings, self.find, self.wall()).unwrap();
         self.input(Input::Calls(calls));
         self.input(Input::Clock { hold: false, sure: self.skew.is_zero() });
         // People see what waits for them.
         for (account, _) in self.owners.clone() {
-            match self.read(|rx| accounts::need(rx, account)).unwrap().state {
+            let Some(row) = self.read(|rx| accounts::get(rx, account)).unwrap() else { continue };
+            match row.state {
+                _ if self.is_leaving(account) => {
+                    self.at(self.now + secs(1), Happening::User(Wish::Disconnect(account)))
+                }
                 // What ended it before the crash may not have reached the disk.
                 AccountState::NeedsReconnect => {
                     self.watch.reckon.begin(Whom::Account(account), "dead", self.now);
@@ -576,25 +592,4 @@ impl World {
         self.targets.pop_front();
         self.crash(Label::C15);
     }
-}
-
-/// Every delivery in the store.
-pub(crate) fn all_rows(store: &Store) -> BTreeMap<DeliveryId, Delivery> {
-    store
-        .read(|rx| {
-            let mut rows = BTreeMap::new();
-            for account in accounts::list(rx)? {
-                for id in deliveries::of_account(rx, account.id, deliveries::Which::All, 1000)? {
-                    rows.insert(id, deliveries::need(rx, id)?);
-                }
-            }
-            Ok(rows)
-        })
-        .unwrap()
-}
-
-/// The row as a power cut at this instant would leave it.
-pub(crate) fn durable_row(disk: &Disk, now: Timestamp, id: DeliveryId) -> Delivery {
-    let store = Store::with_backend(Disk::holding(disk.synced()), now, options()).unwrap();
-    store.read(|rx| deliveries::need(rx, id)).unwrap()
 }

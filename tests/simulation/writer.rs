@@ -13,7 +13,8 @@ use sendoff::store::{Store, StoreError, Tx, deliveries};
 
 use super::coverage::Label;
 use super::dice::millis;
-use super::world::{Happening, World, all_rows};
+use super::rows::all_rows;
+use super::world::{Happening, World};
 
 /// A write's transaction.
 pub(crate) type Job = Box<dyn FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send>;
@@ -245,7 +246,7 @@ impl World {
                 };
                 if news("video.uploaded") {
                     Label::C3
-                } else if news("container") || news("child") || news("video") {
+                } else if ["container", "child", "video", "publish_id"].iter().any(|it| news(it)) {
                     Label::C4
                 } else if news("media") || news("blob") || news("photo") {
                     Label::C3

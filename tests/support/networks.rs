@@ -71,6 +71,8 @@ impl Object {
 
 pub(crate) struct Network {
     pub(crate) platform: PlatformName,
+    /// It speaks as the real one does where a plain stand-in borrows its name.
+    pub(crate) own: bool,
     pub(crate) objects: Vec<Object>,
     /// Percent of calls that go wrong.
     pub(crate) trouble: u64,
@@ -119,6 +121,7 @@ impl Network {
     pub(crate) fn new(platform: PlatformName) -> Self {
         Self {
             platform,
+            own: false,
             objects: Vec::new(),
             trouble: 0,
             patience: 0,
@@ -349,10 +352,22 @@ impl Network {
 /// All that can go wrong, for the simulation: also refusals for good, accounts that are closed, and
 /// limits that name no end.
 impl Network {
-    pub(crate) fn any_fault(&mut self, rng: &mut Rng, publishing: bool) -> Fault {
+    pub(crate) fn any_fault(&mut self, rng: &mut Rng, publishing: bool, label: &str) -> Fault {
         if publishing && !self.script.is_empty() {
             return self.script.remove(0);
         }
+        let fault = self.any_fault_of_all(rng, publishing);
+        match fault {
+            // Where pieces go there is no account, and nothing of an API in the answers.
+            Fault::Refused(_) if matches!(label, "tiktok.chunk" | "tiktok.last") => {
+                Fault::Refused(answer(503, &Value::Null))
+            }
+            Fault::Misleading(_) if label == "tiktok.last" => Fault::Misleading(answer(500, &Value::Null)),
+            other => other,
+        }
+    }
+
+    fn any_fault_of_all(&mut self, rng: &mut Rng, publishing: bool) -> Fault {
         if self.patience == 0 || !rng.chance(self.trouble) {
             return Fault::None;
         }
@@ -380,6 +395,7 @@ impl Network {
         match self.platform {
             // It has no such status, and says in another header when it is over, if at all.
             PlatformName::Facebook | PlatformName::Instagram => return self.says("limited"),
+            PlatformName::TikTok | PlatformName::LinkedIn if self.own => return self.says("limited"),
             PlatformName::X | PlatformName::Bluesky => {}
             _ => limited.body = json!({ "code": "rate_limited" }).to_string().into_bytes(),
         }
@@ -423,6 +439,8 @@ impl Network {
             // Seen behind a post that was live.
             (PlatformName::Facebook, "blocked") => graph(400, 1_404_102),
             (PlatformName::Facebook | PlatformName::Instagram, _) => graph(500, 2),
+            (PlatformName::TikTok, what) if self.own => tiktok_network::says(what),
+            (PlatformName::LinkedIn, what) if self.own => linkedin_network::says(what),
             (_, "expired") => answer(401, &json!({ "code": "token_expired" })),
             (_, "closed") => answer(403, &json!({ "code": "account_closed" })),
             (_, "invalid") => answer(400, &json!({ "code": "invalid_content" })),

@@ -49,6 +49,18 @@ fn ok(data: &Value) -> Answer {
     answer(200, &json!({ "data": data, "error": { "code": "ok", "message": "", "log_id": "1" } }))
 }
 
+/// Things that any network may say, in its words.
+pub(super) fn says(what: &str) -> Answer {
+    match what {
+        "expired" => error(401, "access_token_invalid"),
+        "closed" => error(401, "scope_not_authorized"),
+        "invalid" => error(400, "invalid_params"),
+        "limited" => error(429, "rate_limit_exceeded"),
+        "blocked" => error(400, "action_blocked"),
+        _ => error(500, "internal_error"),
+    }
+}
+
 pub(super) fn land(network: &mut Network, owner: &str, request: &Request, now: Timestamp) -> Answer {
     *network.tiktok.calls.entry(request.label.to_owned()).or_default() += 1;
     let body = match &request.body {

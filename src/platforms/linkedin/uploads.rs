@@ -97,8 +97,11 @@ pub(super) fn next<'a>(
     let mut urns = Vec::new();
     for n in 0..job.media.len() {
         let asset = alive(handles, n, ASSET, now).unwrap_or_default();
-        if alive(handles, n, RESTS, now).is_some() {
-            return Err(not_ready("LinkedIn gets a moment to work on the files"));
+        let rests = handles.get(&key(n, RESTS)).and_then(|it| it.expires).filter(|end| now < *end);
+        // Reckoned with a clock that was ahead and is right again, its end may be days away.
+        if let Some(end) = rests.filter(|end| end.duration_since(now) <= rest(&job.media[n])) {
+            let wait = not_ready("LinkedIn gets a moment to work on the files");
+            return Err(Failure { until: Some(end), ..wait });
         }
         let asks = Kind::of(job.account.tier.as_deref()) == Kind::Organization;
         if asks && alive(handles, n, READY, now).is_none() {
