@@ -53,4 +53,5 @@ pub const ALL: &[&str] = &[
     "late and not looked for",
     "breaker never opens",
     "quota ignored",
+    "disconnect cancels what may be live",
 ];

@@ -15,7 +15,7 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::schedule::{Due, Late};
 use crate::engine::Input;
 use crate::engine::ask::Ask;
-use crate::store::{StoreError, Tx, accounts, deliveries, missed, zones};
+use crate::store::{StoreError, Tx, accounts, deliveries, media, missed, posts, zones};
 
 pub(super) async fn retry(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Post> {
     let (post, meant) = meant(shared, id)?;
@@ -99,6 +99,15 @@ pub(super) fn take_over(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     accounts::may_take_work(tx, fresh.account, &fresh.name)?;
+    let post = posts::need(tx, old.post)?;
+    for item in &post.media {
+        if media::get(tx, item.id)?.is_none() {
+            return Err(StoreError::conflict(format!(
+                "`{}` of post `{}` is gone: files are kept for a day after a post has ended; write it anew",
+                item.name, old.post
+            )));
+        }
+    }
     deliveries::put(tx, None, fresh, Some(create::first_row(fresh, now)))?;
     missed::let_go(tx, old)
 }

@@ -6,8 +6,10 @@ use super::body::Part;
 use super::files::{self, Unready};
 use super::progress::Whose;
 use super::shared::Shared;
+use super::tokens::TokenError;
 use super::wire::Parcel;
 use super::{spend, tokens};
+use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::{Refreshed, Reply};
 use crate::platforms::{self, Failure, FailureClass, Request, UploadScheme};
@@ -49,7 +51,7 @@ pub(super) async fn call_for(
             let bill = if counts { spend::ahead(shared, &contents.account, request).await } else { Ok(None) };
             let bill = match bill {
                 Ok(bill) => bill,
-                Err(error) => return Reply::NotSent(error.to_string()),
+                Err(error) => return ours(&error),
             };
             let parcel = contents.parcel(shared, request);
             let reply = shared.wire().call(request, parcel).await;
@@ -62,7 +64,7 @@ pub(super) async fn call_for(
 
 /// What a request needs besides itself.
 pub(super) struct Contents {
-    account: crate::domain::account::Account,
+    account: Account,
     grant: Option<crate::auth::Grant>,
     parts: Vec<Part>,
     /// Whose upload it is, if it is one.
@@ -88,17 +90,34 @@ impl Contents {
     }
 }
 
+/// A fault of this house, which passes. Nothing left it, and the network has no part in it.
+pub(super) fn ours(why: &dyn std::fmt::Display) -> Reply {
+    Reply::Unfit(Failure::transient(why.to_string()))
+}
+
+/// No token to sign in with. Where there is none, or none that a key opens (the store is older than the keys,
+/// or the other way round), only the person can bring one.
+fn tokenless(account: &Account, error: &TokenError) -> Reply {
+    match error {
+        TokenError::Store(error) => ours(error),
+        TokenError::None | TokenError::Sealed(_) => Reply::Unfit(Failure {
+            class: FailureClass::AccountDead,
+            hint: Some(account.connect_again()),
+            ..Failure::transient(error.to_string())
+        }),
+    }
+}
+
 pub(super) async fn contents_of(
     shared: &Arc<Shared>,
     account: AccountId,
     delivery: Option<DeliveryId>,
     request: &Request,
 ) -> Result<Contents, Reply> {
-    let not_sent = |error: &dyn std::fmt::Display| Reply::NotSent(error.to_string());
-    let found = shared.store.read(|rx| accounts::get(rx, account)).map_err(|error| not_sent(&error))?;
-    let account_row = found.ok_or_else(|| not_sent(&"the account is no longer connected"))?;
+    let found = shared.store.read(|rx| accounts::get(rx, account)).map_err(|error| ours(&error))?;
+    let account_row = found.ok_or_else(|| ours(&"the account is no longer connected"))?;
     let grant = if request.auth {
-        Some(tokens::load(shared, account).map_err(|error| not_sent(&error))?)
+        Some(tokens::load(shared, account).map_err(|error| tokenless(&account_row, &error))?)
     } else {
         None
     };
@@ -107,7 +126,7 @@ pub(super) async fn contents_of(
         // Opened for a link as well: a file that is not in order is better found here than there, and
         // a conversion is done before the network comes for it.
         let ready = files::open(shared, part).await.map_err(|unready| match unready {
-            Unready::Now(why) => Reply::NotSent(why),
+            Unready::Now(why) => ours(&why),
             Unready::Ever(failure) => Reply::Unfit(failure),
         })?;
         parts.push(match (is_link, delivery) {
@@ -116,12 +135,12 @@ pub(super) async fn contents_of(
                 let public_url = &shared.config().server.public_url;
                 Part::Link(shared.links.address(public_url, id, part, shared.now()))
             }
-            (true, None) => return Err(not_sent(&"a link belongs to a delivery")),
+            (true, None) => return Err(ours(&"a link belongs to a delivery")),
         });
     }
     let mut whose = None;
     if let (Some(id), true) = (delivery, parts.iter().any(|it| matches!(it, Part::File(_)))) {
-        let row = shared.store.read(|rx| deliveries::need(rx, id)).map_err(|error| not_sent(&error))?;
+        let row = shared.store.read(|rx| deliveries::need(rx, id)).map_err(|error| ours(&error))?;
         whose = Some(Whose::of(&row));
     }
     Ok(Contents { account: account_row, grant, parts, whose })

@@ -22,6 +22,7 @@ use crate::domain::account::Account;
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::hex::hex;
 use crate::domain::ids::{AccountId, AccountName, DeliveryId, PostId, ReceiptId};
+use crate::domain::moment::Moment;
 use crate::engine::Input;
 use crate::engine::ask::Ask;
 use crate::privacy::DisconnectStep;
@@ -313,7 +314,7 @@ async fn close_deliveries(shared: &Arc<Shared>, id: AccountId) -> ApiResult<Vec<
     if tokio::time::timeout(shared.rehearsal.running_call, running).await.is_err() {
         tracing::warn!(account = %id, "a call did not end in time; its delivery is closed unverified");
     }
-    let now = shared.now();
+    let now = shared.moment();
     let (closed, lines) = shared
         .store
         .write(move |tx| {
@@ -333,7 +334,7 @@ async fn close_deliveries(shared: &Arc<Shared>, id: AccountId) -> ApiResult<Vec<
 fn close(
     tx: &mut Tx<'_>,
     account: AccountId,
-    now: Timestamp,
+    now: Moment,
 ) -> Result<(Vec<Delivery>, Vec<ErasureLine>), StoreError> {
     let closed = ledger::close(tx, account, now)?;
     for post in closed.iter().map(|it| it.post).collect::<BTreeSet<PostId>>() {

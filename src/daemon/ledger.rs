@@ -13,9 +13,10 @@ use sha2::{Digest, Sha256};
 use super::{queues, view};
 use crate::domain::account::Account;
 use crate::domain::attempt::{Answered, Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, Looked, NOTHING, Reason, RetryWhy, State};
+use crate::domain::delivery::{Delivery, Event, Looked, NOTHING, Reason, Recall, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
+use crate::engine::restored;
 use crate::engine::{Call, DueRow, Evidence, Save, Settings, Wait, Work, wait_of};
 use crate::failpoint::cp;
 use crate::planted::planted;
@@ -219,11 +220,21 @@ pub fn open_of(source: &impl Source, account: AccountId) -> Result<Vec<Delivery>
 
 /// The account is disconnected, and nobody can send or look in its name any more: what is open ends, taken
 /// back where nothing of it can be live, and as not verified where something may be.
-pub fn close(tx: &mut Tx<'_>, account: AccountId, now: Timestamp) -> Result<Vec<Delivery>, StoreError> {
+pub fn close(tx: &mut Tx<'_>, account: AccountId, now: Moment) -> Result<Vec<Delivery>, StoreError> {
     let mut closed = Vec::new();
-    for before in open_of(tx, account)? {
-        let open = before.state == State::Unknown || before.flight.amb_since.is_some();
-        let reason = if open || before.may_be_forgotten() {
+    for mut before in open_of(tx, account)? {
+        // What went out after the copy was made that the store was brought back from, this store cannot know.
+        if before.state != State::Unknown
+            && let Some(event) = restored::event(&before, now, Recall::Now)
+        {
+            let name = event.name();
+            if moved(tx, &before, event, name, now)? {
+                before = deliveries::need(tx, before.id)?;
+            }
+        }
+        let doubt = before.state == State::Unknown || before.flight.amb_since.is_some();
+        let open = doubt && !planted("disconnect cancels what may be live");
+        let reason = if open {
             let message =
                 "not verified: the account was disconnected while it was unclear whether this is live";
             Reason::new(NOT_VERIFIED, message).hint("look on the network yourself")
@@ -231,10 +242,14 @@ pub fn close(tx: &mut Tx<'_>, account: AccountId, now: Timestamp) -> Result<Vec<
             Reason::new("disconnected", "the account was disconnected")
         };
         let event = if open { Event::Abandon { reason } } else { Event::Cancel { reason } };
-        let after = before.apply(event, now).map_err(|illegal| {
+        let mut after = before.apply(event, now).map_err(|illegal| {
             StoreError::conflict(format!("delivery `{}` cannot be closed: {illegal}", before.id))
         })?;
-        let transition = Transition::between(&before, &after, "disconnected", now);
+        if doubt && !open {
+            after = Delivery { state: State::Cancelled, next_try: None, ..after };
+            after.flight.amb_since = None;
+        }
+        let transition = Transition::between(&before, &after, "disconnected", now.wall);
         deliveries::put(tx, Some(&before), &after, Some(transition))?;
         closed.push(after);
     }

@@ -188,7 +188,12 @@ async fn refresh_alone(
     if let Some(wait) = shared.token_waits.get(id, shared.now()).filter(|it| it.asked) {
         return Ok(Refreshed::Later { at: wait.at, reason: wait.reason });
     }
-    let (grant, version) = load_version(shared, id)?;
+    let (grant, version) = match load_version(shared, id) {
+        Err(error @ (TokenError::None | TokenError::Sealed(_))) => {
+            return dead(shared, account, &error.to_string()).await;
+        }
+        other => other?,
+    };
     let platform = account.name.platform();
     let provider = match shared.provider(platform) {
         Ok(provider) => provider,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::again;
 use crate::control::messages as m;
 use crate::domain::account::Account;
 use crate::domain::attempt::Transition;
@@ -67,7 +68,9 @@ fn media(item: &MediaItem) -> m::Media {
 /// A post with its deliveries: by target as the user named them, then in the order they were made.
 /// Ids made in one millisecond have no order of their own.
 pub(super) fn post(post: &Post, deliveries: &[Delivery]) -> m::Post {
-    let (left, rest): (Vec<_>, Vec<_>) = deliveries.iter().partition(|it| it.is_left());
+    // One that ended and was taken up by another says nothing of the post any more.
+    let counted = deliveries.iter().filter(|it| again::is_last(deliveries, it));
+    let (left, rest): (Vec<_>, Vec<_>) = counted.partition(|it| it.is_left());
     let rest: Vec<_> = rest.into_iter().map(|it| (state(it.state), it.held)).collect();
     let mut ordered: Vec<_> = deliveries.iter().collect();
     ordered.sort_by_key(|it| (post.to.iter().position(|to| to.account == it.account), it.id));

@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::body::{self, Built, Part};
+use super::calls::ours;
 use super::progress::{Progress, Whose};
 use crate::auth::dpop::{self, Nonces};
 use crate::auth::{self, Grant};
@@ -125,12 +126,12 @@ impl Wire {
         let mut repeated = false;
         let body = match body::build(&request.body, &parcel.parts, &boundary()) {
             Ok(body) => body,
-            Err(why) => return Reply::NotSent(why),
+            Err(why) => return ours(&why),
         };
         loop {
             let head = match self.head(request, &body, parcel) {
                 Ok(head) => head,
-                Err(why) => return Reply::NotSent(why),
+                Err(why) => return ours(&why),
             };
             let uri = head.uri().clone();
             let answer = if let Some(bytes) = body.small() {

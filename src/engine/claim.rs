@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ask::Refused;
 use super::gates::app_of;
+use super::lanes::PAUSED;
 use super::send::with_job;
 use super::{Effect, Engine, Phase, Refreshed, Then, Work, restored};
 use crate::domain::account::AccountState;
@@ -78,12 +79,12 @@ impl Engine {
             return self.stop(id, Event::Cancel { reason }, now, out);
         };
         if account.state == AccountState::Paused {
-            let reason = Reason::new("paused", "the account is paused");
+            let reason = Reason::new(PAUSED, "the account is paused");
             let lane = self.lanes.entry(run.account).or_default();
             lane.halted = true;
             // What comes too late through it says so.
             if lane.why.as_ref().is_none_or(|(until, _)| *until <= now) {
-                lane.why = Some((now, Reason::new("paused", "the account was paused")));
+                lane.why = Some((now, Reason::new(PAUSED, "the account was paused")));
             }
             return self.step_back(id, now, reason, now, out);
         }
@@ -100,9 +101,12 @@ impl Engine {
         // What a paused queue holds back waits as long as the pause lasts.
         let held_back = work.hold.is_some();
         if let (Some(mut reason), false) = (too_late(delivery, now), held_back) {
-            let lane = self.lanes.get(&run.account).and_then(|it| it.why.as_ref()).map(|it| &it.1);
-            let why = lane.or_else(|| self.gate_reason(&app_of(account))).map(|it| it.message.as_str());
-            if let Some(why) = self.stops.why(due).or(why) {
+            // What stood in its way when its time ran out.
+            let end = delivery.late.until(due).unwrap_or(due);
+            let lane = self.lanes.get(&run.account).and_then(|it| it.why.as_ref());
+            let lane = lane.filter(|(until, _)| *until >= end).map(|it| &it.1);
+            let why = lane.or_else(|| self.gate_reason(&app_of(account), end)).map(|it| it.message.as_str());
+            if let Some(why) = self.stops.why(end).or(why) {
                 reason.message = format!("{}; it waited because: {why}", reason.message);
             }
             return self.stop(id, Event::Miss { reason }, now, out);

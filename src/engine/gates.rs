@@ -62,7 +62,9 @@ pub(super) struct Gate {
     closed: Option<(Timestamp, Reason)>,
     /// Publishing calls that ended without a clear answer, and calls before them that did not reach the
     /// network, lately.
-    unclear: VecDeque<Timestamp>,
+    unclear: VecDeque<(Timestamp, DeliveryId)>,
+    /// Whose delivery tried last whether it is open again.
+    prober: Option<AccountId>,
     /// Who tries whether it is open again, from when on that was allowed, until a call of it leaves.
     trying: Option<(DeliveryId, Timestamp)>,
     /// How often in a row the breaker opened.
@@ -120,6 +122,7 @@ impl Engine {
         let probe = now.saturating_add(PROBE).unwrap_or(now);
         gate.closed = Some((probe, reason));
         gate.trying = Some((id, until));
+        gate.prober = self.runs.get(&id).map(|run| run.account);
         gate.probing = true;
         self.waits_changed = true;
         None
@@ -157,9 +160,16 @@ impl Engine {
         self.gates.get(app).and_then(Gate::until)
     }
 
-    /// Why an app waits, for the reason of a delivery that came too late through it.
-    pub(super) fn gate_reason(&self, app: &App) -> Option<&Reason> {
-        self.gates.get(app)?.closed.as_ref().map(|(_, reason)| reason)
+    /// Why an app waited at that time, for the reason of a delivery that came too late through it.
+    pub(super) fn gate_reason(&self, app: &App, at: Timestamp) -> Option<&Reason> {
+        let closed = self.gates.get(app)?.closed.as_ref();
+        closed.filter(|(until, _)| *until >= at).map(|(_, reason)| reason)
+    }
+
+    /// Whether an account's delivery was the last to try a network that stays shut.
+    pub(super) fn probed_last(&self, account: AccountId, app: Option<&App>) -> bool {
+        let gate = app.and_then(|app| self.gates.get(app));
+        gate.is_some_and(|it| it.closed.is_some() && it.prober == Some(account))
     }
 
     /// Nothing is sent for this app until then.
@@ -182,9 +192,15 @@ impl Engine {
         }
     }
 
-    /// A publishing call ended without a clear answer, or one before it never left. Enough of them, and we stop making more
+    /// A publishing call ended without a clear answer (`sent`), or a call never left. Enough of them, and we stop making more
     /// unknowns: the breaker opens.
-    pub(super) fn gate_unclear(&mut self, app: &App, message: &str, now: Timestamp) {
+    pub(super) fn gate_unclear(
+        &mut self,
+        (app, id): (&App, DeliveryId),
+        message: &str,
+        sent: bool,
+        now: Timestamp,
+    ) {
         if planted("breaker never opens") {
             return;
         }
@@ -195,18 +211,22 @@ impl Engine {
             // It was on the wire already when the breaker opened: it tells of the same trouble.
             return;
         }
-        gate.unclear.push_back(now);
-        while gate.unclear.front().is_some_and(|at| now.duration_since(*at) > BREAKER_WINDOW) {
+        gate.unclear.push_back((now, id));
+        while gate.unclear.front().is_some_and(|(at, _)| now.duration_since(*at) > BREAKER_WINDOW) {
             gate.unclear.pop_front();
         }
         // While it is half open, one failure is enough.
         let probing = gate.opens > 0 && gate.probing && gate.closed.is_some();
-        if gate.unclear.len() < BREAKER_CALLS && !probing {
+        // One post alone may have its own trouble with a network that is well.
+        let several = gate.unclear.iter().any(|it| it.1 != id);
+        if !probing && (gate.unclear.len() < BREAKER_CALLS || !several) {
             return;
         }
         gate.unclear.clear();
-        let doubled = BREAKER_BASE.saturating_mul(1 << gate.opens.min(8));
-        gate.opens = gate.opens.saturating_add(1);
+        // What never left leaves nothing in doubt: asking again costs nothing, and a line that is back is
+        // noticed soon.
+        let doubled = if sent { BREAKER_BASE.saturating_mul(1 << gate.opens.min(8)) } else { BREAKER_BASE };
+        gate.opens = if sent { gate.opens.saturating_add(1) } else { gate.opens.max(1) };
         let until = now.saturating_add(scaled(doubled.min(BREAKER_CAP), scale)).unwrap_or(now);
         let reason = Reason::new("outage", format!("{} does not answer as it should: {message}", app.0))
             .hint("nothing to do: it is tried again by itself, and what is unsure is looked up meanwhile");

@@ -19,6 +19,9 @@ const FETCH: usize = 512;
 /// What is due and cannot be read is tried again at least this often.
 const UNREAD_MAX: SignedDuration = SignedDuration::from_mins(1);
 
+/// The reason's class of what waits because its account is paused.
+pub(super) const PAUSED: &str = "paused";
+
 /// What one account has waiting and when it may go on.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
@@ -134,7 +137,12 @@ impl Engine {
     fn start_lanes(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         let mut started = Vec::new();
         let (gates, runs) = (&self.gates, &self.runs);
-        for (account, lane) in &mut self.lanes {
+        // Whoever found a network shut lets the others try first, or its own trouble could keep it shut.
+        let mut order: Vec<_> =
+            self.lanes.iter().map(|(id, it)| (self.probed_last(*id, it.app.as_ref()), *id)).collect();
+        order.sort();
+        for (_, account) in &order {
+            let Some(lane) = self.lanes.get_mut(account) else { continue };
             if runs.len() + started.len() >= RUNS_MAX {
                 break;
             }
@@ -231,10 +239,13 @@ impl Engine {
         }
     }
 
-    pub(super) fn account_changed(&mut self, account: AccountId) {
+    pub(super) fn account_changed(&mut self, account: AccountId, now: Timestamp) {
         if let Some(lane) = self.lanes.get_mut(&account) {
             // A rate limit stays: it is the network's, not the account's.
             lane.halted = false;
+            if let Some((until, _)) = lane.why.as_mut().filter(|(_, why)| why.class == PAUSED) {
+                *until = now;
+            }
         }
         self.refetch = true;
     }

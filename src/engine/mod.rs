@@ -21,7 +21,7 @@ mod gates;
 mod lanes;
 mod outcome;
 mod reconcile;
-mod restored;
+pub mod restored;
 mod send;
 mod stops;
 
@@ -485,12 +485,16 @@ impl Engine {
             Input::Probe(platform) => self.probe(platform, now),
             Input::Waits(waits) => self.resume_waits(waits),
             Input::Calls(calls) => self.resume_calls(calls),
-            Input::AccountChanged(account) => self.account_changed(account),
+            Input::AccountChanged(account) => self.account_changed(account, now),
             Input::Configure(settings) => {
                 self.settings = *settings;
                 self.budget_may_differ();
             }
-            Input::Disk { enough } => drop(self.stops.set(Stop::Disk, !enough, now)),
+            Input::Disk { enough } => {
+                if self.stops.set(Stop::Disk, !enough, now) {
+                    self.awake_since = Some(now);
+                }
+            }
         }
         out
     }

@@ -44,7 +44,7 @@ impl Engine {
             self.compare_clocks(app, answer, now);
         }
         if let (Reply::NotSent(message) | Reply::Lost(message), Some(app)) = (&reply, &app) {
-            self.gate_unclear(app, message, now);
+            self.gate_unclear((app, id), message, matches!(reply, Reply::Lost(_)), now);
         }
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
@@ -115,7 +115,7 @@ impl Engine {
                     }
                     Some(Verdict::Ambiguous { message }) => {
                         if let Some(app) = &app {
-                            self.gate_unclear(app, &message, now);
+                            self.gate_unclear((app, id), &message, true, now);
                         }
                         let kept = evidence("ambiguous", &answer);
                         self.lose(id, Reason::new("ambiguous", message), None, Some(kept), now, out);

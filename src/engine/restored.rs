@@ -21,7 +21,7 @@ const LATELY: SignedDuration = SignedDuration::from_hours(1);
 
 /// What puts a delivery in doubt of which this store may have forgotten that it went out. `None`: it is
 /// none of these.
-pub(super) fn event(delivery: &Delivery, now: Moment, when: Recall) -> Option<Event> {
+pub fn event(delivery: &Delivery, now: Moment, when: Recall) -> Option<Event> {
     let copy = delivery.restored.filter(|_| delivery.may_be_forgotten())?;
     let reason =
         Reason::new("restored", "the store was restored from a backup; this may have gone out since")

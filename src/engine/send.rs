@@ -11,7 +11,7 @@ use crate::domain::delivery::{Delivery, Event, Frozen, Reason, Recall, Said};
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
 use crate::planted::planted;
-use crate::platforms::{Answer, Class, Failure, FailureClass, Fresh, Job, Next, Request, Sight};
+use crate::platforms::{Answer, Class, Endpoint, Failure, FailureClass, Fresh, Job, Next, Request, Sight};
 
 /// Held back ([`Work::hold`]), or another delivery of the same words is being looked up: it is looked at
 /// again after a quarter of the time it has waited, within these, unless somebody says earlier. Each look
@@ -360,12 +360,13 @@ impl Engine {
             self.heed(account, &app, &quotas, now);
             self.compare_clocks(&app, answer, now);
         }
-        // Whoever is not reached before a post is sent would not be reached by it either. Looks go on while
-        // sending waits, so they neither begin that nor end it.
+        // Whoever is not reached before a post is sent would not be reached by it either, but for hosts that
+        // only take files. Looks go on while sending waits, so they neither begin that nor end it.
+        let of_files = call.as_ref().is_some_and(|it| matches!(it.endpoint, Endpoint::Given(_)));
         if let (Reply::NotSent(message), Purpose::Prepare | Purpose::Scan) = (&reply, purpose)
-            && let Some(app) = self.app_of_run(id)
+            && let Some(app) = self.app_of_run(id).filter(|_| !of_files)
         {
-            self.gate_unclear(&app, message, now);
+            self.gate_unclear((&app, id), message, false, now);
         }
         let Some(run) = self.runs.get_mut(&id) else { return };
         match purpose {
@@ -409,7 +410,11 @@ impl Engine {
 
 /// How long a call that publishes nothing is tried again. One that never left says nothing of the post.
 fn ladder_of(reply: &Reply) -> backoff::Ladder {
-    if matches!(reply, Reply::NotSent(_)) { backoff::NOT_SENT } else { backoff::PREPARING }
+    match reply {
+        Reply::NotSent(_) => backoff::NOT_SENT,
+        Reply::Unfit(failure) if failure.class == FailureClass::Transient => backoff::NOT_SENT,
+        _ => backoff::PREPARING,
+    }
 }
 
 /// Looking is not allowed.

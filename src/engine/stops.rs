@@ -21,37 +21,72 @@ impl Stop {
     }
 }
 
-/// The stops that are in force, and the last one that was.
+/// The stops that are in force, since when, and the last of each kind that was.
 #[derive(Debug, Default)]
 pub(super) struct Stops {
-    in_force: Vec<Stop>,
-    /// Which, and when it ended.
-    last: Option<(Stop, Timestamp)>,
+    in_force: Vec<(Stop, Timestamp)>,
+    /// Which, from when to when.
+    past: Vec<(Stop, Timestamp, Timestamp)>,
 }
 
 impl Stops {
     /// Begins one or ends it. True: it has ended just now.
     pub(super) fn set(&mut self, stop: Stop, on: bool, now: Timestamp) -> bool {
-        let was = self.has(stop);
-        self.in_force.retain(|it| *it != stop);
-        if on {
-            self.in_force.push(stop);
-        } else if was {
-            self.last = Some((stop, now));
+        let since = self.in_force.iter().find(|it| it.0 == stop).map(|it| it.1);
+        match since {
+            None if on => self.in_force.push((stop, now)),
+            Some(since) if !on => {
+                self.in_force.retain(|it| it.0 != stop);
+                self.past.retain(|it| it.0 != stop);
+                self.past.push((stop, since, now));
+            }
+            _ => {}
         }
-        was && !on
+        since.is_some() && !on
     }
 
     pub(super) fn has(&self, stop: Stop) -> bool {
-        self.in_force.contains(&stop)
+        self.in_force.iter().any(|it| it.0 == stop)
     }
 
     pub(super) fn any(&self) -> bool {
         !self.in_force.is_empty()
     }
 
-    /// Why something waited that was due then.
-    pub(super) fn why(&self, due: Timestamp) -> Option<&'static str> {
-        self.last.filter(|(_, end)| *end > due).map(|(stop, _)| stop.message())
+    /// Why nothing was sent then.
+    pub(super) fn why(&self, at: Timestamp) -> Option<&'static str> {
+        let past = self.past.iter().find(|(_, from, to)| *from <= at && at < *to);
+        past.map(|(stop, ..)| stop.message())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
+    }
+
+    #[test]
+    fn each_stop_is_named_for_the_time_in_which_it_was_in_force_and_for_no_other() {
+        let mut stops = Stops::default();
+        let all = [(Stop::Asked, "sendoff pause"), (Stop::Clock, "clock"), (Stop::Disk, "disk")];
+        for (begin, (stop, _)) in (0..).step_by(10).zip(all) {
+            assert!(!stops.set(stop, false, at(begin)), "it was not in force");
+            assert!(!stops.set(stop, true, at(begin)) && stops.has(stop) && stops.any());
+            // Said again, it has begun no later.
+            assert!(!stops.set(stop, true, at(begin + 3)));
+            assert!(stops.set(stop, false, at(begin + 5)) && !stops.any());
+        }
+        for (begin, (_, word)) in (0..).step_by(10).zip(all) {
+            assert_eq!(stops.why(at(begin - 1)), None);
+            for inside in [begin, begin + 4] {
+                assert!(stops.why(at(inside)).is_some_and(|it| it.contains(word)), "{inside}");
+            }
+            assert_eq!(stops.why(at(begin + 5)), None, "it is over");
+        }
     }
 }

@@ -189,3 +189,36 @@ async fn many_who_want_a_fresh_token_at_once_make_one_request_for_it() {
         house.assert_no_refusals();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_whose_key_is_gone_is_to_be_connected_again_and_holds_no_other_back() {
+    let mut house = House::new().await;
+    house.connect("x").await;
+    house.stop().await;
+    let ring = house.data_dir().join("keyring");
+    let before = fs::read(&ring).unwrap();
+    house.start().await;
+    house.connect_as("x", "alice").await;
+    house.stop().await;
+    // As after a backup was brought back that holds the store and not the keys of its day.
+    fs::write(&ring, before).unwrap();
+    house.start().await;
+
+    let mut lost = Vec::new();
+    for n in 0..5 {
+        lost.push(house.post(&["x:alice"], &[&format!("Nobody can, {n}.")], r::When::Now).await);
+    }
+    for it in &lost {
+        let shown = house.reaches(&it.id, m::DeliveryState::NeedsReconnect).await;
+        let why = shown.reason.clone().unwrap();
+        assert!(why.message.contains("cannot be opened"), "{why:?}");
+        assert!(why.hint.unwrap().contains("account connect x"), "what to do");
+    }
+    assert_eq!(house.client.account_show("x:alice").await.unwrap().state, m::AccountState::NeedsReconnect);
+    let alerts = house.client.status().await.unwrap().alerts;
+    assert!(alerts.iter().any(|it| it.code == "needs_reconnect"), "{alerts:?}");
+    assert!(alerts.iter().all(|it| it.code != "outage"), "{alerts:?}");
+    let fine = house.post(&["x:acme"], &["Somebody can."], r::When::Now).await;
+    assert_eq!(house.ended(&fine.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.network.calls("x.create"), 1);
+}

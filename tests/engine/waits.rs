@@ -305,6 +305,7 @@ fn what_became_too_late_during_a_stop_says_so() {
                 world.input(Input::Pause(on));
             }
         };
+        run(&mut world, 30);
         pause(&mut world, true);
         run(&mut world, 3600);
         pause(&mut world, false);
@@ -315,4 +316,33 @@ fn what_became_too_late_during_a_stop_says_so() {
         assert_eq!((row.state, world.sent.len()), (State::Missed, 0));
         assert!(reason.contains(why), "{reason}");
     }
+}
+
+#[test]
+fn one_post_with_trouble_of_its_own_shuts_no_network() {
+    let mut world = calm(PlatformName::Bluesky, 2);
+    world.network.script =
+        vec![Fault::Misleading(answer(500, &json!({ "error": "InternalServerError" }))); 40];
+    // Alone on its account, and sent again and again: the network says nothing of others.
+    let sick = world.post(1, 10, 1, Late::Always);
+    run(&mut world, 1200);
+    assert!(world.sent.len() >= 1, "{:?}", state(&world, sick));
+    assert_eq!(world.engine.as_ref().unwrap().waits(world.now), []);
+}
+
+#[test]
+fn whoever_found_a_network_shut_lets_another_account_try_first() {
+    let mut world = calm(PlatformName::X, 7);
+    world.network.script = vec![Fault::LostBefore; 6];
+    for account in 1..=5 {
+        world.post(account, 10, 1, Late::Always);
+    }
+    run(&mut world, 75);
+    // Two wait behind the shut door; the first of them fails, and then it is the other's turn.
+    let (first, second) = (world.post(6, 80, 1, Late::Always), world.post(7, 80, 1, Late::Always));
+    let more = world.post(6, 80, 1, Late::Always);
+    run(&mut world, 6 * 3600);
+    let order: Vec<_> = world.sent.iter().skip(5).map(|it| it.1).collect();
+    assert_eq!(order[..2], [first, second], "{:?}", world.sent);
+    assert!(order.contains(&more));
 }

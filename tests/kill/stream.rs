@@ -15,7 +15,7 @@ const WRITERS: usize = 2;
 /// Of a hundred kills, this many come while the daemon is still starting.
 const WHILE_STARTING: u64 = 15;
 /// TikTok takes few films of a creator in a minute, and few in a day; every so manieth post is one.
-const PER_FILM: usize = 40;
+const PER_FILM: usize = 15;
 /// Nobody repeats a command longer than this.
 const STUBBORN: Duration = Duration::from_mins(10);
 

@@ -19,11 +19,11 @@ pub(crate) const OWN: u64 = 1 << 41;
 
 /// Who is played, as what class, and how many seeds of a round each of its cells gets.
 pub(crate) const PLAYED: [(Class, PlatformName, usize, &str); 5] = [
-    (Class::Handle, PlatformName::TikTok, 3, "C tiktok"),
-    (Class::Opaque, PlatformName::TikTok, 3, "F tiktok"),
-    (Class::Reference, PlatformName::LinkedIn, 2, "D linkedin"),
-    (Class::Listable, PlatformName::LinkedIn, 2, "E linkedin"),
-    (Class::Listable, PlatformName::X, 2, "E x files"),
+    (Class::Handle, PlatformName::TikTok, 4, "C tiktok"),
+    (Class::Opaque, PlatformName::TikTok, 4, "F tiktok"),
+    (Class::Reference, PlatformName::LinkedIn, 5, "D linkedin"),
+    (Class::Listable, PlatformName::LinkedIn, 4, "E linkedin"),
+    (Class::Listable, PlatformName::X, 5, "E x files"),
 ];
 
 /// A film of TikTok that needs more than one piece, and one that needs one.

@@ -75,8 +75,8 @@ impl World {
         if !running.is_empty() && self.now.duration_since(since) < RUNNING_CALL {
             return self.at(self.now + secs(2), Happening::User(Wish::Close(account, since)));
         }
-        let wall = self.wall();
-        let job: Job = Box::new(move |tx| ledger::close(tx, account, wall).map(drop));
+        let now = self.moment();
+        let job: Job = Box::new(move |tx| ledger::close(tx, account, now).map(drop));
         let then = Some(Happening::User(Wish::Forget(account)));
         self.write(Write::Rest { what: "close", id: None, job, then });
     }

@@ -38,7 +38,7 @@ pub(crate) struct Pace {
     /// Late ones that were searched for.
     searched: BTreeSet<DeliveryId>,
     /// Calls without a clear answer since the last that went through.
-    unclear: VecDeque<Timestamp>,
+    unclear: VecDeque<(Timestamp, DeliveryId)>,
     shut_until: Option<Timestamp>,
     /// Calls whose answer will tell of the quota, and when that ends.
     quotas: BTreeMap<DeliveryId, Timestamp>,
@@ -112,9 +112,12 @@ impl World {
                 pace.shut_until = None;
             }
             "ambiguous" | "not_sent" => {
-                pace.unclear.push_back(wall);
-                pace.unclear.retain(|at| wall.duration_since(*at) <= WINDOW);
-                let many = pace.unclear.len() >= UNCLEAR;
+                let id = save.before.id;
+                pace.unclear.push_back((wall, id));
+                pace.unclear.retain(|(at, _)| wall.duration_since(*at) <= WINDOW);
+                // One post alone may have trouble of its own.
+                let several = pace.unclear.iter().any(|it| it.1 != id);
+                let many = several && pace.unclear.len() >= UNCLEAR;
                 assert!(!many || shut.is_some(), "five calls without a clear answer, and it goes on (§10)");
                 if let Some(until) = shut {
                     pace.unclear.clear();

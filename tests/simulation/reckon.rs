@@ -408,7 +408,10 @@ impl World {
                 it.awake = Some(now);
             }
             Wish::Disk(false) => it.begin(Whom::All, "disk", now),
-            Wish::Disk(true) => it.end(Whom::All, "disk", now, secs(32)),
+            Wish::Disk(true) => {
+                it.end(Whom::All, "disk", now, secs(32));
+                it.awake = Some(now);
+            }
             Wish::Clock(by) => {
                 it.clock_was_set = true;
                 if by.is_zero() {

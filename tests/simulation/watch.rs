@@ -56,7 +56,7 @@ pub(crate) struct Watch {
     /// The marker of the last call of a step.
     markers: BTreeMap<(DeliveryId, u16), String>,
     /// Steps with a call that may have taken effect.
-    open: BTreeSet<(DeliveryId, u16)>,
+    open: BTreeMap<(DeliveryId, u16), u32>,
 }
 
 impl Watch {
@@ -92,7 +92,7 @@ impl Watch {
         self.loose.clear();
         // What was called after the copy was made is forgotten with it.
         let known = |it: &Delivery| it.flight.frozen.is_some() && it.flight.amb_since.is_some();
-        self.open.retain(|(id, step)| known(&found[id]) && found[id].step == *step);
+        self.open.retain(|(id, step), _| known(&found[id]) && found[id].step == *step);
         self.rows.clone_from(found);
     }
 
@@ -136,10 +136,14 @@ impl Watch {
         self.looks.remove(&id);
     }
 
-    /// The last call is known to have done nothing, if no earlier one is open.
+    /// The last call is known to have done nothing. An earlier one may be open all the same.
     pub(crate) fn no_effect(&mut self, origin: Option<(DeliveryId, u16)>) {
-        if let Some(origin) = origin {
-            self.open.remove(&origin);
+        let Some(origin) = origin else { return };
+        if let Some(calls) = self.open.get_mut(&origin) {
+            *calls -= 1;
+            if *calls == 0 {
+                self.open.remove(&origin);
+            }
         }
     }
 
@@ -218,7 +222,7 @@ impl World {
         let key = (id, step, frozen.marker.clone());
         // Known to have done nothing, it may name other files under the same words.
         let opaque = class == Class::Opaque || (self.network.own && class != Class::Handle);
-        if opaque && !watch.open.contains(&(id, step)) {
+        if opaque && !watch.open.contains_key(&(id, step)) {
             watch.bodies.remove(&key);
         }
         let known = watch.bodies.entry(key.clone()).or_insert_with(|| frozen.body.clone());
@@ -231,7 +235,9 @@ impl World {
             let before = &row.steps[usize::from(step) - 1];
             assert!(before.remote_id.is_some(), "a part leaves before the one it follows is live (I11)");
         }
-        let fresh = watch.open.insert((id, step));
+        let calls = watch.open.entry((id, step)).or_default();
+        *calls += 1;
+        let fresh = *calls == 1;
         let since = watch.ended.get(&id).map(|end| now.duration_since(*end));
         let waited = |span: SignedDuration| since.is_none_or(|it| it >= span);
         match class {
