@@ -260,9 +260,7 @@ impl Engine {
             Some(Sight::Absent) => self.absent(id, gone, None, &evidence("absent", &answer), now, out),
             Some(Sight::Gone) => self.absent(id, true, None, &evidence("gone", &answer), now, out),
             Some(Sight::Failed(failure)) => {
-                let mut reason = Reason::new(failure.class.as_str(), failure.message);
-                reason.hint = failure.hint;
-                self.absent(id, true, Some(reason), &evidence("gone", &answer), now, out);
+                self.absent(id, true, Some(failure), &evidence("gone", &answer), now, out);
             }
             Some(Sight::More(request)) => {
                 if !self.turn_page(id, Purpose::Look, request, now, out) {
@@ -361,12 +359,12 @@ impl Engine {
     }
 
     /// A clean read without it: what that proves is the class's rule. `gone`: its handle can never
-    /// publish any more (class C); `fault`: for this reason, which lies in what was sent.
+    /// publish any more (class C); `fault`: for this reason, which the network gave.
     fn absent(
         &mut self,
         id: DeliveryId,
         gone: bool,
-        fault: Option<Reason>,
+        fault: Option<Failure>,
         kept: &Evidence,
         now: Timestamp,
         out: &mut Vec<Effect>,
@@ -428,7 +426,7 @@ impl Engine {
                 None => early.filter(|at| *at > now && *at < end).unwrap_or(end),
             };
             let kind = if fault.is_some() { Looked::Failed } else { Looked::Absent };
-            let event = Event::Look { kind, next_check, absent_at, reason: fault };
+            let event = Event::Look { kind, next_check, absent_at, reason: fault.map(|it| reason_of(&it)) };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
         if blind {
@@ -438,12 +436,14 @@ impl Engine {
             return self.send_again(id, now, Some(kept.clone()), now, out);
         }
         let wanted = wanted(delivery, now);
-        let refusal = fault.filter(is_for_good).or_else(|| refused_for_good(delivery));
+        let refusal =
+            fault.as_ref().map(reason_of).filter(is_for_good).or_else(|| refused_for_good(delivery));
         if wanted && refusal.is_none() {
             let opted = self.settings.resend_when_absent.contains(&work.platform.name());
             let content = work.post.content_for(&delivery.name);
-            let textless =
-                content.parts.get(usize::from(delivery.step)).is_some_and(|it| it.trim().is_empty());
+            // Of what can never become public any more no double can come.
+            let textless = (!gone || forgotten)
+                && content.parts.get(usize::from(delivery.step)).is_some_and(|it| it.trim().is_empty());
             let repeat = matches!(flight.said, Some(Said::Duplicate(_)));
             let why = if repeat {
                 Some("the network refuses it as a repeat, and yet it is not in the account's list")
@@ -457,6 +457,9 @@ impl Engine {
                 return self.hold(id, why, Some(kept.clone()), now, out);
             }
         }
+        let next = fault.and_then(|it| self.after_fault(id, &it, now, out));
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let delivery = &work.delivery;
         let then = if let Some(reason) = refusal {
             AfterAbsence::Rejected { reason }
         } else if delivery.cancel_requested {
@@ -470,7 +473,7 @@ impl Engine {
         } else if let Some(reason) = over_late(delivery, now) {
             AfterAbsence::Missed { reason }
         } else {
-            AfterAbsence::Retry { at: now, give_up_at: None }
+            next.unwrap_or(AfterAbsence::Retry { at: now, give_up_at: None })
         };
         // The machine counts for itself; where the count is what is broken, it is gone round.
         let counted = planted("one negative read") || planted("settle from the first loss");
@@ -478,6 +481,11 @@ impl Engine {
         let event = Event::Absent { proof, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);
     }
+}
+
+/// A failure as the reason of a delivery.
+pub(super) fn reason_of(failure: &Failure) -> Reason {
+    Reason { hint: failure.hint.clone(), ..Reason::new(failure.class.as_str(), failure.message.clone()) }
 }
 
 /// The boot clock tells how long ago it was sent.
