@@ -53,6 +53,9 @@ pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
 }
 
 fn length(it: &m::CheckTarget) -> String {
+    if it.length.max == 0 {
+        return "no text travels".to_owned();
+    }
     format!("{} of {} {}", it.length.used, it.length.max, clean_line(&it.length.unit))
 }
 
@@ -60,7 +63,15 @@ fn length(it: &m::CheckTarget) -> String {
 fn table(check: &m::Check, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
     let files = check.targets.iter().any(|it| !it.files.is_empty());
     let costs = check.targets.iter().any(|it| it.cost_usd.is_some());
-    let columns = [("TARGET", true), ("", true), ("LENGTH", true), ("COST", costs), ("FILES", files)];
+    let refused = check.targets.iter().any(|it| !it.ok);
+    let columns = [
+        ("TARGET", true),
+        ("", true),
+        ("LENGTH", true),
+        ("COST", costs),
+        ("FILES", files),
+        ("WHY NOT", refused),
+    ];
     let shown =
         |cells: Vec<Cell>| cells.into_iter().zip(columns).filter(|it| it.1.1).map(|it| it.0).collect();
     let rows: Vec<Vec<Cell>> = check
@@ -72,13 +83,26 @@ fn table(check: &m::Check, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
             let long = it.length.used > it.length.max;
             let length = length(it);
             let length = if long { Cell::painted(length, Paint::Red) } else { Cell::new(length) };
-            let cost = it.cost_usd.as_ref().map_or_else(|| "-".to_owned(), |usd| format!("{usd} USD"));
-            shown(vec![Cell::new(&it.account), verdict, length, Cell::new(cost), Cell::new(files_of(it))])
+            let cost = it.cost_usd.as_ref().map_or_else(|| "free".to_owned(), |usd| format!("{usd} USD"));
+            let (files, why) = (Cell::new(files_of(it)), Cell::new(why_not(it)));
+            shown(vec![Cell::new(&it.account), verdict, length, Cell::new(cost), files, why])
         })
         .collect();
     let headings: Vec<&str> = columns.iter().filter(|it| it.1).map(|it| it.0).collect();
     ui.table(&headings, &rows)?;
     ui.line("")
+}
+
+/// What is impossible, in the stable words of the problems: each once. The sentences stand below.
+fn why_not(it: &m::CheckTarget) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for problem in &it.problems {
+        let word = clean_line(&problem.code).replace('_', " ");
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.join(", ")
 }
 
 /// What becomes of the files, in as few words as will do.

@@ -85,6 +85,10 @@ pub enum Unit {
     Characters,
     /// Unicode code points: the least that `characters` can mean of those three.
     CodePoints,
+    /// UTF-16 units, where the network's documents name them, or where they are the stricter reading.
+    Utf16,
+    /// As `Utf16`, of a text whose reserved characters bear a backslash each.
+    Escaped,
 }
 
 impl Unit {
@@ -95,6 +99,8 @@ impl Unit {
             Self::Graphemes => "graphemes",
             Self::Characters => "characters",
             Self::CodePoints => "code points",
+            Self::Utf16 => "UTF-16 units",
+            Self::Escaped => "UTF-16 units (escaped)",
         }
     }
 }
@@ -114,7 +120,7 @@ pub struct OptionSpec {
 pub struct Capabilities {
     pub class: Class,
     pub unit: Unit,
-    /// Longest text of one part, in `unit`.
+    /// Longest text of one part, in `unit`; of whatever a post becomes ([`Platform::text_max`]).
     pub text_max: usize,
     /// Longest thread, in parts; 1 = no threads.
     pub parts_max: usize,
@@ -195,6 +201,17 @@ pub trait Platform: Sync {
     /// What helps after an ambiguous answer to this very step, on networks where that differs.
     fn class(&self, job: &Job<'_>) -> Class {
         self.capabilities(job.account.tier.as_deref()).class
+    }
+
+    /// Longest text of one part of this very post, on networks where that depends on what it becomes. The
+    /// error: no word of it travels, and why.
+    fn text_max(
+        &self,
+        _media: &[MediaItem],
+        _options: &BTreeMap<String, String>,
+        tier: Option<&str>,
+    ) -> Result<usize, &'static str> {
+        Ok(self.capabilities(tier).text_max)
     }
 
     /// What this network wants of pictures and films, for a post with these options. The default

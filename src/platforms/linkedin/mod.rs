@@ -57,7 +57,7 @@ impl Platform for LinkedIn {
         let organization = Kind::of(tier) == Kind::Organization;
         Capabilities {
             class: if organization { Class::Listable } else { Class::Reference },
-            unit: Unit::Characters,
+            unit: Unit::Escaped,
             text_max: TEXT_MAX,
             parts_max: 1,
             // A field that may not be blank has an error of its own; that this one may is said nowhere.

@@ -1,8 +1,11 @@
 //! TikTok's stand-in, driven as an honest and as a hostile client.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::film::{Shape, film};
 use super::{Stage, VERIFIER, challenge, landed, read, stage, stage_with};
 use crate::sandbox::VERIFICATION;
 use crate::sandbox::facebook::SECRET;
@@ -14,7 +17,9 @@ const WEB: &str = "https://post.example.org/oauth/tiktok/callback";
 const WEB_CLIENT: &str = "sandbox-tiktok-web";
 const SCOPES: &str = "user.info.basic,video.publish,video.upload";
 const MB: usize = 1_000_000;
-const FILM: &[u8] = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom0123456789";
+/// Upright, ten seconds, thirty pictures a second.
+static FILM: LazyLock<Vec<u8>> =
+    LazyLock::new(|| film(Shape { width: 720, height: 1280, ..Shape::default() }));
 
 fn hexed() -> String {
     hex(&sha256(VERIFIER.as_bytes()))
@@ -175,7 +180,7 @@ async fn a_film_is_taken_in_order_and_published_by_its_last_piece() {
     let stage = stage().await;
     let token = access(&stage).await;
     let mut film = vec![7_u8; 11 * MB + 3];
-    film[..FILM.len()].copy_from_slice(FILM);
+    film[..FILM.len()].copy_from_slice(&FILM);
     let mut body = direct("PUBLIC_TO_EVERYONE", "Bread");
     body["source_info"] = file(film.len() as u64, 5 * MB as u64, 2);
     let (task, url) = begin(&stage, &token, "post/publish/video/init/", &body).await;
@@ -357,7 +362,7 @@ async fn a_piece_is_taken_under_its_headers_at_its_whole_address_alone() {
     let size = FILM.len();
     let range = format!("bytes 0-{}/{size}", size - 1);
     let put = async |url: &str, kind: &str, range: &str, bearer: bool| {
-        let mut request = stage.http.put(url).body(FILM);
+        let mut request = stage.http.put(url).body(FILM.clone());
         for (name, value) in [("content-type", kind), ("content-range", range)] {
             if !value.is_empty() {
                 request = request.header(name, value);
@@ -398,13 +403,13 @@ async fn an_inbox_takes_five_and_an_address_lives_an_hour() {
     let range = format!("bytes 0-{}/{size}", size - 1);
     let path = "post/publish/inbox/video/init/";
     let (task, url) = begin(&stage, &token, path, &body).await;
-    assert_eq!(put(&stage, &url, FILM, &range).await.0, 201);
+    assert_eq!(put(&stage, &url, &FILM, &range).await.0, 201);
     state(&stage, &token, &task).await;
     assert_eq!(state(&stage, &token, &task).await["status"], "SEND_TO_USER_INBOX");
     let (_, url) = begin(&stage, &token, path, &body).await;
     stage.clock.forward(3_600);
-    assert_eq!(put(&stage, &url, FILM, &range).await.0, 403);
-    assert_eq!(put(&stage, &format!("{url}x"), FILM, &range).await.0, 404);
+    assert_eq!(put(&stage, &url, &FILM, &range).await.0, 403);
+    assert_eq!(put(&stage, &format!("{url}x"), &FILM, &range).await.0, 404);
     for _ in 2..5 {
         begin(&stage, &token, path, &body).await;
     }
@@ -445,7 +450,7 @@ async fn audiences_audits_caps_and_limits_are_kept() {
         stage.clock.forward(61);
         let (_, url) = begin(&stage, &token, init, &direct("SELF_ONLY", "")).await;
         assert_eq!(
-            put(&stage, &url, FILM, &format!("bytes 0-{}/{}", FILM.len() - 1, FILM.len())).await.0,
+            put(&stage, &url, &FILM, &format!("bytes 0-{}/{}", FILM.len() - 1, FILM.len())).await.0,
             201
         );
     }
@@ -577,9 +582,77 @@ async fn faults_hang_on_the_last_piece_alone() {
     assert_eq!(code(&creator), (500, "internal_error"));
     let (_, url) = begin(&stage, &token, init, &direct("SELF_ONLY", "x")).await;
     let range = format!("bytes 0-{}/{}", FILM.len() - 1, FILM.len());
-    let lost =
-        stage.http.put(&url).body(FILM).header("content-type", "video/mp4").header("content-range", &range);
+    let lost = stage
+        .http
+        .put(&url)
+        .body(FILM.clone())
+        .header("content-type", "video/mp4")
+        .header("content-range", &range);
     assert!(lost.send().await.is_err());
     assert_eq!(stage.running.published().len(), 1, "it took effect");
     assert_eq!(stage.running.refusals(), []);
+}
+
+/// A film that goes whole to the inbox.
+async fn inbox(stage: &Stage, token: &str, film: &[u8]) -> String {
+    let size = film.len() as u64;
+    let body = json!({ "source_info": file(size, size, 1) });
+    let (task, url) = begin(stage, token, "post/publish/inbox/video/init/", &body).await;
+    let range = format!("bytes 0-{}/{size}", size - 1);
+    assert_eq!(put(stage, &url, film, &range).await.0, 201);
+    task
+}
+
+#[tokio::test]
+async fn a_film_is_held_to_the_rules_of_its_length_its_rate_and_its_sides() {
+    let stage = stage().await;
+    let good = Shape { width: 720, height: 1280, ..Shape::default() };
+    for (shape, end) in [
+        (good, None),
+        (Shape { ms: 600_000, samples: 18_000, ..good }, None),
+        (Shape { ms: 600_001, samples: 18_000, ..good }, Some("duration_check_failed")),
+        (Shape { samples: 220, ..good }, Some("frame_rate_check_failed")),
+        (Shape { samples: 610, ..good }, Some("frame_rate_check_failed")),
+        (Shape { width: 359, ..good }, Some("picture_size_check_failed")),
+        (Shape { height: 4_097, ..good }, Some("picture_size_check_failed")),
+    ] {
+        // Past the limits of a minute and of a day, and past the token's life.
+        stage.clock.forward(86_400);
+        let token = access(&stage).await;
+        let task = inbox(&stage, &token, &film(shape)).await;
+        state(&stage, &token, &task).await;
+        let done = state(&stage, &token, &task).await;
+        assert_eq!(done["fail_reason"].as_str(), end, "{done}");
+    }
+    // The account's own limit is that of direct posts.
+    let token = access(&stage).await;
+    let long = film(Shape { ms: 300_001, samples: 9_000, ..good });
+    let size = long.len() as u64;
+    let mut body = direct("SELF_ONLY", "x");
+    body["source_info"] = file(size, size, 1);
+    let (task, url) = begin(&stage, &token, "post/publish/video/init/", &body).await;
+    put(&stage, &url, &long, &format!("bytes 0-{}/{size}", size - 1)).await;
+    state(&stage, &token, &task).await;
+    assert_eq!(state(&stage, &token, &task).await["fail_reason"], "duration_check_failed");
+}
+
+#[tokio::test]
+async fn a_film_for_the_inbox_which_bears_no_words_fails_on_order_too() {
+    let stage = stage_with("tiktok.status=fail:auth_removed").await;
+    let token = access(&stage).await;
+    let size = FILM.len() as u64;
+    let body = json!({ "source_info": file(size, size, 1) });
+    let (task, _) = begin(&stage, &token, "post/publish/inbox/video/init/", &body).await;
+    assert_eq!(state(&stage, &token, &task).await["status"], "PROCESSING_UPLOAD", "it waits for its bytes");
+    let task = inbox(&stage, &token, &FILM).await;
+    state(&stage, &token, &task).await;
+    let done = state(&stage, &token, &task).await;
+    assert_eq!((&done["status"], &done["fail_reason"]), (&json!("FAILED"), &json!("auth_removed")));
+    assert_eq!(stage.running.published(), []);
+    let next = inbox(&stage, &token, &FILM).await;
+    state(&stage, &token, &next).await;
+    assert_eq!(state(&stage, &token, &next).await["status"], "SEND_TO_USER_INBOX", "one alone");
+    for unfit in ["tiktok.init=fail:internal", "tiktok.status=fail:busy", "x.create=error:invalid_request"] {
+        assert!(unfit.parse::<crate::sandbox::Faults>().is_err(), "{unfit}");
+    }
 }
