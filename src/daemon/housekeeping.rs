@@ -44,6 +44,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 refreshing = Some(tokio::spawn(refresh_ripe(Arc::clone(&shared), now)));
             }
             super::files::sweep_now(&shared, now).await;
+            if let Err(error) = super::retention::round(&shared.store, now).await {
+                tracing::warn!(%error, "answers that may be kept no longer could not be forgotten");
+            }
             if let Err(error) = super::disconnect::resume(&shared) {
                 tracing::warn!(%error, "could not look for interrupted disconnects");
             }

@@ -14,7 +14,7 @@ use crate::domain::delivery::{AfterAbsence, Delivery, Event, Looked, Proof, Reas
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::{Moment, UNNOTICED};
 use crate::planted::planted;
-use crate::platforms::{Class, Failure, FailureClass, Reading, Request, Sight};
+use crate::platforms::{Answer, Class, Failure, FailureClass, Reading, Request, Sight};
 
 /// Early looks, after the answer was lost; they can only find, never prove absence.
 const EARLY: [i64; 3] = [10, 60, 300];
@@ -133,13 +133,11 @@ impl Engine {
         let flight = &work.delivery.flight;
         let word = work.delivery.reason.as_ref().map_or("", |it| it.class.as_str());
         if let Some(Said::Duplicate(said)) = &flight.said {
-            return self.hold(
-                id,
-                &format!("the network has these words already, and not surely from us: {said}"),
-                None,
-                now,
-                out,
-            );
+            let why = match repeated(work) {
+                Some(ours) => format!("{ours}: {said}"),
+                None => format!("the network has these words already, and not surely from us: {said}"),
+            };
+            return self.hold(id, &why, None, now, out);
         }
         let unclear = matches!(word, "ambiguous" | "restored");
         if !repeatable(work, now) || (flight.earlier_open && unclear) {
@@ -214,6 +212,12 @@ impl Engine {
             (Some(frozen), None) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
             (None, _) => work.platform.scanned(job, &answer, since, &*work.bound, now),
         });
+        let own = match &sight {
+            Some(Sight::Found(live) | Sight::HandedOver(live)) => live.remote_id.as_deref(),
+            _ => None,
+        };
+        // From here on it is written down alone.
+        let answer = Answer { body: work.platform.kept(&answer, own), ..answer };
         let moment = Moment { wall: now, boot: self.boot };
         let reckoned = reckoned_back(&work.delivery, moment);
         let off = gates::off(&self.gates, work.account.as_ref()) - allowed;
@@ -445,7 +449,10 @@ impl Engine {
             let textless = (!gone || forgotten)
                 && content.parts.get(usize::from(delivery.step)).is_some_and(|it| it.trim().is_empty());
             let repeat = matches!(flight.said, Some(Said::Duplicate(_)));
-            let why = if repeat {
+            let ours = repeated(work).filter(|_| repeat);
+            let why = if let Some(ours) = &ours {
+                Some(ours.as_str())
+            } else if repeat {
                 Some("the network refuses it as a repeat, and yet it is not in the account's list")
             } else if (class == Class::Opaque && !opted) || textless {
                 // No net against a double, or nothing a look could have recognised it by.
@@ -481,6 +488,14 @@ impl Engine {
         let event = Event::Absent { proof, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);
     }
+}
+
+/// The post of ours that a network means that calls this a repeat, if we know of one.
+fn repeated(work: &Work) -> Option<String> {
+    let (post, at) = (work.earlier)()?;
+    Some(format!(
+        "the network refuses it as a repeat of `{post}`, which has the same words and went out at {at:.0}"
+    ))
 }
 
 /// A failure as the reason of a delivery.

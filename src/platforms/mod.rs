@@ -261,6 +261,17 @@ pub trait Platform: Sync {
         None
     }
 
+    /// What of an answer to a look may be written down, on networks that limit what is kept of their data.
+    /// `own`: the object that it showed to be ours.
+    fn kept(&self, answer: &Answer, _own: Option<&str>) -> Vec<u8> {
+        answer.body.clone()
+    }
+
+    /// For how long answers may be kept. None = as long as the delivery they belong to.
+    fn keeps_answers(&self) -> Option<SignedDuration> {
+        None
+    }
+
     /// The content type of JSON, as the network documents it.
     fn json_type(&self) -> &'static str {
         "application/json"

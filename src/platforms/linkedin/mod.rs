@@ -114,6 +114,15 @@ impl Platform for LinkedIn {
         all
     }
 
+    fn kept(&self, answer: &Answer, own: Option<&str>) -> Vec<u8> {
+        looks::kept(answer, own)
+    }
+
+    fn keeps_answers(&self) -> Option<SignedDuration> {
+        // learn.microsoft.com/linkedin/marketing/restricted-use-cases: stored social data of members.
+        Some(SignedDuration::from_hours(48))
+    }
+
     fn measure(&self, text: &str) -> usize {
         text::escape(text).encode_utf16().count()
     }
