@@ -37,6 +37,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if let Err(error) = super::precheck::round(&shared, now).await {
             tracing::warn!(%error, "could not check what is due soon");
         }
+        if let Err(error) = super::retention::round(&shared.store, now).await {
+            tracing::warn!(%error, "answers that may be kept no longer could not be forgotten");
+        }
         if round.is_multiple_of(MINUTE) {
             // In a task of its own: a stop ends this loop at once, but never a refresh half-way.
             // Not without room: fresh tokens that could not be kept would be lost.
@@ -44,9 +47,6 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 refreshing = Some(tokio::spawn(refresh_ripe(Arc::clone(&shared), now)));
             }
             super::files::sweep_now(&shared, now).await;
-            if let Err(error) = super::retention::round(&shared.store, now).await {
-                tracing::warn!(%error, "answers that may be kept no longer could not be forgotten");
-            }
             if let Err(error) = super::disconnect::resume(&shared) {
                 tracing::warn!(%error, "could not look for interrupted disconnects");
             }

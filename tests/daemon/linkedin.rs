@@ -401,3 +401,29 @@ async fn a_kind_is_for_linkedin_alone_and_one_of_two() {
         event.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_for_one_of_several_pages_is_not_dropped_in_silence() {
+    let house = House::new().await;
+    let ask = |select: &[&str]| r::Connect {
+        platform: "linkedin".into(),
+        kind: Some("organization".into()),
+        name: Some("bakery".into()),
+        select: select.iter().map(|it| (*it).to_owned()).collect(),
+        ..r::Connect::default()
+    };
+    let started = house.client.connect_start(&ask(&[])).await.unwrap();
+    let found = house.landed(&started.id).await;
+    assert_eq!(found.len(), 2);
+    for it in &found {
+        let told = it.warnings.join(" ");
+        assert!(told.contains("`bakery` is for one account"), "{it:?}");
+        assert_ne!(it.account.as_deref(), Some("linkedin:bakery"));
+    }
+    house.client.connect_confirm(&started.id, &r::Choice::No).await.ok();
+    // Of one that is chosen it is the name.
+    let started = house.client.connect_start(&ask(&["urn:li:organization:5515716"])).await.unwrap();
+    follow(&house.client, &started.id).await;
+    let accounts = house.client.account_list().await.unwrap().accounts;
+    assert_eq!(accounts.iter().map(|it| it.account.as_str()).collect::<Vec<_>>(), ["linkedin:bakery"]);
+}
