@@ -204,7 +204,7 @@ mod tests {
         let shown = "POST /2/tweets\none\ntwo\nreply settings: following\n\
                      POST /xrpc/put\nthree\nimages: oven.jpg\n\
                      POST /rest/posts\nfour\nis reshare disabled by author: no\n\
-                     POST /z\nmade with ai: yes\nmedia: a.mp4, b.jpg (alt A loaf)\n";
+                     POST /z\nmedia: a.mp4, b.jpg (alt A loaf)\nmade with ai: yes\n";
         assert_eq!(preview(&sent), shown);
         assert_eq!(preview(&"plain\u{1b}[2J".into()), "plain[2J\n");
         assert_eq!(preview(&serde_json::Value::Null), "");

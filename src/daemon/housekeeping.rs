@@ -27,6 +27,7 @@ const REFRESHES: usize = 8;
 /// Runs until the task is dropped.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut round: u64 = 0;
+    let mut forgotten = super::retention::Seen::default();
     let mut refreshing: Option<tokio::task::JoinHandle<()>> = None;
     loop {
         let now = shared.now();
@@ -37,7 +38,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if let Err(error) = super::precheck::round(&shared, now).await {
             tracing::warn!(%error, "could not check what is due soon");
         }
-        if let Err(error) = super::retention::round(&shared.store, now).await {
+        if let Err(error) = super::retention::round(&shared.store, now, &mut forgotten).await {
             tracing::warn!(%error, "answers that may be kept no longer could not be forgotten");
         }
         if round.is_multiple_of(MINUTE) {

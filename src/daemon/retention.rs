@@ -6,52 +6,80 @@
 //!
 //! [`Platform::keeps_answers`]: crate::platforms::Platform::keeps_answers
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::domain::ids::PlatformName;
+use crate::domain::ids::{DeliveryId, PlatformName};
 use crate::platforms;
-use crate::store::{Store, StoreError, Tx, deliveries, journal, meta};
+use crate::store::{Source, Store, StoreError, Tx, deliveries, journal, meta};
 
-/// Lines of the log in one write, and writes in one round.
+/// Lines of the log that are looked at in one step, and steps of one round.
 const LINES: usize = 500;
-const WRITES: usize = 20;
+const STEPS: usize = 20;
+/// How far a round may get ahead of what is noted: so many lines are looked at again after a restart.
+const UNNOTED: u64 = 10_000;
 
-/// Forgets what is old enough by now.
-pub(super) async fn round(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+/// How far the rounds of this start have come, by network.
+pub(super) type Seen = BTreeMap<PlatformName, u64>;
+
+/// Forgets what is old enough by now. Nothing is written where nothing of that network has come of age.
+pub(super) async fn round(store: &Store, now: Timestamp, seen: &mut Seen) -> Result<(), StoreError> {
     for platform in platforms::ALL {
         let Some(life) = platform.keeps_answers() else { continue };
         let (network, by) = (platform.name(), now.saturating_sub(life).unwrap_or(Timestamp::MIN));
-        for _ in 0..WRITES {
-            // A write for nothing would keep an idle disk awake.
-            let ripe = store.read(|rx| {
-                let from = meta::forgotten_upto(rx, network)?;
-                journal::moves_until(rx, from, by, LINES).map(|(_, last)| last > from)
+        let seen = seen.entry(network).or_default();
+        for _ in 0..STEPS {
+            let from = *seen;
+            let (from, noted, theirs, last) = store.read(|rx| {
+                let noted = meta::forgotten_upto(rx, network)?;
+                let from = from.max(noted);
+                let (theirs, last) = ripe(rx, network, from, by)?;
+                Ok((from, noted, theirs, last))
             })?;
-            if !ripe {
+            if last == from {
                 break;
             }
-            store.write(move |tx| forget(tx, network, by)).await?;
+            if !theirs.is_empty() || last.saturating_sub(noted) > UNNOTED {
+                store.write(move |tx| forget(tx, network, &theirs, last, by)).await?;
+            }
+            *seen = last;
         }
     }
     Ok(())
 }
 
-fn forget(tx: &mut Tx<'_>, network: PlatformName, by: Timestamp) -> Result<(), StoreError> {
-    let (moves, last) = journal::moves_until(tx, meta::forgotten_upto(tx, network)?, by, LINES)?;
-    let mut theirs = BTreeSet::new();
+/// The moves of this network behind a line of the log that are old enough, and the last line looked at.
+fn ripe(
+    source: &impl Source,
+    network: PlatformName,
+    from: u64,
+    by: Timestamp,
+) -> Result<(Vec<(DeliveryId, u32)>, u64), StoreError> {
+    let (mut moves, last) = journal::moves_until(source, from, by, LINES)?;
+    // Of a row that cannot be read nothing can be shown either.
+    moves.retain(|(id, _)| {
+        let delivery = deliveries::get(source, *id).ok().flatten();
+        delivery.is_some_and(|it| it.name.platform() == network)
+    });
+    Ok((moves, last))
+}
+
+fn forget(
+    tx: &mut Tx<'_>,
+    network: PlatformName,
+    moves: &[(DeliveryId, u32)],
+    last: u64,
+    by: Timestamp,
+) -> Result<(), StoreError> {
     for (id, n) in moves {
-        // Of a row that cannot be read nothing can be shown either; it must not keep the others.
-        let Some(delivery) = deliveries::get(tx, id).ok().flatten() else { continue };
-        if delivery.name.platform() == network {
-            readable(deliveries::forget_answer(tx, id, n))?;
-            theirs.insert(id);
-        }
+        readable(deliveries::forget_answer(tx, *id, *n))?;
     }
+    let theirs: BTreeSet<DeliveryId> = moves.iter().map(|it| it.0).collect();
     for id in theirs {
         readable(deliveries::forget_attempts(tx, id, by))?;
-        let before = deliveries::need(tx, id)?;
+        // It may have been deleted since it was looked at.
+        let Some(before) = deliveries::get(tx, id)? else { continue };
         let mut after = before.clone();
         if after.reason.as_mut().and_then(|it| it.raw.take()).is_some() {
             deliveries::put(tx, Some(&before), &after, None)?;
@@ -72,7 +100,7 @@ mod tests {
     use super::*;
     use crate::domain::attempt::{Answered, Attempt, Transition};
     use crate::domain::delivery::{Delivery, Reason, Step, StepKind};
-    use crate::domain::ids::{AccountId, DeliveryId, PostId};
+    use crate::domain::ids::{AccountId, PostId};
     use crate::domain::schedule::{Choice, Due, Late};
     use crate::store::Options;
 
@@ -144,19 +172,20 @@ mod tests {
         let other = with_answers(&store, 2, "facebook:acme", hours(0)).await;
         let later = with_answers(&store, 3, "linkedin:acme-bakery", hours(5)).await;
         let knows = |id| rows(&store, id).0.contains(CANARY);
-        round(&store, hours(47)).await.unwrap();
+        let mut seen = Seen::default();
+        round(&store, hours(47), &mut seen).await.unwrap();
         assert!(knows(first) && knows(later));
-        round(&store, hours(48)).await.unwrap();
+        round(&store, hours(48), &mut seen).await.unwrap();
         let (text, status, outcome) = rows(&store, first);
         assert!(!text.contains(CANARY), "{text}");
         assert_eq!((status, outcome.as_str()), (200, "absent"));
         assert!(text.contains("it said no"));
         assert!(knows(later) && knows(other), "too young, and of a network without such a rule");
-        round(&store, hours(53)).await.unwrap();
+        round(&store, hours(53), &mut seen).await.unwrap();
         assert!(!knows(later));
-        // Nothing is left to do, and the place in the log is remembered.
+        // The place in the log is noted with the last that was forgotten: another start goes on from there.
         let upto = store.read(|rx| meta::forgotten_upto(rx, PlatformName::LinkedIn)).unwrap();
-        assert_eq!(upto, store.read(journal::newest).unwrap());
+        assert_eq!((upto, seen[&PlatformName::LinkedIn]), (store.read(journal::newest).unwrap(), upto));
         store.close().await;
     }
 }

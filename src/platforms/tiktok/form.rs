@@ -348,8 +348,10 @@ fn values(media: &[MediaItem], options: &BTreeMap<String, String>, found: &mut F
             );
         }
     }
-    if options.get("title").is_some_and(|it| it.encode_utf16().count() > TITLE_MAX) {
-        found.option("title", "it is longer than 90 characters", "shorten it; the text may be longer");
+    if let Some(long) = options.get("title").map(|it| it.encode_utf16().count()).filter(|it| *it > TITLE_MAX)
+    {
+        let message = format!("it is {long} UTF-16 units, and a title of photos may have {TITLE_MAX}");
+        found.option("title", &message, "shorten it; the text may be longer");
     }
     if let Some(cover) = options.get("cover") {
         let place = cover.parse::<usize>().ok().filter(|it| *it >= 1);
