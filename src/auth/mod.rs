@@ -366,14 +366,6 @@ impl Provider {
         }
     }
 
-    /// Asks the network how a token stands. `None`: it cannot be asked.
-    pub async fn introspect(&self, tools: Tools<'_>, grant: &Grant) -> Option<Result<Standing, AuthError>> {
-        match self {
-            Self::LinkedIn(it) => it.introspect(tools, grant).await,
-            Self::X(_) | Self::Bluesky(_) | Self::Facebook(_) | Self::Instagram(_) | Self::TikTok(_) => None,
-        }
-    }
-
     /// Gives the tokens back to the network. Whatever it answers, the caller deletes its copy; the
     /// lines say truthfully what the network did.
     pub async fn revoke(&self, tools: Tools<'_>, grant: &Grant) -> Vec<Revocation> {
@@ -384,6 +376,14 @@ impl Provider {
             Self::Instagram(it) => it.revoke(tools, grant).await,
             Self::LinkedIn(it) => it.revoke(tools, grant).await,
             Self::TikTok(it) => it.revoke(tools, grant).await,
+        }
+    }
+
+    /// Asks the network how a token stands. `None`: it cannot be asked.
+    pub async fn introspect(&self, tools: Tools<'_>, grant: &Grant) -> Option<Result<Standing, AuthError>> {
+        match self {
+            Self::LinkedIn(it) => it.introspect(tools, grant).await,
+            Self::X(_) | Self::Bluesky(_) | Self::Facebook(_) | Self::Instagram(_) | Self::TikTok(_) => None,
         }
     }
 }

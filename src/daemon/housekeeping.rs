@@ -26,8 +26,8 @@ const REFRESHES: usize = 8;
 
 /// Runs until the task is dropped.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut round: u64 = 0;
     let mut forgotten = super::retention::Seen::default();
+    let mut round: u64 = 0;
     let mut refreshing: Option<tokio::task::JoinHandle<()>> = None;
     loop {
         let now = shared.now();
