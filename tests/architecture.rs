@@ -41,7 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &["domain", "failpoint"]),
     ("auth", &["domain", "http"]),
     // The configuration names accounts, zones and late policies, and checks them at the door.
-    ("config", &["domain"]),
+    ("config", &["domain", "facts"]),
     ("privacy", &["domain", "keys"]),
     // Tickets and limits of the public listener run out, so it needs the time.
     ("web", &["domain", "auth", "media", "clock"]),

@@ -24,7 +24,7 @@ use super::token::{AccessToken, RefreshToken};
 use super::wire::{self, Fault};
 use super::{
     AuthError, Begin, CallbackParams, Connected, Found, Pending, RefreshError, Revocation, RevocationResult,
-    ScopeNeed, Server, Started, Tools,
+    ScopeNeed, Server, Standing, Started, Tools,
 };
 use crate::domain::ids::PlatformName;
 use crate::domain::kind::Kind;
@@ -348,6 +348,36 @@ impl LinkedInProvider {
             _ => RevocationResult::Failed,
         };
         vec![line(result, Some(fault.to_string()))]
+    }
+
+    /// `POST /oauth/v2/introspectToken`: how a token stands with LinkedIn
+    /// (learn.microsoft.com/linkedin/shared/authentication/developer-portal-tools). `None`: the app that it
+    /// came through is not configured any more.
+    pub(super) async fn introspect(
+        &self,
+        tools: Tools<'_>,
+        grant: &Grant,
+    ) -> Option<Result<Standing, AuthError>> {
+        let (client_id, client_secret) = self.app_of(&grant.client_id)?;
+        let url = wire::below(&self.oauth, "oauth/v2/introspectToken");
+        let (secret, token) = (client_secret.expose_secret(), grant.access.expose());
+        let fields = [("client_id", client_id.as_str()), ("client_secret", secret), ("token", token)];
+        let body = match tools.fixed.exchange(wire::form(&url, &fields)).await {
+            Ok(answer) => wire::json(answer.status() == StatusCode::OK, &answer, &[secret, token], tools.now),
+            Err(error) => Err(error.into()),
+        };
+        Some(match body {
+            Ok(body) => {
+                let is_active = body["active"] == true;
+                let word = if is_active { "active" } else { "inactive" };
+                Ok(Standing {
+                    is_active,
+                    status: wire::clean(body["status"].as_str().unwrap_or(word), &[secret, token]),
+                    expires_at: body["expires_at"].as_i64().and_then(|it| Timestamp::from_second(it).ok()),
+                })
+            }
+            Err(fault) => Err(AuthError::of(&wire::place(&self.oauth), fault)),
+        })
     }
 
     /// `POST /oauth/v2/accessToken`, with the app's id and secret in the body.

@@ -206,6 +206,15 @@ pub struct Found {
     pub tier: Option<String>,
 }
 
+/// How a token stands with its network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub is_active: bool,
+    /// In the network's word: `active`, `revoked`, `expired`.
+    pub status: String,
+    pub expires_at: Option<Timestamp>,
+}
+
 /// One scope we ask for, and what it is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScopeNeed {
@@ -367,6 +376,14 @@ impl Provider {
             Self::Instagram(it) => it.revoke(tools, grant).await,
             Self::LinkedIn(it) => it.revoke(tools, grant).await,
             Self::TikTok(it) => it.revoke(tools, grant).await,
+        }
+    }
+
+    /// Asks the network how a token stands. `None`: it cannot be asked.
+    pub async fn introspect(&self, tools: Tools<'_>, grant: &Grant) -> Option<Result<Standing, AuthError>> {
+        match self {
+            Self::LinkedIn(it) => it.introspect(tools, grant).await,
+            Self::X(_) | Self::Bluesky(_) | Self::Facebook(_) | Self::Instagram(_) | Self::TikTok(_) => None,
         }
     }
 }

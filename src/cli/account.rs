@@ -1,10 +1,15 @@
 //! `account list · show · rename · refresh · pause · resume · disconnect`.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::args::Account;
 use super::error::{CliError, Outcome, SOME_FAILED};
 use super::render::{Cell, Ui, clean_line, relative};
 use crate::control::client::Client;
 use crate::control::messages as m;
+
+/// The end of a grant is worth a word from so long before on.
+const GRANT_NEAR: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 pub(super) async fn run(client: &Client, command: Account, ui: &mut Ui<'_, '_>) -> Outcome {
     match command {
@@ -93,9 +98,12 @@ fn show_list(list: &m::AccountList, ui: &mut Ui<'_, '_>) -> Outcome {
         .accounts
         .iter()
         .map(|it| {
-            let token = match (it.grant_expires_at.filter(|_| it.can_refresh), it.expires_at) {
+            // Most networks move the end of a grant on with each renewal; where it stands, it comes near.
+            let near = |end: &Timestamp| end.duration_since(now) < GRANT_NEAR;
+            let ending = it.grant_expires_at.filter(|_| it.can_refresh).filter(near);
+            let token = match (ending, it.expires_at) {
                 (Some(end), _) => format!("ends {}", relative(end, now)),
-                (None, Some(_)) if it.can_refresh => "renewed by itself".to_owned(),
+                (None, _) if it.can_refresh => "renewed by itself".to_owned(),
                 (None, Some(at)) => format!("ends {}", relative(at, now)),
                 (None, None) => "does not end".to_owned(),
             };

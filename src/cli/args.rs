@@ -307,7 +307,7 @@ pub struct Sandbox {
     /// Where to listen; loopback only
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<std::net::SocketAddr>,
-    /// Faults to inject, `platform.route=fault[*N]`, comma-separated; faults: lost_before, lost_after, 500_after, blocked_after, 429, slow, truncate, and of Meta's networks partial, blind, debug_info, says_error, says_expired, lags
+    /// Faults to inject, `platform.route=fault[*N]`, comma-separated; faults: lost_before, lost_after, 500_after, blocked_after, 429, slow, truncate, and of Meta's networks partial, blind, debug_info, says_error, says_expired, lags; and the errors of each network by name or code, as its page in docs tells
     #[arg(long, value_name = "SPEC")]
     pub faults: Option<String>,
     /// Makes the same ids and codes again

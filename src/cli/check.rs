@@ -53,6 +53,9 @@ pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
 }
 
 fn length(it: &m::CheckTarget) -> String {
+    if it.length.max == 0 {
+        return "no text travels".to_owned();
+    }
     format!("{} of {} {}", it.length.used, it.length.max, clean_line(&it.length.unit))
 }
 
@@ -60,7 +63,15 @@ fn length(it: &m::CheckTarget) -> String {
 fn table(check: &m::Check, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
     let files = check.targets.iter().any(|it| !it.files.is_empty());
     let costs = check.targets.iter().any(|it| it.cost_usd.is_some());
-    let columns = [("TARGET", true), ("", true), ("LENGTH", true), ("COST", costs), ("FILES", files)];
+    let refused = check.targets.iter().any(|it| !it.ok);
+    let columns = [
+        ("TARGET", true),
+        ("", true),
+        ("LENGTH", true),
+        ("COST", costs),
+        ("FILES", files),
+        ("WHY NOT", refused),
+    ];
     let shown =
         |cells: Vec<Cell>| cells.into_iter().zip(columns).filter(|it| it.1.1).map(|it| it.0).collect();
     let rows: Vec<Vec<Cell>> = check
@@ -72,13 +83,26 @@ fn table(check: &m::Check, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
             let long = it.length.used > it.length.max;
             let length = length(it);
             let length = if long { Cell::painted(length, Paint::Red) } else { Cell::new(length) };
-            let cost = it.cost_usd.as_ref().map_or_else(|| "-".to_owned(), |usd| format!("{usd} USD"));
-            shown(vec![Cell::new(&it.account), verdict, length, Cell::new(cost), Cell::new(files_of(it))])
+            let cost = it.cost_usd.as_ref().map_or_else(|| "free".to_owned(), |usd| format!("{usd} USD"));
+            let (files, why) = (Cell::new(files_of(it)), Cell::new(why_not(it)));
+            shown(vec![Cell::new(&it.account), verdict, length, Cell::new(cost), files, why])
         })
         .collect();
     let headings: Vec<&str> = columns.iter().filter(|it| it.1).map(|it| it.0).collect();
     ui.table(&headings, &rows)?;
     ui.line("")
+}
+
+/// What is impossible, in the stable words of the problems: each once. The sentences stand below.
+fn why_not(it: &m::CheckTarget) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for problem in &it.problems {
+        let word = clean_line(&problem.code).replace('_', " ");
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.join(", ")
 }
 
 /// What becomes of the files, in as few words as will do.
@@ -114,8 +138,8 @@ fn preview(sent: &serde_json::Value) -> String {
         let fields = request.iter().filter(|(_, value)| !value.is_object()).chain(body.into_iter().flatten());
         for (name, value) in fields {
             match (name.as_str(), value) {
-                ("request" | "text", Value::String(text)) => put(text),
-                (name, value) => put(&format!("{name}: {value}")),
+                ("request" | "text" | "commentary", Value::String(text)) => put(text),
+                (name, value) => put(&format!("{}: {}", named(name), worded(value))),
             }
         }
     }
@@ -123,6 +147,45 @@ fn preview(sent: &serde_json::Value) -> String {
         put(text);
     }
     out
+}
+
+/// A field's name in words: `reply_settings` and `replySettings` are `reply settings`.
+fn named(field: &str) -> String {
+    let mut out = String::with_capacity(field.len() + 4);
+    for it in field.chars() {
+        match it {
+            '_' => out.push(' '),
+            it if it.is_ascii_uppercase() => {
+                out.push(' ');
+                out.push(it.to_ascii_lowercase());
+            }
+            it => out.push(it),
+        }
+    }
+    out
+}
+
+/// A value in words: a text as it stands, a list with commas, a file by its name and what it shows.
+fn worded(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(on) => if *on { "yes" } else { "no" }.to_owned(),
+        Value::Array(all) => all.iter().map(worded).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => {
+            let head = ["file", "name", "text"].iter().find_map(|it| map.get_key_value(*it));
+            let rest =
+                map.iter().filter(|(key, value)| head.is_none_or(|it| it.0 != *key) && !value.is_null());
+            let rest: Vec<String> =
+                rest.map(|(key, value)| format!("{} {}", named(key), worded(value))).collect();
+            match (head, rest.is_empty()) {
+                (Some((_, head)), true) => worded(head),
+                (Some((_, head)), false) => format!("{} ({})", worded(head), rest.join(", ")),
+                (None, _) => rest.join(", "),
+            }
+        }
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -134,9 +197,14 @@ mod tests {
         let sent = serde_json::json!([
             { "request": "POST /2/tweets", "body": { "text": "one\ntwo", "reply_settings": "following" } },
             { "request": "POST /xrpc/put", "text": "three", "images": ["oven.jpg"] },
+            { "request": "POST /rest/posts", "commentary": "four", "isReshareDisabledByAuthor": false },
+            { "request": "POST /z", "media": [{ "file": "a.mp4" }, { "file": "b.jpg", "alt": "A loaf" }],
+              "made_with_ai": true },
         ]);
-        let shown = "POST /2/tweets\none\ntwo\nreply_settings: \"following\"\n\
-                     POST /xrpc/put\nthree\nimages: [\"oven.jpg\"]\n";
+        let shown = "POST /2/tweets\none\ntwo\nreply settings: following\n\
+                     POST /xrpc/put\nthree\nimages: oven.jpg\n\
+                     POST /rest/posts\nfour\nis reshare disabled by author: no\n\
+                     POST /z\nmedia: a.mp4, b.jpg (alt A loaf)\nmade with ai: yes\n";
         assert_eq!(preview(&sent), shown);
         assert_eq!(preview(&"plain\u{1b}[2J".into()), "plain[2J\n");
         assert_eq!(preview(&serde_json::Value::Null), "");

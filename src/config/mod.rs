@@ -19,6 +19,7 @@ use url::Url;
 use crate::domain::ids::{AccountName, PlatformName};
 use crate::domain::schedule::Late;
 use crate::domain::schedule::slots::SlotPattern;
+use crate::facts::linkedin;
 
 pub mod change;
 mod check;
@@ -391,6 +392,15 @@ impl Config {
     pub fn cautions(&self) -> Vec<String> {
         let to_x = |it: &&Recurring| it.accounts.iter().any(|to| to.platform() == PlatformName::X);
         let more_than_once = |it: &&Recurring| it.count != Some(1);
+        let version = self.platform(PlatformName::LinkedIn).api_version.as_deref();
+        let unlisted = version.filter(|it| !linkedin::is_listed(it)).map(|it| {
+            let known: Vec<&str> = linkedin::VERSIONS.iter().map(|it| it.0).collect();
+            format!(
+                "[platforms.linkedin] linkedin_version {it} is none that was known when this was made ({}); \
+                 LinkedIn does not have one for every month, and refuses every call under one that it has not",
+                known.join(", ")
+            )
+        });
         self.recurring
             .iter()
             .filter(to_x)
@@ -402,6 +412,7 @@ impl Config {
                     it.name
                 )
             })
+            .chain(unlisted)
             .collect()
     }
 

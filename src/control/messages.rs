@@ -394,6 +394,7 @@ message! {
     /// Length in the network's own unit.
     answer Length {
         used: u64,
+        /// 0: no word of it travels.
         max: u64,
         unit: String,
     }

@@ -392,13 +392,22 @@ pub(super) async fn finish(shared: &Arc<Shared>, arrived: auth::flows::Arrived, 
 }
 
 fn found_account(shared: &Shared, talk: &Talk, connected: &Connected, sole: bool) -> m::FoundAccount {
+    let mut warnings = connected.warnings.clone();
+    let account = name_of(shared, talk, connected, sole);
+    if let Some(name) = talk.name.as_ref().filter(|it| !sole && account.as_ref() != Some(*it)) {
+        warnings.push(format!(
+            "the name `{}` is for one account, and several were found: choose this one alone to give it to it, or \
+             rename it later (`sendoff account rename`)",
+            name.handle()
+        ));
+    }
     m::FoundAccount {
         remote_id: connected.found.remote_id.clone(),
         username: connected.found.username.clone(),
         display_name: connected.found.display_name.clone(),
-        account: name_of(shared, talk, connected, sole).map(|it| it.to_string()),
+        account: account.map(|it| it.to_string()),
         missing_scopes: connected.missing_scopes.clone(),
-        warnings: connected.warnings.clone(),
+        warnings,
     }
 }
 

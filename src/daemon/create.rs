@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::shared::Shared;
-use super::{errors, queues, view};
+use super::{errors, queues, repeats, view};
 use crate::config::Zone;
 use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::messages as m;
@@ -16,7 +16,7 @@ use crate::domain::account::{Account, AccountState};
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, State, Step, StepKind};
 use crate::domain::hex::hex;
-use crate::domain::ids::{AccountName, DeliveryId, MediaId, PlatformName, PostId};
+use crate::domain::ids::{AccountId, AccountName, DeliveryId, MediaId, PlatformName, PostId};
 use crate::domain::media::MediaItem;
 use crate::domain::post::{Content, Post, SlotTaken, Source, Target};
 use crate::domain::schedule::{Choice, Due, Late, echo, parse_when};
@@ -254,13 +254,37 @@ pub(super) fn check(shared: &Shared, ask: &r::CreatePost) -> ApiResult<m::Check>
     for (n, rule) in words.repeats(&to) {
         targets[n].notices.push(rule);
     }
-    if let Some(r::When::At(text)) = &ask.when {
-        let due = when(shared, text, &zone(shared, ask.tz.as_deref())?)?;
+    let due = match &ask.when {
+        Some(r::When::At(text)) => Some(when(shared, text, &zone(shared, ask.tz.as_deref())?)?),
+        _ => None,
+    };
+    let around = due.as_ref().map_or_else(|| shared.now(), |it| it.instant);
+    let beside: Vec<_> = accounts.iter().flatten().map(|it| it.id).collect();
+    for (n, account) in accounts.iter().enumerate() {
+        if let Some(account) = account {
+            let parts = &words.content_for(account.name.platform(), &to[n]).parts;
+            targets[n].notices.extend(told_before(shared, account, parts, around, None, &beside)?);
+        }
+    }
+    if let Some(due) = due {
         for (target, account) in targets.iter_mut().zip(&accounts) {
             target.notices.extend(account.as_ref().and_then(|it| ends_first(it, due.instant)));
         }
     }
     Ok(view::check(targets))
+}
+
+/// What is known of the same words in other posts; `beside`: accounts of this one.
+fn told_before(
+    shared: &Shared,
+    account: &Account,
+    parts: &[String],
+    around: Timestamp,
+    except: Option<PostId>,
+    beside: &[AccountId],
+) -> ApiResult<Vec<String>> {
+    let read = shared.store.read(|rx| repeats::notices(rx, account, parts, around, except, beside));
+    read.map_err(errors::store)
 }
 
 fn connector(platform: PlatformName) -> ApiResult<&'static dyn Platform> {
@@ -402,6 +426,12 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
         }
     }
     shared.nudge();
+    let (mut before, around) = (Vec::new(), post.due.as_ref().map_or(now, |it| it.instant));
+    let beside: Vec<_> = targets.iter().map(|it| it.id).collect();
+    for account in &targets {
+        let parts = &post.content_for(&account.name).parts;
+        before.extend(told_before(shared, account, parts, around, Some(post.id), &beside)?);
+    }
     let made = super::posts::show(shared, post.id)?;
     let notice = match &post.due {
         Some(due) if matches!(wish, r::When::Now) => format!("sending now ({})", echo(due)),
@@ -416,6 +446,7 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
     let notices = std::iter::once(notice)
         .chain(cost)
         .chain(repeated)
+        .chain(before)
         .chain(ends)
         .chain(paused)
         .chain(stopped)

@@ -5,15 +5,20 @@
 //! one address is called without a token, to know that it is reached and what time it is there. What
 //! only the network's console shows is named, and where it stands there.
 
+mod apps;
+
 use bytes::Bytes;
 use futures_util::future::join_all;
 use url::Url;
 
+use self::apps::{callbacks, doubt, is_stand_in, only_there, place, tiktok};
 use super::connect::redirect_uri;
 use super::shared::Shared;
-use super::{errors, preflight, status, versions};
+use super::wire::fill;
+use super::{errors, preflight, status, tokens, versions};
+use crate::auth::Tools;
 use crate::config::secret::SecretSource;
-use crate::config::{Config, InstagramLogin, TikTokApp, TikTokMode};
+use crate::config::{Config, TikTokApp};
 use crate::control::api::ApiResult;
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -21,6 +26,7 @@ use crate::domain::account::{Account, AccountState};
 use crate::domain::ids::PlatformName;
 use crate::domain::kind::Kind;
 use crate::engine::WaitFor;
+use crate::facts::linkedin;
 use crate::http::{self as outbound, ExchangeError};
 use crate::store::accounts;
 
@@ -56,6 +62,7 @@ pub(super) async fn examine(shared: &Shared, ask: &r::Doctor) -> ApiResult<m::Di
         found.0.extend(reached);
         for account in all.iter().filter(|it| it.name.platform() == platform) {
             connection(shared, account, &mut found);
+            found.0.extend(token(shared, account).await);
         }
     }
     let ok = found.0.iter().all(|it| it.result != Fault);
@@ -222,7 +229,11 @@ async fn network(shared: &Shared, config: &Config, platform: PlatformName, found
                 continue;
             }
         };
-        if platform != PlatformName::Bluesky {
+        if platform == PlatformName::X && settings.client_secret.is_none() {
+            let message = "the id is there, and no secret: X takes it for a public client, so the app must be of \
+                           the type Native App or Single Page App";
+            found.put(platform, "app", Fine, message, None);
+        } else if platform != PlatformName::Bluesky {
             found.put(platform, "app", Fine, format!("id and secret{whose} are there"), None);
         }
         let Some(place) = place(config, platform) else { continue };
@@ -259,13 +270,30 @@ async fn network(shared: &Shared, config: &Config, platform: PlatformName, found
         let result = if it.is_over { Fault } else { Warning };
         found.put(platform, "version", result, it.message, Some(it.hint));
     } else if let Some(version) = &settings.api_version {
-        found.put(platform, "version", Fine, format!("version {version} has no end in sight"), None);
+        let unknown = platform == PlatformName::LinkedIn && !linkedin::is_listed(version);
+        let message = match versions::until(config, platform) {
+            _ if unknown => format!("whether LinkedIn serves a version {version} is not known here"),
+            Some(end) => format!("version {version} is served until {}", end.trim_start_matches("on ")),
+            None => format!("version {version} has no end in sight"),
+        };
+        let hint = unknown.then(|| {
+            let newest = linkedin::VERSIONS.last().map_or("", |it| it.0);
+            format!(
+                "not every month has one: set `linkedin_version` in [platforms.linkedin] to one that LinkedIn's \
+                 page on versions lists, e.g. `{newest}`, and reload"
+            )
+        });
+        found.put(platform, "version", if unknown { Warning } else { Fine }, message, hint);
     }
     callbacks(config, platform, found);
     for (message, hint) in only_there(config, platform) {
         found.put(platform, "mode", Unknown, *message, Some((*hint).to_owned()));
     }
-    if platform == PlatformName::TikTok && config.server.verification_files.is_empty() {
+    if platform == PlatformName::TikTok {
+        tiktok(config, found);
+    }
+    let desktop = settings.app_kind == TikTokApp::Desktop && !is_stand_in(config, platform);
+    if platform == PlatformName::TikTok && !desktop && config.server.verification_files.is_empty() {
         found.put(
             platform,
             "verification",
@@ -277,109 +305,6 @@ async fn network(shared: &Shared, config: &Config, platform: PlatformName, found
                     .into(),
             ),
         );
-    }
-}
-
-/// Meta's callbacks need the app's secret and an address that Meta reaches.
-fn callbacks(config: &Config, platform: PlatformName, found: &mut Findings) {
-    if !matches!(platform, PlatformName::Facebook | PlatformName::Instagram)
-        || config.platform(platform).client_secret.is_none()
-    {
-        return;
-    }
-    let url = &config.server.public_url;
-    if url.scheme() == "https" {
-        let hint = format!(
-            "deauthorize: `{}`; data deletion: `{}`",
-            at(url, &format!("/meta/{platform}/deauthorize")),
-            at(url, &format!("/meta/{platform}/data-deletion"))
-        );
-        let message = "Meta's callbacks are heard here; the app must know their addresses";
-        found.put(platform, "callbacks", Fine, message, Some(hint));
-    } else {
-        found.put(
-            platform,
-            "callbacks",
-            Warning,
-            "Meta cannot tell this installation that somebody removed the app or wants their data deleted",
-            Some(
-                "with an https `public_url` it can; else `sendoff erase --platform-user` does it by hand"
-                    .into(),
-            ),
-        );
-    }
-}
-
-/// Where the console of a network takes the address to come back to. None: there is no app.
-fn place(config: &Config, platform: PlatformName) -> Option<&'static str> {
-    Some(match platform {
-        PlatformName::X => "console.x.com: the app, User authentication settings, Callback URI",
-        PlatformName::Facebook => {
-            "developers.facebook.com: Facebook Login, Settings, Valid OAuth Redirect URIs"
-        }
-        PlatformName::Instagram => match config.platform(platform).login {
-            InstagramLogin::Instagram => {
-                "developers.facebook.com: Instagram, API setup with Instagram login, Business login settings, \
-                 OAuth redirect URIs"
-            }
-            InstagramLogin::Facebook => {
-                "developers.facebook.com: Facebook Login, Settings, Valid OAuth Redirect URIs"
-            }
-        },
-        PlatformName::LinkedIn => {
-            "linkedin.com/developers/apps: the app (each of them), Auth, Authorized redirect URLs"
-        }
-        PlatformName::TikTok => "developers.tiktok.com: Manage apps, the app, Login Kit, Redirect URI",
-        PlatformName::Bluesky | PlatformName::Mastodon | PlatformName::Threads => return None,
-    })
-}
-
-/// What is known against an address that our own rules let through.
-fn doubt(platform: PlatformName, config: &Config) -> (m::FindingResult, &'static str) {
-    let url = &config.server.public_url;
-    let there = config.platform(platform).endpoints.values().next().map_or("", String::as_str);
-    let stand_in = Url::parse(there).is_ok_and(|it| it.scheme() == "http");
-    match platform {
-        _ if url.scheme() == "https" || stand_in => (Fine, ""),
-        PlatformName::Facebook if url.host_str() != Some("localhost") => (
-            Warning,
-            "; of http addresses Facebook takes `http://localhost:PORT` alone, and that only while the app is in \
-             development mode",
-        ),
-        PlatformName::LinkedIn => (Warning, "; whether LinkedIn takes it is for its own page to say"),
-        _ => (Fine, ""),
-    }
-}
-
-/// What no call tells, and where it stands.
-fn only_there(config: &Config, platform: PlatformName) -> &'static [(&'static str, &'static str)] {
-    const LIVE: (&str, &str) = (
-        "whether the app is live cannot be seen from here",
-        "developers.facebook.com, App settings: while it is in development mode, only people with a role on it \
-         see its posts",
-    );
-    match platform {
-        PlatformName::X => &[(
-            "whether the app has credits and the permission to write cannot be seen from here",
-            "console.x.com: Billing; and User authentication settings, App permissions: Read and write",
-        )],
-        PlatformName::Facebook | PlatformName::Instagram => &[LIVE],
-        PlatformName::LinkedIn => &[(
-            "which products the app has cannot be seen from here",
-            "linkedin.com/developers/apps, the app, Auth, OAuth 2.0 scopes must list what is asked for; one that \
-             is missing breaks every sign-in",
-        )],
-        PlatformName::TikTok => match (config.platform(platform).mode, config.platform(platform).app_kind) {
-            (TikTokMode::Direct, _) => &[(
-                "whether TikTok has audited the app cannot be seen from here",
-                "until it has, direct posts are taken from private accounts with the audience SELF_ONLY alone",
-            )],
-            (TikTokMode::Inbox, TikTokApp::Web | TikTokApp::Desktop) => &[(
-                "whether the app has the scope video.upload cannot be seen from here",
-                "developers.tiktok.com: Manage apps, the app, Scopes",
-            )],
-        },
-        PlatformName::Bluesky | PlatformName::Mastodon | PlatformName::Threads => &[],
     }
 }
 
@@ -443,6 +368,10 @@ fn connection(shared: &Shared, account: &Account, found: &mut Findings) {
         }
         (AccountState::Ready, None) => {
             let until = match account.ends_at() {
+                Some(end) if account.can_refresh => {
+                    format!("connected and renewed by itself; unrenewed until {}", end.strftime("%Y-%m-%d"))
+                }
+                None if account.can_refresh => "connected and renewed by itself".to_owned(),
                 Some(end) => format!("connected until {}", end.strftime("%Y-%m-%d")),
                 None => "connected, without a known end".to_owned(),
             };
@@ -475,6 +404,34 @@ fn connection(shared: &Shared, account: &Account, found: &mut Findings) {
                 wait.reason.message
             );
             found.put(name, "held_back", Warning, message, wait.reason.hint);
+        }
+    }
+}
+
+/// What the network itself says of an account's token, where it can be asked (LinkedIn).
+async fn token(shared: &Shared, account: &Account) -> Option<m::Finding> {
+    let platform = account.name.platform();
+    if platform != PlatformName::LinkedIn || account.state == AccountState::NeedsReconnect {
+        return None;
+    }
+    let say = |result, message: String, hint| Some(finding(&account.name, "token", result, message, hint));
+    let grant = tokens::load(shared, account.id).ok()?;
+    // One that has no app any more is told above.
+    let provider = shared.provider_for(platform, Some(Kind::of(account.tier.as_deref()))).ok()?;
+    let wire = shared.wire();
+    let tools = Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
+    match provider.introspect(tools, &grant).await? {
+        Ok(it) if it.is_active => {
+            let until = it.expires_at.map_or_else(String::new, |at| format!(" until {}", at.strftime("%F")));
+            say(Fine, format!("LinkedIn calls the token `{}`{until}", it.status), None)
+        }
+        Ok(it) => {
+            let message = format!("LinkedIn calls the token `{}`", it.status);
+            say(Fault, message, Some(account.connect_again()))
+        }
+        Err(error) => {
+            let hint = "it says nothing of the token; the next post shows whether it is good";
+            say(Unknown, format!("LinkedIn does not say how the token stands: {error}"), Some(hint.into()))
         }
     }
 }

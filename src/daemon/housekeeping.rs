@@ -26,6 +26,7 @@ const REFRESHES: usize = 8;
 
 /// Runs until the task is dropped.
 pub(super) async fn run(shared: Arc<Shared>) {
+    let mut forgotten = super::retention::Seen::default();
     let mut round: u64 = 0;
     let mut refreshing: Option<tokio::task::JoinHandle<()>> = None;
     loop {
@@ -36,6 +37,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let room = watch_disk(&shared).await;
         if let Err(error) = super::precheck::round(&shared, now).await {
             tracing::warn!(%error, "could not check what is due soon");
+        }
+        if let Err(error) = super::retention::round(&shared.store, now, &mut forgotten).await {
+            tracing::warn!(%error, "answers that may be kept no longer could not be forgotten");
         }
         if round.is_multiple_of(MINUTE) {
             // In a task of its own: a stop ends this loop at once, but never a refresh half-way.

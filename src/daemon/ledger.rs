@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{queues, view};
+use super::{queues, repeats, view};
 use crate::domain::account::Account;
 use crate::domain::attempt::{Answered, Attempt, Transition};
 use crate::domain::delivery::{Delivery, Event, Looked, NOTHING, Reason, Recall, RetryWhy, State};
@@ -343,13 +343,23 @@ pub fn load(store: &Store, id: DeliveryId, find: Find) -> Result<Option<Work>, S
             store.read(|rx| deliveries::open_under(rx, account, marker)).ok().and_then(|mut it| it.pop())
         }
     };
+    let post = Arc::new(post);
+    let earlier = {
+        let (store, delivery, post) = (store.clone(), delivery.clone(), Arc::clone(&post));
+        move || {
+            let parts = &post.content_for(&delivery.name).parts;
+            let found = store.read(|rx| repeats::went_out(rx, &delivery, parts));
+            found.ok().flatten().map(|it| (it.post, it.at))
+        }
+    };
     Ok(Some(Work {
         delivery,
-        post: Arc::new(post),
+        post,
         account,
         platform,
         bound: Arc::new(bound),
         twin: Arc::new(twin),
+        earlier: Arc::new(earlier),
         problems,
         hold,
         broke: None,

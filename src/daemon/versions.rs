@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::Config;
 use crate::domain::account::Account;
 use crate::domain::ids::PlatformName;
+use crate::facts::linkedin;
 
 /// Told from so many days before the end on.
 const DAYS: i64 = 90;
@@ -38,15 +39,13 @@ pub(super) fn ending(config: &Config, accounts: &[Account], now: Timestamp) -> V
 /// The same for one network, whether or not anybody is connected there.
 pub(super) fn of(config: &Config, platform: PlatformName, now: Timestamp) -> Option<Ending> {
     let version = config.platform(platform).api_version.as_deref()?;
-    let end = end(platform, version)?;
+    let (end, sure) = end(platform, version)?;
     let near = end.saturating_sub(SignedDuration::from_hours(24 * DAYS)).ok()? <= now;
     near.then(|| {
         let verb = if end <= now { "ended" } else { "ends" };
-        let about = if platform == PlatformName::LinkedIn { "about" } else { "on" };
-        let day = end.strftime("%Y-%m-%d");
         Ending {
             is_over: end <= now,
-            message: format!("version {version} of {}'s API {verb} {about} {day}", platform.title()),
+            message: format!("version {version} of {}'s API {verb} {}", platform.title(), day(end, sure)),
             hint: format!("set `{}` in [platforms.{platform}] to a newer one, and reload", key(platform)),
         }
     })
@@ -56,21 +55,27 @@ fn key(platform: PlatformName) -> &'static str {
     if platform == PlatformName::LinkedIn { "linkedin_version" } else { "graph_version" }
 }
 
-/// None: not announced, or not known here.
-fn end(platform: PlatformName, version: &str) -> Option<Timestamp> {
-    let date = match platform {
-        PlatformName::LinkedIn => a_year_after(version)?,
-        PlatformName::Facebook | PlatformName::Instagram => GRAPH.iter().find(|it| it.0 == version)?.1,
-        _ => return None,
-    };
-    date.to_zoned(TimeZone::UTC).ok().map(|it| it.timestamp())
+/// Until when the configured version is served, in words; `None`: nobody has said.
+pub(super) fn until(config: &Config, platform: PlatformName) -> Option<String> {
+    let (end, sure) = end(platform, config.platform(platform).api_version.as_deref()?)?;
+    Some(day(end, sure))
 }
 
-/// LinkedIn serves each version for a year from its month on
-/// (learn.microsoft.com/linkedin/marketing/versioning).
-fn a_year_after(version: &str) -> Option<Date> {
-    let (year, month) = version.split_at_checked(4)?;
-    Date::new(year.parse::<i16>().ok()?.checked_add(1)?, month.parse().ok()?, 1).ok()
+/// `on 2027-03-16`, or `about 2027-08-01` where the day is reckoned.
+fn day(end: Timestamp, sure: bool) -> String {
+    format!("{} {}", if sure { "on" } else { "about" }, end.strftime("%Y-%m-%d"))
+}
+
+/// When it ends, and whether that day was announced. None: not announced, or not known here.
+fn end(platform: PlatformName, version: &str) -> Option<(Timestamp, bool)> {
+    let (date, sure) = match platform {
+        PlatformName::LinkedIn => linkedin::end(version)?,
+        PlatformName::Facebook | PlatformName::Instagram => {
+            (GRAPH.iter().find(|it| it.0 == version)?.1, true)
+        }
+        _ => return None,
+    };
+    date.to_zoned(TimeZone::UTC).ok().map(|it| (it.timestamp(), sure))
 }
 
 #[cfg(test)]
@@ -79,11 +84,12 @@ mod tests {
 
     #[test]
     fn a_version_ends_when_its_network_says_or_a_year_after_its_month() {
-        let shown = |platform, version| end(platform, version).map(|it| it.to_string());
-        assert_eq!(shown(PlatformName::LinkedIn, "202608").as_deref(), Some("2027-08-01T00:00:00Z"));
+        let shown = |platform, version| end(platform, version).map(|(end, sure)| day(end, sure));
+        assert_eq!(shown(PlatformName::LinkedIn, "202608").as_deref(), Some("about 2027-08-01"));
+        assert_eq!(shown(PlatformName::LinkedIn, "202603").as_deref(), Some("on 2027-03-16"));
         assert_eq!(shown(PlatformName::LinkedIn, "2026"), None);
         assert_eq!(shown(PlatformName::LinkedIn, "202613"), None);
-        assert_eq!(shown(PlatformName::Facebook, "v22.0").as_deref(), Some("2027-05-20T00:00:00Z"));
+        assert_eq!(shown(PlatformName::Facebook, "v22.0").as_deref(), Some("on 2027-05-20"));
         assert_eq!(shown(PlatformName::Facebook, "v26.0"), None);
         assert_eq!(shown(PlatformName::Threads, "v1.0"), None);
     }

@@ -116,6 +116,7 @@ pub(super) fn delivery(it: &Delivery) -> m::Delivery {
             state: word.to_owned(),
             remote_id: step.remote_id.clone(),
             permalink: step.permalink.clone(),
+            publish_id: step.extra.get("publish_id").cloned(),
         }
     });
     let first = it.steps.first();

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::delivery::{Delivery, Reason, SAID, State};
+use super::delivery::{Delivery, Reason, RetryWhy, SAID, State};
 use super::ids::DeliveryId;
 
 /// One publishing call. Written before its first byte leaves; completed once, when the answer is
@@ -91,7 +91,9 @@ fn only_carried(event: &str, now: &Delivery) -> bool {
     }
     match event {
         "look_absent" | "look_waits" | "look_limited" | "look_asked" | "look_told" | "send_again" => true,
-        "absent" => now.state == State::Retry && now.reason.as_ref().is_none_or(|it| it.class != SAID),
+        "absent" => {
+            now.retry_why == Some(RetryWhy::Absent) && now.reason.as_ref().is_none_or(|it| it.class != SAID)
+        }
         "cancel" => !now.state.is_terminal(),
         _ => false,
     }

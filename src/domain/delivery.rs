@@ -21,6 +21,7 @@ use super::ids::{AccountId, AccountName, DeliveryId, PostId};
 use super::moment::Moment;
 use super::schedule::{Due, Late};
 
+mod absent;
 mod after;
 mod event;
 mod facts;
@@ -292,31 +293,7 @@ impl Delivery {
                 if !anew {
                     to.flight.handles = handles;
                 }
-                match then {
-                    AfterAbsence::Retry { at, give_up_at } => {
-                        // The user's word counts for more than being late.
-                        if let Some(anew) = give_up_at {
-                            (to.give_up_at, to.late) = (anew, Late::Always);
-                        }
-                        if proof == Proof::User {
-                            to.reason = Some(Reason::new(SAID, "you said that it is not live"));
-                        }
-                        to.enter(S::Retry);
-                        // In doubt because of a copy alone, its time may be ahead once more.
-                        let ahead = self.restored.is_some() && self.step == 0;
-                        to.next_try = Some(if ahead { at.max(self.due.instant) } else { at });
-                        to.retry_why = Some(RetryWhy::Absent);
-                    }
-                    AfterAbsence::Cancelled { reason } => {
-                        to.end(S::Cancelled, Some(reason)).map_err(illegal)?;
-                    }
-                    AfterAbsence::Rejected { reason } => {
-                        to.end(S::Rejected, Some(reason)).map_err(illegal)?;
-                    }
-                    AfterAbsence::Missed { reason } => {
-                        to.end(S::Missed, Some(reason)).map_err(illegal)?;
-                    }
-                }
+                to.go_on(then, proof).map_err(illegal)?;
             }
             (S::Sending | S::Unknown, E::Cancel { .. }) => {
                 to.cancel_requested = true;
@@ -556,7 +533,10 @@ impl Delivery {
         }
         self.flight = Flight::default();
         self.attempts = 0;
-        self.verified = live.verified && (self.step == 0 || self.verified);
+        // A first comment stands under what was published; whether that was read back is what counts.
+        if !self.is_at_comment() {
+            self.verified = live.verified && (self.step == 0 || self.verified);
+        }
         self.reason = None;
         if usize::from(self.step) + 1 < self.steps.len() {
             self.step += 1;

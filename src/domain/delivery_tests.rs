@@ -77,7 +77,7 @@ fn in_state(state: State, open: Open) -> Delivery {
     it
 }
 
-/// One event of each kind; `Absent` in all its four forms.
+/// One event of each kind; `Absent` in all its forms.
 fn events() -> Vec<(String, Event)> {
     let absent = |word: &str, then| {
         (format!("absent.{word}"), Event::Absent { proof: Proof::User, anew: false, then })
@@ -107,6 +107,9 @@ fn events() -> Vec<(String, Event)> {
     .map(|it| (it.name().to_owned(), it))
     .collect();
     all.push(absent("retry", AfterAbsence::Retry { at: at(1), give_up_at: None }));
+    let later = AfterAbsence::Parked { at: at(9), give_up_at: at(999), reason: why() };
+    all.push(absent("parked", later));
+    all.push(absent("account_dead", AfterAbsence::AccountDead { reason: why() }));
     all.push(absent("cancelled", AfterAbsence::Cancelled { reason: why() }));
     all.push(absent("rejected", AfterAbsence::Rejected { reason: why() }));
     all.push(absent("missed", AfterAbsence::Missed { reason: why() }));
@@ -375,6 +378,37 @@ fn a_comment_that_is_not_to_be_had_leaves_its_post_published() {
     let mut open = sending(&live);
     open.flight.earlier_open = true;
     assert!(open.apply(spare(), at(10)).is_err());
+}
+
+#[test]
+fn a_first_comment_neither_takes_from_what_was_read_back_nor_adds_to_it() {
+    let mut it = delivery(2);
+    it.steps[1].kind = StepKind::Comment;
+    let sent = |it: &Delivery| {
+        let claimed = it.apply(Event::Claim, at(9)).unwrap();
+        let intend = Event::Intend { frozen: frozen("a"), ahead: SignedDuration::ZERO };
+        let applied = Event::Applied { live: live("1"), next_part_at: at(9) };
+        claimed.apply(intend, at(9)).unwrap().apply(applied, at(9)).unwrap()
+    };
+    let mut post = sent(&it);
+    let unread = sent(&post);
+    assert!(!post.verified && !unread.verified);
+    post.read_back(0, true, None);
+    assert!(post.verified, "before its comment is written");
+    let done = sent(&post);
+    assert_eq!((done.state, done.verified), (State::Published, true));
+    // In the other order as well; and what shows the comment says nothing of the post.
+    for (step, verified) in [(0, true), (1, false)] {
+        let mut late = unread.clone();
+        late.read_back(step, true, None);
+        assert_eq!(late.verified, verified, "{step}");
+    }
+    // Of a thread its last part tells.
+    let mut thread = sent(&sent(&delivery(2)));
+    thread.read_back(0, true, None);
+    assert!(!thread.verified);
+    thread.read_back(1, true, None);
+    assert!(thread.verified);
 }
 
 proptest! {

@@ -35,7 +35,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::account::Account;
 use crate::domain::delivery::{Delivery, Event, Illegal, Reason};
-use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
+use crate::domain::ids::{AccountId, DeliveryId, PlatformName, PostId};
 use crate::domain::moment::{Boot, Moment};
 use crate::domain::post::Post;
 use crate::platforms::{Answer, Failure, Platform, Problem, Request};
@@ -101,6 +101,9 @@ impl Default for Settings {
 /// Finds the delivery that may be live under a marker.
 pub type Twin = dyn Fn(&str) -> Option<DeliveryId> + Send + Sync;
 
+/// Finds the post of the same words that went out by the same account lately, and when.
+pub type Earlier = dyn Fn() -> Option<(PostId, Timestamp)> + Send + Sync;
+
 /// Everything needed to work on one delivery, read from the store in one go.
 #[derive(Clone)]
 pub struct Work {
@@ -113,6 +116,8 @@ pub struct Work {
     pub bound: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     /// Another delivery of this account that may be live under this marker: it is being looked up.
     pub twin: Arc<Twin>,
+    /// What a network may mean that calls this a repeat.
+    pub earlier: Arc<Earlier>,
     /// What validation says now, with the account as it is now.
     pub problems: Vec<Problem>,
     /// Why nothing may be sent for now although its time has come (a paused queue).

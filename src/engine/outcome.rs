@@ -5,11 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, Ladder};
 use super::gates::{App, BILLING_PROBE, app_of};
-use super::reconcile::is_for_good;
+use super::reconcile::{is_for_good, reason_of};
 use super::send::{evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work, restored};
 use crate::domain::account::Account;
-use crate::domain::delivery::{Event, Live, NOT_SENT, Reason, Recall, RetryWhy, Said, State};
+use crate::domain::delivery::{AfterAbsence, Event, Live, NOT_SENT, Reason, Recall, RetryWhy, Said, State};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
 use crate::platforms::{Answer, Failure, FailureClass, Original, Verdict};
@@ -19,6 +19,9 @@ const CONFIG_PROBE: SignedDuration = SignedDuration::from_mins(15);
 
 /// Nothing tells when there is room again for posts like one that was refused for the lack of it.
 const FULL_PROBE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Tried for so long after a wait that the network named.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 
 /// How much earlier than our intent a network's clock may date an object.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -194,28 +197,15 @@ impl Engine {
         let mut reason = Reason::new(class, failure.message);
         reason.hint = failure.hint;
         let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
-        // Past the network's own reset, and not all accounts at the same instant.
-        let past = |until: Timestamp| {
-            until.max(now)
-                + SignedDuration::from_secs(1)
-                + backoff::scaled(SignedDuration::from_secs(29), dice)
-        };
         let event = match failure.class {
             FailureClass::RateLimited => {
-                let lane = self.lanes.entry(account_id).or_default();
-                let at = if let Some(until) = failure.until {
-                    past(until)
-                } else {
-                    lane.parks = lane.parks.saturating_add(1);
-                    later(backoff::delay(backoff::NO_RESET, lane.parks - 1, dice, scale))
-                };
-                lane.park(at, reason.clone());
-                self.waits_changed = true;
+                let at = self.limited(account_id, failure.until, &reason, dice, now);
                 Event::park(at, reason)
             }
             // Others of the account may have room: its lane goes on.
             FailureClass::Full => {
-                Event::park(past(failure.until.unwrap_or_else(|| later(FULL_PROBE))), reason)
+                let until = failure.until.unwrap_or_else(|| later(FULL_PROBE));
+                Event::park(past(until, dice, now), reason)
             }
             FailureClass::AuthExpired => {
                 let again = delivery.reason.as_ref().is_some_and(|it| it.class == "auth_expired");
@@ -301,6 +291,65 @@ impl Engine {
         }
     }
 
+    /// The network gave up on what it had taken, nothing of it is live, and this is why: what that says of
+    /// the account, which holds for its other posts as well. `None`: nothing.
+    pub(super) fn after_fault(
+        &mut self,
+        id: DeliveryId,
+        failure: &Failure,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Option<AfterAbsence> {
+        let dice = self.dice();
+        let give_up_after = self.settings.give_up_after;
+        let work = self.runs.get(&id)?.work.as_ref()?;
+        let account = work.delivery.account;
+        let (patience, due) = (work.delivery.give_up_at, work.delivery.due.instant);
+        let reason = reason_of(failure);
+        match failure.class {
+            FailureClass::RateLimited => {
+                let at = self.limited(account, failure.until, &reason, dice, now);
+                // A wait that the network names may outlast our patience once, and not day after day.
+                let later = |from: Timestamp, span| from.saturating_add(span).unwrap_or(from);
+                let twice = later(later(due, give_up_after), give_up_after);
+                let give_up_at = patience.max(later(at, PATIENCE).min(twice));
+                Some(if at <= give_up_at {
+                    AfterAbsence::Parked { at, give_up_at, reason }
+                } else {
+                    AfterAbsence::Rejected { reason }
+                })
+            }
+            FailureClass::AccountDead | FailureClass::Permission => {
+                out.push(Effect::AccountDead { account, reason: reason.clone() });
+                Some(AfterAbsence::AccountDead { reason })
+            }
+            _ => None,
+        }
+    }
+
+    /// The network takes nothing of the account for now: its lane waits, and until when is told.
+    pub(super) fn limited(
+        &mut self,
+        account: AccountId,
+        until: Option<Timestamp>,
+        reason: &Reason,
+        dice: f64,
+        now: Timestamp,
+    ) -> Timestamp {
+        let scale = self.settings.backoff_scale;
+        let lane = self.lanes.entry(account).or_default();
+        let at = if let Some(until) = until {
+            past(until, dice, now)
+        } else {
+            lane.parks = lane.parks.saturating_add(1);
+            let wait = backoff::delay(backoff::NO_RESET, lane.parks - 1, dice, scale);
+            now.saturating_add(wait).unwrap_or(now)
+        };
+        lane.park(at, reason.clone());
+        self.waits_changed = true;
+        at
+    }
+
     /// The call may have taken effect.
     fn lose(
         &mut self,
@@ -315,6 +364,12 @@ impl Engine {
         let reason = reason.hint("checking whether it is already live; nothing to do for now");
         self.save(id, Event::Lose { next_check, reason, said }, Then::Done, evidence, now, out);
     }
+}
+
+/// Past the network's own reset, and not all accounts at the same instant.
+fn past(until: Timestamp, dice: f64, now: Timestamp) -> Timestamp {
+    let spread = SignedDuration::from_secs(1) + backoff::scaled(SignedDuration::from_secs(29), dice);
+    until.max(now).saturating_add(spread).unwrap_or(Timestamp::MAX)
 }
 
 /// The object that a refused repeat is a duplicate of, if it can only be what our own earlier

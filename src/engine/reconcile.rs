@@ -14,7 +14,7 @@ use crate::domain::delivery::{AfterAbsence, Delivery, Event, Looked, Proof, Reas
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::{Moment, UNNOTICED};
 use crate::planted::planted;
-use crate::platforms::{Class, Failure, FailureClass, Reading, Request, Sight};
+use crate::platforms::{Answer, Class, Failure, FailureClass, Reading, Request, Sight};
 
 /// Early looks, after the answer was lost; they can only find, never prove absence.
 const EARLY: [i64; 3] = [10, 60, 300];
@@ -133,13 +133,11 @@ impl Engine {
         let flight = &work.delivery.flight;
         let word = work.delivery.reason.as_ref().map_or("", |it| it.class.as_str());
         if let Some(Said::Duplicate(said)) = &flight.said {
-            return self.hold(
-                id,
-                &format!("the network has these words already, and not surely from us: {said}"),
-                None,
-                now,
-                out,
-            );
+            let why = match repeated(work) {
+                Some(ours) => format!("{ours}: {said}"),
+                None => format!("the network has these words already, and not surely from us: {said}"),
+            };
+            return self.hold(id, &why, None, now, out);
         }
         let unclear = matches!(word, "ambiguous" | "restored");
         if !repeatable(work, now) || (flight.earlier_open && unclear) {
@@ -214,6 +212,12 @@ impl Engine {
             (Some(frozen), None) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
             (None, _) => work.platform.scanned(job, &answer, since, &*work.bound, now),
         });
+        let own = match &sight {
+            Some(Sight::Found(live) | Sight::HandedOver(live)) => live.remote_id.as_deref(),
+            _ => None,
+        };
+        // From here on it is written down alone.
+        let answer = Answer { body: work.platform.kept(&answer, own), ..answer };
         let moment = Moment { wall: now, boot: self.boot };
         let reckoned = reckoned_back(&work.delivery, moment);
         let off = gates::off(&self.gates, work.account.as_ref()) - allowed;
@@ -260,9 +264,7 @@ impl Engine {
             Some(Sight::Absent) => self.absent(id, gone, None, &evidence("absent", &answer), now, out),
             Some(Sight::Gone) => self.absent(id, true, None, &evidence("gone", &answer), now, out),
             Some(Sight::Failed(failure)) => {
-                let mut reason = Reason::new(failure.class.as_str(), failure.message);
-                reason.hint = failure.hint;
-                self.absent(id, true, Some(reason), &evidence("gone", &answer), now, out);
+                self.absent(id, true, Some(failure), &evidence("gone", &answer), now, out);
             }
             Some(Sight::More(request)) => {
                 if !self.turn_page(id, Purpose::Look, request, now, out) {
@@ -361,12 +363,12 @@ impl Engine {
     }
 
     /// A clean read without it: what that proves is the class's rule. `gone`: its handle can never
-    /// publish any more (class C); `fault`: for this reason, which lies in what was sent.
+    /// publish any more (class C); `fault`: for this reason, which the network gave.
     fn absent(
         &mut self,
         id: DeliveryId,
         gone: bool,
-        fault: Option<Reason>,
+        fault: Option<Failure>,
         kept: &Evidence,
         now: Timestamp,
         out: &mut Vec<Effect>,
@@ -428,7 +430,7 @@ impl Engine {
                 None => early.filter(|at| *at > now && *at < end).unwrap_or(end),
             };
             let kind = if fault.is_some() { Looked::Failed } else { Looked::Absent };
-            let event = Event::Look { kind, next_check, absent_at, reason: fault };
+            let event = Event::Look { kind, next_check, absent_at, reason: fault.map(|it| reason_of(&it)) };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
         if blind {
@@ -438,14 +440,19 @@ impl Engine {
             return self.send_again(id, now, Some(kept.clone()), now, out);
         }
         let wanted = wanted(delivery, now);
-        let refusal = fault.filter(is_for_good).or_else(|| refused_for_good(delivery));
+        let refusal =
+            fault.as_ref().map(reason_of).filter(is_for_good).or_else(|| refused_for_good(delivery));
         if wanted && refusal.is_none() {
             let opted = self.settings.resend_when_absent.contains(&work.platform.name());
             let content = work.post.content_for(&delivery.name);
-            let textless =
-                content.parts.get(usize::from(delivery.step)).is_some_and(|it| it.trim().is_empty());
+            // Of what can never become public any more no double can come.
+            let textless = (!gone || forgotten)
+                && content.parts.get(usize::from(delivery.step)).is_some_and(|it| it.trim().is_empty());
             let repeat = matches!(flight.said, Some(Said::Duplicate(_)));
-            let why = if repeat {
+            let ours = repeated(work).filter(|_| repeat);
+            let why = if let Some(ours) = &ours {
+                Some(ours.as_str())
+            } else if repeat {
                 Some("the network refuses it as a repeat, and yet it is not in the account's list")
             } else if (class == Class::Opaque && !opted) || textless {
                 // No net against a double, or nothing a look could have recognised it by.
@@ -457,6 +464,9 @@ impl Engine {
                 return self.hold(id, why, Some(kept.clone()), now, out);
             }
         }
+        let next = fault.and_then(|it| self.after_fault(id, &it, now, out));
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let delivery = &work.delivery;
         let then = if let Some(reason) = refusal {
             AfterAbsence::Rejected { reason }
         } else if delivery.cancel_requested {
@@ -470,7 +480,7 @@ impl Engine {
         } else if let Some(reason) = over_late(delivery, now) {
             AfterAbsence::Missed { reason }
         } else {
-            AfterAbsence::Retry { at: now, give_up_at: None }
+            next.unwrap_or(AfterAbsence::Retry { at: now, give_up_at: None })
         };
         // The machine counts for itself; where the count is what is broken, it is gone round.
         let counted = planted("one negative read") || planted("settle from the first loss");
@@ -478,6 +488,19 @@ impl Engine {
         let event = Event::Absent { proof, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);
     }
+}
+
+/// The post of ours that a network means that calls this a repeat, if we know of one.
+fn repeated(work: &Work) -> Option<String> {
+    let (post, at) = (work.earlier)()?;
+    Some(format!(
+        "the network refuses it as a repeat of `{post}`, which has the same words and went out at {at:.0}"
+    ))
+}
+
+/// A failure as the reason of a delivery.
+pub(super) fn reason_of(failure: &Failure) -> Reason {
+    Reason { hint: failure.hint.clone(), ..Reason::new(failure.class.as_str(), failure.message.clone()) }
 }
 
 /// The boot clock tells how long ago it was sent.

@@ -528,6 +528,7 @@ mod tests {
             platform: crate::platforms::find(PlatformName::X).unwrap(),
             bound: Arc::new(|_: &str| false),
             twin: Arc::new(|_: &str| None),
+            earlier: Arc::new(|| None),
             problems: Vec::new(),
             hold: None,
             broke: None,

@@ -2,8 +2,10 @@
 //!
 //! - [`tlds`]: the top-level domains by which an address is recognised in running text.
 //! - [`emoji`]: what Unicode says about emoji.
+//! - [`linkedin`]: the versions of LinkedIn's API, and their ends.
 
 pub mod emoji;
+pub mod linkedin;
 pub mod tlds;
 
 /// Longest entry of either table of top-level domains, in characters.

@@ -85,6 +85,10 @@ pub enum Unit {
     Characters,
     /// Unicode code points: the least that `characters` can mean of those three.
     CodePoints,
+    /// UTF-16 units, where the network's documents name them, or where they are the stricter reading.
+    Utf16,
+    /// As `Utf16`, of a text whose reserved characters bear a backslash each.
+    Escaped,
 }
 
 impl Unit {
@@ -95,6 +99,8 @@ impl Unit {
             Self::Graphemes => "graphemes",
             Self::Characters => "characters",
             Self::CodePoints => "code points",
+            Self::Utf16 => "UTF-16 units",
+            Self::Escaped => "UTF-16 units (escaped)",
         }
     }
 }
@@ -114,7 +120,7 @@ pub struct OptionSpec {
 pub struct Capabilities {
     pub class: Class,
     pub unit: Unit,
-    /// Longest text of one part, in `unit`.
+    /// Longest text of one part, in `unit`; of whatever a post becomes ([`Platform::text_max`]).
     pub text_max: usize,
     /// Longest thread, in parts; 1 = no threads.
     pub parts_max: usize,
@@ -197,6 +203,17 @@ pub trait Platform: Sync {
         self.capabilities(job.account.tier.as_deref()).class
     }
 
+    /// Longest text of one part of this very post, on networks where that depends on what it becomes. The
+    /// error: no word of it travels, and why.
+    fn text_max(
+        &self,
+        _media: &[MediaItem],
+        _options: &BTreeMap<String, String>,
+        tier: Option<&str>,
+    ) -> Result<usize, &'static str> {
+        Ok(self.capabilities(tier).text_max)
+    }
+
     /// What this network wants of pictures and films, for a post with these options. The default
     /// is what the capabilities say, without films.
     fn media_needs(&self, tier: Option<&str>, _options: &BTreeMap<String, String>) -> MediaNeeds {
@@ -241,6 +258,17 @@ pub trait Platform: Sync {
     /// What a post with these options becomes, in a word, where no comment can ever follow it through the
     /// API, although the network takes comments on others. None = one can follow.
     fn uncommentable(&self, _options: &BTreeMap<String, String>) -> Option<&'static str> {
+        None
+    }
+
+    /// What of an answer to a look may be written down, on networks that limit what is kept of their data.
+    /// `own`: the object that it showed to be ours.
+    fn kept(&self, answer: &Answer, _own: Option<&str>) -> Vec<u8> {
+        answer.body.clone()
+    }
+
+    /// For how long answers may be kept. None = as long as the delivery they belong to.
+    fn keeps_answers(&self) -> Option<SignedDuration> {
         None
     }
 

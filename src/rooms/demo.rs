@@ -6,6 +6,7 @@
 //! and what is shown at the end is what the daemon says of its deliveries.
 
 mod linkedin;
+mod tiktok;
 mod x;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -105,7 +106,7 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
         sandbox::start(options, Arc::new(SystemClock)).await.map_err(|error| failed("the sandbox", error))?;
     stage.say(
         &format!(
-            "sandbox    {} (stand-ins for Facebook, Instagram, X, LinkedIn, TikTok and Bluesky)",
+            "sandbox     {} (stand-ins for Facebook, Instagram, X, LinkedIn, TikTok and Bluesky)",
             running.url
         ),
         &json!({ "event": "sandbox", "url": running.url }),
@@ -124,7 +125,7 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     };
     let daemon = start::start(plan).await.map_err(|error| daemon_error(&error))?;
     stage.say(
-        &format!("daemon     {} with {}", daemon.listen, config_path.display()),
+        &format!("daemon      {} with {}", daemon.listen, config_path.display()),
         &json!({ "event": "daemon", "listen": daemon.listen, "config": config_path }),
     );
     let client = Client::new(&socket).map_err(|error| asked(&error))?;
@@ -264,7 +265,7 @@ async fn play(
     posts.push(post(stage, client, &["And one right now."], &["x:acme"], r::When::Now, Vec::new()).await?);
     posts.extend(of_meta(stage, client).await?);
     posts.extend(linkedin::posts(stage, client).await?);
-    posts.extend(of_tiktok(stage, client).await?);
+    posts.extend(tiktok::posts(stage, client).await?);
     posts.extend(x::posts(stage, client).await?);
 
     let limit = tokio::time::sleep(PATIENCE);
@@ -274,18 +275,16 @@ async fn play(
     loop {
         let deliveries = current(client, &posts).await?;
         let patient = settled.elapsed() <= READ_BACK;
-        // Instagram tells a post's address only when it is read back.
-        let ripe = |it: &&m::Delivery| is_over(it) && (!lacks_address(it) || !patient);
+        // Told with its evidence, which a read-back brings within moments; Instagram tells a post's address
+        // only then.
+        let ripe = |it: &&m::Delivery| is_over(it) && (is_proven(it) || !patient);
         for delivery in deliveries.iter().filter(ripe) {
             if !told.contains(&delivery.id) {
                 told.push(delivery.id.clone());
                 tell(stage, running, delivery);
             }
         }
-        // Published is told at once; the read-back follows within moments and is worth waiting for.
-        // A member's posts on LinkedIn can be read by nobody.
-        let shown = |it: &m::Delivery| it.verified || it.account.starts_with("linkedin:");
-        let read_back = deliveries.iter().all(shown) || !patient;
+        let read_back = deliveries.iter().all(is_proven) || !patient;
         if !deliveries.iter().all(is_over) {
             settled = tokio::time::Instant::now();
         } else if read_back {
@@ -306,8 +305,17 @@ fn is_over(delivery: &m::Delivery) -> bool {
     matches!(delivery.state, D::Published | D::HandedOver | D::Rejected | D::Cancelled | D::Missed)
 }
 
-fn lacks_address(delivery: &m::Delivery) -> bool {
-    delivery.state == m::DeliveryState::Published && delivery.permalink.is_none() && !delivery.verified
+/// Whether it has all the evidence that its network gives. A member's posts on LinkedIn can be read by nobody.
+fn is_proven(delivery: &m::Delivery) -> bool {
+    let named = |it: &m::Step| it.remote_id.is_some() && it.permalink.is_some();
+    match delivery.state {
+        m::DeliveryState::Published => {
+            let read = delivery.verified || delivery.account.starts_with("linkedin:");
+            read && delivery.steps.iter().all(named)
+        }
+        m::DeliveryState::HandedOver => delivery.steps.iter().all(|it| it.publish_id.is_some()),
+        _ => false,
+    }
 }
 
 async fn current(client: &Client, posts: &[String]) -> Result<Vec<m::Delivery>, CliError> {
@@ -334,16 +342,24 @@ fn shown_at(running: &Running, delivery: &m::Delivery) -> String {
 fn tell(stage: &Stage, running: &Running, delivery: &m::Delivery) {
     let late = delivery.lateness_ms.unwrap_or_default();
     let text = if delivery.state == m::DeliveryState::Published {
+        // Promised: what was only answered is not called proven.
+        let proof = if delivery.verified { "" } else { "; accepted, not verified" };
         format!(
-            "published  {:<14} {late} ms after its time\n           {}",
+            "{:<11} {:<14} {late} ms after its time{proof}\n{:12}{}",
+            "published",
             delivery.account,
+            "",
             shown_at(running, delivery)
         )
     } else if delivery.state == m::DeliveryState::HandedOver {
-        format!("handed over {:<13} it waits in the inbox there, to be finished by hand", delivery.account)
+        let task = delivery.steps.first().and_then(|it| it.publish_id.as_deref()).unwrap_or("unnamed");
+        format!(
+            "{:<11} {:<14} it waits in the inbox there, to be finished by hand\n{:12}publish_id {task}",
+            "handed over", delivery.account, ""
+        )
     } else {
         let why = delivery.reason.as_ref().map_or("", |it| it.message.as_str());
-        format!("{:<10} {:<14} {why}", delivery.state.as_str(), delivery.account)
+        format!("{:<11} {:<14} {why}", delivery.state.as_str(), delivery.account)
     };
     stage.say(
         &text,
@@ -360,7 +376,7 @@ fn finish(
 ) -> u8 {
     let count = |state| deliveries.iter().filter(|it| it.state == state).count();
     let (live, inbox) = (count(m::DeliveryState::Published), count(m::DeliveryState::HandedOver));
-    let all = live + inbox == deliveries.len();
+    let all = live + inbox == deliveries.len() && deliveries.iter().all(is_proven);
     // What the stand-in refused would have been refused by the network.
     let refused: Vec<_> = running.refusals().iter().map(|it| format!("{}: {}", it.call, it.reason)).collect();
     let ok = all && refused.is_empty();
@@ -372,6 +388,13 @@ fn finish(
         deliveries.len(),
         began.elapsed().as_secs_f64(),
     );
+    let over = |it: &&m::Delivery| {
+        matches!(it.state, m::DeliveryState::Published | m::DeliveryState::HandedOver) && !is_proven(it)
+    };
+    for it in deliveries.iter().filter(over) {
+        text.push_str("\nwithout its evidence: ");
+        text.push_str(&it.account);
+    }
     for line in &refused {
         text.push_str("\nthe stand-in refused: ");
         text.push_str(line);
@@ -401,7 +424,7 @@ async fn refuse(stage: &Stage, client: &Client) -> Result<m::ErrorDetail, CliErr
             let detail = error.detail();
             let hint = detail.hint.as_deref().unwrap_or_default();
             stage.say(
-                &format!("refused    x:acme         {}\n{:26}hint: {hint}", detail.message, ""),
+                &format!("refused     x:acme         {}\n{:27}hint: {hint}", detail.message, ""),
                 &json!({ "event": "refused", "error": detail }),
             );
             Ok(detail)
@@ -437,7 +460,7 @@ async fn create(stage: &Stage, client: &Client, ask: r::CreatePost) -> Result<St
     let ask = r::CreatePost { source: Some("cli".into()), ..ask };
     let made = client.post_create(&ask).await.map_err(|error| asked(&error))?;
     let notice = made.notices.join("; ");
-    let to: Vec<_> = made.to.iter().map(|account| format!("           {account:<14} {notice}")).collect();
+    let to: Vec<_> = made.to.iter().map(|account| format!("            {account:<14} {notice}")).collect();
     stage.say(&to.join("\n").replacen("    ", "post", 1), &json!({ "event": "scheduled", "post": made }));
     Ok(made.id)
 }
@@ -467,33 +490,6 @@ async fn of_meta(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError
         ..r::CreatePost::default()
     };
     posts.push(create(stage, client, reel).await?);
-    Ok(posts)
-}
-
-/// What TikTok takes: a film for the creator's inbox, and photos that it fetches from here, published with
-/// every choice made.
-async fn of_tiktok(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError> {
-    let film = vec![upload(client, "crust.mp4", film::film(4), None).await?];
-    let photos = vec![
-        upload(client, "rye.png", picture(loaf([112, 70, 40]))?, None).await?,
-        upload(client, "oven.png", picture(gradient([60, 40, 90]))?, None).await?,
-    ];
-    let direct = [("privacy", "PUBLIC_TO_EVERYONE"), ("consent", "music"), ("title", "Fresh")];
-    let mut posts = Vec::new();
-    for (text, media, chosen) in
-        [("", film, &[("mode", "inbox")][..]), ("A loaf, and where it comes from.", photos, &direct[..])]
-    {
-        let chosen = chosen.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let ask = r::CreatePost {
-            parts: vec![text.into()],
-            to: vec!["tiktok:acme".into()],
-            media,
-            when: Some(r::When::Now),
-            options: [("tiktok".to_owned(), chosen)].into(),
-            ..r::CreatePost::default()
-        };
-        posts.push(create(stage, client, ask).await?);
-    }
     Ok(posts)
 }
 
@@ -533,7 +529,7 @@ async fn connect(
             m::ConnectEvent::Connected { account } => {
                 stage.say(
                     &format!(
-                        "connected  {:<14} @{} ({} scopes granted)",
+                        "connected   {:<14} @{} ({} scopes granted)",
                         account.account,
                         account.username,
                         account.scopes.len()

@@ -4,9 +4,13 @@
 //! `lost_before`, `partial`, `blind`, `debug_info`, `429` and `slow` are spent by any call; `lost_after`,
 //! `500_after`, `blocked_after` and `truncate` wait for a call that took effect (a 2xx answer), because
 //! spending one on a refusal, such as Bluesky's "use this nonce", would test nothing; `says_error`,
-//! `says_expired`, `processing_failed` and `lags` wait for an answer of which they can make a lie. X has
-//! each of its documented errors by name as well (`x.create=credits`); the others have every error by its
-//! code, with a status if it is not 400: `facebook.feed=error:368.1390008`, `tiktok.init=error:reached_active_user_cap/403`.
+//! `says_expired`, `processing_failed` and `lags` wait for an answer of which they can make a lie. X and
+//! LinkedIn have each of their documented errors by name as well (`x.create=credits`,
+//! `linkedin.create=duplicate`); all but X have every error by its code, with a status if it is not 400:
+//! `facebook.feed=error:368.1390008`, `tiktok.init=error:reached_active_user_cap/403`. TikTok errs with
+//! status 200 too (`error:spam_risk_too_many_posts/200`), and has tasks fail for a reason of its own:
+//! `tiktok.status=fail:auth_removed` is spent by a look at a task whose bytes are all there. The token
+//! routes of X, LinkedIn and TikTok give a code in OAuth's shape: `x.token=error:invalid_request`.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -142,8 +146,10 @@ pub enum Fault {
     SaysExpired,
     /// A list does not show yet what is there.
     Lags,
-    /// Nothing happens; the error of that name (X).
+    /// Nothing happens; the error of that name (X, LinkedIn).
     Says(&'static str),
+    /// A task that has everything comes to nothing, for this reason (TikTok).
+    Fails(&'static str),
     /// Nothing happens; an error of the network's shape with this code: Meta's `code` or `code.subcode`,
     /// elsewhere a word.
     Error { status: u16, code: String },
@@ -178,7 +184,12 @@ impl Fault {
     pub(super) fn is_after(&self) -> bool {
         matches!(
             self,
-            Self::LostAfter | Self::ErrorAfter | Self::BlockedAfter | Self::Truncate | Self::PublishFailed
+            Self::LostAfter
+                | Self::ErrorAfter
+                | Self::BlockedAfter
+                | Self::Truncate
+                | Self::PublishFailed
+                | Self::Fails(_)
         ) || self.is_lie()
     }
 
@@ -194,10 +205,17 @@ impl Fault {
 
     /// The fault of that name at a route.
     fn named(kind: &str, route: &str) -> Option<Self> {
-        if route.starts_with("x.")
-            && let Some(name) = super::x::problems::NAMES.iter().find(|it| **it == kind)
-        {
+        let names: &[&str] = match route.split('.').next()? {
+            "x" => super::x::problems::NAMES,
+            "linkedin" => super::linkedin::problems::NAMES,
+            _ => &[],
+        };
+        if let Some(name) = names.iter().find(|it| **it == kind) {
             return Some(Self::Says(name));
+        }
+        if let Some(reason) = kind.strip_prefix("fail:") {
+            let known = super::tiktok::FAIL_REASONS.iter().find(|it| **it == reason);
+            return known.filter(|_| route == "tiktok.status").map(|it| Self::Fails(it));
         }
         if let Some(error) = kind.strip_prefix("error:") {
             return Self::error(error, route);
@@ -209,17 +227,24 @@ impl Fault {
     /// `CODE` or `CODE/STATUS`, in the spelling of the route's network.
     fn error(text: &str, route: &str) -> Option<Self> {
         let (code, status) = text.split_once('/').unwrap_or((text, "400"));
-        let status = status.parse().ok().filter(|it| (400..600).contains(it))?;
+        let well = route.starts_with("tiktok.").then_some(200);
+        let status = status.parse().ok().filter(|it| (400..600).contains(it) || Some(*it) == well)?;
         let word = |it: &str| it.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         let number = |it: &str| it.parse::<i64>().is_ok();
         let (main, sub) = code.split_once('.').unwrap_or((code, "0"));
         let known = match route.split('.').next()? {
-            "x" => false,
+            "x" if !is_oauth(route) => false,
             "facebook" | "instagram" => number(main) && number(sub),
             _ => !code.is_empty() && word(code),
         };
         known.then(|| Self::Error { status, code: code.to_owned() })
     }
+}
+
+/// Whether a route speaks OAuth (RFC 6749, 5.2), whatever its network's own errors look like.
+pub(super) fn is_oauth(route: &str) -> bool {
+    let (network, name) = route.split_once('.').unwrap_or_default();
+    matches!(network, "x" | "linkedin" | "tiktok") && matches!(name, "token" | "revoke" | "introspect")
 }
 
 /// An order of faults, in the order in which each route meets them.
@@ -285,7 +310,12 @@ fn kinds() -> String {
         let _ = write!(out, "{}{name}", if at == 0 { "" } else { ", " });
     }
     let _ = write!(out, "; for X also {}", super::x::problems::NAMES.join(", "));
-    out.push_str("; for the others `error:CODE` and `error:CODE/STATUS`, where Meta's CODE is `code` or `code.subcode`");
+    let _ = write!(out, "; for LinkedIn also {}", super::linkedin::problems::NAMES.join(", "));
+    let _ = write!(out, "; for `tiktok.status` also `fail:` and {}", super::tiktok::FAIL_REASONS.join(", "));
+    out.push_str(
+        "; for all but X, and for the token routes of all, `error:CODE` and `error:CODE/STATUS`, where Meta's \
+         CODE is `code` or `code.subcode`",
+    );
     out
 }
 

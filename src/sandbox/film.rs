@@ -7,6 +7,8 @@ pub(super) struct Film {
     pub(super) ms: u64,
     pub(super) width: u32,
     pub(super) height: u32,
+    /// Pictures in a thousand seconds, where the index tells.
+    pub(super) rate_milli: Option<u64>,
     /// The index lies before the pictures.
     pub(super) index_first: bool,
 }
@@ -40,6 +42,20 @@ fn children(mut bytes: &[u8], kind: [u8; 4]) -> impl Iterator<Item = &[u8]> {
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// Pictures in a thousand seconds of a track: how many there are, by its own clock.
+fn rate(track: &[u8]) -> Option<u64> {
+    let media = children(track, *b"mdia").next()?;
+    let clock = children(media, *b"mdhd").next()?;
+    let (ticks, length) = if *clock.first()? == 1 {
+        (word(clock, 20)?, u64::from(word(clock, 24)?) << 32 | u64::from(word(clock, 28)?))
+    } else {
+        (word(clock, 12)?, u64::from(word(clock, 16)?))
+    };
+    let table = children(children(media, *b"minf").next()?, *b"stbl").next()?;
+    let pictures = word(children(table, *b"stsz").next()?, 8)?;
+    u64::from(pictures).checked_mul(u64::from(ticks) * 1_000)?.checked_div(length)
 }
 
 impl Film {
@@ -79,8 +95,8 @@ impl Film {
             let lies_on_its_side = word(head, matrix)? == 0;
             Some(if lies_on_its_side { (height, width) } else { (width, height) })
         };
-        let (width, height) =
-            children(moov, *b"trak").filter_map(size).find(|(width, height)| *width > 0 && *height > 0)?;
-        Some(Self { ms, width, height, index_first })
+        let seen = |track| size(track).filter(|(width, height)| *width > 0 && *height > 0).zip(Some(track));
+        let ((width, height), track) = children(moov, *b"trak").find_map(seen)?;
+        Some(Self { ms, width, height, rate_milli: rate(track), index_first })
     }
 }

@@ -409,8 +409,16 @@ impl World {
         }
         match fault {
             Fault::LostBefore => return Outcome::HangUp,
-            Fault::Says(name) => return Outcome::Whole(x::problems::named(name)),
-            Fault::Error { status, code } => return Outcome::Whole(trouble::with_code(route, status, &code)),
+            Fault::Says(name) => return Outcome::Whole(trouble::named(route, name, call)),
+            Fault::Fails(reason) => {
+                if self.tiktok.fail(call, reason) {
+                    self.faults.spend(route);
+                }
+                return Outcome::Whole(self.answer(call));
+            }
+            Fault::Error { status, code } => {
+                return Outcome::Whole(trouble::with_code(route, call, status, &code));
+            }
             Fault::TooFresh => return Outcome::Whole(linkedin::too_fresh()),
             Fault::Sunset => return Outcome::Whole(linkedin::sunset(call)),
             Fault::Denied => return Outcome::Whole(linkedin::denied(route)),

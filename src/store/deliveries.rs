@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use super::errors::StoreError;
 use super::numbered::append_all;
 pub use super::numbered::{
-    add_attempt, append_history, attempts, end_attempt, history, history_row, next_attempt,
+    add_attempt, append_history, attempts, end_attempt, forget_answer, forget_attempts, history, history_row,
+    next_attempt,
 };
 use super::records::{Key, Place, decode, encode};
 use super::tables::{
@@ -233,6 +234,20 @@ pub fn of_account(
         found.push(DeliveryId::from_u128(row?.0.value().3));
     }
     Ok(found)
+}
+
+/// The deliveries of an account that are due from one instant to another, latest first, at most `max`.
+pub fn of_account_between(
+    source: &impl Source,
+    account: AccountId,
+    (from, to): (Timestamp, Timestamp),
+    max: usize,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    let account = account.as_u128();
+    let (from, to) = (from.as_millisecond(), to.as_millisecond());
+    let table = source.table(BY_ACCOUNT)?;
+    let rows = table.range((account, from, 0, 0)..=(account, to, u128::MAX, u128::MAX))?;
+    rows.rev().take(max).map(|row| Ok(DeliveryId::from_u128(row?.0.value().3))).collect()
 }
 
 /// A place in the list of what has not ended: [`open_after`] goes on from there.

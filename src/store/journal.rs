@@ -97,6 +97,29 @@ pub fn moves_since(
     Ok(found)
 }
 
+/// The moves behind a number that happened by an instant, oldest first, out of at most `max` lines; and the
+/// number of the last line looked at.
+pub fn moves_until(
+    source: &impl Source,
+    after: u64,
+    by: Timestamp,
+    max: usize,
+) -> Result<(Vec<(DeliveryId, u32)>, u64), StoreError> {
+    let (mut found, mut last) = (Vec::new(), after);
+    for row in source.table(JOURNAL)?.range(after.saturating_add(1)..)?.take(max) {
+        let (seq, place_of) = row?;
+        let (ms, delivery, n) = place_of.value();
+        if ms > by.as_millisecond() {
+            break;
+        }
+        last = seq.value();
+        if delivery != 0 {
+            found.push((DeliveryId::from_u128(delivery), n));
+        }
+    }
+    Ok((found, last))
+}
+
 /// The lines after a number, at most `max` looked at.
 pub fn after(source: &impl Source, after: u64, max: usize) -> Result<Page, StoreError> {
     let mut page = Page { last: after, ..Page::default() };

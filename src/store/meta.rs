@@ -7,6 +7,7 @@ use super::errors::StoreError;
 use super::tables::{META, NOTES};
 use super::tx::{Source, Tx};
 use crate::domain::delivery::Restored;
+use crate::domain::ids::PlatformName;
 
 /// The latest wall time the daemon is sure to have seen. A clock behind it is wrong.
 pub fn high_water(source: &impl Source) -> Result<Option<Timestamp>, StoreError> {
@@ -93,6 +94,16 @@ pub fn zone_moves(source: &impl Source) -> Result<Option<(u64, Timestamp)>, Stor
     let at = number(source, "zone_moved_ms")?.and_then(|ms| i64::try_from(ms).ok());
     let at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     Ok(number(source, "zone_moved")?.zip(at))
+}
+
+/// Up to which line of the log the answers of a network were forgotten, as its rule demands.
+pub fn forgotten_upto(source: &impl Source, network: PlatformName) -> Result<u64, StoreError> {
+    Ok(number(source, &format!("answers_forgotten_{network}"))?.unwrap_or(0))
+}
+
+/// Notes how far that has come.
+pub fn set_forgotten_upto(tx: &mut Tx<'_>, network: PlatformName, line: u64) -> Result<(), StoreError> {
+    tx.insert(META, format!("answers_forgotten_{network}").as_str(), line).map(drop)
 }
 
 fn number(source: &impl Source, name: &str) -> Result<Option<u64>, StoreError> {

@@ -1,5 +1,6 @@
 //! What belongs to a delivery by number: its publishing calls and its moves.
 
+use jiff::Timestamp;
 use redb::{ReadableTable, TableHandle as _};
 
 use super::errors::StoreError;
@@ -72,6 +73,29 @@ pub fn end_attempt(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), StoreError>
 /// Writes a row of the history without a change of the delivery (a look, a note). Returns its number.
 pub fn append_history(tx: &mut Tx<'_>, id: DeliveryId, transition: Transition) -> Result<u32, StoreError> {
     append_all(tx, id, [transition]).map(Option::unwrap_or_default)
+}
+
+/// Forgets what the network answered before a move of a delivery; what was made of it stays. `false`: there
+/// was nothing to forget.
+pub fn forget_answer(tx: &mut Tx<'_>, id: DeliveryId, n: u32) -> Result<bool, StoreError> {
+    let Some(mut row) = history_row(tx, id, n)? else { return Ok(false) };
+    let answer = row.answer.as_mut().and_then(|it| it.raw.take());
+    let reason = row.reason.as_mut().and_then(|it| it.raw.take());
+    if answer.is_none() && reason.is_none() {
+        return Ok(false);
+    }
+    write_row(tx, HISTORY, id, n, &row)?;
+    Ok(true)
+}
+
+/// The same of the publishing calls of a delivery that ended by an instant.
+pub fn forget_attempts(tx: &mut Tx<'_>, id: DeliveryId, by: Timestamp) -> Result<(), StoreError> {
+    for mut row in attempts(tx, id)? {
+        if row.ended.is_some_and(|at| at <= by) && row.raw.take().is_some() {
+            write_row(tx, ATTEMPTS, id, row.n, &row)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn append_all(

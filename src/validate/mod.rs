@@ -28,6 +28,7 @@ pub struct Draft<'a> {
 pub struct Checked {
     /// Of the longest part, in the network's unit.
     pub used: usize,
+    /// 0 where no word of it travels.
     pub max: usize,
     pub unit: Unit,
     pub problems: Vec<Problem>,
@@ -62,7 +63,8 @@ impl Checked {
 pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> Checked {
     let can = platform.capabilities(tier);
     let mut problems = Vec::new();
-    let used = texts(platform, &can, draft, &mut problems);
+    let text_max = platform.text_max(draft.media, draft.options, tier);
+    let used = texts(platform, &can, text_max.ok(), draft, &mut problems);
     problems.extend(comment_not_granted(platform, tier, draft));
     problems.extend(comment_without_place(platform, draft));
     let mut files = Files::default();
@@ -72,6 +74,8 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
     let parts: Vec<&str> = draft.parts.iter().map(String::as_str).collect();
     problems.extend(platform.problems(&parts, draft.media, draft.options, tier));
     problems.extend(platform.not_granted(draft.media, draft.options, tier, draft.lacks));
+    let wordless = text_max.err().filter(|_| draft.parts.iter().any(|it| !it.trim().is_empty()));
+    files.notices.extend(wordless.map(str::to_owned));
     files.notices.extend(platform.notices(&parts, draft.options));
     if draft.parts.len() > 1 {
         for it in &mut problems {
@@ -88,7 +92,7 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
         .collect();
     Checked {
         used,
-        max: can.text_max,
+        max: text_max.unwrap_or_default(),
         unit: can.unit,
         problems,
         notices: files.notices,
@@ -150,7 +154,14 @@ fn comment_without_place(platform: &dyn Platform, draft: Draft<'_>) -> Option<Pr
     Some(problem("comment", "no_first_comment", message, &hint))
 }
 
-fn texts(platform: &dyn Platform, can: &Capabilities, draft: Draft<'_>, found: &mut Vec<Problem>) -> usize {
+/// Checks the words; `text_max`: of a part, `None` where they stay here. The length of the longest part.
+fn texts(
+    platform: &dyn Platform,
+    can: &Capabilities,
+    text_max: Option<usize>,
+    draft: Draft<'_>,
+    found: &mut Vec<Problem>,
+) -> usize {
     let title = platform.name().title();
     if draft.parts.len() > can.parts_max {
         let (message, hint) = if can.parts_max == 1 {
@@ -182,15 +193,16 @@ fn texts(platform: &dyn Platform, can: &Capabilities, draft: Draft<'_>, found: &
     }
     let mut longest = 0;
     for (n, text) in draft.parts.iter().enumerate() {
-        let used = platform.measure(text);
+        let used = text_max.map_or(0, |_| platform.measure(text));
         longest = longest.max(used);
-        if used > can.text_max {
-            found.push(problem(
-                format!("parts[{n}]"),
-                "text_too_long",
-                format!("the text is {used} {}, {title} takes {}", can.unit.as_str(), can.text_max),
-                "shorten it, or split it into parts of a thread",
-            ));
+        if let Some(max) = text_max.filter(|it| used > *it) {
+            let message = format!("the text is {used} {}, {title} takes {max}", can.unit.as_str());
+            let hint = if can.parts_max > 1 {
+                "shorten it, or split it into parts of a thread".to_owned()
+            } else {
+                format!("shorten it, or give {title} a text of its own")
+            };
+            found.push(problem(format!("parts[{n}]"), "text_too_long", message, &hint));
         }
         let has_media = !media_of(draft.media, draft.parts.len(), n).is_empty();
         let media_saves_it = has_media && can.text_optional_with_media;

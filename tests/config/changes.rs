@@ -66,3 +66,16 @@ fn a_reload_knows_what_it_can_take_up_and_what_needs_a_restart() {
         ["[defaults] late", "[platforms.x]", "[[queue]] a", "[[queue]] b", "[engine]"]
     );
 }
+
+#[test]
+fn a_version_of_linkedins_that_its_page_does_not_name_is_a_word_worth() {
+    let cautions =
+        |version: &str| good(&format!("[platforms.linkedin]\nlinkedin_version = \"{version}\"\n")).cautions();
+    for listed in ["202508", "202603", "202608"] {
+        assert_eq!(cautions(listed), Vec::<String>::new(), "{listed}");
+    }
+    for odd in ["202604", "202512", "203001"] {
+        let told = cautions(odd).join(" ");
+        assert!(told.contains(odd) && told.contains("202608"), "{told}");
+    }
+}

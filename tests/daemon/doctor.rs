@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
 use sendoff::sandbox::VERIFICATION;
 
@@ -114,4 +115,63 @@ async fn a_public_address_that_leads_nowhere_is_named() {
     let document = of(&all, "bluesky", "app");
     assert!(document.message.contains("/oauth/bluesky/client.json"), "{document:?}");
     assert_eq!(document.result, m::FindingResult::Fault);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_public_client_a_versions_end_and_a_token_are_told_as_they_are() {
+    let house = House::new().await;
+    house.connect("linkedin").await;
+    let all = examine(&house, None).await;
+    let x = of(&all, "x", "app");
+    assert!(x.result == m::FindingResult::Ok && x.message.contains("no secret"), "{x:?}");
+    assert!(x.message.contains("Native App") && !x.message.contains("id and secret"), "{x:?}");
+    assert!(of(&all, "linkedin", "app").message.contains("id and secret"));
+    // LinkedIn's own word on the token; what it does not say is no fault.
+    let token = of(&all, "linkedin:acme", "token");
+    assert!(token.result == m::FindingResult::Ok && token.message.contains("`active` until"), "{token:?}");
+    house.inject("linkedin.introspect=error:invalid_client/401");
+    let all = examine(&house, Some("linkedin")).await;
+    let token = of(&all, "linkedin:acme", "token");
+    assert_eq!(token.result, m::FindingResult::Unknown, "{token:?}");
+    house.jump(SignedDuration::from_hours(24 * 61));
+    let all = examine(&house, Some("linkedin")).await;
+    let token = of(&all, "linkedin:acme", "token");
+    assert!(token.result == m::FindingResult::Fault && token.message.contains("`expired`"), "{token:?}");
+    assert!(token.hint.as_ref().unwrap().contains("account connect linkedin --name acme"));
+    // A month that LinkedIn's page does not name; another whose end is known.
+    let section = "[platforms.linkedin]\n";
+    change(&house, section, "[platforms.linkedin]\nlinkedin_version = \"203004\"\n");
+    house.client.config_reload().await.unwrap();
+    let all = examine(&house, Some("linkedin")).await;
+    let version = of(&all, "linkedin", "version");
+    assert_eq!(version.result, m::FindingResult::Warning, "{version:?}");
+    assert!(version.message.contains("203004 is not known here"), "{version:?}");
+    change(&house, "203004", "202603");
+    house.client.config_reload().await.unwrap();
+    let all = examine(&house, Some("linkedin")).await;
+    let version = of(&all, "linkedin", "version");
+    assert!(version.message.ends_with("ended on 2027-03-16"), "{version:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_app_for_desktop_cannot_have_from_tiktok_is_told_and_its_word_is_named() {
+    let house = House::new().await;
+    let all = examine(&house, Some("tiktok")).await;
+    let word = of(&all, "tiktok", "callbacks");
+    assert!(word.result == m::FindingResult::Ok && word.message.contains("asked instead"), "{word:?}");
+    // The stand-in fetches from anywhere; TikTok does not.
+    assert!(all.findings.iter().all(|it| it.check != "photos"), "{all:#?}");
+    let api = format!("api = \"{}tiktok\"", house.network.url);
+    change(&house, &api, "api = \"https://nowhere.invalid\"");
+    house.client.config_reload().await.unwrap();
+    let all = examine(&house, Some("tiktok")).await;
+    let photos = of(&all, "tiktok", "photos");
+    assert_eq!(photos.result, m::FindingResult::Warning, "{photos:?}");
+    assert!(photos.hint.as_ref().unwrap().contains("app_kind = \"web\""), "{photos:?}");
+    assert!(all.findings.iter().all(|it| it.check != "verification"), "no file would help: {all:#?}");
+
+    let house = House::with(Wish { public_url: Some("https://nowhere.invalid"), ..Wish::default() }).await;
+    let word = examine(&house, Some("tiktok")).await;
+    let word = of(&word, "tiktok", "callbacks");
+    assert!(word.message.contains("`https://nowhere.invalid/webhooks/tiktok`"), "{word:?}");
 }

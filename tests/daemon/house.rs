@@ -411,6 +411,19 @@ impl House {
         panic!("the connect ended without an answer")
     }
 
+    /// Lands a connect as its person would, and says what was found; nothing is stored yet.
+    pub(crate) async fn landed(&self, flow: &str) -> Vec<m::FoundAccount> {
+        let mut events = self.client.connect_events(flow).await.unwrap();
+        while let Some(event) = events.next().await {
+            match event.unwrap() {
+                m::ConnectEvent::Link { url, .. } => browse(&url).await,
+                m::ConnectEvent::Found { accounts } => return accounts,
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("the connect ended without an answer")
+    }
+
     /// GET on the public listener, as a proxy in front of it would ask.
     pub(crate) async fn public(&self, host: &str, path: &str) -> reqwest::Response {
         let http = reading_client(tls(None).unwrap()).unwrap();

@@ -297,6 +297,38 @@ async fn what_a_page_posted_and_linkedin_could_not_publish_is_told_until_it_is_r
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_wrote_is_never_written_down_and_what_linkedin_answered_goes_after_two_days() {
+    let house = House::new().await;
+    pages(&house).await;
+    // By another hand, as far as the next delivery goes.
+    let other = published(&house, &draft(&[PAGE], &["Canary: by another hand."], r::When::Now)).await;
+    house.inject("linkedin.create=lost_after");
+    let ask = r::CreatePost { comment: Some("First!".into()), ..draft(&[PAGE], &["Ours."], r::When::Now) };
+    let made = published(&house, &ask).await;
+    assert!(made.deliveries[0].verified, "no call reads a comment back, and the post was read back");
+    let raws = async |id: &str| -> Vec<String> {
+        let shown = house.client.post_show(id).await.unwrap();
+        let all = &shown.deliveries[0];
+        let reason = all.reason.iter().filter_map(|it| it.raw.clone());
+        all.why.iter().filter_map(|it| it.raw.clone()).chain(reason).collect()
+    };
+    let kept = raws(&made.id).await;
+    let urn = made.deliveries[0].steps[0].remote_id.clone().unwrap();
+    assert!(kept.iter().any(|it| it.contains("\"left_out\":1") && it.contains(&urn)), "{kept:?}");
+    assert!(kept.iter().all(|it| !it.contains("Canary")), "{kept:?}");
+    house.pass(SignedDuration::from_hours(49)).await;
+    house
+        .until("the answers to be gone", async |client| {
+            let shown = client.post_show(&made.id).await.unwrap();
+            shown.deliveries[0].why.iter().all(|it| it.raw.is_none()).then_some(())
+        })
+        .await;
+    assert_eq!((raws(&made.id).await, raws(&other.id).await), (vec![], vec![]));
+    let shown = house.client.post_show(&made.id).await.unwrap();
+    assert!(shown.deliveries[0].why.len() >= made.deliveries[0].why.len(), "what was made of them stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_version_that_has_ended_stops_the_network_and_not_the_posts() {
     let house = House::new().await;
     house.connect("linkedin").await;
@@ -368,4 +400,30 @@ async fn a_kind_is_for_linkedin_alone_and_one_of_two() {
     while let Some(event) = events.next().await {
         event.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_for_one_of_several_pages_is_not_dropped_in_silence() {
+    let house = House::new().await;
+    let ask = |select: &[&str]| r::Connect {
+        platform: "linkedin".into(),
+        kind: Some("organization".into()),
+        name: Some("bakery".into()),
+        select: select.iter().map(|it| (*it).to_owned()).collect(),
+        ..r::Connect::default()
+    };
+    let started = house.client.connect_start(&ask(&[])).await.unwrap();
+    let found = house.landed(&started.id).await;
+    assert_eq!(found.len(), 2);
+    for it in &found {
+        let told = it.warnings.join(" ");
+        assert!(told.contains("`bakery` is for one account"), "{it:?}");
+        assert_ne!(it.account.as_deref(), Some("linkedin:bakery"));
+    }
+    house.client.connect_confirm(&started.id, &r::Choice::No).await.ok();
+    // Of one that is chosen it is the name.
+    let started = house.client.connect_start(&ask(&["urn:li:organization:5515716"])).await.unwrap();
+    follow(&house.client, &started.id).await;
+    let accounts = house.client.account_list().await.unwrap().accounts;
+    assert_eq!(accounts.iter().map(|it| it.account.as_str()).collect::<Vec<_>>(), ["linkedin:bakery"]);
 }

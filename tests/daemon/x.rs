@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::stream;
+use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
 
 use crate::film::{self, Shape};
@@ -260,4 +261,40 @@ async fn the_same_text_on_two_accounts_is_warned_of() {
     };
     let made = house.client.post_create(&ask).await.unwrap();
     assert!(made.notices.iter().all(|it| !it.contains("rules")), "{:?}", made.notices);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_words_are_told_of_before_they_go_out_again_there_or_by_another_account() {
+    let house = House::new().await;
+    house.connect("x").await;
+    house.connect_as("x", "alice").await;
+    let words = ["Fresh bread every morning."];
+    let told = async |account: &str, words: &[&str], when: r::When| {
+        let check = house.client.post_check(&draft(&[account], words, when)).await.unwrap();
+        check.targets[0].notices.join(" | ")
+    };
+    assert_eq!(told("x:acme", &words, r::When::Now).await, "");
+    let tomorrow = r::When::At((house.now() + SignedDuration::from_hours(20)).to_string());
+    let waits = house.client.post_create(&draft(&["x:acme"], &words, tomorrow)).await.unwrap();
+    let own = told("x:acme", &words, r::When::Now).await;
+    assert!(
+        own.contains(&format!("x:acme has the same words in `{}`, which is scheduled for", waits.id)),
+        "{own}"
+    );
+    let other = told("x:alice", &words, r::When::Now).await;
+    assert!(other.contains("x:acme has the same text in") && other.contains("X's rules forbid"), "{other}");
+    house.client.post_cancel(&waits.id).await.unwrap();
+    assert_eq!(told("x:alice", &words, r::When::Now).await, "", "nothing comes of it");
+    let first = house.client.post_create(&draft(&["x:acme"], &words, r::When::Now)).await.unwrap();
+    house.ended(&first.id).await;
+    let second = house.client.post_create(&draft(&["x:alice"], &words, r::When::Now)).await.unwrap();
+    let notices = second.notices.join(" | ");
+    assert!(notices.contains(&format!("`{}`, which went out at", first.id)), "{notices}");
+    assert!(notices.contains("X's rules forbid"), "{notices}");
+    assert_eq!(told("x:acme", &["Other words."], r::When::Now).await, "");
+    // A day later it is another message; what goes out by the same account is told a day longer.
+    let at = |hours| r::When::At((house.now() + SignedDuration::from_hours(hours)).to_string());
+    let later = told("x:acme", &words, at(30)).await;
+    assert!(later.contains("may refuse a repeat") && !later.contains("X's rules"), "{later}");
+    assert_eq!(told("x:acme", &words, at(50)).await, "");
 }

@@ -158,6 +158,24 @@ fn a_comment_whose_answer_was_lost_is_for_a_person_and_the_post_stays() {
 }
 
 #[test]
+fn a_deliberate_repeat_is_held_and_told_which_post_it_repeats() {
+    for organization in [true, false] {
+        let mut world = world(7, 1, organization);
+        let first = world.post(1, 0, 1, Late::Always);
+        let again = world.post(1, 300, 1, Late::Always);
+        let words = world.posts[&world.store[&first].post].content.clone();
+        let row = world.posts.get_mut(&world.store[&again].post).unwrap();
+        Arc::make_mut(row).content = words;
+        world.run_until(a_week());
+        let (first, held) = (&world.store[&first], &world.store[&again]);
+        assert_eq!((first.state, held.state, held.held), (State::Published, State::Unknown, true));
+        let told = &held.reason.as_ref().unwrap().message;
+        assert!(told.contains(&format!("a repeat of `{}`", first.post)), "{told}");
+        assert_eq!(world.network.objects.len(), 1);
+    }
+}
+
+#[test]
 fn a_members_calls_of_a_day_are_counted_and_the_next_day_goes_on() {
     let mut world = world(7, 1, false);
     for n in 0..160 {

@@ -8,7 +8,7 @@ use crate::world::networks::{Fault, answer};
 use crate::world::{Rng, World, secs, start};
 use jiff::SignedDuration;
 use sendoff::domain::account::AccountState;
-use sendoff::domain::delivery::State;
+use sendoff::domain::delivery::{RetryWhy, State};
 use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
 use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
 use sendoff::domain::schedule::Late;
@@ -154,29 +154,120 @@ fn a_lost_answer_before_the_last_piece_costs_a_repeat_and_nothing_else() {
     }
 }
 
+/// A task of this post fails for this reason, until so many minutes have passed; then the world is looked at,
+/// and nothing fails any more.
+fn failing(reason: &'static str, item: MediaItem, minutes: i64) -> (World, DeliveryId, DeliveryId) {
+    let mut world = World::new(7, PlatformName::TikTok, 1);
+    world.network.tiktok.works = secs(20);
+    world.network.tiktok.fails = Some(reason);
+    let id = post(&mut world, 1, 0, item, "direct");
+    let next = post(&mut world, 1, 25 * 60, film(SHORT + 1), "direct");
+    world.run_until(start() + SignedDuration::from_mins(minutes));
+    world.network.tiktok.fails = None;
+    (world, id, next)
+}
+
+fn inits(world: &World) -> usize {
+    calls(world, "tiktok.init") + calls(world, "tiktok.photo")
+}
+
 #[test]
-fn a_task_that_failed_ends_as_its_reason_says() {
-    for (reason, state, inits) in [
-        ("file_format_check_failed", State::Rejected, 1),
-        ("spam_risk_text", State::Rejected, 1),
-        ("publish_cancelled", State::Rejected, 1),
+fn what_the_content_or_the_rules_are_to_blame_for_is_uploaded_once() {
+    for reason in [
+        "file_format_check_failed",
+        "duration_check_failed",
+        "frame_rate_check_failed",
+        "picture_size_check_failed",
+        "publish_cancelled",
+        "spam_risk_user_banned_from_posting",
+        "spam_risk_text",
+        "spam_risk",
     ] {
-        let (world, id) = run(film(SHORT), "direct", &[], |world| world.network.tiktok.fails = Some(reason));
+        let (mut world, id, next) = failing(reason, film(SHORT), 20);
         let done = &world.store[&id];
-        assert_eq!((done.state, world.network.objects.len()), (state, 0), "{reason}: {:?}", done.reason);
-        assert_eq!(calls(&world, "tiktok.init"), inits);
-        assert!(done.reason.as_ref().unwrap().message.contains(reason));
+        assert_eq!((done.state, inits(&world)), (State::Rejected, 1), "{reason}: {:?}", done.reason);
+        let told = done.reason.as_ref().unwrap();
+        assert!(told.message.contains(reason) && told.hint.is_some(), "{told:?}");
+        world.run_until(start() + week());
+        assert_eq!((world.store[&next].state, world.network.objects.len()), (State::Published, 1));
+        assert!(world.accounts.values().all(|it| it.state == AccountState::Ready), "{reason}");
     }
-    // Its own fault: another task, after the proof that nothing came of the first.
+}
+
+#[test]
+fn what_tiktok_itself_is_to_blame_for_goes_up_again_once_nothing_can_come_of_the_first() {
+    for (reason, item) in [
+        ("internal", film(SHORT)),
+        ("video_pull_failed", film(SHORT)),
+        ("photo_pull_failed", media(MediaKind::Jpeg, 900)),
+    ] {
+        let (mut world, id, _) = failing(reason, item, 5);
+        assert_eq!((world.store[&id].state, inits(&world)), (State::Unknown, 1), "{reason}");
+        world.run_until(start() + week());
+        assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 2));
+        assert_eq!(inits(&world), 3, "{reason}: one again, and the next post's");
+    }
+}
+
+#[test]
+fn a_film_without_words_whose_task_failed_goes_up_again_too() {
     let mut world = World::new(7, PlatformName::TikTok, 1);
     world.network.tiktok.fails = Some("internal");
     let id = post(&mut world, 1, 0, film(SHORT), "direct");
+    let row = world.posts.get_mut(&world.store[&id].post).unwrap();
+    Arc::make_mut(row).content.parts = vec![String::new()];
     world.run_until(start() + SignedDuration::from_mins(5));
-    assert_eq!(world.store[&id].state, State::Unknown);
     world.network.tiktok.fails = None;
     world.run_until(start() + week());
-    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
-    assert_eq!(calls(&world, "tiktok.init"), 2);
+    let done = &world.store[&id];
+    assert_eq!((done.state, world.network.objects.len()), (State::Published, 1), "{:?}", done.reason);
+}
+
+#[test]
+fn an_app_that_lost_its_access_waits_for_the_person_and_uploads_nothing_more() {
+    for item in [film(SHORT), media(MediaKind::Jpeg, 900)] {
+        let (mut world, id, next) = failing("auth_removed", item, 29);
+        let row = &world.store[&id];
+        assert_eq!(row.state, State::NeedsReconnect, "{:?}", row.reason);
+        let told = row.reason.as_ref().unwrap();
+        assert!(told.message.contains("auth_removed"), "{told:?}");
+        assert!(told.hint.as_ref().unwrap().contains("connect the account again"), "{told:?}");
+        assert!(world.accounts.values().all(|it| it.state == AccountState::NeedsReconnect));
+        assert_eq!(inits(&world), 1, "nor is the next one's film uploaded");
+        world.run_until(start() + week());
+        for id in [id, next] {
+            assert_eq!(world.store[&id].state, State::Published);
+        }
+        assert_eq!((inits(&world), world.network.objects.len()), (3, 2));
+    }
+}
+
+#[test]
+fn a_creator_who_posted_too_often_waits_for_a_day_as_a_whole() {
+    for item in [film(SHORT), media(MediaKind::Jpeg, 900)] {
+        let (mut world, id, next) = failing("spam_risk_too_many_posts", item, 23 * 60);
+        let row = &world.store[&id];
+        assert_eq!((row.state, row.retry_why), (State::Retry, Some(RetryWhy::Parked)), "{:?}", row.reason);
+        assert!(row.next_try.unwrap() >= start() + SignedDuration::from_hours(24));
+        assert!(row.reason.as_ref().unwrap().hint.as_ref().unwrap().contains("a day later"));
+        assert_eq!(inits(&world), 1, "the lane was told: the next one waits as well");
+        assert_ne!(world.store[&next].state, State::Published);
+        let waits = world.engine.as_ref().unwrap().waits(world.now);
+        assert!(waits.len() == 1 && waits[0].reason.class == "rate_limited", "{waits:?}");
+        world.run_until(start() + week());
+        for id in [id, next] {
+            assert_eq!(world.store[&id].state, State::Published, "{:?}", world.store[&id].reason);
+        }
+        assert_eq!(inits(&world), 3);
+    }
+    // Day after day: the wait may outlast our patience once.
+    let mut world = World::new(7, PlatformName::TikTok, 1);
+    world.network.tiktok.fails = Some("spam_risk_too_many_posts");
+    let id = post(&mut world, 1, 0, film(SHORT), "direct");
+    world.run_until(start() + week());
+    let done = &world.store[&id];
+    assert_eq!((done.state, inits(&world)), (State::Rejected, 2));
+    assert_eq!(done.reason.as_ref().unwrap().class, "rate_limited");
 }
 
 #[test]

@@ -252,3 +252,28 @@ fn whatever_goes_wrong_no_post_is_there_twice() {
     // The test would prove nothing if the world were kind.
     assert!(done > 250 && again > 10 && crashes > 40, "{done} {again} {crashes}");
 }
+
+#[test]
+fn words_that_x_refuses_as_a_repeat_of_our_own_post_are_held_with_its_name() {
+    let refused = answer(
+        403,
+        &json!({ "title": "Forbidden", "type": "about:blank", "status": 403,
+            "detail": "You are not allowed to create a Tweet with duplicate content." }),
+    );
+    for known in [true, false] {
+        let mut world = World::new(7, PlatformName::X, 1);
+        world.network.script = vec![Fault::None, Fault::Refused(refused.clone())];
+        let first = post(&mut world, 1, 0, 1, Vec::new());
+        let again = post(&mut world, 1, 6 * 3600, 1, Vec::new());
+        if known {
+            let words = world.posts[&world.store[&first].post].content.clone();
+            Arc::make_mut(world.posts.get_mut(&world.store[&again].post).unwrap()).content = words;
+        }
+        world.run_until(a_week());
+        let held = &world.store[&again];
+        assert_eq!((held.state, held.held), (State::Unknown, true), "{:?}", held.reason);
+        let told = &held.reason.as_ref().unwrap().message;
+        let named = told.contains(&world.store[&first].post.to_string());
+        assert_eq!((named, told.contains("is not in the account's list")), (known, !known), "{told}");
+    }
+}

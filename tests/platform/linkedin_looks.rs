@@ -226,3 +226,20 @@ fn the_addresses_that_browsers_show_name_a_post() {
         assert_eq!(LinkedIn.remote_id_of(&account, url).as_deref(), id, "{url}");
     }
 }
+
+#[test]
+fn of_a_list_only_the_object_that_is_ours_is_written_down() {
+    let ours = row("urn:li:share:7000000000000000001", "Ours.", 3);
+    let mut other = row("urn:li:share:7000000000000000002", "Canary: words of somebody else.", 4);
+    other["author"] = json!("urn:li:person:somebody");
+    let list = answer(200, &json!({ "elements": [other, ours], "paging": { "links": ["Canary"] } }));
+    for (own, shown) in [(Some("urn:li:share:7000000000000000001"), vec![ours]), (None, vec![])] {
+        let kept = LinkedIn.kept(&list, own);
+        let text = String::from_utf8(kept.clone()).unwrap();
+        assert!(!text.contains("Canary") && !text.contains("somebody"), "{text}");
+        let kept: Value = serde_json::from_slice(&kept).unwrap();
+        assert_eq!(kept, json!({ "elements": shown, "left_out": 2 - shown.len() }));
+    }
+    let refused = answer(403, &json!({ "status": 403, "code": "ACCESS_DENIED" }));
+    assert_eq!(LinkedIn.kept(&refused, None), refused.body, "it tells of nothing else");
+}

@@ -5,6 +5,7 @@
 
 mod all;
 mod bluesky;
+mod core_auth;
 mod facebook;
 mod instagram;
 mod linkedin;
@@ -12,6 +13,7 @@ mod linkedin_text;
 mod meta_auth;
 mod meta_uploads;
 mod tiktok;
+mod tiktok_text;
 mod twitter_text;
 mod x;
 mod x_media;

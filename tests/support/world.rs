@@ -481,6 +481,12 @@ impl World {
             .filter(|it| it.account == delivery.account && it.flight.amb_since.is_some())
             .filter_map(|it| Some((it.flight.frozen.as_ref()?.marker.clone(), it.id)))
             .collect();
+        let words = &self.posts[&delivery.post].content.parts;
+        let earlier = self.store.values().find(|it| {
+            let same = it.account == delivery.account && it.post != delivery.post;
+            same && it.state == State::Published && self.posts[&it.post].content.parts == *words
+        });
+        let earlier = earlier.and_then(|it| Some((it.post, it.published_at?)));
         Some(Work {
             twin: Arc::new(move |marker| open.get(marker).copied()),
             hold: None,
@@ -489,6 +495,7 @@ impl World {
             account: self.accounts.get(&delivery.account).cloned(),
             platform: platforms::find(self.network.platform).unwrap(),
             bound: Arc::new(move |id| bound.contains(id)),
+            earlier: Arc::new(move || earlier),
             problems: Vec::new(),
             delivery,
         })

@@ -25,6 +25,9 @@ message! {
         state: String,
         remote_id: Option<String>,
         permalink: Option<String>,
+        /// What TikTok calls its task: the evidence where it tells no id of what came of it.
+        #[serde(default)]
+        publish_id: Option<String>,
     }
 }
 

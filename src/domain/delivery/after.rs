@@ -1,12 +1,15 @@
 //! What is learnt of a delivery after its call was answered (W5): facts that may be added to an end, which
 //! itself never changes.
 
-use super::{Delivery, NOTHING, Reason, State};
+use super::{Delivery, NOTHING, Reason, State, StepKind};
 
 impl Delivery {
-    /// A step was read back. `permalink`: its address, which some networks tell only then.
+    /// A step was read back. The last part of a post tells of all of it; a first comment stands under it and
+    /// tells nothing, for on some networks none can be read. `permalink`: its address, which some networks tell only then.
     pub fn read_back(&mut self, step: usize, verified: bool, permalink: Option<String>) {
-        if self.state == State::Published && step + 1 == self.steps.len() {
+        let last = self.steps.iter().rposition(|it| it.kind != StepKind::Comment) == Some(step);
+        let over = self.state == State::Published || self.is_at_comment();
+        if last && over && self.steps[step].is_live() {
             self.verified = verified;
         }
         if let Some(step) = self.steps.get_mut(step).filter(|it| it.is_live()) {

@@ -143,6 +143,16 @@ pub enum AfterAbsence {
         at: Timestamp,
         give_up_at: Option<Timestamp>,
     },
+    /// The network takes nothing of the account before then.
+    Parked {
+        at: Timestamp,
+        give_up_at: Timestamp,
+        reason: Reason,
+    },
+    /// The account cannot act.
+    AccountDead {
+        reason: Reason,
+    },
     Cancelled {
         reason: Reason,
     },

@@ -149,6 +149,16 @@ pub(super) fn listed(
     }
 }
 
+/// What may be kept of a list: the one object that is ours, and how many others were there. Of any other
+/// answer all of it, for it tells of nothing else.
+pub(super) fn kept(answer: &Answer, own: Option<&str>) -> Vec<u8> {
+    let json = answer.json();
+    let Some(rows) = json["elements"].as_array() else { return answer.body.clone() };
+    let ours: Vec<&Value> = rows.iter().filter(|it| own.is_some() && it["id"].as_str() == own).collect();
+    let left_out = rows.len() - ours.len();
+    serde_json::json!({ "elements": ours, "left_out": left_out }).to_string().into_bytes()
+}
+
 /// It was taken, and came to nothing while its files were worked on. Why is told nowhere.
 fn not_published() -> Failure {
     Failure {

@@ -57,7 +57,7 @@ impl Platform for LinkedIn {
         let organization = Kind::of(tier) == Kind::Organization;
         Capabilities {
             class: if organization { Class::Listable } else { Class::Reference },
-            unit: Unit::Characters,
+            unit: Unit::Escaped,
             text_max: TEXT_MAX,
             parts_max: 1,
             // A field that may not be blank has an error of its own; that this one may is said nowhere.
@@ -112,6 +112,15 @@ impl Platform for LinkedIn {
             _ => {}
         }
         all
+    }
+
+    fn kept(&self, answer: &Answer, own: Option<&str>) -> Vec<u8> {
+        looks::kept(answer, own)
+    }
+
+    fn keeps_answers(&self) -> Option<SignedDuration> {
+        // learn.microsoft.com/linkedin/marketing/restricted-use-cases: stored social data of members.
+        Some(SignedDuration::from_hours(48))
     }
 
     fn measure(&self, text: &str) -> usize {

@@ -26,6 +26,11 @@ pub const REFUSALS: &[Refusal] = &[
     refusal(403, "spam_risk_too_many_pending_share", FailureClass::Full, CAP_FIRST),
     refusal(403, "reached_active_user_cap", FailureClass::RateLimited, CAP_FIRST),
     refusal(403, "spam_risk_user_banned_from_posting", FailureClass::Policy, CAP_FIRST),
+    // Documented with both: what is refused with 200 says so by its word alone.
+    refusal(200, "spam_risk_too_many_posts", FailureClass::RateLimited, CAP_FIRST),
+    refusal(200, "spam_risk_too_many_pending_share", FailureClass::Full, CAP_FIRST),
+    refusal(200, "reached_active_user_cap", FailureClass::RateLimited, CAP_FIRST),
+    refusal(200, "spam_risk_user_banned_from_posting", FailureClass::Policy, CAP_FIRST),
     refusal(403, "app_version_check_failed", FailureClass::Policy, RULES_FIRST),
     refusal(429, "rate_limit_exceeded", FailureClass::RateLimited, LIMIT_FIRST),
 ];
@@ -78,8 +83,11 @@ pub(super) fn data(answer: &Answer) -> Option<Value> {
     ok.then(|| json["data"].take())
 }
 
-/// The row of the allowlist that an answer meets.
+/// The row of the allowlist that an answer meets. One that names a task is never a refusal.
 pub(super) fn refused(answer: &Answer, said: &Said) -> Option<&'static Refusal> {
+    if answer.json()["data"]["publish_id"].is_string() {
+        return None;
+    }
     REFUSALS.iter().find(|row| row.status == answer.status && row.code == said.code)
 }
 

@@ -106,6 +106,15 @@ impl Form {
         self.reach == Reach::Direct
     }
 
+    /// Longest text that goes with it. A video for the inbox takes none.
+    pub(super) fn text_max(self) -> Option<usize> {
+        match self {
+            Self { photo: true, .. } => Some(DESCRIPTION_MAX),
+            Self { reach: Reach::Direct, .. } => Some(CAPTION_MAX),
+            Self { reach: Reach::Inbox, .. } => None,
+        }
+    }
+
     /// The path of the call that begins it.
     pub(super) fn path(self) -> &'static str {
         match self {
@@ -228,7 +237,6 @@ impl Found {
 
 /// What the capability struct cannot say.
 pub(super) fn problems(
-    parts: &[&str],
     media: &[MediaItem],
     options: &BTreeMap<String, String>,
     tier: Option<&str>,
@@ -242,11 +250,6 @@ pub(super) fn problems(
             "set `mode = \"direct\"` in [platforms.tiktok], connect the account again and allow everything; \
              or leave `tiktok.mode` out",
         );
-    }
-    let length = parts.first().map_or(0, |it| it.encode_utf16().count());
-    if form.is_direct() && !form.photo && length > CAPTION_MAX {
-        let message = format!("TikTok takes {CAPTION_MAX} characters with a video, this has {length}");
-        found.say("parts[0]", "text_too_long", &message, "shorten it, or give TikTok a text of its own");
     }
     if form.is_direct() {
         choices(options, &mut found);
@@ -345,8 +348,10 @@ fn values(media: &[MediaItem], options: &BTreeMap<String, String>, found: &mut F
             );
         }
     }
-    if options.get("title").is_some_and(|it| it.encode_utf16().count() > TITLE_MAX) {
-        found.option("title", "it is longer than 90 characters", "shorten it; the text may be longer");
+    if let Some(long) = options.get("title").map(|it| it.encode_utf16().count()).filter(|it| *it > TITLE_MAX)
+    {
+        let message = format!("it is {long} UTF-16 units, and a title of photos may have {TITLE_MAX}");
+        found.option("title", &message, "shorten it; the text may be longer");
     }
     if let Some(cover) = options.get("cover") {
         let place = cover.parse::<usize>().ok().filter(|it| *it >= 1);

@@ -38,7 +38,7 @@ use crate::domain::reach::Reach;
 
 /// Upload addresses lie below it (open-upload.tiktokapis.com, upload.us.tiktokapis.com, …).
 const DOMAIN: &str = "tiktokapis.com";
-/// What a film is called in the inbox's preview, whose words are written there.
+/// Why a film for the inbox has no words.
 const WRITTEN_THERE: &str = "TikTok takes no words with a video for the inbox: they are written in its app";
 
 /// The connector. Stateless.
@@ -106,7 +106,7 @@ impl Platform for TikTok {
     fn capabilities(&self, _tier: Option<&str>) -> Capabilities {
         Capabilities {
             class: Class::Handle,
-            unit: Unit::Characters,
+            unit: Unit::Utf16,
             text_max: form::DESCRIPTION_MAX,
             parts_max: 1,
             text_optional_with_media: true,
@@ -123,6 +123,18 @@ impl Platform for TikTok {
         }
     }
 
+    fn text_max(
+        &self,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+        tier: Option<&str>,
+    ) -> Result<usize, &'static str> {
+        if media.is_empty() {
+            return Ok(form::DESCRIPTION_MAX);
+        }
+        Form::of_post(media, options, tier).text_max().ok_or(WRITTEN_THERE)
+    }
+
     fn class(&self, job: &Job<'_>) -> Class {
         if Form::of(job).photo && job.taken.is_none() { Class::Opaque } else { Class::Handle }
     }
@@ -137,12 +149,12 @@ impl Platform for TikTok {
 
     fn problems(
         &self,
-        parts: &[&str],
+        _parts: &[&str],
         media: &[MediaItem],
         options: &BTreeMap<String, String>,
         tier: Option<&str>,
     ) -> Vec<Problem> {
-        form::problems(parts, media, options, tier)
+        form::problems(media, options, tier)
     }
 
     fn not_granted(
@@ -165,12 +177,8 @@ impl Platform for TikTok {
             "kind": form.word(),
             "to": if direct { "profile" } else { "inbox" },
         });
-        if !text.is_empty() {
-            if form.photo || direct {
-                shown[if form.photo { "description" } else { "caption" }] = json!(text);
-            } else {
-                shown["note"] = json!(WRITTEN_THERE);
-            }
+        if !text.is_empty() && form.text_max().is_some() {
+            shown[if form.photo { "description" } else { "caption" }] = json!(text);
         }
         for key in ["title", "privacy", "commercial"] {
             if let Some(value) = options.get(key) {

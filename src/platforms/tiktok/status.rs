@@ -9,6 +9,8 @@ use crate::platforms::{Answer, Failure, FailureClass, Request, Sight};
 /// A public post's id comes with the end of moderation, as a rule within a minute. Later than this the
 /// post is called published without it.
 const NAMED: SignedDuration = SignedDuration::from_mins(10);
+/// A cap met only once everything is uploaded: asking earlier would cost the whole upload.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Asks for the state of a task.
 pub(super) fn request(task: &str) -> Request {
@@ -58,7 +60,7 @@ pub(super) fn sight(
                 _ => Sight::Absent,
             }
         }
-        Some("FAILED") => Sight::Failed(failure(data["fail_reason"].as_str().unwrap_or_default())),
+        Some("FAILED") => Sight::Failed(failure(data["fail_reason"].as_str().unwrap_or_default(), now)),
         _ => Sight::Unclear(Failure::transient("TikTok names a state that is not known here")),
     }
 }
@@ -79,7 +81,7 @@ fn post_id(value: &Value) -> Option<String> {
 }
 
 /// Why a task failed. Of a task that failed nothing is public.
-fn failure(reason: &str) -> Failure {
+fn failure(reason: &str, now: Timestamp) -> Failure {
     use FailureClass as C;
     let (class, hint) = match reason {
         "file_format_check_failed" => (
@@ -109,7 +111,13 @@ fn failure(reason: &str) -> Failure {
         "auth_removed" => {
             (C::AccountDead, Some("the creator ended the app's access: connect the account again"))
         }
-        "spam_risk_too_many_posts" => (C::RateLimited, None),
+        "spam_risk_too_many_posts" => (
+            C::RateLimited,
+            Some(
+                "the account has posted as often as TikTok allows in 24 hours, by all apps together; it is \
+                 tried again a day later",
+            ),
+        ),
         "spam_risk_user_banned_from_posting" | "spam_risk_text" | "spam_risk" => (C::Policy, None),
         _ => (C::Transient, None),
     };
@@ -118,7 +126,7 @@ fn failure(reason: &str) -> Failure {
         class,
         message: format!("TikTok could not make the post: {words}"),
         hint: hint.map(str::to_owned).or_else(|| errors::hint(reason)),
-        until: None,
+        until: (class == C::RateLimited).then(|| now.saturating_add(DAY).unwrap_or(now)),
     }
 }
 
@@ -145,9 +153,11 @@ mod tests {
             ("spam_risk", C::Policy),
             ("something_new", C::Transient),
         ] {
-            let failure = failure(reason);
+            let failure = failure(reason, Timestamp::UNIX_EPOCH);
             assert_eq!(failure.class, class, "{reason}");
             assert!(failure.message.contains(reason));
+            let until = (class == C::RateLimited).then(|| Timestamp::UNIX_EPOCH + DAY);
+            assert_eq!(failure.until, until, "{reason}");
             assert_eq!(failure.hint.is_some(), !matches!(reason, "internal" | "something_new"), "{reason}");
         }
     }

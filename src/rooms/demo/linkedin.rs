@@ -1,9 +1,12 @@
-//! What LinkedIn shows: a text with signs that would cut it off, two pictures in one post, and a document
-//! that is made here.
+//! What LinkedIn shows: a text with signs that would cut it off, two pictures in one post, a film, and a
+//! document; all of them made here.
 
 use std::fmt::Write as _;
 
-use super::{CliError, Client, Stage, loaf, picture, post, r, upload};
+use super::{CliError, Client, Stage, film, loaf, picture, post, r, upload};
+
+/// Seconds of the film.
+const FILM_S: u32 = 8;
 
 /// As a member; a page needs no more than another answer at the sign-in.
 pub(super) async fn posts(stage: &Stage, client: &Client) -> Result<Vec<String>, CliError> {
@@ -18,6 +21,9 @@ pub(super) async fn posts(stage: &Stage, client: &Client) -> Result<Vec<String>,
         loaves.push(upload(client, name, picture(loaf(shade))?, Some(alt)).await?);
     }
     posts.push(post(stage, client, &["Two loaves for work."], &to, r::When::Now, loaves).await?);
+    // LinkedIn takes films from 75 kB on.
+    let film = vec![upload(client, "oven-door.mp4", film::film(FILM_S), None).await?];
+    posts.push(post(stage, client, &["The door opens at nine."], &to, r::When::Now, film).await?);
     let deck = vec![upload(client, "opening-hours.pdf", deck(), None).await?];
     posts.push(post(stage, client, &["Our hours, to turn over."], &to, r::When::Now, deck).await?);
     Ok(posts)

@@ -9,6 +9,7 @@ mod body;
 mod media;
 mod oauth;
 mod posts;
+pub(super) mod problems;
 mod text;
 
 use std::collections::HashMap;
@@ -141,7 +142,7 @@ pub(super) fn route_name(call: &Call) -> Option<&'static str> {
 }
 
 /// An error in LinkedIn's shape. `service` 0 = none.
-pub(super) fn error(status: u16, code: &str, service: i64, message: &str) -> Answer {
+fn error(status: u16, code: &str, service: i64, message: &str) -> Answer {
     let mut body = json!({ "status": status, "code": code, "message": message });
     if service != 0 {
         body["serviceErrorCode"] = json!(service);

@@ -2,6 +2,7 @@
 
 mod bluesky;
 mod conformance;
+mod examples;
 mod facebook;
 mod faults;
 #[allow(clippy::duplicate_mod)] // other rooms' tests make films of it too

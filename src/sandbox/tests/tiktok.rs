@@ -1,8 +1,13 @@
 //! TikTok's stand-in, driven as an honest and as a hostile client.
 
+mod films;
+
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::film::{Shape, film};
 use super::{Stage, VERIFIER, challenge, landed, read, stage, stage_with};
 use crate::sandbox::VERIFICATION;
 use crate::sandbox::facebook::SECRET;
@@ -14,7 +19,9 @@ const WEB: &str = "https://post.example.org/oauth/tiktok/callback";
 const WEB_CLIENT: &str = "sandbox-tiktok-web";
 const SCOPES: &str = "user.info.basic,video.publish,video.upload";
 const MB: usize = 1_000_000;
-const FILM: &[u8] = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom0123456789";
+/// Upright, ten seconds, thirty pictures a second.
+static FILM: LazyLock<Vec<u8>> =
+    LazyLock::new(|| film(Shape { width: 720, height: 1280, ..Shape::default() }));
 
 fn hexed() -> String {
     hex(&sha256(VERIFIER.as_bytes()))
@@ -175,7 +182,7 @@ async fn a_film_is_taken_in_order_and_published_by_its_last_piece() {
     let stage = stage().await;
     let token = access(&stage).await;
     let mut film = vec![7_u8; 11 * MB + 3];
-    film[..FILM.len()].copy_from_slice(FILM);
+    film[..FILM.len()].copy_from_slice(&FILM);
     let mut body = direct("PUBLIC_TO_EVERYONE", "Bread");
     body["source_info"] = file(film.len() as u64, 5 * MB as u64, 2);
     let (task, url) = begin(&stage, &token, "post/publish/video/init/", &body).await;
@@ -357,7 +364,7 @@ async fn a_piece_is_taken_under_its_headers_at_its_whole_address_alone() {
     let size = FILM.len();
     let range = format!("bytes 0-{}/{size}", size - 1);
     let put = async |url: &str, kind: &str, range: &str, bearer: bool| {
-        let mut request = stage.http.put(url).body(FILM);
+        let mut request = stage.http.put(url).body(FILM.clone());
         for (name, value) in [("content-type", kind), ("content-range", range)] {
             if !value.is_empty() {
                 request = request.header(name, value);
@@ -398,13 +405,13 @@ async fn an_inbox_takes_five_and_an_address_lives_an_hour() {
     let range = format!("bytes 0-{}/{size}", size - 1);
     let path = "post/publish/inbox/video/init/";
     let (task, url) = begin(&stage, &token, path, &body).await;
-    assert_eq!(put(&stage, &url, FILM, &range).await.0, 201);
+    assert_eq!(put(&stage, &url, &FILM, &range).await.0, 201);
     state(&stage, &token, &task).await;
     assert_eq!(state(&stage, &token, &task).await["status"], "SEND_TO_USER_INBOX");
     let (_, url) = begin(&stage, &token, path, &body).await;
     stage.clock.forward(3_600);
-    assert_eq!(put(&stage, &url, FILM, &range).await.0, 403);
-    assert_eq!(put(&stage, &format!("{url}x"), FILM, &range).await.0, 404);
+    assert_eq!(put(&stage, &url, &FILM, &range).await.0, 403);
+    assert_eq!(put(&stage, &format!("{url}x"), &FILM, &range).await.0, 404);
     for _ in 2..5 {
         begin(&stage, &token, path, &body).await;
     }
@@ -445,7 +452,7 @@ async fn audiences_audits_caps_and_limits_are_kept() {
         stage.clock.forward(61);
         let (_, url) = begin(&stage, &token, init, &direct("SELF_ONLY", "")).await;
         assert_eq!(
-            put(&stage, &url, FILM, &format!("bytes 0-{}/{}", FILM.len() - 1, FILM.len())).await.0,
+            put(&stage, &url, &FILM, &format!("bytes 0-{}/{}", FILM.len() - 1, FILM.len())).await.0,
             201
         );
     }
@@ -577,8 +584,12 @@ async fn faults_hang_on_the_last_piece_alone() {
     assert_eq!(code(&creator), (500, "internal_error"));
     let (_, url) = begin(&stage, &token, init, &direct("SELF_ONLY", "x")).await;
     let range = format!("bytes 0-{}/{}", FILM.len() - 1, FILM.len());
-    let lost =
-        stage.http.put(&url).body(FILM).header("content-type", "video/mp4").header("content-range", &range);
+    let lost = stage
+        .http
+        .put(&url)
+        .body(FILM.clone())
+        .header("content-type", "video/mp4")
+        .header("content-range", &range);
     assert!(lost.send().await.is_err());
     assert_eq!(stage.running.published().len(), 1, "it took effect");
     assert_eq!(stage.running.refusals(), []);

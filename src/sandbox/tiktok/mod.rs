@@ -6,8 +6,10 @@
 //! only from hosts that serve the proof of ownership. Most answers are errors with status 200 or successes
 //! with the word `ok`, as there.
 //!
-//! What cannot be caused from outside is ordered by words: a text with `sandbox:fail=REASON` in it ends
-//! in `FAILED` for that reason. Films are taken as files alone, not by address.
+//! What cannot be caused from outside is ordered: a text with `sandbox:fail=REASON` in it ends in `FAILED`
+//! for that reason; for the inbox, where no text travels, the fault `tiktok.status=fail:REASON` does it.
+//! Films are taken as files alone, not by address; their length, frame rate and sides are held to the
+//! rules, as far as the index of an MP4 tells them.
 
 mod oauth;
 mod tasks;
@@ -23,7 +25,9 @@ use super::Published;
 use super::pages::Picture;
 use super::wire::{Answer, Bounded, Call, Chance, Window};
 
-pub(super) use oauth::CLIENT;
+pub(super) use oauth::{CLIENT, flat};
+pub(super) use tasks::FAIL_REASONS;
+pub(super) use upload::turned_away;
 
 /// The proof of ownership that a host must serve at its root before photos are fetched from it: a file's
 /// name and its content.

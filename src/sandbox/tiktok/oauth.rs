@@ -80,7 +80,7 @@ impl Grants {
 }
 
 /// The flat errors of these endpoints. A spent token is answered with 200, as it was seen to be.
-fn flat(status: u16, code: &str, why: &str) -> Answer {
+pub(in crate::sandbox) fn flat(status: u16, code: &str, why: &str) -> Answer {
     let body =
         json!({ "error": code, "error_description": why, "log_id": "20261121000000000000000000000002" });
     Answer::json(status, &body).because(why)

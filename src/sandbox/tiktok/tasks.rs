@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::oauth::Caller;
 use super::{Kind, TikTok, VERIFICATION, error, invalid, ok, only, proof};
 use crate::sandbox::Published;
+use crate::sandbox::film::Film;
 use crate::sandbox::wire::{Answer, Call};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -49,6 +50,24 @@ const PHOTO_INFO: &[(&str, Kind)] = &[
 const PHOTO_SOURCE: &[(&str, Kind)] =
     &[("source", Kind::Text), ("photo_images", Kind::Texts), ("photo_cover_index", Kind::Number(u64::MAX))];
 const LEVELS: &[&str] = &["PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "FOLLOWER_OF_CREATOR", "SELF_ONLY"];
+/// Longest film that an account posts: `max_video_post_duration_sec` of creator_info.
+const LONGEST_MS: u64 = 300_000;
+/// Why a task may fail (developers.tiktok.com/doc/content-posting-api-reference-get-video-status).
+pub(in crate::sandbox) const FAIL_REASONS: &[&str] = &[
+    "file_format_check_failed",
+    "duration_check_failed",
+    "frame_rate_check_failed",
+    "picture_size_check_failed",
+    "internal",
+    "video_pull_failed",
+    "photo_pull_failed",
+    "publish_cancelled",
+    "auth_removed",
+    "spam_risk_too_many_posts",
+    "spam_risk_user_banned_from_posting",
+    "spam_risk_text",
+    "spam_risk",
+];
 /// Looks for which a task is still being worked on, and for which a public post has no id yet.
 const WORK: u32 = 1;
 const MODERATION: u32 = 1;
@@ -92,12 +111,11 @@ impl Task {
         self.post = post;
         self.failed = ordered(&self.text);
         if let Source::Film { bytes, size, .. } = &mut self.source {
-            let film = bytes.get(4..8) == Some(b"ftyp") || bytes.starts_with(b"\x1a\x45\xdf\xa3");
-            if !film {
-                self.failed = Some("file_format_check_failed".to_owned());
-            }
             let bytes = std::mem::take(bytes);
-            if bytes.len() as u64 == *size {
+            let whole = bytes.len() as u64 == *size;
+            let wrong = wrong_with(&bytes, whole, self.privacy.is_some());
+            self.failed = wrong.map(str::to_owned).or(self.failed.take());
+            if whole {
                 self.files.push(bytes.into());
             }
         }
@@ -162,6 +180,27 @@ impl Task {
     }
 }
 
+/// Why a film is not taken (developers.tiktok.com/doc/content-posting-api-media-transfer-guide). Of a long
+/// one, of which the beginning alone is kept, and of WebM only the kind is known.
+fn wrong_with(bytes: &[u8], whole: bool, direct: bool) -> Option<&'static str> {
+    if bytes.starts_with(b"\x1a\x45\xdf\xa3") || (!whole && bytes.get(4..8) == Some(b"ftyp")) {
+        return None;
+    }
+    let Some(film) = Film::of(bytes) else { return Some("file_format_check_failed") };
+    let sides = [film.width, film.height];
+    // The inbox has no creator_info to narrow it down.
+    let longest = if direct { LONGEST_MS } else { 600_000 };
+    if film.ms == 0 || film.ms > longest {
+        Some("duration_check_failed")
+    } else if film.rate_milli.is_some_and(|it| !(23_000..=60_000).contains(&it)) {
+        Some("frame_rate_check_failed")
+    } else if sides.iter().any(|it| !(360..=4_096).contains(it)) {
+        Some("picture_size_check_failed")
+    } else {
+        None
+    }
+}
+
 /// A reason that the text orders.
 fn ordered(text: &str) -> Option<String> {
     let reason = text.split("sandbox:fail=").nth(1)?.split_whitespace().next()?;
@@ -222,7 +261,7 @@ impl TikTok {
             "comment_disabled": user.comment_disabled,
             "duet_disabled": user.duet_disabled,
             "stitch_disabled": user.stitch_disabled,
-            "max_video_post_duration_sec": 300,
+            "max_video_post_duration_sec": LONGEST_MS / 1_000,
         })))
     }
 
@@ -390,6 +429,16 @@ impl TikTok {
         task.failed = failed.map(str::to_owned).or(task.failed);
         self.tasks.insert(id.clone(), task);
         Ok(ok(&json!({ "publish_id": id })))
+    }
+
+    /// A fault has the task fail of which a status call asks; `false`: its bytes are not all there, so
+    /// nothing could come of it yet.
+    pub(in crate::sandbox) fn fail(&mut self, call: &Call, reason: &str) -> bool {
+        let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+        let id = body["publish_id"].as_str().unwrap_or_default().to_owned();
+        let Some(task) = self.tasks.get_mut(&id).filter(|it| it.complete.is_some()) else { return false };
+        task.failed = Some(reason.to_owned());
+        true
     }
 
     pub(super) fn status(&mut self, caller: &Caller, body: &Value) -> Result<Answer, Answer> {

@@ -29,6 +29,17 @@ fn plain(status: u16) -> Answer {
     Answer::new(status, "text/plain; charset=utf-8", "")
 }
 
+/// The upload host has no words for its errors; of a wrong range it tells what it has: here all that came
+/// before this piece.
+pub(in crate::sandbox) fn turned_away(status: u16, call: &Call) -> Answer {
+    let answer = plain(status);
+    match range(call).filter(|_| status == 416) {
+        Some((0, _, total)) => answer.with("content-range", &format!("bytes */{total}")),
+        Some((first, _, total)) => answer.with("content-range", &format!("bytes 0-{}/{total}", first - 1)),
+        None => answer,
+    }
+}
+
 impl TikTok {
     pub(super) fn upload(&mut self, call: &Call) -> Answer {
         let Some(token) = call.param("upload_token") else {

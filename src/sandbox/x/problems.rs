@@ -1,10 +1,11 @@
 //! X's documented errors on order, for faults: each as `x-response-examples.json` and the documents of
 //! response codes (docs.x.com/x-api/fundamentals/response-codes-and-errors) show it. Nothing happens.
 
+use jiff::Timestamp;
 use serde_json::json;
 
-use super::{PROBLEMS, blank, invalid_one};
-use crate::sandbox::wire::Answer;
+use super::{PROBLEMS, WINDOW, blank, invalid_one, with_budget};
+use crate::sandbox::wire::{Answer, Budget};
 
 /// The names under which a fault orders them.
 pub(in crate::sandbox) const NAMES: &[&str] = &[
@@ -23,6 +24,9 @@ pub(in crate::sandbox) const NAMES: &[&str] = &[
     "too_large",
     "not_found",
     "unavailable",
+    "not_authorized",
+    "legacy_limit",
+    "daily_limit",
 ];
 
 fn problem(status: u16, title: &str, detail: &str, kind: &str) -> Answer {
@@ -32,7 +36,7 @@ fn problem(status: u16, title: &str, detail: &str, kind: &str) -> Answer {
 }
 
 /// The error of that name. What is none is a 503.
-pub(in crate::sandbox) fn named(name: &str) -> Answer {
+pub(in crate::sandbox) fn named(name: &str, now: Timestamp) -> Answer {
     let forbidden = |detail: &str| blank(403, "Forbidden", detail);
     let answer = match name {
         "unauthorized" => blank(401, "Unauthorized", "Unauthorized"),
@@ -65,6 +69,24 @@ pub(in crate::sandbox) fn named(name: &str) -> Answer {
         "too_large" => Answer::new(413, "text/plain; charset=utf-8", ""),
         "not_found" => {
             problem(404, "Not Found Error", "Could not find what was asked for.", "resource-not-found")
+        }
+        "not_authorized" => {
+            let detail = "Sorry, you are not authorized to see the Tweet with that id.";
+            problem(403, "Authorization Error", detail, "not-authorized-for-resource")
+        }
+        // The shape of the API before this one, without a header that tells when it ends.
+        "legacy_limit" => {
+            Answer::json(429, &json!({ "errors": [{ "code": 88, "message": "Rate limit exceeded" }] }))
+        }
+        // The window has room; the user's day has none.
+        "daily_limit" => {
+            let hour = 60 * 60;
+            let window =
+                Budget { limit: 100, remaining: 99, reset: now.as_second() + WINDOW, exceeded: false };
+            with_budget(blank(429, "Too Many Requests", "Too Many Requests"), window)
+                .with("x-user-limit-24hour-limit", "100")
+                .with("x-user-limit-24hour-remaining", "0")
+                .with("x-user-limit-24hour-reset", &(now.as_second() + 12 * hour).to_string())
         }
         _ => blank(503, "Service Unavailable", "Service Unavailable"),
     };

@@ -1,0 +1,41 @@
+//! What follows once it is proven that nothing of the current step is live.
+
+use super::{AfterAbsence, Delivery, Proof, Reason, RetryWhy, SAID, State};
+use crate::domain::schedule::Late;
+
+impl Delivery {
+    /// Leaves the doubt, whose attempt is closed.
+    pub(super) fn go_on(&mut self, then: AfterAbsence, proof: Proof) -> Result<(), &'static str> {
+        match then {
+            AfterAbsence::Retry { at, give_up_at } => {
+                // The user's word counts for more than being late.
+                if let Some(anew) = give_up_at {
+                    (self.give_up_at, self.late) = (anew, Late::Always);
+                }
+                if proof == Proof::User {
+                    self.reason = Some(Reason::new(SAID, "you said that it is not live"));
+                }
+                self.enter(State::Retry);
+                // In doubt because of a copy alone, its time may be ahead once more.
+                let ahead = self.restored.is_some() && self.step == 0;
+                self.next_try = Some(if ahead { at.max(self.due.instant) } else { at });
+                self.retry_why = Some(RetryWhy::Absent);
+            }
+            AfterAbsence::Parked { at, give_up_at, reason } => {
+                self.enter(State::Retry);
+                self.give_up_at = give_up_at;
+                self.next_try = Some(at.max(self.due.instant));
+                self.retry_why = Some(RetryWhy::Parked);
+                self.reason = Some(reason);
+            }
+            AfterAbsence::AccountDead { reason } => {
+                self.enter(State::NeedsReconnect);
+                self.reason = Some(reason);
+            }
+            AfterAbsence::Cancelled { reason } => self.end(State::Cancelled, Some(reason))?,
+            AfterAbsence::Rejected { reason } => self.end(State::Rejected, Some(reason))?,
+            AfterAbsence::Missed { reason } => self.end(State::Missed, Some(reason))?,
+        }
+        Ok(())
+    }
+}
