@@ -97,7 +97,8 @@ const RESTING: usize = 10_000;
 pub fn waits(store: &Store, now: Timestamp) -> Result<Vec<Wait>, StoreError> {
     store.read(|rx| {
         let mut found = Vec::new();
-        for id in deliveries::due_between(rx, State::Retry, Timestamp::MIN, Timestamp::MAX, RESTING)? {
+        let resting = |state| deliveries::due_between(rx, state, Timestamp::MIN, Timestamp::MAX, RESTING);
+        for id in resting(State::Retry)?.into_iter().chain(resting(State::Unknown)?) {
             let row = deliveries::get(rx, id).and_then(|it| {
                 let Some(delivery) = it else { return Ok(None) };
                 Ok(accounts::get(rx, delivery.account)?.map(|account| (delivery, account)))

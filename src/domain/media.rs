@@ -123,7 +123,7 @@ pub struct Detail {
 }
 
 /// What a container says of its film.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Video {
     pub duration_ms: u64,
     /// Pictures in a thousand seconds: 29.97 a second are 29 970. 0 when not known.

@@ -470,6 +470,16 @@ impl Late {
             Self::Exact => lateness <= Self::EXACT,
         }
     }
+
+    /// The last instant at which something due at `due` may be sent, if there is one.
+    pub fn until(self, due: Timestamp) -> Option<Timestamp> {
+        let limit = match self {
+            Self::Within(limit) => limit,
+            Self::Exact => Self::EXACT,
+            Self::Always => return None,
+        };
+        due.checked_add(limit).ok()
+    }
 }
 
 impl fmt::Display for Late {

@@ -482,6 +482,9 @@ impl Engine {
 /// network refuses the app (a probe every few hours is enough, however often we start), or that its
 /// account is rate limited. `None`: it waits for nothing, or for itself alone.
 pub fn wait_of(delivery: &Delivery, account: &Account, now: Timestamp) -> Option<Wait> {
+    if let Some((until, reason)) = delivery.barred(now) {
+        return Some(Wait { scope: WaitFor::Account(account.id), until, reason: reason.clone() });
+    }
     if delivery.state != State::Retry || delivery.retry_why != Some(RetryWhy::Parked) {
         return None;
     }

@@ -56,6 +56,13 @@ impl Lane {
         self.why = Some((until, reason));
     }
 
+    /// That wait was for nothing. Whether it was the one that counts.
+    pub(super) fn unpark(&mut self, until: Timestamp) -> bool {
+        let was = self.why.take_if(|(at, _)| *at == until).is_some();
+        self.parked_until.take_if(|at| *at == until);
+        was
+    }
+
     fn ready_at(&self) -> Option<Timestamp> {
         let busy = self.busy.is_some() && !planted("send outside the lane");
         if busy || self.halted || self.refreshing || self.waiting.is_empty() {

@@ -91,6 +91,9 @@ pub enum Verdict {
     Taken { name: String, message: String },
     /// The network says it already has this post, and perhaps which one it is.
     Duplicate { message: String, original: Option<Original> },
+    /// The network says that it blocks the account for a while, as it said of posts that went out, too: as
+    /// `Ambiguous`, and the account waits until then unless the post turns up.
+    Barred(Failure),
     /// Everything else.
     Ambiguous { message: String },
 }

@@ -171,6 +171,9 @@ impl Platform for Instagram {
         let json = answer.json();
         if let Some(error) = GraphError::of(&json) {
             // An error beside a success status, or behind a server's trouble, proves nothing.
+            if let Some(failure) = errors::blocked(&error, answer, now) {
+                return Verdict::Barred(failure);
+            }
             return match errors::refused(answer, &error) {
                 Some(row) => Verdict::Refused(errors::of_class(row.class, &error, answer, now)),
                 None => Verdict::Ambiguous {
