@@ -263,7 +263,10 @@ impl Files {
                 self.problems.push(problem(format!("{field}.alt"), "alt_too_long", message, "shorten it"));
             }
             if item.kind.is_image() {
-                match fit::image(item, needs.of_image(item), title) {
+                let wants = needs.of_image(item);
+                let fitted = fit::image(item, wants, title);
+                let is_converted = matches!(&fitted, Ok(Some(_)));
+                match fitted {
                     Ok(None) => {}
                     Ok(Some(fit)) => {
                         verdict = Verdict::Converted(fit);
@@ -271,6 +274,7 @@ impl Files {
                     }
                     Err(found) => self.misfits(&field, item, found),
                 }
+                self.notices.extend(fit::colour_notice(item, wants, title, is_converted));
             } else if !item.kind.is_video() {
                 if let Some(needs) = platform.document_needs() {
                     self.misfits(&field, item, fit::document(item, &needs, title));
@@ -282,6 +286,7 @@ impl Files {
             } else if let Some(video) = &needs.video {
                 self.misfits(&field, item, fit::video(item, video, title));
                 self.notices.extend(fit::sound_notice(item, video, title));
+                self.notices.extend(fit::edit_notice(item, video, title));
             } else {
                 let message =
                     format!("`{}` is a video; video on {title} is not available in this version", item.name);

@@ -342,6 +342,7 @@ fn film() -> MediaItem {
                 codec: "h264".into(),
                 audio: Some("aac".into()),
                 index_first: true,
+                ..Video::default()
             }),
             ..Detail::default()
         },
