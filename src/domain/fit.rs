@@ -219,7 +219,9 @@ pub fn image(item: &MediaItem, needs: &ImageNeeds, title: &str) -> Result<Option
         return if found.is_empty() { Ok(None) } else { Err(found) };
     }
     let why = || {
-        if foreign {
+        if needs.kinds.is_empty() {
+            format!("is {}, {title} takes no pictures here, only a video", item.kind.title())
+        } else if foreign {
             format!("is {}, {title} takes {}", item.kind.title(), kinds(needs.kinds))
         } else if heavy {
             format!("has {}, {title} takes {}", size(item.bytes), size(needs.bytes_max))
@@ -232,7 +234,8 @@ pub fn image(item: &MediaItem, needs: &ImageNeeds, title: &str) -> Result<Option
         let message = format!("{}, and it is an animation, which a conversion would stop", why());
         found.push(misfit(code, message, "use a still picture, a smaller animation or a video"));
     } else if !needs.kinds.contains(&MediaKind::Jpeg) || width == 0 || height == 0 {
-        found.push(misfit("image_type", why(), "convert it yourself"));
+        let hint = if needs.kinds.is_empty() { "give a video" } else { "convert it yourself" };
+        found.push(misfit("image_type", why(), hint));
     } else if pixels * u64::from(item.detail.pixel_bytes.max(3)) > DECODED_MAX {
         found.push(misfit(
             "image_too_large_to_convert",

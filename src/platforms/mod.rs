@@ -215,6 +215,16 @@ pub trait Platform: Sync {
         None
     }
 
+    /// What the request of a first comment looks like, as JSON for people.
+    fn preview_comment(&self, text: &str) -> serde_json::Value {
+        serde_json::json!({ "request": "the first comment, once the post is live", "text": text })
+    }
+
+    /// Whether a file of a post with these options has a place for its alternative text.
+    fn takes_alt(&self, item: &MediaItem, _options: &BTreeMap<String, String>) -> bool {
+        item.kind.is_image()
+    }
+
     /// How many calls an account may make from midnight to midnight UTC, on networks that count all of
     /// them and say only that there were too many. Calls to addresses that the network gave do not count.
     fn calls_a_day(&self, _account: &Account) -> Option<u32> {

@@ -30,6 +30,8 @@ pub struct Checked {
     pub used: usize,
     pub max: usize,
     pub unit: Unit,
+    /// How long the first comment is, and how long it may be where the network says so, in UTF-16 units.
+    pub comment: Option<(usize, Option<usize>)>,
     pub problems: Vec<Problem>,
     /// What is done to files before they leave, and what only the network will tell, in words.
     pub notices: Vec<String>,
@@ -39,7 +41,7 @@ pub struct Checked {
     pub commands: Vec<(String, String)>,
     /// What it will cost, on networks that take money for calls.
     pub costs: Vec<Cost>,
-    /// What would be sent, a value per part.
+    /// What would be sent, a value per part, and one for the first comment.
     pub preview: serde_json::Value,
 }
 
@@ -81,15 +83,18 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
         }
     }
     let sent = as_sent(platform, tier, draft.options, draft.media);
+    let comment = draft.comment.filter(|_| can.comment && platform.uncommentable(draft.options).is_none());
     let preview: Vec<_> = parts
         .iter()
         .enumerate()
         .map(|(n, text)| platform.preview(text, &media_of(&sent, parts.len(), n), draft.options))
+        .chain(comment.map(|it| platform.preview_comment(it)))
         .collect();
     Checked {
         used,
         max: can.text_max,
         unit: can.unit,
+        comment: comment.map(|it| (utf16(it), platform.comment_max())),
         problems,
         notices: files.notices,
         files: files.verdicts,
@@ -150,6 +155,11 @@ fn comment_without_place(platform: &dyn Platform, draft: Draft<'_>) -> Option<Pr
     Some(problem("comment", "no_first_comment", message, &hint))
 }
 
+/// Length of a comment: what `characters` may count at most.
+fn utf16(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
 fn texts(platform: &dyn Platform, can: &Capabilities, draft: Draft<'_>, found: &mut Vec<Problem>) -> usize {
     let title = platform.name().title();
     if draft.parts.len() > can.parts_max {
@@ -175,7 +185,7 @@ fn texts(platform: &dyn Platform, can: &Capabilities, draft: Draft<'_>, found: &
             "make a post of its own for this network, without the comment or with it as a second part",
         ));
     }
-    let long = draft.comment.map_or(0, |it| it.encode_utf16().count());
+    let long = draft.comment.map_or(0, utf16);
     if let Some(max) = platform.comment_max().filter(|it| long > *it) {
         let message = format!("the first comment is {long} characters, {title} takes {max}");
         found.push(problem("comment", "text_too_long", message, "shorten it"));
@@ -261,6 +271,17 @@ impl Files {
             if alt > can.alt_max {
                 let message = format!("the alt text has {alt} characters, {title} takes {}", can.alt_max);
                 self.problems.push(problem(format!("{field}.alt"), "alt_too_long", message, "shorten it"));
+            }
+            if alt > 0 && !platform.takes_alt(item, draft.options) {
+                let what = match () {
+                    () if item.kind.is_video() => "a video",
+                    () if item.kind.is_image() => "a picture like this",
+                    () => "a document",
+                };
+                self.notices.push(format!(
+                    "`{}` has an alternative text, and {title} has no place for one on {what}: it is left out",
+                    item.name
+                ));
             }
             if item.kind.is_image() {
                 let wants = needs.of_image(item);

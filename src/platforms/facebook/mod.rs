@@ -133,6 +133,10 @@ impl Platform for Facebook {
         shown
     }
 
+    fn preview_comment(&self, text: &str) -> Value {
+        json!({ "request": "POST /{post-id}/comments", "text": text })
+    }
+
     fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure> {
         let page = page(job)?;
         match Form::of(job) {

@@ -137,6 +137,15 @@ impl Platform for Instagram {
         shown
     }
 
+    fn preview_comment(&self, text: &str) -> Value {
+        json!({ "request": "POST /{media-id}/comments", "text": text })
+    }
+
+    fn takes_alt(&self, item: &MediaItem, options: &BTreeMap<String, String>) -> bool {
+        let format = options.get("format").map(String::as_str);
+        item.kind.is_image() && !matches!(format, Some("story" | "reel"))
+    }
+
     fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure> {
         if !meta::is_id(&job.account.remote_id) {
             return Err(Failure::transient("the account's id is not one of Instagram"));
