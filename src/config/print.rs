@@ -177,6 +177,9 @@ fn print_platform(page: &mut Page, name: PlatformName, platform: &Platform) {
             }),
         );
     }
+    if let Some(id) = &platform.config_id {
+        page.line("config_id", quote(id));
+    }
     if name == PlatformName::TikTok {
         page.line(
             "app_kind",

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::{queues, view};
@@ -118,6 +118,9 @@ pub fn waits(store: &Store, now: Timestamp) -> Result<Vec<Wait>, StoreError> {
 /// a limit's time, its count begins too low.
 const LINES: usize = 50_000;
 
+/// The longest time over which a network counts posts of a kind.
+const SHARE_MAX: SignedDuration = SignedDuration::from_hours(24);
+
 /// The publishing calls of before this start that the operator's limits count, and on networks that count
 /// all calls of a day those too, as far as moves tell of them: for [`Input::Calls`]. Nothing is read
 /// where nothing is counted. Blocks.
@@ -137,7 +140,12 @@ pub fn calls(
             |platform| settings.limits.get(&platform).into_iter().flatten().map(|it| it.window).max();
         let from =
             |it: &Account| window(it.name.platform()).map(|span| now.saturating_sub(span).unwrap_or(now));
-        let first = all.values().flat_map(|it| [from(it), counts(it).then_some(midnight)]).flatten().min();
+        // Whatever a network takes so many of, it counts over a day.
+        let day = now.saturating_sub(SHARE_MAX).unwrap_or(now);
+        let shares = |it: &Account| find(it.name.platform()).is_some_and(|on| on.has_shares());
+        let first =
+            all.values().flat_map(|it| [from(it), counts(it).then_some(midnight), shares(it).then_some(day)]);
+        let first = first.flatten().min();
         let Some(first) = first else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for (id, n) in journal::moves_since(rx, first, LINES)? {
@@ -149,7 +157,15 @@ pub fn calls(
             }
             let Ok(Some(delivery)) = deliveries::get(rx, id) else { continue };
             let Some(account) = all.get(&delivery.account) else { continue };
+            let share = (publishes && row.at > day && shares(account))
+                .then(|| posts::get(rx, delivery.post).ok().flatten())
+                .flatten()
+                .and_then(|post| {
+                    let platform = account.name.platform();
+                    find(platform)?.share(&post.media, &post.options_for(platform)).map(|_| id)
+                });
             found.push(Call {
+                share,
                 account: account.id,
                 app: (account.name.platform(), account.server.clone()),
                 at: row.at,
@@ -157,7 +173,7 @@ pub fn calls(
                 counts: counts(account) && row.at >= midnight,
             });
         }
-        found.retain(|it| it.publishes || it.counts);
+        found.retain(|it| it.publishes || it.counts || it.share.is_some());
         found.reverse();
         Ok(found)
     })

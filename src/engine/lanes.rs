@@ -44,6 +44,9 @@ pub(super) struct Lane {
     pub(super) app: Option<App>,
     /// When publishing calls left, as far back as the longest limit reaches.
     pub(super) sent: VecDeque<Timestamp>,
+    /// What left of a kind that the network takes so many of ([`Platform::share`](crate::platforms::Platform)),
+    /// and when last.
+    pub(super) shares: Vec<(Timestamp, DeliveryId)>,
     /// The day (UTC, since 1970) of the last call that the network counts, and how many left on it.
     pub(super) tally: (i64, u32),
 }
@@ -172,6 +175,7 @@ impl Engine {
                 || lane.parks > 0
                 || lane.reads.is_some_and(|at| at > now)
                 || !lane.sent.is_empty()
+                || !lane.shares.is_empty()
                 || (lane.tally.1 > 0 && lane.tally.0 == today)
                 || lane.free_at.max(lane.parked_until).is_some_and(|at| at > now)
         });

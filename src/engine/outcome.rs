@@ -238,9 +238,10 @@ impl Engine {
             FailureClass::Full => {
                 Event::park(past(failure.until.unwrap_or_else(|| later(FULL_PROBE))), reason)
             }
-            FailureClass::AuthExpired => {
-                let again = delivery.reason.as_ref().is_some_and(|it| it.class == "auth_expired");
-                let can = work.account.as_ref().is_some_and(|it| it.can_refresh);
+            FailureClass::AuthExpired | FailureClass::WrongToken => {
+                let again = delivery.reason.as_ref().is_some_and(|it| it.class == failure.class.as_str());
+                let anew = failure.class == FailureClass::WrongToken;
+                let can = anew || work.account.as_ref().is_some_and(|it| it.can_refresh);
                 if again || !can {
                     reason.hint = work.account.as_ref().map(Account::connect_again);
                     out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });

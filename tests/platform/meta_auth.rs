@@ -63,6 +63,7 @@ fn facebook() -> FacebookProvider {
     FacebookProvider {
         client_id: "4712".into(),
         client_secret: "secret".to_owned().into(),
+        config_id: None,
         authorize: url("https://www.facebook.com/v26.0/dialog/oauth"),
         graph: url("https://graph.facebook.com/v26.0"),
     }
