@@ -93,8 +93,8 @@ fn pictures_in_fields_are_told_by_the_entry_and_by_the_parameters() {
     assert!(seen(b"\0\0\0\x0afiel\x02\x0e").interlaced);
     assert!(!seen(b"\0\0\0\x0afiel\x01\x00").interlaced);
     // Baseline parameters with and without fields.
-    assert!(seen(b"\0\0\0\x16avcC\x01\x42\0\x0a\xff\xe1\0\x06\x67\x42\0\x0a\xda\x14\xa0").interlaced);
-    assert!(!seen(b"\0\0\0\x16avcC\x01\x42\0\x0a\xff\xe1\0\x06\x67\x42\0\x0a\xda\x14\xb0").interlaced);
+    assert!(seen(b"\0\0\0\x17avcC\x01\x42\0\x0a\xff\xe1\0\x07\x67\x42\0\x0a\xda\x14\xa0").interlaced);
+    assert!(!seen(b"\0\0\0\x17avcC\x01\x42\0\x0a\xff\xe1\0\x07\x67\x42\0\x0a\xda\x14\xb0").interlaced);
     assert!(seen(b"\0\0\0\x0fhvcC\x01\x01\0\0\0\0\x40").interlaced);
     assert!(!seen(b"\0\0\0\x0fhvcC\x01\x01\0\0\0\0\x90").interlaced);
 }

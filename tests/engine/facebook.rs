@@ -325,7 +325,7 @@ fn the_thirty_first_reel_of_a_day_waits_alone_and_over_a_restart() {
     let said = last.reason.as_ref().unwrap();
     assert_eq!((last.state, said.class.as_str()), (State::Retry, "full"), "{said:?}");
     assert!(said.message.contains("30 reels of an account in 24h"), "{said:?}");
-    assert_eq!(calls(&world, "facebook.start"), 30, "nothing is uploaded for it");
+    assert_eq!(calls(&world, "facebook.video.start"), 30, "nothing is uploaded for it");
     world.restart();
     let call = |(at, id, account): &(_, _, _)| Call {
         account: *account,

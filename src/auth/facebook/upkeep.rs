@@ -1,7 +1,6 @@
 //! What becomes of a grant after it was given: whether its token still lives, and a Page's token anew.
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use super::{FacebookProvider, Person, is_id, read, text_of};
@@ -19,8 +18,7 @@ impl FacebookProvider {
         tools: Tools<'_>,
         token: &AccessToken,
     ) -> Result<TokenState, AuthError> {
-        let app = AccessToken::new(format!("{}|{}", self.client_id, self.client_secret.expose_secret()))
-            .ok_or_else(|| self.bad("the app's id and secret make no token"))?;
+        let app = self.app_token().ok_or_else(|| self.bad("the app's id and secret make no token"))?;
         let mut url = wire::below(&self.graph, "debug_token");
         let place = wire::place(&url);
         let request = self.signed(&mut url, &app, &[("input_token", token.expose())]);
