@@ -61,12 +61,30 @@ fn platform_of(class: Class, labels: &[Label], dice: &mut Rng) -> PlatformName {
     }
 }
 
+/// Seeds from here on go over Meta's networks, where comments hang under posts, and stories stand among them.
+pub(crate) const FORMS: u64 = 1 << 41;
+
 /// Seeds from here on go over the networks that share a class, so that each meets every label by itself.
 pub(crate) const SHARING: u64 = 1 << 40;
 
 /// The class, its network and the crash labels of a seed: the cells of the coverage table in turn, so
 /// that all are met equally often.
 pub(crate) fn aim(seed: u64) -> (Class, PlatformName, [Label; 3]) {
+    if let Some(seed) = seed.checked_sub(FORMS) {
+        let of_meta = [
+            (Class::Handle, PlatformName::Facebook),
+            (Class::Handle, PlatformName::Instagram),
+            (Class::Opaque, PlatformName::Facebook),
+        ];
+        let (class, network) = of_meta[usize::try_from(seed % 3).unwrap()];
+        let labels = reachable_on(class, network);
+        let mut dice = Rng(seed ^ 0xF0_4353);
+        return (
+            class,
+            network,
+            [(); 3].map(|()| labels[usize::try_from(dice.below(labels.len() as u64)).unwrap()]),
+        );
+    }
     if let Some(seed) = seed.checked_sub(SHARING) {
         let cells = shared_cells();
         let many = cells.len() as u64;
@@ -124,6 +142,7 @@ pub(crate) fn world(seed: u64) -> World {
     }
     // Drawn beside the rest, so that no other seed is changed by it.
     world.watch.pace.scarce = world.network.platform == PlatformName::X && Rng(seed ^ 0x005C_A2CE).chance(25);
+    world.watch.forms = seed >= FORMS;
     people(&mut world, &mut dice, aims(Label::C3));
     world.at(start(), Happening::Boot);
     world
@@ -189,6 +208,9 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         made.push((post, delivery));
     }
     files_for_meta(world, &mut made, with_images);
+    if world.watch.forms {
+        comments_and_stories(world, &mut made);
+    }
     wishes(world, dice, &people, &made);
     let accounts_of = people.clone();
     let store_of = made.clone();
@@ -237,6 +259,27 @@ fn files_for_meta(world: &mut World, made: &mut [(Post, Delivery)], with_images:
     world.network.facebook.hides_photos = dice.chance(30);
     if dice.chance(30) {
         world.network.instagram.flaws = 1 + u32::try_from(dice.below(2)).unwrap();
+    }
+}
+
+/// A third of the posts become stories, where the class has them, and half of the others get a comment. Dice
+/// of its own.
+fn comments_and_stories(world: &mut World, made: &mut [(Post, Delivery)]) {
+    let mut dice = Rng(world.rng.0 ^ 0xF0_0000);
+    let (platform, class) = (world.network.platform, world.class);
+    let has_stories = platform == PlatformName::Instagram || class == Class::Opaque;
+    for (n, (post, delivery)) in made.iter_mut().enumerate() {
+        if has_stories && dice.chance(35) {
+            // Each of a file of its own: what it was made of is all that tells one from another.
+            let id = MediaId::from_u128(40 + n as u128);
+            post.media = vec![MediaItem { id, ..if dice.chance(50) { film() } else { picture(1) } }];
+            post.content.parts = vec![String::new()];
+            post.options = [(platform, [("format".into(), "story".into())].into())].into();
+            world.watch.stories.insert(delivery.id);
+        } else if dice.chance(50) {
+            post.content.comment = Some(format!("more of {n}: example.com/{n} & so on"));
+            delivery.steps.push(Step::new(StepKind::Comment));
+        }
     }
 }
 

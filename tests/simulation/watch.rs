@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use sendoff::domain::delivery::{Delivery, State};
+use sendoff::domain::delivery::{Delivery, State, StepKind};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::platforms::Class;
 
@@ -39,6 +39,10 @@ pub(crate) struct Watch {
     pub(crate) reworded: BTreeSet<DeliveryId>,
     /// Of deliveries the user wanted out at once, whatever their time.
     pub(crate) hurried: BTreeSet<DeliveryId>,
+    /// There are comments and stories in this world.
+    pub(crate) forms: bool,
+    /// Deliveries that are stories: without words, one cannot be told from another by a list.
+    pub(crate) stories: BTreeSet<DeliveryId>,
     in_flight: BTreeMap<AccountId, DeliveryId>,
     /// Whose calls were under way when the daemon died last.
     on_the_wire: BTreeSet<DeliveryId>,
@@ -179,6 +183,21 @@ impl World {
         }
     }
 
+    /// A post whose comment its network would not have, or that has no id to comment on.
+    fn is_spared(&self, row: &Delivery) -> bool {
+        let live = row.live_prefix();
+        let is_comment = row.steps.get(live).is_some_and(|it| it.kind == StepKind::Comment);
+        let step = (row.id, u16::try_from(live).unwrap());
+        let nameless = live > 0 && row.steps[live - 1].remote_id.is_none();
+        is_comment && row.reason.is_some() && (nameless || self.watch.reckon.spared.contains(&step))
+    }
+
+    /// The class of a step: whatever the post is, nothing keeps a comment from being there twice.
+    pub(crate) fn class_at(&self, row: &Delivery, step: u16) -> Class {
+        let is_comment = row.steps.get(usize::from(step)).is_some_and(|it| it.kind == StepKind::Comment);
+        if is_comment { Class::Opaque } else { self.class }
+    }
+
     /// Two clean looks have shown nothing since the last call ended, the first after the wait (I7).
     pub(crate) fn absence_is_proven(&self, id: DeliveryId) -> bool {
         let ended = self.watch.ended.get(&id);
@@ -201,7 +220,7 @@ impl World {
         // Unless the user wanted it out at once.
         let hurried = self.watch.hurried.contains(&id);
         assert!(wall >= due || now >= due || hurried, "never before its time (I13)");
-        let (class, machine) = (self.class, self.machine.0);
+        let (class, machine) = (self.class_at(row, step), self.machine.0);
         let watch = &mut self.watch;
         watch.reckon.leaves(id, now, machine);
         let other = watch.in_flight.insert(account, id);
@@ -314,6 +333,7 @@ impl World {
                 }
             }
             match row.state {
+                State::Published if self.is_spared(row) => {}
                 State::Published | State::HandedOver if row.live_prefix() < row.steps.len() => {
                     return fail("published with a step that is not live".into());
                 }
