@@ -159,10 +159,10 @@ impl World {
             return true;
         }
         let calls = it.doubtful.get(&step).copied().unwrap_or(0);
-        if self.class == Class::Handle && self.watch.stories.contains(&row.id) && self.watch.stories.len() > 1
-        {
-            // Another one without words may be the one that is there.
-            return true;
+        if self.watch.stories.contains(&row.id) {
+            // There is nothing in a list by which a story without words could be known, whatever its container
+            // says of itself and whatever the user opted for: it is not made a second time unasked.
+            return calls > 0;
         }
         match self.class_at(row, asked.step) {
             // A repeat is safe, or the list tells.

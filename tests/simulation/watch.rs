@@ -8,8 +8,9 @@ use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::platforms::Class;
 
 use super::dice::secs;
+use super::networks::Fault;
 use super::pace::Pace;
-use super::reckon::Reckon;
+use super::reckon::{Reckon, Whom};
 use super::world::{World, durable_row};
 
 /// Longest a class B key may be repeated after it was first sent: its life less the margin,
@@ -17,6 +18,8 @@ use super::world::{World, durable_row};
 const KEY_USE: SignedDuration = SignedDuration::from_mins(46);
 /// Calls one run may make, of any kind.
 const CALLS_MAX: u64 = 2500;
+/// The span of an account whose network said that it blocks it.
+const BLOCKED: &str = "the network blocks the account";
 /// Looks at one delivery in eight days, every quarter of an hour.
 const LOOKS_MAX: u64 = 8 * 96;
 
@@ -43,6 +46,8 @@ pub(crate) struct Watch {
     pub(crate) forms: bool,
     /// Deliveries that are stories: without words, one cannot be told from another by a list.
     pub(crate) stories: BTreeSet<DeliveryId>,
+    /// Deliveries to which Instagram said that it blocks the account, and when.
+    blocked: BTreeMap<DeliveryId, Timestamp>,
     in_flight: BTreeMap<AccountId, DeliveryId>,
     /// Whose calls were under way when the daemon died last.
     on_the_wire: BTreeSet<DeliveryId>,
@@ -178,6 +183,7 @@ impl World {
             let was = self.watch.rows.get(&row.id).filter(|was| **was != row).cloned();
             if let Some(was) = was {
                 self.reckon_row(&was, &row);
+                self.block_ends(&was, &row);
             }
             self.watch.committed(row);
         }
@@ -190,6 +196,28 @@ impl World {
         let step = (row.id, u16::try_from(live).unwrap());
         let nameless = live > 0 && row.steps[live - 1].remote_id.is_none();
         is_comment && row.reason.is_some() && (nameless || self.watch.reckon.spared.contains(&step))
+    }
+
+    /// Told that it is blocked, an account is left alone for a day, unless what it sent turns up before.
+    pub(crate) fn block_begins(&mut self, id: DeliveryId, account: AccountId, fault: &Fault) {
+        let Fault::Misleading(answer) = fault else { return };
+        if self.network.blocks_the_account(answer) {
+            self.watch.blocked.insert(id, self.now);
+            self.watch.reckon.begin(Whom::Account(account), BLOCKED, self.now);
+        }
+    }
+
+    fn block_ends(&mut self, was: &Delivery, row: &Delivery) {
+        if was.state != State::Unknown || row.state == State::Unknown {
+            return;
+        }
+        let Some(since) = self.watch.blocked.remove(&row.id) else { return };
+        // Found by a look it proves that nothing is blocked; a person's word is none of the network's.
+        let asked = self.watch.reckon.asked.contains_key(&row.id);
+        let found = row.live_prefix() > was.live_prefix() && !asked;
+        let rest = SignedDuration::from_hours(24) - self.now.duration_since(since);
+        let rest = if found { secs(1) } else { rest.max(secs(1)) };
+        self.watch.reckon.end(Whom::Account(row.account), BLOCKED, self.now, rest);
     }
 
     /// The class of a step: whatever the post is, nothing keeps a comment from being there twice.
