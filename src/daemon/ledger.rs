@@ -142,7 +142,7 @@ pub fn calls(
             |it: &Account| window(it.name.platform()).map(|span| now.saturating_sub(span).unwrap_or(now));
         // Whatever a network takes so many of, it counts over a day.
         let day = now.saturating_sub(SHARE_MAX).unwrap_or(now);
-        let shares = |it: &Account| find(it.name.platform()).is_some_and(|on| on.has_shares());
+        let shares = |it: &Account| find(it.name.platform()).is_some_and(<dyn Platform>::has_shares);
         let first =
             all.values().flat_map(|it| [from(it), counts(it).then_some(midnight), shares(it).then_some(day)]);
         let first = first.flatten().min();
