@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench upload` takes a film of 1 GiB into a library as the control socket does (typed,
 //! cleaned, hashed, synced), then sends it to a sink on loopback as a connector's upload does: whole,
-//! and in pieces of 8 MiB. Printed is by how much the most memory ever resident (`VmHWM`) grew, and how
+//! and in pieces of 8 MiB. Then the whole daemon does both with one of 900 MiB, as a reel for a stand-in
+//! (`upload/whole.rs`). Printed is by how much the most memory ever resident (`VmHWM`) grew, and how
 //! long it took. `-- MIB` uses a film of another size. Needs as much room in `TMPDIR`.
 //!
 //! Every stage runs in a process of its own, because a high-water mark never falls.
@@ -11,6 +12,8 @@
 
 #[path = "../tests/support/film.rs"]
 mod film;
+#[path = "upload/whole.rs"]
+mod whole;
 
 use std::io;
 use std::path::Path;
@@ -29,6 +32,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 const PIECE: u64 = 8 << 20;
+/// The largest film that a Page's reel may be, in whole MiB of a hundred.
+const REEL_MIB: u64 = 900;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with("--")).collect();
@@ -42,6 +47,7 @@ fn main() {
         ["stage", name, dir, mib] => {
             runtime.block_on(stage(name, Path::new(dir), mib.parse().expect("a size in MiB")));
         }
+        ["daemon", dir, network] => runtime.block_on(whole::daemon(Path::new(dir), network)),
         rest => {
             let mib = rest.first().map_or("1024", |it| *it);
             let dir = tempfile::tempdir().expect("a temporary directory");
@@ -51,6 +57,9 @@ fn main() {
                 let status = Command::new(program).args(["stage", name, &place, mib]).status();
                 assert!(status.expect("the stage runs").success(), "{name} failed");
             }
+            let mib = mib.parse::<u64>().expect("a size in MiB").min(REEL_MIB);
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            runtime.block_on(whole::measure(dir.path(), mib));
         }
     }
 }
@@ -73,7 +82,7 @@ async fn stage(name: &str, dir: &Path, mib: u64) {
     send(&once, Payload { length: 1, chunks: Box::pin(stream::iter([Ok(Bytes::from_static(b"x"))])) }).await;
     let (before, began) = (high_water(), Instant::now());
     if name == "take" {
-        let facts = library.take(id(), Caps::default(), film(mib)).await.expect("it is a film");
+        let facts = library.take(id(), Caps::default(), film(mib, false)).await.expect("it is a film");
         std::fs::write(dir.join("digest"), facts.digest).expect("the digest is kept");
     } else {
         let digest = std::fs::read(dir.join("digest")).expect("it was taken in");
@@ -124,9 +133,12 @@ async fn send(once: &OneShot, payload: Payload) -> u64 {
     sink.await.expect("the sink ends")
 }
 
-/// A film of zeros behind an index that is in order.
-fn film(mib: u64) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Unpin {
-    let shape = Shape { samples: 1800, ms: 60_000, sound: None, ..Shape::default() };
+/// A film of zeros behind an index that is in order, upright or not.
+fn film(
+    mib: u64,
+    turned: bool,
+) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Unpin + Send + 'static {
+    let shape = Shape { samples: 1800, ms: 60_000, sound: None, turned, ..Shape::default() };
     // A box so long that its length stands behind its name.
     let data = [&1_u32.to_be_bytes()[..], b"mdat", &((mib << 20) + 16).to_be_bytes()].concat();
     let begin = [film::begin(shape), film::index(shape), data].concat();

@@ -169,6 +169,7 @@ fn what_is_printed_reads_back_as_the_same_settings() {
         client_secret = { credential = "li" }
         [platforms.facebook]
         graph_version = "v25.0"
+        config_id = "471147114711"
         [platforms.x]
         endpoints = { api = "http://127.0.0.1:9000/x/" }
         [[platforms.x.limits]]
@@ -420,6 +421,13 @@ fn other_values_at_fault_are_pointed_at() {
     check("[log]\nformat = \"xml\"\n", (2, 10), "`xml` is not one of the choices", "`text` or `json`");
     check("[storage]\ndata_dir = \"\"\n", (2, 12), "the path is empty", "directory");
     check("[platforms.facebook]\ngraph_version = \"26\"\n", (2, 17), "not a version", "v26.0");
+    check("[platforms.facebook]\nconfig_id = \"a1\"\n", (2, 13), "not the id of a configuration", "number");
+    check(
+        "[platforms.x]\nconfig_id = \"1\"\n",
+        (2, 13),
+        "not a key of `[platforms.x]`",
+        "[platforms.facebook]",
+    );
     check("[platforms.linkedin]\nlinkedin_version = \"202613\"\n", (2, 20), "not a version", "202608");
     check(
         "[platforms.x]\ngraph_version = \"v26.0\"\n",

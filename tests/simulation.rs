@@ -59,7 +59,7 @@ use std::sync::{Mutex, Once, RwLock};
 use coverage::Coverage;
 use dice::{Rng, start};
 use explain::Doubts;
-use sendoff::domain::delivery::State;
+use sendoff::domain::delivery::{State, Step, StepKind};
 use sendoff::domain::ids::PlatformName;
 use world::World;
 
@@ -131,6 +131,10 @@ struct Sums {
     ends: BTreeMap<&'static str, u64>,
     doubts: BTreeMap<char, Doubts>,
     coverage: Coverage,
+    /// Comments that are there, and posts that stay without theirs.
+    comments: (u64, u64),
+    /// Stories that are there.
+    stories: u64,
 }
 
 impl Sums {
@@ -145,6 +149,11 @@ impl Sums {
         for row in world.watch.rows.values() {
             let held = row.state == State::Unknown && row.held;
             *self.ends.entry(if held { "held" } else { row.state.as_str() }).or_default() += 1;
+            let comment = row.steps.last().filter(|it| it.kind == StepKind::Comment);
+            self.comments.0 += u64::from(comment.is_some_and(Step::is_live));
+            self.comments.1 +=
+                u64::from(row.state == State::Published && comment.is_some_and(|it| !it.is_live()));
+            self.stories += u64::from(row.state == State::Published && world.watch.stories.contains(&row.id));
         }
         self.doubts.entry(coverage::letter(world.class)).or_default().add(&world.doubts());
         let network = &world.network;
@@ -166,6 +175,9 @@ impl Sums {
             self.doubts.entry(*class).or_default().add(it);
         }
         self.coverage.add(&other.coverage);
+        self.comments.0 += other.comments.0;
+        self.comments.1 += other.comments.1;
+        self.stories += other.stories;
     }
 }
 
@@ -371,6 +383,26 @@ fn a_store_that_is_brought_back_breaks_no_promise() {
         let thin = sums.coverage.seldom_back(HITS);
         assert!(thin.is_empty(), "a store is brought back fewer than {HITS} times: {thin:#?}");
     }
+}
+
+/// What stands under a post, and what stands beside the list: on Meta's networks. `SIM_FORMS=n` runs n seeds.
+#[test]
+fn comments_and_stories_are_there_once() {
+    let _calm = CALM.read().unwrap();
+    let many = number("SIM_FORMS").unwrap_or(if cfg!(debug_assertions) { QUICK } else { BACK });
+    let from = plan::FORMS + number("SIM_FROM").unwrap_or(0);
+    let (sums, failed) = sweep(from..from + many, Broken::Tell, &as_it_is);
+    println!(
+        "{} seeds with comments and stories: {} crashes; ends: {:?}",
+        sums.seeds, sums.crashes, sums.ends
+    );
+    println!("comments {}, of them spared {}; stories {}", sums.comments.0, sums.comments.1, sums.stories);
+    if let Some((seed, why)) = failed.first() {
+        println!("seed {seed} ({:?}): {why}\nreplay: {}", plan::aim(*seed).0, replay(*seed));
+    }
+    judge(&failed);
+    let (written, _) = sums.comments;
+    assert!(written * 2 > many && sums.stories * 3 > many, "{written} comments, {} stories", sums.stories);
 }
 
 #[test]

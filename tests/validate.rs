@@ -13,6 +13,8 @@ use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::platforms::bluesky::Bluesky;
 use sendoff::platforms::facebook::Facebook;
 use sendoff::platforms::instagram::Instagram;
+use sendoff::platforms::linkedin::LinkedIn;
+use sendoff::platforms::tiktok::TikTok;
 use sendoff::platforms::x::X;
 use sendoff::platforms::{Platform, Unit};
 use sendoff::validate::{Checked, Draft, check};
@@ -215,6 +217,63 @@ fn the_preview_shows_what_would_be_sent() {
     let shown =
         serde_json::json!({ "x": given.on(&X, None).preview, "bluesky": given.on(&Bluesky, None).preview });
     insta::assert_json_snapshot!(shown);
+}
+
+#[test]
+fn a_first_comment_is_measured_and_shown_and_only_a_documented_limit_is_one() {
+    let mut given = text("Words.");
+    given.media = vec![image(1)];
+    given.comment = Some("Prost 🍞".into());
+    for (platform, max) in [(&Facebook as &dyn Platform, None), (&Instagram, None), (&LinkedIn, Some(1250))] {
+        let checked = given.on(platform, None);
+        assert_eq!(checked.comment, Some((8, max)), "{}", platform.name());
+        let shown = checked.preview.as_array().unwrap().last().unwrap();
+        assert_eq!(shown["text"], "Prost 🍞", "{}", platform.name());
+        assert!(shown["request"].as_str().unwrap().contains("comments"), "{shown}");
+    }
+    // Where there can be none, nothing is shown of it; why stands among the problems.
+    assert_eq!(given.on(&X, None).comment, None);
+    let story = given.option("format", "story");
+    assert_eq!((story.on(&Facebook, None).comment, story.on(&Instagram, None).comment), (None, None));
+}
+
+#[test]
+fn an_alternative_text_that_a_network_has_no_place_for_is_named() {
+    let with = |kind: MediaKind| {
+        let mut given = text("Words.").media(vec![image(1)]);
+        given.media[0].kind = kind;
+        given.media[0].alt = Some("A loaf.".into());
+        given
+    };
+    let named = |given: &Given, platform: &dyn Platform| {
+        given.on(platform, None).notices.iter().any(|it| it.contains("has an alternative text"))
+    };
+    let (picture, film) = (with(MediaKind::Jpeg), with(MediaKind::Mp4));
+    let all: [(&dyn Platform, bool, bool); 6] = [
+        (&Facebook, false, true),
+        (&Instagram, false, true),
+        (&X, false, false),
+        (&LinkedIn, false, true),
+        (&TikTok, true, true),
+        (&Bluesky, false, true),
+    ];
+    for (platform, of_picture, of_film) in all {
+        let found = (named(&picture, platform), named(&film, platform));
+        assert_eq!(found, (of_picture, of_film), "{}", platform.name());
+    }
+    let story = picture.option("format", "story");
+    assert_eq!((named(&story, &Instagram), named(&story, &Facebook)), (true, false));
+}
+
+#[test]
+fn a_picture_where_only_films_are_taken_is_told_so() {
+    let given = text("Words.").media(vec![image(1)]).option("format", "reel");
+    for platform in [&Facebook as &dyn Platform, &Instagram] {
+        let found = given.on(platform, None).problems;
+        let it = found.iter().find(|it| it.code == "image_type").unwrap();
+        assert!(it.message.ends_with("takes no pictures here, only a video"), "{}", it.message);
+        assert_eq!(it.hint.as_deref(), Some("give a video"));
+    }
 }
 
 #[test]

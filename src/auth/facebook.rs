@@ -3,7 +3,10 @@
 //!
 //! Sources: developers.facebook.com/documentation/facebook-login/guides/advanced/manual-flow,
 //! …/docs/facebook-login/guides/access-tokens/get-long-lived, …/docs/pages-api/getting-started.
-//! Tokens travel in headers and the app's secret in forms, never in an address.
+//! Tokens travel in headers and the app's secret in forms, never in an address (but for the one call that
+//! asks about a token).
+
+mod upkeep;
 
 #[cfg(test)]
 mod tests;
@@ -56,6 +59,8 @@ const PAGE_FIELDS: &str = "id,name,username,tasks,access_token,picture{url}";
 /// Pages of one answer, and answers read at most.
 const PAGE_LIMIT: &str = "100";
 const ANSWERS_MAX: usize = 50;
+/// Business portfolios whose Pages are looked for.
+const PORTFOLIOS: usize = 20;
 
 /// Posts of an app that is not live are seen by its own people alone, and the API says nothing of it.
 const MODE_WARNING: &str =
@@ -68,6 +73,9 @@ pub struct FacebookProvider {
     pub client_id: String,
     /// The app's secret. There is no way without.
     pub client_secret: SecretString,
+    /// The configuration that says what is asked for, where the app has Facebook Login for Business
+    /// (developers.facebook.com/documentation/facebook-login/facebook-login-for-business).
+    pub config_id: Option<String>,
     /// The sign-in dialog, with its version.
     pub authorize: Url,
     /// The Graph API, with its version.
@@ -110,9 +118,14 @@ impl FacebookProvider {
             .append_pair("client_id", &self.client_id)
             .append_pair("redirect_uri", ask.redirect_uri.as_str())
             .append_pair("state", &state)
-            .append_pair("response_type", "code")
-            .append_pair("scope", &scopes.join(","));
-        if ask.reconnect.is_some() {
+            .append_pair("response_type", "code");
+        if let Some(id) = &self.config_id {
+            // It stands in the place of the scopes, and whoever consents grants them all.
+            authorize_url.query_pairs_mut().append_pair("config_id", id);
+        } else {
+            authorize_url.query_pairs_mut().append_pair("scope", &scopes.join(","));
+        }
+        if ask.reconnect.is_some() && self.config_id.is_none() {
             // Asks again for what was declined; without, the dialog passes it over in silence.
             authorize_url.query_pairs_mut().append_pair("auth_type", "rerequest");
         }
@@ -137,7 +150,7 @@ impl FacebookProvider {
         back: &CallbackParams,
     ) -> Result<Vec<Connected>, AuthError> {
         let (person, scopes, missing_scopes) = self.person(tools, &pending, back, SCOPES).await?;
-        let mut pages = self.pages(tools, &person).await?;
+        let mut pages = self.pages(tools, &person, &scopes).await?;
         if let Some(expected) = &pending.expect {
             let others: Vec<String> = pages.iter().map(|it| it.0.remote_id.clone()).collect();
             pages.retain(|it| it.0.remote_id == *expected);
@@ -270,8 +283,9 @@ impl FacebookProvider {
         &self,
         tools: Tools<'_>,
         person: &Person,
+        scopes: &[String],
     ) -> Result<Vec<(Found, AccessToken, Option<String>)>, AuthError> {
-        let rows = self.page_rows(tools, person, PAGE_FIELDS).await?;
+        let rows = self.page_rows(tools, person, scopes, PAGE_FIELDS).await?;
         let found: Vec<_> = rows.iter().filter_map(page).collect();
         let seen = rows.len();
         if found.is_empty() {
@@ -291,11 +305,43 @@ impl FacebookProvider {
         Ok(found)
     }
 
-    /// Every Page that the person shows, with these fields.
+    /// Every Page that the person shows, with these fields. Some that belong to a business portfolio are
+    /// missing from the person's own list and stand in the portfolio's
+    /// (github.com/chatwoot/chatwoot/issues/7219).
     pub(super) async fn page_rows(
         &self,
         tools: Tools<'_>,
         person: &Person,
+        scopes: &[String],
+        fields: &str,
+    ) -> Result<Vec<Value>, AuthError> {
+        let mut found = self.rows(tools, person, "me/accounts", fields).await?;
+        if !scopes.iter().any(|it| it == "business_management") {
+            return Ok(found);
+        }
+        // What the person may do there is told by their own list alone.
+        let fields = fields.replace("tasks,", "");
+        // What the person's own list shows is worth more than a portfolio that cannot be read.
+        let businesses = self.rows(tools, person, "me/businesses", "id").await.unwrap_or_default();
+        for id in businesses.iter().filter_map(|it| it["id"].as_str()).filter(|it| is_id(it)).take(PORTFOLIOS)
+        {
+            for edge in ["owned_pages", "client_pages"] {
+                let pages = self.rows(tools, person, &format!("{id}/{edge}"), &fields).await;
+                let known = |page: &Value| found.iter().any(|it| it["id"] == page["id"]);
+                let more: Vec<Value> =
+                    pages.unwrap_or_default().into_iter().filter(|it| !known(it)).collect();
+                found.extend(more);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A list of the person's, part by part.
+    async fn rows(
+        &self,
+        tools: Tools<'_>,
+        person: &Person,
+        path: &str,
         fields: &str,
     ) -> Result<Vec<Value>, AuthError> {
         let (mut found, mut after) = (Vec::new(), None::<String>);
@@ -303,7 +349,7 @@ impl FacebookProvider {
             let mut query = vec![("fields", fields), ("limit", PAGE_LIMIT)];
             // The address of the next part holds the token; its cursor alone is as good.
             query.extend(after.as_deref().map(|it| ("after", it)));
-            let body = self.get(tools, &person.token, "me/accounts", &query).await?;
+            let body = self.get(tools, &person.token, path, &query).await?;
             let pages = body["data"].as_array().ok_or_else(|| self.bad("it lists no Pages"))?;
             found.extend(pages.iter().cloned());
             let more = body["paging"]["next"].is_string();
@@ -364,6 +410,12 @@ impl FacebookProvider {
         let mut request = wire::get(url);
         request.headers_mut().insert(http::header::AUTHORIZATION, token.header("Bearer"));
         request
+    }
+
+    /// With which the app speaks in its own name: id and secret with a bar between
+    /// (developers.facebook.com/docs/facebook-login/guides/access-tokens/debugging).
+    fn app_token(&self) -> Option<AccessToken> {
+        AccessToken::new(format!("{}|{}", self.client_id, self.client_secret.expose_secret()))
     }
 
     pub(super) fn bad(&self, problem: &str) -> AuthError {

@@ -221,7 +221,7 @@ impl InstagramProvider {
     ) -> Result<Vec<Connected>, AuthError> {
         let facebook = self.facebook()?;
         let (person, scopes, missing_scopes) = facebook.person(tools, pending, back, FACEBOOK_SCOPES).await?;
-        let rows = facebook.page_rows(tools, &person, PAGE_FIELDS).await?;
+        let rows = facebook.page_rows(tools, &person, &scopes, PAGE_FIELDS).await?;
         let connected: Vec<Connected> = rows
             .iter()
             .filter_map(|page| {

@@ -171,6 +171,18 @@ impl fmt::Debug for Pending {
     }
 }
 
+/// What a network says of a token that it gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenState {
+    pub is_valid: bool,
+    /// None: it has no end.
+    pub expires_at: Option<Timestamp>,
+    /// When the person must have confirmed the app again for it to go on reading what is theirs.
+    pub data_access_expires_at: Option<Timestamp>,
+    /// Why it is not valid, in the network's words.
+    pub said: Option<String>,
+}
+
 /// The end of a connect: nothing of it is stored until a person confirms the account found.
 #[derive(Debug)]
 pub struct Connected {
@@ -363,6 +375,46 @@ impl Provider {
             Self::Instagram(it) => it.refresh(tools, grant).await,
             Self::LinkedIn(it) => it.refresh(tools, grant).await,
             Self::TikTok(it) => it.refresh(tools, grant).await,
+        }
+    }
+
+    /// What the network says of the grant's token, on networks that can be asked. `None`: this one cannot.
+    ///
+    /// # Errors
+    /// It was not reached, or did not say.
+    pub async fn inspect(&self, tools: Tools<'_>, grant: &Grant) -> Option<Result<TokenState, AuthError>> {
+        Some(self.graph(grant)?.inspect(tools, &grant.access).await)
+    }
+
+    /// Whether an access token that was refused may be fetched anew without a refresh token.
+    pub fn can_fetch_anew(&self, grant: &Grant) -> bool {
+        grant.refresh.is_none() && self.graph(grant).is_some()
+    }
+
+    /// The grant with another access token for the same account, as [`Provider::refresh`] gives one where
+    /// there is a refresh token.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be had now.
+    pub async fn fetch_anew(
+        &self,
+        tools: Tools<'_>,
+        grant: &Grant,
+        remote_id: &str,
+    ) -> Result<Grant, RefreshError> {
+        match self.graph(grant) {
+            Some(facebook) => facebook.fetch_anew(tools, grant, remote_id).await,
+            None => Err(RefreshError::Dead { message: facebook::NO_REFRESH.into() }),
+        }
+    }
+
+    /// Facebook's dialect, for grants that a person's consent on Facebook stands behind.
+    fn graph(&self, grant: &Grant) -> Option<&facebook::FacebookProvider> {
+        grant.person.as_ref()?;
+        match self {
+            Self::Facebook(it) => Some(it),
+            Self::Instagram(it) => it.facebook.as_ref(),
+            Self::X(_) | Self::Bluesky(_) | Self::LinkedIn(_) | Self::TikTok(_) => None,
         }
     }
 

@@ -21,6 +21,14 @@ pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
                 format!("{}  {state}  {}", clean_line(&it.account), length(it))
             };
             ui.line(&head)?;
+            if let Some(it) = &it.comment {
+                let max = it.max.map_or_else(
+                    || "; the network documents no limit".to_owned(),
+                    |max| format!(" of {max} characters"),
+                );
+                let unit = if it.max.is_some() { "" } else { " characters" };
+                ui.line(&format!("  first comment  {}{unit}{max}", it.used))?;
+            }
             for problem in &it.problems {
                 let field = clean_line(&problem.field);
                 ui.line(&format!(

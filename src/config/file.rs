@@ -89,6 +89,7 @@ pub(super) struct PlatformFile {
     pub(super) graph_version: Text,
     pub(super) linkedin_version: Text,
     pub(super) login: Text,
+    pub(super) config_id: Text,
     pub(super) organization: Option<Spanned<AppFile>>,
     pub(super) app_kind: Text,
     pub(super) mode: Text,

@@ -128,6 +128,9 @@ pub struct Platform {
     pub api_version: Option<String>,
     /// Instagram: which of its two doors.
     pub login: InstagramLogin,
+    /// Facebook, and Instagram through it: the configuration of Facebook Login for Business that says what
+    /// is asked for; none = plain Facebook Login, where we say it.
+    pub config_id: Option<String>,
     /// LinkedIn: the organizations' app, if there is one.
     pub organization: Option<App>,
     /// TikTok: kind of app, which decides redirect addresses and PKCE.

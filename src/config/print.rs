@@ -177,6 +177,9 @@ fn print_platform(page: &mut Page, name: PlatformName, platform: &Platform) {
             }),
         );
     }
+    if let Some(id) = &platform.config_id {
+        page.line("config_id", quote(id));
+    }
     if name == PlatformName::TikTok {
         page.line(
             "app_kind",
@@ -248,9 +251,22 @@ timezone = {timezone}
 late = "60m"
 
 # One section for each network whose app you have registered. Bluesky and Mastodon need none.
+# In its console each app is told where a sign-in ends: public_url and /oauth/NAME/callback, exactly.
 # [platforms.x]
 # client_id = "your client id"
 # client_secret = {{ file = "x.secret" }}
+
+# Meta calls them app id and app secret, and takes no app without a secret. Of http addresses Facebook
+# takes "http://localhost:8420" alone, as public_url too, and only while the app is in development mode.
+# [platforms.facebook]
+# client_id = "your app id"
+# client_secret = {{ file = "facebook.secret" }}
+
+# The Instagram app's own id and secret, not the Meta app's; or login = "facebook" and neither, for
+# accounts that hang on a Page. Needs a public https address in public_url either way.
+# [platforms.instagram]
+# client_id = "your Instagram app id"
+# client_secret = {{ file = "instagram.secret" }}
 
 # A queue: posts put into it take the next free slot.
 # [[queue]]

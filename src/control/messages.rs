@@ -420,6 +420,9 @@ message! {
         ok: bool,
         /// Of the longest part.
         length: Length,
+        /// Of the first comment, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<CommentLength>,
         problems: Vec<Problem>,
         /// What would be sent: text, or a JSON document of the network's shape.
         preview: Value,
@@ -434,6 +437,16 @@ message! {
         cost_usd: Option<String>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         costs: Vec<Cost>,
+    }
+}
+
+message! {
+    /// How long a first comment is.
+    answer CommentLength {
+        /// In characters (UTF-16 units).
+        used: u64,
+        /// Where the network says how many it takes.
+        max: Option<u64>,
     }
 }
 

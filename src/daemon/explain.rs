@@ -14,6 +14,8 @@ use crate::store::{Source, StoreError, deliveries};
 
 /// The move that begins a publishing call.
 const INTEND: &str = "intend";
+/// The move that notes one thing that is prepared.
+const PREPARE: &str = "prepare";
 /// What is no move: it is due, and its account or app waits.
 const WAITS: &str = "waits";
 
@@ -21,7 +23,7 @@ const WAITS: &str = "waits";
 pub(super) fn why(source: &impl Source, it: &Delivery) -> Result<Vec<m::Why>, StoreError> {
     let moves = deliveries::history(source, it.id)?;
     let mut attempts: VecDeque<Attempt> = deliveries::attempts(source, it.id)?.into();
-    let mut story = Vec::with_capacity(moves.len());
+    let mut story: Vec<m::Why> = Vec::new();
     let mut current: Option<Attempt> = None;
     for row in moves {
         let mut attempt = None;
@@ -33,9 +35,33 @@ pub(super) fn why(source: &impl Source, it: &Delivery) -> Result<Vec<m::Why>, St
             attempt = current.take();
         }
         let live = it.steps.iter().filter(|step| step.published_at.is_some_and(|at| at <= row.at)).count();
-        story.push(line(&row, attempt.as_ref(), live));
+        tell(&mut story, line(&row, attempt.as_ref(), live));
     }
     Ok(story)
+}
+
+/// One more line, or one more of those that the last line counts.
+fn tell(story: &mut Vec<m::Why>, line: m::Why) {
+    match story.last_mut().filter(|last| is_piece(last) && is_piece(&line)) {
+        Some(run) => fold(run, &line),
+        None => story.push(line),
+    }
+}
+
+/// Whether a line only says that one more piece of a file, or one more of several files, is there.
+fn is_piece(it: &m::Why) -> bool {
+    it.event == PREPARE && it.reason.is_none() && it.http_status.is_none() && it.raw.is_none()
+}
+
+/// Adds a line to the run that it goes on: a film of a thousand pieces is one line.
+fn fold(run: &mut m::Why, next: &m::Why) {
+    let count = run.count.unwrap_or(1).saturating_add(1);
+    (run.count, run.last_at) = (Some(count), Some(next.at));
+    run.to.clone_from(&next.to);
+    run.message = format!(
+        "{count} times something was prepared on the network, until {:.0}; nothing of it is public",
+        next.at
+    );
 }
 
 /// What a delivery that is due waits for together with others: no move of its own, so nothing of it is
@@ -49,6 +75,8 @@ pub(super) fn waits(it: &Delivery, wait: &Wait, now: Timestamp) -> m::Why {
     let state = it.state.as_str().to_owned();
     m::Why {
         at: now,
+        last_at: None,
+        count: None,
         event: WAITS.to_owned(),
         from: state.clone(),
         to: state,
@@ -92,6 +120,8 @@ fn line(row: &Transition, attempt: Option<&Attempt>, live: usize) -> m::Why {
     }
     m::Why {
         at: row.at,
+        last_at: None,
+        count: None,
         event: row.event.clone(),
         from: row.from.as_str().to_owned(),
         to: row.to.as_str().to_owned(),
@@ -116,7 +146,7 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
     let text = match row.event.as_str() {
         "created" => "made",
         "claim" => "its time had come; the account's lane took it (durable before anything was prepared)",
-        "prepare" => "something was prepared on the network; nothing of it is public",
+        PREPARE => "something was prepared on the network; nothing of it is public",
         INTEND => {
             return format!(
                 "call {} is about to leave; the intent and the exact request are on the disk",
@@ -220,6 +250,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
+    use crate::domain::attempt::Answered;
     use crate::domain::delivery::Reason;
 
     /// The names of all moves that the program writes, out of its own text: those of the machine, and
@@ -297,6 +328,52 @@ mod tests {
             };
             assert!(!words(&row, None).ends_with("now retry"), "`{event}` is not explained");
         }
+    }
+
+    #[test]
+    fn the_pieces_of_a_film_are_one_line_and_what_the_network_said_between_them_is_its_own() {
+        let row = |second: i64, event: &str, from: State| Transition {
+            seq: 1,
+            at: Timestamp::from_second(second).unwrap(),
+            event: event.into(),
+            from,
+            to: State::Preparing,
+            reason: None,
+            note: None,
+            answer: None,
+        };
+        let said = |row: Transition| Transition {
+            answer: Some(Answered {
+                outcome: "refused".into(),
+                status: Some(400),
+                raw: Some("no".into()),
+                trace: None,
+            }),
+            ..row
+        };
+        let mut rows = vec![row(0, "claim", State::Scheduled)];
+        rows.extend((1..=400).map(|it| row(it, "prepare", State::Preparing)));
+        rows.push(said(row(401, "prepare", State::Preparing)));
+        rows.extend((402..=404).map(|it| row(it, "prepare", State::Preparing)));
+        let mut story: Vec<m::Why> = Vec::new();
+        for row in &rows {
+            tell(&mut story, line(row, None, 0));
+        }
+        let told: Vec<_> = story
+            .iter()
+            .map(|it| (it.event.as_str(), it.at.as_second(), it.last_at.map(Timestamp::as_second), it.count))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("claim", 0, None, None),
+                ("prepare", 1, Some(400), Some(400)),
+                ("prepare", 401, None, None),
+                ("prepare", 402, Some(404), Some(3)),
+            ]
+        );
+        assert!(story[1].message.starts_with("400 times"), "{}", story[1].message);
+        assert!(story[1].message.contains("until 1970-01-01T00:06:40Z"), "{}", story[1].message);
     }
 
     #[test]

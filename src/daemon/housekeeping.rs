@@ -24,11 +24,14 @@ const OPEN_MAX: usize = 10_000;
 /// Tokens refreshed at once. One slow network must not keep the others' tokens waiting.
 const REFRESHES: usize = 8;
 
+/// Something that goes on beside the rounds, one at a time.
+type Task = Option<tokio::task::JoinHandle<()>>;
+
 /// Runs until the task is dropped.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut forgotten = super::retention::Seen::default();
     let mut round: u64 = 0;
-    let mut refreshing: Option<tokio::task::JoinHandle<()>> = None;
+    let (mut refreshing, mut looking): (Task, Task) = (None, None);
     loop {
         let now = shared.now();
         for talk in shared.connects.sweep(now) {
@@ -46,6 +49,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             // Not without room: fresh tokens that could not be kept would be lost.
             if room && refreshing.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
                 refreshing = Some(tokio::spawn(refresh_ripe(Arc::clone(&shared), now)));
+            }
+            if looking.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
+                looking = Some(tokio::spawn(super::inspect::round(Arc::clone(&shared), now)));
             }
             super::files::sweep_now(&shared, now).await;
             if let Err(error) = super::disconnect::resume(&shared) {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::{queues, repeats, view};
@@ -99,7 +99,8 @@ const RESTING: usize = 10_000;
 pub fn waits(store: &Store, now: Timestamp) -> Result<Vec<Wait>, StoreError> {
     store.read(|rx| {
         let mut found = Vec::new();
-        for id in deliveries::due_between(rx, State::Retry, Timestamp::MIN, Timestamp::MAX, RESTING)? {
+        let resting = |state| deliveries::due_between(rx, state, Timestamp::MIN, Timestamp::MAX, RESTING);
+        for id in resting(State::Retry)?.into_iter().chain(resting(State::Unknown)?) {
             let row = deliveries::get(rx, id).and_then(|it| {
                 let Some(delivery) = it else { return Ok(None) };
                 Ok(accounts::get(rx, delivery.account)?.map(|account| (delivery, account)))
@@ -118,6 +119,9 @@ pub fn waits(store: &Store, now: Timestamp) -> Result<Vec<Wait>, StoreError> {
 /// So many lines of the log are looked at for calls that limits count. Should more have happened within
 /// a limit's time, its count begins too low.
 const LINES: usize = 50_000;
+
+/// The longest time over which a network counts posts of a kind.
+const SHARE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// The publishing calls of before this start that the operator's limits count, and on networks that count
 /// all calls of a day those too, as far as moves tell of them: for [`Input::Calls`]. Nothing is read
@@ -138,7 +142,12 @@ pub fn calls(
             |platform| settings.limits.get(&platform).into_iter().flatten().map(|it| it.window).max();
         let from =
             |it: &Account| window(it.name.platform()).map(|span| now.saturating_sub(span).unwrap_or(now));
-        let first = all.values().flat_map(|it| [from(it), counts(it).then_some(midnight)]).flatten().min();
+        // Whatever a network takes so many of, it counts over a day.
+        let day = now.saturating_sub(SHARE_MAX).unwrap_or(now);
+        let shares = |it: &Account| find(it.name.platform()).is_some_and(<dyn Platform>::has_shares);
+        let first =
+            all.values().flat_map(|it| [from(it), counts(it).then_some(midnight), shares(it).then_some(day)]);
+        let first = first.flatten().min();
         let Some(first) = first else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for (id, n) in journal::moves_since(rx, first, LINES)? {
@@ -150,7 +159,15 @@ pub fn calls(
             }
             let Ok(Some(delivery)) = deliveries::get(rx, id) else { continue };
             let Some(account) = all.get(&delivery.account) else { continue };
+            let share = (publishes && row.at > day && shares(account))
+                .then(|| posts::get(rx, delivery.post).ok().flatten())
+                .flatten()
+                .and_then(|post| {
+                    let platform = account.name.platform();
+                    find(platform)?.share(&post.media, &post.options_for(platform)).map(|_| id)
+                });
             found.push(Call {
+                share,
                 account: account.id,
                 app: (account.name.platform(), account.server.clone()),
                 at: row.at,
@@ -158,7 +175,7 @@ pub fn calls(
                 counts: counts(account) && row.at >= midnight,
             });
         }
-        found.retain(|it| it.publishes || it.counts);
+        found.retain(|it| it.publishes || it.counts || it.share.is_some());
         found.reverse();
         Ok(found)
     })

@@ -27,6 +27,7 @@ mod explain;
 pub mod files;
 mod foresee;
 mod housekeeping;
+mod inspect;
 mod keep;
 pub mod ledger;
 mod links;

@@ -57,6 +57,7 @@ pub(super) struct Shared {
     pub(super) runtime: tokio::runtime::Handle,
     /// Until when a network asked not to be asked for tokens again.
     pub(super) token_waits: super::tokens::Waits,
+    pub(super) looks: super::inspect::Looks,
     /// Disconnects under way.
     pub(super) erasing: super::disconnect::Erasing,
     pub(super) rehearsal: super::rehearsal::Rehearsal,
@@ -135,6 +136,7 @@ impl Shared {
             refreshing: Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
             token_waits: super::tokens::Waits::default(),
+            looks: super::inspect::Looks::default(),
             erasing: super::disconnect::Erasing::default(),
             rehearsal: made.rehearsal,
             asks: super::drive::Asks::default(),
@@ -403,6 +405,9 @@ impl Shared {
                     Door::Instagram => (Some(app(&config, platform)?), facebook(&config).ok()),
                     Door::Facebook => (None, Some(facebook(&config)?)),
                 };
+                // Its own, for what is asked for is another.
+                let config_id = settings.config_id.clone();
+                let facebook = facebook.map(|it| FacebookProvider { config_id, ..it });
                 Ok(Provider::Instagram(Box::new(InstagramProvider {
                     door,
                     app,
@@ -491,6 +496,7 @@ fn facebook(config: &Config) -> Result<FacebookProvider, NoProvider> {
     Ok(FacebookProvider {
         client_id,
         client_secret,
+        config_id: settings.config_id.clone(),
         authorize: page(address("authorize")?, &format!("/{version}/dialog/oauth")),
         graph: page(address("graph")?, &format!("/{version}")),
     })

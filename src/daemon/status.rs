@@ -111,6 +111,16 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
                 Some(hint),
             ));
         }
+        if account.state != AccountState::NeedsReconnect
+            && let Some(days) = data_access_ends_soon(account, now)
+        {
+            let message = format!(
+                "what is read in the name of {} ends within {days} d unless a person confirms the app: lost \
+                 answers cannot be looked up then",
+                account.name
+            );
+            found.push(alert("data_access_end", message, Some(account.connect_again())));
+        }
     }
     for it in versions::ending(&config, all, now) {
         found.push(alert("version_end", it.message, Some(it.hint)));
@@ -244,6 +254,11 @@ pub(super) fn ends_soon(account: &Account, now: Timestamp) -> Option<i64> {
     // A session that lives two weeks and is refreshed within them is no news on its first day.
     let life = account.can_refresh.then(|| end.duration_since(account.connected_at));
     warn_days(end.duration_since(now), life)
+}
+
+/// Days until a network ends the reading of what is an account's.
+fn data_access_ends_soon(account: &Account, now: Timestamp) -> Option<i64> {
+    warn_days(account.data_access_ends_at?.duration_since(now), None)
 }
 
 /// The smallest step that `left` has come down to. Steps that are no shorter than the whole `life`

@@ -133,6 +133,7 @@ pub(super) fn describe(account: &mut Account, grant: &Grant) {
     account.expires_at = grant.expires_at;
     account.issued_at = Some(grant.issued_at);
     account.grant_expires_at = grant.grant_expires_at;
+    account.data_access_ends_at = None;
     account.can_refresh = grant.refresh.is_some();
 }
 
@@ -203,7 +204,8 @@ async fn refresh_alone(
             return Ok(Refreshed::Later { at: later(shared.now(), CONFIG_LATER), reason });
         }
     };
-    if grant.refresh.is_none() {
+    let anew = provider.can_fetch_anew(&grant);
+    if grant.refresh.is_none() && !anew {
         return dead(shared, account, "there is no refresh token, and the access token has ended").await;
     }
     // What could fail when the new tokens are here must not: they exist nowhere else then.
@@ -224,7 +226,11 @@ async fn refresh_alone(
     shared.rehearsal.point("refresh").await;
     let wire = shared.wire();
     let tools = || Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
-    let mut outcome = provider.refresh(tools(), &grant).await;
+    let mut outcome = if anew {
+        provider.fetch_anew(tools(), &grant, &account.remote_id).await
+    } else {
+        provider.refresh(tools(), &grant).await
+    };
     cp!("c14");
     if let (Err(RefreshError::Lost { message }), false) = (&outcome, repeat) {
         tracing::warn!(account = %account.name, %message, "the answer to a refresh was lost; one repeat");

@@ -170,6 +170,9 @@ pub(crate) fn target(name: &str, checked: &Checked) -> m::CheckTarget {
             max: checked.max as u64,
             unit: checked.unit.as_str().to_owned(),
         },
+        comment: checked
+            .comment
+            .map(|(used, max)| m::CommentLength { used: used as u64, max: max.map(|it| it as u64) }),
         problems: problems.collect(),
         preview: checked.preview.clone(),
         files: checked.files.iter().map(|(name, verdict)| file(name, *verdict)).collect(),

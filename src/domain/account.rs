@@ -60,6 +60,9 @@ pub struct Account {
     pub issued_at: Option<Timestamp>,
     /// End of the whole grant where it is known (a public Bluesky client: two weeks).
     pub grant_expires_at: Option<Timestamp>,
+    /// When the network ends the app's reading of what is this account's unless a person confirms it, as
+    /// its own word on the token says.
+    pub data_access_ends_at: Option<Timestamp>,
     /// There is a refresh token.
     pub can_refresh: bool,
     /// When it was connected.
@@ -88,6 +91,7 @@ impl Account {
             expires_at: None,
             issued_at: None,
             grant_expires_at: None,
+            data_access_ends_at: None,
             can_refresh: false,
             connected_at: now,
             persons: Vec::new(),

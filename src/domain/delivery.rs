@@ -297,8 +297,8 @@ impl Delivery {
             }
             (S::Sending | S::Unknown, E::Cancel { .. }) => {
                 to.cancel_requested = true;
-                if self.held {
-                    // It was left to the user, who now wants it gone: that needs another look.
+                if self.held || (self.state == S::Unknown && self.barred(now).is_some()) {
+                    // It was left to the user, who now wants it gone, or to time: that needs another look.
                     to.held = false;
                     to.next_try = Some(now);
                 }
@@ -473,6 +473,14 @@ impl Delivery {
     /// copy that the store was brought back from was made.
     pub fn words_since(&self) -> Timestamp {
         self.restored.map_or(self.due.instant, |it| it.known.min(self.due.instant))
+    }
+
+    /// Until when the network blocks its account, while nobody knows whether it is live all the same.
+    pub fn barred(&self, now: Timestamp) -> Option<(Timestamp, &Reason)> {
+        match &self.flight.said {
+            Some(Said::Barred { until, reason }) if *until > now => Some((*until, reason)),
+            _ => None,
+        }
     }
 
     /// Later than its policy allows.

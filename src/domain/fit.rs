@@ -50,6 +50,8 @@ pub struct ImageNeeds {
     pub aspect: Option<(Ratio, Ratio)>,
     /// Animations stay animations.
     pub animated: bool,
+    /// Colours are those of sRGB; others are told in the check.
+    pub srgb: bool,
     /// The width that a converted picture has at most: more would be thrown away by the network.
     pub width_useful: u32,
 }
@@ -65,6 +67,7 @@ impl ImageNeeds {
             pixels_max: u64::MAX,
             aspect: None,
             animated: true,
+            srgb: false,
             width_useful: u32::MAX,
         }
     }
@@ -91,6 +94,9 @@ pub struct VideoNeeds {
     pub aspect: Option<(Ratio, Ratio)>,
     /// The index must lie before the pictures.
     pub index_first: bool,
+    /// Pictures in fields, and what an edit list cuts away.
+    pub interlaced: bool,
+    pub edit_lists: bool,
 }
 
 /// What a network wants of a film's sound. What the container does not tell is not held against it.
@@ -213,7 +219,9 @@ pub fn image(item: &MediaItem, needs: &ImageNeeds, title: &str) -> Result<Option
         return if found.is_empty() { Ok(None) } else { Err(found) };
     }
     let why = || {
-        if foreign {
+        if needs.kinds.is_empty() {
+            format!("is {}, {title} takes no pictures here, only a video", item.kind.title())
+        } else if foreign {
             format!("is {}, {title} takes {}", item.kind.title(), kinds(needs.kinds))
         } else if heavy {
             format!("has {}, {title} takes {}", size(item.bytes), size(needs.bytes_max))
@@ -226,7 +234,8 @@ pub fn image(item: &MediaItem, needs: &ImageNeeds, title: &str) -> Result<Option
         let message = format!("{}, and it is an animation, which a conversion would stop", why());
         found.push(misfit(code, message, "use a still picture, a smaller animation or a video"));
     } else if !needs.kinds.contains(&MediaKind::Jpeg) || width == 0 || height == 0 {
-        found.push(misfit("image_type", why(), "convert it yourself"));
+        let hint = if needs.kinds.is_empty() { "give a video" } else { "convert it yourself" };
+        found.push(misfit("image_type", why(), hint));
     } else if pixels * u64::from(item.detail.pixel_bytes.max(3)) > DECODED_MAX {
         found.push(misfit(
             "image_too_large_to_convert",
@@ -358,6 +367,21 @@ pub fn video(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Vec<Misfit> {
         );
         add("video_aspect", message, "crop it yourself; nothing is cropped for you");
     }
+    if film.interlaced && !needs.interlaced {
+        again = true;
+        add("video_interlaced", format!("is interlaced, {title} takes progressive pictures"), "convert it");
+    }
+    let cut = film.edits.filter(|it| it.is_cut() && !needs.edit_lists);
+    if let Some(it) = cut {
+        again = true;
+        let message = format!(
+            "has an edit list, which {title} does not take: {} of its {} s are shown, from {} s on",
+            decimal(it.shown_ms),
+            decimal(it.recorded_ms),
+            decimal(it.start_ms)
+        );
+        add("video_edit_list", message, "write what is shown into a film of its own");
+    }
     let index_last = needs.index_first && !film.index_first;
     if index_last {
         let message = format!("has its index at the end, {title} wants it first");
@@ -371,6 +395,28 @@ pub fn video(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Vec<Misfit> {
         }
     }
     found
+}
+
+/// What a network's documents say of a picture's colours, where they are not sRGB; and that a conversion
+/// makes them so.
+pub fn colour_notice(item: &MediaItem, needs: &ImageNeeds, title: &str, converted: bool) -> Option<String> {
+    let colours = item.detail.colours.as_ref()?;
+    let (name, own) = (&item.name, &colours.name);
+    if converted && colours.convertible {
+        return Some(format!("`{name}` has the colours of {own}, and those of sRGB when it is converted"));
+    }
+    needs.srgb.then(|| {
+        format!("`{name}` has the colours of {own}; {title} asks for sRGB, and may show them otherwise")
+    })
+}
+
+/// What a network's documents say of an edit list that only leaves out an encoder's delay.
+pub fn edit_notice(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Option<String> {
+    let edits = item.detail.video.as_ref()?.edits.filter(|it| !needs.edit_lists && !it.is_cut())?;
+    Some(format!(
+        "`{}` has an edit list, as most encoders write one (it begins {} ms in); {title} asks for none",
+        item.name, edits.start_ms
+    ))
 }
 
 /// What a network asks of a film's sound without refusing others, where this is another.
@@ -434,11 +480,19 @@ fn command(item: &MediaItem, needs: &VideoNeeds, again: bool, cut: bool, remux: 
     if again {
         let film = item.detail.video.as_ref()?;
         words.push("-c:v libx264 -profile:v high -pix_fmt yuv420p".to_owned());
+        let fields = film.interlaced && !needs.interlaced;
+        let mut filters: Vec<String> = fields.then(|| "yadif".to_owned()).into_iter().collect();
         if item.width > needs.width.1 || item.height > needs.height.1 {
-            words.push(format!(
-                "-vf scale=w={}:h={}:force_original_aspect_ratio=decrease:force_divisible_by=2",
+            filters.push(format!(
+                "scale=w={}:h={}:force_original_aspect_ratio=decrease:force_divisible_by=2",
                 needs.width.1, needs.height.1
             ));
+        }
+        if !filters.is_empty() {
+            words.push(format!("-vf {}", filters.join(",")));
+        }
+        if film.edits.is_some_and(|it| it.is_cut()) && !needs.edit_lists {
+            words.push("-use_editlist 0".to_owned());
         }
         let (slow, fast) = needs.frame_rate;
         if film.frame_rate_milli > fast * 1000 + 500 || film.frame_rate_milli + 500 < slow * 1000 {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::ids::MediaId;
-use crate::domain::media::{Detail, Sound, Video};
+use crate::domain::media::{Colours, Detail, Edits, Sound, Video};
 
 fn picture(kind: MediaKind, width: u32, height: u32, bytes: u64) -> MediaItem {
     MediaItem {
@@ -97,6 +97,7 @@ fn reel() -> MediaItem {
         codec: "h264".into(),
         audio: Some("aac".into()),
         index_first: true,
+        ..Video::default()
     };
     MediaItem {
         kind: MediaKind::Mp4,
@@ -121,6 +122,8 @@ const FILM: VideoNeeds = VideoNeeds {
     height: (960, 1920),
     aspect: Some((Ratio(1, 2), Ratio(3, 5))),
     index_first: true,
+    interlaced: false,
+    edit_lists: false,
 };
 
 fn change(item: &mut MediaItem, change: impl FnOnce(&mut Video)) {
@@ -254,4 +257,52 @@ fn sound_that_is_not_as_asked_is_told() {
     let mut silent = reel();
     change(&mut silent, |it| it.audio = None);
     assert_eq!(sound_notice(&silent, &FILM, "Net"), None);
+}
+
+#[test]
+fn pictures_in_fields_and_cut_films_are_refused_where_the_documents_say_so_and_a_delay_is_told() {
+    let with = |interlaced, edits| {
+        let mut item = reel();
+        let film = item.detail.video.as_mut().unwrap();
+        (film.interlaced, film.edits) = (interlaced, edits);
+        item
+    };
+    let edits = |start_ms, shown_ms, pieces| Some(Edits { start_ms, shown_ms, recorded_ms: 30_000, pieces });
+    let codes = |item: &MediaItem| video(item, &FILM, "Net").iter().map(|it| it.code).collect::<Vec<_>>();
+    let fields = with(true, None);
+    assert_eq!(codes(&fields), ["video_interlaced"]);
+    let found = video(&fields, &FILM, "Net").remove(0);
+    assert_eq!(found.message, "is interlaced, Net takes progressive pictures");
+    assert!(found.command.unwrap().contains(" -vf yadif "));
+    for cut in [edits(0, 20_000, 1), edits(5000, 30_000, 1), edits(0, 30_000, 2)] {
+        let cut = with(false, cut);
+        assert_eq!(codes(&cut), ["video_edit_list"]);
+        assert!(video(&cut, &FILM, "Net")[0].command.as_ref().unwrap().contains("-use_editlist 0"));
+        assert_eq!(edit_notice(&cut, &FILM, "Net"), None, "it is refused");
+    }
+    let found = video(&with(false, edits(5000, 20_000, 1)), &FILM, "Net").remove(0);
+    let told = "has an edit list, which Net does not take: 20 of its 30 s are shown, from 5 s on";
+    assert_eq!(found.message, told);
+    let delay = with(false, edits(67, 30_000, 1));
+    assert_eq!(codes(&delay), [""; 0]);
+    assert!(edit_notice(&delay, &FILM, "Net").unwrap().contains("begins 67 ms in"));
+    let any = VideoNeeds { interlaced: true, edit_lists: true, ..FILM };
+    let all = with(true, edits(5000, 20_000, 2));
+    assert_eq!((video(&all, &any, "Net").len(), edit_notice(&all, &any, "Net")), (0, None));
+}
+
+#[test]
+fn colours_that_are_not_srgb_are_told_where_it_is_asked_for_and_where_they_change() {
+    let mut item = picture(MediaKind::Jpeg, 1000, 1000, 500_000);
+    let asks = ImageNeeds { srgb: true, ..STRICT };
+    assert_eq!(colour_notice(&item, &asks, "Net", false), None);
+    item.detail.colours = Some(Colours { name: "Display P3".into(), convertible: true });
+    let told = |needs: &ImageNeeds, item: &MediaItem, converted| colour_notice(item, needs, "Net", converted);
+    assert_eq!(told(&STRICT, &item, false), None, "whoever does not ask takes it");
+    assert!(told(&asks, &item, false).unwrap().contains("Display P3; Net asks for sRGB"));
+    assert!(told(&asks, &item, true).unwrap().contains("those of sRGB when it is converted"));
+    assert!(told(&STRICT, &item, true).is_some(), "what changes is said");
+    item.detail.colours = Some(Colours { name: "Odd".into(), convertible: false });
+    assert!(told(&asks, &item, true).unwrap().contains("Odd; Net asks for sRGB"));
+    assert_eq!(told(&STRICT, &item, true), None);
 }

@@ -114,6 +114,8 @@ pub struct Detail {
     /// More than one picture: an animation.
     pub animated: bool,
     pub video: Option<Video>,
+    /// The colours that a picture is meant in, if they are not those of sRGB.
+    pub colours: Option<Colours>,
     /// Pages of a document, where its bytes tell: many hide their page tree in compressed objects.
     pub pages: Option<u32>,
     /// How the file is changed before it leaves. Never stored: it follows from the network's needs,
@@ -122,8 +124,17 @@ pub struct Detail {
     pub fit: Option<Fit>,
 }
 
-/// What a container says of its film.
+/// The colours that a picture is meant in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Colours {
+    /// `CMYK`, `Display P3`, …: as its profile calls them.
+    pub name: String,
+    /// They become those of sRGB when the picture is converted.
+    pub convertible: bool,
+}
+
+/// What a container says of its film.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Video {
     pub duration_ms: u64,
     /// Pictures in a thousand seconds: 29.97 a second are 29 970. 0 when not known.
@@ -134,6 +145,35 @@ pub struct Video {
     pub audio: Option<Sound>,
     /// The index lies before the pictures, so that a network can begin before it has everything.
     pub index_first: bool,
+    /// The pictures are recorded in fields, every other line at a time.
+    pub interlaced: bool,
+    /// An edit list shows other than everything from the beginning; `duration_ms` is what is shown then.
+    pub edits: Option<Edits>,
+}
+
+/// What an edit list makes of a film's pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edits {
+    /// Where in the recording it begins.
+    pub start_ms: u64,
+    /// How long the film is with it, and how long without.
+    pub shown_ms: u64,
+    pub recorded_ms: u64,
+    /// Parts of the recording that are shown.
+    pub pieces: u32,
+}
+
+impl Edits {
+    /// More than that is cut off, and not the delay of a picture or two that encoders leave out at the
+    /// beginning of nearly every film.
+    const DELAY_MS: u64 = 250;
+
+    /// Whether whoever does not heed it sees another film.
+    pub fn is_cut(&self) -> bool {
+        self.pieces > 1
+            || self.start_ms > Self::DELAY_MS
+            || self.shown_ms.abs_diff(self.recorded_ms) > Self::DELAY_MS
+    }
 }
 
 /// What a container says of its film's sound.

@@ -461,16 +461,6 @@ impl Late {
     /// What `exact` allows.
     pub const EXACT: SignedDuration = SignedDuration::from_mins(2);
 
-    /// Until when something due at `due` may be sent. `None`: for ever.
-    pub fn until(self, due: Timestamp) -> Option<Timestamp> {
-        let limit = match self {
-            Self::Within(limit) => limit,
-            Self::Exact => Self::EXACT,
-            Self::Always => return None,
-        };
-        due.checked_add(limit).ok()
-    }
-
     /// Whether something due at `due` may still be sent at `now`.
     pub fn allows(self, due: Timestamp, now: Timestamp) -> bool {
         let lateness = now.duration_since(due);
@@ -479,6 +469,16 @@ impl Late {
             Self::Always => true,
             Self::Exact => lateness <= Self::EXACT,
         }
+    }
+
+    /// The last instant at which something due at `due` may be sent, if there is one.
+    pub fn until(self, due: Timestamp) -> Option<Timestamp> {
+        let limit = match self {
+            Self::Within(limit) => limit,
+            Self::Exact => Self::EXACT,
+            Self::Always => return None,
+        };
+        due.checked_add(limit).ok()
     }
 }
 

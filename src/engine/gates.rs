@@ -17,7 +17,7 @@ use crate::domain::account::Account;
 use crate::domain::delivery::{Delivery, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::planted::planted;
-use crate::platforms::{Answer, Endpoint, Failure, FailureClass, Quota, Request};
+use crate::platforms::{Answer, Endpoint, Failure, FailureClass, Quota, Request, Share};
 
 /// Everything that stands and falls together: one app on one network; where the user names the
 /// server, one server.
@@ -392,6 +392,11 @@ impl Engine {
             if call.counts {
                 self.tally_up(call.account, call.at);
             }
+            if let Some(id) = call.share {
+                let shares = &mut self.lanes.entry(call.account).or_default().shares;
+                shares.retain(|it| it.1 != id);
+                shares.push((call.at, id));
+            }
         }
     }
 
@@ -411,6 +416,44 @@ impl Engine {
             ),
             hint: None,
             until: midnight,
+        })
+    }
+
+    /// What the network takes so many of, if this delivery's post is of the kind. A comment under it is not.
+    fn share(&self, id: DeliveryId) -> Option<(AccountId, Share)> {
+        let work = self.runs.get(&id)?.work.as_ref()?;
+        let options = work.post.options_for(work.delivery.name.platform());
+        let share = work.platform.share(&work.post.media, &options)?;
+        (!work.delivery.is_at_comment()).then_some((work.delivery.account, share))
+    }
+
+    /// One of them leaves.
+    pub(super) fn count_share(&mut self, id: DeliveryId, now: Timestamp) {
+        let Some((account, share)) = self.share(id) else { return };
+        let from = now.saturating_sub(share.window).unwrap_or(now);
+        let shares = &mut self.lanes.entry(account).or_default().shares;
+        // Sent again it is the same one.
+        shares.retain(|(at, it)| *at > from && *it != id);
+        shares.push((now, id));
+    }
+
+    /// Why this one has to wait, and no other of its account: all that the network takes are out.
+    pub(super) fn no_share(&self, id: DeliveryId, now: Timestamp) -> Option<Failure> {
+        let (account, share) = self.share(id)?;
+        let from = now.saturating_sub(share.window).unwrap_or(now);
+        let shares = &self.lanes.get(&account)?.shares;
+        let mut out: Vec<_> = shares.iter().filter(|it| it.0 > from && it.1 != id).map(|it| it.0).collect();
+        out.sort_unstable();
+        let first = out.len().checked_sub(share.most).and_then(|at| out.get(at))?;
+        let title = self.runs.get(&id)?.work.as_ref()?.platform.name().title();
+        Some(Failure {
+            class: FailureClass::Full,
+            message: format!(
+                "{title} takes {} {} of an account in {:#}, and as many are out",
+                share.most, share.what, share.window
+            ),
+            hint: None,
+            until: first.checked_add(share.window).ok(),
         })
     }
 
@@ -503,6 +546,9 @@ impl Engine {
 /// network refuses the app (a probe every few hours is enough, however often we start), or that its
 /// account is rate limited. `None`: it waits for nothing, or for itself alone.
 pub fn wait_of(delivery: &Delivery, account: &Account, now: Timestamp) -> Option<Wait> {
+    if let Some((until, reason)) = delivery.barred(now) {
+        return Some(Wait { scope: WaitFor::Account(account.id), until, reason: reason.clone() });
+    }
     if delivery.state != State::Retry || delivery.retry_why != Some(RetryWhy::Parked) {
         return None;
     }

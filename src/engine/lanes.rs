@@ -47,6 +47,9 @@ pub(super) struct Lane {
     pub(super) app: Option<App>,
     /// When publishing calls left, as far back as the longest limit reaches.
     pub(super) sent: VecDeque<Timestamp>,
+    /// What left of a kind that the network takes so many of ([`Platform::share`](crate::platforms::Platform)),
+    /// and when last.
+    pub(super) shares: Vec<(Timestamp, DeliveryId)>,
     /// The day (UTC, since 1970) of the last call that the network counts, and how many left on it.
     pub(super) tally: (i64, u32),
 }
@@ -57,6 +60,13 @@ impl Lane {
         self.tokenless = false;
         self.parked_until = Some(until);
         self.why = Some((until, reason));
+    }
+
+    /// That wait was for nothing. Whether it was the one that counts.
+    pub(super) fn unpark(&mut self, until: Timestamp) -> bool {
+        let was = self.why.take_if(|(at, _)| *at == until).is_some();
+        self.parked_until.take_if(|at| *at == until);
+        was
     }
 
     fn ready_at(&self) -> Option<Timestamp> {
@@ -173,6 +183,7 @@ impl Engine {
                 || lane.parks > 0
                 || lane.reads.is_some_and(|at| at > now)
                 || !lane.sent.is_empty()
+                || !lane.shares.is_empty()
                 || (lane.tally.1 > 0 && lane.tally.0 == today)
                 || lane.free_at.max(lane.parked_until).is_some_and(|at| at > now)
         });

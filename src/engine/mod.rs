@@ -237,6 +237,8 @@ pub struct Call {
     pub publishes: bool,
     /// Its network counts all calls of an account ([`Platform::calls_a_day`]).
     pub counts: bool,
+    /// Its network takes so many posts of its kind ([`Platform::share`]): whose it is.
+    pub share: Option<DeliveryId>,
 }
 
 /// Whom a [`Wait`] holds back.

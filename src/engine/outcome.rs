@@ -108,6 +108,7 @@ impl Engine {
                         let said = Said::Duplicate(message.clone());
                         self.lose(id, Reason::new("duplicate", message), Some(said), Some(kept), now, out);
                     }
+                    Some(Verdict::Barred(failure)) => self.barred(id, failure, &answer, now, out),
                     Some(Verdict::Ambiguous { message })
                         if planted("unlisted refusal believed") && (400..500).contains(&answer.status) =>
                     {
@@ -145,6 +146,26 @@ impl Engine {
     ) {
         let reason = Reason::new(FailureClass::NotReady.as_str(), message);
         self.lose(id, reason, Some(said), Some(evidence("pending", answer)), now, out);
+    }
+
+    /// The account is blocked, and the post may be live all the same: it is looked for, and nothing of the
+    /// account is sent meanwhile.
+    fn barred(
+        &mut self,
+        id: DeliveryId,
+        failure: Failure,
+        answer: &Answer,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(run) = self.runs.get(&id) else { return };
+        let until = failure.until.unwrap_or(now);
+        let mut reason = Reason::new(failure.class.as_str(), failure.message);
+        reason.hint = failure.hint;
+        self.lanes.entry(run.account).or_default().park(until, reason.clone());
+        self.waits_changed = true;
+        let said = Said::Barred { until, reason: reason.clone() };
+        self.lose(id, reason, Some(said), Some(evidence("ambiguous", answer)), now, out);
     }
 
     /// The network takes posts (again).
@@ -207,9 +228,10 @@ impl Engine {
                 let until = failure.until.unwrap_or_else(|| later(FULL_PROBE));
                 Event::park(past(until, dice, now), reason)
             }
-            FailureClass::AuthExpired => {
-                let again = delivery.reason.as_ref().is_some_and(|it| it.class == "auth_expired");
-                let can = work.account.as_ref().is_some_and(|it| it.can_refresh);
+            FailureClass::AuthExpired | FailureClass::WrongToken => {
+                let again = delivery.reason.as_ref().is_some_and(|it| it.class == failure.class.as_str());
+                let anew = failure.class == FailureClass::WrongToken;
+                let can = anew || work.account.as_ref().is_some_and(|it| it.can_refresh);
                 if again || !can {
                     reason.hint = work.account.as_ref().map(Account::connect_again);
                     out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });

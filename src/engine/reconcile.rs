@@ -20,6 +20,7 @@ use crate::platforms::{Answer, Class, Failure, FailureClass, Reading, Request, S
 const EARLY: [i64; 3] = [10, 60, 300];
 /// A key is not trusted in the last part of its life.
 const KEY_MARGIN: SignedDuration = SignedDuration::from_mins(15);
+const A_SECOND: SignedDuration = SignedDuration::from_secs(1);
 /// Between looks that settle nothing.
 const SLOW: SignedDuration = SignedDuration::from_mins(15);
 
@@ -243,6 +244,11 @@ impl Engine {
                 self.unclear(id, &message, None, Some(evidence("unclear", &answer)), now, out);
             }
             Some(Sight::Found(live)) => {
+                let barred = work.delivery.barred(now).map(|(until, _)| until);
+                if let (Some(until), Some(lane)) = (barred, self.lanes.get_mut(&account)) {
+                    // What went out proves that nothing is blocked.
+                    self.waits_changed |= lane.unpark(until);
+                }
                 let next_part_at = now.saturating_add(self.settings.lane_spacing).unwrap_or(now);
                 let event = Event::Applied { live, next_part_at };
                 self.save(id, event, Then::Done, Some(evidence("found", &answer)), now, out);
@@ -362,6 +368,28 @@ impl Engine {
         self.save(id, Event::Hold { reason }, Then::Done, kept, now, out);
     }
 
+    /// It is not live, and its account is blocked: nothing is sent again before that is over, and it is
+    /// looked for once more then. A post that will be too late for its policy sooner ends then.
+    fn sit_out(
+        &mut self,
+        id: DeliveryId,
+        until: Timestamp,
+        mut reason: Reason,
+        kept: Evidence,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let delivery = &work.delivery;
+        let ends = [Some(delivery.give_up_at), delivery.late.until(delivery.due.instant)];
+        let end = ends.into_iter().flatten().min().and_then(|at| at.checked_add(A_SECOND).ok());
+        let next_check = end.map_or(until, |end| end.min(until)).max(now + A_SECOND);
+        let absent_at = delivery.flight.absent_at.or(Some(self.moment(now)));
+        reason.message = format!("{}; it is not live, and waits until {next_check:.0}", reason.message);
+        let event = Event::Look { kind: Looked::Absent, next_check, absent_at, reason: Some(reason) };
+        self.save(id, event, Then::Done, Some(kept), now, out);
+    }
+
     /// A clean read without it: what that proves is the class's rule. `gone`: its handle can never
     /// publish any more (class C); `fault`: for this reason, which the network gave.
     fn absent(
@@ -404,6 +432,10 @@ impl Engine {
             let wait = self.backoff(backoff::NOT_SENT, attempts.saturating_sub(1));
             let at = now.saturating_add(wait).unwrap_or(now);
             return self.send_again(id, at, Some(kept.clone()), now, out);
+        }
+        let barred = delivery.barred(now).filter(|_| wanted(delivery, now));
+        if let (true, Some((until, reason))) = (settled && again && class == Class::Handle && !gone, barred) {
+            return self.sit_out(id, until, reason.clone(), kept.clone(), now, out);
         }
         if class == Class::Handle && again && settled && !gone && !forgotten {
             // Its only way to become public is this handle: publishing it once more is safe now.
@@ -463,6 +495,9 @@ impl Engine {
             if let Some(why) = why {
                 return self.hold(id, why, Some(kept.clone()), now, out);
             }
+        }
+        if let (true, None, Some((until, reason))) = (wanted, &refusal, barred) {
+            return self.sit_out(id, until, reason.clone(), kept.clone(), now, out);
         }
         let next = fault.and_then(|it| self.after_fault(id, &it, now, out));
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };

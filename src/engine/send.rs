@@ -82,7 +82,8 @@ impl Engine {
     /// The next thing to do for a claimed delivery.
     pub(super) fn advance(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
         let random = self.fill();
-        let (settle, moment, spent) = (self.settings.settle, self.moment(now), self.spent(id, now));
+        let (settle, moment) = (self.settings.settle, self.moment(now));
+        let spent = self.spent(id, now).or_else(|| self.no_share(id, now));
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
         let fresh = Fresh { now: gates::time_there(&self.gates, work.account.as_ref(), now), random };
@@ -265,6 +266,7 @@ impl Engine {
             lane.free_at = lane.free_at.max(now.checked_add(spacing).ok());
             self.count_call(account, &app, now);
             self.tally(id, &request, now);
+            self.count_share(id, now);
             self.gate_tried(account, id);
             out.push(Effect::Publish { save: Box::new(save), request });
         }

@@ -1,8 +1,9 @@
 //! Makes a picture ready for a network: decoded within a limit of memory, turned upright, shrunk,
 //! written as a JPEG that has no more bytes than the network takes.
 //!
-//! The result has the shape of the original, all of it: nothing is cropped. Of the notes only the
-//! colour profile goes along, because the colours would be others without it.
+//! The result has the shape of the original, all of it: nothing is cropped. Its colours are those of sRGB.
+//! Of the notes only a colour profile goes along that is not understood, because the colours would be
+//! others without it.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,7 +12,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageEncoder, RgbImage};
 
-use super::{MediaError, probe};
+use super::{MediaError, colour, probe};
 use crate::domain::fit::{DECODED_MAX, Fit};
 use crate::domain::media::MediaKind;
 
@@ -26,13 +27,15 @@ const FILTER_MAX: u64 = 64 << 20;
 pub(super) fn jpeg(from: &Path, kind: MediaKind, to: &Path, fit: &Fit) -> Result<u64, MediaError> {
     let mut decoder = probe::decoder(from, kind, DECODED_MAX + probe::SPARE)?;
     let turn = decoder.orientation().map_err(probe::damaged)?;
-    let profile = decoder.icc_profile().ok().flatten();
+    // One of CMYK says nothing of the RGB that is made of it.
+    let profile = decoder.icc_profile().ok().flatten().filter(|it| it.get(16..20) == Some(b"RGB "));
     let picture = DynamicImage::from_decoder(decoder).map_err(probe::damaged)?;
     // Turned while it is small; the target is meant upright.
     let (width, height) = if probe::turned(turn) { (fit.height, fit.width) } else { (fit.width, fit.height) };
     let mut picture = shrink(picture, width, height);
     picture.apply_orientation(turn);
     let mut picture = flat(picture);
+    let profile = profile.filter(|it| !colour::to_srgb(&mut picture, it));
     for _ in 0..=SHRINKS {
         for quality in QUALITIES {
             let bytes = encode(&picture, quality, profile.as_deref()).map_err(probe::damaged)?;

@@ -7,6 +7,7 @@
 //! On disk a file has its id for a name. What is made of it for a network lies beside it in a folder
 //! of the same name with `.fit` behind it, and goes with it.
 
+mod colour;
 mod convert;
 mod error;
 mod mp4;

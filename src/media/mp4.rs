@@ -1,4 +1,4 @@
-//! Reads an MP4 or MOV container: size as shown, length, codecs, frame rate. Never a sample.
+//! Reads an MP4 or MOV container: size and part as shown, length, codecs, frame rate. Never a sample.
 //!
 //! Our own instead of a crate, because the crates at hand list every sample in memory (four hours of
 //! film are a million of them) and trust the counts that a file claims. Here every box is visited by
@@ -8,8 +8,10 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use crate::domain::media::Video;
+use crate::domain::media::{Edits, Video};
 
+mod edits;
+mod scan;
 mod sound;
 
 /// Boxes looked at in one file. A film has about thirty, and eight for every further track.
@@ -100,6 +102,14 @@ impl<R: Read + Seek> Reader<R> {
         Ok(buffer)
     }
 
+    /// The first bytes of a box's content, `N` or as many as there are.
+    fn most<const N: usize>(&mut self, span: Span) -> Result<Vec<u8>, Trouble> {
+        let mut buffer = vec![0; usize::try_from(span.end - span.start).unwrap_or(N).min(N)];
+        self.from.seek(SeekFrom::Start(span.start))?;
+        self.from.read_exact(&mut buffer)?;
+        Ok(buffer)
+    }
+
     /// The first `N` bytes of a box's content.
     fn inside<const N: usize>(&mut self, span: Span) -> Result<[u8; N], Trouble> {
         if span.end - span.start < N as u64 {
@@ -155,13 +165,16 @@ pub(super) fn read(from: impl Read + Seek, length: u64) -> Result<Film, Trouble>
         let Some(handler) = find(&inner, *b"hdlr") else { continue };
         let handler: [u8; 12] = reader.inside(handler)?;
         match &handler[8..12] {
-            b"vide" if picture.is_none() => picture = Some(picture_track(&mut reader, &parts, &inner)?),
+            b"vide" if picture.is_none() => {
+                picture = Some(picture_track(&mut reader, &parts, &inner, scale)?);
+            }
             b"soun" if audio.is_none() => audio = sound::track(&mut reader, &inner)?,
             _ => {}
         }
     }
     let picture = picture.ok_or(Trouble::Unfit("it has no pictures"))?;
-    let duration_ms = in_ms(length, scale).max(picture.duration_ms);
+    let shown = picture.edits.map_or(picture.duration_ms, |it| it.shown_ms);
+    let duration_ms = in_ms(length, scale).max(shown);
     if duration_ms == 0 {
         return Err(Trouble::Damaged("it has no length"));
     }
@@ -174,6 +187,8 @@ pub(super) fn read(from: impl Read + Seek, length: u64) -> Result<Film, Trouble>
             codec: picture.codec,
             audio,
             index_first: data_at.is_none_or(|it| moov.head < it),
+            interlaced: picture.interlaced,
+            edits: picture.edits,
         },
         notes,
     })
@@ -193,12 +208,15 @@ struct Picture {
     duration_ms: u64,
     frame_rate_milli: u32,
     codec: String,
+    interlaced: bool,
+    edits: Option<Edits>,
 }
 
 fn picture_track<R: Read + Seek>(
     reader: &mut Reader<R>,
     track: &[Span],
     media: &[Span],
+    film: u32,
 ) -> Result<Picture, Trouble> {
     let head = find(track, *b"tkhd").ok_or(Trouble::Damaged("a track has no header"))?;
     let (mut width, mut height, turned) = shown_size(reader, head)?;
@@ -216,6 +234,11 @@ fn picture_track<R: Read + Seek>(
     }
     let duration_ms = in_ms(length, scale);
     let samples = u64::from(sample_count(reader, media)?);
+    let interlaced = match find(&sample_table(reader, media)?, *b"stsd") {
+        Some(described) => scan::is_interlaced(reader, described)?,
+        None => false,
+    };
+    let edits = edits::of(reader, track, film, (scale, length))?;
     let rate = (samples * 1_000_000).checked_div(duration_ms).unwrap_or(0);
     Ok(Picture {
         width,
@@ -223,6 +246,8 @@ fn picture_track<R: Read + Seek>(
         duration_ms,
         frame_rate_milli: u32::try_from(rate).unwrap_or(u32::MAX),
         codec: picture_word(entry.0),
+        interlaced,
+        edits,
     })
 }
 

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use self::film::atom;
 pub(crate) use self::film::{Shape, film};
 use super::*;
-use crate::domain::media::Sound;
+use crate::domain::media::{Edits, Sound};
 
 #[path = "../../tests/support/film.rs"]
 mod film;
@@ -25,7 +25,9 @@ fn size_length_codecs_and_rate_are_read() {
             frame_rate_milli: 29_970,
             codec: "h264".into(),
             audio: Some(Sound { codec: "aac".into(), hz: 48_000, channels: 2 }),
-            index_first: true
+            index_first: true,
+            interlaced: false,
+            edits: None,
         }
     );
     assert_eq!(found.notes.len(), 2);
@@ -64,6 +66,37 @@ fn rate_and_channels_of_the_sound_are_the_streams_own_where_it_tells() {
     // Nothing that can be told: what stands in the entry.
     assert_eq!(sound(Shape { aac: Some([0; 4]), ..plain }), (44_100, 1));
     assert_eq!(sound(Shape { aac: Some([0xff; 4]), ..plain }), (44_100, 1));
+}
+
+#[test]
+fn an_edit_list_says_what_is_shown_and_one_that_shows_everything_says_nothing() {
+    let seen = |edits| {
+        let video = look(&film(Shape { edits, ..Shape::default() })).unwrap().video;
+        (video.duration_ms, video.edits)
+    };
+    let edits = |start_ms, shown_ms, pieces| Some(Edits { start_ms, shown_ms, recorded_ms: 10_010, pieces });
+    assert_eq!(seen(&[]), (10_010, None));
+    assert_eq!(seen(&[(10_010, 0)]), (10_010, None));
+    assert_eq!(seen(&[(10_010, 67)]), (10_010, edits(67, 10_010, 1)), "an encoder's delay");
+    // A trimmed film: its head tells the length that is shown.
+    assert_eq!(seen(&[(4000, 3000)]), (4000, edits(3000, 4000, 1)));
+    // A pause, and then two pieces.
+    assert_eq!(seen(&[(500, -1), (1000, 0), (2000, 5000)]), (3500, edits(0, 3500, 2)));
+    assert_eq!(seen(&[(0, 1000)]), (9010, edits(1000, 9010, 1)), "to the end");
+}
+
+#[test]
+fn pictures_in_fields_are_told_by_the_entry_and_by_the_parameters() {
+    let seen =
+        |more: &'static [u8]| look(&film(Shape { described: more, ..Shape::default() })).unwrap().video;
+    assert!(!seen(b"").interlaced);
+    assert!(seen(b"\0\0\0\x0afiel\x02\x0e").interlaced);
+    assert!(!seen(b"\0\0\0\x0afiel\x01\x00").interlaced);
+    // Baseline parameters with and without fields.
+    assert!(seen(b"\0\0\0\x17avcC\x01\x42\0\x0a\xff\xe1\0\x07\x67\x42\0\x0a\xda\x14\xa0").interlaced);
+    assert!(!seen(b"\0\0\0\x17avcC\x01\x42\0\x0a\xff\xe1\0\x07\x67\x42\0\x0a\xda\x14\xb0").interlaced);
+    assert!(seen(b"\0\0\0\x0fhvcC\x01\x01\0\0\0\0\x40").interlaced);
+    assert!(!seen(b"\0\0\0\x0fhvcC\x01\x01\0\0\0\0\x90").interlaced);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 
 use super::mp4::{self, Trouble};
-use super::{Caps, Facts, MediaError, pdf, strip};
+use super::{Caps, Facts, MediaError, colour, pdf, strip};
 use crate::domain::fit::DECODED_MAX;
 use crate::domain::media::{Detail, MediaKind};
 
@@ -102,6 +102,7 @@ fn picture(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Prob
         std::mem::swap(&mut width, &mut height);
     }
     let decoded = decoder.total_bytes();
+    let profile = decoder.icc_profile().ok().flatten();
     drop(decoder);
     // What does not fit is not converted either; it goes out as it is, or is refused for its size.
     if decoded <= DECODED_MAX {
@@ -112,6 +113,7 @@ fn picture(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Prob
         pixel_bytes: colour.bytes_per_pixel(),
         alpha: colour.has_alpha(),
         animated: is_animated(path, kind)?,
+        colours: colour::of(path, kind, profile.as_deref()).map_err(MediaError::Disk)?,
         ..Detail::default()
     };
     let facts = Facts { kind, bytes, width, height, digest: [0; 32], detail };

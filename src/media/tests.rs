@@ -193,6 +193,28 @@ async fn see_through_becomes_white_and_a_turned_picture_upright() {
 }
 
 #[tokio::test]
+async fn the_colours_of_a_phone_are_named_and_a_conversion_makes_them_those_of_every_screen() {
+    use image::ImageEncoder as _;
+    let (_dir, library) = library();
+    // sRGB's full red, as a phone's profile writes it.
+    let red = image::RgbImage::from_pixel(40, 40, image::Rgb([234, 51, 35]));
+    let mut wide = Vec::new();
+    let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut wide, 95);
+    encoder.set_icc_profile(colour::tests::p3()).unwrap();
+    encoder.write_image(&red, 40, 40, image::ExtendedColorType::Rgb8).unwrap();
+    let facts = library.take(id(1), CAPS, body(&wide)).await.unwrap();
+    let colours = facts.detail.colours.clone().unwrap();
+    assert_eq!((colours.name.as_str(), colours.convertible), ("Display P3", true));
+    let fit = Fit { width: 20, height: 20, bytes_max: 10_000, flatten: false };
+    let made = all(library.open(id(1), facts.kind, facts.digest, Some(fit)).await.unwrap()).await;
+    assert!(!made.windows(11).any(|it| it == b"ICC_PROFILE"), "what has no profile is sRGB");
+    let seen = image::load_from_memory(&made).unwrap().into_rgb8().get_pixel(10, 10).0;
+    assert!(seen[0] > 248 && seen[1] < 10 && seen[2] < 10, "{seen:?}");
+    let plain = encoded(&image::DynamicImage::ImageRgb8(red), image::ImageFormat::Jpeg);
+    assert_eq!(library.take(id(2), CAPS, body(&plain)).await.unwrap().detail.colours, None);
+}
+
+#[tokio::test]
 async fn a_sweep_keeps_what_is_known() {
     let (dir, library) = library();
     for n in 1..=3 {

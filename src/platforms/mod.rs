@@ -144,6 +144,15 @@ pub struct Capabilities {
     pub can_read_back: bool,
 }
 
+/// At most so many posts of a kind within any such time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// What they are, for people: `reels`.
+    pub what: &'static str,
+    pub most: usize,
+    pub window: SignedDuration,
+}
+
 /// Everything a connector may know of one step of one delivery.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
@@ -232,10 +241,31 @@ pub trait Platform: Sync {
         None
     }
 
+    /// What the request of a first comment looks like, as JSON for people.
+    fn preview_comment(&self, text: &str) -> serde_json::Value {
+        serde_json::json!({ "request": "the first comment, once the post is live", "text": text })
+    }
+
+    /// Whether a file of a post with these options has a place for its alternative text.
+    fn takes_alt(&self, item: &MediaItem, _options: &BTreeMap<String, String>) -> bool {
+        item.kind.is_image()
+    }
+
     /// How many calls an account may make from midnight to midnight UTC, on networks that count all of
     /// them and say only that there were too many. Calls to addresses that the network gave do not count.
     fn calls_a_day(&self, _account: &Account) -> Option<u32> {
         None
+    }
+
+    /// How many posts like this one the network takes of an account, whatever else it publishes. None: as
+    /// many as of any other kind.
+    fn share(&self, _media: &[MediaItem], _options: &BTreeMap<String, String>) -> Option<Share> {
+        None
+    }
+
+    /// Whether there is any kind that [`Platform::share`] limits. No window is longer than a day.
+    fn has_shares(&self) -> bool {
+        false
     }
 
     /// Headers that a call bears beside its body's and its token's. `version`: the configured version of

@@ -54,7 +54,7 @@ const X_GIF: ImageNeeds = ImageNeeds::of(&[Gif], 15 * MB);
 pub const X: MediaNeeds =
     MediaNeeds { animation: Some(X_GIF), video: Some(X_VIDEO), videos_max: 1, ..pictures(X_IMAGE) };
 
-/// X films, same source: H.264 High with AAC-LC in mono or stereo, half a second to 140 seconds, 1:3 to 3:1.
+/// X films, same source: H.264 High, progressive, with AAC-LC in mono or stereo, half a second to 140 seconds, 1:3 to 3:1.
 pub const X_VIDEO: VideoNeeds = VideoNeeds {
     kinds: FILMS,
     codecs: &["h264"],
@@ -69,6 +69,8 @@ pub const X_VIDEO: VideoNeeds = VideoNeeds {
     height: (32, 1280),
     aspect: Some((Ratio(1, 3), Ratio(3, 1))),
     index_first: false,
+    interlaced: false,
+    edit_lists: true,
 };
 
 /// Facebook photos of a Page: JPEG or PNG below 4 MB, as the error 1366046 words it; the reference
@@ -95,6 +97,8 @@ const FACEBOOK_REEL_VIDEO: VideoNeeds = VideoNeeds {
     // 9:16 is wanted; error 1363040 refuses what is far from it.
     aspect: Some((Ratio(1, 2), Ratio(3, 5))),
     index_first: false,
+    interlaced: true,
+    edit_lists: true,
 };
 
 /// Facebook stories: developers.facebook.com/docs/page-stories-api (a film of 60 s at most); photos up to
@@ -121,6 +125,8 @@ pub const FACEBOOK_VIDEO: VideoNeeds = VideoNeeds {
     height: (120, 4096),
     aspect: None,
     index_first: false,
+    interlaced: true,
+    edit_lists: true,
 };
 
 /// A post on a Facebook Page: photos, or one video.
@@ -129,17 +135,18 @@ pub const FACEBOOK_FEED: MediaNeeds =
 
 /// Instagram pictures:
 /// developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-user/media
-/// ("Image specifications": JPEG alone, 8 MB, 4:5 to 1.91:1, width 320 to 1440 and scaled outside).
+/// ("Image specifications": JPEG alone in sRGB, 8 MB, 4:5 to 1.91:1, width 320 to 1440 and scaled outside).
 pub const INSTAGRAM_IMAGE: ImageNeeds = ImageNeeds {
     aspect: Some((Ratio(4, 5), Ratio(191, 100))),
     animated: false,
+    srgb: true,
     width_useful: 1440,
     side_max: 12_000,
     ..ImageNeeds::of(&[Jpeg], 8 * MB)
 };
 
 /// Instagram reels, same source: 3 s to 15 min, 300 MB, 23–60 frames a second, at most 1920 across,
-/// sound of 48 kHz and two channels at most, the index first.
+/// sound of 48 kHz and two channels at most, the index first, progressive, no edit lists.
 pub const INSTAGRAM_REEL: VideoNeeds = VideoNeeds {
     kinds: FILMS,
     codecs: &["h264", "hevc"],
@@ -154,6 +161,8 @@ pub const INSTAGRAM_REEL: VideoNeeds = VideoNeeds {
     height: (1, u32::MAX),
     aspect: Some((Ratio(1, 100), Ratio(10, 1))),
     index_first: true,
+    interlaced: false,
+    edit_lists: false,
 };
 
 /// Instagram stories, same source. Pictures of every shape; 9:16 fills the screen.
@@ -202,6 +211,8 @@ pub const LINKEDIN_VIDEO: VideoNeeds = VideoNeeds {
     height: (1, 4096),
     aspect: Some((Ratio(5, 12), Ratio(12, 5))),
     index_first: false,
+    interlaced: true,
+    edit_lists: true,
 };
 
 /// A post on LinkedIn: pictures, or one film. A document stands alone.
@@ -243,6 +254,8 @@ pub const TIKTOK_VIDEO: VideoNeeds = VideoNeeds {
     height: (360, 4096),
     aspect: None,
     index_first: false,
+    interlaced: true,
+    edit_lists: true,
 };
 
 #[cfg(test)]
@@ -259,6 +272,7 @@ mod tests {
             codec: "h264".into(),
             audio: Some("aac".into()),
             index_first: true,
+            ..Video::default()
         };
         MediaItem {
             id: MediaId::from_u128(1),

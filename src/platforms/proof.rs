@@ -12,6 +12,8 @@ pub enum FailureClass {
     RateLimited,
     /// The access token is no longer taken: refresh once, repeat once.
     AuthExpired,
+    /// The access token is one of another kind than the call wants: fetch it anew once, repeat once.
+    WrongToken,
     /// The account is closed, suspended, or the grant is dead.
     AccountDead,
     /// A scope or a right is missing.
@@ -43,6 +45,7 @@ impl FailureClass {
         match self {
             Self::RateLimited => "rate_limited",
             Self::AuthExpired => "auth_expired",
+            Self::WrongToken => "wrong_token",
             Self::AccountDead => "account_dead",
             Self::Permission => "permission",
             Self::NotGranted => "not_granted",
@@ -91,6 +94,9 @@ pub enum Verdict {
     Taken { name: String, message: String },
     /// The network says it already has this post, and perhaps which one it is.
     Duplicate { message: String, original: Option<Original> },
+    /// The network says that it blocks the account for a while, as it said of posts that went out, too: as
+    /// `Ambiguous`, and the account waits until then unless the post turns up.
+    Barred(Failure),
     /// Everything else.
     Ambiguous { message: String },
 }

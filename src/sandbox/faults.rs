@@ -25,6 +25,7 @@ pub const ROUTES: &[&str] = &[
     "facebook.permissions",
     "facebook.revoke",
     "facebook.accounts",
+    "facebook.businesses",
     "facebook.feed",
     "facebook.photo",
     "facebook.start",

@@ -279,9 +279,11 @@ impl Running {
         self.shared.world().faults.extend(faults);
     }
 
-    /// A creator ends the access of every app, in TikTok's own settings.
-    pub fn end_access(&self, creator: &str) {
-        self.shared.world().tiktok.end_access(creator);
+    /// A person ends the access of every app, in TikTok's own settings and in Facebook's.
+    pub fn end_access(&self, person: &str) {
+        let mut world = self.shared.world();
+        world.tiktok.end_access(person);
+        world.facebook.end_access(person);
     }
 
     /// Closes the listener and every connection, and waits until that is done.

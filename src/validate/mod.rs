@@ -31,6 +31,8 @@ pub struct Checked {
     /// 0 where no word of it travels.
     pub max: usize,
     pub unit: Unit,
+    /// How long the first comment is, and how long it may be where the network says so, in UTF-16 units.
+    pub comment: Option<(usize, Option<usize>)>,
     pub problems: Vec<Problem>,
     /// What is done to files before they leave, and what only the network will tell, in words.
     pub notices: Vec<String>,
@@ -40,7 +42,7 @@ pub struct Checked {
     pub commands: Vec<(String, String)>,
     /// What it will cost, on networks that take money for calls.
     pub costs: Vec<Cost>,
-    /// What would be sent, a value per part.
+    /// What would be sent, a value per part, and one for the first comment.
     pub preview: serde_json::Value,
 }
 
@@ -85,15 +87,18 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
         }
     }
     let sent = as_sent(platform, tier, draft.options, draft.media);
+    let comment = draft.comment.filter(|_| can.comment && platform.uncommentable(draft.options).is_none());
     let preview: Vec<_> = parts
         .iter()
         .enumerate()
         .map(|(n, text)| platform.preview(text, &media_of(&sent, parts.len(), n), draft.options))
+        .chain(comment.map(|it| platform.preview_comment(it)))
         .collect();
     Checked {
         used,
         max: text_max.unwrap_or_default(),
         unit: can.unit,
+        comment: comment.map(|it| (utf16(it), platform.comment_max())),
         problems,
         notices: files.notices,
         files: files.verdicts,
@@ -154,6 +159,11 @@ fn comment_without_place(platform: &dyn Platform, draft: Draft<'_>) -> Option<Pr
     Some(problem("comment", "no_first_comment", message, &hint))
 }
 
+/// Length of a comment: what `characters` may count at most.
+fn utf16(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
 /// Checks the words; `text_max`: of a part, `None` where they stay here. The length of the longest part.
 fn texts(
     platform: &dyn Platform,
@@ -186,7 +196,7 @@ fn texts(
             "make a post of its own for this network, without the comment or with it as a second part",
         ));
     }
-    let long = draft.comment.map_or(0, |it| it.encode_utf16().count());
+    let long = draft.comment.map_or(0, utf16);
     if let Some(max) = platform.comment_max().filter(|it| long > *it) {
         let message = format!("the first comment is {long} characters, {title} takes {max}");
         found.push(problem("comment", "text_too_long", message, "shorten it"));
@@ -274,8 +284,22 @@ impl Files {
                 let message = format!("the alt text has {alt} characters, {title} takes {}", can.alt_max);
                 self.problems.push(problem(format!("{field}.alt"), "alt_too_long", message, "shorten it"));
             }
+            if alt > 0 && !platform.takes_alt(item, draft.options) {
+                let what = match () {
+                    () if item.kind.is_video() => "a video",
+                    () if item.kind.is_image() => "a picture like this",
+                    () => "a document",
+                };
+                self.notices.push(format!(
+                    "`{}` has an alternative text, and {title} has no place for one on {what}: it is left out",
+                    item.name
+                ));
+            }
             if item.kind.is_image() {
-                match fit::image(item, needs.of_image(item), title) {
+                let wants = needs.of_image(item);
+                let fitted = fit::image(item, wants, title);
+                let is_converted = matches!(&fitted, Ok(Some(_)));
+                match fitted {
                     Ok(None) => {}
                     Ok(Some(fit)) => {
                         verdict = Verdict::Converted(fit);
@@ -283,6 +307,7 @@ impl Files {
                     }
                     Err(found) => self.misfits(&field, item, found),
                 }
+                self.notices.extend(fit::colour_notice(item, wants, title, is_converted));
             } else if !item.kind.is_video() {
                 if let Some(needs) = platform.document_needs() {
                     self.misfits(&field, item, fit::document(item, &needs, title));
@@ -294,6 +319,7 @@ impl Files {
             } else if let Some(video) = &needs.video {
                 self.misfits(&field, item, fit::video(item, video, title));
                 self.notices.extend(fit::sound_notice(item, video, title));
+                self.notices.extend(fit::edit_notice(item, video, title));
             } else {
                 let message =
                     format!("`{}` is a video; video on {title} is not available in this version", item.name);

@@ -271,3 +271,37 @@ async fn a_reel_whose_upload_broke_off_goes_on_from_where_it_stands() {
         assert!(page.status().is_success() && page.text().await.unwrap().contains(text), "{link}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_facebook_says_of_a_token_is_told_before_a_post_meets_it() {
+    let mut house = furnished().await;
+    house.restart().await;
+    house.until("the first look", async |_| (house.network.calls("facebook.debug") >= 2).then_some(())).await;
+    let alerts = async |client: &sendoff::control::client::Client| client.status().await.unwrap().alerts;
+    assert!(!alerts(&house.client).await.iter().any(|it| it.code == "data_access_end"), "90 days are left");
+    // A person confirms the app from time to time, or it reads no more.
+    house.pass(SignedDuration::from_hours(24 * 84)).await;
+    house.restart().await;
+    let told = house
+        .until("the warning", async |client| {
+            alerts(client).await.into_iter().find(|it| it.code == "data_access_end")
+        })
+        .await;
+    assert!(told.message.contains("within 7 d"), "{told:?}");
+    assert_eq!(told.hint.as_deref(), Some("sendoff account connect facebook --name acme"));
+    // Removed in Facebook's own settings: known without a post that fails.
+    house.network.end_access("acme");
+    house.restart().await;
+    let dead = house
+        .until("the end", async |client| {
+            let all = client.account_list().await.unwrap().accounts;
+            all.iter().all(|it| it.state == m::AccountState::NeedsReconnect).then(|| all[0].clone())
+        })
+        .await;
+    assert!(dead.reason.as_ref().unwrap().contains("not authorized"), "{dead:?}");
+    assert!(
+        !alerts(&house.client).await.iter().any(|it| it.code == "data_access_end"),
+        "one thing at a time"
+    );
+    house.assert_no_refusals();
+}

@@ -7,9 +7,10 @@ use crate::world::networks::{Fault, answer};
 use crate::world::{Rng, World, secs, start};
 use jiff::SignedDuration;
 use sendoff::domain::delivery::{State, Step, StepKind};
-use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
+use sendoff::domain::ids::{AccountId, DeliveryId, MediaId, PlatformName};
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::domain::schedule::Late;
+use sendoff::engine::{Call, Input};
 use serde_json::json;
 
 fn facebook(seed: u64) -> World {
@@ -313,4 +314,63 @@ fn whatever_goes_wrong_no_text_and_no_reel_is_there_twice() {
     }
     // The test would prove nothing if the world were kind.
     assert!(published > 300 && doubted > 10 && crashes > 50, "{published} {doubted} {crashes}");
+}
+
+#[test]
+fn the_thirty_first_reel_of_a_day_waits_alone_and_over_a_restart() {
+    let mut world = facebook(31);
+    let reels: Vec<_> = (0..31).map(|n| reel(&mut world, 1, n * 600)).collect();
+    world.run_until(start() + secs(30 * 600 + 1800));
+    let last = &world.store[&reels[30]];
+    let said = last.reason.as_ref().unwrap();
+    assert_eq!((last.state, said.class.as_str()), (State::Retry, "full"), "{said:?}");
+    assert!(said.message.contains("30 reels of an account in 24h"), "{said:?}");
+    assert_eq!(calls(&world, "facebook.video.start"), 30, "nothing is uploaded for it");
+    world.restart();
+    let call = |(at, id, account): &(_, _, _)| Call {
+        account: *account,
+        app: (PlatformName::Facebook, None),
+        at: *at,
+        publishes: false,
+        counts: false,
+        share: Some(*id),
+    };
+    let before = world.sent.iter().map(call).collect();
+    world.input(Input::Calls(before));
+    let one_more = reel(&mut world, 1, 30 * 600 + 3600);
+    // A text of the same Page, and a reel of another one, go out meanwhile.
+    let text = world.post(1, 30 * 600 + 3600, 1, Late::Always);
+    let other = reel(&mut world, 2, 30 * 600 + 3600);
+    world.run_until(start() + SignedDuration::from_hours(23));
+    for id in [text, other] {
+        assert_eq!(world.store[&id].state, State::Published);
+    }
+    for id in [reels[30], one_more] {
+        assert_eq!(world.store[&id].state, State::Retry);
+    }
+    rest(&mut world);
+    assert_eq!(world.store[&reels[30]].state, State::Published);
+    let left = world.sent.iter().find(|it| it.1 == reels[30]).unwrap().0;
+    assert!(left.duration_since(start()) >= SignedDuration::from_hours(24), "{left}");
+}
+
+#[test]
+fn a_token_of_another_kind_is_fetched_anew_once_and_then_a_person_is_asked() {
+    let wrong = || {
+        let body = json!({ "error": { "code": 190, "error_subcode": 2_069_032, "message": "Page token" } });
+        Fault::Refused(answer(400, &body))
+    };
+    for (script, dead) in [(vec![wrong()], false), (vec![wrong(), wrong()], true)] {
+        let mut world = facebook(32);
+        let account = world.accounts.get_mut(&AccountId::from_u128(1)).unwrap();
+        // There is no refresh token, and none is needed for it.
+        account.can_refresh = false;
+        world.network.script = script;
+        let id = world.post(1, 0, 1, Late::Always);
+        world.run_until(start() + secs(900));
+        let state = world.store[&id].state;
+        assert_eq!(state, if dead { State::NeedsReconnect } else { State::Published });
+        rest(&mut world);
+        assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    }
 }

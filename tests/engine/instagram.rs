@@ -8,7 +8,7 @@ use crate::world::{Rng, World, secs, start};
 use jiff::SignedDuration;
 use sendoff::domain::delivery::State;
 use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
-use sendoff::domain::media::{Detail, MediaItem, MediaKind};
+use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
 use sendoff::domain::schedule::Late;
 use serde_json::json;
 
@@ -181,6 +181,44 @@ fn a_container_that_failed_for_the_networks_own_reasons_is_made_anew_and_one_for
 }
 
 #[test]
+fn a_container_that_is_worked_on_for_too_long_is_made_anew_and_not_for_ever() {
+    for (form, long, minutes) in [
+        (Form::Picture, false, 10),
+        (Form::Reel, false, 10),
+        (Form::Reel, true, 30),
+        (Form::Carousel, false, 10),
+    ] {
+        let mut world = World::new(12, PlatformName::Instagram, 1);
+        world.network.instagram.works = LONG;
+        let id = post(&mut world, form, 1, 0);
+        if long {
+            let film = &mut Arc::make_mut(world.posts.get_mut(&world.store[&id].post).unwrap()).media[0];
+            film.detail.video = Some(Video { duration_ms: 90_000, ..Video::default() });
+        }
+        let span = SignedDuration::from_mins(minutes);
+        world.run_until(start() + span - SignedDuration::from_secs(1));
+        let label = if form == Form::Carousel { "instagram.child" } else { "instagram.container" };
+        assert_eq!(calls(&world, label), 1, "{form:?}: it has that long");
+        world.run_until(start() + span + SignedDuration::from_mins(3));
+        assert_eq!(calls(&world, label), 2, "{form:?}: a new one");
+        world.run_until(start() + SignedDuration::from_hours(20));
+        let ended = &world.store[&id];
+        assert_eq!((ended.state, world.sent.len()), (State::Rejected, 0), "{form:?}: {:?}", ended.reason);
+        assert!(ended.reason.as_ref().unwrap().message.contains("still working"), "{:?}", ended.reason);
+        assert_eq!(calls(&world, label), 6, "{form:?}");
+
+        // One that is quicker is the post.
+        let mut world = World::new(12, PlatformName::Instagram, 1);
+        world.network.instagram.works = LONG;
+        let id = post(&mut world, form, 1, 0);
+        world.run_until(start() + SignedDuration::from_mins(9));
+        world.network.instagram.works = secs(5);
+        world.run_until(start() + SignedDuration::from_hours(1));
+        assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1), "{form:?}");
+    }
+}
+
+#[test]
 fn a_publishing_that_never_arrived_ends_as_its_container_allows() {
     // Still finished: the very same container, after the time to settle.
     let (world, id) = run(Fault::LostBefore, None);
@@ -227,6 +265,76 @@ fn a_post_that_is_not_listed_at_once_keeps_its_name() {
     let done = &world.store[&id];
     assert_eq!(done.state, State::Published);
     assert_eq!(done.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
+}
+
+/// The network really blocks the account: nothing comes of the call, as it says.
+fn really_blocked() -> Fault {
+    let Fault::Misleading(said) = blocked() else { unreachable!() };
+    Fault::Refused(said)
+}
+
+#[test]
+fn an_account_that_is_really_blocked_is_left_alone_for_a_day() {
+    let day = SignedDuration::from_hours(24);
+    let mut world = World::new(7, PlatformName::Instagram, 1);
+    world.network.script = vec![really_blocked(), Fault::None, Fault::None];
+    let first = picture(&mut world, 1, 0);
+    let second = picture(&mut world, 1, 60);
+    // A day is more than a post is tried for, unless the operator says otherwise.
+    for id in [first, second] {
+        world.store.get_mut(&id).unwrap().give_up_at = start() + day * 2;
+    }
+    world.run_until(start() + SignedDuration::from_hours(12));
+    assert_eq!(world.sent.len(), 1, "no quarter hour brings another call");
+    let waits = world.engine.as_ref().unwrap().waits(world.now);
+    assert!(waits.iter().any(|it| it.reason.hint.as_ref().unwrap().contains("spam")), "{waits:?}");
+    let waiting = &world.store[&first];
+    let said = waiting.reason.as_ref().unwrap();
+    assert_eq!((waiting.state, said.class.as_str()), (State::Unknown, "rate_limited"));
+    assert!(said.message.contains("it is not live, and waits until"), "{said:?}");
+    // A restart knows of it.
+    world.restart();
+    world.run_until(start() + day * 3);
+    let left: Vec<_> = world.sent.iter().map(|it| it.0.duration_since(start())).collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(left[1..].iter().all(|it| *it >= day), "{left:?}");
+    for id in [first, second] {
+        assert_eq!(world.store[&id].state, State::Published, "{:?}", world.store[&id].reason);
+    }
+    assert_eq!((world.network.objects.len(), world.network.instagram.doubles), (2, 0));
+}
+
+#[test]
+fn a_blocked_post_ends_when_its_time_is_over_or_it_is_taken_back() {
+    for (late, cancelled, end) in [
+        (Late::Within(SignedDuration::from_hours(2)), false, State::Missed),
+        (Late::Always, false, State::Rejected),
+        (Late::Always, true, State::Cancelled),
+    ] {
+        let mut world = World::new(7, PlatformName::Instagram, 1);
+        world.network.script = vec![really_blocked()];
+        let id = picture(&mut world, 1, 0);
+        world.store.get_mut(&id).unwrap().late = late;
+        if cancelled {
+            world.cancel_at(3600, id);
+        }
+        let hours = if end == State::Rejected { 25 } else { 3 };
+        world.run_until(start() + SignedDuration::from_hours(hours));
+        assert_eq!(world.store[&id].state, end, "{:?}", world.store[&id].reason);
+        assert_eq!((world.sent.len(), world.network.objects.len()), (1, 0));
+    }
+}
+
+#[test]
+fn a_block_that_was_none_holds_nobody_back() {
+    let mut world = World::new(7, PlatformName::Instagram, 1);
+    world.network.script = vec![blocked(), Fault::None];
+    let ids = [picture(&mut world, 1, 0), picture(&mut world, 1, 60)];
+    world.run_until(start() + SignedDuration::from_mins(30));
+    for id in ids {
+        assert_eq!(world.store[&id].state, State::Published, "{:?}", world.store[&id].reason);
+    }
+    assert!(world.engine.as_ref().unwrap().waits(world.now).is_empty());
 }
 
 #[test]

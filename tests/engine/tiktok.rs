@@ -31,6 +31,7 @@ fn media(kind: MediaKind, bytes: u64) -> MediaItem {
         codec: "h264".into(),
         audio: None,
         index_first: true,
+        ..Video::default()
     };
     MediaItem {
         id: MediaId::from_u128(9),

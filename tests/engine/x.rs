@@ -35,6 +35,7 @@ fn film(n: u128, part: u16, bytes: u64) -> MediaItem {
         codec: "h264".into(),
         audio: Some("aac".into()),
         index_first: true,
+        ..Video::default()
     };
     MediaItem {
         kind: MediaKind::Mp4,

@@ -55,6 +55,7 @@ fn word(verdict: &Verdict) -> String {
         Verdict::HandedOver(_) => "handed_over".into(),
         Verdict::Refused(failure) => format!("refused:{}", failure.class.as_str()),
         Verdict::Duplicate { .. } => "duplicate".into(),
+        Verdict::Barred(_) => "barred".into(),
         Verdict::Ambiguous { .. } => "ambiguous".into(),
         Verdict::Pending { .. } => "pending".into(),
         Verdict::Taken { .. } => "taken".into(),
@@ -180,6 +181,11 @@ fn what_is_not_on_the_allowlist_is_ambiguous_at_every_status_and_every_cut() {
                                     && fixture.expect == "duplicate",
                                 "{what}"
                             );
+                        }
+                        Verdict::Barred(_) => {
+                            let whole = cut == fixture.answer.body.len();
+                            assert!((400..500).contains(&status) && whole, "{what}");
+                            assert_eq!(fixture.expect, "barred", "{what}");
                         }
                         Verdict::Ambiguous { .. } => assert!(!listed(*platform, &answer), "{what}"),
                     }

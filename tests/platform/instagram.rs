@@ -31,6 +31,7 @@ fn film(n: u128) -> MediaItem {
         codec: "h264".into(),
         audio: Some("aac".into()),
         index_first: true,
+        ..Video::default()
     };
     MediaItem {
         id: MediaId::from_u128(n),

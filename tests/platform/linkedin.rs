@@ -30,6 +30,7 @@ fn film(bytes: u64) -> MediaItem {
         codec: "h264".into(),
         audio: Some("aac".into()),
         index_first: true,
+        ..Video::default()
     };
     MediaItem {
         id: MediaId::from_u128(7),

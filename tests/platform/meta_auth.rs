@@ -47,6 +47,9 @@ impl Exchange for Meta {
             "/me/accounts" => json!({ "data": [{ "id": "106512", "name": "Acme", "access_token": "page",
                 "tasks": ["CREATE_CONTENT", "MODERATE"],
                 "instagram_business_account": { "id": "178", "username": "acme" } }] }),
+            "/me/businesses" => json!({ "data": [{ "id": "701" }] }),
+            "/701/owned_pages" | "/701/client_pages" => json!({ "data": [] }),
+            "/debug_token" => json!({ "data": { "is_valid": true, "expires_at": 0 } }),
             "/1022/permissions" => json!({ "success": true }),
             other => panic!("{other}"),
         };
@@ -63,6 +66,7 @@ fn facebook() -> FacebookProvider {
     FacebookProvider {
         client_id: "4712".into(),
         client_secret: "secret".to_owned().into(),
+        config_id: None,
         authorize: url("https://www.facebook.com/v26.0/dialog/oauth"),
         graph: url("https://graph.facebook.com/v26.0"),
     }
@@ -101,6 +105,9 @@ async fn life(provider: &Provider) -> Vec<(String, Url, Bytes)> {
         opened.push(("GET".to_owned(), started.authorize_url, Bytes::new()));
         let later = now + SignedDuration::from_hours(48);
         provider.refresh(tools(later), &found[0].grant).await.ok();
+        if let Some(state) = provider.inspect(tools(later), &found[0].grant).await {
+            assert!(state.unwrap().is_valid);
+        }
         provider.revoke(tools(later), &found[0].grant).await;
     }
     let calls = meta.0.into_inner().unwrap().into_iter();
@@ -134,6 +141,9 @@ async fn every_call_of_a_sign_in_uses_only_parameters_that_are_listed() {
         }
     }
     let wanted = [
+        "business.client_pages.list",
+        "business.owned_pages.list",
+        "fb.debug_token",
         "fb.oauth.authorize",
         "fb.oauth.exchange",
         "fb.oauth.token",
@@ -143,6 +153,7 @@ async fn every_call_of_a_sign_in_uses_only_parameters_that_are_listed() {
         "iglogin.token.refresh",
         "iglogin.user.get",
         "user.accounts.list",
+        "user.businesses.list",
         "user.get",
         "user.permissions.delete",
         "user.permissions.list",

@@ -23,6 +23,7 @@ fn film(bytes: u64) -> MediaItem {
         codec: "h264".into(),
         audio: Some("aac".into()),
         index_first: true,
+        ..Video::default()
     };
     MediaItem {
         kind: MediaKind::Mp4,

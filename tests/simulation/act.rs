@@ -151,6 +151,7 @@ impl World {
         let wait = if fault == Fault::LostBefore { secs(60) } else { lag };
         self.reckon_call((id, account, row.step), purpose, &fault, wait);
         self.reckon_break(id, request.label, wait);
+        self.block_begins(id, account, &fault);
         let mut reply = match fault {
             Fault::None => Reply::Answer(self.network.land(&owner, request, now)),
             Fault::NotSent => {

@@ -171,7 +171,12 @@ impl World {
         if self.network.own && matches!(self.class, Class::Reference | Class::Opaque) {
             return calls > 0 || it.repeats.contains(&step);
         }
-        match self.class {
+        if self.watch.stories.contains(&row.id) {
+            // There is nothing in a list by which a story without words could be known, whatever its container
+            // says of itself and whatever the user opted for: it is not made a second time unasked.
+            return calls > 0;
+        }
+        match self.class_at(row, asked.step) {
             // A repeat is safe, or the list tells.
             Class::ClientId | Class::Key => false,
             // What it was prepared as tells, unless that is lost with the newer store.

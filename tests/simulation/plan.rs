@@ -66,6 +66,9 @@ fn platform_of(class: Class, labels: &[Label], dice: &mut Rng) -> PlatformName {
     }
 }
 
+/// Seeds from here on go over Meta's networks, where comments hang under posts, and stories stand among them.
+pub(crate) const FORMS: u64 = 1 << 42;
+
 /// Seeds from here on go over the networks that share a class, so that each meets every label by itself.
 pub(crate) const SHARING: u64 = 1 << 40;
 
@@ -75,6 +78,21 @@ pub(crate) const ACCOUNTS: u128 = 2;
 /// The class, its network and the crash labels of a seed: the cells of the coverage table in turn, so
 /// that all are met equally often.
 pub(crate) fn aim(seed: u64) -> (Class, PlatformName, [Label; 3]) {
+    if let Some(seed) = seed.checked_sub(FORMS) {
+        let of_meta = [
+            (Class::Handle, PlatformName::Facebook),
+            (Class::Handle, PlatformName::Instagram),
+            (Class::Opaque, PlatformName::Facebook),
+        ];
+        let (class, network) = of_meta[usize::try_from(seed % 3).unwrap()];
+        let labels = reachable_on(class, network);
+        let mut dice = Rng(seed ^ 0xF0_4353);
+        return (
+            class,
+            network,
+            [(); 3].map(|()| labels[usize::try_from(dice.below(labels.len() as u64)).unwrap()]),
+        );
+    }
     let beyond = |from: u64| seed.checked_sub(from);
     let own = beyond(cast::OWN).map(|seed| (seed, cast::cells()));
     if let Some((seed, cells)) = own.or_else(|| beyond(SHARING).map(|seed| (seed, shared_cells()))) {
@@ -111,7 +129,7 @@ pub(crate) fn world(seed: u64) -> World {
     let (class, network, labels) = aim(seed);
     let mut dice = Rng(seed ^ 0xD1CE_0000_0000);
     let mut network = Network::new(network);
-    network.own = seed >= cast::OWN;
+    network.own = (cast::OWN..FORMS).contains(&seed);
     habits(&mut network, &mut dice, class);
     let mut world = World::new(seed, class, network);
     for (nth, label) in labels.into_iter().enumerate() {
@@ -142,6 +160,7 @@ pub(crate) fn world(seed: u64) -> World {
     }
     // Drawn beside the rest, so that no other seed is changed by it.
     world.watch.pace.scarce = world.network.platform == PlatformName::X && Rng(seed ^ 0x005C_A2CE).chance(25);
+    world.watch.forms = seed >= FORMS;
     people(&mut world, &mut dice, aims(Label::C3));
     // Of its own dice, too: one of the accounts is disconnected, whatever it is at.
     let mut dice = Rng(seed ^ 0x01EA_7E50);
@@ -224,6 +243,9 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
     if world.network.own {
         cast::furnish(world, &mut made);
     }
+    if world.watch.forms {
+        comments_and_stories(world, &mut made);
+    }
     wishes(world, dice, &people, &made);
     let accounts_of = people.clone();
     let store_of = made.clone();
@@ -272,6 +294,27 @@ fn files_for_meta(world: &mut World, made: &mut [(Post, Delivery)], with_images:
     world.network.facebook.hides_photos = dice.chance(30);
     if dice.chance(30) {
         world.network.instagram.flaws = 1 + u32::try_from(dice.below(2)).unwrap();
+    }
+}
+
+/// A third of the posts become stories, where the class has them, and half of the others get a comment. Dice
+/// of its own.
+fn comments_and_stories(world: &mut World, made: &mut [(Post, Delivery)]) {
+    let mut dice = Rng(world.rng.0 ^ 0xF0_0000);
+    let (platform, class) = (world.network.platform, world.class);
+    let has_stories = platform == PlatformName::Instagram || class == Class::Opaque;
+    for (n, (post, delivery)) in made.iter_mut().enumerate() {
+        if has_stories && dice.chance(35) {
+            // Each of a file of its own: what it was made of is all that tells one from another.
+            let id = MediaId::from_u128(40 + n as u128);
+            post.media = vec![MediaItem { id, ..if dice.chance(50) { film() } else { picture(1) } }];
+            post.content.parts = vec![String::new()];
+            post.options = [(platform, [("format".into(), "story".into())].into())].into();
+            world.watch.stories.insert(delivery.id);
+        } else if dice.chance(50) {
+            post.content.comment = Some(format!("more of {n}: example.com/{n} & so on"));
+            delivery.steps.push(Step::new(StepKind::Comment));
+        }
     }
 }
 
@@ -379,6 +422,7 @@ pub(crate) fn film() -> MediaItem {
                 codec: "h264".into(),
                 audio: Some("aac".into()),
                 index_first: true,
+                ..Video::default()
             }),
             ..Detail::default()
         },

@@ -102,6 +102,8 @@ pub(crate) struct Reckon {
     pub(crate) doubtful: BTreeMap<(DeliveryId, u16), u64>,
     /// Steps whose content the network refused for good.
     pub(crate) refused: BTreeSet<(DeliveryId, u16)>,
+    /// Steps that the network refused because of what the account may do, or for good.
+    pub(crate) spared: BTreeSet<(DeliveryId, u16)>,
     /// Steps of which the network said that they are there already.
     pub(crate) repeats: BTreeSet<(DeliveryId, u16)>,
     /// Preparing calls and searches that went wrong.
@@ -281,6 +283,9 @@ impl World {
         let it = &mut self.watch.reckon;
         if account_is_blamed {
             it.blamed.insert(account);
+        }
+        if account_is_blamed || refused {
+            it.spared.insert((id, step));
         }
         let publishing = purpose.is_none();
         let looking = purpose == Some(Purpose::Look);

@@ -185,7 +185,8 @@ impl World {
             }
             let mut post = posts::need(tx, row.post)?;
             post.version += 1;
-            for part in &mut post.content.parts {
+            // A story has no words, and takes none.
+            for part in post.content.parts.iter_mut().filter(|it| !it.is_empty()) {
                 part.push_str(" (edited)");
             }
             posts::put(tx, &post)

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use sendoff::daemon::ledger::NOT_VERIFIED;
-use sendoff::domain::delivery::{Delivery, State};
+use sendoff::domain::delivery::{Delivery, State, StepKind};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::platforms::Class;
 
 use super::dice::secs;
+use super::networks::Fault;
 use super::pace::Pace;
-use super::reckon::Reckon;
+use super::reckon::{Reckon, Whom};
 use super::rows::durable_row;
 use super::world::World;
 
@@ -19,6 +20,8 @@ use super::world::World;
 const KEY_USE: SignedDuration = SignedDuration::from_mins(46);
 /// Calls one run may make, of any kind.
 const CALLS_MAX: u64 = 2500;
+/// The span of an account whose network said that it blocks it.
+const BLOCKED: &str = "the network blocks the account";
 /// Looks at one delivery in eight days, every quarter of an hour.
 const LOOKS_MAX: u64 = 8 * 96;
 
@@ -43,6 +46,12 @@ pub(crate) struct Watch {
     pub(crate) hurried: BTreeSet<DeliveryId>,
     /// Accounts whose disconnect has begun in this life of the daemon.
     pub(crate) leaving: BTreeSet<AccountId>,
+    /// There are comments and stories in this world.
+    pub(crate) forms: bool,
+    /// Deliveries that are stories: without words, one cannot be told from another by a list.
+    pub(crate) stories: BTreeSet<DeliveryId>,
+    /// Deliveries to which Instagram said that it blocks the account, and when.
+    blocked: BTreeMap<DeliveryId, Timestamp>,
     in_flight: BTreeMap<AccountId, DeliveryId>,
     /// Whose calls were under way when the daemon died last.
     on_the_wire: BTreeSet<DeliveryId>,
@@ -183,9 +192,47 @@ impl World {
             let was = self.watch.rows.get(&row.id).filter(|was| **was != row).cloned();
             if let Some(was) = was {
                 self.reckon_row(&was, &row);
+                self.block_ends(&was, &row);
             }
             self.watch.committed(row);
         }
+    }
+
+    /// A post whose comment its network would not have, or that has no id to comment on.
+    fn is_spared(&self, row: &Delivery) -> bool {
+        let live = row.live_prefix();
+        let is_comment = row.steps.get(live).is_some_and(|it| it.kind == StepKind::Comment);
+        let step = (row.id, u16::try_from(live).unwrap());
+        let nameless = live > 0 && row.steps[live - 1].remote_id.is_none();
+        is_comment && row.reason.is_some() && (nameless || self.watch.reckon.spared.contains(&step))
+    }
+
+    /// Told that it is blocked, an account is left alone for a day, unless what it sent turns up before.
+    pub(crate) fn block_begins(&mut self, id: DeliveryId, account: AccountId, fault: &Fault) {
+        let Fault::Misleading(answer) = fault else { return };
+        if self.network.blocks_the_account(answer) {
+            self.watch.blocked.insert(id, self.now);
+            self.watch.reckon.begin(Whom::Account(account), BLOCKED, self.now);
+        }
+    }
+
+    fn block_ends(&mut self, was: &Delivery, row: &Delivery) {
+        if was.state != State::Unknown || row.state == State::Unknown {
+            return;
+        }
+        let Some(since) = self.watch.blocked.remove(&row.id) else { return };
+        // Found by a look it proves that nothing is blocked; a person's word is none of the network's.
+        let asked = self.watch.reckon.asked.contains_key(&row.id);
+        let found = row.live_prefix() > was.live_prefix() && !asked;
+        let rest = SignedDuration::from_hours(24) - self.now.duration_since(since);
+        let rest = if found { secs(1) } else { rest.max(secs(1)) };
+        self.watch.reckon.end(Whom::Account(row.account), BLOCKED, self.now, rest);
+    }
+
+    /// The class of a step: whatever the post is, nothing keeps a comment from being there twice.
+    pub(crate) fn class_at(&self, row: &Delivery, step: u16) -> Class {
+        let is_comment = row.steps.get(usize::from(step)).is_some_and(|it| it.kind == StepKind::Comment);
+        if is_comment { Class::Opaque } else { self.class }
     }
 
     /// Two clean looks have shown nothing since the last call ended, the first after the wait (I7).
@@ -210,7 +257,7 @@ impl World {
         // Unless the user wanted it out at once.
         let hurried = self.watch.hurried.contains(&id);
         assert!(wall >= due || now >= due || hurried, "never before its time (I13)");
-        let (class, machine) = (self.class, self.machine.0);
+        let (class, machine) = (self.class_at(row, step), self.machine.0);
         let watch = &mut self.watch;
         watch.reckon.leaves(id, now, machine);
         let other = watch.in_flight.insert(account, id);
@@ -329,6 +376,7 @@ impl World {
                 }
             }
             match row.state {
+                State::Published if self.is_spared(row) => {}
                 State::Published | State::HandedOver if row.live_prefix() < row.steps.len() => {
                     return fail("published with a step that is not live".into());
                 }

@@ -129,6 +129,7 @@ pub(crate) fn target(ok: bool) -> m::CheckTarget {
         account: "x:acme".into(),
         ok,
         length: m::Length { used: if ok { 5 } else { 281 }, max: 280, unit: "weighted characters".into() },
+        comment: None,
         problems: if ok { vec![] } else { vec![problem()] },
         preview: "Hello".into(),
         files: Vec::new(),

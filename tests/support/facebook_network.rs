@@ -1,5 +1,5 @@
-//! Facebook in memory, for the engine's world: the Page's feed and its list, and reels, whose videos
-//! tell what became of them.
+//! Facebook in memory, for the engine's world: the Page's feed and its list, reels, whose videos tell what
+//! became of them, stories, which stand in a list of their own, and comments.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,8 @@ pub(crate) struct State {
     photos: BTreeMap<String, String>,
     /// What hangs on a post.
     attached: BTreeMap<String, Vec<String>>,
+    /// What each story was made of: a photo, or a video.
+    stories: BTreeMap<String, String>,
     /// The list shows how many photos a post has, and not which.
     pub(crate) hides_photos: bool,
     /// How long a finished video lies in a queue, where it looks as if it had not been finished.
@@ -76,6 +78,32 @@ pub(super) fn land(
             answer(200, &json!({ "id": id }))
         }
         "facebook.posts" => list(network, owner, request, now),
+        "facebook.story.photo" => {
+            let photo = body["photo_id"].as_str().unwrap().to_owned();
+            assert_eq!(network.facebook.photos.get(&photo).map(String::as_str), Some(owner), "whose photo?");
+            story(network, owner, photo, now)
+        }
+        "facebook.story.finish" => {
+            let video = body["video_id"].as_str().unwrap().to_owned();
+            assert!(network.facebook.videos.get(&video).is_some_and(|it| it.uploaded && it.owner == owner));
+            story(network, owner, video, now)
+        }
+        "facebook.stories" => stories(network, owner, request, now),
+        "facebook.comment" => {
+            let parent = parent(request);
+            let found = network.objects.iter().any(|it| it.id == parent && it.owner == owner && !it.deleted);
+            assert!(found, "a comment under what is not there: {parent}");
+            let tail = parent.rsplit('_').next().unwrap();
+            let id = format!("{tail}_{}", 7_000 + network.objects.len());
+            push(network, owner, &id, body["message"].as_str().unwrap().to_owned(), now);
+            network.objects.last_mut().unwrap().parent = Some(parent);
+            answer(200, &json!({ "id": id }))
+        }
+        "facebook.comments" => comments(network, request, now),
+        "facebook.video.ready" => {
+            let word = if network.facebook.videos[&id].uploaded { "upload_complete" } else { "processing" };
+            answer(200, &json!({ "id": id, "status": { "video_status": word } }))
+        }
         "facebook.video.start" => {
             let id = format!("77{}", network.facebook.videos.len());
             let video = Video { owner: owner.to_owned(), uploaded: false, finished: None };
@@ -133,16 +161,68 @@ fn push(network: &mut Network, owner: &str, id: &str, text: String, now: Timesta
     network.objects.push(object);
 }
 
+/// Whose comments a call is about.
+fn parent(request: &Request) -> String {
+    request.path.trim_start_matches('/').split('/').next().unwrap().to_owned()
+}
+
+fn since(request: &Request) -> i64 {
+    request.query.iter().find(|(it, _)| it == "since").unwrap().1.parse().unwrap()
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
+}
+
+/// Nothing keeps the same photo or video from becoming a second story.
+fn story(network: &mut Network, owner: &str, made_of: String, now: Timestamp) -> Answer {
+    let id = format!("55{}", network.objects.len());
+    // As the connector marks them.
+    push(network, owner, &format!("story:{id}"), String::new(), now);
+    network.facebook.stories.insert(format!("story:{id}"), made_of);
+    answer(200, &json!({ "success": true, "post_id": id }))
+}
+
+fn stories(network: &Network, owner: &str, request: &Request, now: Timestamp) -> Answer {
+    let from = since(request);
+    let shown = |it: &&Object| it.owner == owner && it.listed_at <= now && it.created.as_second() >= from;
+    let rows: Vec<Value> = network
+        .objects
+        .iter()
+        .filter(shown)
+        .filter_map(|it| {
+            let media = network.facebook.stories.get(&it.id)?;
+            let id = it.id.trim_start_matches("story:");
+            Some(json!({ "post_id": id, "media_id": media, "status": "published", "creation_time": time(it.created) }))
+        })
+        .collect();
+    answer(200, &json!({ "data": rows }))
+}
+
+fn comments(network: &Network, request: &Request, now: Timestamp) -> Answer {
+    let (parent, from) = (parent(request), since(request));
+    let under = |it: &&Object| {
+        it.parent.as_ref() == Some(&parent)
+            && !it.deleted
+            && it.listed_at <= now
+            && it.created.as_second() >= from
+    };
+    let rows = network.objects.iter().filter(under).map(|it| {
+        json!({ "id": it.id, "message": it.text, "from": { "id": it.owner }, "created_time": time(it.created) })
+    });
+    answer(200, &json!({ "data": rows.collect::<Vec<_>>() }))
+}
+
 fn list(network: &Network, owner: &str, request: &Request, now: Timestamp) -> Answer {
-    let since: i64 = request.query.iter().find(|(it, _)| it == "since").unwrap().1.parse().unwrap();
+    let since = since(request);
     let posts: Vec<Value> = network
         .objects
         .iter()
         .filter(|it| {
             it.owner == owner && !it.deleted && it.listed_at <= now && it.created.as_second() >= since
         })
-        // Reels are in no list.
-        .filter(|it| it.id.contains('_'))
+        // Reels are in no list, stories in another, and comments below their posts.
+        .filter(|it| it.id.contains('_') && it.parent.is_none())
         .map(|it| {
             let photo = |id: &String| {
                 let target = if network.facebook.hides_photos { Value::Null } else { json!({ "id": id }) };
@@ -151,7 +231,7 @@ fn list(network: &Network, owner: &str, request: &Request, now: Timestamp) -> An
             let photos = network.facebook.attached.get(&it.id).into_iter().flatten();
             json!({ "id": it.id, "message": it.text, "is_published": true,
                 "attachments": { "data": photos.map(photo).collect::<Vec<_>>() },
-                "created_time": it.created.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string() })
+                "created_time": time(it.created) })
         })
         .collect();
     answer(200, &json!({ "data": posts }))

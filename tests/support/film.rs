@@ -28,6 +28,11 @@ pub(crate) struct Shape {
     pub(crate) ms: u32,
     pub(crate) index_first: bool,
     pub(crate) brand: [u8; 4],
+    /// The edit list of the pictures: how long each piece is shown, in milliseconds, and from where, -1 for
+    /// nothing.
+    pub(crate) edits: &'static [(u32, i32)],
+    /// Boxes in the description of the pictures.
+    pub(crate) described: &'static [u8],
 }
 
 impl Default for Shape {
@@ -45,6 +50,8 @@ impl Default for Shape {
             ms: 10_010,
             index_first: true,
             brand: *b"isom",
+            edits: &[],
+            described: b"",
         }
     }
 }
@@ -76,6 +83,7 @@ fn track(shape: Shape, handler: [u8; 4], codec: [u8; 4], more: &[u8]) -> Vec<u8>
     } else {
         entry[24..26].copy_from_slice(&u16::try_from(shape.width).expect("small").to_be_bytes());
         entry[26..28].copy_from_slice(&u16::try_from(shape.height).expect("small").to_be_bytes());
+        entry.extend(shape.described);
     }
     let described = [be(&[0, 1]), atom(codec, &entry)].concat();
     let sizes = be(&[0, 1, shape.samples]);
@@ -87,8 +95,13 @@ fn track(shape: Shape, handler: [u8; 4], codec: [u8; 4], more: &[u8]) -> Vec<u8>
 /// The index of a film, with notes in it that name a place and a person.
 pub(crate) fn index(shape: Shape) -> Vec<u8> {
     let place = atom(*b"udta", &atom(*b"\xa9xyz", b"+48.1351+011.5820/"));
-    let mut moov = atom(*b"mvhd", &[be(&[0, 0, 0, 1000, shape.ms]), vec![0; 80]].concat());
-    moov.extend(track(shape, *b"vide", shape.codec, &[]));
+    let shown: u32 = shape.edits.iter().map(|it| it.0).sum();
+    let ms = if shape.edits.is_empty() { shape.ms } else { shown };
+    let mut moov = atom(*b"mvhd", &[be(&[0, 0, 0, 1000, ms]), vec![0; 80]].concat());
+    let pieces = shape.edits.iter().flat_map(|(length, from)| be(&[*length, from.cast_unsigned(), 0x1_0000]));
+    let list = [be(&[0, u32::try_from(shape.edits.len()).expect("few")]), pieces.collect()].concat();
+    let edits = atom(*b"edts", &atom(*b"elst", &list));
+    moov.extend(track(shape, *b"vide", shape.codec, if shape.edits.is_empty() { &[] } else { &edits }));
     if let Some(codec) = shape.sound {
         moov.extend(track(shape, *b"soun", codec, &atom(*b"meta", b"made by a person")));
     }

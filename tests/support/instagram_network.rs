@@ -1,5 +1,5 @@
 //! Instagram in memory, for the engine's world: containers, which tell what became of them or lie about
-//! it, and the account's list.
+//! it, the account's lists of posts and of stories, and comments.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,7 @@ pub(crate) struct State {
 type Kind = (&'static str, &'static str);
 
 const FEED: Kind = ("FEED", "IMAGE");
+const STORY: &str = "STORY";
 
 struct Container {
     owner: String,
@@ -90,11 +91,15 @@ pub(super) fn land(
                     _ => None,
                 })
             };
+            let has = |key: &str| fields.iter().any(|it| it.0 == key);
             let kind = match field("media_type") {
                 _ if field("is_carousel_item") == Some("true") => None,
                 None => Some(FEED),
                 Some("REELS") => Some(("REELS", "VIDEO")),
                 Some("CAROUSEL") => Some(("FEED", "CAROUSEL_ALBUM")),
+                Some("STORIES") if field("caption").is_some() => panic!("a story has no words"),
+                Some("STORIES") if has("image_url") => Some((STORY, "IMAGE")),
+                Some("STORIES") => Some((STORY, "VIDEO")),
                 other => panic!("{other:?}"),
             };
             assert_eq!(kind.is_none(), request.label == "instagram.child");
@@ -126,6 +131,34 @@ pub(super) fn land(
             Some(_) => answer(200, &json!({ "id": id, "permalink": "https://www.instagram.com/p/C1/" })),
             None => missing(),
         },
+        "instagram.comment" => {
+            let parent = request.path.trim_start_matches('/').split('/').next().unwrap().to_owned();
+            let found = network.objects.iter().any(|it| it.id == parent && it.owner == owner);
+            assert!(found, "a comment under what is not there: {parent}");
+            let object = Object {
+                id: format!("181{}", network.objects.len()),
+                owner: owner.to_owned(),
+                text: body["message"].as_str().unwrap().to_owned(),
+                body: Value::Null,
+                parent: Some(parent),
+                created: now,
+                listed_at: now + network.list_lag,
+                origin: network.landing,
+                deleted: false,
+            };
+            let id = object.id.clone();
+            network.objects.push(object);
+            answer(200, &json!({ "id": id }))
+        }
+        "instagram.comments" => {
+            let parent = request.path.trim_start_matches('/').split('/').next().unwrap();
+            let under = |it: &&Object| it.parent.as_deref() == Some(parent) && it.listed_at <= now;
+            let rows = network.objects.iter().filter(under).map(|it| {
+                json!({ "id": it.id, "text": it.text,
+                    "timestamp": it.created.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string() })
+            });
+            answer(200, &json!({ "data": rows.collect::<Vec<_>>() }))
+        }
         label if label.starts_with("instagram.list.") => list(network, owner, request, now),
         other => panic!("{other}"),
     }
@@ -189,8 +222,20 @@ fn status(network: &Network, id: &str, now: Timestamp) -> Answer {
 }
 
 fn list(network: &Network, owner: &str, request: &Request, now: Timestamp) -> Answer {
-    let since: i64 = request.query.iter().find(|(it, _)| it == "since").unwrap().1.parse().unwrap();
-    let mine = |it: &&Object| it.owner == owner && it.listed_at <= now && it.created.as_second() >= since;
+    // The list of stories shows those of a day, and takes no time to begin at.
+    let stories = request.path.ends_with("/stories");
+    let since = request.query.iter().find(|(it, _)| it == "since");
+    assert_eq!(since.is_none(), stories);
+    let since =
+        since.map_or(0, |it| it.1.parse().unwrap()).max(if stories { now.as_second() - 86_400 } else { 0 });
+    let is_story = |it: &Object| network.instagram.kinds.get(&it.id).is_some_and(|it| it.0 == STORY);
+    let mine = |it: &&Object| {
+        it.owner == owner
+            && it.parent.is_none()
+            && is_story(it) == stories
+            && it.listed_at <= now
+            && it.created.as_second() >= since
+    };
     let rows: Vec<Value> = network
         .objects
         .iter()

@@ -459,6 +459,11 @@ impl Network {
         *answer == self.says("closed") || *answer == self.says("expired")
     }
 
+    /// Whether an answer says that the account is blocked for a while, which may be true.
+    pub(crate) fn blocks_the_account(&self, answer: &Answer) -> bool {
+        self.platform == PlatformName::Instagram && *answer == self.says("blocked")
+    }
+
     /// Whether an answer is that of a limit, and when it ends if it says so.
     #[allow(clippy::option_option)] // no limit, one without an end, one with
     pub(crate) fn limit_of(&self, answer: &Answer) -> Option<Option<Timestamp>> {

@@ -1,5 +1,6 @@
 //! The dialect against a Facebook in memory.
 
+use super::super::RefreshError;
 use super::super::testing::{Net, fields, instant, json, noise, tools};
 use super::*;
 
@@ -9,6 +10,7 @@ fn provider() -> FacebookProvider {
     FacebookProvider {
         client_id: "4711".into(),
         client_secret: "canary-secret".to_owned().into(),
+        config_id: None,
         authorize: "https://www.facebook.com/v26.0/dialog/oauth".parse().unwrap(),
         graph: "https://graph.facebook.com/v26.0".parse().unwrap(),
     }
@@ -51,6 +53,9 @@ fn facebook(declined: &'static str, pages: [&'static str; 2]) -> Net<'static> {
                     pages[0]
                 ),
             ),
+            "/v26.0/me/businesses" => json(200, r#"{"data":[{"id":"701"},{"id":"not a number"}]}"#),
+            "/v26.0/701/owned_pages" => json(200, &format!(r#"{{"data":[{}]}}"#, [BAKERY, HIDDEN].join(","))),
+            "/v26.0/701/client_pages" => json(500, "no"),
             "/v26.0/1022/permissions" => json(200, r#"{"success":true}"#),
             other => panic!("{other}"),
         }
@@ -59,6 +64,9 @@ fn facebook(declined: &'static str, pages: [&'static str; 2]) -> Net<'static> {
 
 const BAKERY: &str = r#"{"id":"106512","name":"Acme Bakery","username":"acmebakery","access_token":"canary-page-1",
     "tasks":["CREATE_CONTENT","MODERATE"],"picture":{"data":{"url":"https://cdn.example/1.jpg"}}}"#;
+/// A Page that stands in a business portfolio alone.
+const HIDDEN: &str =
+    r#"{"id":"106519","name":"Acme Mill","access_token":"canary-page-9","tasks":["CREATE_CONTENT"]}"#;
 const CAFE: &str =
     r#"{"id":"106513","name":"Acme Café","access_token":"canary-page-2","tasks":["CREATE_CONTENT"]}"#;
 const FOREIGN: &str =
@@ -131,9 +139,9 @@ async fn no_address_ever_holds_a_token_a_code_or_the_secret_and_every_call_is_pr
 async fn a_missing_permission_a_person_without_pages_and_another_page_are_told_apart() {
     let error = connect(&facebook("pages_manage_posts", [BAKERY, CAFE]), None).await.unwrap_err();
     assert_eq!(error.code(), "missing_scope");
-    let error = connect(&facebook("", [FOREIGN, ""]), None).await.unwrap_err();
+    let error = connect(&facebook("business_management", [FOREIGN, ""]), None).await.unwrap_err();
     assert!(error.to_string().contains("may not publish on any"), "{error}");
-    let error = connect(&facebook("", ["", ""]), None).await.unwrap_err();
+    let error = connect(&facebook("business_management", ["", ""]), None).await.unwrap_err();
     assert!(error.to_string().contains("shows no Page"), "{error}");
     let error = connect(&facebook("", [BAKERY, CAFE]), Some("99")).await.unwrap_err();
     assert!(matches!(error, AuthError::OtherAccount { .. }), "{error}");
@@ -178,4 +186,93 @@ async fn a_refused_code_and_a_refused_app_are_told_apart() {
         assert_eq!(error.code(), code, "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn pages_that_only_a_portfolio_shows_are_found_where_it_may_be_read_and_each_page_once() {
+    let ids = |all: Vec<Connected>| all.into_iter().map(|it| it.found.remote_id).collect::<Vec<_>>();
+    let found = connect(&facebook("", [BAKERY, CAFE]), None).await.unwrap();
+    assert_eq!(ids(found), ["106512", "106513", "106519"]);
+    let net = facebook("business_management", [BAKERY, CAFE]);
+    assert_eq!(ids(connect(&net, None).await.unwrap()), ["106512", "106513"]);
+    assert!(!net.calls().iter().any(|it| it.contains("businesses")), "it was not granted");
+}
+
+#[test]
+fn a_configuration_stands_in_the_place_of_the_scopes() {
+    let (closed, random) = (Net::silent(), noise(1));
+    let ask = |reconnect: Option<&str>| Begin {
+        redirect_uri: REDIRECT.parse().unwrap(),
+        instance: None,
+        handle: None,
+        reconnect: reconnect.map(str::to_owned),
+    };
+    let asked = |provider: FacebookProvider, reconnect| {
+        let started = provider.begin(tools(&closed, &closed, &random), ask(reconnect)).unwrap();
+        let pairs: Vec<(String, String)> = started.authorize_url.query_pairs().into_owned().collect();
+        move |name: &str| pairs.iter().find(|it| it.0 == name).map(|it| it.1.clone())
+    };
+    let plain = asked(provider(), Some("1"));
+    assert!(plain("scope").unwrap().contains("pages_manage_posts") && plain("config_id").is_none());
+    assert_eq!(plain("auth_type").as_deref(), Some("rerequest"));
+    let configured = asked(FacebookProvider { config_id: Some("4711".into()), ..provider() }, Some("1"));
+    assert_eq!(configured("config_id").as_deref(), Some("4711"));
+    assert_eq!((configured("scope"), configured("auth_type")), (None, None));
+}
+
+#[tokio::test]
+async fn a_token_is_asked_about_in_the_apps_name_and_nothing_of_it_is_repeated() {
+    let grant = connect(&facebook("", [BAKERY, CAFE]), None).await.unwrap().remove(0).grant;
+    let (closed, random) = (Net::silent(), noise(1));
+    let ask = async |status: u16, body: &'static str| {
+        let net = Net::new(move |_| json(status, body));
+        let provider = super::super::Provider::Facebook(provider());
+        let answer = provider.inspect(tools(&net, &closed, &random), &grant).await.unwrap();
+        let sent = net.requests().remove(0);
+        assert_eq!(sent.headers()["authorization"], "Bearer 4711|canary-secret");
+        assert!(sent.uri().query().unwrap().contains("input_token=canary-page-1"));
+        assert!(!format!("{answer:?}").contains("canary"), "{answer:?}");
+        answer
+    };
+    let whole = ask(
+        200,
+        r#"{"data":{"app_id":"4711","is_valid":true,"expires_at":0,"data_access_expires_at":1770000000}}"#,
+    )
+    .await
+    .unwrap();
+    assert_eq!((whole.is_valid, whole.expires_at), (true, None));
+    assert_eq!(whole.data_access_expires_at.unwrap().as_second(), 1_770_000_000);
+    let dead = ask(200, r#"{"data":{"is_valid":false,"error":{"message":"gone canary-page-1"}}}"#).await;
+    let dead = dead.unwrap();
+    assert!(!dead.is_valid && dead.said.unwrap().starts_with("gone"));
+    for (status, body) in
+        [(200, "{}"), (400, r#"{"error":{"message":"canary-page-1","code":100}}"#), (500, "canary-page-1")]
+    {
+        assert!(ask(status, body).await.is_err(), "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_another_kind_is_replaced_by_the_pages_own_as_long_as_the_person_is_there() {
+    let grant = connect(&facebook("", [BAKERY, CAFE]), None).await.unwrap().remove(0).grant;
+    let (closed, random) = (Net::silent(), noise(1));
+    let net = facebook("", [BAKERY, CAFE]);
+    let wrong = Grant { access: AccessToken::new("canary-odd".into()).unwrap(), ..grant.clone() };
+    let anew = provider().fetch_anew(tools(&net, &closed, &random), &wrong, "106512").await.unwrap();
+    assert_eq!(anew.access.expose(), "canary-page-1");
+    // The same again helps nobody; nor does a Page that is gone, or a person whose token has ended.
+    for (grant, id, at) in [(&grant, "106512", 0), (&wrong, "99", 0), (&wrong, "106512", 5_183_944)] {
+        let tools = Tools { now: instant(at), ..tools(&net, &closed, &random) };
+        let error = provider().fetch_anew(tools, grant, id).await.unwrap_err();
+        assert!(matches!(error, RefreshError::Dead { .. }), "{id} {at}: {error}");
+    }
+    let down = [(500, "no"), (400, r#"{"error":{"message":"busy","code":2}}"#)];
+    for (status, body) in down {
+        let net = Net::new(move |_| json(status, body));
+        let error = provider().fetch_anew(tools(&net, &closed, &random), &wrong, "106512").await.unwrap_err();
+        assert!(matches!(error, RefreshError::NotSent { .. }), "{error}");
+    }
+    let net = Net::new(|_| json(400, r#"{"error":{"message":"ended","code":190}}"#));
+    let error = provider().fetch_anew(tools(&net, &closed, &random), &wrong, "106512").await.unwrap_err();
+    assert!(matches!(error, RefreshError::Dead { .. }), "{error}");
 }

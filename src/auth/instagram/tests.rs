@@ -19,6 +19,7 @@ fn provider(door: Door) -> InstagramProvider {
         facebook: Some(FacebookProvider {
             client_id: "4712".into(),
             client_secret: "canary-secret".to_owned().into(),
+            config_id: None,
             authorize: url("https://www.facebook.com/v26.0/dialog/oauth"),
             graph: url("https://graph.facebook.com/v26.0"),
         }),
@@ -134,6 +135,7 @@ async fn through_facebook_every_page_with_an_account_brings_it_and_the_others_no
                 {"id":"3","name":"Not mine","access_token":"canary-page-3","tasks":["ANALYZE"],
                  "instagram_business_account":{"id":"17841400000000003","username":"other"}}]}"#,
         ),
+        "/v26.0/me/businesses" => json(400, r#"{"error":{"message":"no","code":10}}"#),
         other => panic!("{other}"),
     });
     let found = connect(&net, Door::Facebook, "canary-code", None).await.unwrap();

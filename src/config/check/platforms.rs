@@ -71,6 +71,7 @@ impl Check<'_> {
         self.belongs(name, "linkedin_version", written.linkedin_version.as_ref(), &[P::LinkedIn]);
         self.belongs(name, "monthly_budget_usd", written.monthly_budget_usd.as_ref(), &[P::X]);
         self.belongs(name, "login", written.login.as_ref(), &[P::Instagram]);
+        self.belongs(name, "config_id", written.config_id.as_ref(), &[P::Facebook, P::Instagram]);
         self.belongs(name, "organization", written.organization.as_ref(), &[P::LinkedIn]);
         self.belongs(name, "app_kind", written.app_kind.as_ref(), &[P::TikTok]);
         self.belongs(name, "mode", written.mode.as_ref(), &[P::TikTok]);
@@ -124,6 +125,15 @@ impl Check<'_> {
             }),
             api_version,
             login,
+            config_id: self.value(written.config_id.as_ref(), None, |text| {
+                if text.is_empty() || text.len() > 30 || !text.bytes().all(|b| b.is_ascii_digit()) {
+                    return Err(wrong(
+                        format!("`{text}` is not the id of a configuration"),
+                        "write the number that stands at Facebook Login for Business, Configurations",
+                    ));
+                }
+                Ok(Some(text.clone()))
+            }),
             organization,
             app_kind: self.one_of(
                 written.app_kind.as_ref(),

@@ -62,9 +62,16 @@ message! {
 }
 
 message! {
-    /// One move of a delivery, explained.
+    /// One move of a delivery, explained, or several of the same kind in a row.
     answer Why {
+        /// When it was made; of several, the first.
         at: Timestamp,
+        /// When the last of several was made.
+        #[serde(default)]
+        last_at: Option<Timestamp>,
+        /// How many they are; a single one says nothing.
+        #[serde(default)]
+        count: Option<u32>,
         event: String,
         from: String,
         to: String,

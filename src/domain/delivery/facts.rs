@@ -243,6 +243,9 @@ pub enum Said {
     Duplicate(String),
     /// It will never take this.
     Never(Reason),
+    /// It blocks the account, which it also said of posts that went out: if this one did not, nothing of
+    /// the account does before then.
+    Barred { until: Timestamp, reason: Reason },
 }
 
 /// The facts of the current step: what was sent and what is known of it.

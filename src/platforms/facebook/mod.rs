@@ -21,7 +21,7 @@ use super::meta::{self, errors, usage};
 use super::needs;
 use super::{
     Answer, Body, Capabilities, Class, Deletion, Failure, FailureClass, Field, Fresh, Job, Next, OptionSpec,
-    Platform, Problem, Quota, Refusal, Request, Sight, Unit, UploadScheme, Verdict,
+    Platform, Problem, Quota, Refusal, Request, Share, Sight, Unit, UploadScheme, Verdict,
 };
 use crate::domain::account::Account;
 use crate::domain::delivery::{Frozen, Handle, Handles, Live, Step, StepKind};
@@ -88,6 +88,16 @@ impl Platform for Facebook {
         }
     }
 
+    fn share(&self, _media: &[MediaItem], options: &BTreeMap<String, String>) -> Option<Share> {
+        // developers.facebook.com/docs/video-api/guides/reels-publishing, "Limitations".
+        let share = Share { what: "reels", most: 30, window: SignedDuration::from_hours(24) };
+        options.get("format").filter(|it| *it == "reel").map(|_| share)
+    }
+
+    fn has_shares(&self) -> bool {
+        true
+    }
+
     fn upload_scheme(&self) -> UploadScheme {
         UploadScheme::OAuth
     }
@@ -131,6 +141,10 @@ impl Platform for Facebook {
                 .collect();
         }
         shown
+    }
+
+    fn preview_comment(&self, text: &str) -> Value {
+        json!({ "request": "POST /{post-id}/comments", "text": text })
     }
 
     fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure> {

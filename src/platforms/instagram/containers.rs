@@ -38,6 +38,13 @@ const BELIEVED: SignedDuration = SignedDuration::from_mins(5);
 /// How long it is believed that the last container is finished: for the call that follows at once, and
 /// not for one that follows a refusal.
 const FINISHED: SignedDuration = SignedDuration::from_secs(2);
+/// How long Instagram may be at work on a container before it is made anew, and how long on one of a film
+/// that lasts more than [`LONG_MS`]. The documents advise to ask for five minutes; such films take longer.
+const WORKS: SignedDuration = SignedDuration::from_mins(10);
+const WORKS_LONG: SignedDuration = SignedDuration::from_mins(30);
+const LONG_MS: u64 = 60_000;
+/// After the first minute a container is asked once in a minute, as the documents advise.
+const ASKED_EACH: SignedDuration = SignedDuration::from_mins(1);
 /// Between two containers for the same thing, the first time.
 const PAUSE: SignedDuration = SignedDuration::from_secs(20);
 const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -235,7 +242,7 @@ pub(super) fn answered(
                 let span = if key == CONTAINER { FINISHED } else { LIFE };
                 Ok([(ready(&key), Handle::lasting("yes", now, span))].into())
             }
-            State::Working => Err(not_ready("Instagram is still working on the post")),
+            State::Working => Err(working(job, form, &key, handles, now)),
             State::Failed(failure) => Err(failure),
             State::Expired => Err(gone("the container ended before it was published")),
             // None of our calls was open, so one that Instagram refused has published after all.
@@ -260,6 +267,29 @@ pub(super) fn answered(
         }
         other => other,
     }
+}
+
+/// Instagram has not finished a container: it is asked again, or counts as stuck after as long as the
+/// documents give it.
+fn working(job: &Job<'_>, form: Form, key: &str, handles: &Handles, now: Timestamp) -> Failure {
+    // From when on it had all it needs.
+    let begun = [sent(key), key.to_owned()].iter().find_map(|it| {
+        alive(handles, it, now)?;
+        handles.get(it)?.expires?.checked_sub(LIFE).ok()
+    });
+    let age = begun.map_or(SignedDuration::ZERO, |it| now.duration_since(it));
+    let film = (form != Form::Carousel || key != CONTAINER).then(|| job.media.get(place(key))).flatten();
+    let long = film.and_then(|it| it.detail.video.as_ref()).is_some_and(|it| it.duration_ms > LONG_MS);
+    if age >= if long { WORKS_LONG } else { WORKS } {
+        return gone(&format!("Instagram was still working on the post after {} minutes", age.as_mins()));
+    }
+    let next = (age >= ASKED_EACH).then(|| now.saturating_add(ASKED_EACH).unwrap_or(now));
+    Failure { until: next, ..not_ready("Instagram is still working on the post") }
+}
+
+/// Which file a container is of: the first one, unless it is a child.
+fn place(key: &str) -> usize {
+    key.strip_prefix("child:").and_then(|it| it.parse().ok()).unwrap_or_default()
 }
 
 /// Whether a read says nothing of its object, but of the token: the object is not shown to it (100/33),
@@ -342,8 +372,7 @@ fn standing(
     answer: &Answer,
     now: Timestamp,
 ) -> Result<Handles, Failure> {
-    let n = key.strip_prefix("child:").and_then(|it| it.parse().ok()).unwrap_or(0_usize);
-    let size = job.media.get(n).map_or(0, |it| it.bytes);
+    let size = job.media.get(place(key)).map_or(0, |it| it.bytes);
     let json = answer.json();
     if answer.status == 200 && GraphError::of(&json).is_none() {
         return match upload::received(&json["video_status"]["uploading_phase"]) {

@@ -3,7 +3,7 @@
 //!
 //! The same subcodes stand in answers and, as text, in the `status` of a container that failed.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::platforms::meta::errors::{self as shared, GraphError};
 use crate::platforms::{Answer, Failure, FailureClass, Refusal};
@@ -41,6 +41,14 @@ const STATE_FIRST: &str =
 /// "This action is blocked" was answered for posts that were live
 /// (github.com/gitroomhq/postiz-app/pull/1681), so whatever its code says, it proves nothing.
 const BLOCKED: &str = "2207051";
+/// A block whose end Instagram does not tell is believed for a day.
+const BLOCK: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whether it is a block of the account's actions, until when it is believed, and what to do.
+pub(super) fn blocked(error: &GraphError, answer: &Answer, now: Timestamp) -> Option<Failure> {
+    let is = error.is(BLOCKED) && (400..500).contains(&answer.status);
+    is.then(|| of_class(FailureClass::RateLimited, error, answer, now))
+}
 
 /// The row of the allowlist that an answer meets.
 pub(super) fn refused(answer: &Answer, error: &GraphError) -> Option<&'static Refusal> {
@@ -89,11 +97,12 @@ pub(super) fn of_class(class: FailureClass, error: &GraphError, answer: &Answer,
     } else if error.is("2207050") {
         Some("open the Instagram app and do what it asks for, then connect the account again")
     } else if error.is(BLOCKED) {
-        Some("Instagram takes the account's activity for spam: wait for a day before you post more")
+        Some("Instagram takes the account's activity for spam: nothing is sent for it for a day")
     } else {
         None
     };
-    Failure { hint: hint.map(str::to_owned).or(failure.hint), ..failure }
+    let block = error.is(BLOCKED).then(|| now.saturating_add(BLOCK).unwrap_or(now));
+    Failure { hint: hint.map(str::to_owned).or(failure.hint), until: block.max(failure.until), ..failure }
 }
 
 /// What a failed call that is safe to repeat means.

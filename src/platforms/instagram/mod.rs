@@ -137,6 +137,15 @@ impl Platform for Instagram {
         shown
     }
 
+    fn preview_comment(&self, text: &str) -> Value {
+        json!({ "request": "POST /{media-id}/comments", "text": text })
+    }
+
+    fn takes_alt(&self, item: &MediaItem, options: &BTreeMap<String, String>) -> bool {
+        let format = options.get("format").map(String::as_str);
+        item.kind.is_image() && !matches!(format, Some("story" | "reel"))
+    }
+
     fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure> {
         if !meta::is_id(&job.account.remote_id) {
             return Err(Failure::transient("the account's id is not one of Instagram"));
@@ -171,6 +180,9 @@ impl Platform for Instagram {
         let json = answer.json();
         if let Some(error) = GraphError::of(&json) {
             // An error beside a success status, or behind a server's trouble, proves nothing.
+            if let Some(failure) = errors::blocked(&error, answer, now) {
+                return Verdict::Barred(failure);
+            }
             return match errors::refused(answer, &error) {
                 Some(row) => Verdict::Refused(errors::of_class(row.class, &error, answer, now)),
                 None => Verdict::Ambiguous {

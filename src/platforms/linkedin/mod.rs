@@ -152,6 +152,10 @@ impl Platform for LinkedIn {
         shown
     }
 
+    fn preview_comment(&self, text: &str) -> Value {
+        json!({ "request": "POST /rest/socialActions/{post}/comments", "text": text })
+    }
+
     fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure> {
         let author = job.account.remote_id.as_str();
         if !is_author(author) {

@@ -76,7 +76,7 @@ const fn refusal(status: u16, code: &'static str, class: FailureClass, evidence:
 /// The answers that prove a publishing call had no effect. Codes 1 and 2, every 5xx and whatever is
 /// not here prove nothing: reels and photos were seen live behind HTTP 500 with code 2.
 pub const REFUSALS: &[Refusal] = &[
-    refusal(400, "190/2069032", FailureClass::Permission, TOKEN_FIRST),
+    refusal(400, "190/2069032", FailureClass::WrongToken, TOKEN_FIRST),
     refusal(400, "190", FailureClass::AuthExpired, TOKEN_FIRST),
     refusal(401, "190", FailureClass::AuthExpired, TOKEN_FIRST),
     refusal(400, "102", FailureClass::AuthExpired, TOKEN_FIRST),
@@ -167,7 +167,10 @@ pub fn failure(answer: &Answer, now: Timestamp) -> Failure {
 fn class(error: &GraphError, status: u16) -> FailureClass {
     use FailureClass as C;
     let is = |rows: &[&str]| rows.iter().any(|row| error.is(row));
-    if is(&["190/2069032", "1/2853006", "1404006", "1404078", "1404112", "4854002"]) {
+    if is(&["190/2069032"]) {
+        return C::WrongToken;
+    }
+    if is(&["1/2853006", "1404006", "1404078", "1404112", "4854002"]) {
         return C::Permission;
     }
     if is(&["1346003", "1404102"]) {

@@ -199,6 +199,10 @@ impl Platform for TikTok {
         creator::foreseen(job, answer, now)
     }
 
+    fn takes_alt(&self, _item: &MediaItem, _options: &BTreeMap<String, String>) -> bool {
+        false
+    }
+
     fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure> {
         let form = Form::of(job);
         if job.media.is_empty() {

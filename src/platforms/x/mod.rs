@@ -142,6 +142,10 @@ impl Platform for X {
         json!({ "request": "POST /2/tweets", "body": form::body(text, None, &ids, options) })
     }
 
+    fn takes_alt(&self, _item: &MediaItem, _options: &BTreeMap<String, String>) -> bool {
+        true
+    }
+
     fn next(&self, job: &Job<'_>, handles: &Handles, fresh: Fresh) -> Result<Next, Failure> {
         let parent = match job.before.last() {
             None => None,

@@ -65,6 +65,8 @@ enum Place<'p> {
     Permissions(&'p str),
     Revoke(&'p str),
     Accounts(&'p str),
+    /// A portfolio's edge.
+    Businesses(&'p str, &'p str),
     DebugToken,
     Feed(&'p str),
     Photos(&'p str),
@@ -100,6 +102,9 @@ impl<'p> Place<'p> {
             ("GET", [who, "permissions"]) => Self::Permissions(who),
             ("DELETE", [who, "permissions"]) => Self::Revoke(who),
             ("GET", [who, "accounts"]) => Self::Accounts(who),
+            ("GET", [id, edge @ ("businesses" | "owned_pages" | "client_pages")]) => {
+                Self::Businesses(id, edge)
+            }
             ("POST", [page, "feed"]) => Self::Feed(page),
             ("POST", [page, "photos"]) => Self::Photos(page),
             ("POST", [page, "videos"]) => Self::Videos(page),
@@ -129,6 +134,7 @@ impl<'p> Place<'p> {
             Self::Dialog | Self::Token | Self::Me | Self::Revoke(_) | Self::Upload(_) => (&[], &[]),
             Self::DebugToken => (&["input_token"], &[]),
             Self::Permissions(_) => (&["permission", "status"], &[]),
+            Self::Businesses(..) => (&[], &["business_management"]),
             Self::Accounts(_) => (&["ad_id", "is_place", "is_promotable"], &["pages_show_list"]),
             Self::Feed(_) => {
                 (&["message", "link", "published", "attached_media", "scheduled_publish_time"], WRITE)
@@ -172,6 +178,9 @@ pub(super) fn lists() -> Vec<(&'static str, &'static [&'static str])> {
         ("user.permissions.list", Place::Permissions("")),
         ("user.permissions.delete", Place::Revoke("")),
         ("user.accounts.list", Place::Accounts("")),
+        ("user.businesses.list", Place::Businesses("", "businesses")),
+        ("business.owned_pages.list", Place::Businesses("", "owned_pages")),
+        ("business.client_pages.list", Place::Businesses("", "client_pages")),
         ("page.feed.create", Place::Feed("")),
         ("page.photos.create", Place::Photos("")),
         ("page.videos.create", Place::Videos("")),
@@ -201,6 +210,7 @@ pub(super) fn route_name(call: &Call) -> Option<&'static str> {
         Place::Permissions(_) => "facebook.permissions",
         Place::Revoke(_) => "facebook.revoke",
         Place::Accounts(_) => "facebook.accounts",
+        Place::Businesses(..) => "facebook.businesses",
         Place::Feed(_) => "facebook.feed",
         Place::Photos(_) => "facebook.photo",
         Place::Videos(_) | Place::Reels(_) | Place::VideoStories(_) => match phase().as_str() {
@@ -334,6 +344,9 @@ impl Facebook {
     /// Who calls, may they, is the call well made; then the call itself.
     fn api(&mut self, call: &Call, place: Place<'_>) -> Result<Answer, Answer> {
         let params = Params::of(call).map_err(|why| invalid(&why))?;
+        if matches!(place, Place::DebugToken) {
+            return self.debug_token(call, &params);
+        }
         let holder = self.proven(call, params.text("appsecret_proof").as_deref())?;
         let (own, needed) = place.facts();
         let common = ["fields", "limit", "after", "before", "appsecret_proof", "summary", "locale"];
@@ -357,7 +370,7 @@ impl Facebook {
             Place::Permissions(who) => self.permissions(&holder, who),
             Place::Revoke(who) => self.revoke(&holder, who),
             Place::Accounts(who) => self.accounts(&holder, who, &params),
-            Place::DebugToken => self.debug_token(&params),
+            Place::Businesses(id, edge) => self.businesses(&holder, id, edge),
             Place::Feed(page) => self.feed(call.now, &holder, page, &params),
             Place::Photos(page) => self.photo(&holder, page, &params),
             Place::PhotoStories(page) => self.photo_story(call.now, &holder, page, &params),
@@ -371,7 +384,7 @@ impl Facebook {
             Place::Node(id) => self.node(&holder, id, &params),
             Place::Edit(id) => self.edit(&holder, id, &params),
             Place::Delete(id) => self.delete(call.now, &holder, id),
-            Place::Dialog | Place::Token | Place::Upload(_) => Err(broken()),
+            Place::Dialog | Place::Token | Place::Upload(_) | Place::DebugToken => Err(broken()),
         };
         let (Ok(answer) | Err(answer)) = answer;
         Ok(with_usage(answer, "pages", &holder.bucket(), &budget).with("facebook-api-version", "v26.0"))

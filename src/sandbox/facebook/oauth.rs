@@ -19,6 +19,11 @@ pub(in crate::sandbox) const CLIENT: &str = "1000000000000047";
 /// Its secret. Facebook has no clients without.
 pub(in crate::sandbox) const SECRET: &str = "sandbox-facebook-secret";
 
+/// Its configuration of Facebook Login for Business, and what that asks for.
+const CONFIGURATION: &str = "7000000000000047";
+const CONFIGURED: &str = "pages_show_list,pages_read_engagement,pages_manage_posts,pages_manage_engagement,\
+                          business_management";
+
 const SCOPES: &[&str] = &[
     "public_profile",
     "pages_show_list",
@@ -38,6 +43,8 @@ const SCOPES: &[&str] = &[
 
 /// A code's life is not documented; ten minutes are generous.
 const CODE_LIFE: SignedDuration = SignedDuration::from_mins(10);
+/// How long the app may read what is a person's is not documented; 90 days are usual.
+const DATA_ACCESS: SignedDuration = SignedDuration::from_hours(90 * 24);
 const SHORT_LIFE: i64 = 5_400;
 const LONG_LIFE: i64 = 5_183_944;
 
@@ -46,6 +53,8 @@ pub(super) struct Person {
     id: String,
     username: &'static str,
     name: &'static str,
+    /// When they last consented: for some time from then on the app may read what is theirs.
+    confirmed: Timestamp,
     /// Counts the times at which all tokens of this person ended.
     epoch: u32,
     /// What they granted the app, of all that it ever asked for.
@@ -59,7 +68,8 @@ impl Person {
     /// One app has one grant of a person, whatever it is asked for in the name of (Pages, or Instagram
     /// accounts on them): what is granted adds up, what is declined this time is taken away. So do the
     /// Pages; asked for the same again, the new choice counts.
-    fn consents(&mut self, asked: Vec<String>, granted: Vec<String>, pages: Vec<usize>) {
+    fn consents(&mut self, asked: Vec<String>, granted: Vec<String>, pages: Vec<usize>, now: Timestamp) {
+        self.confirmed = now;
         self.granted.retain(|it| !asked.contains(it));
         self.granted.extend(granted);
         self.asked.extend(asked.iter().filter(|it| !self.asked.contains(it)).cloned().collect::<Vec<_>>());
@@ -81,6 +91,7 @@ pub(super) fn people(seed: u64) -> Vec<Person> {
         id: (102_200_000 + n * 1_000 + seed % 1_000).to_string(),
         username,
         name,
+        confirmed: Timestamp::UNIX_EPOCH,
         epoch: 0,
         granted: Vec::new(),
         asked: Vec::new(),
@@ -198,7 +209,7 @@ impl Facebook {
         let pages = (0..self.pages.len())
             .filter(|at| self.pages[*at].owner == person && picked(self.pages[*at].username))
             .collect();
-        self.people[person].consents(scopes, granted, pages);
+        self.people[person].consents(scopes, granted, pages, call.now);
         let code = self.chance.token("facebook code");
         back.query_pairs_mut().append_pair("code", &code).append_pair("state", &state);
         let expires = call.now + CODE_LIFE;
@@ -367,6 +378,13 @@ impl Facebook {
         ok(&json!({ "data": rows }))
     }
 
+    /// The person removes the app in Facebook's own settings.
+    pub(in crate::sandbox) fn end_access(&mut self, person: &str) {
+        for it in self.people.iter_mut().filter(|it| it.username == person) {
+            it.epoch += 1;
+        }
+    }
+
     /// Every token of the person and this app ends.
     pub(super) fn revoke(&mut self, holder: &Holder, who: &str) -> Result<Answer, Answer> {
         self.myself(holder, who)?;
@@ -391,14 +409,8 @@ impl Facebook {
         };
         let mut body = json!({ "data": [] });
         if let Some(at) = pages.get(from).copied() {
-            let token = self.new_token(Timestamp::UNIX_EPOCH, holder.person, Some(at), true, None);
+            body["data"] = json!([self.page_row(holder, at)]);
             let page = &self.pages[at];
-            body["data"] = json!([{
-                "id": page.id, "name": page.name, "username": page.username, "category": "Bakery",
-                "tasks": ["ADVERTISE", "ANALYZE", "CREATE_CONTENT", "MESSAGING", "MODERATE", "MANAGE"],
-                "access_token": token,
-                "picture": { "data": { "url": format!("{}/facebook/avatar/{}", self.origin, page.id) } },
-            }]);
             let asked = params.fields().unwrap_or_default();
             if let Some(account) =
                 page.instagram.as_ref().filter(|_| asked.iter().any(|it| it == "instagram_business_account"))
@@ -416,17 +428,62 @@ impl Facebook {
         ok(&body)
     }
 
-    pub(super) fn debug_token(&self, params: &Params) -> Result<Answer, Answer> {
+    /// The portfolio of a person, or the Pages in it: here those that stand in their own list, too.
+    pub(super) fn businesses(&mut self, holder: &Holder, id: &str, edge: &str) -> Result<Answer, Answer> {
+        if edge == "businesses" {
+            let person = self.myself(holder, id)?;
+            return ok(&json!({ "data": [{ "id": format!("70{}", person.id) }] }));
+        }
+        let person = self.myself(holder, "me")?;
+        if id != format!("70{}", person.id) {
+            return Err(missing(id));
+        }
+        let pages = if edge == "owned_pages" { person.pages() } else { Vec::new() };
+        let rows: Vec<Value> = pages.into_iter().map(|at| self.page_row(holder, at)).collect();
+        ok(&json!({ "data": rows }))
+    }
+
+    fn page_row(&mut self, holder: &Holder, at: usize) -> Value {
+        let token = self.new_token(Timestamp::UNIX_EPOCH, holder.person, Some(at), true, None);
+        let page = &self.pages[at];
+        json!({
+            "id": page.id, "name": page.name, "username": page.username, "category": "Bakery",
+            "tasks": ["ADVERTISE", "ANALYZE", "CREATE_CONTENT", "MESSAGING", "MODERATE", "MANAGE"],
+            "access_token": token,
+            "picture": { "data": { "url": format!("{}/facebook/avatar/{}", self.origin, page.id) } },
+        })
+    }
+
+    /// Asked by the app in its own name: id and secret with a bar between, as the documents want it
+    /// (developers.facebook.com/docs/facebook-login/guides/access-tokens/debugging).
+    pub(super) fn debug_token(&self, call: &Call, params: &Params) -> Result<Answer, Answer> {
+        let own = format!("{CLIENT}|{SECRET}");
+        if call.header("authorization") != Some(&format!("Bearer {own}")) {
+            return Err(error(400, 100, 0, "(#100) You must provide an app access token")
+                .because("debug_token was asked with another token than the app's"));
+        }
+        if params.text("appsecret_proof").is_none_or(|it| it != proof(&own)) {
+            return Err(invalid("appsecret_proof is missing or wrong"));
+        }
         let Some(token) = params.text("input_token") else { return Err(invalid("input_token is missing")) };
         let Some(known) = self.grants.tokens.get(&token) else {
             return ok(&json!({ "data": { "is_valid": false, "scopes": [] } }));
         };
         let person = &self.people[known.person];
+        if known.epoch != person.epoch {
+            return ok(&json!({ "data": {
+                "app_id": CLIENT,
+                "is_valid": false,
+                "error": { "code": 190, "subcode": 458, "message": "The user has not authorized application." },
+                "scopes": [],
+            } }));
+        }
         ok(&json!({ "data": {
             "app_id": CLIENT,
             "type": if known.page.is_some() { "PAGE" } else { "USER" },
-            "is_valid": known.epoch == person.epoch,
+            "is_valid": true,
             "expires_at": known.expires.map_or(0, Timestamp::as_second),
+            "data_access_expires_at": (person.confirmed + DATA_ACCESS).as_second(),
             "scopes": person.granted,
             "user_id": person.id,
         } }))
@@ -436,7 +493,8 @@ impl Facebook {
 /// What the dialog is asked: where it leads back to (as address and as text), its state, the scopes.
 fn check(call: &Call) -> Result<(Url, String, String, Vec<String>), String> {
     let query = Fields::once(call.query.clone())?;
-    let known = ["client_id", "redirect_uri", "state", "response_type", "scope", "auth_type", "display"];
+    let known =
+        ["client_id", "redirect_uri", "state", "response_type", "scope", "config_id", "auth_type", "display"];
     if let Some(odd) = query.names().find(|it| !known.contains(it)) {
         return Err(format!("`{odd}` is not a parameter of the dialog"));
     }
@@ -449,8 +507,14 @@ fn check(call: &Call) -> Result<(Url, String, String, Vec<String>), String> {
         return Err("response_type is not `code`".to_owned());
     }
     let state = query.need("state")?.to_owned();
+    let scopes = match (query.get("config_id"), query.get("scope")) {
+        (Some(_), Some(_)) => return Err("config_id stands in the place of scope, not beside it".to_owned()),
+        (Some(CONFIGURATION), None) => CONFIGURED,
+        (Some(_), None) => return Err("config_id is no configuration of this app".to_owned()),
+        (None, _) => query.need("scope")?,
+    };
     let scopes: Vec<String> =
-        query.need("scope")?.split([',', ' ']).filter(|it| !it.is_empty()).map(str::to_owned).collect();
+        scopes.split([',', ' ']).filter(|it| !it.is_empty()).map(str::to_owned).collect();
     if let Some(unknown) = scopes.iter().find(|it| !SCOPES.contains(&it.as_str())) {
         return Err(format!("Invalid Scopes: {unknown}"));
     }

@@ -242,6 +242,8 @@ impl Facebook {
     }
 
     /// The Page and the post behind an id that may be commented on: a post's, or its video's.
+    /// What a comment on a story is answered stands in no document; this is what Meta's pages have for an
+    /// object that a call may not use (developers.facebook.com/docs/graph-api/guides/error-handling: 100/33).
     fn commented(&self, holder: &Holder, id: &str) -> Result<(usize, String), Answer> {
         let found = self.posts.values().find(|it| {
             let by_media = it.media.as_deref() == Some(id) && it.kind != Kind::Story;

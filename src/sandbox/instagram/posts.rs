@@ -178,6 +178,9 @@ impl Instagram {
         parent: &str,
         params: &Params,
     ) -> Result<Answer, Answer> {
+        // What a comment on a story is answered stands in no document. This is what Meta's table of error
+        // codes has for an object that a call may not use (developers.facebook.com/docs/instagram-platform/
+        // instagram-graph-api/reference/error-codes: 100/33).
         let Some(post) = self.mine(caller, parent).filter(|it| it.kind != Kind::Story) else {
             return Err(missing(parent).because("no such post to comment on"));
         };

@@ -24,6 +24,8 @@ pub(in crate::store) struct AccountRow {
     expires_at: Option<Timestamp>,
     issued_at: Option<Timestamp>,
     grant_expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data_access_ends_at: Option<Timestamp>,
     can_refresh: bool,
     connected_at: Timestamp,
     /// Not in rows from before it was kept; then the grant is asked.
@@ -51,6 +53,7 @@ impl From<&Account> for AccountRow {
             expires_at: it.expires_at,
             issued_at: it.issued_at,
             grant_expires_at: it.grant_expires_at,
+            data_access_ends_at: it.data_access_ends_at,
             can_refresh: it.can_refresh,
             connected_at: it.connected_at,
             persons: it.persons.clone(),
@@ -78,6 +81,7 @@ impl Stored for Account {
             expires_at: row.expires_at,
             issued_at: row.issued_at,
             grant_expires_at: row.grant_expires_at,
+            data_access_ends_at: row.data_access_ends_at,
             can_refresh: row.can_refresh,
             connected_at: row.connected_at,
             persons: row.persons,

@@ -95,6 +95,7 @@ enum SaidRow {
     Taken(String),
     Duplicate(String),
     Never(ReasonRow),
+    Barred { until: Timestamp, reason: ReasonRow },
 }
 
 impl From<&Said> for SaidRow {
@@ -104,6 +105,7 @@ impl From<&Said> for SaidRow {
             Said::Taken(name) => Self::Taken(name.clone()),
             Said::Duplicate(message) => Self::Duplicate(message.clone()),
             Said::Never(reason) => Self::Never(reason.into()),
+            Said::Barred { until, reason } => Self::Barred { until: *until, reason: reason.into() },
         }
     }
 }
@@ -115,6 +117,7 @@ impl From<SaidRow> for Said {
             SaidRow::Taken(name) => Self::Taken(name),
             SaidRow::Duplicate(message) => Self::Duplicate(message),
             SaidRow::Never(reason) => Self::Never(reason.into()),
+            SaidRow::Barred { until, reason } => Self::Barred { until, reason: reason.into() },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::media::{Detail, Sound, Video};
+use crate::domain::media::{Colours, Detail, Edits, Sound, Video};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::store) struct DetailRow {
@@ -15,7 +15,23 @@ pub(in crate::store) struct DetailRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     video: Option<VideoRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    colours: Option<ColoursRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pages: Option<u32>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ColoursRow {
+    name: String,
+    convertible: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct EditsRow {
+    start_ms: u64,
+    shown_ms: u64,
+    recorded_ms: u64,
+    pieces: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,6 +45,10 @@ struct VideoRow {
     #[serde(default)]
     audio_channels: u16,
     index_first: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    interlaced: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    edits: Option<EditsRow>,
 }
 
 impl From<&Detail> for DetailRow {
@@ -41,8 +61,24 @@ impl From<&Detail> for DetailRow {
             audio_hz: it.audio.as_ref().map_or(0, |it| it.hz),
             audio_channels: it.audio.as_ref().map_or(0, |it| it.channels),
             index_first: it.index_first,
+            interlaced: it.interlaced,
+            edits: it.edits.map(|it| EditsRow {
+                start_ms: it.start_ms,
+                shown_ms: it.shown_ms,
+                recorded_ms: it.recorded_ms,
+                pieces: it.pieces,
+            }),
         });
-        Self { pixel_bytes: it.pixel_bytes, alpha: it.alpha, animated: it.animated, video, pages: it.pages }
+        let colours = it.colours.as_ref();
+        let colours = colours.map(|it| ColoursRow { name: it.name.clone(), convertible: it.convertible });
+        Self {
+            pixel_bytes: it.pixel_bytes,
+            alpha: it.alpha,
+            animated: it.animated,
+            video,
+            colours,
+            pages: it.pages,
+        }
     }
 }
 
@@ -54,12 +90,21 @@ impl From<DetailRow> for Detail {
             codec: it.codec,
             audio: it.audio.map(|codec| Sound { codec, hz: it.audio_hz, channels: it.audio_channels }),
             index_first: it.index_first,
+            interlaced: it.interlaced,
+            edits: it.edits.map(|it| Edits {
+                start_ms: it.start_ms,
+                shown_ms: it.shown_ms,
+                recorded_ms: it.recorded_ms,
+                pieces: it.pieces,
+            }),
         });
+        let colours = row.colours.map(|it| Colours { name: it.name, convertible: it.convertible });
         Self {
             pixel_bytes: row.pixel_bytes,
             alpha: row.alpha,
             animated: row.animated,
             video,
+            colours,
             pages: row.pages,
             fit: None,
         }
