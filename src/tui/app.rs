@@ -105,6 +105,8 @@ pub(crate) struct Overview {
     pub(crate) attention: Brief,
     pub(crate) due: Brief,
     pub(crate) drafts: Brief,
+    /// The cursor was moved: from then on it stays on its row, whatever comes above it.
+    pub(crate) is_moved: bool,
     pub(crate) at: usize,
     pub(crate) top: usize,
 }
@@ -146,6 +148,8 @@ pub(crate) struct CalendarView {
     /// The row of that day.
     pub(crate) at: usize,
     pub(crate) week: bool,
+    /// The posts of the day under the cursor, which have the texts.
+    pub(crate) posts: Vec<m::Post>,
     pub(crate) error: Option<Trouble>,
 }
 
@@ -239,6 +243,8 @@ pub(crate) struct App {
     pub(crate) quit: bool,
     /// Names this run of the console in the keys of its drafts.
     pub(crate) session: String,
+    /// Pages that were thrown away while they were still being kept: what comes of that goes as well.
+    pub(crate) discarded: Vec<String>,
     pages_made: u64,
     ticks: u64,
     /// Where things are on the screen, as last drawn.
@@ -292,6 +298,7 @@ impl App {
             dirty: true,
             quit: false,
             session,
+            discarded: Vec::new(),
             pages_made: 0,
             ticks: 0,
             hits: Vec::new(),
@@ -352,14 +359,19 @@ impl App {
         let (Some(month), Some(day)) = (&self.calendar.month, self.calendar.day) else { return Vec::new() };
         let zone = TimeZone::get(&month.zone).unwrap_or_else(|_| self.zone.clone());
         let of_day = |it: &&m::Delivery| it.due.to_zoned(zone.clone()).date() == day;
-        let row = |it: &m::Delivery| Row {
-            post: it.post.clone(),
-            body: String::new(),
-            to: vec![it.account.clone()],
-            created_at: it.due,
-            media: 0,
-            delivery: Some(it.clone()),
+        let row = |it: &m::Delivery| {
+            let post = self.calendar.posts.iter().find(|post| post.id == it.post);
+            Row {
+                post: it.post.clone(),
+                body: post.map_or_else(|| "…".to_owned(), |it| it.body.clone()),
+                to: post.map_or_else(|| vec![it.account.clone()], |it| it.to.clone()),
+                created_at: it.due,
+                media: post.map_or(0, |it| it.media.len()),
+                delivery: Some(it.clone()),
+            }
         };
-        month.deliveries.iter().filter(of_day).map(row).collect()
+        let mut rows: Vec<Row> = month.deliveries.iter().filter(of_day).map(row).collect();
+        rows.sort_by_key(|it| it.created_at);
+        rows
     }
 }

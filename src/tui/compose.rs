@@ -115,6 +115,8 @@ pub(crate) struct Compose {
     pub(crate) unsaved: Option<(u64, Trouble)>,
     pub(crate) changed_at: Option<Timestamp>,
     pub(crate) checking: Option<u64>,
+    /// When an answer to a check was lost; the next one waits a moment.
+    pub(crate) check_lost_at: Option<Timestamp>,
     pub(crate) checked: Option<(u64, Result<m::Check, Trouble>)>,
     /// It goes out as soon as everything is kept.
     pub(crate) submit: bool,
@@ -310,31 +312,34 @@ impl Compose {
     /// What should be asked of the daemon now: a check, and to keep what changed.
     pub(crate) fn wishes(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut wishes = Vec::new();
-        let is_new = self.checked.as_ref().is_none_or(|it| it.0 != self.revision);
+        let past = |at: Timestamp| now.as_millisecond() - at.as_millisecond() >= KEEP_AFTER_MS;
+        let is_new = self.checked.as_ref().is_none_or(|it| it.0 != self.revision)
+            && self.check_lost_at.is_none_or(past);
         if self.checking.is_none() && is_new && !self.to.is_empty() && !self.is_blank() {
             self.checking = Some(self.revision);
+            self.check_lost_at = None;
             wishes.push(Effect::Check { revision: self.revision, ask: Box::new(self.asked()) });
         }
         if self.saving.is_some() || self.sending {
             return wishes;
         }
-        if let Some(ask) = self.lost.take() {
+        let refused = self.unsaved.as_ref().is_some_and(|it| it.0 == self.revision);
+        let ripe = self.changed_at.is_some_and(past);
+        if self.lost.is_some() {
+            let Some(ask) = self.lost.take_if(|_| ripe) else { return wishes };
             // What it keeps is older than what is here; the next round brings the rest.
             self.saving = Some(self.saved);
             self.creating = Some(ask.clone());
             wishes.push(Effect::Create(ask));
             return wishes;
         }
-        let refused = self.unsaved.as_ref().is_some_and(|it| it.0 == self.revision);
-        let ripe =
-            self.changed_at.is_some_and(|at| now.as_millisecond() - at.as_millisecond() >= KEEP_AFTER_MS);
         if !self.is_kept() && !refused && (ripe || self.submit) {
             self.saving = Some(self.revision);
             self.changed_at = None;
             wishes.push(if let Some(id) = &self.id {
                 let mut ask = self.edited(self.version);
                 ask.version = ask.version.filter(|_| !self.unsure);
-                Effect::Edit { id: id.clone(), ask: Box::new(ask) }
+                Effect::Edit { key: self.key.clone(), id: id.clone(), ask: Box::new(ask) }
             } else {
                 let ask = Box::new(r::CreatePost {
                     when: Some(r::When::Draft),
@@ -347,6 +352,11 @@ impl Compose {
             });
         }
         wishes
+    }
+
+    /// Nothing is written while it is on its way out.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.submit || self.sending
     }
 
     /// Everything that can be told to be wrong before it is sent; none: it may go.

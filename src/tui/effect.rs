@@ -25,7 +25,11 @@ pub(crate) enum Msg {
     Loaded(Load, Result<Loaded, Trouble>),
     Done(Deed, Result<Outcome, Trouble>),
     Connect(ConnectNews),
-    Saved(Box<Result<m::Post, Trouble>>),
+    /// What was written on a page; `key` says on which.
+    Saved {
+        key: String,
+        result: Box<Result<m::Post, Trouble>>,
+    },
     Checked {
         revision: u64,
         result: Box<Result<m::Check, Trouble>>,
@@ -71,6 +75,11 @@ pub(crate) enum Load {
     Open(String),
     Calendar {
         month: Option<String>,
+    },
+    /// The posts of one day, reckoned in a zone.
+    Day {
+        day: jiff::civil::Date,
+        zone: String,
     },
     Receipts,
     Audit {
@@ -168,6 +177,8 @@ pub(crate) enum Effect {
     /// Keeps what is being written: makes the draft, or changes it.
     Create(Box<r::CreatePost>),
     Edit {
+        /// Of the page.
+        key: String,
         id: String,
         ask: Box<r::EditPost>,
     },

@@ -300,7 +300,6 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::List, &[on(KeyCode::PageDown), ctrl('d')], Action::PageDown, "", "a page down"),
     bind(At::List, &[on(KeyCode::Home), ch('g')], Action::Top, "", "to the first"),
     bind(At::List, &[on(KeyCode::End), ch('G')], Action::Bottom, "", "to the last one loaded"),
-    bind(At::List, &[on(KeyCode::Enter)], Action::Enter, "open", "open what is under the cursor"),
     // Deliveries.
     bind(At::Row, &[ch('r')], Action::Retry, "retry", "try this delivery again, or at once"),
     bind(At::Row, &[ch('c')], Action::Cancel, "cancel", "do not send this delivery"),
@@ -310,7 +309,15 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::Row, &[ch('x')], Action::Delete, "delete", "delete the post, on the networks too"),
     bind(At::Post, &[ch('R')], Action::RetryAll, "", "try all failed deliveries of this post again"),
     bind(At::Post, &[ch('C')], Action::CancelAll, "", "do not send any delivery of this post"),
+    bind(
+        At::Overview,
+        &[on(KeyCode::Enter)],
+        Action::Enter,
+        "open",
+        "open it: a post, or a draft to write on",
+    ),
     // Timeline.
+    bind(At::Timeline, &[on(KeyCode::Enter)], Action::Enter, "open", "open the post"),
     bind(At::Timeline, &[ch('f')], Action::FilterState, "state", "show one state only"),
     bind(At::Timeline, &[ch('a')], Action::FilterAccount, "account", "show one account only"),
     bind(At::Timeline, &[ch('p')], Action::FilterNetwork, "", "show one network only"),
@@ -318,6 +325,7 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::Timeline, &[ch('o')], Action::Order, "order", "oldest or newest first"),
     bind(At::Timeline, &[ch('0'), on(KeyCode::Backspace)], Action::ClearFilter, "", "show everything"),
     // Calendar.
+    bind(At::Calendar, &[on(KeyCode::Enter)], Action::Enter, "open", "open the post"),
     bind(At::Calendar, &[on(KeyCode::Left), ch('h')], Action::DayLeft, "", "a day back"),
     bind(At::Calendar, &[on(KeyCode::Right), ch('l')], Action::DayRight, "day", "a day on"),
     bind(At::Calendar, &[on(KeyCode::Up), ch('K')], Action::WeekUp, "", "a week back"),
@@ -389,6 +397,7 @@ pub(crate) const KEYS: &[Binding] = &[
         "audit or log",
         "who did what, or what happened",
     ),
+    bind(At::Log, &[on(KeyCode::Enter)], Action::Enter, "open", "open the post that the line is about"),
     bind(At::Doctor, &[ch('r')], Action::Refresh, "look again", "look at the set-up again"),
     bind(At::Deletions, &[ch('r')], Action::Refresh, "", "read it again"),
     // Layers.

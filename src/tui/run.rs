@@ -214,7 +214,7 @@ impl Loop {
         for _ in 0..3 {
             while self.app.compose.saving.is_some() {
                 match self.inbox.recv().await {
-                    Some(Msg::Saved(result)) => drop(update(&mut self.app, Msg::Saved(result))),
+                    Some(msg @ Msg::Saved { .. }) => drop(update(&mut self.app, msg)),
                     Some(_) => {}
                     None => return,
                 }

@@ -82,17 +82,24 @@ pub(crate) fn pad(text: &str, cells: usize) -> String {
 /// A text in lines of at most `cells` cells, broken between words where that is possible. Its own line
 /// breaks stay.
 pub(crate) fn wrap(text: &str, cells: usize) -> Vec<String> {
-    let mut lines = Vec::new();
+    wrap_hanging(text, cells, cells)
+}
+
+/// [`wrap`] with `first` cells in the first line and `cells` in all others.
+pub(crate) fn wrap_hanging(text: &str, first: usize, cells: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let room = |lines: &[String]| if lines.is_empty() { first } else { cells };
     for line in terminal::clean(text).split('\n') {
         let (mut out, mut used) = (String::new(), 0);
         for word in line.split_inclusive([' ', '\t']) {
             let bare = width(word.trim_end());
-            if used > 0 && used + bare > cells {
+            // A word that fits no line at all begins where it stands.
+            if used > 0 && used + bare > room(&lines) && bare <= cells {
                 lines.push(std::mem::take(&mut out).trim_end().to_owned());
                 used = 0;
             }
             for (sign, wide) in glyphs(word) {
-                if used + wide > cells {
+                if used + wide > room(&lines) {
                     // Blanks at the end of a line need no line of their own.
                     if sign == " " {
                         continue;
@@ -156,6 +163,9 @@ mod tests {
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrap("a\n\nb", 9), ["a", "", "b"]);
         assert_eq!(wrap("日本語", 4), ["日本", "語"]);
+        assert_eq!(wrap("id abcdefgh", 5), ["id ab", "cdefg", "h"]);
+        assert_eq!(wrap_hanging("one two three", 13, 5), ["one two three"]);
+        assert_eq!(wrap_hanging("one two three four", 8, 5), ["one two", "three", "four"]);
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! All decisions: a message in, effects out. No terminal, no socket, no clock.
 
 mod connecting;
+mod fields;
 mod layers;
 mod loaded;
 mod rows;
@@ -39,7 +40,7 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
         Msg::Loaded(load, result) => loaded::loaded(app, load, result, &mut fx),
         Msg::Done(deed, result) => loaded::done(app, deed, result, &mut fx),
         Msg::Connect(news) => connecting::news(app, news, &mut fx),
-        Msg::Saved(result) => writing::saved(app, *result),
+        Msg::Saved { key, result } => writing::saved(app, &key, *result, &mut fx),
         Msg::Checked { revision, result } => writing::checked(app, revision, *result),
         Msg::Uploaded { path, result } => writing::uploaded(app, &path, *result),
         Msg::Edited(result) => writing::edited(app, result),
@@ -212,9 +213,22 @@ fn open_palette(app: &mut App) {
             Action::Write(_)
                 | Action::Up
                 | Action::Down
+                | Action::PageUp
+                | Action::PageDown
+                | Action::Top
+                | Action::Bottom
+                | Action::Enter
+                | Action::Back
                 | Action::Palette
                 | Action::Newline
                 | Action::Backspace
+                | Action::DeleteNext
+                | Action::DeleteWord
+                | Action::DeleteToEnd
+                | Action::DayLeft
+                | Action::DayRight
+                | Action::WeekUp
+                | Action::WeekDown
         );
         if !is_motion && all.iter().all(|other| other.action != it.action) {
             let mut text = it.help.to_owned();
@@ -225,7 +239,10 @@ fn open_palette(app: &mut App) {
         }
     }
     // Where a text is written letters have no meaning; here they keep theirs.
-    for it in keys::KEYS.iter().filter(|it| it.at == keys::At::Global && it.action != Action::Palette) {
+    for it in keys::KEYS
+        .iter()
+        .filter(|it| it.at == keys::At::Global && !matches!(it.action, Action::Palette | Action::Back))
+    {
         if all.iter().all(|other| other.action != it.action) {
             let text = match it.action {
                 Action::Go(tab) => format!("go to {}", tab.title()),
@@ -275,7 +292,27 @@ fn catch_up(app: &mut App, fx: &mut Effects) {
     if !app.is_up() {
         return;
     }
-    let stale = std::mem::take(&mut app.stale);
+    let mut stale = std::mem::take(&mut app.stale);
+    // An answer that is on its way may be older than what made it stale: that is asked for once more.
+    let is_list = |it: &Load| {
+        use Load as L;
+        matches!(
+            it,
+            L::Due
+                | L::Attention
+                | L::Drafts
+                | L::Page { .. }
+                | L::Post(_)
+                | L::Calendar { .. }
+                | L::Day { .. }
+        )
+    };
+    if app.asked.contains(&Load::Accounts) {
+        app.stale.accounts = std::mem::take(&mut stale.accounts);
+    }
+    if app.asked.iter().any(is_list) {
+        app.stale.deliveries = std::mem::take(&mut stale.deliveries);
+    }
     if stale.status {
         ask(app, Load::Status, fx);
     }
@@ -309,6 +346,7 @@ fn up(app: &mut App, status: m::Status, fx: &mut Effects) {
 fn down(app: &mut App, trouble: Trouble) {
     app.link = Link::Down(trouble);
     app.asked.clear();
+    app.compose.submit = false;
 }
 
 fn happened(app: &mut App, event: m::LogEvent) {

@@ -63,12 +63,13 @@ impl Asker {
                     Some(Msg::Done(deed, result))
                 }
                 Effect::Create(ask) => {
+                    let key = ask.key.clone().unwrap_or_default();
                     let result = own.client.post_create(&ask).await.map_err(|error| own.trouble(&error));
-                    Some(Msg::Saved(Box::new(result)))
+                    Some(Msg::Saved { key, result: Box::new(result) })
                 }
-                Effect::Edit { id, ask } => {
+                Effect::Edit { key, id, ask } => {
                     let result = own.client.post_edit(&id, &ask).await.map_err(|error| own.trouble(&error));
-                    Some(Msg::Saved(Box::new(result)))
+                    Some(Msg::Saved { key, result: Box::new(result) })
                 }
                 Effect::Check { revision, ask } => {
                     let result = own.client.post_check(&ask).await;
@@ -142,6 +143,16 @@ impl Asker {
             Load::Calendar { month } => {
                 let ask = r::Calendar { month: month.clone(), tz: None };
                 Loaded::Calendar(cleaned(it.calendar(&ask).await?))
+            }
+            Load::Day { day, zone } => {
+                let ask = r::ListPosts {
+                    since: Some(day.to_string()),
+                    until: day.tomorrow().ok().map(|it| it.to_string()),
+                    tz: Some(zone.clone()),
+                    limit: Some(200),
+                    ..r::ListPosts::default()
+                };
+                Loaded::Posts(cleaned(posts(ask).await?))
             }
             Load::Receipts => {
                 Loaded::Receipts(cleaned(it.receipt_list(&r::ListReceipts { limit: Some(200) }).await?))

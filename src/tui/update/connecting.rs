@@ -242,8 +242,9 @@ pub(super) fn news(app: &mut App, news: ConnectNews, fx: &mut Effects) {
                     close(app);
                 }
                 app.say(Tone::Good, format!("connected {all}"));
-                ask(app, Load::Accounts, fx);
-                ask(app, Load::Status, fx);
+                // An answer on its way may be older than this.
+                app.stale.accounts = true;
+                app.stale.status = true;
             }
             m::ConnectEvent::Failed { error } => {
                 close(app);

@@ -1,6 +1,6 @@
 //! Questions, menus and lines over a screen: they take every key until they are answered.
 
-use super::{Effects, act as act_below, connecting, rows, screens, soon, writing};
+use super::{Effects, act as act_below, connecting, fields, rows, screens, soon, writing};
 use crate::control::requests as r;
 use crate::tui::app::{App, UNDO_SECONDS, Undo};
 use crate::tui::editor::Editor;
@@ -100,7 +100,7 @@ fn entered(app: &mut App, fx: &mut Effects) {
         Some(Layer::Prompt(it)) => filled_in(app, it, fx),
         Some(Layer::Marks(it)) => {
             let chosen = it.items.into_iter().filter(|it| it.2).map(|it| it.0).collect();
-            writing::chosen(app, chosen);
+            fields::chosen(app, chosen);
         }
         Some(Layer::Palette(it)) => {
             let action = it.found().get(it.at).map(|it| it.action);
@@ -127,10 +127,10 @@ fn picked(app: &mut App, pick: Pick, fx: &mut Effects) {
             app.layers.push(Layer::Confirm(Confirm { title, lines, then: Then::Do(deed) }));
         }
         Pick::MoveToQueue { id, queue, back } => {
-            rows::remember(app, id.clone(), back);
+            rows::remember(app, id.clone(), back, fx);
             fx.push(Effect::Do(Deed::Move { id, to: r::Move::Queue(queue), tz: None }));
         }
-        other => writing::picked(app, other),
+        other => fields::picked(app, other),
     }
 }
 
@@ -141,7 +141,7 @@ fn filled_in(app: &mut App, it: Prompt, fx: &mut Effects) {
             screens::filter(app, |filter| filter.text = (!text.is_empty()).then_some(text), fx);
         }
         Ask::Move { id, back } if !text.is_empty() => {
-            rows::remember(app, id.clone(), back);
+            rows::remember(app, id.clone(), back, fx);
             fx.push(Effect::Do(Deed::Move { id, to: r::Move::At(text), tz: None }));
         }
         Ask::Published { id } if !text.is_empty() => {
@@ -158,7 +158,7 @@ fn filled_in(app: &mut App, it: Prompt, fx: &mut Effects) {
         // Nothing was written: nothing is changed.
         Ask::Move { .. } | Ask::Published { .. } | Ask::Rename { .. } => {}
         Ask::At | Ask::File | Ask::Alt(_) | Ask::Part(_) | Ask::OptionValue { .. } => {
-            writing::filled_in(app, it.then, text, fx);
+            fields::filled_in(app, it.then, text, fx);
         }
     }
 }

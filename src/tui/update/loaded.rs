@@ -74,6 +74,10 @@ pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>,
             app.post.post = Some(*post);
             app.post.error = None;
         }
+        // Something was written while the answer was on its way.
+        (Load::Open(_), Loaded::Post(_)) if !app.compose.is_kept() || app.compose.is_leaving() => {
+            app.say(Tone::Warn, "one moment: what you wrote is still being kept");
+        }
         (Load::Open(_), Loaded::Post(post)) => {
             let key = app.draft_key();
             app.compose = Compose::open(&post, key);
@@ -86,6 +90,10 @@ pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>,
             app.calendar.month = Some(month);
             app.calendar.error = None;
             app.calendar.at = app.calendar.at.min(app.day_rows().len().saturating_sub(1));
+            super::screens::read_day(app, fx);
+        }
+        (Load::Day { day, .. }, Loaded::Posts(list)) if app.calendar.day == Some(day) => {
+            app.calendar.posts = list.posts;
         }
         (_, Loaded::Receipts(list)) => app.records.receipts = list.receipts,
         (Load::Audit { after }, Loaded::Audit(list)) => {
@@ -112,7 +120,8 @@ fn needs_somebody(it: &m::Delivery) -> bool {
 
 /// Puts a fresh list on the overview; the cursor stays on its row.
 fn brief(app: &mut App, which: fn(&mut crate::tui::app::Overview) -> &mut Brief, rows: Vec<Row>, more: bool) {
-    let here = app.overview.rows().nth(app.overview.at).map(|it| it.id().to_owned());
+    let here = app.overview.rows().nth(app.overview.at).filter(|_| app.overview.is_moved);
+    let here = here.map(|it| it.id().to_owned());
     *which(&mut app.overview) = Brief { rows, more };
     let at = here.and_then(|id| app.overview.rows().position(|it| it.id() == id));
     let last = app.overview.rows().count().saturating_sub(1);
@@ -152,7 +161,7 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
     let outcome = match result {
         Ok(outcome) => outcome,
         Err(trouble) => {
-            if let Deed::Move { .. } = &deed {
+            if matches!((&deed, &app.undo), (Deed::Move { .. }, Some(crate::tui::app::Undo::Back { .. }))) {
                 app.undo = None;
             }
             if matches!(deed, Deed::Schedule { .. } | Deed::Amend { .. }) {
@@ -184,7 +193,8 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
                 _ => "done",
             };
             let said = if post.notices.is_empty() { said.to_owned() } else { post.notices.join("; ") };
-            let undo = matches!(deed, Deed::Move { .. }) && app.undo.is_some();
+            let back = matches!(app.undo, Some(crate::tui::app::Undo::Back { .. }));
+            let undo = matches!(deed, Deed::Move { .. }) && back;
             app.say(Tone::Good, if undo { format!("{said} (u takes it back)") } else { said });
             app.timeline.pages.refresh(&post);
             if app.post.id == post.id {
@@ -198,10 +208,17 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
             app.say(Tone::Good, format!("{} is {}", account.account, account.state));
         }
         (deed, Outcome::Receipt(receipt)) => {
+            let mut is_draft = false;
             if let Deed::Delete { id, .. } = &deed {
+                is_draft = app.overview.drafts.rows.iter().any(|it| it.post == *id);
                 gone(app, id);
             }
-            show_receipt(app, &receipt);
+            // Of a draft there is nothing to tell but that it is gone.
+            if is_draft && receipt.items.iter().all(|it| it.result == m::Outcome::Done) {
+                app.say(Tone::Good, "the draft is gone");
+            } else {
+                show_receipt(app, &receipt);
+            }
         }
         (Deed::Pause, Outcome::Nothing) => app.say(Tone::Warn, "paused: nothing new is sent"),
         (Deed::Resume, Outcome::Nothing) => app.say(Tone::Good, "sending again"),

@@ -130,12 +130,16 @@ fn moving(app: &mut App, row: &Row) {
 fn by_days(app: &mut App, row: &Row, by: &str, fx: &mut Effects) {
     let to = r::Move::By(by.to_owned());
     let deed = Deed::Move { id: row.post.clone(), to, tz: None };
-    remember(app, row.post.clone(), meant(row));
+    remember(app, row.post.clone(), meant(row), fx);
     fx.push(Effect::Do(deed));
 }
 
 /// Keeps the way back of a move.
-pub(super) fn remember(app: &mut App, id: String, back: Option<(String, String)>) {
+pub(super) fn remember(app: &mut App, id: String, back: Option<(String, String)>, fx: &mut Effects) {
+    // One at a time: what was held before is done now.
+    if let Some(Undo::Held { deed, .. }) = app.undo.take() {
+        fx.push(Effect::Do(deed));
+    }
     let Some((at, zone)) = back else { return };
     let deed = Deed::Move { id, to: r::Move::At(at), tz: Some(zone) };
     let until = soon(app, 2 * UNDO_SECONDS);

@@ -59,6 +59,14 @@ pub(super) fn read(app: &mut App, fx: &mut Effects) {
     }
 }
 
+/// The posts of the calendar's day; the month knows their times and states only.
+pub(super) fn read_day(app: &mut App, fx: &mut Effects) {
+    let zone = app.calendar.month.as_ref().map(|it| it.zone.clone());
+    if let (Some(day), Some(zone), false) = (app.calendar.day, zone, app.day_rows().is_empty()) {
+        ask(app, Load::Day { day, zone }, fx);
+    }
+}
+
 /// What the account under the cursor has cost; only some networks take money.
 fn read_account(app: &mut App, fx: &mut Effects) {
     if let Some(account) = app.account().map(|it| it.account.clone()) {
@@ -131,6 +139,7 @@ pub(super) fn jump(app: &mut App, row: usize, fx: &mut Effects) {
 fn moves(app: &mut App, by: isize, fx: &mut Effects) {
     match app.screen {
         Screen::Tab(Tab::Overview) => {
+            app.overview.is_moved = true;
             app.overview.at = moved(app.overview.at, by, app.overview.rows().count());
         }
         Screen::Tab(Tab::Timeline) => {
@@ -236,6 +245,13 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
             app.records.top = 0;
             read(app, fx);
         }
+        Action::Enter if app.screen == Screen::Tab(Tab::Log) => {
+            let post = app.log.lines.get(app.log.at).and_then(|it| it.post.clone());
+            match post.filter(|_| !app.log.audit) {
+                Some(id) => rows::show(app, id, fx),
+                None => app.say(crate::tui::look::Tone::Dim, "this line is about no post"),
+            }
+        }
         Action::Enter => rows::open(app, fx),
         _ => {}
     }
@@ -296,6 +312,7 @@ fn calendar(app: &mut App, action: Action, fx: &mut Effects) -> bool {
         app.calendar.at = 0;
     }
     app.calendar.day = Some(moved);
+    read_day(app, fx);
     let month = moved.strftime("%Y-%m").to_string();
     if app.calendar.month.as_ref().is_none_or(|it| it.month != month) {
         app.calendar.wanted = Some(month.clone());

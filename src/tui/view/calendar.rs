@@ -33,7 +33,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     let title = format!("{} {}", here.strftime("%B %Y"), month.zone);
     pen.put(1, body.y, usize::from(body.width) - 2, &title, Tone::Strong);
     if month.cut {
-        pen.put(40, body.y, 40, "more than fits here: narrow it in the timeline", Tone::Warn);
+        pen.put(40, body.y, 40, "not everything fits; the timeline has all", Tone::Warn);
     }
     let first = here.first_of_month();
     let monday =
@@ -59,7 +59,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     {
         let name = format!("{day:?}");
         let x = 1 + width * u16::try_from(n).unwrap_or(0);
-        pen.put(x, body.y + 1, 3, &name, Tone::Dim);
+        pen.put(x, body.y + 1, 3, name.get(..3).unwrap_or(&name), Tone::Dim);
     }
     for week in 0..weeks {
         for column in 0..7u16 {

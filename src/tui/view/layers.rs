@@ -144,24 +144,30 @@ fn connecting(
         pen.put(inner.x, inner.y + 1, usize::from(inner.width), "Asking the daemon for a link…", Tone::Dim);
         return;
     };
+    // The link has a whole line, so that it can be copied in one piece.
+    let cells = usize::from(inner.width);
+    let url = text::wrap(&link.url, cells);
+    for (y, line) in (inner.y..inner.bottom()).zip(&url) {
+        pen.put(inner.x, y, cells, line, Tone::Strong);
+    }
+    let high = u16::try_from(url.len()).unwrap_or(1).min(inner.height - 1);
+    let below = Rect { y: inner.y + high, height: inner.height - high, ..inner };
     // Beside the words if there is room; a code that does not fit whole is of no use.
-    let mut words = inner;
+    let mut words = below;
     if let Some(code) = link.code.as_ref().filter(|_| !it.pasting && !pen.look.ascii) {
         let wide = u16::try_from(code.first().map_or(0, |it| it.chars().count())).unwrap_or(u16::MAX);
         let high = u16::try_from(code.len()).unwrap_or(u16::MAX);
-        if high <= inner.height && wide + 30 <= inner.width {
-            for (y, line) in (inner.y..).zip(code) {
-                pen.put(inner.x, y, usize::from(wide), line, Tone::Paper);
+        if high <= below.height && wide + 30 <= below.width {
+            for (y, line) in (below.y..).zip(code) {
+                pen.put(below.x, y, usize::from(wide), line, Tone::Paper);
             }
-            words = Rect { x: inner.x + wide + 2, width: inner.width - wide - 2, ..inner };
+            words = Rect { x: below.x + wide + 2, width: below.width - wide - 2, ..below };
         }
     }
     let cells = usize::from(words.width);
     let mut lines = Vec::new();
-    wrapped(&mut lines, Tone::Plain, "Open this link in a browser:", cells, "");
     lines.push((Tone::Plain, String::new()));
-    wrapped(&mut lines, Tone::Strong, &link.url, cells, "");
-    lines.push((Tone::Plain, String::new()));
+    wrapped(&mut lines, Tone::Plain, "Open this link in a browser.", cells, "");
     let until = when::day_time(link.expires_at, now, zone);
     wrapped(&mut lines, Tone::Dim, &format!("It works once, until {until}."), cells, "");
     if it.pasting {

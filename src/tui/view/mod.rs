@@ -107,7 +107,10 @@ fn header(pen: &mut Pen<'_>, app: &App, area: Rect) {
     };
     x = pen.put(x, 0, 30, &format!("{dot} {word}"), tone) + 3;
     let own = app.now.to_zoned(app.zone.clone());
-    let zone = app.zone.iana_name().map_or_else(|| own.strftime("%Z").to_string(), str::to_owned);
+    let zone = app
+        .zone
+        .iana_name()
+        .map_or_else(|| own.strftime("%Z").to_string(), |it| it.trim_start_matches("Etc/").to_owned());
     let clock = format!("{} {zone}", own.strftime("%a %-d %b %H:%M"));
     let right = area.width.saturating_sub(u16::try_from(text::width(&clock)).unwrap_or(0) + 1);
     if let (Some(status), Link::Up) = (&app.status, &app.link) {
@@ -140,12 +143,13 @@ fn header(pen: &mut Pen<'_>, app: &App, area: Rect) {
 }
 
 fn tabs(pen: &mut Pen<'_>, app: &App, area: Rect) {
-    // On a narrow screen the numbers stand close.
+    // All of them are seen however narrow it is: with air, close together, or shortened.
     let gap = u16::from(area.width >= 100);
-    let mut x = area.x + 1;
+    let mut x = area.x + gap;
     for (n, tab) in Tab::ALL.into_iter().enumerate() {
         let is_here = app.screen == Screen::Tab(tab);
-        let label = format!("{} {}", n + 1, tab.title());
+        let title = if area.width < 80 { tab.title().get(..4).unwrap_or(tab.title()) } else { tab.title() };
+        let label = format!("{} {title}", n + 1);
         let cells = u16::try_from(label.len()).unwrap_or(0);
         if x + cells > area.right() {
             break;

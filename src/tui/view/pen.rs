@@ -155,7 +155,7 @@ impl<'a> Pen<'a> {
 /// Lines in a tone each, wrapped to `cells`; `indent` stands before what goes on in a next line.
 pub(super) fn wrapped(out: &mut Vec<(Tone, String)>, tone: Tone, text: &str, cells: usize, indent: &str) {
     let room = cells.saturating_sub(text::width(indent)).max(8);
-    for (n, line) in text::wrap(text, room).into_iter().enumerate() {
+    for (n, line) in text::wrap_hanging(text, cells.max(8), room).into_iter().enumerate() {
         out.push((tone, if n == 0 { line } else { format!("{indent}{line}") }));
     }
 }

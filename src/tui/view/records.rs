@@ -28,9 +28,7 @@ pub(super) fn log(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
         let mut x = pen.put(1, y, 16, &at, Tone::Dim);
         x = x.max(17);
         let tone = if it.level == "info" { Tone::Plain } else { tone_of(&it.level) };
-        let whom = it.account.as_ref().map_or_else(String::new, |it| format!("{it}: "));
-        let line = format!("{whom}{}", it.message);
-        pen.put(x, y, usize::from(body.width.saturating_sub(x)), &line, tone);
+        pen.put(x, y, usize::from(body.width.saturating_sub(x)), &it.message, tone);
         pen.row(place, n == app.log.at);
         pen.hit(place, Hit::Row(n));
     }
