@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::app::{App, Screen, Tab};
+use super::app::{App, Link, Screen, Tab};
 use super::compose::Field;
 use super::editor::Go;
 use super::layer::Layer;
@@ -453,6 +453,11 @@ pub(crate) fn places(app: &App) -> Vec<At> {
             Layer::Connect(it) if it.pasting => vec![At::Prompt, At::Writing],
             Layer::Connect(_) => vec![At::Link],
         };
+    }
+    // What is on the screen then is that there is nothing to act on.
+    let is_down = matches!(app.link, Link::Down(_));
+    if is_down && app.screen != Screen::Tab(Tab::Compose) && app.screen != Screen::Help {
+        return vec![At::Global];
     }
     match app.screen {
         Screen::Help => vec![At::Sheet, At::Global],

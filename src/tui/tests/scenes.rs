@@ -1,5 +1,7 @@
 //! A daemon's answers, made up, and a console that has them.
 
+use std::fmt::Write as _;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Timestamp;
 use jiff::tz::TimeZoneDatabase;
@@ -334,7 +336,7 @@ pub(super) fn styles(app: &mut App) -> String {
             let cell = &buffer[(x, y)];
             let now = (cell.fg, cell.bg, cell.modifier);
             if before != Some(now) {
-                out += &format!("{y}:{x} {:?} on {:?} {:?}\n", now.0, now.1, now.2);
+                let _ = writeln!(out, "{y}:{x} {:?} on {:?} {:?}", now.0, now.1, now.2);
                 before = Some(now);
             }
         }

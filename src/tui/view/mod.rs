@@ -119,7 +119,8 @@ fn header(pen: &mut Pen<'_>, app: &App, area: Rect) {
         let needs = app.overview.attention.rows.len();
         if needs > 0 {
             let more = if app.overview.attention.more { "+" } else { "" };
-            pieces.push((format!("{needs}{more} need you"), Tone::Warn));
+            let need = if needs == 1 { "needs" } else { "need" };
+            pieces.push((format!("{needs}{more} {need} you"), Tone::Warn));
         }
         if alerts > 0 {
             pieces.push((format!("{alerts} alert{}", if alerts == 1 { "" } else { "s" }), Tone::Warn));

@@ -86,7 +86,7 @@ fn lists(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
         let place = Rect { y, height: 1, ..area };
         match line {
             Line::Heading(title) => {
-                pen.heading(Rect { x: area.x + 1, width: area.width - 1, ..place }, title)
+                pen.heading(Rect { x: area.x + 1, width: area.width - 1, ..place }, title);
             }
             Line::Remark(said) => {
                 pen.put(area.x + 2, y, usize::from(area.width) - 2, said, Tone::Dim);

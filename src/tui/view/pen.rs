@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 
 use crate::tui::app::Hit;
 use crate::tui::look::{Look, Tone};
@@ -31,7 +32,9 @@ impl<'a> Pen<'a> {
         }
         let cells = cells.min(usize::from(area.right() - x));
         let shown = text::fit(text, cells);
-        self.buffer.set_stringn(x, y, shown, cells, self.look.style(tone)).0
+        // Nothing of what lay here before shines through.
+        let style = Style::reset().patch(self.look.style(tone));
+        self.buffer.set_stringn(x, y, shown, cells, style).0
     }
 
     /// A text with its own style already chosen: a row under the cursor keeps one tone throughout.
@@ -43,7 +46,7 @@ impl<'a> Pen<'a> {
 
     /// One sign over a whole area.
     pub(super) fn fill(&mut self, area: Rect, sign: &str, tone: Tone) {
-        let style = self.look.style(tone);
+        let style = Style::reset().patch(self.look.style(tone));
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
