@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use sendoff::control::{messages as m, requests as r};
 
-use crate::house::{House, Wish, code, draft};
+use crate::house::{House, code, draft};
 
 fn at(text: &str) -> r::When {
     r::When::At(text.into())
