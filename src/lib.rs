@@ -6,7 +6,7 @@
 //!
 //! # The way of one delivery
 //! ```text
-//!  command line                          queue slots, typed times
+//!  command line, console                 queue slots, typed times
 //!      │ control (Unix socket)                   │ domain::schedule
 //!      ▼                                         ▼
 //!   daemon ── validate: does it fit? ──► store: post + deliveries, one transaction
@@ -32,7 +32,7 @@
 //! | [`store`] | the only room that names the database; one writer, group commit |
 //! | [`daemon`] | carries effects out with the real store, clock and network; answers the socket |
 //! | [`control`] | the socket's protocol: messages, server, client |
-//! | [`cli`] | the commands, over that socket |
+//! | [`cli`], [`tui`] | the commands and the console, over that socket |
 //! | [`auth`], [`http`] | OAuth conversations; clients that send once, never follow, never wander inside |
 //! | [`keys`], [`privacy`] | sealing; what must happen, in which order, so that something is gone |
 //! | [`web`] | the public listener: connects, media links, Meta's callbacks, legal pages, nothing else |
@@ -72,6 +72,7 @@ pub mod privacy;
 mod rooms;
 pub mod sandbox;
 pub mod store;
+pub mod tui;
 pub mod validate;
 pub mod web;
 

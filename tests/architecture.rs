@@ -52,6 +52,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The rest is for commands that work without a daemon: `init`, `config check`, `post create
     // --check`.
     ("cli", &["control", "domain", "clock", "config", "keys", "validate", "http::terminal"]),
+    // The console: what the command line may, without what works without a daemon.
+    ("tui", &["control", "domain", "clock", "http::terminal"]),
     (
         "daemon",
         &[

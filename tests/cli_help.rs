@@ -108,7 +108,17 @@ fn bare_sendoff_shows_the_commands_and_where_the_console_is() {
     assert!(commands["commands"].as_array().unwrap().contains(&"account".into()), "{commands}");
     let ran = Shell::new().run(&[]);
     assert_eq!(ran.code, 0);
-    assert!(ran.out.contains("account") && ran.out.contains("The console is not part of this version yet"));
+    assert!(ran.out.contains("account") && ran.out.contains("`sendoff` alone opens the console"));
+}
+
+#[test]
+fn the_console_opens_on_a_terminal_and_nowhere_else() {
+    for args in [&[][..], &["console"]] {
+        let shell = Shell::new().env("SENDOFF_SOCKET", "/tmp/a.sock").on_a_terminal();
+        assert!(shell.run(args).err.contains("console /tmp/a.sock"), "{args:?}");
+    }
+    let ran = Shell::new().run(&["console", "--json"]);
+    assert_eq!((ran.code, ran.error()["message"].clone()), (2, "the console needs a terminal".into()));
 }
 
 #[test]

@@ -650,6 +650,8 @@ fn answers_fit_their_own_description() {
         ("/v1/queues/q?next=2", "Queue"),
         ("/v1/status", "Status"),
         ("/v1/audit", "AuditList"),
+        ("/v1/networks", "NetworkList"),
+        ("/v1/receipts", "ReceiptList"),
     ] {
         let (_, answer) = ask(&daemon, "GET", path, "");
         let schema =

@@ -20,6 +20,8 @@ mod disconnect;
 mod disk;
 #[path = "daemon/doctor.rs"]
 mod doctor;
+#[path = "daemon/drafts.rs"]
+mod drafts;
 #[path = "daemon/explain.rs"]
 mod explain;
 #[path = "daemon/facebook.rs"]

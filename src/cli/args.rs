@@ -115,6 +115,13 @@ Examples:
   sendoff --config /etc/sendoff/config.toml serve
   systemctl reload sendoff       read the configuration again")]
     Serve,
+    /// Open the console: everything on one screen
+    #[command(after_help = "\
+Examples:
+  sendoff console
+  sendoff                        the same, on a terminal
+  sendoff --socket /run/sendoff/control.sock console")]
+    Console,
     /// Connect, look at and disconnect accounts
     #[command(
         after_help = "\

@@ -66,6 +66,8 @@ pub trait Rooms {
     fn serve(&self, config: Option<&Path>, globals: &Globals) -> Result<u8, CliError>;
     /// Runs the stand-in networks until interrupted.
     fn sandbox(&self, args: &args::Sandbox, globals: &Globals) -> Result<u8, CliError>;
+    /// Shows the console until its user leaves it.
+    fn console(&self, socket: &Path, globals: &Globals) -> Result<u8, CliError>;
     /// Runs the demonstration.
     fn demo(&self, args: &args::Demo, globals: &Globals) -> Result<u8, CliError>;
     /// Writes configuration, key and directories; says what was done and what to do next.
@@ -149,6 +151,10 @@ fn dispatch(
     ui: &mut Ui<'_, '_>,
 ) -> Result<u8, CliError> {
     let Some(command) = command else {
+        if ui.io.terminal[0] && ui.io.terminal[1] && !ui.json {
+            let config = config_path(globals, ui.io.env);
+            return rooms.console(&socket(globals, config.as_deref(), rooms, ui)?, globals);
+        }
         if ui.json {
             let names: Vec<String> =
                 Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
@@ -157,7 +163,7 @@ fn dispatch(
         }
         let help = Cli::command().render_help().to_string();
         ui.print(&help)?;
-        ui.print("\nThe console is not part of this version yet; every command above is.\n")?;
+        ui.print("\nOn a terminal, `sendoff` alone opens the console.\n")?;
         return Ok(0);
     };
     let config = config_path(globals, ui.io.env);
@@ -165,6 +171,13 @@ fn dispatch(
     match command {
         Command::Serve => return rooms.serve(config, globals),
         Command::Sandbox(args) => return rooms.sandbox(&args, globals),
+        Command::Console => {
+            if ui.json || !ui.io.terminal[0] || !ui.io.terminal[1] {
+                return Err(CliError::usage("the console needs a terminal")
+                    .hint("in a pipe, use the commands with `--json`: sendoff status --json"));
+            }
+            return rooms.console(&socket(globals, config, rooms, ui)?, globals);
+        }
         Command::Demo(args) => return rooms.demo(&args, globals),
         Command::Init { dir } => return local::init(rooms, dir.as_deref(), ui),
         Command::Config { command } => return local::config(rooms, &command, config, ui),
@@ -206,6 +219,7 @@ fn dispatch(
                 status::audit(&client, limit, after, ui).await
             }
             Command::Serve
+            | Command::Console
             | Command::Sandbox(_)
             | Command::Demo(_)
             | Command::Init { .. }

@@ -108,6 +108,7 @@ pub(super) async fn create(client: &Client, draft: Draft, ui: &mut Ui<'_, '_>) -
         key: draft.key,
         source: Some(source.as_str().to_owned()),
         media_once: true,
+        unfinished: false,
     };
     if draft.check {
         let check = client.post_check(&ask).await?;
@@ -220,6 +221,7 @@ async fn edit(client: &Client, args: Edit, ui: &mut Ui<'_, '_>) -> Outcome {
         options: (!options.is_empty()).then_some(options),
         variants: None,
         late: args.late,
+        unfinished: false,
         version: None,
     };
     if media.is_none() && ask == r::EditPost::default() {
@@ -315,6 +317,7 @@ async fn list(client: &Client, args: List, ui: &mut Ui<'_, '_>) -> Outcome {
         tz: args.tz,
         limit: args.limit,
         after: args.after,
+        ..r::ListPosts::default()
     };
     let page = client.post_list(&ask).await?;
     if ui.json {

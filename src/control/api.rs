@@ -104,6 +104,10 @@ pub trait Api: Send + Sync + 'static {
     async fn audit_list(&self, by: Caller, ask: r::ListAudit) -> ApiResult<m::AuditList>;
     /// Reads the configuration file again; a bad one changes nothing.
     async fn config_reload(&self, by: Caller) -> ApiResult<m::Reloaded>;
+    /// What each network of this version takes.
+    async fn network_list(&self, by: Caller) -> ApiResult<m::NetworkList>;
+    /// What was deleted so far, newest first.
+    async fn receipt_list(&self, by: Caller, ask: r::ListReceipts) -> ApiResult<m::ReceiptList>;
 
     /// Stores a file. The implementation ends reading at its own cap; the kind comes from the content, `name`
     /// is only what the user calls it.

@@ -206,6 +206,16 @@ impl Client {
         self.get(&["audit"], ask).await
     }
 
+    /// What each network takes.
+    pub async fn network_list(&self) -> Result<m::NetworkList> {
+        self.get(&["networks"], &()).await
+    }
+
+    /// What was deleted so far.
+    pub async fn receipt_list(&self, ask: &r::ListReceipts) -> Result<m::ReceiptList> {
+        self.get(&["receipts"], ask).await
+    }
+
     /// Reads the configuration file again.
     pub async fn config_reload(&self) -> Result<m::Reloaded> {
         self.act(&["config", "reload"]).await

@@ -14,10 +14,12 @@ use super::shape::{Shape, message, named, words};
 pub use super::timeline::{Calendar, ClockChange, ComingRun, FreeSlot, LogEvent};
 
 mod diagnosis;
+mod networks;
 mod parts;
 mod standing;
 
 pub use diagnosis::{Diagnosis, Finding, FindingResult};
+pub use networks::{Network, NetworkList, NetworkOption, ReceiptEntry, ReceiptLine, ReceiptList};
 pub use parts::{Cost, Fetch, Progress, Reason, Spending, SpentOn, Step, Why};
 pub use standing::{AccountCounts, Alert, PauseState, Status, StoreStatus};
 

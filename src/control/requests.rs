@@ -99,6 +99,10 @@ message! {
         key: Option<String>,
         /// `cli`, `console`, `file` or `api` (the default).
         source: Option<String>,
+        /// A draft that is still being written: it is kept as it stands, checked or not, with accounts or
+        /// without. It is checked before it is scheduled. Only with `when: \"draft\"`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unfinished: bool,
         /// The files are for this request alone: if no post comes of it (it is refused, only a check, or
         /// its key was used before), those that no other post uses are removed.
         media_once: bool,
@@ -117,6 +121,9 @@ message! {
         variants: Option<BTreeMap<String, Variant>>,
         /// `60m`, `always` or `exact`.
         late: Option<String>,
+        /// Keeps a draft that is still being written as it stands; see `CreatePost`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unfinished: bool,
         /// The version this edit was made from; another one in the store is refused.
         version: Option<u32>,
     }
@@ -128,6 +135,12 @@ message! {
         /// A post status or a delivery state.
         state: Option<String>,
         account: Option<String>,
+        /// Posts that go to this network.
+        platform: Option<String>,
+        /// Posts with this in one of their texts, in capitals or not.
+        text: Option<String>,
+        /// `newest` (by due time; the default) or `oldest` first.
+        order: Option<String>,
         /// WHEN; due at or after it.
         since: Option<String>,
         /// WHEN; due before it.
@@ -297,6 +310,13 @@ message! {
     request ListAudit {
         limit: Option<u32>,
         after: Option<String>,
+    }
+}
+
+message! {
+    /// How many receipts. In the address.
+    request ListReceipts {
+        limit: Option<u32>,
     }
 }
 

@@ -141,6 +141,13 @@ fn daemon() -> Vec<Route> {
             let ask = c.query()?;
             c.api.audit_list(c.by, ask).await
         }),
+        row!(GET "/v1/networks" "network_list" "What each network takes of posts",
+            Input::Nothing => m::NetworkList, |c: Call| async move { c.api.network_list(c.by).await }),
+        row!(GET "/v1/receipts" "receipt_list" "Disconnects and requests for deletion, newest first",
+        query::<r::ListReceipts>() => m::ReceiptList, |c: Call| async move {
+            let ask = c.query()?;
+            c.api.receipt_list(c.by, ask).await
+        }),
         row!(POST "/v1/config/reload" "config_reload" "Read the configuration file again",
             Input::Nothing => m::Reloaded, |c: Call| async move { c.api.config_reload(c.by).await }),
         Route {

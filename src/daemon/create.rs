@@ -297,7 +297,7 @@ fn connector(platform: PlatformName) -> ApiResult<&'static dyn Platform> {
     })
 }
 
-fn no_target() -> ApiError {
+pub(super) fn no_target() -> ApiError {
     ApiError::bad_request("no_target", "the post is for nobody").hint("name an account, e.g. `--to x:acme`")
 }
 
@@ -334,6 +334,10 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
         return Err(ApiError::bad_request("bad_key", format!("an idempotency key has 1 to {KEY_MAX} bytes"))
             .hint("a short name of what is posted will do, e.g. `--key opening-2026-12-01`"));
     }
+    if ask.unfinished && wish != r::When::Draft {
+        return Err(ApiError::bad_request("not_a_draft", "only a draft can be kept unfinished")
+            .hint("send `\"when\": \"draft\"`, or leave `unfinished` out"));
+    }
     let words = Words::read(shared, &ask)?;
     let key = match &ask.key {
         None => None,
@@ -362,11 +366,13 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
         _ => ask.to.clone(),
     };
     let targets = read_targets(shared, &to)?;
-    if targets.is_empty() {
+    if targets.is_empty() && !ask.unfinished {
         return Err(no_target());
     }
     let networks: Vec<_> = targets.iter().map(|it| it.name.platform()).collect();
-    refuse_unused(&words.options, &networks)?;
+    if !ask.unfinished {
+        refuse_unused(&words.options, &networks)?;
+    }
     let mut checks = Vec::new();
     for account in &targets {
         let name = account.name.to_string();
@@ -374,7 +380,9 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
         checks.push(view::target(&name, &checked));
     }
     let cost = view::cost_of(&checks);
-    refuse_problems(checks)?;
+    if !ask.unfinished {
+        refuse_problems(checks)?;
+    }
     let names: Vec<String> = targets.iter().map(|it| it.name.to_string()).collect();
     let repeats = words.repeats(&names);
     let now = shared.now();

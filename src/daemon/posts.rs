@@ -14,12 +14,12 @@ use crate::control::requests as r;
 use crate::domain::account::Account;
 use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Flight, State};
-use crate::domain::ids::{AccountName, DeliveryId, PostId};
+use crate::domain::ids::{AccountName, DeliveryId, PlatformName, PostId};
 use crate::domain::post::Post;
 use crate::domain::schedule::parse_shift;
 use crate::engine::ask::{self, Ask};
 use crate::platforms;
-use crate::store::posts::{Filter, Wanted};
+use crate::store::posts::{Filter, Order, Wanted};
 use crate::store::{StoreError, accounts, deliveries, posts};
 
 /// Posts in a page unless another number is asked for, and at most.
@@ -157,8 +157,22 @@ pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList
         .transpose()
         .map_err(|error: StoreError| errors::bad_cursor(error.to_string()))?;
     let (wanted, status) = wanted(ask.state.as_deref())?;
-    let filter =
-        Filter { wanted, account, since: bound(&ask.since)?, until: bound(&ask.until)?, ..Filter::default() };
+    let order = match ask.order.as_deref() {
+        None | Some("newest") => Order::NewestFirst,
+        Some("oldest") => Order::OldestFirst,
+        Some(other) => {
+            return Err(ApiError::bad_request("unknown_order", format!("`{other}` is not an order"))
+                .hint("`newest` or `oldest`"));
+        }
+    };
+    let platform: Option<PlatformName> =
+        ask.platform.as_deref().map(str::parse).transpose().map_err(errors::bad_name)?;
+    let text = ask.text.as_deref().map(str::to_lowercase).filter(|it| !it.is_empty());
+    let fits = |post: &Post| {
+        platform.is_none_or(|wanted| post.to.iter().any(|it| it.name.platform() == wanted))
+            && text.as_deref().is_none_or(|wanted| says(post, wanted))
+    };
+    let filter = Filter { wanted, account, since: bound(&ask.since)?, until: bound(&ask.until)?, order };
     let read = shared.store.read(|rx| {
         let (mut found, mut looked_at, mut here) = (Vec::new(), 0, BTreeSet::new());
         let mut after = cursor;
@@ -170,7 +184,11 @@ pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList
                 if !here.insert(*id) || cursor.is_some_and(|it| it.is_past(*id, &rows, &filter)) {
                     continue;
                 }
-                let shown = view::post(&posts::need(rx, *id)?, &rows);
+                let post = posts::need(rx, *id)?;
+                if !fits(&post) {
+                    continue;
+                }
+                let shown = view::post(&post, &rows);
                 if status.is_none_or(|it| it == shown.status) {
                     found.push(shown);
                 }
@@ -183,6 +201,12 @@ pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList
     });
     let (posts, next) = read.map_err(errors::store)?;
     Ok(m::PostList { posts, next_cursor: next.map(|it| it.to_string()), notices: Vec::new() })
+}
+
+/// Whether one of a post's texts holds these words, which are in small letters.
+fn says(post: &Post, wanted: &str) -> bool {
+    let all = post.variants.values().chain([&post.content]);
+    all.flat_map(|it| it.parts.iter().chain(&it.comment)).any(|it| it.to_lowercase().contains(wanted))
 }
 
 /// A word of `--state`: a delivery state, `held`, or a post's status. The index narrows what it can.
@@ -303,6 +327,12 @@ async fn free_slot(shared: &Shared, id: PostId) -> ApiResult<()> {
 
 /// The one check, for every target of a post as it is now.
 pub(super) fn check_again(shared: &Shared, post: &Post) -> ApiResult<()> {
+    // A draft may have been kept while it was written.
+    if post.to.is_empty() {
+        return Err(create::no_target());
+    }
+    let networks: Vec<_> = post.to.iter().map(|it| it.name.platform()).collect();
+    create::refuse_unused(&post.options, &networks)?;
     let mut targets = Vec::new();
     for target in &post.to {
         let Some(platform) = platforms::find(target.name.platform()) else { continue };
@@ -351,6 +381,10 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
         )
         .hint("delete it and post it anew"));
     }
+    if ask.unfinished && before.due.is_some() {
+        return Err(ApiError::conflict("not_a_draft", "only a draft can be kept unfinished")
+            .hint("leave `unfinished` out: what has a time is checked with every change"));
+    }
     let mut post = before.clone();
     if let Some(parts) = ask.parts {
         post.content.parts = if parts.is_empty() { vec![String::new()] } else { parts };
@@ -381,12 +415,10 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
             .map(|it| crate::domain::post::Target { account: it.id, name: it.name })
             .collect();
     }
-    if ask.options.is_some() {
-        let networks: Vec<_> = post.to.iter().map(|it| it.name.platform()).collect();
-        create::refuse_unused(&post.options, &networks)?;
-    }
     create::has_parts(&post.media, &post.content, &post.variants)?;
-    check_again(shared, &post)?;
+    if !ask.unfinished {
+        check_again(shared, &post)?;
+    }
     post.version += 1;
     shared
         .store

@@ -11,7 +11,8 @@ use crate::domain::delivery::{Delivery, NOTHING, Reason, State};
 use crate::domain::media::MediaItem;
 use crate::domain::post::{Content, Post};
 use crate::http::{redact, terminal};
-use crate::platforms::Problem;
+use crate::platforms::{self, OptionSpec, Platform, Problem};
+use crate::store::audit::Receipt;
 use crate::store::journal::{Entry, Happening};
 use crate::validate::{Checked, Verdict};
 
@@ -43,6 +44,44 @@ pub(super) fn account(it: &Account) -> m::Account {
         tier: it.tier.clone(),
         grant_expires_at: it.grant_expires_at,
         spending: None,
+    }
+}
+
+/// What each network of this build takes, as its own table says.
+pub(super) fn networks() -> m::NetworkList {
+    let count = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
+    let one = |it: &&'static dyn Platform| {
+        let able = it.capabilities(None);
+        let option = |it: &OptionSpec| m::NetworkOption {
+            key: it.key.to_owned(),
+            values: it.values.iter().map(|it| (*it).to_owned()).collect(),
+            help: it.help.to_owned(),
+        };
+        m::Network {
+            platform: it.name().to_string(),
+            title: it.name().title().to_owned(),
+            text_max: count(able.text_max),
+            unit: able.unit.as_str().to_owned(),
+            parts_max: count(able.parts_max),
+            images_max: count(able.images_max),
+            comment: able.comment,
+            can_delete: able.can_delete,
+            options: able.options.iter().map(option).collect(),
+        }
+    };
+    m::NetworkList { networks: platforms::ALL.iter().map(one).collect() }
+}
+
+/// A kept receipt. What it says of a person is a keyed hash, and stays here.
+pub(super) fn receipt(it: &Receipt) -> m::ReceiptEntry {
+    let line =
+        |(step, result): &(String, String)| m::ReceiptLine { step: step.clone(), result: result.clone() };
+    m::ReceiptEntry {
+        id: it.id.to_string(),
+        kind: it.kind.clone(),
+        requested_at: it.requested_at,
+        finished_at: it.finished_at,
+        steps: it.outcome.iter().map(line).collect(),
     }
 }
 

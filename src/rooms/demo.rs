@@ -134,6 +134,12 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
         () = interruption.comes() => Err(interrupted()),
     };
     let outcome = match outcome {
+        Ok(code) if !args.once && has_console(globals) => {
+            tokio::select! {
+                shown = super::console(&socket, globals) => shown.map(|_| code),
+                () = interruption.comes() => Ok(code),
+            }
+        }
         Ok(code) if !args.once => {
             stage.say(
                 &format!(
@@ -151,6 +157,11 @@ pub(super) async fn run(args: &Demo, globals: &Globals) -> Result<u8, CliError> 
     daemon.stop().await;
     running.stop().await;
     outcome
+}
+
+/// Whether there is somebody to show the console to. The daemon's log has the terminal with `-v`.
+fn has_console(globals: &Globals) -> bool {
+    !globals.json && globals.verbose == 0 && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 /// Where the demonstration works.

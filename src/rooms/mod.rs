@@ -30,6 +30,7 @@ use crate::control::messages as m;
 use crate::daemon::disk::Room;
 use crate::daemon::start::{self, DaemonError, Plan};
 use crate::sandbox;
+use crate::tui;
 
 /// How long blocking work may delay the end of the process.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -59,6 +60,10 @@ impl Rooms for House {
 
     fn sandbox(&self, args: &args::Sandbox, globals: &Globals) -> Result<u8, CliError> {
         runtime()?.block_on(run_sandbox(args, globals))
+    }
+
+    fn console(&self, socket: &Path, globals: &Globals) -> Result<u8, CliError> {
+        runtime()?.block_on(console(socket, globals))
     }
 
     fn demo(&self, args: &args::Demo, globals: &Globals) -> Result<u8, CliError> {
@@ -107,6 +112,24 @@ impl Rooms for House {
 
     fn offline_check(&self, draft: &post::Offline) -> Result<m::Check, CliError> {
         setup::offline_check(draft)
+    }
+}
+
+/// Shows the console for the daemon behind a socket.
+async fn console(socket: &Path, globals: &Globals) -> Result<u8, CliError> {
+    let mut session = [0; 8];
+    start::random(&mut session);
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
+    let options = tui::run::Options {
+        socket: socket.to_owned(),
+        color: globals.wants_color(true, no_color),
+        zone: jiff::tz::TimeZone::system(),
+        clock: Arc::new(SystemClock),
+        session: crate::domain::hex::hex(&session),
+    };
+    match tui::run::run(options).await {
+        Ok(()) => Ok(0),
+        Err(error) => Err(CliError::failed("console", error.to_string())),
     }
 }
 

@@ -213,17 +213,22 @@ impl FromStr for Cursor {
 }
 
 impl Cursor {
-    /// Whether a list of what is `wanted`, newest first, showed this post up to here already: a
-    /// post stands in an index once for each time its deliveries are due.
+    /// Whether a list of what is `wanted` showed this post up to here already: a post stands in an
+    /// index once for each time its deliveries are due.
     pub fn is_past(self, post: PostId, rows: &[Delivery], filter: &Filter) -> bool {
         let Some(wanted) = filter.wanted else { return false };
+        let since = filter.since.map_or(i64::MIN, Timestamp::as_millisecond);
         let until = filter.until.map_or(i64::MAX, Timestamp::as_millisecond);
-        rows.iter()
+        let times = rows
+            .iter()
             .filter(|it| filter.account.is_none_or(|account| account == it.account) && wanted.has(it))
             .map(|it| it.due.instant.as_millisecond())
-            .filter(|ms| *ms <= until)
-            .max()
-            .is_some_and(|ms| (ms, post.as_u128()) >= (self.ms, self.post))
+            .filter(|ms| (since..=until).contains(ms));
+        let here = (self.ms, self.post);
+        match filter.order {
+            Order::NewestFirst => times.max().is_some_and(|ms| (ms, post.as_u128()) >= here),
+            Order::OldestFirst => times.min().is_some_and(|ms| (ms, post.as_u128()) <= here),
+        }
     }
 }
 

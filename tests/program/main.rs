@@ -7,6 +7,7 @@
 mod bad_input;
 mod bad_media;
 mod check;
+mod console;
 mod crash;
 mod demo;
 mod disk_full;

@@ -572,6 +572,40 @@ impl Api for Fake {
         Ok(m::Reloaded { changed: vec!["queue".into()], needs_restart: vec![], warnings: vec![] })
     }
 
+    async fn network_list(&self, by: Caller) -> ApiResult<m::NetworkList> {
+        self.note(by, "networks");
+        let options = vec![m::NetworkOption {
+            key: "reply_settings".into(),
+            values: vec!["following".into()],
+            help: "who may reply".into(),
+        }];
+        let network = m::Network {
+            platform: "x".into(),
+            title: "X".into(),
+            text_max: 280,
+            unit: "weighted characters".into(),
+            parts_max: 25,
+            images_max: 4,
+            comment: false,
+            can_delete: true,
+            options,
+        };
+        Ok(m::NetworkList { networks: vec![network] })
+    }
+
+    async fn receipt_list(&self, by: Caller, ask: r::ListReceipts) -> ApiResult<m::ReceiptList> {
+        self.note(by, format!("receipts {:?}", ask.limit));
+        let steps = vec![m::ReceiptLine { step: "grant".into(), result: "revoked".into() }];
+        let entry = m::ReceiptEntry {
+            id: "rcp_1".into(),
+            kind: "disconnect".into(),
+            requested_at: at(NOW),
+            finished_at: None,
+            steps,
+        };
+        Ok(m::ReceiptList { receipts: vec![entry] })
+    }
+
     async fn media_upload(&self, by: Caller, name: Option<String>, body: Upload) -> ApiResult<m::Uploaded> {
         let read = body.try_fold(0u64, |sum, chunk| async move { Ok(sum + chunk.len() as u64) }).await;
         let bytes = read.map_err(|error| ApiError::bad_request("cut_off", error.to_string()))?;
@@ -697,6 +731,9 @@ impl Rooms for Cardboard {
     }
     fn sandbox(&self, args: &Sandbox, _: &Globals) -> Result<u8, CliError> {
         Err(CliError::failed("asked", format!("sandbox {:?} {:?} {:?}", args.listen, args.faults, args.seed)))
+    }
+    fn console(&self, socket: &Path, _: &Globals) -> Result<u8, CliError> {
+        Err(CliError::failed("asked", format!("console {}", socket.display())))
     }
     fn demo(&self, args: &Demo, globals: &Globals) -> Result<u8, CliError> {
         Err(CliError::failed("asked", format!("demo {} {} {}", args.once, args.fast, globals.json)))

@@ -1,0 +1,358 @@
+//! What keys do to deliveries and accounts, and what asks first.
+
+use super::scenes::{
+    account, at, delivery, filled, held, list, picture, plain, post, press, scheduled, trouble, wait,
+};
+use crate::control::messages as m;
+use crate::control::requests as r;
+use crate::tui::app::{App, Screen, Tab};
+use crate::tui::effect::{ConnectNews, Deed, Effect, Load, Loaded, Msg, Outcome};
+use crate::tui::layer::Layer;
+use crate::tui::update::update;
+
+fn app() -> App {
+    filled((80, 24), plain())
+}
+
+/// The deeds among effects.
+fn deeds(effects: Vec<Effect>) -> Vec<Deed> {
+    effects.into_iter().filter_map(|it| if let Effect::Do(deed) = it { Some(deed) } else { None }).collect()
+}
+
+#[test]
+fn a_cancel_asks_by_name_and_waits_for_second_thoughts() {
+    let mut app = app();
+    press(&mut app, "j");
+    assert_eq!(deeds(press(&mut app, "c")), []);
+    let shown = picture(&mut app);
+    assert!(shown.contains("“Good morning from the oven"), "{shown}");
+    assert!(shown.contains("for bluesky:acme"), "{shown}");
+    assert_eq!(deeds(press(&mut app, "y")), []);
+    assert_eq!(deeds(wait(&mut app, 3)), []);
+    assert_eq!(deeds(wait(&mut app, 4)), [Deed::Cancel("dlv_1".into())]);
+}
+
+#[test]
+fn a_cancel_is_taken_back_within_seconds_and_no_is_no() {
+    let mut app = app();
+    press(&mut app, "jcyu");
+    assert_eq!(deeds(wait(&mut app, 60)), []);
+    press(&mut app, "cn");
+    assert_eq!(deeds(wait(&mut app, 60)), []);
+}
+
+#[test]
+fn who_leaves_has_what_was_confirmed_done_at_once() {
+    let mut app = app();
+    assert_eq!(deeds(press(&mut app, "jcyq")), [Deed::Cancel("dlv_1".into())]);
+    assert!(app.quit);
+}
+
+#[test]
+fn a_move_can_be_put_back_to_the_wall_time_it_was_meant_as() {
+    let mut app = app();
+    press(&mut app, "jm");
+    assert!(matches!(app.layers.last(), Some(Layer::Menu(_))));
+    let moved = deeds(press(&mut app, "<Enter>tomorrow 9am<Enter>"));
+    let to = r::Move::At("tomorrow 9am".into());
+    assert_eq!(moved, [Deed::Move { id: "pst_1".into(), to, tz: None }]);
+    update(&mut app, Msg::Done(moved[0].clone(), Ok(Outcome::Post(Box::new(scheduled())))));
+    let back = r::Move::At("2026-11-23T10:00:00".into());
+    let tz = Some("Europe/Berlin".into());
+    assert_eq!(deeds(press(&mut app, "u")), [Deed::Move { id: "pst_1".into(), to: back, tz }]);
+}
+
+#[test]
+fn a_move_that_was_refused_leaves_nothing_to_take_back() {
+    let mut app = app();
+    let moved = deeds(press(&mut app, "jm<Enter>yesterday<Enter>"));
+    update(&mut app, Msg::Done(moved[0].clone(), Err(trouble("past_time", false))));
+    assert_eq!(deeds(press(&mut app, "u")), []);
+    assert!(picture(&mut app).contains("there is nothing to take back"));
+}
+
+#[test]
+fn deleting_says_where_and_asks() {
+    let mut app = app();
+    press(&mut app, "jx");
+    assert_eq!(deeds(press(&mut app, "<Enter>")), []);
+    let shown = picture(&mut app);
+    assert!(shown.contains("on the networks") && shown.contains("(bluesky:acme, x:acme)"), "{shown}");
+    assert_eq!(deeds(press(&mut app, "<Esc>x<Enter>n")), []);
+    let gone = Deed::Delete { id: "pst_1".into(), local_only: false };
+    assert_eq!(deeds(press(&mut app, "x<Enter>y")), [gone]);
+    let here = Deed::Delete { id: "pst_1".into(), local_only: true };
+    assert_eq!(deeds(press(&mut app, "xj<Enter>y")), [here]);
+}
+
+#[test]
+fn every_item_of_a_receipt_is_shown() {
+    let mut app = app();
+    let item = |result, message: &str| m::ReceiptItem {
+        what: "post".into(),
+        r#where: "x".into(),
+        result,
+        message: Some(message.into()),
+        hint: Some("delete it by hand".into()),
+    };
+    let items = vec![item(m::Outcome::Done, "gone"), item(m::Outcome::NotPossible, "X says no")];
+    let receipt =
+        m::Receipt { id: "rcp_1".into(), at: at("2026-11-23T08:00:00Z"), subject: "pst_1".into(), items };
+    let deed = Deed::Delete { id: "pst_1".into(), local_only: false };
+    update(&mut app, Msg::Done(deed, Ok(Outcome::Receipt(receipt))));
+    let shown = picture(&mut app);
+    for piece in ["gone", "X says no", "delete it by hand", "rcp_1"] {
+        assert!(shown.contains(piece), "{piece}: {shown}");
+    }
+}
+
+#[test]
+fn what_is_unknown_is_settled_by_one_of_three_words() {
+    let word = |published: Option<&str>, resend, leave| Deed::Resolve {
+        id: "dlv_3".into(),
+        word: r::Resolve { published: published.map(str::to_owned), resend, leave },
+    };
+    for (keys, expected) in [
+        ("v<Enter>https://x.com/1<Enter>", word(Some("https://x.com/1"), false, false)),
+        ("vj<Enter>y", word(None, true, false)),
+        ("vjj<Enter>y", word(None, false, true)),
+    ] {
+        let mut app = app();
+        assert_eq!(deeds(press(&mut app, keys)), [expected], "{keys}");
+    }
+    let mut app = app();
+    assert_eq!(deeds(press(&mut app, "jv<Enter>")), [], "a scheduled one has a known fate");
+}
+
+#[test]
+fn a_disconnect_names_the_account_and_takes_a_yes() {
+    let mut app = app();
+    press(&mut app, "5jjD");
+    let shown = picture(&mut app);
+    assert!(shown.contains("Disconnect x:acme (@acme, Acme Bäckerei 日本)"), "{shown}");
+    assert_eq!(deeds(press(&mut app, "<Enter>")), [], "Enter is no yes");
+    assert_eq!(deeds(press(&mut app, "y")), [Deed::Disconnect("x:acme".into())]);
+}
+
+#[test]
+fn accounts_are_paused_resumed_and_renamed() {
+    let mut app = app();
+    assert_eq!(deeds(press(&mut app, "5p")), [Deed::AccountPause("bluesky:acme".into())]);
+    let accounts = vec![account("bluesky:acme", m::AccountState::Paused)];
+    update(&mut app, Msg::Loaded(Load::Accounts, Ok(Loaded::Accounts(m::AccountList { accounts }))));
+    assert_eq!(deeds(press(&mut app, "p")), [Deed::AccountResume("bluesky:acme".into())]);
+    let named = Deed::AccountRename { account: "bluesky:acme".into(), name: "acme2".into() };
+    assert_eq!(deeds(press(&mut app, "N2<Enter>")), [named]);
+}
+
+#[test]
+fn an_account_is_connected_only_by_a_yes_to_what_was_found() {
+    let mut app = app();
+    let begun = press(&mut app, "5n<Enter>");
+    let ask = r::Connect { platform: "x".into(), ..r::Connect::default() };
+    assert!(begun.contains(&Effect::Connect(Box::new(ask))), "{begun:?}");
+    let news = |app: &mut App, it| update(app, Msg::Connect(it));
+    let event = |it| ConnectNews::Event(Box::new(it));
+    news(&mut app, ConnectNews::Started("c1".into()));
+    let link = m::ConnectEvent::Link {
+        url: "https://post.example.org/connect/T1".into(),
+        expires_at: at("2026-11-23T08:10:00Z"),
+        callback: None,
+        code_lives_s: None,
+    };
+    news(&mut app, event(link));
+    assert!(picture(&mut app).contains("https://post.example.org/connect/T1"));
+    let found = |id: &str| m::FoundAccount {
+        remote_id: id.into(),
+        username: "acme".into(),
+        display_name: "Acme".into(),
+        account: Some("x:acme".into()),
+        missing_scopes: vec!["media.write".into()],
+        warnings: vec![],
+    };
+    news(&mut app, event(m::ConnectEvent::Found { accounts: vec![found("1"), found("2")] }));
+    assert!(picture(&mut app).contains("not granted: media.write"));
+    // The second one is not wanted.
+    let said = press(&mut app, "j y");
+    let choice = r::Choice::Select(vec!["1".into()]);
+    assert_eq!(said, [Effect::Confirm { id: "c1".into(), choice }]);
+    assert_eq!(press(&mut app, "y"), [], "one answer is enough");
+    let connected = m::ConnectEvent::Connected { account: account("x:acme", m::AccountState::Ready) };
+    let after = news(&mut app, event(connected));
+    assert!(app.layers.is_empty(), "{after:?}");
+    app.asked.clear();
+    assert!(wait(&mut app, 1).contains(&Effect::Load(Load::Accounts)));
+}
+
+#[test]
+fn a_connect_that_is_left_stores_nothing() {
+    let mut app = app();
+    press(&mut app, "5n<Enter>");
+    update(&mut app, Msg::Connect(ConnectNews::Started("c1".into())));
+    assert_eq!(press(&mut app, "<Esc>"), [Effect::Leave("c1".into())]);
+    assert!(app.layers.is_empty());
+    press(&mut app, "n<Enter>");
+    press(&mut app, "<Esc>");
+    // Left before it had a name.
+    let late = update(&mut app, Msg::Connect(ConnectNews::Started("c2".into())));
+    assert_eq!(late, [Effect::Leave("c2".into())]);
+}
+
+#[test]
+fn a_pasted_address_goes_to_the_conversation_and_a_slip_may_be_mended() {
+    let mut app = app();
+    press(&mut app, "5n<Enter>");
+    update(&mut app, Msg::Connect(ConnectNews::Started("c1".into())));
+    let again = press(&mut app, "p");
+    assert!(again.contains(&Effect::Leave("c1".into())), "{again:?}");
+    assert!(again.iter().any(|it| matches!(it, Effect::Connect(ask) if ask.paste)), "{again:?}");
+    update(&mut app, Msg::Connect(ConnectNews::Started("c2".into())));
+    update(&mut app, Msg::Paste(" http://127.0.0.1/oauth/x/callback?code=1\n".into()));
+    let address = "http://127.0.0.1/oauth/x/callback?code=1".to_owned();
+    let sent = press(&mut app, "<Enter>");
+    assert_eq!(sent, [Effect::Pasted { id: "c2".into(), address: address.clone() }]);
+    update(&mut app, Msg::Connect(ConnectNews::NotTaken(trouble("bad_address", false))));
+    assert_eq!(press(&mut app, "<Enter>"), [Effect::Pasted { id: "c2".into(), address }]);
+}
+
+#[test]
+fn the_emergency_stop_asks_and_sending_again_does_not() {
+    let mut app = app();
+    assert_eq!(deeds(press(&mut app, "P")), []);
+    assert_eq!(deeds(press(&mut app, "y")), [Deed::Pause]);
+    assert_eq!(deeds(press(&mut app, "S")), [Deed::Resume]);
+}
+
+#[test]
+fn the_palette_finds_by_any_word_and_does_it() {
+    let mut app = app();
+    press(&mut app, ":go timel<Enter>");
+    assert_eq!(app.screen, Screen::Tab(Tab::Timeline));
+    press(&mut app, ":emerg send again<Enter>");
+    assert!(app.layers.is_empty());
+    // Where a text is written the palette opens too.
+    press(&mut app, "4");
+    press(&mut app, "<C-p>");
+    assert!(matches!(app.layers.last(), Some(Layer::Palette(_))));
+}
+
+#[test]
+fn every_action_is_in_the_palette_or_moves_a_cursor() {
+    use crate::tui::keys::{self, Action};
+    for tab in Tab::ALL {
+        let mut app = app();
+        app.screen = Screen::Tab(tab);
+        let here: Vec<Action> = keys::here(&keys::places(&app)).iter().map(|it| it.action).collect();
+        press(&mut app, "<C-p>");
+        let Some(Layer::Palette(it)) = app.layers.last() else { panic!("{tab:?}") };
+        for wanted in [Action::Retry, Action::Submit, Action::Disconnect, Action::FilterState, Action::Later]
+        {
+            let offered = it.all.iter().any(|it| it.action == wanted);
+            assert_eq!(offered, here.contains(&wanted), "{tab:?} {wanted:?}");
+        }
+    }
+}
+
+#[test]
+fn events_make_what_is_shown_be_read_again_once_a_tick() {
+    let mut app = app();
+    app.asked.clear();
+    for seq in 1..4 {
+        let event = m::LogEvent {
+            at: at("2026-11-23T08:00:00Z"),
+            level: "info".into(),
+            event: "delivery.published".into(),
+            message: "x:acme: published".into(),
+            post: Some("pst_1".into()),
+            delivery: Some("dlv_2".into()),
+            account: Some("x:acme".into()),
+            seq,
+            progress: None,
+        };
+        assert_eq!(update(&mut app, Msg::Event(Box::new(event))), []);
+    }
+    let read = wait(&mut app, 1);
+    let expected = [Load::Status, Load::Due, Load::Attention, Load::Drafts].map(Effect::Load);
+    assert_eq!(read, expected);
+    assert_eq!(wait(&mut app, 1), [], "the answers are still on their way, and nothing is new");
+    assert_eq!(app.log.lines.len(), 3);
+}
+
+#[test]
+fn a_daemon_that_comes_back_is_asked_for_everything_shown() {
+    let mut app = app();
+    press(&mut app, "2");
+    update(&mut app, Msg::Down(trouble("unreachable", true)));
+    let shown = picture(&mut app);
+    assert!(shown.contains("The daemon does not answer.") && shown.contains("do something"), "{shown}");
+    assert_eq!(press(&mut app, "1"), [], "nobody is there to be asked");
+    press(&mut app, "2");
+    let read = update(&mut app, Msg::Up(Box::new(super::scenes::status())));
+    assert!(read.iter().any(|it| matches!(it, Effect::Load(Load::Page { index: 0, .. }))), "{read:?}");
+    assert!(picture(&mut app).contains("the daemon is there again"));
+}
+
+#[test]
+fn a_million_rows_are_a_window_of_pages_that_moves_with_the_cursor() {
+    let mut app = app();
+    let page = |from: usize| -> Vec<m::Post> {
+        (from..from + 50)
+            .map(|n| {
+                let id = format!("pst_{n}");
+                let it = delivery(&format!("dlv_{n}"), &id, "x:acme", m::DeliveryState::Published);
+                post(&id, &format!("post {n}"), vec![it])
+            })
+            .collect()
+    };
+    let serve = |app: &mut App, mut effects: Vec<Effect>| {
+        while let Some(effect) = effects.pop() {
+            if let Effect::Load(load @ Load::Page { .. }) = effect {
+                let Load::Page { ask, .. } = &load else { unreachable!() };
+                let from: usize = ask.after.as_ref().map_or(0, |it| it.parse().unwrap());
+                let next_cursor = Some((from + 50).to_string());
+                let answer = m::PostList { posts: page(from), next_cursor, notices: vec![] };
+                effects.extend(update(app, Msg::Loaded(load, Ok(Loaded::Posts(answer)))));
+            }
+        }
+    };
+    let first = press(&mut app, "2");
+    serve(&mut app, first);
+    for n in 0..2_000 {
+        let here = app.timeline.pages.here().unwrap().post.clone();
+        assert_eq!(here, format!("pst_{n}"), "no row is left out on the way down");
+        let more = press(&mut app, "j");
+        serve(&mut app, more);
+    }
+    assert!(app.timeline.pages.len() <= 400, "{}", app.timeline.pages.len());
+    for n in (1..=2_000).rev() {
+        assert_eq!(app.timeline.pages.here().unwrap().post, format!("pst_{n}"), "nor on the way up");
+        let more = press(&mut app, "k");
+        serve(&mut app, more);
+    }
+    assert!(app.timeline.pages.len() <= 400);
+}
+
+#[test]
+fn a_filter_asks_for_its_own_pages_and_takes_no_others() {
+    let mut app = app();
+    let first = press(&mut app, "2");
+    let Some(Effect::Load(old)) = first.into_iter().find(|it| matches!(it, Effect::Load(Load::Page { .. })))
+    else {
+        panic!()
+    };
+    let asked = press(&mut app, "/oven<Enter>");
+    let wanted = |it: &Effect| matches!(it, Effect::Load(Load::Page { ask, .. }) if ask.text.as_deref() == Some("oven"));
+    assert!(asked.iter().any(wanted), "{asked:?}");
+    update(&mut app, Msg::Loaded(old, Ok(Loaded::Posts(list(vec![held()])))));
+    assert_eq!(app.timeline.pages.len(), 0, "an answer to the older question");
+    let all = press(&mut app, "0");
+    assert!(all.iter().any(|it| matches!(it, Effect::Load(Load::Page { ask, .. }) if ask.text.is_none())));
+}
+
+#[test]
+fn a_move_does_not_swallow_a_cancel_that_was_confirmed() {
+    let mut app = app();
+    press(&mut app, "jcy");
+    let done = deeds(press(&mut app, "jm<Enter>tomorrow<Enter>"));
+    assert_eq!(done.first(), Some(&Deed::Cancel("dlv_1".into())), "{done:?}");
+}

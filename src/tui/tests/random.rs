@@ -1,0 +1,340 @@
+//! Whatever keys are pressed and whatever the daemon does: nothing panics, and no text is lost.
+
+use std::collections::BTreeMap;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proptest::prelude::*;
+
+use super::scenes::{account, draft, filled, picture, plain, post, trouble, wait};
+use crate::control::messages as m;
+use crate::control::requests as r;
+use crate::tui::app::App;
+use crate::tui::editor::Editor;
+use crate::tui::effect::{Deed, Effect, Load, Loaded, Msg, Outcome};
+use crate::tui::update::update;
+
+/// What a step does.
+#[derive(Debug, Clone)]
+enum Step {
+    Key(KeyCode, KeyModifiers),
+    Paste(String),
+    Wait,
+    /// The daemon answers what it was asked, in order; or the answers are lost, done or not.
+    Answer(How),
+    Restart,
+    Resize(u16, u16),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum How {
+    Well,
+    LostBefore,
+    LostAfter,
+}
+
+/// A daemon that remembers drafts.
+#[derive(Default)]
+struct Fake {
+    drafts: BTreeMap<String, (Vec<String>, u32)>,
+    keys: BTreeMap<String, String>,
+    waiting: Vec<Effect>,
+    made: usize,
+    /// Posts that the user had deleted by saying yes.
+    gone: Vec<String>,
+}
+
+impl Fake {
+    fn stored(&self, id: &str) -> m::Post {
+        let (parts, version) = self.drafts.get(id).cloned().unwrap_or((vec![String::new()], 1));
+        m::Post { id: id.into(), version, body: parts[0].clone(), parts, ..draft() }
+    }
+
+    /// One answer; none where the console waits for none.
+    fn answer(&mut self, effect: Effect, how: How) -> Option<Msg> {
+        let lost = || trouble("broken", true);
+        if how == How::LostBefore {
+            return match effect {
+                Effect::Load(load) => Some(Msg::Loaded(load, Err(lost()))),
+                Effect::Do(deed) => Some(Msg::Done(deed, Err(lost()))),
+                Effect::Create(ask) => {
+                    Some(Msg::Saved { key: ask.key.unwrap(), result: Box::new(Err(lost())) })
+                }
+                Effect::Edit { key, .. } => Some(Msg::Saved { key, result: Box::new(Err(lost())) }),
+                Effect::Check { revision, .. } => {
+                    Some(Msg::Checked { revision, result: Box::new(Err(lost())) })
+                }
+                _ => None,
+            };
+        }
+        let msg = match effect {
+            Effect::Create(ask) => {
+                let result = Box::new(Ok(self.create(&ask)));
+                Msg::Saved { key: ask.key.unwrap(), result }
+            }
+            Effect::Edit { key, id, ask } => Msg::Saved { key, result: Box::new(self.edit(&id, &ask)) },
+            Effect::Check { revision, .. } => Msg::Checked {
+                revision,
+                result: Box::new(Ok(m::Check { ok: true, targets: vec![], cost_usd: None })),
+            },
+            Effect::Do(deed) => {
+                let done = self.deed(&deed);
+                Msg::Done(deed, done)
+            }
+            Effect::Load(load) => {
+                let found = self.load(&load)?;
+                Msg::Loaded(load, Ok(found))
+            }
+            Effect::Upload(path) => Msg::Uploaded { path, result: Box::new(Err(trouble("no_file", false))) },
+            Effect::Editor(text) => Msg::Edited(Ok(text)),
+            _ => return None,
+        };
+        if how == How::LostAfter {
+            return Some(match msg {
+                Msg::Saved { key, .. } => Msg::Saved { key, result: Box::new(Err(lost())) },
+                Msg::Done(deed, _) => Msg::Done(deed, Err(lost())),
+                Msg::Loaded(load, _) => Msg::Loaded(load, Err(lost())),
+                other => other,
+            });
+        }
+        Some(msg)
+    }
+
+    fn create(&mut self, ask: &r::CreatePost) -> m::Post {
+        let key = ask.key.clone().unwrap();
+        if let Some(id) = self.keys.get(&key) {
+            return self.stored(id);
+        }
+        self.made += 1;
+        let id = format!("pst_{}", self.made + 100);
+        self.keys.insert(key, id.clone());
+        self.drafts.insert(id.clone(), (ask.parts.clone(), 1));
+        self.stored(&id)
+    }
+
+    fn edit(&mut self, id: &str, ask: &r::EditPost) -> Result<m::Post, crate::tui::effect::Trouble> {
+        let Some((parts, version)) = self.drafts.get_mut(id) else {
+            return Err(trouble("unknown_id", false));
+        };
+        if ask.version.is_some_and(|it| it != *version) {
+            return Err(trouble("changed_meanwhile", false));
+        }
+        *parts = ask.parts.clone().unwrap();
+        *version += 1;
+        Ok(self.stored(id))
+    }
+
+    fn deed(&mut self, deed: &Deed) -> Result<Outcome, crate::tui::effect::Trouble> {
+        Ok(match deed {
+            Deed::Schedule { id, .. } => Outcome::Post(Box::new(self.stored(id))),
+            Deed::Amend { id, ask, .. } => {
+                // Amended posts keep the text as drafts keep theirs.
+                self.drafts.insert(id.clone(), (ask.parts.clone().unwrap_or_default(), 1));
+                Outcome::Post(Box::new(self.stored(id)))
+            }
+            Deed::Delete { id, .. } => {
+                self.drafts.remove(id);
+                self.gone.push(id.clone());
+                let at = super::scenes::at(super::scenes::NOW);
+                Outcome::Receipt(m::Receipt { id: "rcp_1".into(), at, subject: id.clone(), items: vec![] })
+            }
+            Deed::Pause | Deed::Resume => Outcome::Nothing,
+            Deed::AccountPause(_)
+            | Deed::AccountResume(_)
+            | Deed::AccountRefresh(_)
+            | Deed::AccountRename { .. } => {
+                Outcome::Account(Box::new(account("x:acme", m::AccountState::Ready)))
+            }
+            Deed::Disconnect(_) => return Err(trouble("failed", false)),
+            Deed::Retry(_) | Deed::Cancel(_) | Deed::Resolve { .. } | Deed::Move { .. } => {
+                Outcome::Post(Box::new(super::scenes::scheduled()))
+            }
+        })
+    }
+
+    fn load(&self, load: &Load) -> Option<Loaded> {
+        let drafts = || self.drafts.keys().map(|id| self.stored(id)).collect::<Vec<_>>();
+        Some(match load {
+            Load::Status => Loaded::Status(Box::new(super::scenes::status())),
+            Load::Drafts => Loaded::Posts(super::scenes::list(drafts())),
+            Load::Due | Load::Page { .. } | Load::Day { .. } => {
+                Loaded::Posts(super::scenes::list(vec![super::scenes::scheduled(), super::scenes::held()]))
+            }
+            Load::Attention => Loaded::Posts(super::scenes::list(vec![super::scenes::held()])),
+            Load::Post(id) | Load::Open(id) => {
+                let known = [super::scenes::scheduled(), super::scenes::held()];
+                let known = known.into_iter().find(|it| it.id == *id);
+                Loaded::Post(Box::new(known.unwrap_or_else(|| self.stored(id))))
+            }
+            Load::Receipts => Loaded::Receipts(m::ReceiptList { receipts: vec![] }),
+            Load::Doctor => Loaded::Doctor(m::Diagnosis { ok: true, findings: vec![] }),
+            _ => return None,
+        })
+    }
+}
+
+fn texts(parts: &[Editor]) -> Vec<String> {
+    parts.iter().map(|it| it.text().to_owned()).collect()
+}
+
+/// The page that is being written: which one, and what stands on it.
+fn page(app: &App) -> (String, Vec<String>) {
+    (app.compose.key.clone(), texts(&app.compose.common.parts))
+}
+
+fn blank(parts: &[String]) -> bool {
+    parts.iter().all(|it| it.trim().is_empty())
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let code = prop_oneof![
+        6 => prop::sample::select("abcdefghjklmnopqrstuvwxyzNRSDPCGJK12345678?:/+-<> []y".chars().collect::<Vec<_>>())
+            .prop_map(KeyCode::Char),
+        1 => any::<char>().prop_map(KeyCode::Char),
+        5 => prop::sample::select(vec![
+            KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Up, KeyCode::Down,
+            KeyCode::Left, KeyCode::Right, KeyCode::Home, KeyCode::End, KeyCode::PageUp, KeyCode::PageDown,
+            KeyCode::Backspace, KeyCode::Delete, KeyCode::F(1), KeyCode::F(6), KeyCode::Insert,
+        ]),
+    ];
+    let mods = prop_oneof![
+        6 => Just(KeyModifiers::NONE),
+        1 => Just(KeyModifiers::CONTROL),
+        1 => Just(KeyModifiers::ALT),
+    ];
+    let how = prop_oneof![4 => Just(How::Well), 1 => Just(How::LostBefore), 1 => Just(How::LostAfter)];
+    let step = prop_oneof![
+        12 => (code, mods).prop_map(|(code, mods)| Step::Key(code, mods)),
+        // The way to the compose screen, so that texts are written at all.
+        2 => Just(Step::Key(KeyCode::Char('n'), KeyModifiers::CONTROL)),
+        2 => "[a-z日👩 \n]{1,12}".prop_map(Step::Paste),
+        3 => Just(Step::Wait),
+        4 => how.prop_map(Step::Answer),
+        1 => Just(Step::Restart),
+        1 => (1u16..220, 1u16..60).prop_map(|(width, height)| Step::Resize(width, height)),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+/// Checks that the page that was left is with the daemon, or was empty, or was thrown away by a yes.
+fn left_safely(before: &(String, Vec<String>), id: Option<&String>, fake: &Fake) -> bool {
+    blank(&before.1)
+        || id.is_some_and(|id| {
+            fake.gone.contains(id) || fake.drafts.get(id).is_some_and(|it| it.0 == before.1)
+        })
+        // An amended post has the text under its own id.
+        || fake.drafts.values().any(|it| it.0 == before.1)
+        || fake.waiting.iter().any(|it| matches!(it, Effect::Do(Deed::Delete { id: gone, .. }) if Some(gone) == id))
+}
+
+fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut app = filled((80, 24), plain());
+    let mut fake = Fake::default();
+    // What opens from the lists is stored as well.
+    fake.drafts.insert("pst_3".into(), (vec!["Half a thought".into()], 1));
+    for step in steps {
+        let (before, id) = (page(&app), app.compose.id.clone());
+        let mut discards = false;
+        let effects = match step {
+            Step::Key(KeyCode::Char('c'), KeyModifiers::CONTROL) => continue,
+            Step::Key(code, mods) => {
+                discards = matches!(
+                    app.layers.last(),
+                    Some(crate::tui::layer::Layer::Confirm(it))
+                        if matches!(it.then, crate::tui::layer::Then::Discard)
+                );
+                update(&mut app, Msg::Key(KeyEvent::new(code, mods)))
+            }
+            Step::Paste(text) => update(&mut app, Msg::Paste(text)),
+            Step::Wait => wait(&mut app, 1),
+            Step::Resize(width, height) => update(&mut app, Msg::Resize(width, height)),
+            Step::Restart => {
+                let mut effects = update(&mut app, Msg::Down(trouble("unreachable", true)));
+                effects.extend(update(&mut app, Msg::Up(Box::new(super::scenes::status()))));
+                effects
+            }
+            Step::Answer(how) => {
+                let mut effects = Vec::new();
+                for effect in std::mem::take(&mut fake.waiting) {
+                    let (before, id) = (page(&app), app.compose.id.clone());
+                    if let Some(msg) = fake.answer(effect, how) {
+                        let more = update(&mut app, msg);
+                        fake.waiting.extend(more.iter().cloned());
+                        effects.extend(more);
+                        let after = page(&app);
+                        prop_assert!(
+                            after.0 == before.0
+                                || after.1 == before.1
+                                || left_safely(&before, id.as_ref(), &fake),
+                            "lost at an answer: {before:?} {id:?} {:?}",
+                            fake.drafts
+                        );
+                    }
+                }
+                fake.waiting.clear();
+                effects
+            }
+        };
+        fake.waiting.extend(effects);
+        if app.quit {
+            app.quit = false;
+        }
+        let after = page(&app);
+        prop_assert!(
+            discards
+                || after.0 == before.0
+                || after.1 == before.1
+                || left_safely(&before, id.as_ref(), &fake),
+            "lost: {before:?} {id:?} {:?}",
+            fake.drafts
+        );
+        drop(picture(&mut app));
+    }
+    // In the end everything is with the daemon, or on the page of the dead console: nothing is.
+    app.layers.clear();
+    for _ in 0..6 {
+        let more = wait(&mut app, 2);
+        fake.waiting.extend(more);
+        for effect in std::mem::take(&mut fake.waiting) {
+            if matches!(effect, Effect::Create(_) | Effect::Edit { .. } | Effect::Check { .. })
+                && let Some(msg) = fake.answer(effect, How::Well)
+            {
+                let more = update(&mut app, msg);
+                fake.waiting.extend(more);
+            }
+        }
+    }
+    let (_, parts) = page(&app);
+    let kept = app.compose.id.as_ref().and_then(|it| fake.drafts.get(it));
+    // Opened and not changed: it is where it was.
+    let is_old = app.compose.original.is_some() && app.compose.is_kept();
+    let is_gone = app.compose.id.as_ref().is_some_and(|it| fake.gone.contains(it));
+    prop_assert!(
+        blank(&parts) || is_gone || is_old || kept.is_some_and(|it| it.0 == parts),
+        "not kept: {parts:?} {:?} {:?}",
+        app.compose,
+        fake.drafts
+    );
+    Ok(())
+}
+
+/// 10,000 sequences unless told otherwise; a quick run has fewer.
+fn cases() -> u32 {
+    std::env::var("SENDOFF_CONSOLE_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(256)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #[test]
+    fn any_keys_and_any_answers_lose_no_text_and_never_panic(steps in steps()) {
+        play(steps)?;
+    }
+}
+
+#[test]
+fn the_checks_of_this_test_notice_a_loss() {
+    let fake = Fake::default();
+    let written = ("k".to_owned(), vec!["text".to_owned()]);
+    assert!(!left_safely(&written, Some(&"pst_1".to_owned()), &fake));
+    assert!(left_safely(&("k".to_owned(), vec![" ".to_owned()]), None, &fake));
+    let _ = post("pst_1", "", vec![]);
+}

@@ -1,0 +1,273 @@
+//! Whole screens as pictures, small and large, with colours and without.
+
+use super::scenes::{
+    at, filled, fresh, held, list, picture, plain, press, scheduled, status, styles, trouble,
+};
+use crate::control::messages as m;
+use crate::tui::app::App;
+use crate::tui::compose::Time;
+use crate::tui::effect::{ConnectNews, Load, Loaded, Msg};
+use crate::tui::look::{Depth, Look};
+use crate::tui::update::update;
+
+const SMALL: (u16, u16) = (80, 24);
+const LARGE: (u16, u16) = (200, 50);
+
+fn answer(app: &mut App, load: Load, answer: Loaded) {
+    update(app, Msg::Loaded(load, Ok(answer)));
+}
+
+/// The page that the timeline waits for.
+fn timeline(app: &mut App) {
+    press(app, "2");
+    let load = app.asked.iter().find(|it| matches!(it, Load::Page { .. })).cloned().unwrap();
+    answer(app, load, Loaded::Posts(list(vec![scheduled(), held()])));
+}
+
+fn open_post(app: &mut App) {
+    press(app, "1<Enter>");
+    answer(app, Load::Post("pst_2".into()), Loaded::Post(Box::new(held())));
+}
+
+fn calendar(app: &mut App) {
+    press(app, "3");
+    let (berlin, free) = ("Europe/Berlin".to_owned(), "2026-11-24T08:00:00Z");
+    let month = m::Calendar {
+        month: "2026-11".into(),
+        zone: berlin,
+        from: at("2026-10-31T23:00:00Z"),
+        to: at("2026-11-30T23:00:00Z"),
+        deliveries: scheduled().deliveries.into_iter().chain(held().deliveries).collect(),
+        slots: vec![m::FreeSlot {
+            queue: "mornings".into(),
+            at: at(free),
+            local: "2026-11-24T09:00:00".into(),
+        }],
+        recurring: vec![],
+        changes: vec![],
+        cut: false,
+    };
+    answer(app, Load::Calendar { month: None }, Loaded::Calendar(month));
+    let load = app.asked.iter().find(|it| matches!(it, Load::Day { .. })).cloned().unwrap();
+    answer(app, load, Loaded::Posts(list(vec![scheduled(), held()])));
+}
+
+fn compose(app: &mut App) {
+    press(app, "n");
+    app.compose.to = vec!["x:acme".into(), "bluesky:acme".into()];
+    app.compose.time = Some(Time::At("tomorrow 9am".into()));
+    update(
+        app,
+        Msg::Paste(
+            "Good morning ☀️\n\nDie Backstube öffnet um sieben. 日本語のテキスト, and שלום too. 👩‍🍳".into(),
+        ),
+    );
+    let target = |account: &str, used, max, unit: &str, ok| m::CheckTarget {
+        account: account.into(),
+        ok,
+        length: m::Length { used, max, unit: unit.into() },
+        problems: vec![],
+        preview: serde_json::json!([{ "request": "POST /2/tweets", "body": { "text": "Good morning" } }]),
+        files: vec![],
+        notices: vec!["the link gets a card".into()],
+        cost_usd: None,
+        costs: vec![],
+    };
+    let targets = vec![
+        target("x:acme", 84, 280, "weighted characters", true),
+        target("bluesky:acme", 70, 300, "graphemes", true),
+    ];
+    let check = m::Check { ok: true, targets, cost_usd: Some("0.01".into()) };
+    let revision = app.compose.revision;
+    update(app, Msg::Checked { revision, result: Box::new(Ok(check)) });
+}
+
+fn connect(app: &mut App) {
+    press(app, "5n<Enter>");
+    update(app, Msg::Connect(ConnectNews::Started("c1".into())));
+    let link = m::ConnectEvent::Link {
+        url: "http://127.0.0.1:8420/connect/AbCdEfGh12345678".into(),
+        expires_at: at("2026-11-23T08:10:00Z"),
+        callback: None,
+        code_lives_s: None,
+    };
+    update(app, Msg::Connect(ConnectNews::Event(Box::new(link))));
+}
+
+fn doctor(app: &mut App) {
+    press(app, "8");
+    let finding = |about: &str, result, message: &str| m::Finding {
+        about: about.into(),
+        check: "public_url".into(),
+        result,
+        message: message.into(),
+        hint: Some("set `[server] public_url` to the address that people see".into()),
+    };
+    let findings = vec![
+        finding("host", m::FindingResult::Fault, "the public address is not answered"),
+        finding("x:acme", m::FindingResult::Ok, "connected"),
+    ];
+    answer(app, Load::Doctor, Loaded::Doctor(m::Diagnosis { ok: false, findings }));
+}
+
+fn deletions(app: &mut App) {
+    press(app, "6");
+    let entry = m::ReceiptEntry {
+        id: "rcp_1".into(),
+        kind: "disconnect".into(),
+        requested_at: at("2026-11-22T10:00:00Z"),
+        finished_at: Some(at("2026-11-22T10:00:02Z")),
+        steps: vec![
+            m::ReceiptLine { step: "grant".into(), result: "revoked at the network".into() },
+            m::ReceiptLine { step: "key".into(), result: "destroyed".into() },
+        ],
+    };
+    answer(app, Load::Receipts, Loaded::Receipts(m::ReceiptList { receipts: vec![entry] }));
+}
+
+fn log(app: &mut App) {
+    press(app, "7");
+    for (seq, level, message) in [(1, "info", "x:acme: its time has come"), (2, "error", "x:acme: refused")] {
+        let event = m::LogEvent {
+            at: at("2026-11-23T07:59:00Z"),
+            level: level.into(),
+            event: "delivery.rejected".into(),
+            message: message.into(),
+            post: Some("pst_1".into()),
+            delivery: Some("dlv_1".into()),
+            account: Some("x:acme".into()),
+            seq,
+            progress: None,
+        };
+        update(app, Msg::Event(Box::new(event)));
+    }
+}
+
+type Scene = (&'static str, fn(&mut App));
+
+const SCENES: &[Scene] = &[
+    ("overview", |_| {}),
+    ("timeline", timeline),
+    ("calendar", calendar),
+    ("compose", compose),
+    ("accounts", |app| drop(press(app, "5j"))),
+    ("deletions", deletions),
+    ("log", log),
+    ("doctor", doctor),
+    ("post", open_post),
+    ("connect", connect),
+    ("help", |app| drop(press(app, "?"))),
+    ("palette", |app| drop(press(app, ":go"))),
+    ("cancel", |app| drop(press(app, "jc"))),
+];
+
+#[test]
+fn every_screen_at_its_two_sizes() {
+    for (name, scene) in SCENES {
+        for size in [SMALL, LARGE] {
+            let mut app = filled(size, plain());
+            scene(&mut app);
+            let shown = picture(&mut app);
+            insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), shown);
+        }
+    }
+}
+
+#[test]
+fn the_overview_in_sixteen_colours() {
+    let mut app = filled(SMALL, Look { depth: Depth::Sixteen, ascii: false });
+    insta::assert_snapshot!(styles(&mut app));
+}
+
+#[test]
+fn without_colour_there_is_none_on_any_screen_and_with_ascii_nothing_else() {
+    for (name, scene) in SCENES {
+        let mut app = filled(SMALL, Look { depth: Depth::None, ascii: true });
+        scene(&mut app);
+        let shown = picture(&mut app);
+        assert!(shown.is_ascii(), "{name}: {shown}");
+        let styles = styles(&mut app);
+        assert!(styles.lines().all(|it| it.contains(" Reset on Reset ")), "{name}: {styles}");
+    }
+}
+
+#[test]
+fn a_console_without_its_daemon_says_why_and_what_mends_it() {
+    let mut app = fresh(SMALL, plain());
+    let mut why = trouble("unreachable", true);
+    why.message = "the daemon cannot be reached at `/run/sendoff/control.sock`: permission denied".into();
+    why.hint = Some(
+        "you are not in the group `sendoff`. Run: sudo usermod -aG sendoff anna, then log in again".into(),
+    );
+    update(&mut app, Msg::Down(why));
+    insta::assert_snapshot!(picture(&mut app));
+}
+
+#[test]
+fn a_terminal_that_is_too_small_is_told_so_and_nothing_panics_at_any_size() {
+    let mut app = fresh((40, 10), plain());
+    assert!(picture(&mut app).starts_with("40x10 is too small; 60x18 will do"));
+    for (name, scene) in SCENES {
+        for width in [1, 5, 20, 59, 60, 61, 79, 99, 130, 141, 300] {
+            for height in [1, 2, 5, 17, 18, 19, 30, 90] {
+                let mut app = filled((width, height), plain());
+                scene(&mut app);
+                let shown = picture(&mut app);
+                assert_eq!(shown.lines().count(), usize::from(height), "{name} {width}x{height}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_that_steers_a_terminal_reaches_the_screen_even_if_it_got_this_far() {
+    let dirty = "a\u{1b}[2J\u{9b}31m\u{1b}]52;c;ZXZpbA==\u{7}\u{202e}b\r\u{8}";
+    let mut app = filled(SMALL, plain());
+    let mut told = status();
+    told.alerts[0].message = dirty.into();
+    update(&mut app, Msg::Up(Box::new(told)));
+    for it in &mut app.accounts {
+        it.display_name = dirty.into();
+        it.account = format!("x:{dirty}");
+    }
+    let mut post = held();
+    post.body = dirty.into();
+    post.parts = vec![dirty.into()];
+    post.deliveries[0].reason.as_mut().unwrap().raw = Some(dirty.into());
+    post.deliveries[0].permalink = Some(dirty.into());
+    for keys in ["1", "5", "5D", "5N", "4"] {
+        let mut app = app.clone();
+        app.compose.to = vec![dirty.into()];
+        press(&mut app, keys);
+        clean(&picture(&mut app), keys);
+    }
+    app.post.id = "pst_2".into();
+    app.screen = crate::tui::app::Screen::Post;
+    answer(&mut app, Load::Post("pst_2".into()), Loaded::Post(Box::new(post)));
+    clean(&picture(&mut app), "post");
+}
+
+fn clean(shown: &str, place: &str) {
+    let bad = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+    assert!(!shown.contains(bad), "{place}: {shown:?}");
+}
+
+#[test]
+fn a_click_opens_a_tab_and_a_second_one_a_row() {
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    let mut app = filled(SMALL, plain());
+    let click = |app: &mut App, column, row| {
+        drop(picture(app));
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        update(app, Msg::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
+    };
+    let shown = picture(&mut app);
+    let row = shown.lines().position(|it| it.contains("Half a thought")).unwrap();
+    let row = u16::try_from(row).unwrap();
+    click(&mut app, 30, row);
+    assert_eq!(app.overview.at, 3);
+    let opened = click(&mut app, 30, row);
+    assert!(opened.contains(&crate::tui::effect::Effect::Load(Load::Open("pst_3".into()))), "{opened:?}");
+    click(&mut app, 12, 1);
+    assert_eq!(app.screen, crate::tui::app::Screen::Tab(crate::tui::app::Tab::Timeline));
+}

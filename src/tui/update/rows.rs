@@ -1,0 +1,224 @@
+//! What is done to the delivery or draft under the cursor. Everything that ends something asks first, and
+//! names it.
+
+use super::screens::{item, menu};
+use super::{Effects, ask, go, soon};
+use crate::control::messages as m;
+use crate::control::requests as r;
+use crate::tui::app::{App, Screen, UNDO_SECONDS, Undo};
+use crate::tui::editor::Editor;
+use crate::tui::effect::{Deed, Effect, Load};
+use crate::tui::keys::Action;
+use crate::tui::layer::{Ask, Confirm, Layer, Pick, Prompt, Then};
+use crate::tui::look::Tone;
+use crate::tui::pages::Row;
+use crate::tui::{text, when};
+
+/// False: not one of these.
+pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) -> bool {
+    let wanted = matches!(
+        action,
+        Action::Retry
+            | Action::RetryAll
+            | Action::Cancel
+            | Action::CancelAll
+            | Action::Move
+            | Action::Delete
+            | Action::Resolve
+            | Action::Edit
+            | Action::Earlier
+            | Action::Later
+    );
+    if !wanted {
+        return false;
+    }
+    let Some(row) = app.row() else {
+        app.say(Tone::Dim, "nothing is under the cursor");
+        return true;
+    };
+    match action {
+        Action::Retry => fx.push(Effect::Do(Deed::Retry(row.id().to_owned()))),
+        Action::RetryAll => fx.push(Effect::Do(Deed::Retry(row.post))),
+        Action::Cancel => cancel(app, &row, false),
+        Action::CancelAll => cancel(app, &row, true),
+        Action::Move => moving(app, &row),
+        Action::Delete => delete(app, &row),
+        Action::Resolve => resolve(app, &row),
+        Action::Edit => edit(app, &row, fx),
+        Action::Earlier => by_days(app, &row, "-24h", fx),
+        Action::Later => by_days(app, &row, "+24h", fx),
+        _ => {}
+    }
+    true
+}
+
+/// Opens what is under the cursor: the post, or the draft to write on.
+pub(super) fn open(app: &mut App, fx: &mut Effects) {
+    let Some(row) = app.row() else { return };
+    if row.delivery.is_none() {
+        return edit(app, &row, fx);
+    }
+    if app.screen == Screen::Post {
+        return;
+    }
+    show(app, row.post.clone(), fx);
+    // Known as soon as the post is read.
+    app.post.at = 0;
+    app.post.wanted = row.delivery.map(|it| it.id);
+}
+
+/// The post's own screen.
+pub(super) fn show(app: &mut App, id: String, fx: &mut Effects) {
+    app.post = crate::tui::app::PostView { id, ..Default::default() };
+    go(app, Screen::Post, fx);
+}
+
+/// A delivery in words: `the delivery of “Good morning” to x:acme`.
+fn named(row: &Row) -> String {
+    let body = if row.body.is_empty() { "the post".to_owned() } else { text::named(&row.body) };
+    match &row.delivery {
+        Some(it) => format!("{body} for {}", it.account),
+        None => format!("the draft {body}"),
+    }
+}
+
+fn cancel(app: &mut App, row: &Row, all: bool) {
+    let Some(delivery) = &row.delivery else {
+        app.say(Tone::Warn, "a draft has nothing to cancel; x deletes it");
+        return;
+    };
+    let (id, what) = if all {
+        (row.post.clone(), format!("every delivery of {}", text::named(&row.body)))
+    } else {
+        (delivery.id.clone(), named(row))
+    };
+    let due = when::full(delivery.due, &delivery.zone, &app.zone);
+    let lines = vec![
+        format!("Do not send {what}, due {due}."),
+        "Whatever is live already stays; x deletes it.".to_owned(),
+        format!("You have {UNDO_SECONDS} seconds to take it back (u)."),
+    ];
+    let then = Then::Hold { deed: Deed::Cancel(id), what: format!("cancelling {what}") };
+    app.layers.push(Layer::Confirm(Confirm { title: "Cancel?".to_owned(), lines, then }));
+}
+
+/// The present time of a delivery as it was meant, to go back to.
+fn meant(row: &Row) -> Option<(String, String)> {
+    let it = row.delivery.as_ref()?;
+    Some((when::wall(it.due, &it.zone)?, it.zone.clone()))
+}
+
+fn moving(app: &mut App, row: &Row) {
+    let id = row.post.clone();
+    let about =
+        "A time such as `tomorrow 9am`, `2026-12-01 09:00`, `monday 17:30`, `+2h` or `now`.".to_owned();
+    let then = Ask::Move { id: id.clone(), back: meant(row) };
+    let name = text::named(&row.body);
+    let title = format!("Move {name} to");
+    if app.queues.is_empty() {
+        app.layers.push(Layer::Prompt(Prompt { title, about, entry: Editor::default(), then }));
+        return;
+    }
+    let mut items = vec![item("at a time…", "", Pick::Ask(then, title.clone(), about, String::new()))];
+    for it in &app.queues {
+        let pick = Pick::MoveToQueue { id: id.clone(), queue: it.name.clone(), back: meant(row) };
+        items.push(item(&format!("queue {}", it.name), "its next free slot", pick));
+    }
+    menu(app, &title, items);
+}
+
+fn by_days(app: &mut App, row: &Row, by: &str, fx: &mut Effects) {
+    let to = r::Move::By(by.to_owned());
+    let deed = Deed::Move { id: row.post.clone(), to, tz: None };
+    remember(app, row.post.clone(), meant(row), fx);
+    fx.push(Effect::Do(deed));
+}
+
+/// Keeps the way back of a move.
+pub(super) fn remember(app: &mut App, id: String, back: Option<(String, String)>, fx: &mut Effects) {
+    // One at a time: what was held before is done now.
+    if let Some(Undo::Held { deed, .. }) = app.undo.take() {
+        fx.push(Effect::Do(deed));
+    }
+    let Some((at, zone)) = back else { return };
+    let deed = Deed::Move { id, to: r::Move::At(at), tz: Some(zone) };
+    let until = soon(app, 2 * UNDO_SECONDS);
+    app.undo = Some(Undo::Back { deed, what: "the move".to_owned(), until });
+}
+
+fn delete(app: &mut App, row: &Row) {
+    let name = text::named(&row.body);
+    let to = row.to.join(", ");
+    let gone = |local_only| Deed::Delete { id: row.post.clone(), local_only };
+    if row.delivery.is_none() {
+        let lines = vec![format!("The draft {name} goes for good.")];
+        let then = Then::Do(gone(true));
+        let title = "Delete the draft?".to_owned();
+        app.layers.push(Layer::Confirm(Confirm { title, lines, then }));
+        return;
+    }
+    let everywhere = vec![
+        format!("Delete {name} here and on the networks ({to})."),
+        "Where a network does not allow it, the receipt says so. This cannot be undone.".to_owned(),
+    ];
+    let here = vec![
+        format!("Delete {name} from Sendoff only."),
+        format!("What is live on {to} stays there. This cannot be undone."),
+    ];
+    let pick = |lines, local| Pick::Confirm("Delete the post?".to_owned(), lines, gone(local));
+    menu(
+        app,
+        &format!("Delete {name}"),
+        vec![
+            item("everywhere", "here, and on the networks where they allow it", pick(everywhere, false)),
+            item("here only", "what is live stays live", pick(here, true)),
+        ],
+    );
+}
+
+fn resolve(app: &mut App, row: &Row) {
+    let Some(it) = row.delivery.as_ref().filter(|it| it.held || it.state == m::DeliveryState::Unknown) else {
+        app.say(Tone::Dim, "the fate of this delivery is known");
+        return;
+    };
+    let id = it.id.clone();
+    let word =
+        |resend, leave| Deed::Resolve { id: id.clone(), word: r::Resolve { published: None, resend, leave } };
+    let name = named(row);
+    let again = vec![
+        format!("You say that {name} is not live. It is sent again."),
+        "If it is live after all, it will be there twice.".to_owned(),
+    ];
+    let leave = vec![
+        format!("Leave {name} as it is."),
+        "Nobody looks for it any more, and it is not sent.".to_owned(),
+    ];
+    let ask = Ask::Published { id: id.clone() };
+    let about = "The address under which it can be seen.".to_owned();
+    menu(
+        app,
+        &format!("Is {name} live?"),
+        vec![
+            item(
+                "yes, at this address…",
+                "",
+                Pick::Ask(ask, "It is live at".to_owned(), about, String::new()),
+            ),
+            item(
+                "no: send it again",
+                "",
+                Pick::Confirm("Send it again?".to_owned(), again, word(true, false)),
+            ),
+            item("leave it", "", Pick::Confirm("Leave it?".to_owned(), leave, word(false, true))),
+        ],
+    );
+}
+
+fn edit(app: &mut App, row: &Row, fx: &mut Effects) {
+    // What is being written stays in the daemon as a draft; the other one is opened beside it.
+    if !app.compose.is_kept() {
+        app.say(Tone::Warn, "one moment: what you wrote is still being kept");
+        return;
+    }
+    ask(app, Load::Open(row.post.clone()), fx);
+}

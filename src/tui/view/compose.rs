@@ -1,0 +1,313 @@
+//! Compose: the text, the fields around it, and what each network makes of it.
+
+use ratatui::layout::{Position, Rect};
+
+use super::pen::{Pen, wrapped};
+use crate::control::messages as m;
+use crate::tui::app::{App, Hit};
+use crate::tui::compose::{Compose, Field, Time};
+use crate::tui::look::Tone;
+use crate::tui::pages::scroll;
+use crate::tui::{text, when};
+
+pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
+    let wide = body.width >= 130;
+    let (left, right) = if wide {
+        let cut = (body.width * 3 / 5).min(110);
+        (
+            Rect { x: body.x + 1, width: cut - 2, ..body },
+            Some(Rect { x: body.x + cut + 1, width: body.width - cut - 2, ..body }),
+        )
+    } else {
+        (Rect { x: body.x + 1, width: body.width - 2, ..body }, None)
+    };
+    let verdicts = verdicts(app, usize::from(right.unwrap_or(left).width), wide);
+    // Below the text on a narrow screen: what the networks say, in as many rows as it takes, within bounds.
+    let below = match right {
+        Some(_) => 0,
+        None => {
+            u16::try_from(verdicts.len()).unwrap_or(u16::MAX).clamp(1, body.height.saturating_sub(12).max(2))
+        }
+    };
+    let fields: u16 = 5;
+    let text = body.height.saturating_sub(fields + below).max(4);
+    let mut y = body.y;
+    field(pen, app, Field::To, "To", &targets(&app.compose), Rect { y, height: 1, ..left });
+    y += 1;
+    editor(pen, app, Rect { y, height: text, ..left });
+    y += text;
+    let line = |y| Rect { y, height: 1, ..left };
+    field(pen, app, Field::Media, "Media", &media(&app.compose), line(y));
+    comment(pen, app, line(y + 1));
+    field(pen, app, Field::Options, "Options", &options(&app.compose), line(y + 2));
+    field(pen, app, Field::When, "When", &time(&app.compose), line(y + 3));
+    let area = right.unwrap_or(Rect { y: y + 4, height: body.bottom().saturating_sub(y + 4), ..left });
+    pen.lines(area, &verdicts, 0);
+    if verdicts.len() > usize::from(area.height) && area.height > 0 {
+        let more = format!(" {} more lines on a larger screen ", verdicts.len() - usize::from(area.height));
+        let x = area.right().saturating_sub(u16::try_from(more.len()).unwrap_or(0));
+        pen.put(x, area.bottom() - 1, more.len(), &more, Tone::Dim);
+    }
+}
+
+fn field(pen: &mut Pen<'_>, app: &App, at: Field, name: &str, value: &(Tone, String), area: Rect) {
+    let is_here = app.compose.field == at;
+    pen.put(area.x, area.y, 9, name, if is_here { Tone::Accent } else { Tone::Dim });
+    pen.put(area.x + 10, area.y, usize::from(area.width).saturating_sub(10), &value.1, value.0);
+    if is_here {
+        pen.tone(area, Tone::Here);
+    }
+    pen.hit(area, Hit::Field(at));
+}
+
+fn targets(it: &Compose) -> (Tone, String) {
+    if it.to.is_empty() {
+        (Tone::Warn, "nobody yet (Enter chooses)".into())
+    } else {
+        (Tone::Plain, it.to.join(", "))
+    }
+}
+
+fn media(it: &Compose) -> (Tone, String) {
+    let mut all: Vec<String> = it
+        .media
+        .iter()
+        .map(|file| {
+            let alt = if file.alt.is_empty() { "not described" } else { "described" };
+            let part =
+                if it.common.parts.len() > 1 { format!(", part {}", file.part) } else { String::new() };
+            format!("{} ({}, {alt}{part})", file.name, when::size(file.bytes))
+        })
+        .collect();
+    if it.uploading > 0 {
+        all.push(format!("{} on the way up…", it.uploading));
+    }
+    if all.is_empty() { (Tone::Dim, "none (Enter adds)".into()) } else { (Tone::Plain, all.join(", ")) }
+}
+
+fn options(it: &Compose) -> (Tone, String) {
+    let all: Vec<String> = it
+        .options
+        .iter()
+        .filter(|(network, _)| it.concerns(network))
+        .flat_map(|(network, set)| set.iter().map(move |(key, value)| format!("{network}.{key}={value}")))
+        .collect();
+    if all.is_empty() {
+        (Tone::Dim, "none (Enter shows what there is)".into())
+    } else {
+        (Tone::Plain, all.join(", "))
+    }
+}
+
+fn time(it: &Compose) -> (Tone, String) {
+    match &it.time {
+        Some(Time::Now) => (Tone::Plain, "now".into()),
+        Some(Time::At(when)) => (Tone::Plain, format!("at {when}")),
+        Some(Time::Queue(queue)) => (Tone::Plain, format!("next free slot of {queue}")),
+        Some(Time::Draft) => (Tone::Plain, "kept as a draft".into()),
+        None if it.original.is_some() => (Tone::Dim, "as it is (Enter gives it another time)".into()),
+        None => (Tone::Warn, "not chosen yet (Enter chooses)".into()),
+    }
+}
+
+fn comment(pen: &mut Pen<'_>, app: &App, area: Rect) {
+    let is_here = app.compose.field == Field::Comment;
+    pen.put(area.x, area.y, 9, "Comment", if is_here { Tone::Accent } else { Tone::Dim });
+    pen.hit(area, Hit::Field(Field::Comment));
+    let x = area.x + 10;
+    let cells = usize::from(area.right().saturating_sub(x));
+    if app.compose.comment.text().is_empty() && !is_here {
+        pen.put(x, area.y, cells, "none (the first comment under the post)", Tone::Dim);
+        return;
+    }
+    entry(pen, x, area.y, cells, &app.compose.comment, is_here);
+}
+
+/// A text on one line; it slides so that the cursor is seen.
+pub(super) fn entry(
+    pen: &mut Pen<'_>,
+    x: u16,
+    y: u16,
+    cells: usize,
+    editor: &crate::tui::editor::Editor,
+    is_here: bool,
+) {
+    use unicode_segmentation::UnicodeSegmentation as _;
+    let (_, column) = editor.place(usize::MAX);
+    let skip = column.saturating_sub(cells.saturating_sub(1));
+    let (mut at, mut shown) = (0, String::new());
+    for cluster in editor.text().graphemes(true) {
+        let (sign, wide) = text::glyph(cluster);
+        if at >= skip {
+            shown += &sign;
+        }
+        at += wide;
+    }
+    pen.put(x, y, cells, &shown, Tone::Plain);
+    if is_here {
+        let column = u16::try_from(column - skip).unwrap_or(0);
+        pen.cursor = Some(Position { x: x + column, y });
+    }
+}
+
+fn editor(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
+    let compose = &app.compose;
+    let is_here = compose.field == Field::Text;
+    let mut title = match &compose.voice {
+        Some(name) => format!("Own text of {name}"),
+        None if compose.voices.is_empty() => "Text".to_owned(),
+        None => format!("Text ({} own)", compose.voices.len()),
+    };
+    if compose.parts().len() > 1 {
+        title = format!("{title}, part {} of {}", compose.part + 1, compose.parts().len());
+    }
+    if compose.original.is_some() {
+        title = format!("{title} (a change to a post that has its time)");
+    }
+    let inner = pen.frame(area, &title, if is_here { Tone::Accent } else { Tone::Dim });
+    pen.hit(area, Hit::Field(Field::Text));
+    let (kept, tone) = kept(app);
+    if !kept.is_empty() {
+        let cells = text::width(&kept);
+        let x = area.right().saturating_sub(u16::try_from(cells).unwrap_or(0) + 2);
+        if usize::from(area.width) > cells + text::width(&title) + 8 {
+            pen.put(x, area.y, cells, &kept, tone);
+        }
+    }
+    app.compose.cells = usize::from(inner.width);
+    let Some(editor) = app.compose.editor() else { return };
+    let rows = editor.rows(usize::from(inner.width));
+    let (row, column) = editor.place(usize::from(inner.width));
+    let mut top = app.compose.top;
+    scroll(row, &mut top, usize::from(inner.height));
+    top = top.min(rows.len().saturating_sub(1));
+    for (y, range) in (inner.y..inner.bottom()).zip(rows.into_iter().skip(top)) {
+        pen.put(inner.x, y, usize::from(inner.width), &editor.text()[range], Tone::Plain);
+    }
+    if is_here {
+        let place = |n: usize| u16::try_from(n).unwrap_or(0);
+        let column = place(column).min(inner.width.saturating_sub(1));
+        pen.cursor = Some(Position { x: inner.x + column, y: inner.y + place(row - top) });
+    }
+    app.compose.top = top;
+}
+
+/// Whether the daemon has what stands here.
+fn kept(app: &App) -> (String, Tone) {
+    let it = &app.compose;
+    if it.is_blank() && it.id.is_none() {
+        return (String::new(), Tone::Dim);
+    }
+    if it.sending || it.submit {
+        return (" sending… ".into(), Tone::Accent);
+    }
+    if it.unsaved.is_some() {
+        return (" not kept ".into(), Tone::Bad);
+    }
+    if it.is_kept() {
+        return (" kept ".into(), Tone::Dim);
+    }
+    let tone = if app.is_up() { Tone::Dim } else { Tone::Warn };
+    (" changed ".into(), tone)
+}
+
+/// What each network says of it: length, problems, what becomes of files, what it costs.
+fn verdicts(app: &App, cells: usize, wide: bool) -> Vec<(Tone, String)> {
+    let it = &app.compose;
+    let mut out = Vec::new();
+    if let Some(trouble) = &it.error {
+        wrapped(&mut out, Tone::Bad, &format!("× {}", trouble.message), cells, "  ");
+        if trouble.problems.len() <= 1 {
+            out.extend(
+                trouble.hint.iter().map(|it| (Tone::Accent, format!("  {}", text::fit(it, cells - 2)))),
+            );
+        }
+    }
+    if let Some((_, trouble)) = &it.unsaved
+        && it.error.is_none()
+    {
+        wrapped(&mut out, Tone::Bad, &format!("× not kept: {}", trouble.message), cells, "  ");
+    }
+    match &it.checked {
+        None if it.to.is_empty() => {
+            let said = "Choose who gets it, and every network says here what it makes of it.";
+            wrapped(&mut out, Tone::Dim, said, cells, "");
+        }
+        None => {}
+        Some((_, Err(trouble))) => {
+            wrapped(&mut out, Tone::Bad, &trouble.message, cells, "  ");
+            if let Some(hint) = &trouble.hint {
+                wrapped(&mut out, Tone::Accent, &format!("  {hint}"), cells, "  ");
+            }
+        }
+        Some((_, Ok(check))) => {
+            // All verdicts first: what is wrong must not push a network out of sight.
+            for target in &check.targets {
+                out.push(verdict(target, cells));
+            }
+            for target in &check.targets {
+                problems(&mut out, target, cells);
+            }
+            if let Some(usd) = &check.cost_usd {
+                out.push((Tone::Plain, format!("costs about {usd} USD")));
+            }
+            if wide {
+                for target in &check.targets {
+                    preview(&mut out, target, cells);
+                }
+            }
+        }
+    }
+    out
+}
+
+fn verdict(it: &m::CheckTarget, cells: usize) -> (Tone, String) {
+    let (sign, tone) = if it.ok { ("✓", Tone::Good) } else { ("×", Tone::Bad) };
+    let account = text::pad(&it.account, 24.min(cells / 3));
+    let line = format!("{sign} {account} {} of {} {}", it.length.used, it.length.max, it.length.unit);
+    (tone, line)
+}
+
+fn problems(out: &mut Vec<(Tone, String)>, it: &m::CheckTarget, cells: usize) {
+    for problem in &it.problems {
+        wrapped(
+            out,
+            Tone::Bad,
+            &format!("× {}: {}: {}", it.account, problem.field, problem.message),
+            cells,
+            "    ",
+        );
+        if let Some(hint) = &problem.hint {
+            wrapped(out, Tone::Dim, &format!("    {hint}"), cells, "    ");
+        }
+    }
+    for notice in &it.notices {
+        wrapped(out, Tone::Dim, &format!("· {}: {notice}", it.account), cells, "    ");
+    }
+}
+
+/// What would be sent, in the network's own shape.
+fn preview(out: &mut Vec<(Tone, String)>, it: &m::CheckTarget, cells: usize) {
+    use serde_json::Value;
+    out.push((Tone::Plain, String::new()));
+    out.push((Tone::Accent, format!("{} would get", it.account)));
+    let requests = it.preview.as_array().map(Vec::as_slice).unwrap_or_default();
+    for request in requests.iter().filter_map(Value::as_object) {
+        let body = request.get("body").and_then(Value::as_object);
+        let fields = request.iter().filter(|it| !it.1.is_object()).chain(body.into_iter().flatten());
+        for (name, value) in fields {
+            let line = match (name.as_str(), value) {
+                ("request", Value::String(text)) => {
+                    out.push((Tone::Dim, text::fit(text, cells)));
+                    continue;
+                }
+                ("text", Value::String(text)) => text.clone(),
+                (name, value) => format!("{name}: {value}"),
+            };
+            wrapped(out, Tone::Plain, &line, cells, "");
+        }
+    }
+    if let Value::String(text) = &it.preview {
+        wrapped(out, Tone::Plain, text, cells, "");
+    }
+}

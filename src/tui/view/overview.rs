@@ -1,0 +1,145 @@
+//! The overview: what needs a person, what is due next, what is half written; and how the daemon stands.
+
+use ratatui::layout::Rect;
+
+use super::pen::{Pen, wrapped};
+use super::rows;
+use crate::control::messages as m;
+use crate::tui::app::{App, Brief, title_of};
+use crate::tui::look::Tone;
+use crate::tui::pages::{Row, scroll};
+use crate::tui::when;
+
+pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
+    let wide = body.width >= 140;
+    let (left, right) = if wide {
+        let cut = body.width / 3 * 2;
+        let left = Rect { width: cut - 1, ..body };
+        (left, Rect { x: body.x + cut + 1, width: body.width - cut - 2, ..body })
+    } else {
+        let height = health_lines(app, usize::from(body.width) - 2).len().min(6);
+        let height = u16::try_from(height).unwrap_or(0);
+        let top = Rect { x: body.x + 1, width: body.width - 2, height, ..body };
+        (Rect { y: body.y + height, height: body.height - height, ..body }, top)
+    };
+    let lines = health_lines(app, usize::from(right.width));
+    pen.lines(right, &lines, 0);
+    lists(pen, app, left);
+}
+
+/// One line of the lists: a heading, a row, or a remark.
+enum Line<'a> {
+    Heading(String),
+    Row(usize, &'a Row),
+    Remark(&'static str),
+}
+
+fn lists(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
+    let view = &app.overview;
+    let mut lines = Vec::new();
+    let mut n = 0;
+    let loaded = |load: &crate::tui::effect::Load| !app.asked.contains(load);
+    let mut part = |title: &str, brief: &Brief, none: Option<&'static str>| {
+        let more = if brief.more { "+" } else { "" };
+        if brief.rows.is_empty() && none.is_none() {
+            return Vec::new();
+        }
+        let mut out = vec![(format!("{title} ({}{more})", brief.rows.len()), None)];
+        for _ in &brief.rows {
+            out.push((String::new(), Some(n)));
+            n += 1;
+        }
+        out
+    };
+    let due_loaded = loaded(&crate::tui::effect::Load::Due);
+    let parts = [
+        (part("Needs you", &view.attention, None), &view.attention, None),
+        (
+            part("Due next", &view.due, Some("")),
+            &view.due,
+            Some(if due_loaded { "Nothing waits for its time. n writes a post." } else { "…" }),
+        ),
+        (part("Drafts", &view.drafts, None), &view.drafts, None),
+    ];
+    for (out, brief, none) in parts {
+        let mut rows = brief.rows.iter();
+        let is_empty = brief.rows.is_empty();
+        for (title, number) in out {
+            match number {
+                None => lines.push(Line::Heading(title)),
+                Some(number) => lines.extend(rows.next().map(|row| Line::Row(number, row))),
+            }
+        }
+        if let (true, Some(none)) = (is_empty, none) {
+            lines.push(Line::Remark(none));
+        }
+    }
+    let here = lines.iter().position(|it| matches!(it, Line::Row(n, _) if *n == view.at)).unwrap_or(0);
+    let mut top = view.top;
+    // The heading above the first row stays in sight with it.
+    scroll(here, &mut top, usize::from(area.height));
+    if here <= 1 {
+        top = 0;
+    }
+    let top = top.min(lines.len().saturating_sub(usize::from(area.height)));
+    for (y, line) in (area.y..area.bottom()).zip(lines.iter().skip(top)) {
+        let place = Rect { y, height: 1, ..area };
+        match line {
+            Line::Heading(title) => {
+                pen.heading(Rect { x: area.x + 1, width: area.width - 1, ..place }, title);
+            }
+            Line::Remark(said) => {
+                pen.put(area.x + 2, y, usize::from(area.width) - 2, said, Tone::Dim);
+            }
+            Line::Row(n, row) => rows::draw(pen, app, place, row, *n, *n == view.at),
+        }
+    }
+    app.overview.top = top;
+}
+
+/// How the daemon stands, in few lines; alerts in full.
+fn health_lines(app: &App, cells: usize) -> Vec<(Tone, String)> {
+    let mut out = Vec::new();
+    let Some(status) = &app.status else { return out };
+    if status.paused {
+        let why = status.pause_reason.as_ref().map_or_else(String::new, |it| format!(": {it}"));
+        wrapped(&mut out, Tone::Warn, &format!("Sending is stopped{why}. S sends again."), cells, "  ");
+    }
+    for it in &status.alerts {
+        let hint = it.hint.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
+        wrapped(&mut out, Tone::Warn, &format!("! {}{hint}", it.message), cells, "  ");
+    }
+    let counts = |of: &[(&str, u64)]| {
+        let some: Vec<String> =
+            of.iter().filter(|it| it.1 > 0).map(|(word, n)| format!("{n} {word}")).collect();
+        if some.is_empty() { "none".to_owned() } else { some.join(", ") }
+    };
+    let accounts = counts(&[
+        ("ready", status.accounts.ready),
+        ("need reconnect", status.accounts.needs_reconnect),
+        ("paused", status.accounts.paused),
+    ]);
+    let states: Vec<(&str, u64)> = m::DeliveryState::ALL
+        .iter()
+        .filter_map(|it| Some((it.as_str(), *status.deliveries.get(it.as_str())?)))
+        .collect();
+    let tick = status.last_tick.map_or_else(|| "none yet".to_owned(), |at| when::relative(at, app.now));
+    wrapped(&mut out, Tone::Plain, &format!("Accounts    {accounts}"), cells, "            ");
+    wrapped(&mut out, Tone::Plain, &format!("Deliveries  {}", counts(&states)), cells, "            ");
+    let daemon = format!(
+        "Daemon      {}, up {}, last tick {tick}, store {}",
+        status.version,
+        when::span(status.uptime_s),
+        when::size(status.store.bytes)
+    );
+    wrapped(&mut out, Tone::Dim, &daemon, cells, "            ");
+    for it in &status.spending {
+        let whom = it.platform.as_deref().map_or_else(String::new, |it| format!(" on {}", title_of(it)));
+        let of = it.budget_usd.as_ref().map_or_else(String::new, |it| format!(" of {it}"));
+        out.push((Tone::Plain, format!("Spent       {}{of} USD in {}{whom}", it.usd, it.month)));
+    }
+    if app.accounts.is_empty() && !app.asked.contains(&crate::tui::effect::Load::Accounts) {
+        out.push((Tone::Accent, "No account is connected yet: press 5, then n.".to_owned()));
+    }
+    out
+}
