@@ -209,6 +209,8 @@ pub(super) fn held() -> m::Post {
     };
     let why = m::Why {
         at: at("2026-11-23T07:00:05Z"),
+        last_at: None,
+        count: None,
         event: "answer_lost".into(),
         from: "sending".into(),
         to: "unknown".into(),
@@ -226,6 +228,7 @@ pub(super) fn held() -> m::Post {
         state: state.into(),
         remote_id: None,
         permalink: (state == "published").then(|| "https://x.com/acme/status/1".into()),
+        publish_id: None,
     };
     let it = m::Delivery {
         held: true,

@@ -66,6 +66,7 @@ fn compose(app: &mut App) {
         account: account.into(),
         ok,
         length: m::Length { used, max, unit: unit.into() },
+        comment: None,
         problems: vec![],
         preview: serde_json::json!([{ "request": "POST /2/tweets", "body": { "text": "Good morning" } }]),
         files: vec![],

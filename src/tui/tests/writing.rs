@@ -244,6 +244,7 @@ fn what_the_network_says_stands_beside_the_text_as_it_is_written() {
         account: "x:acme".into(),
         ok: false,
         length: m::Length { used: 281, max: 280, unit: "weighted characters".into() },
+        comment: None,
         problems: vec![problem],
         preview: serde_json::Value::Null,
         files: vec![],
