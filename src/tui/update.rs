@@ -43,6 +43,13 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
         Msg::Saved { key, result } => writing::saved(app, &key, *result, &mut fx),
         Msg::Checked { revision, result } => writing::checked(app, revision, *result),
         Msg::Uploaded { path, result } => writing::uploaded(app, &path, *result),
+        Msg::Picture { title, result } => match *result {
+            Ok(shown) => {
+                let picture = super::layer::Picture { title, shown };
+                app.layers.push(Layer::Picture(Box::new(picture)));
+            }
+            Err(why) => app.say(Tone::Bad, why),
+        },
         Msg::Edited(result) => writing::edited(app, result),
     }
     writing::go_on(app, &mut fx);
@@ -284,6 +291,11 @@ fn tick(app: &mut App, now: Timestamp, fx: &mut Effects) {
     if app.nth_tick(10) {
         app.stale.status = true;
     }
+    // The chart is of days; it need not be of this minute.
+    let is_old = |at: Timestamp| now.as_second() - at.as_second() > 600;
+    if app.overview.activity_at.is_some_and(is_old) {
+        ask(app, Load::Activity, fx);
+    }
     catch_up(app, fx);
 }
 
@@ -301,6 +313,7 @@ fn catch_up(app: &mut App, fx: &mut Effects) {
             L::Due
                 | L::Attention
                 | L::Drafts
+                | L::Lately
                 | L::Page { .. }
                 | L::Post(_)
                 | L::Calendar { .. }
@@ -341,6 +354,7 @@ fn up(app: &mut App, status: m::Status, fx: &mut Effects) {
         ask(app, load, fx);
     }
     screens::read(app, fx);
+    ask(app, Load::Activity, fx);
 }
 
 fn down(app: &mut App, trouble: Trouble) {

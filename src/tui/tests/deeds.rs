@@ -272,7 +272,7 @@ fn events_make_what_is_shown_be_read_again_once_a_tick() {
         assert_eq!(update(&mut app, Msg::Event(Box::new(event))), []);
     }
     let read = wait(&mut app, 1);
-    let expected = [Load::Status, Load::Due, Load::Attention, Load::Drafts].map(Effect::Load);
+    let expected = [Load::Status, Load::Due, Load::Attention, Load::Drafts, Load::Lately].map(Effect::Load);
     assert_eq!(read, expected);
     assert_eq!(wait(&mut app, 1), [], "the answers are still on their way, and nothing is new");
     assert_eq!(app.log.lines.len(), 3);
@@ -355,4 +355,26 @@ fn a_move_does_not_swallow_a_cancel_that_was_confirmed() {
     press(&mut app, "jcy");
     let done = deeds(press(&mut app, "jm<Enter>tomorrow<Enter>"));
     assert_eq!(done.first(), Some(&Deed::Cancel("dlv_1".into())), "{done:?}");
+}
+
+#[test]
+fn the_chart_counts_days_that_are_known_in_full() {
+    let mut app = app();
+    let out = |id: &str, day: &str| {
+        let it = m::Delivery {
+            published_at: Some(at(&format!("{day}T12:00:00Z"))),
+            ..delivery(&format!("dlv_{id}"), id, "x:acme", m::DeliveryState::Published)
+        };
+        post(id, "Out", vec![it])
+    };
+    let posts = vec![out("a", "2026-11-22"), out("b", "2026-11-22"), out("c", "2026-11-20")];
+    let mut told = list(posts.clone());
+    update(&mut app, Msg::Loaded(Load::Activity, Ok(Loaded::Posts(told.clone()))));
+    let days = &app.overview.activity;
+    assert_eq!((days.len(), &days[23..]), (28, &[0, 1, 0, 2, 0][..]));
+    assert!(picture(&mut app).contains("▄·█·  3 in 28 days"));
+    // There is more: of the oldest day some may be missing.
+    told.next_cursor = Some("1".into());
+    update(&mut app, Msg::Loaded(Load::Activity, Ok(Loaded::Posts(told))));
+    assert_eq!(app.overview.activity, [0, 2, 0]);
 }
