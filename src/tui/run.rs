@@ -131,7 +131,14 @@ struct Loop {
 }
 
 impl Loop {
+    /// However it ends, and be it that the terminal takes no more: what is written is kept first.
     async fn run(mut self, screen: &mut Screen) -> Result<(), ConsoleError> {
+        let ended = self.turn(screen).await;
+        self.farewell().await;
+        ended
+    }
+
+    async fn turn(&mut self, screen: &mut Screen) -> Result<(), ConsoleError> {
         let mut keys = EventStream::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -169,7 +176,6 @@ impl Loop {
                 self.take(msg, screen, &mut keys)?;
             }
         }
-        self.farewell().await;
         Ok(())
     }
 

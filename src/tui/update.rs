@@ -135,7 +135,14 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::Undo => take_back(app, fx),
         Action::PauseAll => pause_all(app),
         Action::ResumeAll => fx.push(Effect::Do(super::effect::Deed::Resume)),
-        Action::New => go(app, Screen::Tab(Tab::Compose), fx),
+        Action::New if app.screen != Screen::Tab(Tab::Compose) => {
+            // What was begun before is among the drafts.
+            if !app.compose.is_blank() && app.compose.is_kept() && !app.compose.is_leaving() {
+                let key = app.draft_key();
+                app.compose = super::compose::Compose::fresh(key);
+            }
+            go(app, Screen::Tab(Tab::Compose), fx);
+        }
         _ if app.screen == Screen::Tab(Tab::Compose) => writing::act(app, action, fx),
         _ if app.screen == Screen::Tab(Tab::Accounts) && connecting::act(app, action, fx) => {}
         _ => {

@@ -320,6 +320,13 @@ fn a_million_rows_are_a_window_of_pages_that_moves_with_the_cursor() {
     for n in 0..2_000 {
         let here = app.timeline.pages.here().unwrap().post.clone();
         assert_eq!(here, format!("pst_{n}"), "no row is left out on the way down");
+        if n % 170 == 0 {
+            // Something happened: the page under the cursor is read again, and all goes on.
+            app.stale.deliveries = true;
+            let again = wait(&mut app, 1);
+            assert!(again.iter().any(|it| matches!(it, Effect::Load(Load::Page { .. }))), "{again:?}");
+            serve(&mut app, again);
+        }
         let more = press(&mut app, "j");
         serve(&mut app, more);
     }
@@ -377,4 +384,27 @@ fn the_chart_counts_days_that_are_known_in_full() {
     told.next_cursor = Some("1".into());
     update(&mut app, Msg::Loaded(Load::Activity, Ok(Loaded::Posts(told))));
     assert_eq!(app.overview.activity, [0, 2, 0]);
+}
+
+#[test]
+fn a_new_post_gets_a_new_page_and_the_one_before_is_among_the_drafts() {
+    let mut app = app();
+    press(&mut app, "nHello");
+    wait(&mut app, 1);
+    let saved = m::Post { id: "pst_9".into(), version: 1, ..super::scenes::draft() };
+    let key = app.compose.key.clone();
+    update(&mut app, Msg::Saved { key, result: Box::new(Ok(saved)) });
+    press(&mut app, "<Esc>");
+    press(&mut app, "n");
+    assert!(app.compose.is_blank() && app.compose.id.is_none());
+    // Not kept yet: it stays.
+    press(&mut app, "More<Esc>n");
+    assert_eq!(app.compose.common.parts[0].text(), "More");
+    // On its own screen, too.
+    wait(&mut app, 1);
+    let saved = m::Post { id: "pst_10".into(), version: 1, ..super::scenes::draft() };
+    let key = app.compose.key.clone();
+    update(&mut app, Msg::Saved { key, result: Box::new(Ok(saved)) });
+    press(&mut app, "<C-n>");
+    assert!(app.compose.is_blank() && app.compose.id.is_none());
 }

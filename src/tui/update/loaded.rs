@@ -52,11 +52,7 @@ pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>,
             brief(app, |it| &mut it.attention, rows, list.next_cursor.is_some());
         }
         (Load::Drafts, Loaded::Posts(list)) => {
-            let open = app.compose.id.clone();
-            let mut rows = rows_of(&list.posts);
-            // The one that is being written is on its own screen.
-            rows.retain(|it| Some(&it.post) != open.as_ref());
-            brief(app, |it| &mut it.drafts, rows, list.next_cursor.is_some());
+            brief(app, |it| &mut it.drafts, rows_of(&list.posts), list.next_cursor.is_some());
         }
         (Load::Lately, Loaded::Posts(list)) => {
             let mut rows = rows_of(&list.posts);
