@@ -61,24 +61,31 @@ fn measure(rows: u64) {
     server.insert("public_url".into(), format!("http://{free}").into());
     let socket = server["control_socket"].as_str().expect("it has a socket").to_owned();
     std::fs::write(&path, settings.to_string()).expect("the configuration can be written");
+    let socket = dir.path().join(socket);
+    let serve = || {
+        let mut daemon = sendoff(&["serve"]).spawn().expect("the daemon starts");
+        while UnixStream::connect(&socket).is_err() {
+            let ended = daemon.try_wait().expect("it can be looked at");
+            assert!(ended.is_none(), "the daemon ended: {ended:?}");
+            std::thread::yield_now();
+        }
+        daemon
+    };
+    // It makes its keys and its store first.
+    end(&mut serve());
     // In a process of its own: this one keeps time.
     let own = std::env::current_exe().expect("this program has a path");
     let data = dir.path().join("data");
     let filled = Command::new(own).args(["fill", &data.display().to_string(), &rows.to_string()]).status();
     assert!(filled.expect("this program starts again").success());
-    let mut daemon = sendoff(&["serve"]).spawn().expect("the daemon starts");
-    let socket = dir.path().join(socket);
-    let began = Instant::now();
-    while UnixStream::connect(&socket).is_err() {
-        assert!(began.elapsed() < PATIENCE, "the daemon does not start");
-        std::thread::yield_now();
-    }
+    let mut daemon = serve();
     report(dir.path(), rows);
     end(&mut daemon);
 }
 
 fn end(daemon: &mut Child) {
-    daemon.kill().expect("it can be ended");
+    let id = rustix::process::Pid::from_child(daemon);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it can be ended");
     daemon.wait().expect("it ends");
 }
 
@@ -172,7 +179,7 @@ impl Console {
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
         let own = Arc::clone(&seen);
         std::thread::spawn(move || {
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             while let Ok(n @ 1..) = out.read(&mut buffer) {
                 let mut seen = own.0.lock().expect("nobody panics");
                 seen.screen.process(&buffer[..n]);

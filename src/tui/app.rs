@@ -105,6 +105,10 @@ pub(crate) struct Overview {
     pub(crate) attention: Brief,
     pub(crate) due: Brief,
     pub(crate) drafts: Brief,
+    pub(crate) lately: Brief,
+    /// Published per day, today last; as many days as are known in full.
+    pub(crate) activity: Vec<u64>,
+    pub(crate) activity_at: Option<Timestamp>,
     /// The cursor was moved: from then on it stays on its row, whatever comes above it.
     pub(crate) is_moved: bool,
     pub(crate) at: usize,
@@ -113,7 +117,8 @@ pub(crate) struct Overview {
 
 impl Overview {
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.attention.rows.iter().chain(&self.due.rows).chain(&self.drafts.rows)
+        let shown = [&self.attention, &self.due, &self.drafts, &self.lately];
+        shown.into_iter().flat_map(|it| &it.rows)
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Attached {
     pub(crate) alt: String,
     /// The part it goes with, from 1.
     pub(crate) part: u32,
+    /// Where it came from, if it was attached here: only then it can be looked at.
+    pub(crate) path: Option<std::path::PathBuf>,
 }
 
 /// When it goes out.
@@ -155,6 +157,7 @@ impl Compose {
             bytes: it.bytes,
             alt: it.alt.clone().unwrap_or_default(),
             part: it.part,
+            path: None,
         };
         let is_draft = post.deliveries.is_empty();
         let original = (!is_draft).then(|| Original {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
+use super::picture::Shown;
 use crate::control::messages as m;
 use crate::control::requests as r;
 
@@ -38,6 +39,11 @@ pub(crate) enum Msg {
         path: PathBuf,
         result: Box<Result<m::Uploaded, Trouble>>,
     },
+    /// A picture, ready to be drawn; or why it is not.
+    Picture {
+        title: String,
+        result: Box<Result<Shown, String>>,
+    },
     /// The text as it came back from `$EDITOR`.
     Edited(Result<String, String>),
 }
@@ -65,6 +71,10 @@ pub(crate) enum Load {
     Due,
     Attention,
     Drafts,
+    /// What went out last.
+    Lately,
+    /// What was published within the last four weeks, for the chart.
+    Activity,
     Page {
         list: u64,
         index: usize,
@@ -197,6 +207,11 @@ pub(crate) enum Effect {
         address: String,
     },
     Leave(String),
+    /// Shows a picture.
+    Look {
+        title: String,
+        path: PathBuf,
+    },
     /// Hands the text to `$EDITOR`.
     Editor(String),
 }

@@ -448,7 +448,7 @@ pub(crate) fn places(app: &App) -> Vec<At> {
             Layer::Menu(_) => vec![At::Menu],
             Layer::Marks(_) => vec![At::Marks],
             Layer::Palette(_) => vec![At::Palette, At::Writing],
-            Layer::Sheet(_) => vec![At::Sheet],
+            Layer::Sheet(_) | Layer::Picture(_) => vec![At::Sheet],
             Layer::Connect(it) if it.found.is_some() => vec![At::Found],
             Layer::Connect(it) if it.pasting => vec![At::Prompt, At::Writing],
             Layer::Connect(_) => vec![At::Link],

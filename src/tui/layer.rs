@@ -17,6 +17,7 @@ pub(crate) enum Layer {
     Palette(Palette),
     Sheet(Sheet),
     Connect(Box<Connecting>),
+    Picture(Box<Picture>),
 }
 
 /// A question before something that cannot simply be undone. It names the object.
@@ -97,6 +98,7 @@ pub(crate) enum Pick {
     Voice(Option<String>),
     DropVoice(String),
     DropFile(usize),
+    Look(usize),
     Option { platform: String, key: String },
     Value { platform: String, key: String, value: Option<String> },
 }
@@ -145,6 +147,13 @@ pub(crate) struct Sheet {
     pub(crate) title: String,
     pub(crate) lines: Vec<(Tone, String)>,
     pub(crate) top: usize,
+}
+
+/// A picture to look at.
+#[derive(Debug, Clone)]
+pub(crate) struct Picture {
+    pub(crate) title: String,
+    pub(crate) shown: super::picture::Shown,
 }
 
 /// The conversation that connects an account.

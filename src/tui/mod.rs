@@ -16,6 +16,7 @@ mod keys;
 mod layer;
 mod look;
 mod pages;
+mod picture;
 pub mod run;
 mod text;
 mod update;

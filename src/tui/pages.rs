@@ -133,10 +133,15 @@ impl Pages {
         let here = self.here().map(|it| it.id().to_owned());
         let offset = self.at.saturating_sub(self.top);
         let rows = rows_of(posts);
-        self.starts.truncate(index + 1);
-        self.ended = next.is_none();
-        if let Some(next) = next {
-            self.starts.push(Some(next));
+        // Where the next page begins, as far as it was known. If that moved, what lies behind moved too
+        // and is read anew.
+        if self.starts.get(index + 1) != Some(&next) || next.is_none() {
+            self.starts.truncate(index + 1);
+            self.kept.retain(|it| it.index <= index);
+            self.ended = next.is_none();
+            if next.is_some() {
+                self.starts.push(next);
+            }
         }
         if let Some(page) = self.kept.iter_mut().find(|it| it.index == index) {
             page.rows = rows;

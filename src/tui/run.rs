@@ -17,6 +17,8 @@ use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use ratatui::layout::Size;
+use ratatui_image::picker::Picker;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -26,6 +28,7 @@ use self::terminal::Screen;
 use super::app::{App, Place};
 use super::effect::{Effect, Msg};
 use super::look::Look;
+use super::picture;
 use super::update::update;
 use super::view;
 use crate::clock::Clock;
@@ -69,7 +72,9 @@ pub async fn run(options: Options) -> Result<(), ConsoleError> {
     let (sender, inbox) = unbounded_channel();
     let asker = Asker { client: client.clone(), socket: options.socket.clone(), sender: sender.clone() };
     let watcher = tokio::spawn(watch(client, options.socket, sender));
-    let ended = Loop { app, asker, inbox, clock: options.clock, running: Vec::new() }.run(&mut screen).await;
+    let ended = Loop { app, asker, inbox, clock: options.clock, running: Vec::new(), picker: None }
+        .run(&mut screen)
+        .await;
     watcher.abort();
     screen.leave();
     ended
@@ -121,10 +126,19 @@ struct Loop {
     clock: Arc<dyn Clock>,
     /// Deeds under way; they are waited for on the way out.
     running: Vec<JoinHandle<()>>,
+    /// What the terminal said of pictures, once it was asked.
+    picker: Option<Picker>,
 }
 
 impl Loop {
+    /// However it ends, and be it that the terminal takes no more: what is written is kept first.
     async fn run(mut self, screen: &mut Screen) -> Result<(), ConsoleError> {
+        let ended = self.turn(screen).await;
+        self.farewell().await;
+        ended
+    }
+
+    async fn turn(&mut self, screen: &mut Screen) -> Result<(), ConsoleError> {
         let mut keys = EventStream::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -162,7 +176,6 @@ impl Loop {
                 self.take(msg, screen, &mut keys)?;
             }
         }
-        self.farewell().await;
         Ok(())
     }
 
@@ -178,6 +191,12 @@ impl Loop {
 
     fn take(&mut self, msg: Msg, screen: &mut Screen, keys: &mut EventStream) -> Result<(), ConsoleError> {
         for effect in update(&mut self.app, msg) {
+            if let Effect::Look { title, path } = effect {
+                *keys = EventStream::new();
+                self.look(title, &path);
+                *keys = EventStream::new();
+                continue;
+            }
             if let Effect::Editor(text) = effect {
                 // Two readers of one keyboard would share its keys between them.
                 *keys = EventStream::new();
@@ -195,6 +214,19 @@ impl Loop {
             }
         }
         Ok(())
+    }
+
+    /// Reads a picture beside the loop. The terminal is asked what it can do before the first one.
+    fn look(&mut self, title: String, path: &Path) {
+        let picker = self.picker.get_or_insert_with(picture::ask_the_terminal).clone();
+        let (path, sender) = (asking::at_home(path), self.asker.sender.clone());
+        let (width, height) = self.app.size;
+        let size = Size::new(width.saturating_sub(4), height.saturating_sub(6));
+        let depth = self.app.look.depth;
+        tokio::task::spawn_blocking(move || {
+            let result = Box::new(picture::read(&path, &picker, size, depth));
+            drop(sender.send(Msg::Picture { title, result }));
+        });
     }
 
     /// Keeps what is written, and finishes what was promised.

@@ -43,6 +43,13 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
         Msg::Saved { key, result } => writing::saved(app, &key, *result, &mut fx),
         Msg::Checked { revision, result } => writing::checked(app, revision, *result),
         Msg::Uploaded { path, result } => writing::uploaded(app, &path, *result),
+        Msg::Picture { title, result } => match *result {
+            Ok(shown) => {
+                let picture = super::layer::Picture { title, shown };
+                app.layers.push(Layer::Picture(Box::new(picture)));
+            }
+            Err(why) => app.say(Tone::Bad, why),
+        },
         Msg::Edited(result) => writing::edited(app, result),
     }
     writing::go_on(app, &mut fx);
@@ -128,7 +135,14 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::Undo => take_back(app, fx),
         Action::PauseAll => pause_all(app),
         Action::ResumeAll => fx.push(Effect::Do(super::effect::Deed::Resume)),
-        Action::New => go(app, Screen::Tab(Tab::Compose), fx),
+        Action::New if app.screen != Screen::Tab(Tab::Compose) => {
+            // What was begun before is among the drafts.
+            if !app.compose.is_blank() && app.compose.is_kept() && !app.compose.is_leaving() {
+                let key = app.draft_key();
+                app.compose = super::compose::Compose::fresh(key);
+            }
+            go(app, Screen::Tab(Tab::Compose), fx);
+        }
         _ if app.screen == Screen::Tab(Tab::Compose) => writing::act(app, action, fx),
         _ if app.screen == Screen::Tab(Tab::Accounts) && connecting::act(app, action, fx) => {}
         _ => {
@@ -284,6 +298,11 @@ fn tick(app: &mut App, now: Timestamp, fx: &mut Effects) {
     if app.nth_tick(10) {
         app.stale.status = true;
     }
+    // The chart is of days; it need not be of this minute.
+    let is_old = |at: Timestamp| now.as_second() - at.as_second() > 600;
+    if app.overview.activity_at.is_some_and(is_old) {
+        ask(app, Load::Activity, fx);
+    }
     catch_up(app, fx);
 }
 
@@ -301,6 +320,7 @@ fn catch_up(app: &mut App, fx: &mut Effects) {
             L::Due
                 | L::Attention
                 | L::Drafts
+                | L::Lately
                 | L::Page { .. }
                 | L::Post(_)
                 | L::Calendar { .. }
@@ -341,6 +361,7 @@ fn up(app: &mut App, status: m::Status, fx: &mut Effects) {
         ask(app, load, fx);
     }
     screens::read(app, fx);
+    ask(app, Load::Activity, fx);
 }
 
 fn down(app: &mut App, trouble: Trouble) {

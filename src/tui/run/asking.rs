@@ -48,6 +48,15 @@ pub(super) fn cleaned<T: Serialize + DeserializeOwned>(answer: T) -> T {
     serde_json::from_value(value).unwrap_or(answer)
 }
 
+/// The path with a leading `~` read as the home directory, as shells do.
+pub(super) fn at_home(path: &Path) -> PathBuf {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
+    }
+}
+
 impl Asker {
     /// Carries an effect out, and sends what came of it.
     pub(super) fn perform(&self, effect: Effect) -> JoinHandle<()> {
@@ -95,7 +104,8 @@ impl Asker {
                     drop(own.client.connect_cancel(&id).await);
                     None
                 }
-                Effect::Editor(_) => None,
+                // These need the terminal.
+                Effect::Editor(_) | Effect::Look { .. } => None,
             };
             if let Some(msg) = msg {
                 drop(own.sender.send(msg));
@@ -136,6 +146,10 @@ impl Asker {
                 Loaded::Posts(cleaned(all))
             }
             Load::Drafts => Loaded::Posts(cleaned(posts(state("draft")).await?)),
+            Load::Lately => {
+                Loaded::Posts(cleaned(posts(r::ListPosts { limit: Some(10), ..state("published") }).await?))
+            }
+            Load::Activity => Loaded::Posts(self.activity().await?),
             Load::Page { ask, .. } => Loaded::Posts(cleaned(posts((**ask).clone()).await?)),
             Load::Post(id) => Loaded::Post(Box::new(cleaned(it.post_show(id).await?))),
             // As it was written: the screen cleans what it shows, and nothing of a text may get lost.
@@ -163,6 +177,23 @@ impl Asker {
             }
             Load::Doctor => Loaded::Doctor(cleaned(it.doctor(&r::Doctor::default()).await?)),
         })
+    }
+
+    /// What was published in four weeks, or the newest thousand posts of it.
+    async fn activity(&self) -> Result<m::PostList, ClientError> {
+        let ask = r::ListPosts {
+            state: Some("published".to_owned()),
+            since: Some("-28d".to_owned()),
+            limit: Some(500),
+            ..r::ListPosts::default()
+        };
+        let mut all = self.client.post_list(&ask).await?;
+        if let Some(after) = all.next_cursor.take() {
+            let more = self.client.post_list(&r::ListPosts { after: Some(after), ..ask }).await?;
+            all.posts.extend(more.posts);
+            all.next_cursor = more.next_cursor;
+        }
+        Ok(all)
     }
 
     async fn deed(&self, deed: &Deed) -> Result<Outcome, ClientError> {
@@ -207,11 +238,7 @@ impl Asker {
             problems: Vec::new(),
             lost: false,
         };
-        let home = std::env::var_os("HOME").map(PathBuf::from);
-        let path = match (path.strip_prefix("~"), home) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => path.to_owned(),
-        };
+        let path = at_home(path);
         let file = tokio::fs::File::open(&path).await.map_err(|error| refused(error.to_string()))?;
         let about = file.metadata().await.map_err(|error| refused(error.to_string()))?;
         if !about.is_file() {

@@ -272,7 +272,7 @@ fn events_make_what_is_shown_be_read_again_once_a_tick() {
         assert_eq!(update(&mut app, Msg::Event(Box::new(event))), []);
     }
     let read = wait(&mut app, 1);
-    let expected = [Load::Status, Load::Due, Load::Attention, Load::Drafts].map(Effect::Load);
+    let expected = [Load::Status, Load::Due, Load::Attention, Load::Drafts, Load::Lately].map(Effect::Load);
     assert_eq!(read, expected);
     assert_eq!(wait(&mut app, 1), [], "the answers are still on their way, and nothing is new");
     assert_eq!(app.log.lines.len(), 3);
@@ -320,6 +320,13 @@ fn a_million_rows_are_a_window_of_pages_that_moves_with_the_cursor() {
     for n in 0..2_000 {
         let here = app.timeline.pages.here().unwrap().post.clone();
         assert_eq!(here, format!("pst_{n}"), "no row is left out on the way down");
+        if n % 170 == 0 {
+            // Something happened: the page under the cursor is read again, and all goes on.
+            app.stale.deliveries = true;
+            let again = wait(&mut app, 1);
+            assert!(again.iter().any(|it| matches!(it, Effect::Load(Load::Page { .. }))), "{again:?}");
+            serve(&mut app, again);
+        }
         let more = press(&mut app, "j");
         serve(&mut app, more);
     }
@@ -355,4 +362,49 @@ fn a_move_does_not_swallow_a_cancel_that_was_confirmed() {
     press(&mut app, "jcy");
     let done = deeds(press(&mut app, "jm<Enter>tomorrow<Enter>"));
     assert_eq!(done.first(), Some(&Deed::Cancel("dlv_1".into())), "{done:?}");
+}
+
+#[test]
+fn the_chart_counts_days_that_are_known_in_full() {
+    let mut app = app();
+    let out = |id: &str, day: &str| {
+        let it = m::Delivery {
+            published_at: Some(at(&format!("{day}T12:00:00Z"))),
+            ..delivery(&format!("dlv_{id}"), id, "x:acme", m::DeliveryState::Published)
+        };
+        post(id, "Out", vec![it])
+    };
+    let posts = vec![out("a", "2026-11-22"), out("b", "2026-11-22"), out("c", "2026-11-20")];
+    let mut told = list(posts.clone());
+    update(&mut app, Msg::Loaded(Load::Activity, Ok(Loaded::Posts(told.clone()))));
+    let days = &app.overview.activity;
+    assert_eq!((days.len(), &days[23..]), (28, &[0, 1, 0, 2, 0][..]));
+    assert!(picture(&mut app).contains("▄·█·  3 in 28 days"));
+    // There is more: of the oldest day some may be missing.
+    told.next_cursor = Some("1".into());
+    update(&mut app, Msg::Loaded(Load::Activity, Ok(Loaded::Posts(told))));
+    assert_eq!(app.overview.activity, [0, 2, 0]);
+}
+
+#[test]
+fn a_new_post_gets_a_new_page_and_the_one_before_is_among_the_drafts() {
+    let mut app = app();
+    press(&mut app, "nHello");
+    wait(&mut app, 1);
+    let saved = m::Post { id: "pst_9".into(), version: 1, ..super::scenes::draft() };
+    let key = app.compose.key.clone();
+    update(&mut app, Msg::Saved { key, result: Box::new(Ok(saved)) });
+    press(&mut app, "<Esc>");
+    press(&mut app, "n");
+    assert!(app.compose.is_blank() && app.compose.id.is_none());
+    // Not kept yet: it stays.
+    press(&mut app, "More<Esc>n");
+    assert_eq!(app.compose.common.parts[0].text(), "More");
+    // On its own screen, too.
+    wait(&mut app, 1);
+    let saved = m::Post { id: "pst_10".into(), version: 1, ..super::scenes::draft() };
+    let key = app.compose.key.clone();
+    update(&mut app, Msg::Saved { key, result: Box::new(Ok(saved)) });
+    press(&mut app, "<C-n>");
+    assert!(app.compose.is_blank() && app.compose.id.is_none());
 }

@@ -204,6 +204,9 @@ fn a_file_is_sent_up_and_described_and_goes_with_its_part() {
         height: 8,
     };
     update(&mut app, Msg::Uploaded { path, result: Box::new(Ok(stored)) });
+    let looked = press(&mut app, "<Enter>jj<Enter>");
+    let title = "an oven.jpg".to_owned();
+    assert!(looked.contains(&Effect::Look { title, path: "/tmp/an oven.jpg".into() }), "{looked:?}");
     press(&mut app, "<Enter>j<Enter>Our oven<Enter>");
     let media = app.compose.asked().media;
     let expected = r::MediaRef { id: "med_1".into(), alt: Some("Our oven".into()), part: Some(1) };

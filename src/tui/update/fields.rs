@@ -78,6 +78,9 @@ fn media_menu(app: &mut App) {
         let note = if it.alt.is_empty() { "no description yet" } else { it.alt.as_str() };
         let pick = Pick::Ask(Ask::Alt(n), title, about, it.alt.clone());
         items.push(item(&format!("describe {}", it.name), note, pick));
+        if it.path.is_some() && it.kind.starts_with("image") {
+            items.push(item(&format!("look at {}", it.name), "", Pick::Look(n)));
+        }
         if threads {
             let about = "The number of a part, counted from 1.".to_owned();
             let title = format!("{} goes with part", it.name);
@@ -147,7 +150,15 @@ pub(super) fn voice_menu(app: &mut App) {
 }
 
 /// What a menu of the compose screen chose.
-pub(super) fn picked(app: &mut App, pick: Pick) {
+pub(super) fn picked(app: &mut App, pick: Pick, fx: &mut Effects) {
+    if let Pick::Look(n) = pick {
+        if let Some(it) = app.compose.media.get(n)
+            && let Some(path) = it.path.clone()
+        {
+            fx.push(Effect::Look { title: it.name.clone(), path });
+        }
+        return;
+    }
     let now = app.now;
     let compose = &mut app.compose;
     match pick {

@@ -38,7 +38,7 @@ pub(super) fn at(app: &App) -> Option<usize> {
         Layer::Marks(it) => Some(it.at),
         Layer::Palette(it) => Some(it.at),
         Layer::Connect(it) => it.found.is_some().then_some(it.at),
-        Layer::Confirm(_) | Layer::Prompt(_) | Layer::Sheet(_) => None,
+        Layer::Confirm(_) | Layer::Prompt(_) | Layer::Sheet(_) | Layer::Picture(_) => None,
     }
 }
 
@@ -57,7 +57,7 @@ fn moved(app: &mut App, by: isize) {
         Some(Layer::Connect(it)) => {
             it.at = screens::moved(it.at, by, it.found.as_ref().map_or(0, Vec::len));
         }
-        Some(Layer::Confirm(_) | Layer::Prompt(_)) | None => {}
+        Some(Layer::Confirm(_) | Layer::Prompt(_) | Layer::Picture(_)) | None => {}
     }
 }
 
@@ -108,7 +108,7 @@ fn entered(app: &mut App, fx: &mut Effects) {
                 act_below(app, action, fx);
             }
         }
-        Some(Layer::Sheet(_)) | None => {}
+        Some(Layer::Sheet(_) | Layer::Picture(_)) | None => {}
         // A question is answered by yes or no.
         Some(other @ (Layer::Confirm(_) | Layer::Connect(_))) => app.layers.push(other),
     }
@@ -130,7 +130,7 @@ fn picked(app: &mut App, pick: Pick, fx: &mut Effects) {
             rows::remember(app, id.clone(), back, fx);
             fx.push(Effect::Do(Deed::Move { id, to: r::Move::Queue(queue), tz: None }));
         }
-        other => fields::picked(app, other),
+        other => fields::picked(app, other, fx),
     }
 }
 

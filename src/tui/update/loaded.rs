@@ -10,6 +10,9 @@ use crate::tui::layer::{Layer, Sheet};
 use crate::tui::look::{Tone, tone_of};
 use crate::tui::pages::{PAGE, Row, rows_of};
 
+/// Days of the chart.
+const DAYS: usize = 28;
+
 pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>, fx: &mut Effects) {
     app.asked.retain(|it| *it != load);
     let answer = match result {
@@ -49,11 +52,17 @@ pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>,
             brief(app, |it| &mut it.attention, rows, list.next_cursor.is_some());
         }
         (Load::Drafts, Loaded::Posts(list)) => {
-            let open = app.compose.id.clone();
+            brief(app, |it| &mut it.drafts, rows_of(&list.posts), list.next_cursor.is_some());
+        }
+        (Load::Lately, Loaded::Posts(list)) => {
             let mut rows = rows_of(&list.posts);
-            // The one that is being written is on its own screen.
-            rows.retain(|it| Some(&it.post) != open.as_ref());
-            brief(app, |it| &mut it.drafts, rows, list.next_cursor.is_some());
+            rows.retain(|it| it.delivery.as_ref().is_some_and(|it| it.published_at.is_some()));
+            rows.sort_by_key(|it| std::cmp::Reverse(it.delivery.as_ref().and_then(|it| it.published_at)));
+            brief(app, |it| &mut it.lately, rows, list.next_cursor.is_some());
+        }
+        (Load::Activity, Loaded::Posts(list)) => {
+            app.overview.activity = per_day(app, &list);
+            app.overview.activity_at = Some(app.now);
         }
         (Load::Page { list, index, .. }, Loaded::Posts(page)) if list == app.timeline.list => {
             app.timeline.error = None;
@@ -110,6 +119,20 @@ pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>,
         }
         _ => {}
     }
+}
+
+/// Published per day of the last four weeks, today last. Of a list that goes on, the last day is not
+/// known in full.
+fn per_day(app: &App, list: &m::PostList) -> Vec<u64> {
+    let day = |at: jiff::Timestamp| at.to_zoned(app.zone.clone()).date();
+    let today = day(app.now);
+    let age = |at: jiff::Timestamp| usize::try_from((today - day(at)).get_days()).ok();
+    let ages: Vec<usize> =
+        list.posts.iter().flat_map(|it| &it.deliveries).filter_map(|it| age(it.published_at?)).collect();
+    let oldest = ages.iter().max().copied().unwrap_or(0);
+    let known = if list.next_cursor.is_some() { oldest.min(DAYS) } else { DAYS };
+    let count = |age: usize| u64::try_from(ages.iter().filter(|it| **it == age).count()).unwrap_or(u64::MAX);
+    (0..known).rev().map(count).collect()
 }
 
 /// Whether a delivery waits for a person.

@@ -5,7 +5,7 @@ use super::screens::{item, menu};
 use super::{Effects, ask, go, soon};
 use crate::control::messages as m;
 use crate::control::requests as r;
-use crate::tui::app::{App, Screen, UNDO_SECONDS, Undo};
+use crate::tui::app::{App, Screen, Tab, UNDO_SECONDS, Undo};
 use crate::tui::editor::Editor;
 use crate::tui::effect::{Deed, Effect, Load};
 use crate::tui::keys::Action;
@@ -215,6 +215,9 @@ fn resolve(app: &mut App, row: &Row) {
 }
 
 fn edit(app: &mut App, row: &Row, fx: &mut Effects) {
+    if app.compose.id.as_ref() == Some(&row.post) {
+        return go(app, Screen::Tab(Tab::Compose), fx);
+    }
     // What is being written stays in the daemon as a draft; the other one is opened beside it.
     if !app.compose.is_kept() {
         app.say(Tone::Warn, "one moment: what you wrote is still being kept");

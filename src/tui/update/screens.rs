@@ -15,7 +15,7 @@ use crate::tui::pages::{PAGE, Pages};
 pub(super) fn read(app: &mut App, fx: &mut Effects) {
     match app.screen {
         Screen::Tab(Tab::Overview) => {
-            for load in [Load::Due, Load::Attention, Load::Drafts] {
+            for load in [Load::Due, Load::Attention, Load::Drafts, Load::Lately] {
                 ask(app, load, fx);
             }
         }

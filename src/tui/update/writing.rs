@@ -347,6 +347,7 @@ pub(super) fn uploaded(app: &mut App, path: &Path, result: Result<m::Uploaded, T
                 bytes: it.bytes,
                 alt: String::new(),
                 part,
+                path: Some(path.to_owned()),
             });
             app.compose.touch(app.now);
         }

@@ -82,6 +82,12 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
             pen.lines(inner, &lines, it.top);
         }
         Layer::Connect(it) => connecting(pen, area, it, now, &zone),
+        Layer::Picture(it) => {
+            pen.clear(area);
+            let title = format!("{}  {}", it.title, it.shown.about);
+            let inner = pen.frame(area, &title, Tone::Accent);
+            pen.picture(inner, &it.shown.protocol);
+        }
     }
 }
 

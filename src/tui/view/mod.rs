@@ -53,23 +53,31 @@ pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
             layers::draw(&mut pen, app, Rect { y: 1, height: area.height - 2, ..area });
         }
     }
-    let (hits, cursor) = pen.finish();
+    let (hits, cursor, picture) = pen.finish();
     app.hits = hits;
-    sweep(frame, app.look.ascii);
+    sweep(frame, app.look.ascii, picture);
     if let Some(cursor) = cursor {
         frame.set_cursor_position(cursor);
     }
 }
 
-/// The last look at every cell: nothing that steers a terminal leaves, whatever was forgotten before.
-fn sweep(frame: &mut Frame<'_>, ascii: bool) {
-    for cell in &mut frame.buffer_mut().content {
-        let symbol = cell.symbol();
-        if symbol.contains(|c: char| c.is_control()) {
-            cell.set_symbol(" ");
-        } else if ascii && !symbol.is_ascii() {
-            let plain = plain_sign(symbol);
-            cell.set_symbol(plain);
+/// The last look at every cell: nothing that steers a terminal leaves, whatever was forgotten before. Only
+/// a picture's own cells may: they are made here, of pixels.
+fn sweep(frame: &mut Frame<'_>, ascii: bool, picture: Option<Rect>) {
+    let area = frame.area();
+    for y in area.top()..area.bottom() {
+        for x in area.left()..area.right() {
+            if picture.is_some_and(|it| it.contains((x, y).into())) {
+                continue;
+            }
+            let cell = &mut frame.buffer_mut()[(x, y)];
+            let symbol = cell.symbol();
+            if symbol.contains(|c: char| c.is_control()) {
+                cell.set_symbol(" ");
+            } else if ascii && !symbol.is_ascii() {
+                let plain = plain_sign(symbol);
+                cell.set_symbol(plain);
+            }
         }
     }
 }

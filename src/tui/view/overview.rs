@@ -60,6 +60,7 @@ fn lists(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
             Some(if due_loaded { "Nothing waits for its time. n writes a post." } else { "…" }),
         ),
         (part("Drafts", &view.drafts, None), &view.drafts, None),
+        (part("Lately", &view.lately, None), &view.lately, None),
     ];
     for (out, brief, none) in parts {
         let mut rows = brief.rows.iter();
@@ -97,6 +98,21 @@ fn lists(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
     app.overview.top = top;
 }
 
+/// One sign per day, as high as the day was busy; a day on which anything went out is never blank.
+fn chart(days: &[u64], ascii: bool) -> String {
+    let signs: [char; 9] = if ascii {
+        [' ', '.', ':', '-', '=', '+', '*', '%', '#']
+    } else {
+        ['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+    };
+    let most = days.iter().copied().max().unwrap_or(0).max(1);
+    let sign = |n: &u64| {
+        let height = n.saturating_mul(8).div_ceil(most);
+        signs[usize::try_from(height).unwrap_or(8).min(8)]
+    };
+    days.iter().map(sign).collect()
+}
+
 /// How the daemon stands, in few lines; alerts in full.
 fn health_lines(app: &App, cells: usize) -> Vec<(Tone, String)> {
     let mut out = Vec::new();
@@ -123,6 +139,12 @@ fn health_lines(app: &App, cells: usize) -> Vec<(Tone, String)> {
         .iter()
         .filter_map(|it| Some((it.as_str(), *status.deliveries.get(it.as_str())?)))
         .collect();
+    if app.overview.activity.iter().any(|it| *it > 0) {
+        let sum: u64 = app.overview.activity.iter().sum();
+        let days = app.overview.activity.len();
+        let chart = chart(&app.overview.activity, app.look.ascii);
+        out.push((Tone::Plain, format!("Published   {chart}  {sum} in {days} days")));
+    }
     let tick = status.last_tick.map_or_else(|| "none yet".to_owned(), |at| when::relative(at, app.now));
     wrapped(&mut out, Tone::Plain, &format!("Accounts    {accounts}"), cells, "            ");
     wrapped(&mut out, Tone::Plain, &format!("Deliveries  {}", counts(&states)), cells, "            ");

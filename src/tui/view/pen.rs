@@ -2,10 +2,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
+use ratatui::style::{Color, Style};
+use ratatui::widgets::Widget as _;
+use ratatui_image::Image;
+use ratatui_image::protocol::Protocol;
 
 use crate::tui::app::Hit;
-use crate::tui::look::{Look, Tone};
+use crate::tui::look::{Depth, Look, Tone};
 use crate::tui::text;
 
 pub(super) struct Pen<'a> {
@@ -13,15 +16,38 @@ pub(super) struct Pen<'a> {
     pub(super) look: Look,
     hits: Vec<(Rect, Hit)>,
     pub(super) cursor: Option<Position>,
+    /// Where a picture lies: its cells hold what the terminal's own protocol needs.
+    pub(super) picture: Option<Rect>,
 }
 
 impl<'a> Pen<'a> {
     pub(super) fn new(buffer: &'a mut Buffer, look: Look) -> Self {
-        Self { buffer, look, hits: Vec::new(), cursor: None }
+        Self { buffer, look, hits: Vec::new(), cursor: None, picture: None }
     }
 
-    pub(super) fn finish(self) -> (Vec<(Rect, Hit)>, Option<Position>) {
-        (self.hits, self.cursor)
+    pub(super) fn finish(self) -> (Vec<(Rect, Hit)>, Option<Position>, Option<Rect>) {
+        (self.hits, self.cursor, self.picture)
+    }
+
+    /// A picture, in cells; those of half blocks in colours that this terminal has.
+    pub(super) fn picture(&mut self, area: Rect, protocol: &Protocol) {
+        let size = protocol.size();
+        if size.width > area.width || size.height > area.height {
+            self.note(area, "The terminal is smaller now: close the picture and open it again.");
+            return;
+        }
+        let left = area.x + (area.width - size.width) / 2;
+        let place = Rect { x: left, width: size.width, height: size.height, ..area };
+        Image::new(protocol).render(place, self.buffer);
+        if self.look.depth == Depth::Many {
+            for y in place.top()..place.bottom() {
+                for x in place.left()..place.right() {
+                    let cell = &mut self.buffer[(x, y)];
+                    (cell.fg, cell.bg) = (indexed(cell.fg), indexed(cell.bg));
+                }
+            }
+        }
+        self.picture = Some(place);
     }
 
     /// A text in at most `cells` cells; the column behind it comes back.
@@ -153,6 +179,17 @@ impl<'a> Pen<'a> {
         let percent = done.min(total).saturating_mul(100).checked_div(total.max(1)).unwrap_or(0);
         self.put(x + cells + 1, y, 6, &format!("{percent} %"), Tone::Plain)
     }
+}
+
+/// The nearest of the 216 colours of the cube.
+fn indexed(color: Color) -> Color {
+    let Color::Rgb(r, g, b) = color else { return color };
+    let step = |it: u8| match it {
+        0..48 => 0,
+        48..115 => 1,
+        _ => (it - 35) / 40,
+    };
+    Color::Indexed(16 + 36 * step(r) + 6 * step(g) + step(b))
 }
 
 /// Lines in a tone each, wrapped to `cells`; `indent` stands before what goes on in a next line.
