@@ -128,6 +128,11 @@ impl Engine {
         None
     }
 
+    /// The app that a run's account belongs to.
+    pub(super) fn app_of_run(&self, id: DeliveryId) -> Option<App> {
+        self.runs.get(&id)?.work.as_ref()?.account.as_ref().map(app_of)
+    }
+
     /// The gate that an account's lane passes.
     fn gate_of(&mut self, account: AccountId) -> Option<&mut Gate> {
         let app = self.lanes.get(&account)?.app.as_ref()?;

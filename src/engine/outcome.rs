@@ -394,6 +394,15 @@ fn past(until: Timestamp, dice: f64, now: Timestamp) -> Timestamp {
     until.max(now).saturating_add(spread).unwrap_or(Timestamp::MAX)
 }
 
+/// How long a call that publishes nothing is tried again. One that never left says nothing of the post.
+pub(super) fn ladder_of(reply: &Reply) -> Ladder {
+    match reply {
+        Reply::NotSent(_) => backoff::NOT_SENT,
+        Reply::Unfit(failure) if failure.class == FailureClass::Transient => backoff::NOT_SENT,
+        _ => backoff::PREPARING,
+    }
+}
+
 /// The object that a refused repeat is a duplicate of, if it can only be what our own earlier
 /// attempt made: that attempt is open, and the object is no older than it and no one else's.
 fn ours(work: &Work, original: Original) -> Option<Live> {

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ask::changed;
 use super::backoff::{self, scaled};
-use super::gates::{App, app_of};
+use super::gates::app_of;
+use super::outcome::ladder_of;
 use super::stops::Stop;
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates, restored};
 use crate::domain::delivery::{Delivery, Event, Frozen, Reason, Recall, Said};
@@ -337,10 +338,6 @@ impl Engine {
         }
     }
 
-    fn app_of_run(&self, id: DeliveryId) -> Option<App> {
-        self.runs.get(&id)?.work.as_ref()?.account.as_ref().map(app_of)
-    }
-
     /// Reply to a preparing call, a look, or a read-back.
     pub(super) fn answered(
         &mut self,
@@ -407,15 +404,6 @@ impl Engine {
                 }
             }
         }
-    }
-}
-
-/// How long a call that publishes nothing is tried again. One that never left says nothing of the post.
-fn ladder_of(reply: &Reply) -> backoff::Ladder {
-    match reply {
-        Reply::NotSent(_) => backoff::NOT_SENT,
-        Reply::Unfit(failure) if failure.class == FailureClass::Transient => backoff::NOT_SENT,
-        _ => backoff::PREPARING,
     }
 }
 

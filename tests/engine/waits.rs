@@ -346,3 +346,27 @@ fn whoever_found_a_network_shut_lets_another_account_try_first() {
     assert_eq!(order[..2], [first, second], "{:?}", world.sent);
     assert!(order.contains(&more));
 }
+
+/// R9: those who were refused together do not come back together.
+#[test]
+fn waits_are_spread_evenly_between_half_of_their_length_and_all_of_it() {
+    const ALL: usize = 400;
+    let mut world = calm(PlatformName::X, ALL as u128);
+    world.network.script = vec![refused(429, &json!({ "title": "Too Many Requests" })); ALL];
+    for account in 1..=ALL as u128 {
+        world.post(account, 0, 1, Late::Always);
+    }
+    run(&mut world, 3600);
+    let (first, again) = world.sent.split_at(ALL);
+    let mut tenths = [0_usize; 10];
+    for (at, id, _) in again {
+        let (before, _, _) = first.iter().find(|it| it.1 == *id).unwrap();
+        let waited = at.duration_since(*before).as_millis();
+        let whole = SignedDuration::from_mins(15).as_millis();
+        let tenth = (waited - whole / 2) * 20 / whole;
+        // What a call and a commit take comes on top.
+        tenths[usize::try_from(tenth.clamp(0, 9)).unwrap()] += 1;
+    }
+    assert_eq!(tenths.iter().sum::<usize>(), ALL);
+    assert!(tenths.iter().all(|it| (ALL / 20..=ALL * 3 / 20).contains(it)), "{tenths:?}");
+}
