@@ -211,7 +211,7 @@ pub(super) fn held() -> m::Post {
         at: at("2026-11-23T07:00:05Z"),
         last_at: None,
         count: None,
-        event: "answer_lost".into(),
+        event: "lose".into(),
         from: "sending".into(),
         to: "unknown".into(),
         message: "the request left, and no answer came".into(),
