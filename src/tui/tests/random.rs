@@ -156,7 +156,7 @@ impl Fake {
         Some(match load {
             Load::Status => Loaded::Status(Box::new(super::scenes::status())),
             Load::Drafts => Loaded::Posts(super::scenes::list(drafts())),
-            Load::Due | Load::Page { .. } | Load::Day { .. } => {
+            Load::Due | Load::Lately | Load::Page { .. } | Load::Day { .. } => {
                 Loaded::Posts(super::scenes::list(vec![super::scenes::scheduled(), super::scenes::held()]))
             }
             Load::Attention => Loaded::Posts(super::scenes::list(vec![super::scenes::held()])),
@@ -221,6 +221,8 @@ fn left_safely(before: &(String, Vec<String>), id: Option<&String>, fake: &Fake)
         || id.is_some_and(|id| {
             fake.gone.contains(id) || fake.drafts.get(id).is_some_and(|it| it.0 == before.1)
         })
+        // Opened and left as it was.
+        || [super::scenes::scheduled(), super::scenes::held()].iter().any(|it| it.parts == before.1)
         // An amended post has the text under its own id.
         || fake.drafts.values().any(|it| it.0 == before.1)
         || fake.waiting.iter().any(|it| matches!(it, Effect::Do(Deed::Delete { id: gone, .. }) if Some(gone) == id))

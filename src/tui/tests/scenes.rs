@@ -43,6 +43,8 @@ pub(super) fn filled(size: (u16, u16), look: Look) -> App {
         (Load::Due, Loaded::Posts(list(vec![scheduled()]))),
         (Load::Attention, Loaded::Posts(list(vec![held()]))),
         (Load::Drafts, Loaded::Posts(list(vec![draft()]))),
+        (Load::Lately, Loaded::Posts(list(vec![]))),
+        (Load::Activity, Loaded::Posts(list(vec![]))),
     ] {
         update(&mut app, Msg::Loaded(load, Ok(answer)));
     }
