@@ -283,7 +283,8 @@ mod tests {
         let mut sources = Vec::new();
         files(&root, &mut sources);
         let mut calls = 0;
-        for path in sources {
+        // The console writes no moves; what it shows in its tests is made up.
+        for path in sources.into_iter().filter(|it| !it.to_string_lossy().contains("/tui/")) {
             let text = std::fs::read_to_string(&path).unwrap();
             let text = text.split("#[cfg(test)]").next().unwrap();
             for (at, _) in text.match_indices("Transition::between(") {

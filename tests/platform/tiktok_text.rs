@@ -32,7 +32,11 @@ fn a_text_is_measured_for_what_the_post_becomes_and_a_film_for_the_inbox_takes_n
     // TikTok has no place for its description, which is told.
     let plain = MediaItem { alt: None, ..jpeg(1) };
     for tier in ["direct", "inbox"] {
-        assert_eq!(check(tier, &long, &[plain.clone()]), (2_202, 4_000, vec![], vec![]), "{tier}");
+        assert_eq!(
+            check(tier, &long, std::slice::from_ref(&plain)),
+            (2_202, 4_000, vec![], vec![]),
+            "{tier}"
+        );
         let longer = "x".repeat(4_001);
         assert_eq!(check(tier, &longer, &[jpeg(1)]).2, ["text_too_long"], "{tier}");
     }

@@ -568,7 +568,7 @@ impl World {
             let Some(row) = self.read(|rx| accounts::get(rx, account)).unwrap() else { continue };
             match row.state {
                 _ if self.is_leaving(account) => {
-                    self.at(self.now + secs(1), Happening::User(Wish::Disconnect(account)))
+                    self.at(self.now + secs(1), Happening::User(Wish::Disconnect(account)));
                 }
                 // What ended it before the crash may not have reached the disk.
                 AccountState::NeedsReconnect => {

@@ -161,7 +161,7 @@ fn create(network: &mut Network, owner: &str, body: &Value, now: Timestamp) -> A
     let several = content["multiImage"]["images"].as_array().into_iter().flatten();
     for named in several.map(|it| &it["id"]).chain([&content["media"]["id"]]).filter_map(Value::as_str) {
         let file = network.linkedin.files.get(named).filter(|it| it.owner == owner);
-        if !file.is_some_and(|it| it.whole.is_some_and(|at| now >= at + network.linkedin.works)) {
+        if file.is_none_or(|it| it.whole.is_none_or(|at| now < at + network.linkedin.works)) {
             return answer(
                 400,
                 &json!({ "status": 400, "code": "MEDIA_ASSET_PROCESSING", "message": "wait" }),
