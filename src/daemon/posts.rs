@@ -133,6 +133,9 @@ pub(super) fn list(shared: &Shared, ask: &r::ListPosts) -> ApiResult<m::PostList
         let relative = text.starts_with('+') || text.starts_with('-');
         let read = if relative {
             parse_shift(text).ok().and_then(|span| shared.now().checked_add(span).ok())
+        } else if let Ok(day) = jiff::civil::Date::strptime("%Y-%m-%d", text) {
+            // A day begins with its first hour.
+            day.to_zoned(zone.rules.clone()).ok().map(|it| it.timestamp())
         } else {
             crate::domain::schedule::parse_when(text, far_back, &zone.rules, &zone.name)
                 .ok()

@@ -254,3 +254,24 @@ async fn an_id_that_names_nothing_is_refused_with_a_way_on() {
         assert!(hint.contains("post list"), "`{id}`: {} / `{hint}`", refused.message);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_bounded_by_days_as_well_as_by_times() {
+    let house = House::furnished().await;
+    let made = house.post(&["x:acme"], &["Today."], at("+10m")).await;
+    let list = async |since: &str, until: &str| {
+        let ask = r::ListPosts {
+            since: Some(since.into()),
+            until: Some(until.into()),
+            tz: Some("Europe/Berlin".into()),
+            ..r::ListPosts::default()
+        };
+        let list = house.client.post_list(&ask).await.map(|it| it.posts);
+        list.map(|it| it.into_iter().map(|it| it.id).collect::<Vec<_>>())
+    };
+    // It is the fifth of March there.
+    assert_eq!(list("2030-03-05", "2030-03-06").await.unwrap(), [made.id.clone()]);
+    assert_eq!(list("2030-03-04", "2030-03-05").await.unwrap(), [""; 0]);
+    assert_eq!(list("2030-03-05 09:00", "-0m").await.unwrap(), [""; 0]);
+    assert_eq!(code(list("2030-02-30", "2030-03-05").await), "bad_time");
+}
