@@ -381,13 +381,16 @@ fn killed_at_each_named_point_it_publishes_every_post_exactly_once() {
         for passage in 1..=*passages {
             house.run(&["pause", "--json"]).json();
             let name = format!("{point}-{passage}-{}", faults.len());
+            // A Page takes 30 reels a day.
+            let pages = ["facebook:acme", "facebook:alice"];
+            let (reels, texts) = (pages[ids.len() % 2], pages[1 - ids.len() % 2]);
             let new = [
                 Wish::new(&format!("{name}-a"), &["bluesky:acme"], 1).with_picture(),
                 Wish::new(&format!("{name}-b"), &["bluesky:alice"], 2),
                 Wish::new(&format!("{name}-c"), &["x:alice", "bluesky:alice"], 1),
                 Wish::new(&format!("{name}-d"), &["x:acme"], 1),
-                Wish::new(&format!("{name}-e"), &["facebook:acme"], 1).with_film(),
-                Wish::new(&format!("{name}-f"), &["facebook:alice"], 1),
+                Wish::new(&format!("{name}-e"), &[reels], 1).with_film(),
+                Wish::new(&format!("{name}-f"), &[texts], 1),
                 Wish::new(&format!("{name}-g"), &["instagram:acme"], 1).with_film(),
                 Wish::new(&format!("{name}-h"), &["instagram:alice"], 1).with_picture(),
                 Wish::new(&format!("{name}-i"), &["linkedin:acme-bakery"], 1).with_picture(),
