@@ -32,6 +32,9 @@ impl Engine {
             self.cannot_read(id, now);
             return self.release(id);
         };
+        if std::mem::take(&mut run.stale) {
+            return out.push(Effect::Load { id });
+        }
         self.unread.remove(&id);
         let due = work.delivery.wakes_at();
         let in_flight = work.delivery.in_flight();

@@ -216,6 +216,7 @@ impl Engine {
             account,
             in_lane,
             work: None,
+            stale: false,
             phase: Phase::Loading,
             call: None,
             marker_gone: None,
@@ -258,6 +259,9 @@ impl Engine {
                 *until = now;
             }
         }
+        // What is being read may have been read before: a pause that is over would halt the lane for ever.
+        let mine = |run: &&mut Run| run.account == account && run.phase == Phase::Loading;
+        self.runs.values_mut().filter(mine).for_each(|run| run.stale = true);
         self.refetch = true;
     }
 }

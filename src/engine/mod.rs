@@ -337,6 +337,8 @@ struct Run {
     in_lane: bool,
     /// None while it is being read.
     work: Option<Box<Work>>,
+    /// Its account changed while it was being read.
+    stale: bool,
     phase: Phase,
     /// The preparing call or look that is on the wire.
     call: Option<Request>,

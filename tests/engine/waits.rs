@@ -371,3 +371,25 @@ fn waits_are_spread_evenly_between_half_of_their_length_and_all_of_it() {
     assert_eq!(tenths.iter().sum::<usize>(), ALL);
     assert!(tenths.iter().all(|it| (ALL / 20..=ALL * 3 / 20).contains(it)), "{tenths:?}");
 }
+
+#[test]
+fn a_pause_that_ends_while_a_row_is_read_holds_nothing_back() {
+    let mut world = calm(PlatformName::X, 1);
+    let account = AccountId::from_u128(1);
+    let id = world.post(1, 60, 1, Late::Always);
+    run(&mut world, 30);
+    world.accounts.get_mut(&account).unwrap().state = AccountState::Paused;
+    world.input(Input::AccountChanged(account));
+    // Its row is read while the account is paused, and the answer comes when it is not any more.
+    let holds = |world: &World| world.engine.as_ref().unwrap().holds(id);
+    let reading = (0..200).map(|n| start() + secs(60) + SignedDuration::from_millis(n));
+    let at = reading.into_iter().find(|at| {
+        world.run_until(*at);
+        holds(&world)
+    });
+    assert!(at.is_some(), "nobody reads it");
+    world.accounts.get_mut(&account).unwrap().state = AccountState::Ready;
+    world.input(Input::AccountChanged(account));
+    run(&mut world, 3600);
+    assert_eq!(state(&world, id).state, State::Published);
+}
