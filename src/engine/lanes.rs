@@ -151,7 +151,8 @@ impl Engine {
         let mut order: Vec<_> =
             self.lanes.iter().map(|(id, it)| (self.probed_last(*id, it.app.as_ref()), *id)).collect();
         order.sort();
-        for (_, account) in &order {
+        let mut tried = BTreeSet::new();
+        for (probed_last, account) in &order {
             let Some(lane) = self.lanes.get_mut(account) else { continue };
             if runs.len() + started.len() >= RUNS_MAX {
                 break;
@@ -160,11 +161,16 @@ impl Engine {
             if lane.ready_at().is_none_or(|at| at.max(gate.unwrap_or(at)) > now) {
                 continue;
             }
+            // It comes in again when the other is done with, whatever came of it.
+            if *probed_last && lane.app.as_ref().is_some_and(|app| tried.contains(app)) {
+                continue;
+            }
             // A row read before its delivery was taken in hand is stale: that run's end asks anew.
             while let Some((_, id)) = lane.waiting.pop_first() {
                 if !runs.contains_key(&id) {
                     lane.busy = Some(id);
                     started.push((id, *account));
+                    tried.extend(lane.app.clone().filter(|_| gate.is_some()));
                     break;
                 }
             }

@@ -332,20 +332,26 @@ fn one_post_with_trouble_of_its_own_shuts_no_network() {
 
 #[test]
 fn whoever_found_a_network_shut_lets_another_account_try_first() {
-    let mut world = calm(PlatformName::X, 7);
-    world.network.script = vec![Fault::LostBefore; 6];
-    for account in 1..=5 {
-        world.post(account, 10, 1, Late::Always);
+    let mut other = 0;
+    for seed in 1..=40 {
+        let mut world = World::new(seed, PlatformName::X, 7);
+        world.network.script = vec![Fault::LostBefore; 6];
+        for account in 1..=5 {
+            world.post(account, 10, 1, Late::Always);
+        }
+        run(&mut world, 75);
+        // The sixth tries, and has more to send when the door opens next; so has the seventh by then.
+        for _ in 0..3 {
+            world.post(6, 80, 1, Late::Always);
+        }
+        world.post(7, 400, 1, Late::Always);
+        run(&mut world, 6 * 3600);
+        let order: Vec<_> = world.sent.iter().skip(5).map(|it| it.2.as_u128()).collect();
+        assert!(order.len() >= 4, "all follow in the end: {order:?}");
+        other += usize::from(order[..2] == [6, 7]);
     }
-    run(&mut world, 75);
-    // Two accounts wait behind the shut door with two posts each. Whichever tries first fails, and then it
-    // is the other's turn.
-    for account in [6, 6, 7, 7] {
-        world.post(account, 80, 1, Late::Always);
-    }
-    run(&mut world, 6 * 3600);
-    let order: Vec<_> = world.sent.iter().skip(5).map(|it| it.2).collect();
-    assert!(order.len() >= 4 && order[0] != order[1], "{:?}", world.sent);
+    // Where its row was not yet read when the door opened, the sixth is quicker.
+    assert!(other >= 30, "{other} of 40");
 }
 
 /// R9: those who were refused together do not come back together.
