@@ -535,6 +535,7 @@ mod tests {
             account: work.delivery.account,
             in_lane: true,
             work: Some(Box::new(work)),
+            stale: false,
             phase,
             call: None,
             searched: None,
