@@ -331,6 +331,7 @@ pub struct Evidence {
 }
 
 /// A delivery in hand.
+#[allow(clippy::struct_excessive_bools)] // independent facts, not one state
 struct Run {
     account: AccountId,
     /// In its account's lane, as opposed to a look beside it.

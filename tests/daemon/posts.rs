@@ -270,7 +270,7 @@ async fn a_list_is_bounded_by_days_as_well_as_by_times() {
         list.map(|it| it.into_iter().map(|it| it.id).collect::<Vec<_>>())
     };
     // It is the fifth of March there.
-    assert_eq!(list("2030-03-05", "2030-03-06").await.unwrap(), [made.id.clone()]);
+    assert_eq!(list("2030-03-05", "2030-03-06").await.unwrap(), std::slice::from_ref(&made.id));
     assert_eq!(list("2030-03-04", "2030-03-05").await.unwrap(), [""; 0]);
     assert_eq!(list("2030-03-05 10:00", "2030-03-06").await.unwrap(), [""; 0]);
     assert_eq!(code(list("2030-02-30", "2030-03-05").await), "bad_time");
