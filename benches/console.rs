@@ -7,6 +7,9 @@
 
 #![allow(clippy::print_stdout)] // a benchmark reports
 
+#[path = "support/posts.rs"]
+mod support;
+
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU16;
 use std::os::unix::net::UnixStream;
@@ -15,13 +18,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
-use sendoff::domain::delivery::{Delivery, Step, StepKind};
-use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, PlatformName, PostId};
-use sendoff::domain::post::{Content, Post, Source, Target};
-use sendoff::domain::schedule::{Choice, Due, Late};
+use sendoff::domain::delivery::Delivery;
+use sendoff::domain::post::Post;
 use sendoff::store::{Options, Store, posts};
 use tempfile::TempDir;
 
@@ -237,41 +237,5 @@ fn fill(dir: &Path, rows: u64) {
 /// The nth post and its one delivery, ten seconds after the one before.
 fn post(n: u64, first: Timestamp) -> (Post, Delivery) {
     let at = first + SignedDuration::from_secs(i64::try_from(n * 10).expect("it fits"));
-    let due = Due {
-        instant: at,
-        civil: TimeZone::UTC.to_datetime(at),
-        zone: "UTC".to_owned(),
-        choice: Choice::Instant,
-    };
-    let made = first - SignedDuration::from_hours(48);
-    let random = |tag: u8| {
-        let mut bytes = [tag; 10];
-        bytes[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-        bytes
-    };
-    let account = AccountId::from_u128(u128::from(n % 100) + 1);
-    let name = AccountName::new(PlatformName::X, &format!("account-{}", n % 100)).expect("it is a name");
-    let text = format!(
-        "Post number {n}. The ovens are lit at four, the first loaves are out at six, and the door \
-         opens at seven; whoever comes late finds crumbs. https://example.org/bread/{n}"
-    );
-    let post = Post {
-        id: PostId::new(made, random(1)),
-        to: vec![Target { account, name: name.clone() }],
-        content: Content { parts: vec![text], comment: None },
-        variants: std::collections::BTreeMap::new(),
-        options: std::collections::BTreeMap::new(),
-        media: Vec::new(),
-        due: Some(due.clone()),
-        late: Late::Within(SignedDuration::from_mins(60)),
-        slot: None,
-        source: Source::Cli,
-        key: None,
-        created_at: made,
-        version: 1,
-    };
-    let steps = vec![Step::new(StepKind::Post)];
-    let id = DeliveryId::new(made, random(2));
-    let delivery = Delivery::new(id, post.id, account, name, due, post.late, steps, made);
-    (post, delivery)
+    support::post(n, n % 100, support::text(n), at, first - SignedDuration::from_hours(48))
 }

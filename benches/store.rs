@@ -8,6 +8,9 @@
 
 #![allow(clippy::print_stdout)] // a benchmark reports
 
+#[path = "support/posts.rs"]
+mod support;
+
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,12 +19,9 @@ use std::time::Instant;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use sendoff::domain::delivery::{Delivery, Step, StepKind};
-use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, PlatformName, PostId};
-use sendoff::domain::post::{Content, Post, Source, Target};
-use sendoff::domain::schedule::{Choice, Due, Late};
+use sendoff::domain::delivery::Delivery;
+use sendoff::domain::post::Post;
 use sendoff::store::{Options, Store, deliveries, posts};
 use tempfile::TempDir;
 
@@ -179,43 +179,13 @@ fn instant(n: u64) -> Timestamp {
     Timestamp::from_second(seconds).expect("it is a time")
 }
 
-/// The nth post and its one delivery: a text of ordinary length, made a month before it is due.
+/// The nth post and its one delivery, made a month before it is due.
 fn post(n: u64) -> (Post, Delivery) {
-    let due = Due {
-        instant: instant(n),
-        civil: TimeZone::UTC.to_datetime(instant(n)),
-        zone: "UTC".to_owned(),
-        choice: Choice::Instant,
-    };
-    let made = instant(n) - SignedDuration::from_hours(24 * 30);
-    let random = |tag: u8| {
-        let mut bytes = [tag; 10];
-        bytes[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-        bytes
-    };
-    let account = AccountId::from_u128(u128::from(n % ACCOUNTS) + 1);
-    let name = AccountName::new(PlatformName::X, &format!("account-{}", n % ACCOUNTS)).expect("it is a name");
-    let text = format!(
-        "Post number {n}. The ovens are lit at four, the first loaves are out at six, and the door \
-         opens at seven; whoever comes late finds crumbs. https://example.org/bread/{n}"
-    );
-    let post = Post {
-        id: PostId::new(made, random(1)),
-        to: vec![Target { account, name: name.clone() }],
-        content: Content { parts: vec![text], comment: None },
-        variants: std::collections::BTreeMap::new(),
-        options: std::collections::BTreeMap::new(),
-        media: Vec::new(),
-        due: Some(due.clone()),
-        late: Late::Within(SignedDuration::from_mins(60)),
-        slot: None,
-        source: Source::Cli,
-        key: None,
-        created_at: made,
-        version: 1,
-    };
-    let steps = vec![Step::new(StepKind::Post)];
-    let id = DeliveryId::new(made, random(2));
-    let delivery = Delivery::new(id, post.id, account, name, due, post.late, steps, made);
-    (post, delivery)
+    support::post(
+        n,
+        n % ACCOUNTS,
+        support::text(n),
+        instant(n),
+        instant(n) - SignedDuration::from_hours(24 * 30),
+    )
 }

@@ -19,14 +19,14 @@
 
 #[path = "throughput/stand_in.rs"]
 mod stand_in;
+#[path = "support/posts.rs"]
+mod support;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use sendoff::auth::Grant;
 use sendoff::clock::SystemClock;
@@ -35,10 +35,8 @@ use sendoff::control::client::Client;
 use sendoff::daemon::disk::Room;
 use sendoff::daemon::start::{Plan, start};
 use sendoff::domain::account::Account;
-use sendoff::domain::delivery::{Delivery, State, Step, StepKind};
-use sendoff::domain::ids::{AccountId, AccountName, DeliveryId, PlatformName, PostId};
-use sendoff::domain::post::{Content, Post, Source, Target};
-use sendoff::domain::schedule::{Choice, Due, Late};
+use sendoff::domain::delivery::{Delivery, State};
+use sendoff::domain::post::Post;
 use sendoff::http::Exchange as _;
 use sendoff::http::clients::{OneShot, tls};
 use sendoff::keys::keyring::Keyring;
@@ -48,6 +46,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use stand_in::{Arrivals, stand_in};
+use support::{account_id, name};
 
 /// Accounts, posts, milliseconds between two.
 const ROWS: [(u64, u64, u64); 7] = [
@@ -382,14 +381,6 @@ fn fill(config: &Config, accounts: u64, posts: u64, due: impl Fn(u64) -> Timesta
     }
 }
 
-fn account_id(n: u64) -> AccountId {
-    AccountId::from_u128(u128::from(n) + 1)
-}
-
-fn name(n: u64) -> AccountName {
-    AccountName::new(PlatformName::X, &format!("account-{n}")).expect("it is a name")
-}
-
 fn account(n: u64) -> Account {
     let now = Timestamp::now();
     Account {
@@ -420,39 +411,8 @@ fn grant(n: u64) -> Grant {
 
 /// The nth post and its one delivery.
 fn post(n: u64, account: u64, due: Timestamp) -> (Post, Delivery) {
-    let made = Timestamp::now();
-    let due = Due {
-        instant: due,
-        civil: TimeZone::UTC.to_datetime(due),
-        zone: "UTC".into(),
-        choice: Choice::Instant,
-    };
-    let random = |tag: u8| {
-        let mut bytes = [tag; 10];
-        bytes[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-        bytes
-    };
     let text = format!("Post number {n}. The ovens are lit at four, the first loaves are out at six.");
-    let (account, name) = (account_id(account), name(account));
-    let post = Post {
-        id: PostId::new(made, random(1)),
-        to: vec![Target { account, name: name.clone() }],
-        content: Content { parts: vec![text], comment: None },
-        variants: BTreeMap::new(),
-        options: BTreeMap::new(),
-        media: Vec::new(),
-        due: Some(due.clone()),
-        late: Late::Within(SignedDuration::from_mins(60)),
-        slot: None,
-        source: Source::Cli,
-        key: None,
-        created_at: made,
-        version: 1,
-    };
-    let id = DeliveryId::new(made, random(2));
-    let steps = vec![Step::new(StepKind::Post)];
-    let delivery = Delivery::new(id, post.id, account, name, due, post.late, steps, made);
-    (post, delivery)
+    support::post(n, account, text, due, Timestamp::now())
 }
 
 // ---- an idle daemon ----------------------------------------------------------------------------

@@ -4,9 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::args::Account;
 use super::error::{CliError, Outcome, SOME_FAILED};
-use super::render::{Cell, Ui, clean_line, relative};
+use super::render::{Cell, Ui, clean_line};
 use crate::control::client::Client;
 use crate::control::messages as m;
+use crate::control::words::relative;
 
 /// The end of a grant is worth a word from so long before on.
 const GRANT_NEAR: SignedDuration = SignedDuration::from_hours(24 * 30);

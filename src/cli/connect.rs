@@ -13,6 +13,7 @@ use super::render::{Paint, Ui, clean_line};
 use crate::control::client::Client;
 use crate::control::messages as m;
 use crate::control::requests as r;
+use crate::control::words::loopback_port;
 use crate::domain::ids::PlatformName;
 
 pub(super) async fn run(client: &Client, args: Connect, ui: &mut Ui<'_, '_>) -> Outcome {
@@ -117,17 +118,6 @@ fn show_link(
 fn title(ask: &r::Connect) -> String {
     let known = ask.platform.parse::<PlatformName>();
     known.map_or_else(|_| clean_line(&ask.platform), |it| it.title().to_owned())
-}
-
-/// The port of an address that only this machine can open.
-fn loopback_port(url: &str) -> Option<u16> {
-    let url = url::Url::parse(url).ok()?;
-    let here = match url.host()? {
-        url::Host::Ipv4(it) => it.is_loopback(),
-        url::Host::Ipv6(it) => it.is_loopback(),
-        url::Host::Domain(it) => it == "localhost",
-    };
-    if here { url.port_or_known_default() } else { None }
 }
 
 /// The address as a QR code of half blocks, or nothing if it is too long for one that fits a terminal.
@@ -276,12 +266,5 @@ mod tests {
         let line = painted.lines().next().unwrap().trim();
         let line = line.strip_prefix("\x1b[38;5;16;48;5;231m").and_then(|it| it.strip_suffix("\x1b[0m"));
         assert!(line.unwrap().chars().all(|it| it == ' '), "{painted:?}");
-    }
-
-    #[test]
-    fn only_an_address_of_this_machine_asks_for_a_forwarded_port() {
-        assert_eq!(loopback_port("http://127.0.0.1:8420/connect/a"), Some(8420));
-        assert_eq!(loopback_port("http://[::1]:9/connect/a"), Some(9));
-        assert_eq!(loopback_port("https://post.example.org/connect/a"), None);
     }
 }

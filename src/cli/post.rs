@@ -10,10 +10,11 @@ use tokio_util::io::ReaderStream;
 use super::draft::{Draft, options};
 use super::error::{CliError, Outcome, SOME_FAILED};
 use super::post_args::{Edit, List, MediaFile, Post, Reschedule};
-use super::render::{Paint, Ui, clean, clean_line, shorten, size, span, state_paint, state_words};
+use super::render::{Paint, Ui, clean, clean_line, shorten, state_paint, state_words};
 use crate::control::client::Client;
 use crate::control::messages as m;
 use crate::control::requests as r;
+use crate::control::words::{size, span};
 use crate::domain::delivery::NOTHING;
 use crate::domain::ids::PlatformName;
 

@@ -10,6 +10,7 @@ use super::Io;
 use super::args::Globals;
 use super::error::CliError;
 use crate::control::messages::{Delivery, DeliveryState};
+use crate::control::words::{in_zone, relative};
 
 /// The streams of a command together with how to write on them.
 pub struct Ui<'a, 'b> {
@@ -151,11 +152,7 @@ impl<'a, 'b> Ui<'a, 'b> {
     /// `Tue 2026-12-01 09:00 Europe/Berlin (+01:00), in 8 days`.
     /// `zone` is the one it was meant in; the terminal's own otherwise.
     pub fn time(&self, at: Timestamp, zone: Option<&str>) -> String {
-        let far = relative(at, self.now());
-        let at = at.to_zoned(self.zone(zone));
-        let name = at.time_zone().iana_name().map(|it| format!(" {}", it.trim_start_matches("Etc/")));
-        let name = name.unwrap_or_default();
-        format!("{}{name} ({}), {far}", at.strftime("%a %Y-%m-%d %H:%M"), at.strftime("%:z"))
+        format!("{}, {}", in_zone(at, self.zone(zone)), relative(at, self.now()))
     }
 
     /// An instant in a list of times of one zone, which is told elsewhere: `Tue 2026-12-01 09:00 (+01:00)`.
@@ -329,44 +326,6 @@ pub fn shorten(text: &str, max: usize) -> String {
     cut
 }
 
-/// How far away an instant is, in one unit: `in 8 days`, `3 min ago`, `now`.
-pub fn relative(at: Timestamp, now: Timestamp) -> String {
-    let seconds = at.as_second() - now.as_second();
-    let far = seconds.unsigned_abs();
-    let amount = match far {
-        0..5 => return "now".to_owned(),
-        5..90 => format!("{far} s"),
-        90..5_400 => format!("{} min", (far + 30) / 60),
-        5_400..129_600 => format!("{} h", (far + 1_800) / 3_600),
-        _ => format!("{} days", (far + 43_200) / 86_400),
-    };
-    if seconds > 0 { format!("in {amount}") } else { format!("{amount} ago") }
-}
-
-/// How long something took, in one unit: `12 ms`, `8 s`, `75 min`, `30 h`.
-pub fn span(milliseconds: u64) -> String {
-    match milliseconds {
-        0..2_000 => format!("{milliseconds} ms"),
-        2_000..120_000 => format!("{} s", milliseconds / 1_000),
-        120_000..7_200_000 => format!("{} min", milliseconds / 60_000),
-        7_200_000..172_800_000 => format!("{} h", milliseconds / 3_600_000),
-        _ => format!("{} days", milliseconds / 86_400_000),
-    }
-}
-
-/// A size in the unit that keeps it short: `832 B`, `1.4 MiB`.
-pub fn size(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss)] // One decimal is shown.
-    let mut amount = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if amount < 1024.0 || unit == "GiB" {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{amount:.1} {unit}") };
-        }
-        amount /= 1024.0;
-    }
-    unreachable!("the last unit takes every size")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,31 +362,6 @@ mod tests {
         for text in ["Grüße, 今日は", "👨‍👩‍👧 family", "a\nb\tc", "مرحبا"] {
             assert_eq!(clean(text), text);
         }
-    }
-
-    #[test]
-    fn distances_use_one_unit() {
-        let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
-        for (at, shown) in [
-            ("2026-11-22T08:00:02Z", "now"),
-            ("2026-11-22T08:00:30Z", "in 30 s"),
-            ("2026-11-22T07:57:00Z", "3 min ago"),
-            ("2026-11-22T10:00:00Z", "in 2 h"),
-            ("2026-12-01T08:00:00Z", "in 9 days"),
-        ] {
-            assert_eq!(relative(at.parse().unwrap(), now), shown);
-        }
-    }
-
-    #[test]
-    fn spans_use_one_unit() {
-        let spans = [12, 8_400, 4_500_000, 108_000_000, 864_000_000].map(span);
-        assert_eq!(spans, ["12 ms", "8 s", "75 min", "30 h", "10 days"]);
-    }
-
-    #[test]
-    fn sizes_are_short() {
-        assert_eq!([size(832), size(1_500_000), size(3 << 40)], ["832 B", "1.4 MiB", "3072.0 GiB"]);
     }
 
     #[test]

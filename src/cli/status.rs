@@ -1,10 +1,11 @@
 //! `status · pause · resume · audit list`.
 
 use super::error::Outcome;
-use super::render::{Cell, Paint, Ui, clean_line, relative, size, span};
+use super::render::{Cell, Paint, Ui, clean_line};
 use crate::control::client::Client;
 use crate::control::messages as m;
 use crate::control::requests as r;
+use crate::control::words::{self, relative, size, span};
 
 pub(super) async fn status(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
     let status = client.status().await?;
@@ -18,25 +19,10 @@ pub(super) async fn status(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
         (false, false) => ui.paint(Paint::Yellow, "starting"),
     };
     ui.line(&format!("sendoff {}  {state}", clean_line(&status.version)))?;
-    let counts = |of: &[(&str, u64)]| {
-        let some: Vec<String> =
-            of.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} {}", clean_line(word))).collect();
-        if some.is_empty() { "none".to_owned() } else { some.join(", ") }
-    };
-    let accounts = counts(&[
-        ("ready", status.accounts.ready),
-        ("need reconnect", status.accounts.needs_reconnect),
-        ("paused", status.accounts.paused),
-    ]);
-    // In the order in which a delivery passes through them.
-    let states: Vec<(&str, u64)> = m::DeliveryState::ALL
-        .iter()
-        .filter_map(|it| Some((it.as_str(), *status.deliveries.get(it.as_str())?)))
-        .collect();
     let facts = [
         ("paused because", status.pause_reason.as_deref().map(clean_line)),
-        ("accounts", Some(accounts)),
-        ("deliveries", Some(counts(&states))),
+        ("accounts", Some(words::accounts(&status))),
+        ("deliveries", Some(words::deliveries(&status))),
         ("next due", Some(status.next_due.map_or_else(|| "nothing".to_owned(), |at| ui.time(at, None)))),
         ("last tick", status.last_tick.map(|at| relative(at, ui.now()))),
         ("store", Some(format!("{}, schema {}", size(status.store.bytes), status.store.schema))),

@@ -15,3 +15,4 @@ pub mod server;
 pub mod shape;
 pub mod socket;
 pub mod timeline;
+pub mod words;

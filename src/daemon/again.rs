@@ -51,8 +51,7 @@ pub(super) async fn retry(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Post> 
 async fn anew(shared: &Arc<Shared>, old: &Delivery, now: Timestamp) -> ApiResult<bool> {
     let config = shared.config();
     let due = create::due_now(now, &config.timezone);
-    let mut fresh = successor(old, due, Late::Always, config.engine.give_up_after, now);
-    fresh.give_up_at = now.saturating_add(config.engine.give_up_after).unwrap_or(Timestamp::MAX);
+    let fresh = successor(old, due, Late::Always, config.engine.give_up_after, now);
     let old = old.clone();
     shared
         .store
@@ -77,12 +76,12 @@ pub(super) fn successor(
 ) -> Delivery {
     let id = DeliveryId::new(now, Shared::random());
     let give_up_at = due.give_up_at(give_up_after);
-    let mut fresh =
-        Delivery::new(id, old.post, old.account, old.name.clone(), due, late, old.steps.clone(), now);
-    fresh.restored = old.restored;
-    fresh.step = u16::try_from(old.live_prefix()).unwrap_or(u16::MAX);
-    fresh.give_up_at = give_up_at;
-    fresh
+    Delivery {
+        restored: old.restored,
+        step: u16::try_from(old.live_prefix()).unwrap_or(u16::MAX),
+        give_up_at,
+        ..Delivery::new(id, old.post, old.account, old.name.clone(), due, late, old.steps.clone(), now)
+    }
 }
 
 /// Whether nothing has taken over from it yet. `of_post` is all that its post has, in the order in which

@@ -390,18 +390,10 @@ mod tests {
             answer: None,
         };
         let ended = |outcome: &str| Attempt {
-            delivery: DeliveryId::from_u128(1),
-            step: 0,
-            n: 1,
-            marker: "m".into(),
-            digest: [0; 32],
-            started: row.at,
             ended: Some(row.at),
             outcome: Some(outcome.into()),
             status: Some(200),
-            raw: None,
-            trace: None,
-            cost: 0,
+            ..Attempt::begun((DeliveryId::from_u128(1), 0), 1, "m", [0; 32], row.at)
         };
         let told = |outcome: &str| words(&row, Some(&ended(outcome)));
         assert!(told("pending").contains("at work on it"), "{}", told("pending"));

@@ -13,7 +13,9 @@ use sha2::{Digest, Sha256};
 use super::{queues, repeats, view};
 use crate::domain::account::Account;
 use crate::domain::attempt::{Answered, Attempt, Transition};
-use crate::domain::delivery::{Delivery, Event, Looked, NOTHING, Reason, Recall, RetryWhy, State};
+use crate::domain::delivery::{
+    AfterAbsence, Delivery, Event, Looked, NOTHING, Proof, Reason, Recall, RetryWhy, State,
+};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::domain::moment::Moment;
 use crate::engine::restored;
@@ -258,14 +260,17 @@ pub fn close(tx: &mut Tx<'_>, account: AccountId, now: Moment) -> Result<Vec<Del
         } else {
             Reason::new("disconnected", "the account was disconnected")
         };
-        let event = if open { Event::Abandon { reason } } else { Event::Cancel { reason } };
-        let mut after = before.apply(event, now).map_err(|illegal| {
+        let event = match (doubt, open) {
+            (_, true) => Event::Abandon { reason },
+            (false, _) => Event::Cancel { reason },
+            // Only where that bug is planted.
+            (true, false) => {
+                Event::Absent { proof: Proof::User, anew: true, then: AfterAbsence::Cancelled { reason } }
+            }
+        };
+        let after = before.apply(event, now).map_err(|illegal| {
             StoreError::conflict(format!("delivery `{}` cannot be closed: {illegal}", before.id))
         })?;
-        if doubt && !open {
-            after = Delivery { state: State::Cancelled, next_try: None, ..after };
-            after.flight.amb_since = None;
-        }
         let transition = Transition::between(&before, &after, "disconnected", now.wall);
         deliveries::put(tx, Some(&before), &after, Some(transition))?;
         closed.push(after);
@@ -509,20 +514,10 @@ impl Ledger {
             tracing::error!(delivery = %id, "an intent without a frozen request");
             return Ok(None);
         };
-        let attempt = Attempt {
-            delivery: id,
-            step: after.step,
-            n: store.read(|rx| deliveries::next_attempt(rx, id))?,
-            marker: frozen.marker.clone(),
-            digest: Sha256::digest(&frozen.body).into(),
-            started: now,
-            ended: None,
-            outcome: None,
-            status: None,
-            raw: None,
-            trace: None,
-            cost,
-        };
+        let n = store.read(|rx| deliveries::next_attempt(rx, id))?;
+        let digest = Sha256::digest(&frozen.body).into();
+        let attempt =
+            Attempt { cost, ..Attempt::begun((id, after.step), n, frozen.marker.as_str(), digest, now) };
         self.attempts.insert(id, attempt.clone());
         Ok(Some((before, after, attempt)))
     }

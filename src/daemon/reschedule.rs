@@ -21,7 +21,7 @@ use crate::domain::attempt::Transition;
 use crate::domain::delivery::{Delivery, Event, State};
 use crate::domain::ids::{DeliveryId, PostId};
 use crate::domain::post::{Post, SlotTaken};
-use crate::domain::schedule::{Choice, Due, echo, parse_shift};
+use crate::domain::schedule::{Choice, Due, Late, echo, parse_shift};
 use crate::store::{StoreError, Tx, accounts, deliveries, posts, zones};
 
 /// Where to, with everything read that does not depend on the store.
@@ -72,12 +72,19 @@ impl Movable {
         }
     }
 
-    fn put(&self, tx: &mut Tx<'_>, due: Due, post: &Post, it: &Move) -> Result<(), StoreError> {
+    fn put(
+        &self,
+        tx: &mut Tx<'_>,
+        due: Due,
+        late: Late,
+        give_up_after: SignedDuration,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         match self {
-            Self::Waits(before) => put(tx, before, due, it.give_up_after, it.now),
+            Self::Waits(before) => put(tx, before, due, give_up_after, now),
             Self::Missed(old) => {
-                let fresh = again::successor(old, due, post.late, it.give_up_after, it.now);
-                again::take_over(tx, old, &fresh, it.now)
+                let fresh = again::successor(old, due, late, give_up_after, now);
+                again::take_over(tx, old, &fresh, now)
             }
         }
     }
@@ -181,9 +188,8 @@ pub(super) async fn all_in(shared: &Arc<Shared>, queue: &str, text: &str) -> Api
                 }
             }
             for (mut post, rows) in plans {
-                let it = Move { post: post.id, only: None, goal: Goal::By(span), now, give_up_after };
                 for (row, due) in rows {
-                    row.put(tx, due, &post, &it)?;
+                    row.put(tx, due, post.late, give_up_after, now)?;
                 }
                 if let Some(due) = post.due.take() {
                     post.due = Some(plain_shift(&due, span).unwrap_or(due));
@@ -278,7 +284,7 @@ fn carry_out(
         dues = vec![own.clone(); rows.len()];
     }
     for (row, due) in rows.iter().zip(dues) {
-        row.put(tx, due, &post, it)?;
+        row.put(tx, due, post.late, it.give_up_after, it.now)?;
     }
     if it.only.is_none() {
         if let Some(old) = post.slot.take() {

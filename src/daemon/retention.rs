@@ -116,20 +116,7 @@ mod tests {
         row.reason = Some(Reason::new("came_to_nothing", "it said no").raw(CANARY));
         let answer =
             Answered { outcome: "absent".into(), status: Some(200), raw: Some(CANARY.into()), trace: None };
-        let attempt = Attempt {
-            delivery: id,
-            step: 0,
-            n: 1,
-            marker: "m".into(),
-            digest: [0; 32],
-            started: at,
-            ended: None,
-            outcome: None,
-            status: None,
-            raw: None,
-            trace: None,
-            cost: 0,
-        };
+        let attempt = Attempt::begun((id, 0), 1, "m", [0; 32], at);
         let ended = Attempt {
             ended: Some(at),
             outcome: Some("ambiguous".into()),

@@ -36,6 +36,30 @@ pub struct Attempt {
 impl Attempt {
     /// Most bytes of a raw answer that are kept.
     pub const RAW_MAX: usize = 8 * 1024;
+
+    /// The `n`-th call of a delivery, for this step, before its first byte leaves. Nothing is counted for it.
+    pub fn begun(
+        (delivery, step): (DeliveryId, u16),
+        n: u32,
+        marker: impl Into<String>,
+        digest: [u8; 32],
+        started: Timestamp,
+    ) -> Self {
+        Self {
+            delivery,
+            step,
+            n,
+            marker: marker.into(),
+            digest,
+            started,
+            ended: None,
+            outcome: None,
+            status: None,
+            raw: None,
+            trace: None,
+            cost: 0,
+        }
+    }
 }
 
 /// What a network answered to a call that publishes nothing: the evidence of a look, or of a call that

@@ -5,7 +5,7 @@
 //! memory; what a network said of an app or an account stands in the row of the delivery it was said to,
 //! and a start reads it there ([`wait_of`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
@@ -92,6 +92,11 @@ fn spread(app: &App) -> Reason {
     Reason::new("quota", format!("the quota of {} is nearly used up; calls are spread", app.0))
 }
 
+/// The accounts whose deliveries were the last to try networks that stay shut.
+pub(super) fn probers(gates: &Gates) -> BTreeSet<AccountId> {
+    gates.values().filter(|it| it.closed.is_some()).filter_map(|it| it.prober).collect()
+}
+
 /// The day an instant lies in (UTC, since 1970).
 pub(super) fn day_of(at: Timestamp) -> i64 {
     at.as_second().div_euclid(DAY)
@@ -169,12 +174,6 @@ impl Engine {
     pub(super) fn gate_reason(&self, app: &App, at: Timestamp) -> Option<&Reason> {
         let closed = self.gates.get(app)?.closed.as_ref();
         closed.filter(|(until, _)| *until >= at).map(|(_, reason)| reason)
-    }
-
-    /// Whether an account's delivery was the last to try a network that stays shut.
-    pub(super) fn probed_last(&self, account: AccountId, app: Option<&App>) -> bool {
-        let gate = app.and_then(|app| self.gates.get(app));
-        gate.is_some_and(|it| it.closed.is_some() && it.prober == Some(account))
     }
 
     /// Nothing is sent for this app until then.

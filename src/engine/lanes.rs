@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::gates::{App, Gate, day_of};
+use super::gates::{App, Gate, day_of, probers};
 use super::{DueRow, Effect, Engine, Phase, Run};
 use crate::domain::delivery::Reason;
 use crate::domain::ids::{AccountId, DeliveryId};
@@ -148,30 +148,27 @@ impl Engine {
         let mut started = Vec::new();
         let (gates, runs) = (&self.gates, &self.runs);
         // Whoever found a network shut lets the others try first, or its own trouble could keep it shut.
-        let mut order: Vec<_> =
-            self.lanes.iter().map(|(id, it)| (self.probed_last(*id, it.app.as_ref()), *id)).collect();
-        order.sort();
+        let probers = probers(gates);
         let mut tried = BTreeSet::new();
-        for (probed_last, account) in &order {
-            let Some(lane) = self.lanes.get_mut(account) else { continue };
-            if runs.len() + started.len() >= RUNS_MAX {
-                break;
-            }
-            let gate = lane.app.as_ref().and_then(|app| gates.get(app)).and_then(Gate::until);
-            if lane.ready_at().is_none_or(|at| at.max(gate.unwrap_or(at)) > now) {
-                continue;
-            }
-            // It comes in again when the other is done with, whatever came of it.
-            if *probed_last && lane.app.as_ref().is_some_and(|app| tried.contains(app)) {
-                continue;
-            }
-            // A row read before its delivery was taken in hand is stale: that run's end asks anew.
-            while let Some((_, id)) = lane.waiting.pop_first() {
-                if !runs.contains_key(&id) {
-                    lane.busy = Some(id);
-                    started.push((id, *account));
-                    tried.extend(lane.app.clone().filter(|_| gate.is_some()));
+        for last in [false, true].into_iter().take(if probers.is_empty() { 1 } else { 2 }) {
+            for (account, lane) in self.lanes.iter_mut().filter(|(id, _)| probers.contains(id) == last) {
+                if runs.len() + started.len() >= RUNS_MAX {
                     break;
+                }
+                let gate = lane.app.as_ref().and_then(|app| gates.get(app)).and_then(Gate::until);
+                // It comes in again when the other is done with, whatever came of it.
+                let is_tried = || last && lane.app.as_ref().is_some_and(|app| tried.contains(app));
+                if lane.ready_at().is_none_or(|at| at.max(gate.unwrap_or(at)) > now) || is_tried() {
+                    continue;
+                }
+                // A row read before its delivery was taken in hand is stale: that run's end asks anew.
+                while let Some((_, id)) = lane.waiting.pop_first() {
+                    if !runs.contains_key(&id) {
+                        lane.busy = Some(id);
+                        started.push((id, *account));
+                        tried.extend(lane.app.clone().filter(|_| gate.is_some()));
+                        break;
+                    }
                 }
             }
         }

@@ -108,7 +108,7 @@ impl Engine {
                         let said = Said::Duplicate(message.clone());
                         self.lose(id, Reason::new("duplicate", message), Some(said), Some(kept), now, out);
                     }
-                    Some(Verdict::Barred(failure)) => self.barred(id, failure, &answer, now, out),
+                    Some(Verdict::Barred(failure)) => self.barred(id, &failure, &answer, now, out),
                     Some(Verdict::Ambiguous { message })
                         if planted("unlisted refusal believed") && (400..500).contains(&answer.status) =>
                     {
@@ -153,15 +153,14 @@ impl Engine {
     fn barred(
         &mut self,
         id: DeliveryId,
-        failure: Failure,
+        failure: &Failure,
         answer: &Answer,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
         let Some(run) = self.runs.get(&id) else { return };
         let until = failure.until.unwrap_or(now);
-        let mut reason = Reason::new(failure.class.as_str(), failure.message);
-        reason.hint = failure.hint;
+        let reason = reason_of(failure);
         self.lanes.entry(run.account).or_default().park(until, reason.clone());
         self.waits_changed = true;
         let said = Said::Barred { until, reason: reason.clone() };

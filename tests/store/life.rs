@@ -152,20 +152,8 @@ fn write<T>(
 }
 
 fn attempt(of: &Delivery, n: u32) -> Attempt {
-    Attempt {
-        delivery: of.id,
-        step: of.step,
-        n,
-        marker: of.flight.frozen.as_ref().unwrap().marker.clone(),
-        digest: [7; 32],
-        started: minutes(1),
-        ended: None,
-        outcome: None,
-        status: None,
-        raw: None,
-        trace: None,
-        cost: 0,
-    }
+    let marker = of.flight.frozen.as_ref().unwrap().marker.as_str();
+    Attempt::begun((of.id, of.step), n, marker, [7; 32], minutes(1))
 }
 
 /// Opens what is left and asks: is everything there that was acknowledged, whole, and is nothing

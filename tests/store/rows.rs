@@ -44,20 +44,8 @@ fn frozen(marker: &str) -> Frozen {
 }
 
 fn attempt(of: &Delivery, n: u32, at: Timestamp) -> Attempt {
-    Attempt {
-        delivery: of.id,
-        step: of.step,
-        n,
-        marker: of.flight.frozen.as_ref().unwrap().marker.clone(),
-        digest: [7; 32],
-        started: at,
-        ended: None,
-        outcome: None,
-        status: None,
-        raw: None,
-        trace: None,
-        cost: 0,
-    }
+    let marker = of.flight.frozen.as_ref().unwrap().marker.as_str();
+    Attempt::begun((of.id, of.step), n, marker, [7; 32], at)
 }
 
 #[tokio::test]

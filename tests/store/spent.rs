@@ -45,20 +45,8 @@ async fn a_publishing_call_is_counted_with_its_intent_or_refused_as_beyond_the_b
     let frozen = Frozen { marker: "m1".into(), body: b"{}".to_vec() };
     let intend = Event::Intend { frozen, ahead: SignedDuration::ZERO };
     let sending = claimed.apply(intend, minutes(0)).unwrap();
-    let attempt = Attempt {
-        delivery: sending.id,
-        step: 0,
-        n: 1,
-        marker: "m1".into(),
-        digest: [7; 32],
-        started: minutes(0),
-        ended: None,
-        outcome: None,
-        status: None,
-        raw: None,
-        trace: None,
-        cost: 20_000,
-    };
+    let begun = Attempt::begun((sending.id, 0), 1, "m1", [7; 32], minutes(0));
+    let attempt = Attempt { cost: 20_000, ..begun };
     let network = sending.name.platform();
     let month = spent::month(minutes(0));
     let spent = || store.read(|rx| spent::of(rx, Purse::Network(network), month)).unwrap().micros();

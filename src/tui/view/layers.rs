@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use super::compose::entry;
 use super::pen::{Pen, wrapped};
+use crate::control::words::loopback_port;
 use crate::tui::app::{App, Hit};
 use crate::tui::layer::{Connecting, Layer, Menu};
 use crate::tui::look::Tone;
@@ -258,15 +259,4 @@ fn found(pen: &mut Pen<'_>, inner: Rect, it: &mut Connecting) {
     if y + 1 < inner.bottom() {
         pen.put(inner.x, y + 1, cells, "y connects what is ticked    n connects nothing", Tone::Accent);
     }
-}
-
-/// The port of an address that only this machine can open.
-fn loopback_port(url: &str) -> Option<u16> {
-    let url = url::Url::parse(url).ok()?;
-    let here = match url.host()? {
-        url::Host::Ipv4(it) => it.is_loopback(),
-        url::Host::Ipv6(it) => it.is_loopback(),
-        url::Host::Domain(it) => it == "localhost",
-    };
-    if here { url.port_or_known_default() } else { None }
 }

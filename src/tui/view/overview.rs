@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::pen::{Pen, wrapped};
 use super::rows;
-use crate::control::messages as m;
+use crate::control::words;
 use crate::tui::app::{App, Brief, title_of};
 use crate::tui::look::Tone;
 use crate::tui::pages::{Row, scroll};
@@ -12,17 +12,16 @@ use crate::tui::when;
 
 pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     let wide = body.width >= 140;
+    let cut = body.width / 3 * 2;
+    let width = if wide { body.width - cut - 2 } else { body.width - 2 };
+    let lines = health_lines(app, usize::from(width));
     let (left, right) = if wide {
-        let cut = body.width / 3 * 2;
-        let left = Rect { width: cut - 1, ..body };
-        (left, Rect { x: body.x + cut + 1, width: body.width - cut - 2, ..body })
+        (Rect { width: cut - 1, ..body }, Rect { x: body.x + cut + 1, width, ..body })
     } else {
-        let height = health_lines(app, usize::from(body.width) - 2).len().min(6);
-        let height = u16::try_from(height).unwrap_or(0);
-        let top = Rect { x: body.x + 1, width: body.width - 2, height, ..body };
+        let height = u16::try_from(lines.len().min(6)).unwrap_or(0);
+        let top = Rect { x: body.x + 1, width, height, ..body };
         (Rect { y: body.y + height, height: body.height - height, ..body }, top)
     };
-    let lines = health_lines(app, usize::from(right.width));
     pen.lines(right, &lines, 0);
     lists(pen, app, left);
 }
@@ -125,20 +124,6 @@ fn health_lines(app: &App, cells: usize) -> Vec<(Tone, String)> {
         let hint = it.hint.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
         wrapped(&mut out, Tone::Warn, &format!("! {}{hint}", it.message), cells, "  ");
     }
-    let counts = |of: &[(&str, u64)]| {
-        let some: Vec<String> =
-            of.iter().filter(|it| it.1 > 0).map(|(word, n)| format!("{n} {word}")).collect();
-        if some.is_empty() { "none".to_owned() } else { some.join(", ") }
-    };
-    let accounts = counts(&[
-        ("ready", status.accounts.ready),
-        ("need reconnect", status.accounts.needs_reconnect),
-        ("paused", status.accounts.paused),
-    ]);
-    let states: Vec<(&str, u64)> = m::DeliveryState::ALL
-        .iter()
-        .filter_map(|it| Some((it.as_str(), *status.deliveries.get(it.as_str())?)))
-        .collect();
     if app.overview.activity.iter().any(|it| *it > 0) {
         let sum: u64 = app.overview.activity.iter().sum();
         let days = app.overview.activity.len();
@@ -146,8 +131,20 @@ fn health_lines(app: &App, cells: usize) -> Vec<(Tone, String)> {
         out.push((Tone::Plain, format!("Published   {chart}  {sum} in {days} days")));
     }
     let tick = status.last_tick.map_or_else(|| "none yet".to_owned(), |at| when::relative(at, app.now));
-    wrapped(&mut out, Tone::Plain, &format!("Accounts    {accounts}"), cells, "            ");
-    wrapped(&mut out, Tone::Plain, &format!("Deliveries  {}", counts(&states)), cells, "            ");
+    wrapped(
+        &mut out,
+        Tone::Plain,
+        &format!("Accounts    {}", words::accounts(status)),
+        cells,
+        "            ",
+    );
+    wrapped(
+        &mut out,
+        Tone::Plain,
+        &format!("Deliveries  {}", words::deliveries(status)),
+        cells,
+        "            ",
+    );
     let daemon = format!(
         "Daemon      {}, up {}, last tick {tick}, store {}",
         status.version,
