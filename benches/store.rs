@@ -1,7 +1,8 @@
-//! What the store costs when it is nearly empty and when it holds a million posts.
+//! What the store costs when it is nearly empty, and with ten, a hundred and a thousand times as much, up to a
+//! million posts.
 //!
 //! `cargo bench --bench store`. Needs about 4 GB in the temporary directory (`TMPDIR`) and some minutes,
-//! because the full store is really filled, through the same functions the daemon uses.
+//! because the stores are really filled, through the same functions the daemon uses.
 //!
 //! Filling, and reading how much memory an opened store takes, happen in processes of their own, so
 //! that the one that measures starts small.
@@ -25,16 +26,19 @@ use sendoff::domain::post::Post;
 use sendoff::store::{Options, Store, deliveries, posts};
 use tempfile::TempDir;
 
-const FEW: u64 = 1_000;
-const MANY: u64 = 1_000_000;
+const STORED: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 /// Rows per transaction while filling.
 const BULK: u64 = 20_000;
 const ACCOUNTS: u64 = 100;
 /// When the first post is due; each next one a minute later.
 const FIRST: i64 = 1_796_000_000;
 
-static FEW_STORED: LazyLock<TempDir> = LazyLock::new(|| filled(FEW));
-static MANY_STORED: LazyLock<TempDir> = LazyLock::new(|| filled(MANY));
+static FILLED: [LazyLock<TempDir>; STORED.len()] = [
+    LazyLock::new(|| filled(STORED[0])),
+    LazyLock::new(|| filled(STORED[1])),
+    LazyLock::new(|| filled(STORED[2])),
+    LazyLock::new(|| filled(STORED[3])),
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -42,12 +46,12 @@ fn main() {
         [job, dir, rows] if job == "fill" => fill(Path::new(dir), rows.parse().expect("a number of rows")),
         [job, dir] if job == "memory" => memory(Path::new(dir)),
         _ => {
-            for dir in [&FEW_STORED, &MANY_STORED] {
+            for dir in &FILLED {
                 run(&["memory".to_owned(), dir.path().display().to_string()]);
             }
             divan::main();
             // Statics are not dropped, and gigabytes would stay.
-            for dir in [&FEW_STORED, &MANY_STORED] {
+            for dir in &FILLED {
                 std::fs::remove_dir_all(dir.path()).expect("the directory can be removed");
             }
         }
@@ -55,13 +59,13 @@ fn main() {
 }
 
 /// A tick that finds nothing due, which is what nearly all of them are.
-#[divan::bench(args = [FEW, MANY])]
+#[divan::bench(args = STORED)]
 fn tick_with_nothing_due(bencher: Bencher<'_, '_>, stored: u64) {
     tick(bencher, stored, 0);
 }
 
 /// A tick that finds a hundred deliveries due.
-#[divan::bench(args = [FEW, MANY])]
+#[divan::bench(args = STORED)]
 fn tick_with_a_hundred_due(bencher: Bencher<'_, '_>, stored: u64) {
     tick(bencher, stored, 100);
 }
@@ -78,7 +82,7 @@ fn tick(bencher: Bencher<'_, '_>, stored: u64, due: usize) {
 }
 
 /// From nothing to a store that answers: lock, look at the file, open it, first tick.
-#[divan::bench(args = [FEW, MANY], sample_size = 1, sample_count = 30)]
+#[divan::bench(args = STORED, sample_size = 1, sample_count = 30)]
 fn start(bencher: Bencher<'_, '_>, stored: u64) {
     let dir = dir_of(stored);
     bencher.bench_local(|| {
@@ -115,7 +119,8 @@ fn durable_writes(bencher: Bencher<'_, '_>, callers: u64) {
 }
 
 fn dir_of(stored: u64) -> &'static Path {
-    if stored == FEW { FEW_STORED.path() } else { MANY_STORED.path() }
+    let at = STORED.iter().position(|it| *it == stored).expect("it is one of those");
+    FILLED[at].path()
 }
 
 fn open(dir: &Path) -> Store {

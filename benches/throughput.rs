@@ -1,7 +1,7 @@
 //! How many deliveries a second the whole daemon makes durable, how late they start, and what an idle
 //! one takes.
 //!
-//! `cargo bench --bench throughput` prints what the machine allows (a bare redb commit, a bare HTTP call),
+//! `cargo bench --bench throughput` prints what the machine allows (bare redb commits, a bare HTTP call),
 //! then the daemon's rows, with their ratio to that, then an idle daemon. Every row runs in a process of its own: the real
 //! daemon on a new directory on the real disk (`TMPDIR`), every write durable, talking HTTP to a stand-in
 //! of X that lives in this process. Accounts, tokens and posts are put into the store beforehand, through
@@ -51,7 +51,7 @@ use support::{account_id, name};
 /// Accounts, posts, milliseconds between two.
 const ROWS: [(u64, u64, u64); 7] = [
     (1, 200, 0),
-    (10, 1_000, 0),
+    (8, 1_000, 0),
     (64, 4_000, 0),
     (256, 5_000, 0),
     (100, 5_000, 0),
@@ -64,6 +64,8 @@ const RUNS: usize = 3;
 const IDLE: [u64; 2] = [100_000, 1_000_000];
 /// How long what the machine allows is measured, and how many callers at once.
 const BARE: (Duration, usize) = (Duration::from_secs(3), 64);
+/// Rows of a bare commit that is shared.
+const GROUP: u32 = 64;
 /// Rows per transaction while filling.
 const BULK: u64 = 10_000;
 /// What the daemon seals a grant for: its number of the table and of the field.
@@ -118,6 +120,8 @@ struct Seen {
     cpu_ms: u64,
     /// Bytes it gave the disk meanwhile.
     written: u64,
+    /// Commits of its store meanwhile.
+    commits: u64,
 }
 
 /// What the machine allows, per second: durable commits of one row each, as the store makes them, and
@@ -138,6 +142,19 @@ fn machine() -> Bare {
         commits += 1;
     }
     let commits = f64::from(commits) / began.elapsed().as_secs_f64();
+    let (began, mut shared) = (Instant::now(), 0_u32);
+    while began.elapsed() < time {
+        let mut tx = db.begin_write().expect("a transaction");
+        tx.set_quick_repair(true);
+        let mut table = tx.open_table(rows).expect("a table");
+        for n in 0..GROUP {
+            table.insert(u64::from(shared + n), [7_u8; 600].as_slice()).expect("it takes a row");
+        }
+        drop(table);
+        tx.commit().expect("it commits");
+        shared += GROUP;
+    }
+    let shared = f64::from(shared) / began.elapsed().as_secs_f64();
     let network = runtime();
     let seen = Arc::new(Arrivals::default());
     let address = network.block_on(stand_in(Arc::clone(&seen)));
@@ -171,16 +188,20 @@ fn machine() -> Bare {
     });
     network.shutdown_background();
     println!(
-        "this machine, with {} at once: {calls:.0} bare HTTP calls/s; one after the other: {commits:.0} bare durable commits/s",
+        "this machine, with {} at once: {calls:.0} bare HTTP calls/s; one after the other: {commits:.0} bare durable commits/s; {GROUP} rows a commit: {shared:.0} bare durable rows/s",
         BARE.1
     );
-    Bare { calls }
+    Bare { calls, commits, rows: shared }
 }
 
 /// What the daemon's rows are compared with.
 #[derive(Clone, Copy)]
 struct Bare {
     calls: f64,
+    /// Commits of one row each.
+    commits: f64,
+    /// Rows, [`GROUP`] to a commit.
+    rows: f64,
 }
 
 fn table(rows: &[(u64, u64, u64)], bare: Bare) {
@@ -188,23 +209,32 @@ fn table(rows: &[(u64, u64, u64)], bare: Bare) {
         "posts due at the same second, or every so many ms; the middle of {RUNS} runs by rate, (lowest–highest)"
     );
     println!(
-        "accounts  posts  every  deliveries/s             of bare calls  late p50     p99      max   CPU/post  written/post  RSS before/ready/peak"
+        "accounts  posts  every  deliveries/s             of bare calls, commits, rows  late p50     p99      max   CPU/post  commits/post  written/post  RSS before/ready/peak"
     );
     for &(accounts, posts, every) in rows {
         let mut runs: Vec<Seen> = (0..RUNS).map(|_| run(accounts, posts, every)).collect();
         runs.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         let (low, high) = (runs[0].rate, runs[RUNS - 1].rate);
-        let Seen { rate, late_p50, late_p99, late_max, rss, cpu_ms, written, .. } = runs[RUNS / 2].clone();
+        let Seen { rate, late_p50, late_p99, late_max, rss, cpu_ms, written, commits, .. } =
+            runs[RUNS / 2].clone();
         println!(
-            "{accounts:>8}  {posts:>5}  {every:>2} ms  {rate:>7.0} ({low:>6.0}–{high:>6.0})  {:>10.2}  {late_p50:>8} ms {late_p99:>5} ms {late_max:>5} ms  {:>6} µs  {:>6.1} KiB  {:.1}/{:.1}/{:.1} MiB",
+            "{accounts:>8}  {posts:>5}  {every:>2} ms  {rate:>7.0} ({low:>6.0}–{high:>6.0})  {:>10.2}     {:>5.2}  {:>5.3}  {late_p50:>8} ms {late_p99:>5} ms {late_max:>5} ms  {:>6} µs  {:>12.3}  {:>8.1} KiB  {:.1}/{:.1}/{:.1} MiB",
             rate / bare.calls,
+            rate / bare.commits,
+            rate / bare.rows,
             cpu_ms * 1000 / posts,
+            share(commits, posts),
             kib(written / posts),
             mib(rss[0]),
             mib(rss[1]),
             mib(rss[2]),
         );
     }
+}
+
+fn share(some: u64, of: u64) -> f64 {
+    let small = |n| f64::from(u32::try_from(n).expect("it fits"));
+    small(some) / small(of)
 }
 
 fn mib(kib: u64) -> f64 {
@@ -267,7 +297,7 @@ async fn row(accounts: u64, posts: u64, every: u64, network: &str) -> Seen {
     let ready = memory("VmRSS:");
     let left = due.duration_since(Timestamp::now());
     tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
-    let (cpu, wrote) = (cpu_ms(), written());
+    let (cpu, wrote, committed) = (cpu_ms(), written(), daemon.commits());
     let began = Instant::now();
     let ended = loop {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -278,7 +308,7 @@ async fn row(accounts: u64, posts: u64, every: u64, network: &str) -> Seen {
         }
         assert!(began.elapsed() < PATIENCE, "not all was published: {:?}", status.deliveries);
     };
-    let (cpu_ms, written) = (cpu_ms() - cpu, written() - wrote);
+    let (cpu_ms, written, commits) = (cpu_ms() - cpu, written() - wrote, daemon.commits() - committed);
     // The last read-backs, which nobody waits for.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let peak = memory("VmHWM:");
@@ -315,6 +345,7 @@ async fn row(accounts: u64, posts: u64, every: u64, network: &str) -> Seen {
         rss: [before, ready, peak],
         cpu_ms,
         written,
+        commits,
     }
 }
 
@@ -430,8 +461,13 @@ fn idle(posts: u64) {
     assert!(filled.success(), "the store could not be filled");
     let bytes = std::fs::metadata(dir.path().join("data/sendoff.redb")).expect("the store").len();
     println!("`sendoff serve`, idle, {posts} scheduled posts in a store of {} MiB", bytes >> 20);
-    println!("start to ready   RSS after 3 s   peak");
-    for _ in 0..RUNS {
+    println!("after       start to ready   RSS after 3 s   peak");
+    for (after, ends_by) in [
+        ("filling", rustix::process::Signal::TERM),
+        ("a stop", rustix::process::Signal::KILL),
+        ("kill -9", rustix::process::Signal::KILL),
+        ("kill -9", rustix::process::Signal::TERM),
+    ] {
         let began = Instant::now();
         let mut daemon = Command::new(env!("CARGO_BIN_EXE_sendoff"))
             .args(["serve", "--config"])
@@ -454,10 +490,16 @@ fn idle(posts: u64) {
         });
         std::thread::sleep(Duration::from_secs(3));
         let [rss, peak] = ["VmRSS:", "VmHWM:"].map(|it| memory_of(&daemon.id().to_string(), it));
-        println!("{:>11.0} ms   {:>8.1} MiB   {:.1} MiB", ready.as_secs_f64() * 1e3, mib(rss), mib(peak));
+        println!(
+            "{after:<8} {:>14.0} ms   {:>8.1} MiB      {:.1} MiB",
+            ready.as_secs_f64() * 1e3,
+            mib(rss),
+            mib(peak)
+        );
         let pid = rustix::process::Pid::from_child(&daemon);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is told to stop");
-        assert!(daemon.wait().expect("it ends").success());
+        rustix::process::kill_process(pid, ends_by).expect("it is told to end");
+        let ended = daemon.wait().expect("it ends");
+        assert!(ended.success() || ends_by == rustix::process::Signal::KILL, "{ended}");
     }
 }
 

@@ -54,4 +54,6 @@ pub const ALL: &[&str] = &[
     "breaker never opens",
     "quota ignored",
     "disconnect cancels what may be live",
+    "a lost refresh is the end",
+    "token renewed before a send",
 ];

@@ -41,6 +41,8 @@ mod reckon;
 mod rows;
 #[path = "support/standins.rs"]
 mod standins;
+#[path = "simulation/tokens.rs"]
+mod tokens;
 #[path = "simulation/users.rs"]
 mod users;
 #[path = "simulation/watch.rs"]
@@ -135,6 +137,8 @@ struct Sums {
     comments: (u64, u64),
     /// Stories that are there.
     stories: u64,
+    /// Refreshes of tokens: calls, lost answers, repeats, those made ahead.
+    refreshes: [u64; 4],
 }
 
 impl Sums {
@@ -155,6 +159,9 @@ impl Sums {
                 u64::from(row.state == State::Published && comment.is_some_and(|it| !it.is_live()));
             self.stories += u64::from(row.state == State::Published && world.watch.stories.contains(&row.id));
         }
+        let wallet = &world.wallet;
+        let refreshes = [wallet.calls, wallet.lost, wallet.repeats, wallet.ahead];
+        self.refreshes.iter_mut().zip(refreshes).for_each(|(sum, n)| *sum += n);
         self.doubts.entry(coverage::letter(world.class)).or_default().add(&world.doubts());
         let network = &world.network;
         self.coverage.count(world.class, network.platform, network.own, &world.crashes);
@@ -178,6 +185,7 @@ impl Sums {
         self.comments.0 += other.comments.0;
         self.comments.1 += other.comments.1;
         self.stories += other.stories;
+        self.refreshes.iter_mut().zip(other.refreshes).for_each(|(sum, n)| *sum += n);
     }
 }
 
@@ -292,6 +300,8 @@ fn no_seed_breaks_a_promise() {
         println!("a quick run; `cargo test --release --test simulation` runs {FULL} seeds");
     }
     println!("{} decoys; {} accounts disconnected meanwhile", sums.decoys, sums.gone);
+    let [calls, lost, repeats, ahead] = sums.refreshes;
+    println!("tokens: {calls} refreshes, {lost} answers lost, {repeats} repeats; {ahead} renewed ahead");
     println!("ends: {:?}\n{}", sums.ends, explain::shares(&sums.doubts));
     println!("crashes, first/second/third and later of a run:\n{}", sums.coverage.table());
     if let Some((seed, why)) = failed.first() {
@@ -483,6 +493,8 @@ const NOTICED: &[(&str, &[&str])] = &[
     ("breaker never opens", &["five calls without a clear answer"]),
     ("quota ignored", &["faster than the quota allows"]),
     ("disconnect cancels what may be live", &["is live and nobody knows"]),
+    ("a lost refresh is the end", &["one lost answer costs the account"]),
+    ("token renewed before a send", &["right before a send that it outlives"]),
     (INTENT_SKIPPED, &["(I2)"]),
 ];
 

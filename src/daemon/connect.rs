@@ -15,7 +15,7 @@ use url::Url;
 use super::keep::{free_name, give_back, keep, put_back};
 use super::shared::Shared;
 use super::wire::fill;
-use super::{errors, tokens, trail};
+use super::{errors, renewal, trail};
 use crate::auth;
 use crate::auth::flows::{FlowId, Flows, Outcome, Progress, Purpose, Wanted};
 use crate::auth::{Begin, CallbackParams, Connected, Tools};
@@ -195,7 +195,7 @@ pub(super) async fn start(shared: &Arc<Shared>, by: Caller, ask: r::Connect) -> 
     let now = shared.now();
     let public = shared.config().server.public_url.clone();
     let redirect = redirect_uri(&public, platform);
-    let expires_at = tokens::later(now, auth::flows::LIFETIME);
+    let expires_at = renewal::later(now, auth::flows::LIFETIME);
     let (flow, url) = if ask.paste {
         let flow =
             shared.connects.flows().open_at_terminal(wanted.clone(), now, &fill).map_err(errors::flow)?;

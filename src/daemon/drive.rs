@@ -16,9 +16,10 @@ use super::calls::{call_for, contents_of};
 use super::ledger::{self, Ledger};
 use super::shared::Shared;
 use super::wire::fill;
-use super::{files, queues, recurring, settings, spend, tokens, view};
+use super::{files, queues, recurring, set_back, settings, spend, tokens, view};
 use crate::domain::delivery::{Delivery, NOTHING, Reason};
 use crate::domain::ids::{AccountId, DeliveryId};
+use crate::domain::moment::Moment;
 use crate::engine::ask::{Ask, Refused};
 use crate::engine::{Effect, Engine, Evidence, Input, Purpose, Save};
 use crate::failpoint::cp;
@@ -201,6 +202,7 @@ impl Driver {
                     tick = true;
                     *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 }
+                Input::Stepped(by) if by.is_negative() => self.bring_near(-*by, moment),
                 Input::Ask { id, ticket, .. } if !self.engine.holds(*id) => {
                     let gone = Refused {
                         code: "changed",
@@ -452,6 +454,23 @@ impl Driver {
             cp!("c4", matches!(purpose, Purpose::Prepare) && request.label.ends_with(".start"));
             cp!("c13", matches!(purpose, Purpose::Look));
             shared.send(Input::Answered { id, purpose, reply });
+        });
+    }
+
+    /// The clock was put back: what waits in the store for a time that it showed before is due sooner.
+    fn bring_near(&self, by: SignedDuration, now: Moment) {
+        let write = self.shared.store.write(move |tx| set_back::bring_near(tx, by, now));
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            match write.await {
+                Ok(many) => {
+                    tracing::info!(many, "what waited for a time of the clock as it was waits no longer")
+                }
+                Err(error) => {
+                    tracing::error!(%error, "what waits too long could not be brought near; a restart does it")
+                }
+            }
+            shared.nudge();
         });
     }
 

@@ -224,8 +224,11 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
             "something else was written during the call: nobody knows whether it took effect"
         }
         "put_back" => "something else was written before anything left; it is taken up again",
+        "clock_was_ahead" if to != State::Unknown => {
+            "its next try was reckoned with a clock that was ahead: it is tried in its time"
+        }
         "clock_was_ahead" => {
-            "its call bears a time that is still to come, so the clock was ahead then: it is looked for at once"
+            "the clock was ahead when it was called or looked for last: its next look comes in its time"
         }
         "reconnected" => "the account is connected again",
         "queue_resumed" => "its queue goes on",

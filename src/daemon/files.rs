@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::renewal;
 use super::shared::Shared;
-use super::tokens;
 use crate::config::Limits;
 use crate::domain::delivery::State;
 use crate::domain::ids::{MediaId, PostId};
@@ -162,7 +162,7 @@ fn wanted(source: &impl Source, id: MediaId, now: Timestamp) -> Result<bool, Sto
     let Some(stored) = media::get(source, id)? else { return Ok(false) };
     let users = posts::of_media(source, id)?;
     if users.is_empty() {
-        return Ok(tokens::later(stored.uploaded_at, KEEP) >= now);
+        return Ok(renewal::later(stored.uploaded_at, KEEP) >= now);
     }
     for post in users {
         let rows = deliveries::of_post(source, post)?;
@@ -171,7 +171,7 @@ fn wanted(source: &impl Source, id: MediaId, now: Timestamp) -> Result<bool, Sto
         }
         for it in rows.iter().filter(|it| matches!(it.state, State::Rejected | State::Missed)) {
             let ended = deliveries::history(source, it.id)?.last().map_or(it.due.instant, |row| row.at);
-            if tokens::later(ended, KEEP) >= now {
+            if renewal::later(ended, KEEP) >= now {
                 return Ok(true);
             }
         }

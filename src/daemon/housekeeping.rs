@@ -10,17 +10,13 @@ use futures_util::stream;
 use jiff::Timestamp;
 
 use super::shared::Shared;
-use super::{rollback, tokens};
-use crate::domain::ids::AccountId;
-use crate::store::deliveries::Which;
-use crate::store::{Rx, StoreError, accounts, deliveries, meta, vault};
+use super::{renewal, rollback, tokens};
+use crate::store::{StoreError, meta};
 
 /// How often the small things are looked at.
 const ROUND: Duration = Duration::from_secs(5);
 /// Every so many rounds: tokens, the clock's high-water mark, the media folder.
 const MINUTE: u64 = 12;
-/// Open deliveries of one account that are looked at for the next send, earliest first.
-const OPEN_MAX: usize = 10_000;
 /// Tokens refreshed at once. One slow network must not keep the others' tokens waiting.
 const REFRESHES: usize = 8;
 
@@ -110,7 +106,7 @@ async fn note_progress(shared: &Arc<Shared>) -> Result<(), StoreError> {
 /// once, whatever is due, where the answer to an earlier refresh was lost: nobody knows what the
 /// stored token is still worth.
 async fn refresh_ripe(shared: Arc<Shared>, now: Timestamp) {
-    let ripe = match shared.store.read(|rx| ripe(rx, now, &shared.jitter_seed)) {
+    let ripe = match shared.store.read(|rx| renewal::ripe(rx, now, &shared.jitter_seed)) {
         Ok(ripe) => ripe,
         Err(error) => return tracing::warn!(%error, "could not look at the tokens"),
     };
@@ -119,44 +115,11 @@ async fn refresh_ripe(shared: Arc<Shared>, now: Timestamp) {
             let shared = &shared;
             async move {
                 let idle =
-                    !shared.stopping.load(Ordering::Relaxed) && !shared.token_waits.hold_back(account, now);
+                    !shared.stopping.load(Ordering::Relaxed) && !shared.token_waits().hold_back(account, now);
                 if idle {
                     tokens::refresh(shared, account, now).await;
                 }
             }
         })
         .await;
-}
-
-/// The accounts whose tokens are to be renewed now.
-fn ripe(rx: &Rx, now: Timestamp, seed: &[u8]) -> Result<Vec<AccountId>, StoreError> {
-    let lost: Vec<_> = vault::refreshes(rx)?.into_iter().map(|it| it.account).collect();
-    let mut ripe = Vec::new();
-    for account in accounts::list(rx)? {
-        // What is due is read only for the few whose token has the age.
-        let is_ripe = tokens::is_ripe(&account, None, now, seed)
-            && tokens::is_ripe(&account, next_work(rx, account.id, now)?, now, seed);
-        if is_ripe || lost.contains(&account.id) {
-            ripe.push(account.id);
-        }
-    }
-    Ok(ripe)
-}
-
-/// When the account has something to send next, if that is within two minutes; now, if a worker has
-/// it in hand.
-fn next_work(rx: &Rx, account: AccountId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    let soon = tokens::later(now, tokens::NEAR_SEND);
-    for id in deliveries::of_account(rx, account, Which::Open, OPEN_MAX)? {
-        let delivery = deliveries::need(rx, id)?;
-        let at = if delivery.in_flight() { Some(now) } else { delivery.wakes_at() };
-        if at.is_some_and(|at| at <= soon) {
-            return Ok(at);
-        }
-        // They come in the order of their due times: from here on nobody was tried yet.
-        if delivery.due.instant > soon {
-            break;
-        }
-    }
-    Ok(None)
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::shared::Shared;
-use super::tokens;
 use super::wire::fill;
+use super::{renewal, tokens};
 use crate::auth::Tools;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::Reason;
@@ -30,13 +30,13 @@ impl Looks {
         // A clock that was set back must not put it off.
         let rests = all.get(&id).is_some_and(|at| now < *at && at.duration_since(now) <= EACH);
         if !rests {
-            all.insert(id, tokens::later(now, AGAIN));
+            all.insert(id, renewal::later(now, AGAIN));
         }
         !rests
     }
 
     fn done(&self, id: AccountId, now: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, tokens::later(now, EACH));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, renewal::later(now, EACH));
     }
 }
 

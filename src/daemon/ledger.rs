@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::{queues, repeats, view};
+use super::{queues, repeats, set_back, view};
 use crate::domain::account::Account;
 use crate::domain::attempt::{Answered, Attempt, Transition};
 use crate::domain::delivery::{
@@ -68,32 +68,12 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> 
         cp!("c15");
         store.write_blocking(move |tx| put_back(tx, id, STOPPED, now))?;
     }
-    look_for_what_is_still_to_come(store, now)
-}
-
-/// What is in doubt since a time that is still to come was sent with a clock that was ahead, and waits for
-/// its next look as much too long. It is looked for at once, while that still shows: by then the time of
-/// the call tells nothing any more.
-fn look_for_what_is_still_to_come(store: &Store, now: Moment) -> Result<(), StoreError> {
-    let ahead = |it: &Delivery| {
-        let first = it.flight.first_sent.filter(|first| first.wall > now.wall && !first.same_boot(now));
-        first.is_some() && !it.held && !it.is_left()
-    };
-    let unknown = store
-        .read(|rx| deliveries::due_between(rx, State::Unknown, Timestamp::MIN, Timestamp::MAX, RESTING))?;
-    for id in unknown {
-        let Some(before) = store.read(|rx| deliveries::get(rx, id))?.filter(&ahead) else { continue };
-        let absent_at = before.flight.absent_at;
-        let event = Event::Look { kind: Looked::Asked, next_check: now.wall, absent_at, reason: None };
-        store
-            .write_blocking(move |tx| moved(tx, &before, event.clone(), "clock_was_ahead", now).map(drop))?;
-    }
-    Ok(())
+    set_back::look_for_what_is_still_to_come(store, now)
 }
 
 /// So many resting deliveries are read at a start, and at a connect: for what their networks said (they
 /// say it again to the first that is tried, should there be more), and to be looked for at once.
-const RESTING: usize = 10_000;
+pub(super) const RESTING: usize = 10_000;
 
 /// What networks said, before this start, of more than one delivery: for [`Input::Waits`]. Blocks.
 ///
@@ -279,7 +259,7 @@ pub fn close(tx: &mut Tx<'_>, account: AccountId, now: Moment) -> Result<Vec<Del
 }
 
 /// Writes a move under a name that says why it was made. False: it is none that the delivery can make.
-fn moved(
+pub(super) fn moved(
     tx: &mut Tx<'_>,
     before: &Delivery,
     event: Event,

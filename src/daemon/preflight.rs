@@ -34,6 +34,9 @@ impl Preflight {
             news.push(Input::Disk { enough });
         }
         let clock = clock(shared, now);
+        if let Some(by) = shared.time.take_step() {
+            news.push(Input::Stepped(by));
+        }
         if clock != self.clock {
             self.clock = clock;
             let Verdict { hold, sure } = clock;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -56,7 +56,7 @@ pub(super) struct Shared {
     /// The daemon's own: what a caller from elsewhere sets going ends with the daemon.
     pub(super) runtime: tokio::runtime::Handle,
     /// Until when a network asked not to be asked for tokens again.
-    pub(super) token_waits: super::tokens::Waits,
+    token_waits: Mutex<super::renewal::Waits>,
     pub(super) looks: super::inspect::Looks,
     /// Disconnects under way.
     pub(super) erasing: super::disconnect::Erasing,
@@ -135,7 +135,7 @@ impl Shared {
             clock_in_doubt: AtomicBool::new(false),
             refreshing: Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
-            token_waits: super::tokens::Waits::default(),
+            token_waits: Mutex::default(),
             looks: super::inspect::Looks::default(),
             erasing: super::disconnect::Erasing::default(),
             rehearsal: made.rehearsal,
@@ -294,6 +294,11 @@ impl Shared {
     pub(super) fn refresh_lock(&self, account: AccountId) -> Arc<tokio::sync::Mutex<()>> {
         let mut all = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(account).or_default())
+    }
+
+    /// Until when accounts wait for another refresh.
+    pub(super) fn token_waits(&self) -> MutexGuard<'_, super::renewal::Waits> {
+        self.token_waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when the refreshes that run now have ended.

@@ -401,6 +401,11 @@ async fn client_key(config: &Config, store: &Store, keyring: &Keyring) -> Result
 }
 
 impl Daemon {
+    /// How many commits the store has made since it was opened; for benchmarks.
+    pub fn commits(&self) -> u64 {
+        *self.shared.store.commits().borrow()
+    }
+
     /// Reads the configuration again (SIGHUP). A bad file changes nothing and is told in the log.
     pub fn reload(&self) {
         if let Err(error) = reload(&self.shared) {

@@ -9,7 +9,8 @@
 //!   the clock has caught up, the time daemon vouches for it, or a person does (`sendoff resume`).
 //! - Forward by more than five minutes at once: it holds until one of them vouches for it, the jump
 //!   is taken back, or ten minutes have passed. Then the late policy decides.
-//! - Backward: nothing is sent again, because states decide and not times.
+//! - Backward: nothing is sent again, because states decide and not times; and what waits for a time that the
+//!   clock showed before waits only as long as it still had to ([`set_back`](super::set_back)).
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,8 @@ use crate::domain::moment::UNNOTICED;
 
 /// A jump forward by more than this holds.
 const JUMP: SignedDuration = UNNOTICED;
+/// Steps of less than this make nothing wait noticeably longer, and are less than what searches allow for.
+const WORTH: SignedDuration = SignedDuration::from_mins(1);
 /// For at most so long, by the clock that cannot be set.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// systemd-timesyncd touches it after each successful synchronisation, and not before the first
@@ -66,6 +69,8 @@ struct Judge {
     lowered: bool,
     /// The clock was vouched for, and has not been doubted since.
     vouched: bool,
+    /// How far it was put forward, less back, since somebody last asked.
+    stepped: SignedDuration,
 }
 
 impl Judge {
@@ -78,6 +83,7 @@ impl Judge {
             crept: SignedDuration::ZERO,
             lowered: false,
             vouched: false,
+            stepped: SignedDuration::ZERO,
         }
     }
 
@@ -89,6 +95,11 @@ impl Judge {
         vouched: impl Fn(Timestamp) -> bool,
     ) -> Verdict {
         let seen = self.watch.see(wall, uptime);
+        self.stepped = match seen {
+            Seen::Forward { by, .. } => self.stepped.saturating_add(by),
+            Seen::Back { by, .. } => self.stepped.saturating_sub(by),
+            Seen::Steady => self.stepped,
+        };
         match (seen, uptime) {
             (Seen::Forward { by, .. }, Some(at)) if self.crept.saturating_add(by) > JUMP => {
                 let by = self.crept.saturating_add(by);
@@ -202,6 +213,13 @@ impl Time {
     /// Says so once.
     pub(super) fn take_lowered(&self) -> bool {
         std::mem::take(&mut self.judge().lowered)
+    }
+
+    /// By how much the clock was put forward (or back, below zero) since this was asked last, if that is worth
+    /// speaking of.
+    pub(super) fn take_step(&self) -> Option<SignedDuration> {
+        let stepped = &mut self.judge().stepped;
+        (stepped.abs() >= WORTH).then(|| std::mem::take(stepped))
     }
 
     /// A person says that the clock is right. True: that ended a doubt.

@@ -3,7 +3,8 @@
 //! The wall clock can be set; the boot clock only runs, but starts anew with the machine. Where a
 //! step of the wall clock could make us believe that time has passed which has not (or the other
 //! way round), both are kept and the cautious one is believed: a wait has lasted no longer than
-//! either clock says, a thing that expires is as old as the older of the two says.
+//! either clock says (but for a wall clock that was put back behind its begin, which says nothing), a thing
+//! that expires is as old as the older of the two says.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -37,14 +38,15 @@ impl From<Timestamp> for Moment {
 impl Moment {
     /// How long a wait that began at `self` has lasted for sure: the smaller of what the clocks say. Across
     /// a restart of the machine the wall clock of then may have been behind by anything and set right since;
-    /// what is sure is that the machine has run for as long as it says.
+    /// what is sure is that the machine has run for as long as it says. A wall clock that shows less than it
+    /// did then was put back, by years perhaps, and tells nothing of the wait.
     pub fn waited(self, now: Self) -> SignedDuration {
         let wall = now.wall.duration_since(self.wall);
         let sure = match (self.boot, now.boot) {
             (Some(then), Some(now)) if then.id != now.id => Some(SignedDuration::from_millis(now.uptime_ms)),
             _ => self.ran(now),
         };
-        sure.map_or(wall, |it| it.min(wall))
+        sure.map_or(wall, |it| if wall.is_negative() { it } else { it.min(wall) })
     }
 
     /// How old a thing made at `self` may be: the larger of what the clocks say. Across a restart of the
@@ -93,7 +95,7 @@ mod tests {
         let forward = moment(1000 + 3600, 1, 60);
         assert_eq!((then.waited(forward), then.aged(forward)), (secs(10), secs(3600)));
         let back = moment(1000 - 3600, 1, 60);
-        assert_eq!((then.waited(back), then.aged(back)), (secs(-3600), secs(10)));
+        assert_eq!((then.waited(back), then.aged(back)), (secs(10), secs(10)));
         let rebooted = moment(1100, 2, 5);
         assert_eq!((then.waited(rebooted), then.aged(rebooted)), (secs(5), secs(100 + 300)));
         assert!(then.same_boot(forward) && !then.same_boot(rebooted));
@@ -122,6 +124,11 @@ mod tests {
                 moment(began + ran + step, 1, uptime + ran)
             };
             proptest::prop_assert!(then.waited(now) <= truth);
+            // Nor does a date that was years ahead make it last for years: put back, it tells nothing.
+            if ran + step < 0 {
+                let known = if rebooted { up.min(ran) } else { ran };
+                proptest::prop_assert_eq!(then.waited(now), SignedDuration::from_secs(known));
+            }
             proptest::prop_assert!(truth <= then.aged(now) || (rebooted && step < -300));
             // With both clocks right, or one that was never there, nothing is lost either.
             let plain = Moment { boot: None, ..moment(began + ran, 1, 0) };

@@ -1,14 +1,129 @@
-//! What the read-back of a step that went live shows (W5).
+//! The read-back of a step that went live (W5): when it is made, and what it shows.
+//!
+//! What is read back is out already, and nobody waits for it. So while something is still to be sent,
+//! the read-backs of what has ended wait, a few seconds at the most. Where more of the same delivery is to
+//! come, the read-back is made at once, and before that.
 
-use jiff::Timestamp;
+use std::collections::{BTreeMap, VecDeque};
 
+use jiff::{SignedDuration, Timestamp};
+
+use super::gates::{App, app_of};
 use super::send::evidence;
-use super::{Effect, Engine, Then};
-use crate::domain::delivery::{Event, NOTHING, Reason, State};
-use crate::domain::ids::DeliveryId;
-use crate::platforms::{Answer, Sight};
+use super::{Effect, Engine, Evidence, Phase, Purpose, Then};
+use crate::domain::delivery::{Event, NOTHING, Reason, State, Step};
+use crate::domain::ids::{AccountId, DeliveryId};
+use crate::platforms::{Answer, Failure, Platform, Request, Sight};
+
+/// A read-back gives way to what is to be sent for so long.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
+/// Most that wait. Bounds memory: more are made beside what is sent.
+const WAITING_MAX: usize = 1024;
+/// Most on the wire at once.
+const WIRE_MAX: usize = 64;
+
+/// Read-backs of deliveries that have ended, which no run holds any more.
+#[derive(Default)]
+pub(super) struct ReadBacks {
+    /// Oldest first.
+    waiting: VecDeque<ReadBack>,
+    wire: BTreeMap<DeliveryId, ReadBack>,
+}
+
+/// What is needed to make a read-back and to understand its answer.
+struct ReadBack {
+    id: DeliveryId,
+    account: AccountId,
+    app: App,
+    platform: &'static dyn Platform,
+    step: usize,
+    live: Step,
+    request: Request,
+    since: Timestamp,
+}
+
+impl ReadBacks {
+    /// The account may be paused or gone: nothing more is asked for it.
+    pub(super) fn forget(&mut self, account: AccountId) {
+        self.waiting.retain(|it| it.account != account);
+    }
+
+    /// Whether one is waited for or on the wire.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.wire.is_empty()
+    }
+}
 
 impl Engine {
+    /// The lane is free; a step that just went live is read back beside it.
+    pub(super) fn done(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let account_id = run.account;
+        if let Some(step) = run.confirm
+            && let Some(work) = &run.work
+            && let Some(account) = &work.account
+            && let Some(live) = work.delivery.steps.get(step)
+            && let Some(request) = work.platform.read_back(account, live)
+        {
+            if !work.delivery.state.is_terminal() {
+                run.phase = Phase::Calling(Purpose::ReadBack);
+                run.in_lane = false;
+                out.push(Effect::Call { id, account: account_id, purpose: Purpose::ReadBack, request });
+                return self.free_lane(account_id, id);
+            }
+            let (platform, live) = (work.platform, live.clone());
+            let (account, app) = (account_id, app_of(account));
+            let it = ReadBack { id, account, app, platform, step, live, request, since: now };
+            self.read_backs.waiting.push_back(it);
+        }
+        self.release(id);
+    }
+
+    /// Makes the read-backs whose turn it is; when to come back for the others.
+    pub(super) fn start_read_backs(&mut self, now: Timestamp, out: &mut Vec<Effect>) -> Option<Timestamp> {
+        let sending = self.lanes.values().any(|lane| lane.busy.is_some());
+        let waits = &mut self.read_backs;
+        while waits.wire.len() < WIRE_MAX {
+            let first = waits.waiting.front()?;
+            let until = first.since.saturating_add(PATIENCE).unwrap_or(now);
+            // A clock that was set back since must not make it longer.
+            if sending && waits.waiting.len() <= WAITING_MAX && until > now && first.since <= now {
+                return Some(until);
+            }
+            let first = waits.waiting.pop_front()?;
+            let (id, account, request) = (first.id, first.account, first.request.clone());
+            waits.wire.insert(id, first);
+            out.push(Effect::Call { id, account, purpose: Purpose::ReadBack, request });
+        }
+        None
+    }
+
+    /// The answer to a read-back that no run holds; None: there was no answer, which says nothing. Whether
+    /// it was one.
+    pub(super) fn was_read_back(
+        &mut self,
+        id: DeliveryId,
+        answer: Option<&Answer>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(it) = self.read_backs.wire.remove(&id) else { return false };
+        let ReadBack { account, app, platform, step, live, .. } = it;
+        if let Some(answer) = answer {
+            self.hear(account, &app, platform, answer, now);
+        }
+        match answer.map(|answer| (answer, platform.confirmed(&live, answer, now))) {
+            Some((_, Sight::Found(live))) => out.push(confirmed(id, step, live.permalink)),
+            Some((answer, Sight::Failed(failure))) => {
+                out.push(nothing(id, step, failure, evidence("failed", answer)));
+            }
+            // It may show later, and a read that failed says nothing.
+            _ => {}
+        }
+        true
+    }
+
+    /// The answer to the read-back of a step behind which more is to come.
     pub(super) fn read_back(
         &mut self,
         id: DeliveryId,
@@ -20,22 +135,136 @@ impl Engine {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let delivery = &work.delivery;
         match delivery.steps.get(step).map(|live| work.platform.confirmed(live, answer, now)) {
-            Some(Sight::Found(live)) => {
-                out.push(Effect::Confirm { id, step, verified: true, permalink: live.permalink });
-            }
+            Some(Sight::Found(live)) => out.push(confirmed(id, step, live.permalink)),
             Some(Sight::Failed(failure)) => {
-                let mut reason = Reason::new(NOTHING, failure.message);
-                reason.hint = failure.hint;
                 let answer = evidence("failed", answer);
                 if delivery.state == State::Retry && delivery.is_at_comment() {
                     // Nothing is put under what nobody can see.
-                    return self.save(id, Event::Spare { reason }, Then::Done, Some(answer), now, out);
+                    let event = Event::Spare { reason: of_nothing(failure) };
+                    return self.save(id, event, Then::Done, Some(answer), now, out);
                 }
-                out.push(Effect::CameToNothing { id, step, reason, answer });
+                out.push(nothing(id, step, failure, answer));
             }
-            // It may show later, and a read that failed says nothing.
             _ => {}
         }
         self.release(id);
+    }
+}
+
+fn confirmed(id: DeliveryId, step: usize, permalink: Option<String>) -> Effect {
+    Effect::Confirm { id, step, verified: true, permalink }
+}
+
+fn nothing(id: DeliveryId, step: usize, failure: Failure, answer: Evidence) -> Effect {
+    Effect::CameToNothing { id, step, reason: of_nothing(failure), answer }
+}
+
+fn of_nothing(failure: Failure) -> Reason {
+    Reason { hint: failure.hint, ..Reason::new(NOTHING, failure.message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::delivery::Live;
+    use crate::engine::send::tests::{engine, frozen, put, work};
+    use crate::engine::{Input, Reply};
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_millis(ms)
+    }
+
+    /// A delivery that just went live on an account of its own.
+    fn live(engine: &mut Engine, n: u128, now: Timestamp) -> DeliveryId {
+        let mut it = work(n, Timestamp::UNIX_EPOCH);
+        it.delivery.account = AccountId::from_u128(n);
+        let claimed = it.delivery.apply(Event::Claim, now).unwrap();
+        let intend = Event::Intend { frozen: frozen(), ahead: SignedDuration::ZERO };
+        let live = Live {
+            remote_id: Some(format!("{n}")),
+            permalink: None,
+            extra: BTreeMap::default(),
+            verified: false,
+        };
+        let sent = claimed.apply(intend, now).unwrap();
+        it.delivery = sent.apply(Event::Applied { live, next_part_at: now }, now).unwrap();
+        let id = put(engine, it, Phase::Saving(1, Then::Done));
+        engine.runs.get_mut(&id).unwrap().confirm = Some(0);
+        engine.done(id, now, &mut Vec::new());
+        assert!(!engine.holds(id), "its lane and its row are free");
+        id
+    }
+
+    /// An account with something on the wire.
+    fn busy(engine: &mut Engine, account: u128) {
+        engine.lanes.entry(AccountId::from_u128(account)).or_default().busy = Some(DeliveryId::from_u128(99));
+    }
+
+    fn read_back(effects: &[Effect]) -> Vec<DeliveryId> {
+        let id = |it: &Effect| match it {
+            Effect::Call { id, purpose: Purpose::ReadBack, .. } => Some(*id),
+            _ => None,
+        };
+        effects.iter().filter_map(id).collect()
+    }
+
+    #[test]
+    fn a_read_back_gives_way_to_what_is_to_be_sent_but_not_for_long() {
+        let mut engine = engine();
+        busy(&mut engine, 7);
+        let first = live(&mut engine, 1, at(0));
+        let second = live(&mut engine, 2, at(2_000));
+        let effects = engine.start(at(2_000));
+        assert!(read_back(&effects).is_empty() && !engine.is_idle());
+        assert!(effects.iter().any(|it| matches!(it, Effect::WakeAt(then) if *then == at(5_000))));
+        assert_eq!(read_back(&engine.start(at(5_000))), [first]);
+        // Nothing is to be sent any more.
+        engine.lanes.clear();
+        assert_eq!(read_back(&engine.start(at(5_001))), [second]);
+        assert!(read_back(&engine.start(at(60_000))).is_empty(), "each is made once");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_no_read_back_waiting() {
+        let mut engine = engine();
+        busy(&mut engine, 7);
+        let id = live(&mut engine, 1, at(3_600_000));
+        assert_eq!(read_back(&engine.start(at(0))), [id]);
+    }
+
+    #[test]
+    fn what_waits_for_its_read_back_is_bounded() {
+        let mut engine = engine();
+        busy(&mut engine, 7);
+        for n in 0..WAITING_MAX as u128 + 10 {
+            live(&mut engine, 1_000 + n, at(0));
+        }
+        assert_eq!(read_back(&engine.start(at(1))).len(), 10);
+    }
+
+    #[test]
+    fn an_account_that_was_paused_is_asked_nothing_more() {
+        let mut engine = engine();
+        let id = live(&mut engine, 1, at(0));
+        busy(&mut engine, 7);
+        engine.take(Input::AccountChanged(AccountId::from_u128(1)), at(1));
+        engine.lanes.clear();
+        assert!(read_back(&engine.start(at(2))).is_empty(), "{id}");
+        assert!(engine.is_idle());
+    }
+
+    #[test]
+    fn what_a_read_back_shows_is_told_when_no_run_holds_the_delivery() {
+        let mut engine = engine();
+        let answer = |body: &str| Answer { status: 200, headers: Vec::new(), body: body.as_bytes().to_vec() };
+        let seen = answer(r#"{"data":{"id":"1","text":"Words."}}"#);
+        for (reply, is_seen) in [(Reply::Answer(seen), true), (Reply::Lost("no answer".into()), false)] {
+            let id = live(&mut engine, 1, at(0));
+            assert_eq!(read_back(&engine.start(at(1))), [id]);
+            let effects = engine.take(Input::Answered { id, purpose: Purpose::ReadBack, reply }, at(2));
+            let told = |it: &Effect| matches!(it, Effect::Confirm { verified: true, step: 0, .. });
+            assert_eq!(effects.iter().any(told), is_seen);
+            assert!(engine.is_idle());
+        }
     }
 }

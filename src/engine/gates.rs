@@ -7,17 +7,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::scaled;
 use super::lanes::Lane;
+use super::steps::SetBack;
 use super::{Call, Engine, Wait, WaitFor};
 use crate::domain::account::Account;
 use crate::domain::delivery::{Delivery, Reason, RetryWhy, State};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::planted::planted;
-use crate::platforms::{Answer, Endpoint, Failure, FailureClass, Quota, Request, Share};
+use crate::platforms::{Endpoint, Failure, FailureClass, Quota, Request, Share};
 
 /// Everything that stands and falls together: one app on one network; where the user names the
 /// server, one server.
@@ -51,10 +51,6 @@ const QUOTA_TOLD: SignedDuration = SignedDuration::from_mins(1);
 /// No quota spreads two calls further than this.
 const QUOTA_SPACING_MAX: SignedDuration = SignedDuration::from_mins(15);
 
-/// A clock this far ahead of the network's, and more than was allowed for, may hide what is there:
-/// connectors search from two minutes earlier than they are told.
-pub(super) const CLOCK_OFF: SignedDuration = SignedDuration::from_mins(1);
-
 /// What is known of one app.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
@@ -75,12 +71,26 @@ pub(super) struct Gate {
     free_at: Option<Timestamp>,
     /// When publishing calls left, as far back as the longest limit reaches.
     sent: VecDeque<Timestamp>,
-    /// How far our clock was ahead of the network's at its last answer, the time the answer took
-    /// included.
-    ahead: SignedDuration,
+    /// How far our clock is ahead of the network's, by its last answer and what was done to our clock since;
+    /// the time the answer took is included.
+    pub(super) ahead: Option<SignedDuration>,
 }
 
 impl Gate {
+    /// The wall clock was put forward by so much, or back.
+    pub(super) fn stepped(&mut self, by: SignedDuration) {
+        self.ahead = self.ahead.map(|it| it.saturating_add(by));
+    }
+
+    /// See [`super::steps`].
+    pub(super) fn set_back(&mut self, back: SetBack) {
+        self.closed.iter_mut().for_each(|it| back.wait(&mut it.0));
+        self.free_at.iter_mut().for_each(|until| back.wait(until));
+        self.trying.iter_mut().for_each(|it| back.past(&mut it.1));
+        self.unclear.iter_mut().for_each(|it| back.past(&mut it.0));
+        self.sent.iter_mut().for_each(|at| back.past(at));
+    }
+
     /// Not before then.
     pub(super) fn until(&self) -> Option<Timestamp> {
         self.closed.as_ref().map(|(until, _)| *until).max(self.free_at)
@@ -255,14 +265,6 @@ impl Engine {
         for lane in self.lanes.values_mut().filter(|it| of_it(it)) {
             lane.reads = None;
         }
-    }
-
-    /// The network's time stands in the `Date` of every answer (RFC 9110, 6.6.1). Nothing is learnt
-    /// from one that has none.
-    pub(super) fn compare_clocks(&mut self, app: &App, answer: &Answer, now: Timestamp) {
-        let date = answer.header("date").and_then(|it| rfc2822::parse(it).ok());
-        let Some(date) = date.map(|it| it.timestamp()) else { return };
-        self.gates.entry(app.clone()).or_default().ahead = now.duration_since(date);
     }
 
     /// What an answer says of the network's limits. The account's bind its lane, the app's all.
@@ -568,28 +570,6 @@ pub fn wait_of(delivery: &Delivery, account: &Account, now: Timestamp) -> Option
         return None;
     };
     Some(Wait { scope, until, reason })
-}
-
-/// How far our clock is ahead of that of an account's network, as its last answer showed; at least
-/// nothing.
-pub(super) fn ahead(gates: &Gates, account: Option<&Account>) -> SignedDuration {
-    off(gates, account).max(SignedDuration::ZERO)
-}
-
-/// As [`ahead`]; less than nothing where our clock is behind by more than an answer takes.
-pub(super) fn off(gates: &Gates, account: Option<&Account>) -> SignedDuration {
-    if planted("network's clock ignored") {
-        return SignedDuration::ZERO;
-    }
-    let off = account.and_then(|it| gates.get(&app_of(it))).map_or(SignedDuration::ZERO, |it| it.ahead);
-    if off < -CLOCK_OFF { off } else { off.max(SignedDuration::ZERO) }
-}
-
-/// The present by the clock of an account's network, as far as its answers have shown that ours is
-/// ahead of it. What they took on the way is no difference.
-pub(super) fn time_there(gates: &Gates, account: Option<&Account>, now: Timestamp) -> Timestamp {
-    let ahead = ahead(gates, account);
-    if ahead > CLOCK_OFF { now.saturating_sub(ahead).unwrap_or(now) } else { now }
 }
 
 /// Gates by app.

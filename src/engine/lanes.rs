@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use super::gates::{App, Gate, day_of, probers};
+use super::steps::SetBack;
 use super::{DueRow, Effect, Engine, Phase, Run};
 use crate::domain::delivery::Reason;
 use crate::domain::ids::{AccountId, DeliveryId};
@@ -69,6 +70,15 @@ impl Lane {
         was
     }
 
+    /// See [`super::steps`].
+    pub(super) fn set_back(&mut self, back: SetBack) {
+        let waits = [&mut self.free_at, &mut self.parked_until, &mut self.reads];
+        waits.into_iter().flatten().for_each(|until| back.wait(until));
+        self.why.iter_mut().for_each(|it| back.wait(&mut it.0));
+        self.sent.iter_mut().for_each(|at| back.past(at));
+        self.shares.iter_mut().for_each(|it| back.past(&mut it.0));
+    }
+
     fn ready_at(&self) -> Option<Timestamp> {
         let busy = self.busy.is_some() && !planted("send outside the lane");
         if busy || self.halted || self.refreshing || self.waiting.is_empty() {
@@ -128,6 +138,7 @@ impl Engine {
         }
         // A stop stops sending; what may be on the wire is still accounted for.
         self.start_looks(now, out);
+        let read_backs = self.start_read_backs(now, out);
         if self.refetch && !self.fetching {
             self.refetch = false;
             self.fetching = true;
@@ -139,7 +150,7 @@ impl Engine {
         }
         let lanes = self.lanes.values().filter_map(|it| self.lane_ready_at(it)).filter(|_| !held);
         let unread = self.unread.values().map(|it| it.1);
-        if let Some(at) = lanes.chain(unread).filter(|at| *at > now).min() {
+        if let Some(at) = lanes.chain(unread).chain(read_backs).filter(|at| *at > now).min() {
             out.push(Effect::WakeAt(at));
         }
     }
@@ -263,6 +274,7 @@ impl Engine {
             }
         }
         // What is being read may have been read before: a pause that is over would halt the lane for ever.
+        self.read_backs.forget(account);
         let mine = |run: &&mut Run| run.account == account && run.phase == Phase::Loading;
         self.runs.values_mut().filter(mine).for_each(|run| run.stale = true);
         self.refetch = true;

@@ -23,10 +23,13 @@ mod outcome;
 mod reconcile;
 pub mod restored;
 mod send;
+mod settings;
+mod steps;
 mod stops;
 
 pub use gates::{BROKE, wait_of};
 pub use send::with_job;
+pub use settings::{Limit, Settings};
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -40,63 +43,10 @@ use crate::domain::moment::{Boot, Moment};
 use crate::domain::post::Post;
 use crate::platforms::{Answer, Failure, Platform, Problem, Request};
 
+use after::ReadBacks;
 use gates::Gates;
 use lanes::Lane;
 use stops::{Stop, Stops};
-
-/// The waiting times a rehearsal may shorten (`[engine]` in the config).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// How long after an ambiguous answer absence may first be believed.
-    pub settle: SignedDuration,
-    /// Least time between the two negative reads that prove absence.
-    pub absence_gap: SignedDuration,
-    /// Class B: how long after an ambiguous answer the same key is used again.
-    pub key_wait: SignedDuration,
-    /// Least time between two publishing calls of one account.
-    pub lane_spacing: SignedDuration,
-    /// The same, for posts that are sent late after a downtime.
-    pub catch_up_spacing: SignedDuration,
-    /// Unsettled this long: the user is asked.
-    pub hold_after: SignedDuration,
-    /// Tried this long after its instant: it is given up.
-    pub give_up_after: SignedDuration,
-    /// Multiplies every polling and reconcile interval.
-    pub poll_scale: f64,
-    /// Multiplies every retry delay, never a network's own reset time.
-    pub backoff_scale: f64,
-    /// Networks of class F that may resend on absence.
-    pub resend_when_absent: HashSet<PlatformName>,
-    /// Limits of publishing calls that the operator set.
-    pub limits: BTreeMap<PlatformName, Vec<Limit>>,
-}
-
-/// At most so many publishing calls within any such time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// Counted over all accounts of the app, as opposed to each account alone.
-    pub app: bool,
-    pub calls: u32,
-    pub window: SignedDuration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            settle: SignedDuration::from_mins(15),
-            absence_gap: SignedDuration::from_secs(90),
-            key_wait: SignedDuration::from_secs(60),
-            lane_spacing: SignedDuration::from_secs(5),
-            catch_up_spacing: SignedDuration::from_secs(60),
-            hold_after: SignedDuration::from_hours(24),
-            give_up_after: SignedDuration::from_hours(24),
-            poll_scale: 1.0,
-            backoff_scale: 1.0,
-            resend_when_absent: HashSet::new(),
-            limits: BTreeMap::new(),
-        }
-    }
-}
 
 /// Finds the delivery that may be live under a marker.
 pub type Twin = dyn Fn(&str) -> Option<DeliveryId> + Send + Sync;
@@ -198,6 +148,8 @@ pub enum Input {
     /// `hold`: the wall clock cannot be believed for now, so nothing new is claimed. `sure`: it is
     /// known to be right; else ages that span a restart of the machine count as too old.
     Clock { hold: bool, sure: bool },
+    /// The wall clock was put forward by so much, or back if it is negative.
+    Stepped(SignedDuration),
     /// The operator did something about a network that holds everything back: try at once.
     Probe(PlatformName),
     /// What networks said before this start of apps and accounts ([`wait_of`]).
@@ -401,7 +353,10 @@ pub struct Engine {
     gates: Gates,
     random: Random,
     stops: Stops,
+    read_backs: ReadBacks,
     clock_sure: bool,
+    /// How far the wall clock was put forward, less back, since the start.
+    steps: SignedDuration,
     /// What was late already at this instant is sent as a catch-up: since the start, the end of a
     /// pause, a step of the clock.
     awake_since: Option<Timestamp>,
@@ -429,7 +384,9 @@ impl Engine {
             gates: Gates::new(),
             random,
             stops: Stops::default(),
+            read_backs: ReadBacks::default(),
             clock_sure: true,
+            steps: SignedDuration::ZERO,
             awake_since: None,
             boot: None,
             seq: 0,
@@ -448,7 +405,7 @@ impl Engine {
 
     /// Nothing is in hand.
     pub fn is_idle(&self) -> bool {
-        self.runs.is_empty()
+        self.runs.is_empty() && self.read_backs.is_empty()
     }
 
     /// Whether a call that publishes may be on the wire.
@@ -492,6 +449,7 @@ impl Engine {
                 }
                 self.clock_sure = sure;
             }
+            Input::Stepped(by) => self.stepped(by, now),
             Input::Probe(platform) => self.probe(platform, now),
             Input::Waits(waits) => self.resume_waits(waits),
             Input::Calls(calls) => self.resume_calls(calls),

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::backoff::{self, scaled};
 use super::gates::app_of;
 use super::send::{TOO_MANY, class_of, evidence, with_job};
-use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates, restored};
+use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, restored, steps};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Looked, Proof, Reason, Said};
 use crate::domain::ids::DeliveryId;
@@ -94,8 +94,8 @@ impl Engine {
         let delivery = &work.delivery;
         // Reckoned back from now the search begins by our clock of now, behind or ahead; otherwise by that
         // of then, which being behind today says nothing of.
-        let ahead = if reckoned_back(delivery, moment) { gates::off } else { gates::ahead }(
-            &self.gates,
+        let ahead = if reckoned_back(delivery, moment) { steps::off } else { steps::ahead }(
+            (&self.gates, self.steps),
             work.account.as_ref(),
         );
         let since = search_from(delivery, moment).saturating_sub(ahead).unwrap_or(now);
@@ -221,13 +221,13 @@ impl Engine {
         let answer = Answer { body: work.platform.kept(&answer, own), ..answer };
         let moment = Moment { wall: now, boot: self.boot };
         let reckoned = reckoned_back(&work.delivery, moment);
-        let off = gates::off(&self.gates, work.account.as_ref()) - allowed;
+        let off = steps::off((&self.gates, self.steps), work.account.as_ref()) - allowed;
         let expired_once = !run.refreshed;
         let accepted = matches!(work.delivery.flight.said, Some(Said::Accepted | Said::Taken(_)));
         let account = run.account;
         let app = work.account.as_ref().map(app_of);
         let gone = match &sight {
-            Some(Sight::Absent) if off <= gates::CLOCK_OFF => Some(false),
+            Some(Sight::Absent) if off <= steps::CLOCK_OFF => Some(false),
             Some(Sight::Gone | Sight::Failed(_)) => Some(true),
             _ => None,
         };
@@ -238,7 +238,7 @@ impl Engine {
         let gone = run.marker_gone == Some(true);
         match sight {
             None => self.release(id),
-            Some(Sight::Found(_) | Sight::HandedOver(_)) if reckoned && off < -gates::CLOCK_OFF => {
+            Some(Sight::Found(_) | Sight::HandedOver(_)) if reckoned && off < -steps::CLOCK_OFF => {
                 // It was searched from too early on: what was found may be older than ours.
                 let message = format!("this machine's clock is {:#} behind the network's", off.abs());
                 self.unclear(id, &message, None, Some(evidence("unclear", &answer)), now, out);
@@ -257,7 +257,7 @@ impl Engine {
                 let kept = evidence("handed_over", &answer);
                 self.save(id, Event::HandOver { live }, Then::Done, Some(kept), now, out);
             }
-            Some(Sight::Absent) if off > gates::CLOCK_OFF => {
+            Some(Sight::Absent) if off > steps::CLOCK_OFF => {
                 // What it published then bears an earlier time than we searched from.
                 let message = format!("this machine's clock is {off:#} ahead of the network's");
                 self.unclear(id, &message, None, Some(evidence("absent", &answer)), now, out);
@@ -408,7 +408,7 @@ impl Engine {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let moment = self.moment(now);
         // Set ahead while the machine restarted, our clock alone would make a wait longer than it was.
-        let there = self.moment(gates::time_there(&self.gates, work.account.as_ref(), now));
+        let there = self.moment(steps::time_there((&self.gates, self.steps), work.account.as_ref(), now));
         let waited = |from: Moment| from.waited(if from.same_boot(moment) { moment } else { there });
         let delivery = &work.delivery;
         let flight = &delivery.flight;

@@ -7,7 +7,7 @@ use super::backoff::{self, scaled};
 use super::gates::app_of;
 use super::outcome::ladder_of;
 use super::stops::Stop;
-use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, gates, restored};
+use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, restored, steps};
 use crate::domain::delivery::{Delivery, Event, Frozen, Reason, Recall, Said};
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
@@ -57,27 +57,8 @@ impl Engine {
         }
         match then {
             Then::Advance => self.advance(id, now, out),
-            Then::Done => self.done(id, out),
+            Then::Done => self.done(id, now, out),
         }
-    }
-
-    /// The lane is free; a step that just went live is read back beside it.
-    fn done(&mut self, id: DeliveryId, out: &mut Vec<Effect>) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        let account_id = run.account;
-        if let Some(step) = run.confirm
-            && let Some(work) = &run.work
-            && let Some(account) = &work.account
-            && let Some(live) = work.delivery.steps.get(step)
-            && let Some(request) = work.platform.read_back(account, live)
-        {
-            run.phase = Phase::Calling(Purpose::ReadBack);
-            run.in_lane = false;
-            out.push(Effect::Call { id, account: account_id, purpose: Purpose::ReadBack, request });
-            self.free_lane(account_id, id);
-            return;
-        }
-        self.release(id);
     }
 
     /// The next thing to do for a claimed delivery.
@@ -87,7 +68,8 @@ impl Engine {
         let spent = self.spent(id, now).or_else(|| self.no_share(id, now));
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
-        let fresh = Fresh { now: gates::time_there(&self.gates, work.account.as_ref(), now), random };
+        let fresh =
+            Fresh { now: steps::time_there((&self.gates, self.steps), work.account.as_ref(), now), random };
         let Some(account) = &work.account else { return self.release(id) };
         if work.delivery.cancel_requested {
             let reason = Reason::new("cancelled", "cancelled by the user");
@@ -139,7 +121,7 @@ impl Engine {
             Some(Ok(Next::Publish(fresh))) => {
                 let search = work.delivery.may_be_forgotten() || late_start(work, self.awake_since);
                 if !run.scanned && stored.is_none() && search && !planted("late and not looked for") {
-                    let ahead = gates::ahead(&self.gates, Some(account));
+                    let ahead = steps::ahead((&self.gates, self.steps), Some(account));
                     let since = work.delivery.words_since().saturating_sub(ahead).unwrap_or(now);
                     run.searched = Some((since, ahead));
                     let scan = with_job(work, |job| work.platform.scan(job, since)).flatten();
@@ -250,7 +232,7 @@ impl Engine {
         else {
             return self.release(id);
         };
-        let ahead = gates::ahead(&self.gates, work.account.as_ref());
+        let ahead = steps::ahead((&self.gates, self.steps), work.account.as_ref());
         let catch_up = late_start(work, self.awake_since) && !planted("catch-up not spaced");
         let spacing = if catch_up {
             // A burst after a downtime is what spam filters look for.
@@ -347,6 +329,12 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
+        if purpose == Purpose::ReadBack {
+            let answer = if let Reply::Answer(answer) = &reply { Some(answer) } else { None };
+            if self.was_read_back(id, answer, now, out) {
+                return;
+            }
+        }
         let Some(run) = self.runs.get_mut(&id).filter(|run| run.phase == Phase::Calling(purpose)) else {
             return;
         };
@@ -354,10 +342,8 @@ impl Engine {
         if let (Reply::Answer(answer), Some(work)) = (&reply, &run.work)
             && let Some(account) = &work.account
         {
-            let (account, app) = (account.id, app_of(account));
-            let quotas: Vec<_> = work.platform.quotas(answer, now).into_iter().filter(|it| it.app).collect();
-            self.heed(account, &app, &quotas, now);
-            self.compare_clocks(&app, answer, now);
+            let (account, app, platform) = (account.id, app_of(account), work.platform);
+            self.hear(account, &app, platform, answer, now);
         }
         // Whoever is not reached before a post is sent would not be reached by it either, but for hosts that
         // only take files. Looks go on while sending waits, so they neither begin that nor end it.
@@ -382,7 +368,7 @@ impl Engine {
                 let (Some(work), Some(call)) = (&run.work, call) else { return self.release(id) };
                 let outcome = match &reply {
                     Reply::Answer(answer) => with_job(work, |job| {
-                        let there = gates::time_there(&self.gates, work.account.as_ref(), now);
+                        let there = steps::time_there((&self.gates, self.steps), work.account.as_ref(), now);
                         work.platform.answered(job, &work.delivery.flight.handles, &call, answer, there)
                     }),
                     Reply::Unfit(failure) => Some(Err(failure.clone())),
@@ -477,7 +463,7 @@ pub(super) fn evidence(outcome: &'static str, answer: &Answer) -> Evidence {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
@@ -489,7 +475,7 @@ mod tests {
     use crate::engine::{Run, Settings};
 
     /// A post of one part for X, at rest.
-    fn work(n: u128, now: Timestamp) -> Work {
+    pub(in crate::engine) fn work(n: u128, now: Timestamp) -> Work {
         let (post, account) = (PostId::from_u128(n), AccountId::from_u128(1));
         let name: crate::domain::ids::AccountName = "x:acme".parse().unwrap();
         let civil = jiff::tz::TimeZone::UTC.to_datetime(now);
@@ -525,11 +511,11 @@ mod tests {
         }
     }
 
-    fn frozen() -> Frozen {
+    pub(in crate::engine) fn frozen() -> Frozen {
         Frozen { marker: "m".into(), body: b"{}".to_vec() }
     }
 
-    fn put(engine: &mut Engine, work: Work, phase: Phase) -> DeliveryId {
+    pub(in crate::engine) fn put(engine: &mut Engine, work: Work, phase: Phase) -> DeliveryId {
         let id = work.delivery.id;
         let run = Run {
             account: work.delivery.account,
@@ -552,7 +538,7 @@ mod tests {
         id
     }
 
-    fn engine() -> Engine {
+    pub(in crate::engine) fn engine() -> Engine {
         Engine::new(Settings::default(), Box::new(|bytes: &mut [u8]| bytes.fill(0)))
     }
 

@@ -1,13 +1,10 @@
 //! The edges of the world: what the engine decides is carried out.
 
-use jiff::{SignedDuration, Timestamp};
-use sendoff::daemon::ledger;
-use sendoff::domain::account::AccountState;
-use sendoff::domain::delivery::Reason;
+use jiff::SignedDuration;
+use sendoff::daemon::{ledger, renewal};
 use sendoff::domain::ids::{AccountId, DeliveryId};
-use sendoff::engine::{Effect, Input, Purpose, Refreshed, Reply, Save};
+use sendoff::engine::{Effect, Input, Purpose, Reply, Save};
 use sendoff::platforms::Request;
-use sendoff::store::{StoreError, Tx, accounts, vault};
 
 use super::coverage::Label;
 use super::dice::{millis, secs};
@@ -70,7 +67,7 @@ impl World {
             Effect::Refresh { account } => {
                 self.note("refresh");
                 self.watch.reckon.begin(Whom::Account(account), "refresh", self.now);
-                self.at(self.now, Happening::Refresh(self.life, account, wall));
+                self.at(self.now, Happening::Refresh(self.life, account, wall, true));
             }
             Effect::AccountDead { account, reason } => {
                 self.note("the account needs a person");
@@ -224,141 +221,18 @@ impl World {
         }
     }
 
-    // --- tokens ----------------------------------------------------------------------------------
-
-    fn token_works(&self, account: AccountId) -> bool {
-        let (newest, end) = self.tokens[&account];
-        let held = self.read(|rx| vault::get_grant(rx, account)).unwrap().map(|it| number(&it.sealed));
-        held == Some(newest) && end.is_none_or(|end| self.now < end)
-    }
-
-    /// One refresh at a time; who comes second finds the first one's work done.
-    pub(crate) fn refresh(&mut self, account: AccountId, asked: Timestamp) {
-        if !self.refreshing.insert(account) {
-            let at = self.now + millis(100);
-            self.refreshing_again(at, account, asked);
-            return;
-        }
-        let row = self.read(|rx| accounts::get(rx, account)).unwrap();
-        let Some(row) = row.filter(|_| !self.is_leaving(account)) else {
-            self.refreshing.remove(&account);
-            let reason = Reason::new("account_gone", "it is disconnected");
-            return self.soon(Input::Refreshed { account, outcome: Refreshed::Dead(reason) });
-        };
-        if let Some(why) = &row.reason {
-            self.refreshing.remove(&account);
-            let reason = Reason::new("account_dead", why.clone());
-            return self.soon(Input::Refreshed { account, outcome: Refreshed::Dead(reason) });
-        }
-        if row.issued_at.is_some_and(|issued| issued >= asked) {
-            self.refreshing.remove(&account);
-            return self.soon(Input::Refreshed { account, outcome: Refreshed::Fresh(Box::new(row)) });
-        }
-        let grant = self.read(|rx| vault::get_grant(rx, account)).unwrap().unwrap();
-        let left = self.read(|rx| vault::refresh_of(rx, account)).unwrap();
-        if left.is_some_and(|it| it.version == grant.version) {
-            // A crash came between: this is the one repeat.
-            return self.at(self.now, Happening::RefreshCall(self.life, account, true));
-        }
-        let intent =
-            vault::RefreshIntent { account, version: grant.version, digest: [7; 32], started: self.wall() };
-        let job: Job = Box::new(move |tx| vault::begin_refresh(tx, &intent));
-        let then = Some(Happening::RefreshCall(self.life, account, false));
-        self.write(Write::Rest { what: "refresh intent", id: None, job, then });
-    }
-
-    fn refreshing_again(&mut self, at: Timestamp, account: AccountId, asked: Timestamp) {
-        self.at(at, Happening::Refresh(self.life, account, asked));
-    }
-
-    /// The refresh token is used. What it was is dead from here on, if the network is strict.
-    pub(crate) fn refresh_call(&mut self, account: AccountId, repeat: bool) {
-        self.calls += 1;
-        let grant = self.read(|rx| vault::get_grant(rx, account)).unwrap().unwrap();
-        let (newest, _) = self.tokens[&account];
-        let spent = number(&grant.sealed) != newest;
-        let trouble = !repeat && self.rng.chance(self.refresh_trouble);
-        if trouble && self.rng.chance(50) {
-            self.note("the refresh cannot be sent");
-            let job: Job = Box::new(move |tx| vault::clear_refresh(tx, account).map(drop));
-            let reason = Reason::new("refresh", "not sent");
-            let outcome = Refreshed::Later { at: self.wall() + secs(60), reason };
-            return self.refresh_done(account, job, outcome);
-        }
-        if spent && !self.forgives {
-            self.note("the refresh token is spent");
-            self.reckon_spent(account);
-            let reason = Reason::new("account_dead", "its token is spent");
-            let words = reason.message.clone();
-            let job: Job = Box::new(move |tx| {
-                vault::clear_refresh(tx, account)?;
-                dead_row(tx, account, &words)
-            });
-            self.meet_again(account);
-            return self.refresh_done(account, job, Refreshed::Dead(reason));
-        }
-        let (fresh, end) = self.rotate(account);
-        if self.point(Label::C14) {
-            return;
-        }
-        if trouble {
-            self.note("the answer to the refresh is lost");
-            let at = self.now + secs(30);
-            return self.at(at, Happening::RefreshCall(self.life, account, true));
-        }
-        let mut row = self.read(|rx| accounts::need(rx, account)).unwrap();
-        row.issued_at = Some(self.wall());
-        row.expires_at = end;
-        let (wall, stored, version) = (self.wall(), row.clone(), grant.version);
-        let job: Job = Box::new(move |tx| {
-            vault::put_grant(tx, account, Some(version), &fresh.to_le_bytes(), Some(wall), end)?;
-            let mut row = accounts::need(tx, account)?;
-            row.issued_at = Some(wall);
-            row.expires_at = end;
-            accounts::put(tx, &row)
-        });
-        self.refresh_done(account, job, Refreshed::Fresh(Box::new(stored)));
-    }
-
-    /// A new token; what the daemon is told of its end goes by its own clock.
-    pub(crate) fn rotate(&mut self, account: AccountId) -> (u64, Option<Timestamp>) {
-        let fresh = self.tokens[&account].0 + 1;
-        self.tokens.insert(account, (fresh, self.token_life.map(|life| self.now + life)));
-        (fresh, self.token_life.map(|life| self.wall() + life))
-    }
-
-    /// Durable before it is used.
-    fn refresh_done(&mut self, account: AccountId, job: Job, outcome: Refreshed) {
-        self.refreshing.remove(&account);
-        let then = Some(Happening::Input(self.life, Input::Refreshed { account, outcome }));
-        self.write(Write::Rest { what: "refreshed", id: None, job, then });
-    }
-
     pub(crate) fn mark_dead(&mut self, account: AccountId, words: String) {
         self.reckon_dead(account);
-        let job: Job = Box::new(move |tx| dead_row(tx, account, &words));
+        let job: Job = Box::new(move |tx| renewal::need_a_person(tx, account, &words).map(drop));
         self.write(Write::Rest { what: "account dead", id: None, job, then: None });
         self.meet_again(account);
     }
 
     /// The user sees it and comes back, some time.
-    fn meet_again(&mut self, account: AccountId) {
+    pub(crate) fn meet_again(&mut self, account: AccountId) {
         let at = self.now + self.rng.secs(300, 10_800);
         self.at(at, Happening::User(Wish::Reconnect(account)));
     }
-}
-
-fn dead_row(tx: &mut Tx<'_>, account: AccountId, words: &str) -> Result<(), StoreError> {
-    let Some(mut row) = accounts::get(tx, account)? else { return Ok(()) };
-    if row.state == AccountState::Ready {
-        row.state = AccountState::NeedsReconnect;
-    }
-    row.reason = Some(words.to_owned());
-    accounts::put(tx, &row)
-}
-
-fn number(sealed: &[u8]) -> u64 {
-    u64::from_le_bytes(sealed.try_into().unwrap())
 }
 
 /// Long enough for everything to end: a day to be given up, a day to be held, and some.

@@ -1,7 +1,7 @@
 //! What the answers of the network itself have to do with waits and doubts.
 
 use jiff::SignedDuration;
-use sendoff::domain::ids::DeliveryId;
+use sendoff::domain::ids::{DeliveryId, PlatformName};
 use sendoff::engine::{Purpose, Reply};
 use sendoff::platforms::Answer;
 
@@ -35,8 +35,12 @@ impl World {
         if answer.status < 400 {
             return;
         }
+        // Bytes for an address that has run out are refused, which proves nothing.
+        let ran_out = self.network.platform == PlatformName::TikTok
+            && answer.status == 403
+            && answer.json()["error"].is_null();
         let it = &mut self.watch.reckon;
-        it.fates.insert(id, Fate::Refused);
+        it.fates.insert(id, if ran_out { Fate::Unclear } else { Fate::Refused });
         let said = String::from_utf8_lossy(&answer.body).to_lowercase();
         if said.contains("duplicate") || said.contains("already_published") || said.contains("invalidswap") {
             it.repeats.insert((id, step));

@@ -511,8 +511,12 @@ fn wishes(world: &mut World, dice: &mut Rng, people: &[Account], made: &[(Post, 
         at(world, dice.secs(0, 7200), Wish::Power);
     }
     if dice.chance(8) {
-        // The wall clock goes wrong for a while, by minutes or days, in either direction.
-        let by = if dice.chance(50) { dice.secs(1, 600) } else { dice.secs(600, 300_000) };
+        // The wall clock goes wrong for a while, by minutes, days or years, in either direction (R13).
+        let by = match dice.below(10) {
+            0..=4 => dice.secs(1, 600),
+            5..=7 => dice.secs(600, 300_000),
+            _ => dice.secs(300_000, 315_576_000),
+        };
         let from = dice.secs(0, 5000);
         at(world, from, Wish::Clock(if dice.chance(50) { by } else { -by }));
         at(world, from + dice.secs(60, 20_000), Wish::Clock(secs(0)));

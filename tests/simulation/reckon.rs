@@ -376,7 +376,7 @@ impl World {
 
     /// A reply reaches the daemon.
     pub(crate) fn reckon_reply(&mut self, input: &Input) {
-        let now = self.now;
+        let (now, wall) = (self.now, self.wall());
         match input {
             Input::Published { id, .. } => {
                 let account = self.watch.rows[id].account;
@@ -391,7 +391,11 @@ impl World {
                 }
             }
             Input::Refreshed { account, outcome } => {
-                let notice = if matches!(outcome, Refreshed::Later { .. }) { secs(62) } else { BREATH };
+                let notice = match outcome {
+                    // The lane waits until then, and its posts are looked at again after.
+                    Refreshed::Later { at, .. } => at.duration_since(wall).max(BREATH) + secs(2),
+                    Refreshed::Fresh(_) | Refreshed::Dead(_) => BREATH,
+                };
                 self.watch.reckon.end(Whom::Account(*account), "refresh", now, notice);
             }
             _ => {}

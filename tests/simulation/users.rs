@@ -2,7 +2,7 @@
 //! the machine's clock.
 
 use jiff::SignedDuration;
-use sendoff::daemon::ledger;
+use sendoff::daemon::{ledger, set_back};
 use sendoff::domain::account::AccountState;
 use sendoff::domain::attempt::Transition;
 use sendoff::domain::delivery::{Delivery, Flight, Live, State};
@@ -62,7 +62,9 @@ impl World {
                 self.grant(id, &Ask::TryNow);
             }
             Wish::Reschedule(id, by) => {
-                let instant = self.wall() + by;
+                // Who reads another year on it does not believe the clock.
+                let wrong = self.skew.abs() > SignedDuration::from_hours(96);
+                let instant = if wrong { self.now } else { self.wall() } + by;
                 let civil = instant.to_zoned(jiff::tz::TimeZone::UTC).datetime();
                 let due = Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant };
                 self.grant(id, &Ask::Reschedule(due));
@@ -91,7 +93,8 @@ impl World {
     /// a leap forward it holds new claims for ten minutes, and until the clock is right again it is not
     /// sure of it.
     fn set_clock(&mut self, by: SignedDuration) {
-        let leap = by - self.skew > SignedDuration::from_mins(5);
+        let step = by - self.skew;
+        let leap = step > SignedDuration::from_mins(5);
         self.skew = by;
         self.watch.pace.clock_set();
         self.most_ahead = self.most_ahead.max(by);
@@ -103,6 +106,15 @@ impl World {
             let at = self.now + self.rng.secs(0, 30);
             let hold = leap && !sure;
             // Whatever wakes it first, the clock is read before anything is decided.
+            if step.abs() >= secs(60) {
+                if step.is_negative() {
+                    let moment = self.moment();
+                    let job: Job = Box::new(move |tx| set_back::bring_near(tx, -step, moment).map(drop));
+                    let then = Some(Happening::Input(self.life, Input::Tick));
+                    self.write(Write::Rest { what: "bring near", id: None, job, then });
+                }
+                self.input(Input::Stepped(step));
+            }
             self.input(Input::Clock { hold, sure });
             self.at(at, Happening::Input(self.life, Input::Tick));
             if hold {

@@ -12,12 +12,12 @@ use std::sync::OnceLock;
 
 use jiff::{SignedDuration, Timestamp};
 use sendoff::daemon::ledger::{self, Ledger};
-use sendoff::daemon::rollback;
+use sendoff::daemon::{renewal, rollback};
 use sendoff::domain::account::AccountState;
 use sendoff::domain::delivery::{Delivery, Restored, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::domain::moment::{Boot, Moment};
-use sendoff::engine::{Engine, Input, Purpose, Save, Settings};
+use sendoff::engine::{Engine, Input, Purpose, Refreshed, Save, Settings};
 use sendoff::platforms::{Class, Request};
 use sendoff::store::{Store, StoreError, Tx, accounts, deliveries, vault};
 
@@ -29,6 +29,7 @@ use super::plan::Wish;
 use super::reckon::Whom;
 use super::rows::{all_rows, options};
 use super::standins;
+use super::tokens::Wallet;
 use super::writer::Write;
 
 /// Something that happens at a point of virtual time. Those with a number belong to that life of
@@ -37,8 +38,12 @@ pub(crate) enum Happening {
     Input(u64, Input),
     Writer(u64),
     Leave(u64, DeliveryId, AccountId, Option<Purpose>, Request),
-    Refresh(u64, AccountId, Timestamp),
-    RefreshCall(u64, AccountId, bool),
+    /// The last of these: whether the engine waits for it.
+    Refresh(u64, AccountId, Timestamp, bool),
+    RefreshCall(u64, AccountId, bool, bool),
+    Refreshed(u64, AccountId, Refreshed, bool),
+    /// The housekeeping looks at the tokens.
+    Tokens(u64),
     Settle(u64, DeliveryId),
     /// The request arrives at the network, whoever is still alive to hear of it.
     Land(AccountId, Option<(DeliveryId, u16)>, Request),
@@ -103,6 +108,7 @@ pub(crate) struct World {
     pub(crate) find: ledger::Find,
     pub(crate) writer: VecDeque<Write>,
     pub(crate) refreshing: BTreeSet<AccountId>,
+    pub(crate) wallet: Wallet,
     pub(crate) life: u64,
     /// The machine's boot: its number and when it began.
     pub(crate) machine: (u64, Timestamp),
@@ -211,6 +217,7 @@ impl World {
             find,
             writer: VecDeque::new(),
             refreshing: BTreeSet::new(),
+            wallet: Wallet::default(),
             life: 0,
             machine: (1, start() - SignedDuration::from_hours(5)),
             skew: SignedDuration::ZERO,
@@ -261,6 +268,11 @@ impl World {
     pub(crate) fn at(&mut self, at: Timestamp, happening: Happening) {
         self.serial += 1;
         self.queue.insert((at.max(self.now), self.serial), happening);
+    }
+
+    /// The housekeeping has not come to its end.
+    pub(crate) fn is_still_at_tokens(&self) -> bool {
+        !self.refreshing.is_empty() || self.queue.values().any(|it| matches!(it, Happening::Tokens(_)))
     }
 
     /// Nobody disconnects an account.
@@ -365,8 +377,14 @@ impl World {
             Happening::Leave(of, id, account, purpose, request) if of == life => {
                 self.leave(id, account, purpose, &request);
             }
-            Happening::Refresh(of, account, asked) if of == life => self.refresh(account, asked),
-            Happening::RefreshCall(of, account, repeat) if of == life => self.refresh_call(account, repeat),
+            Happening::Refresh(of, account, asked, told) if of == life => self.refresh(account, asked, told),
+            Happening::RefreshCall(of, account, repeat, told) if of == life => {
+                self.refresh_call(account, repeat, told);
+            }
+            Happening::Refreshed(of, account, outcome, told) if of == life => {
+                self.refreshed(account, outcome, told);
+            }
+            Happening::Tokens(of) if of == life => self.look_after_tokens(),
             Happening::Settle(of, id) if of == life => self.put_back(id),
             Happening::Land(account, origin, request) => {
                 let owner = self.owners[&account].clone();
@@ -382,6 +400,8 @@ impl World {
             | Happening::Leave(..)
             | Happening::Refresh(..)
             | Happening::RefreshCall(..)
+            | Happening::Refreshed(..)
+            | Happening::Tokens(_)
             | Happening::Settle(..) => {}
         }
     }
@@ -445,6 +465,7 @@ impl World {
         self.writer.clear();
         self.writing = false;
         self.refreshing.clear();
+        self.wallet.waits = renewal::Waits::default();
         self.store = None;
         self.disk = Disk::holding(image);
         self.life += 1;
@@ -566,6 +587,13 @@ impl World {
         // People see what waits for them.
         for (account, _) in self.owners.clone() {
             let Some(row) = self.read(|rx| accounts::get(rx, account)).unwrap() else { continue };
+            // Behind a pause too.
+            let dead = row.reason.is_some() && row.state != AccountState::NeedsReconnect;
+            if dead && !self.is_leaving(account) {
+                self.watch.reckon.begin(Whom::Account(account), "dead", self.now);
+                let at = self.now + self.rng.secs(600, 7200);
+                self.at(at, Happening::User(Wish::Reconnect(account)));
+            }
             match row.state {
                 _ if self.is_leaving(account) => {
                     self.at(self.now + secs(1), Happening::User(Wish::Disconnect(account)));
@@ -583,6 +611,9 @@ impl World {
                 }
                 AccountState::Ready => {}
             }
+        }
+        if self.token_life.is_some() {
+            self.at(self.now + secs(60), Happening::Tokens(self.life));
         }
         self.input(Input::Tick);
     }

@@ -183,7 +183,8 @@ impl World {
                     self.at(self.now, Happening::Settle(self.life, id));
                 }
             }
-            if let (Some(then), false) = (then, refused) {
+            let then = if refused { self.refused(then) } else { then };
+            if let Some(then) = then {
                 let at = self.now + millis(1 + self.rng.below(10));
                 self.at(at, then);
             }

@@ -2,7 +2,7 @@
 //! order, as disks do. And it goes again, up to three times, in the middle of the starts that follow.
 //!
 //! `cargo test --test store` looks at one image per write. `SENDOFF_THOROUGH=1` makes 100,000 images and
-//! more, which takes half an hour: `SENDOFF_THOROUGH=1 cargo test --release --test store -- --nocapture`.
+//! more, `SENDOFF_THOROUGH=n` so many: `SENDOFF_THOROUGH=1 cargo test --release --test store -- --nocapture`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -144,36 +144,52 @@ fn relapse(image: &[u8], chance: &mut Chance) -> Vec<u8> {
     left
 }
 
+/// How many images a thorough run makes; None: a quick one.
+fn images() -> Option<u64> {
+    let asked = std::env::var("SENDOFF_THOROUGH").ok()?;
+    Some(asked.parse().ok().filter(|it| *it > 1).unwrap_or(MANY))
+}
+
 #[test]
 fn what_was_acknowledged_survives_a_power_cut_at_any_write_whatever_becomes_of_the_unsynced_ones() {
-    let thorough = std::env::var_os("SENDOFF_THOROUGH").is_some();
     let Life { begin, journal, states } = recorded();
     let operations = journal.iter().filter(|it| !matches!(it, Op::Mark(_))).count() as u64;
-    let fates = if thorough { MANY.div_ceil(operations) } else { FATES };
-    let (mut cuts, mut relapses) = (0_u64, 0_u64);
-    replay(&begin, &journal, true, |at, synced, from, mark| {
-        for fate in 0..fates {
-            if !thorough && at as u64 % FATES != fate {
-                continue;
+    let many = images();
+    let fates = many.map_or(FATES, |many| many.div_ceil(operations));
+    // Each thread goes through the whole life and takes its share of the fates.
+    let threads = std::thread::available_parallelism().map_or(1, |it| it.get() as u64);
+    let share = |mine: u64| {
+        let (mut cuts, mut relapses) = (0_u64, 0_u64);
+        replay(&begin, &journal, true, |at, synced, from, mark| {
+            for fate in (0..fates).filter(|fate| fate % threads == mine) {
+                if many.is_none() && at as u64 % FATES != fate {
+                    continue;
+                }
+                let mut chance = Chance::new(at as u64, fate);
+                let mut image = cut(synced, &journal[from..=at], fate, &mut chance);
+                let what = format!("cut after operation {at}, fate {fate}");
+                inspect(Disk::holding(image.clone()), &states[mark], &what);
+                cuts += 1;
+                if !cuts.is_multiple_of(4) {
+                    continue;
+                }
+                for n in 1..=RELAPSES {
+                    image = relapse(&image, &mut chance);
+                    relapses += 1;
+                    let what = format!("{what}, and again in recovery {n}");
+                    inspect_again(Disk::holding(image.clone()), &states[mark], true, &what);
+                }
             }
-            let mut chance = Chance::new(at as u64, fate);
-            let mut image = cut(synced, &journal[from..=at], fate, &mut chance);
-            let what = format!("cut after operation {at}, fate {fate}");
-            inspect(Disk::holding(image.clone()), &states[mark], &what);
-            cuts += 1;
-            if !cuts.is_multiple_of(4) {
-                continue;
-            }
-            for n in 1..=RELAPSES {
-                image = relapse(&image, &mut chance);
-                relapses += 1;
-                let what = format!("{what}, and again in recovery {n}");
-                inspect_again(Disk::holding(image.clone()), &states[mark], true, &what);
-            }
-        }
+        });
+        (cuts, relapses)
+    };
+    let shares: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|mine| scope.spawn(move || share(mine))).collect();
+        all.into_iter().map(|it| it.join().unwrap()).collect()
     });
+    let (cuts, relapses) = shares.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
     println!("{cuts} images of {operations} operations, {relapses} more of cuts inside recovery");
-    let wanted = if thorough { MANY } else { 200 };
+    let wanted = many.unwrap_or(200);
     assert!(cuts >= wanted && relapses >= wanted / 2, "too few: {cuts} images, {relapses} of recovery");
 }
 

@@ -1,0 +1,364 @@
+//! The decisions of a token's refresh, as plain functions: whether it is needed, what is written before
+//! the request leaves, and what an answer, or its loss, means (delivery guarantees §11).
+//!
+//! Nothing here waits, sends or seals. [`tokens`](super::tokens) does, in the daemon; the simulation
+//! walks through the same decisions with a network of its own.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use crate::auth::RefreshError;
+use crate::domain::account::{Account, AccountState};
+use crate::domain::delivery::Reason;
+use crate::domain::ids::AccountId;
+use crate::engine::Refreshed;
+use crate::planted::planted;
+use crate::store::deliveries::Which;
+use crate::store::vault::{self, RefreshIntent};
+use crate::store::{Rx, StoreError, Tx, accounts, deliveries};
+
+/// A refresh that could not be tried is tried again after this.
+pub(super) const LATER: SignedDuration = SignedDuration::from_mins(1);
+/// A wrong set-up is tried again after this.
+pub(super) const CONFIG_LATER: SignedDuration = SignedDuration::from_mins(15);
+/// The class of a wait that the network asked for.
+pub(super) const RATE_LIMITED: &str = "rate_limited";
+/// Open deliveries of one account that are looked at for the next send, earliest first.
+const OPEN_MAX: usize = 10_000;
+
+/// The account whose token is to be had now, or what makes asking for one unnecessary. `asked`: when the
+/// wish for a fresh token arose; one that is younger serves it. `wait`: until when the network wants
+/// not to be asked, and its words.
+///
+/// # Errors
+/// What whoever wants a token is told instead.
+pub fn needed(
+    account: Option<Account>,
+    leaving: bool,
+    asked: Timestamp,
+    now: Timestamp,
+    wait: Option<(Timestamp, Reason)>,
+) -> Result<Account, Refreshed> {
+    let Some(account) = account else {
+        return Err(Refreshed::Dead(Reason::new("account_gone", "the account is no longer connected")));
+    };
+    if leaving {
+        return Err(self::leaving(now));
+    }
+    if account.reason.is_some() {
+        // It waits for a person, also behind a pause. A dead token does not come alive by asking again.
+        return Err(Refreshed::Dead(account.dead()));
+    }
+    // One that bears a time still to come was had with a clock that was ahead, and may be older than the wish.
+    if account.issued_at.is_some_and(|issued| issued >= asked && issued <= now) {
+        return Err(Refreshed::Fresh(Box::new(account)));
+    }
+    match wait {
+        Some((at, reason)) => Err(Refreshed::Later { at, reason }),
+        None => Ok(account),
+    }
+}
+
+/// The account is being disconnected.
+pub(super) fn leaving(now: Timestamp) -> Refreshed {
+    not_now(now, LATER, "disconnecting", "the account is being disconnected")
+}
+
+/// The account needs a person, as whoever waits for its token hears it.
+pub fn dead(account: &Account, why: &str) -> Reason {
+    Reason::new("account_dead", why.to_owned()).hint(account.connect_again())
+}
+
+/// No token for now.
+pub fn not_now(now: Timestamp, span: SignedDuration, class: &str, message: impl Into<String>) -> Refreshed {
+    Refreshed::Later { at: later(now, span), reason: Reason::new(class, message) }
+}
+
+/// The intent that must be durable before the request leaves. None: one for the same grant is there
+/// already, so a crash came between, and this refresh is the one repeat that is allowed.
+pub fn intent(
+    left: Option<&RefreshIntent>,
+    account: AccountId,
+    (version, digest): (u64, [u8; 32]),
+    now: Timestamp,
+) -> Option<RefreshIntent> {
+    let is_repeat = left.is_some_and(|it| it.version == version && it.digest == digest);
+    (!is_repeat).then_some(RefreshIntent { account, version, digest, started: now })
+}
+
+/// Until when accounts wait for another try. In memory: after a restart one request more does no harm.
+#[derive(Debug, Default)]
+pub struct Waits(HashMap<AccountId, (Timestamp, Reason)>);
+
+impl Waits {
+    /// How a refresh ended.
+    pub fn note(&mut self, id: AccountId, outcome: &Refreshed) {
+        match outcome {
+            Refreshed::Later { at, reason } => drop(self.0.insert(id, (*at, reason.clone()))),
+            Refreshed::Fresh(_) | Refreshed::Dead(_) => drop(self.0.remove(&id)),
+        }
+    }
+
+    fn get(&self, id: AccountId, now: Timestamp) -> Option<&(Timestamp, Reason)> {
+        self.0.get(&id).filter(|it| now < it.0)
+    }
+
+    /// Until when the network wants not to be asked, and its words: that binds whoever wants a token.
+    pub fn asked(&self, id: AccountId, now: Timestamp) -> Option<(Timestamp, Reason)> {
+        self.get(id, now).filter(|it| it.1.class == RATE_LIMITED).cloned()
+    }
+
+    /// Whether a refresh that nobody asked for has to wait: our own guess binds it as well.
+    pub fn hold_back(&self, id: AccountId, now: Timestamp) -> bool {
+        self.get(id, now).is_some()
+    }
+}
+
+/// What follows from how a refresh ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum After<T> {
+    /// New tokens: [`keep`] them before anything uses them.
+    Fresh(T),
+    /// The answer was lost: asked once more with the same grant.
+    Again,
+    /// The account needs a person; for [`give_up`].
+    Dead(String),
+    /// Tried again then. `closed`: nothing can have become of the grant, so the intent is removed; else
+    /// only new tokens or the user's act settle it.
+    Later { at: Timestamp, reason: Reason, closed: bool },
+}
+
+/// What follows from an outcome. `repeat`: an answer to a refresh of this grant was lost before.
+pub fn after<T>(outcome: Result<T, RefreshError>, repeat: bool, now: Timestamp) -> After<T> {
+    let closed = !repeat;
+    match outcome {
+        Ok(fresh) => After::Fresh(fresh),
+        Err(RefreshError::Lost { .. }) if !repeat && !planted("a lost refresh is the end") => After::Again,
+        Err(RefreshError::Lost { message }) => After::Dead(format!(
+            "the answer to a refresh was lost twice ({message}), so the token may be spent"
+        )),
+        Err(RefreshError::Dead { message }) if repeat => {
+            After::Dead(format!("the answer to a refresh was lost, and its token is spent: {message}"))
+        }
+        Err(RefreshError::Dead { message }) => After::Dead(message),
+        Err(RefreshError::Config { message, hint }) => {
+            let reason = Reason::new("config", message).hint(hint);
+            After::Later { at: later(now, CONFIG_LATER), reason, closed }
+        }
+        Err(RefreshError::Later { until }) => {
+            let message = format!("the network asks to wait until {until:.0}");
+            After::Later { at: until, reason: Reason::new(RATE_LIMITED, message), closed }
+        }
+        Err(RefreshError::NotSent { message }) => {
+            After::Later { at: later(now, LATER), reason: Reason::new("not_sent", message), closed }
+        }
+    }
+}
+
+/// A grant as the vault stores it.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    pub bytes: Vec<u8>,
+    pub issued_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Stores new tokens in place of the version they replace, and what `describe` says of them in the
+/// account's row. Nothing else of the row is ours: it may have been renamed or paused meanwhile.
+///
+/// # Errors
+/// The account is gone, or its tokens were replaced meanwhile.
+pub fn keep(
+    tx: &mut Tx<'_>,
+    id: AccountId,
+    version: u64,
+    sealed: &Sealed,
+    describe: impl Fn(&mut Account),
+) -> Result<Account, StoreError> {
+    let mut account = accounts::need(tx, id)?;
+    describe(&mut account);
+    vault::put_grant(tx, id, Some(version), &sealed.bytes, sealed.issued_at, sealed.expires_at)?;
+    accounts::put(tx, &account)?;
+    Ok(account)
+}
+
+/// The account needs a person, who is told why; there is nothing left to repeat at the next start. The
+/// grant stays until the user acts. None: the account is gone.
+///
+/// # Errors
+/// Those of the store.
+pub fn give_up(tx: &mut Tx<'_>, id: AccountId, why: &str) -> Result<Option<Account>, StoreError> {
+    vault::clear_refresh(tx, id)?;
+    need_a_person(tx, id, why)
+}
+
+/// As [`give_up`], where no refresh found it out.
+///
+/// # Errors
+/// Those of the store.
+pub fn need_a_person(tx: &mut Tx<'_>, id: AccountId, why: &str) -> Result<Option<Account>, StoreError> {
+    let Some(mut account) = accounts::get(tx, id)? else { return Ok(None) };
+    if account.state == AccountState::Ready {
+        account.state = AccountState::NeedsReconnect;
+    }
+    account.reason = Some(why.to_owned());
+    accounts::put(tx, &account)?;
+    Ok(Some(account))
+}
+
+/// The accounts whose tokens are to be renewed now.
+pub fn ripe(rx: &Rx, now: Timestamp, seed: &[u8]) -> Result<Vec<AccountId>, StoreError> {
+    let lost: Vec<_> = vault::refreshes(rx)?.into_iter().map(|it| it.account).collect();
+    let mut ripe = Vec::new();
+    for account in accounts::list(rx)? {
+        // What is due is read only for the few whose token has the age.
+        let is_ripe = is_ripe(&account, None, now, seed)
+            && is_ripe(&account, next_work(rx, account.id, now)?, now, seed);
+        if is_ripe || lost.contains(&account.id) {
+            ripe.push(account.id);
+        }
+    }
+    Ok(ripe)
+}
+
+/// When the account has something to send next, if that is within two minutes; now, if a worker has
+/// it in hand.
+fn next_work(rx: &Rx, account: AccountId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let soon = later(now, NEAR_SEND);
+    let mut first: Option<Timestamp> = None;
+    for id in deliveries::of_account(rx, account, Which::Open, OPEN_MAX)? {
+        let delivery = deliveries::need(rx, id)?;
+        let at = if delivery.in_flight() { Some(now) } else { delivery.wakes_at() };
+        if let Some(at) = at.filter(|at| *at <= soon) {
+            first = Some(first.map_or(at, |first| first.min(at)));
+        }
+        // They come in the order of their due times: from here on nobody was tried yet.
+        if delivery.due.instant > soon {
+            break;
+        }
+    }
+    Ok(first)
+}
+
+/// At which part of its life a token is refreshed: between 50 and 80 %, another part for each
+/// account and each token, so that accounts connected together do not ask together. The same seed
+/// gives the same part.
+fn ripe_at(account: &Account, seed: &[u8]) -> Option<Timestamp> {
+    let (issued, end) = (account.issued_at?, account.expires_at?);
+    let digest = Sha256::new()
+        .chain_update(seed)
+        .chain_update(account.id.as_u128().to_be_bytes())
+        .chain_update(issued.as_millisecond().to_be_bytes())
+        .finalize();
+    let part = 500 + i64::from(u16::from_be_bytes([digest[0], digest[1]])) * 300 / i64::from(u16::MAX);
+    let life = end.as_millisecond().saturating_sub(issued.as_millisecond()).max(0);
+    let wait = SignedDuration::from_millis(life / 1000 * part + life % 1000 * part / 1000);
+    Some(later(issued, wait))
+}
+
+/// Whether a token is to be refreshed now, without anybody asking. `next_send` is the next work of
+/// the account within [`NEAR_SEND`]: then it is left alone, unless it would be too short for it.
+fn is_ripe(account: &Account, next_send: Option<Timestamp>, now: Timestamp, seed: &[u8]) -> bool {
+    if !account.can_refresh || account.state == AccountState::NeedsReconnect {
+        return false;
+    }
+    if ripe_at(account, seed).is_none_or(|at| now < at) {
+        return false;
+    }
+    let lasts =
+        |send: Timestamp| account.expires_at.is_some_and(|end| end >= later(send.max(now), NEAR_SEND));
+    !next_send.is_some_and(lasts) || planted("token renewed before a send")
+}
+
+/// No refresh this close before a send; and a token must last this long for one.
+pub const NEAR_SEND: SignedDuration = SignedDuration::from_secs(120);
+
+pub(super) fn later(now: Timestamp, span: SignedDuration) -> Timestamp {
+    now.saturating_add(span).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{AccountName, PlatformName};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_900_000_000 + seconds).unwrap()
+    }
+
+    fn account(n: u128, life: i64) -> Account {
+        let name = AccountName::new(PlatformName::X, "acme").unwrap();
+        Account {
+            expires_at: Some(at(life)),
+            issued_at: Some(at(0)),
+            can_refresh: true,
+            ..Account::new(AccountId::from_u128(n), name, n.to_string(), at(0))
+        }
+    }
+
+    #[test]
+    fn tokens_ripen_between_half_and_four_fifths_of_their_life_and_not_together() {
+        for life in [1, 7_200, 5_184_000] {
+            let all: Vec<_> = (0..200).map(|n| ripe_at(&account(n, life), b"seed").unwrap()).collect();
+            assert!(all.iter().all(|it| *it >= at(0) + SignedDuration::from_millis(life * 500)), "{life}");
+            assert!(all.iter().all(|it| *it <= at(0) + SignedDuration::from_millis(life * 800)), "{life}");
+            let again: Vec<_> = (0..200).map(|n| ripe_at(&account(n, life), b"seed").unwrap()).collect();
+            assert_eq!(all, again, "the same seed gives the same instants");
+            let other = ripe_at(&account(7, life), b"other").unwrap();
+            assert!(other != all[7] || life == 1);
+            let thirds = |it: &Timestamp| (it.as_millisecond() - at(0).as_millisecond()) / (life * 100);
+            for tenth in 5..8 {
+                let there = all.iter().filter(|it| thirds(it) == tenth).count();
+                assert!((30..=110).contains(&there), "{there} of 200 between {tenth}0 % and the next");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_left_alone_before_a_send_that_it_outlives() {
+        let it = account(1, 7_200);
+        let seed = b"seed";
+        let now = ripe_at(&it, seed).unwrap();
+        assert!(is_ripe(&it, None, now, seed));
+        assert!(!is_ripe(&it, None, now - SignedDuration::from_secs(1), seed));
+        let soon = |now: Timestamp| Some(now + SignedDuration::from_secs(90));
+        assert!(!is_ripe(&it, soon(now), now, seed), "it lasts for this send");
+        assert!(!is_ripe(&it, Some(now), now, seed));
+        assert!(!is_ripe(&it, soon(at(6_990)), at(6_990), seed), "120 s behind the send are enough");
+        assert!(is_ripe(&it, soon(at(6_991)), at(6_991), seed), "it would be too short");
+        let dead = Account { state: AccountState::NeedsReconnect, ..it.clone() };
+        let fixed = Account { can_refresh: false, ..it };
+        assert!(!is_ripe(&dead, None, now, seed) && !is_ripe(&fixed, None, now, seed));
+    }
+
+    #[test]
+    fn a_wait_binds_until_it_is_over() {
+        let (mut waits, id) = (Waits::default(), AccountId::from_u128(1));
+        for (class, asked) in [(RATE_LIMITED, true), ("not_sent", false)] {
+            waits.note(id, &Refreshed::Later { at: at(10), reason: Reason::new(class, "later") });
+            assert!(waits.hold_back(id, at(9)) && !waits.hold_back(id, at(10)));
+            assert_eq!(waits.asked(id, at(9)).is_some(), asked, "{class}");
+            assert!(waits.asked(id, at(10)).is_none());
+        }
+        assert!(!waits.hold_back(AccountId::from_u128(2), at(9)));
+        waits.note(id, &Refreshed::Dead(Reason::new("account_dead", "it ended")));
+        assert!(!waits.hold_back(id, at(9)));
+    }
+
+    #[test]
+    fn a_lost_answer_is_worth_one_repeat_and_closes_nothing() {
+        let lost = || Err::<(), _>(RefreshError::Lost { message: "no answer".into() });
+        let spent = || Err::<(), _>(RefreshError::Dead { message: "invalid_grant".into() });
+        let unsent = || Err::<(), _>(RefreshError::NotSent { message: "no route".into() });
+        assert_eq!(after(lost(), false, at(0)), After::Again);
+        assert!(matches!(after(lost(), true, at(0)), After::Dead(why) if why.contains("lost twice")));
+        assert!(matches!(after(spent(), true, at(0)), After::Dead(why) if why.contains("lost")));
+        assert!(matches!(after(spent(), false, at(0)), After::Dead(why) if why == "invalid_grant"));
+        for repeat in [false, true] {
+            let After::Later { at: then, closed, .. } = after(unsent(), repeat, at(0)) else { panic!() };
+            assert_eq!((then, closed), (at(60), !repeat));
+        }
+    }
+}

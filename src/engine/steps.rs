@@ -1,0 +1,139 @@
+//! The wall clock was set. By how much it is ahead of the networks' clocks changes by as much, until their next
+//! answers tell. Put back, what waits for a time that it showed before would wait until it shows it once more,
+//! which after a wrong date is years: it waits as long as it still had to.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Engine;
+use super::gates::{App, Gates, app_of};
+use crate::domain::account::Account;
+use crate::domain::ids::AccountId;
+use crate::planted::planted;
+use crate::platforms::{Answer, Platform};
+use jiff::fmt::rfc2822;
+
+/// A clock this far ahead of the network's, and more than was allowed for, may hide what is there:
+/// connectors search from two minutes earlier than they are told.
+pub(super) const CLOCK_OFF: SignedDuration = SignedDuration::from_mins(1);
+
+/// A clock that went from showing `now + by` to showing `now`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SetBack {
+    pub(super) by: SignedDuration,
+    pub(super) now: Timestamp,
+}
+
+impl SetBack {
+    /// When a wait is over that was to last until then.
+    pub(super) fn wait(self, until: &mut Timestamp) {
+        if *until > self.now {
+            *until = until.saturating_sub(self.by).unwrap_or(self.now).max(self.now);
+        }
+    }
+
+    /// When something happened that seems to be still to come.
+    pub(super) fn past(self, at: &mut Timestamp) {
+        *at = (*at).min(self.now);
+    }
+}
+
+/// What is known of how far our clock is off: each network's, and by how much it was set since the start.
+pub(super) type Known<'a> = (&'a Gates, SignedDuration);
+
+impl Engine {
+    /// What an answer tells beside what was asked: of the app's limits and of the network's time.
+    pub(super) fn hear(
+        &mut self,
+        account: AccountId,
+        app: &App,
+        platform: &'static dyn Platform,
+        answer: &Answer,
+        now: Timestamp,
+    ) {
+        let quotas: Vec<_> = platform.quotas(answer, now).into_iter().filter(|it| it.app).collect();
+        self.heed(account, app, &quotas, now);
+        self.compare_clocks(app, answer, now);
+    }
+
+    /// The network's time stands in the `Date` of every answer (RFC 9110, 6.6.1). Nothing is learnt
+    /// from one that has none.
+    pub(super) fn compare_clocks(&mut self, app: &App, answer: &Answer, now: Timestamp) {
+        let date = answer.header("date").and_then(|it| rfc2822::parse(it).ok());
+        let Some(date) = date.map(|it| it.timestamp()) else { return };
+        self.gates.entry(app.clone()).or_default().ahead = Some(now.duration_since(date));
+    }
+
+    /// The wall clock was put forward by so much, or back.
+    pub(super) fn stepped(&mut self, by: SignedDuration, now: Timestamp) {
+        self.steps = self.steps.saturating_add(by);
+        self.gates.values_mut().for_each(|gate| gate.stepped(by));
+        if by.is_negative() {
+            self.set_back(by.abs(), now);
+        }
+    }
+
+    /// Takes all times that are still to come back by as much as the clock.
+    fn set_back(&mut self, by: SignedDuration, now: Timestamp) {
+        let back = SetBack { by, now };
+        self.lanes.values_mut().for_each(|lane| lane.set_back(back));
+        self.gates.values_mut().for_each(|gate| gate.set_back(back));
+        self.awake_since.iter_mut().for_each(|at| back.past(at));
+        // Their rows are brought near, too, and found again by the times they have then.
+        self.looks.clear();
+        self.refetch = true;
+        self.waits_changed = true;
+    }
+}
+
+/// How far our clock is ahead of that of an account's network, as its last answer showed and what was done to
+/// our clock since; at least nothing.
+pub(super) fn ahead(known: Known<'_>, account: Option<&Account>) -> SignedDuration {
+    off(known, account).max(SignedDuration::ZERO)
+}
+
+/// As [`ahead`]; less than nothing where our clock is behind by more than an answer takes.
+pub(super) fn off(known: Known<'_>, account: Option<&Account>) -> SignedDuration {
+    if planted("network's clock ignored") {
+        return SignedDuration::ZERO;
+    }
+    let (gates, steps) = known;
+    // Of a network that has not answered yet only that is known which was done to our clock.
+    let off = account.and_then(|it| gates.get(&app_of(it))?.ahead).unwrap_or(steps);
+    if off < -CLOCK_OFF { off } else { off.max(SignedDuration::ZERO) }
+}
+
+/// The present by the clock of an account's network, as far as its answers have shown that ours is
+/// ahead of it. What they took on the way is no difference.
+pub(super) fn time_there(known: Known<'_>, account: Option<&Account>, now: Timestamp) -> Timestamp {
+    let ahead = ahead(known, account);
+    if ahead > CLOCK_OFF { now.saturating_sub(ahead).unwrap_or(now) } else { now }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::delivery::Reason;
+    use crate::domain::ids::AccountId;
+    use crate::engine::send::tests::engine;
+    use crate::engine::{Input, Wait, WaitFor};
+
+    #[test]
+    fn a_clock_that_was_years_ahead_leaves_no_wait_of_years() {
+        let secs = SignedDuration::from_secs;
+        let (by, now) = (SignedDuration::from_hours(24 * 3650), Timestamp::UNIX_EPOCH);
+        let ahead = now + by;
+        let mut engine = engine();
+        engine.take(Input::Tick, ahead);
+        let of =
+            |scope| Wait { scope, until: ahead + secs(90), reason: Reason::new("rate_limited", "later") };
+        let app = WaitFor::App(crate::domain::ids::PlatformName::X, None);
+        engine.take(Input::Waits(vec![of(WaitFor::Account(AccountId::from_u128(1))), of(app)]), ahead);
+        assert_eq!(engine.waits(ahead).len(), 2);
+        engine.take(Input::Stepped(-by), now);
+        let waits = engine.waits(now);
+        assert_eq!(waits.len(), 2);
+        assert!(waits.iter().all(|it| it.until == now + secs(90)), "{waits:?}");
+        assert!(engine.waits(now + secs(90)).is_empty());
+        assert_eq!(engine.awake_since, Some(now));
+    }
+}
