@@ -154,6 +154,31 @@ async fn a_public_client_a_versions_end_and_a_token_are_told_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_network_that_can_be_asked_says_how_a_token_stands() {
+    let house = House::new().await;
+    house.connect("facebook").await;
+    house.connect("linkedin").await;
+    house.connect("x").await;
+    let all = examine(&house, None).await;
+    let page = of(&all, "facebook:acme", "token");
+    assert!(page.result == m::FindingResult::Ok && page.message.contains("`valid`"), "{page:?}");
+    assert!(page.message.contains("lets it read until"), "{page:?}");
+    assert!(!all.findings.iter().any(|it| (it.about.as_str(), it.check.as_str()) == ("x:acme", "token")));
+    house.network.end_access("acme");
+    // What was issued this minute may not be known everywhere: no reason to connect again.
+    let all = examine(&house, None).await;
+    assert_eq!(of(&all, "linkedin:acme", "token").result, m::FindingResult::Unknown);
+    house.jump(SignedDuration::from_mins(6));
+    let all = examine(&house, None).await;
+    for (account, word) in [("facebook:acme", "not authorized"), ("linkedin:acme", "`revoked`")] {
+        let token = of(&all, account, "token");
+        assert_eq!(token.result, m::FindingResult::Fault, "{token:?}");
+        assert!(token.message.contains(word), "{token:?}");
+        assert!(token.hint.as_ref().unwrap().contains("account connect"), "{token:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_app_for_desktop_cannot_have_from_tiktok_is_told_and_its_word_is_named() {
     let house = House::new().await;
     let all = examine(&house, Some("tiktok")).await;

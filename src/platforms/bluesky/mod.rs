@@ -320,6 +320,10 @@ impl Platform for Bluesky {
         Ok([(blob_key(n), handle)].into())
     }
 
+    fn publishing(&self) -> &'static [&'static str] {
+        &["bluesky.put"]
+    }
+
     fn publish(&self, _job: &Job<'_>, frozen: &Frozen) -> Request {
         Request {
             label: "bluesky.put",

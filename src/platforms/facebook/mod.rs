@@ -194,6 +194,17 @@ impl Platform for Facebook {
         Ok([(photo_key(n), Handle::kept(id))].into())
     }
 
+    fn publishing(&self) -> &'static [&'static str] {
+        &[
+            "facebook.feed",
+            "facebook.video.finish",
+            "facebook.reel.finish",
+            "facebook.story.photo",
+            "facebook.story.finish",
+            "facebook.comment",
+        ]
+    }
+
     fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request {
         form::publish(job, frozen)
     }
