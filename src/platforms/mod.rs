@@ -443,6 +443,12 @@ pub trait Platform: Sync {
         self.seen(job, frozen, said.answer, since, bound, now)
     }
 
+    /// Whether a look knows this step without a word of it, by its files: then its absence proves as much as
+    /// that of a text.
+    fn is_known_by_its_files(&self, _job: &Job<'_>) -> bool {
+        false
+    }
+
     /// The read that shows whether the same words went out since `since` by another hand: asked
     /// before a send that comes late, when this store may not know what an older one did. Answered
     /// by [`Platform::scanned`]. None = the network cannot be asked.

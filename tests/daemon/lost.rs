@@ -159,7 +159,10 @@ async fn once_each(network: &str) {
             })
             .await;
         let story = house.story(Some(&delivery.id)).await;
-        assert!(story.iter().any(|(event, _)| event == "delivery.unknown"), "{what}: no doubt: {story:#?}");
+        // The fault was met: no answer is on record, and nobody knew.
+        let why = house.client.post_show(&made.id).await.unwrap().deliveries.remove(0).why;
+        let doubt = why.iter().any(|it| it.event == "lose" && it.http_status.is_none());
+        assert!(doubt, "{what}: no doubt: {why:#?}");
         // One object of it, and one comment where that is what was in doubt.
         let seen = house.network.published();
         assert_eq!(seen.len() - before, 1 + usize::from(case.is_comment()), "{what}: {story:#?}");

@@ -255,6 +255,11 @@ impl Platform for Facebook {
         }
     }
 
+    fn is_known_by_its_files(&self, job: &Job<'_>) -> bool {
+        // The list of stories names what each was made of.
+        matches!(Form::of(job), Form::PhotoStory | Form::VideoStory)
+    }
+
     fn scan(&self, job: &Job<'_>, since: Timestamp) -> Option<Request> {
         match Form::of(job) {
             Form::Feed | Form::Photos => looks::posts_request(job, since),
