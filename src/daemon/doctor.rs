@@ -365,15 +365,25 @@ fn connection(shared: &Shared, account: &Account, found: &mut Findings) {
             found.put(name, "connection", Warning, message, again.clone());
         }
         (AccountState::Ready, None) => {
+            let mut hint = None;
             let until = match account.ends_at() {
-                Some(end) if account.can_refresh => {
+                // Each renewal may put its end off.
+                Some(end) if account.can_refresh && name.platform() == PlatformName::TikTok => {
                     format!("connected and renewed by itself; unrenewed until {}", end.strftime("%Y-%m-%d"))
+                }
+                Some(end) if account.can_refresh => {
+                    let is_ours = shared.config().server.public_url.scheme() != "https";
+                    hint = (is_ours && name.platform() == PlatformName::Bluesky).then(|| {
+                        "with an https `public_url`, an account that is connected again renews itself for good".into()
+                    });
+                    let end = end.strftime("%Y-%m-%d");
+                    format!("connected and renewed by itself until {end}; then it must be connected again")
                 }
                 None if account.can_refresh => "connected and renewed by itself".to_owned(),
                 Some(end) => format!("connected until {}", end.strftime("%Y-%m-%d")),
                 None => "connected, without a known end".to_owned(),
             };
-            found.put(name, "connection", Fine, until, None);
+            found.put(name, "connection", Fine, until, hint);
         }
     }
     if account.missing_scopes.is_empty() {

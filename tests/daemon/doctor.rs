@@ -53,6 +53,13 @@ async fn a_sound_set_up_has_one_fault_and_that_is_an_old_version() {
         assert_eq!(of(&all, about, check).result, m::FindingResult::Ok, "{about} {check}");
     }
 
+    let bluesky = of(&all, "bluesky:acme", "connection");
+    assert!(
+        bluesky.message.contains("until 2030-03-19; then"),
+        "two weeks, whatever is renewed: {bluesky:?}"
+    );
+    assert!(bluesky.hint.as_ref().unwrap().contains("https `public_url`"), "{bluesky:?}");
+
     let one = examine(&house, Some("x")).await;
     assert!(one.ok);
     assert!(one.findings.iter().all(|it| ["host", "x", "x:acme"].contains(&it.about.as_str())), "{one:#?}");

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::jobs::{Owned, now};
+use crate::{facebook, instagram, linkedin};
+use sendoff::domain::door::Door;
 use sendoff::domain::ids::PlatformName;
+use sendoff::domain::kind::Kind;
 use sendoff::platforms::{ALL, Answer, FailureClass, Platform, Refusal, Verdict};
 use serde_json::Value;
 
@@ -344,4 +347,24 @@ fn every_call_of_a_connector_is_known_as_repeatable_or_as_one_that_cannot_be_tak
         seen.extend(names);
     }
     assert!(repeatable.is_subset(&seen), "gone: {:?}", repeatable.difference(&seen));
+}
+
+#[test]
+fn every_call_of_meta_and_linkedin_is_among_those_that_are_held_against_their_specifications() {
+    let doors = [Door::Facebook, Door::Instagram].into_iter().flat_map(instagram::all_requests);
+    let kinds = [Kind::Member, Kind::Organization].into_iter().flat_map(linkedin::all_requests);
+    for (network, checked) in [
+        ("facebook", facebook::all_requests()),
+        ("instagram", doors.collect()),
+        ("linkedin", kinds.collect()),
+    ] {
+        // One list of Instagram's, asked for on several grounds.
+        let plain = |it: &str| match it.strip_prefix("instagram.list.") {
+            Some(_) => "instagram.list".to_owned(),
+            None => it.to_owned(),
+        };
+        let checked: BTreeSet<String> = checked.iter().map(|it| plain(it.label)).collect();
+        let named: BTreeSet<String> = names_in_sources(network).iter().map(|it| plain(it)).collect();
+        assert_eq!(checked, named, "{network}");
+    }
 }
