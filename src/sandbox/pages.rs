@@ -23,7 +23,7 @@ article.deleted .text{text-decoration:line-through;opacity:.6}\
 .text{white-space:pre-wrap;overflow-wrap:anywhere;margin:.25rem 0}\
 .meta,.small{font-size:.85rem;opacity:.75}.gone{color:#dc2626;font-weight:600}\
 .gallery{display:grid;gap:.5rem;margin:.5rem 0}.gallery.several{grid-template-columns:1fr 1fr}\
-figure{margin:0;min-width:0}img,video{display:block;width:100%;max-height:20rem;object-fit:contain;\
+figure{margin:0;min-width:0}img,video{display:block;width:100%;max-height:26rem;object-fit:contain;\
 background:var(--soft);border-radius:.5rem}video{width:auto;max-width:100%;height:16rem}\
 figcaption{font-size:.8rem;opacity:.75}fieldset{border:1px solid var(--line);border-radius:.5rem}\
 .choice{display:block;padding:.25rem 0}button{font:inherit;padding:.5rem 1.25rem;border:0;border-radius:.5rem;\
