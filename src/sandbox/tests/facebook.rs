@@ -112,6 +112,13 @@ async fn a_consent_leads_to_a_token_for_every_page_that_was_picked() {
     let alice = connect_as(&stage, &[("decision", "allow"), ("user", "alice")]).await;
     assert_eq!(alice.pages.len(), 1, "what is in her portfolio is not in her own list");
     assert_eq!(stage.running.refusals(), []);
+
+    // The portfolio wants a permission of its own, and shows itself to its owner alone.
+    let acme = connect(&stage).await.person;
+    assert_eq!(get(&stage, &alice.person, "/me/businesses").await.0, 403);
+    for who in ["acme", "alice"] {
+        consent_to(&stage, "business_management", &[("decision", "allow"), ("user", who)]).await;
+    }
     let (_, found) = get(&stage, &alice.person, "/me/businesses?fields=id").await;
     let id = found["data"][0]["id"].as_str().unwrap().to_owned();
     for (edge, name) in [("owned_pages", "alice.market"), ("client_pages", "garden.club")] {
@@ -124,11 +131,7 @@ async fn a_consent_leads_to_a_token_for_every_page_that_was_picked() {
         let (status, made) = post(&stage, token, &format!("/{page}/feed"), &json!({ "message": name })).await;
         assert_eq!(status, 200, "{made}");
     }
-    // Nobody reads another's, and nobody any without the permission.
-    let acme = connect(&stage).await.person;
     assert_eq!(get(&stage, &acme, &format!("/{id}/owned_pages")).await.0, 400);
-    let plain = connect_as(&stage, &[("decision", "allow"), ("user", "alice"), ("scope", "pages_show_list")]);
-    assert_eq!(get(&stage, &plain.await.person, "/me/businesses").await.0, 403);
 }
 
 #[tokio::test]
