@@ -227,6 +227,6 @@ pub(crate) fn pages_named(text: &str) -> Vec<&str> {
     text.match_indices("docs/")
         .filter(|(at, _)| !text[..*at].ends_with(is_part))
         .filter_map(|(at, _)| text[at..].split(|it| !is_part(it)).next())
-        .filter_map(|it| it.split_inclusive(".md").next().filter(|it| it.ends_with(".md")))
+        .filter_map(|it| it.find(".md").map(|at| &it[..at + 3]))
         .collect()
 }

@@ -29,6 +29,7 @@ enum End {
     Held,
 }
 
+#[derive(Clone, Copy)]
 struct Case {
     /// The call, as the connector names it.
     call: &'static str,
