@@ -16,7 +16,7 @@ mod source;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rules::{clients, foreign, links, long, prints, secrets, times, unfinished, uses};
+use rules::{clients, foreign, links, long, pages_named, prints, secrets, times, unfinished, uses};
 use source::{Source, mark_test_files, read_all};
 
 /// Where everything meets: behind `run` in `lib.rs`. It may use every room, and no room may use it.
@@ -269,8 +269,10 @@ fn every_platform_is_in_the_example_configuration() {
 #[test]
 fn links_between_the_documents_lead_somewhere() {
     let mut pages = vec![PathBuf::from("README.md"), PathBuf::from("CHANGELOG.md")];
-    for entry in fs::read_dir(root().join("docs")).unwrap() {
-        pages.push(Path::new("docs").join(entry.unwrap().file_name()));
+    for folder in ["docs", "docs/platforms"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            pages.push(Path::new(folder).join(entry.unwrap().file_name()));
+        }
     }
     let mut broken = Vec::new();
     for page in pages.iter().filter(|it| it.extension().is_some_and(|it| it == "md")) {
@@ -280,6 +282,38 @@ fn links_between_the_documents_lead_somewhere() {
             let target = page.parent().unwrap().join(link.split('#').next().unwrap());
             if !root().join(&target).exists() {
                 broken.push(format!("{}: nothing at `{link}`", page.display()));
+            }
+        }
+    }
+    none(&broken);
+}
+
+#[test]
+fn every_network_has_its_page_and_what_names_a_page_names_one_that_is_there() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut broken = Vec::new();
+    for name in platforms() {
+        let page = format!("docs/platforms/{name}.md");
+        let text = fs::read_to_string(root().join(&page)).unwrap_or_default();
+        // Set-up by a newcomer, step by step, with the traps.
+        for part in ["## Set it up", "\n1. ", "**Traps.**", "account connect", "doctor"] {
+            if !text.contains(part) {
+                broken.push(format!("{page}: no `{}`", part.trim()));
+            }
+        }
+        if !readme.contains(&format!("]({page})")) {
+            broken.push(format!("README.md: no link to {page}"));
+        }
+    }
+    // What the program and the example say for a person to read.
+    let mut texts: Vec<(String, String)> =
+        sources("src").into_iter().map(|it| (it.path.clone(), it.text.clone())).collect();
+    let example = "config.example.toml".to_owned();
+    texts.push((example.clone(), fs::read_to_string(root().join(example)).unwrap()));
+    for (path, text) in &texts {
+        for page in pages_named(text) {
+            if page != "docs/platforms/NAME.md" && !root().join(page).exists() {
+                broken.push(format!("{path}: nothing at `{page}`"));
             }
         }
     }
@@ -449,5 +483,9 @@ fn each_other_rule_fails_where_it_should() {
     finds(long, &file(&lines), &[too_long]);
     finds(long, &file(&format!("//! long because it is one table\n{lines}")), &[]);
 
-    assert_eq!(links("[a](b.md#c) [d](https://e.org) [f](#g)"), ["b.md#c"]);
+    assert_eq!(links("[a](b.md#c) [d](https://e.org) [f](#g) <img src=\"h.png\">"), ["b.md#c", "h.png"]);
+    assert_eq!(
+        pages_named("(docs/a/b.md), x.org/docs/c.md `docs/d.md.` docs/e"),
+        ["docs/a/b.md", "docs/d.md"]
+    );
 }

@@ -38,6 +38,8 @@ mod instagram;
 mod limits;
 #[path = "daemon/linkedin.rs"]
 mod linkedin;
+#[path = "daemon/lost.rs"]
+mod lost;
 #[path = "daemon/media.rs"]
 mod media;
 #[path = "daemon/missed.rs"]

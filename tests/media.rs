@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use futures_util::future::join_all;
@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use redb::backends::InMemoryBackend;
 use sendoff::daemon::files;
 use sendoff::domain::attempt::Transition;
-use sendoff::domain::delivery::{Delivery, Event, Frozen, Live, Reason, Step, StepKind};
+use sendoff::domain::delivery::{Delivery, Event, Frozen, Live, Reason, State, Step, StepKind};
 use sendoff::domain::ids::{AccountId, DeliveryId, MediaId, PostId};
 use sendoff::domain::media::{Detail, MediaItem, MediaKind};
 use sendoff::domain::post::{Content, Post, Source, Target};
@@ -126,10 +126,14 @@ struct Running {
     media: Vec<MediaItem>,
     post: PostId,
     waiting: Vec<Delivery>,
+    /// One of its deliveries may be tried again.
+    failed: bool,
+    /// The daemon died between an end and its look at the files, which waits for the sweep.
+    died: bool,
 }
 
 /// New posts with their files, some of which two posts share; uploads that nobody uses; and what a
-/// crash in the middle of an upload leaves.
+/// crash leaves in the middle of an upload, and between the end of a file's row and that of the file.
 fn round(store: &Store, dir: &Path, dice: &mut Dice, now: Timestamp) -> Vec<Running> {
     let (mut files, mut made) = (vec![arrive(dir, dice, now)], Vec::new());
     for _ in 0..TOGETHER {
@@ -144,6 +148,7 @@ fn round(store: &Store, dir: &Path, dice: &mut Dice, now: Timestamp) -> Vec<Runn
         }
     }
     std::fs::write(dir.join(format!("{}.part", MediaId::new(now, dice.ten()))), b"half").unwrap();
+    arrive(dir, dice, now);
     let rows = made.clone();
     store
         .write_blocking(move |tx| {
@@ -156,7 +161,15 @@ fn round(store: &Store, dir: &Path, dice: &mut Dice, now: Timestamp) -> Vec<Runn
             Ok(())
         })
         .unwrap();
-    made.into_iter().map(|(post, waiting)| Running { media: post.media, post: post.id, waiting }).collect()
+    made.into_iter()
+        .map(|(post, waiting)| Running {
+            media: post.media,
+            post: post.id,
+            waiting,
+            failed: false,
+            died: false,
+        })
+        .collect()
 }
 
 /// About two thirds of the posts see one of their deliveries end, at once; then their files are looked
@@ -177,12 +190,15 @@ fn wave(
         }
         let Some(before) = it.waiting.pop() else { continue };
         let after = ended(&before, dice, now);
+        it.failed |= matches!(after.state, State::Rejected | State::Missed);
         let row = Transition::between(&before, &after, "ended", now);
         ends.push(
             store.write(move |tx| deliveries::put(tx, Some(&before), &after, Some(row.clone())).map(drop)),
         );
         if dice.roll(10) > 0 {
             over.push(it.post);
+        } else {
+            it.died = true;
         }
     }
     let count = ends.len();
@@ -203,24 +219,35 @@ fn deliveries_of_any_end_leave_no_media_file_behind() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut dice = Dice(4);
     let (mut done, mut now) = (0, start());
-    let mut kept_for_retry = 0;
+    let (mut kept_for_retry, mut went_at_once) = (0, BTreeSet::new());
     while done < DELIVERIES {
         let mut running = round(&store, dir.path(), &mut dice, now);
-        while !running.is_empty() {
+        while running.iter().any(|it| !it.waiting.is_empty()) {
             done += wave(&runtime, &store, &library, &mut running, &mut dice, now);
-            running.retain(|it| !it.waiting.is_empty());
-            // Whatever ended: a post that still waits has its files.
-            for it in running.iter().flat_map(|it| &it.media) {
-                assert!(dir.path().join(it.id.to_string()).is_file(), "a waiting post lost its file");
+            let is_there = |id: &MediaId| dir.path().join(id.to_string()).is_file();
+            let of = |which: fn(&Running) -> bool| -> BTreeSet<MediaId> {
+                running.iter().filter(|it| which(it)).flat_map(|it| &it.media).map(|it| it.id).collect()
+            };
+            // Whatever ended: a post that still waits has its files, and so has one that may be tried again.
+            let needed = of(|it| it.failed || !it.waiting.is_empty());
+            assert!(needed.iter().all(is_there), "a post lost its file");
+            // And what no post needs is gone at once.
+            let late = of(|it| it.died);
+            for id in
+                of(|it| it.waiting.is_empty()).iter().filter(|it| !needed.contains(it) && !late.contains(it))
+            {
+                assert!(!is_there(id), "nothing needs it any more");
+                went_at_once.insert(*id);
             }
         }
         now += SignedDuration::from_mins(10);
-        if dice.roll(8) == 0 {
+        if dice.roll(3) == 0 {
             files::sweep(&store, &library, now).unwrap();
             kept_for_retry += files_in(dir.path()).len();
         }
     }
     assert!(done >= DELIVERIES && kept_for_retry > 0, "files of failed posts wait for their retry");
+    assert!(went_at_once.len() > DELIVERIES / 8, "{}", went_at_once.len());
     now += SignedDuration::from_hours(25);
     files::sweep(&store, &library, now).unwrap();
     assert_eq!(files_in(dir.path()), Vec::<String>::new());

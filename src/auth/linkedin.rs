@@ -24,7 +24,7 @@ use super::token::{AccessToken, RefreshToken};
 use super::wire::{self, Fault};
 use super::{
     AuthError, Begin, CallbackParams, Connected, Found, Pending, RefreshError, Revocation, RevocationResult,
-    ScopeNeed, Server, Standing, Started, Tools,
+    ScopeNeed, Server, Started, TokenState, Tools,
 };
 use crate::domain::ids::PlatformName;
 use crate::domain::kind::Kind;
@@ -353,11 +353,11 @@ impl LinkedInProvider {
     /// `POST /oauth/v2/introspectToken`: how a token stands with LinkedIn
     /// (learn.microsoft.com/linkedin/shared/authentication/developer-portal-tools). `None`: the app that it
     /// came through is not configured any more.
-    pub(super) async fn introspect(
+    pub(super) async fn inspect(
         &self,
         tools: Tools<'_>,
         grant: &Grant,
-    ) -> Option<Result<Standing, AuthError>> {
+    ) -> Option<Result<TokenState, AuthError>> {
         let (client_id, client_secret) = self.app_of(&grant.client_id)?;
         let url = wire::below(&self.oauth, "oauth/v2/introspectToken");
         let (secret, token) = (client_secret.expose_secret(), grant.access.expose());
@@ -366,18 +366,23 @@ impl LinkedInProvider {
             Ok(answer) => wire::json(answer.status() == StatusCode::OK, &answer, &[secret, token], tools.now),
             Err(error) => Err(error.into()),
         };
-        Some(match body {
-            Ok(body) => {
-                let is_active = body["active"] == true;
-                let word = if is_active { "active" } else { "inactive" };
-                Ok(Standing {
-                    is_active,
-                    status: wire::clean(body["status"].as_str().unwrap_or(word), &[secret, token]),
-                    expires_at: body["expires_at"].as_i64().and_then(|it| Timestamp::from_second(it).ok()),
-                })
-            }
-            Err(fault) => Err(AuthError::of(&wire::place(&self.oauth), fault)),
-        })
+        let body = match body {
+            Ok(body) => body,
+            Err(fault) => return Some(Err(AuthError::of(&wire::place(&self.oauth), fault))),
+        };
+        let Some(is_valid) = body["active"].as_bool() else {
+            let problem = "it does not say whether the token is active".into();
+            return Some(Err(AuthError::BadAnswer { by: wire::place(&self.oauth), problem }));
+        };
+        let word = if is_valid { "active" } else { "inactive" };
+        let end = body["expires_at"].as_i64().and_then(|it| Timestamp::from_second(it).ok());
+        Some(Ok(TokenState {
+            is_valid,
+            // Every token of LinkedIn's has an end, said or not.
+            expires_at: end.or(grant.expires_at),
+            data_access_expires_at: None,
+            said: Some(wire::clean(body["status"].as_str().unwrap_or(word), &[secret, token])),
+        }))
     }
 
     /// `POST /oauth/v2/accessToken`, with the app's id and secret in the body.

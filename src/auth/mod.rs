@@ -179,7 +179,7 @@ pub struct TokenState {
     pub expires_at: Option<Timestamp>,
     /// When the person must have confirmed the app again for it to go on reading what is theirs.
     pub data_access_expires_at: Option<Timestamp>,
-    /// Why it is not valid, in the network's words.
+    /// How it stands, in the network's words: `active` (LinkedIn), why it is not valid (all).
     pub said: Option<String>,
 }
 
@@ -216,15 +216,6 @@ pub struct Found {
     pub server: Option<Url>,
     /// The paid tier as the network names it.
     pub tier: Option<String>,
-}
-
-/// How a token stands with its network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    pub is_active: bool,
-    /// In the network's word: `active`, `revoked`, `expired`.
-    pub status: String,
-    pub expires_at: Option<Timestamp>,
 }
 
 /// One scope we ask for, and what it is good for.
@@ -383,7 +374,12 @@ impl Provider {
     /// # Errors
     /// It was not reached, or did not say.
     pub async fn inspect(&self, tools: Tools<'_>, grant: &Grant) -> Option<Result<TokenState, AuthError>> {
-        Some(self.graph(grant)?.inspect(tools, &grant.access).await)
+        match self {
+            Self::LinkedIn(it) => it.inspect(tools, grant).await,
+            Self::X(_) | Self::Bluesky(_) | Self::Facebook(_) | Self::Instagram(_) | Self::TikTok(_) => {
+                Some(self.graph(grant)?.inspect(tools, &grant.access).await)
+            }
+        }
     }
 
     /// Whether an access token that was refused may be fetched anew without a refresh token.
@@ -428,14 +424,6 @@ impl Provider {
             Self::Instagram(it) => it.revoke(tools, grant).await,
             Self::LinkedIn(it) => it.revoke(tools, grant).await,
             Self::TikTok(it) => it.revoke(tools, grant).await,
-        }
-    }
-
-    /// Asks the network how a token stands. `None`: it cannot be asked.
-    pub async fn introspect(&self, tools: Tools<'_>, grant: &Grant) -> Option<Result<Standing, AuthError>> {
-        match self {
-            Self::LinkedIn(it) => it.introspect(tools, grant).await,
-            Self::X(_) | Self::Bluesky(_) | Self::Facebook(_) | Self::Instagram(_) | Self::TikTok(_) => None,
         }
     }
 }

@@ -249,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_that_is_shorter_or_longer_than_the_apps_is_none() {
+        for (whole, _) in VECTORS {
+            let (signature, payload) = whole.split_once('.').unwrap();
+            let mut bytes = decoded(signature).unwrap();
+            for length in (0..bytes.len()).rev() {
+                let cut = URL_SAFE_NO_PAD.encode(&bytes[..length]);
+                assert!(check(&format!("{cut}.{payload}")).is_err(), "{length} bytes");
+            }
+            bytes.push(0);
+            let more = URL_SAFE_NO_PAD.encode(&bytes);
+            assert_eq!(check(&format!("{more}.{payload}")), Err(BadSignedRequest::Signature));
+        }
+    }
+
+    #[test]
     fn a_page_that_removes_the_app_is_nobody() {
         let text = signed(br#"{"algorithm":"hmac-sha256","user_id":0,"profile_id":"42"}"#);
         let said = check(&text).unwrap();

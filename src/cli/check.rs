@@ -2,7 +2,7 @@
 //! sent.
 
 use super::error::{CliError, Outcome};
-use super::render::{Cell, Paint, Ui, clean, clean_line};
+use super::render::{Cell, Paint, Ui, clean, clean_line, table_width};
 use crate::control::messages as m;
 
 /// What each network would get; exit 1 when one would refuse it.
@@ -67,7 +67,12 @@ fn length(it: &m::CheckTarget) -> String {
     format!("{} of {} {}", it.length.used, it.length.max, clean_line(&it.length.unit))
 }
 
-/// All targets at a glance; what is wrong, and what would be sent, stands below.
+/// What a terminal of the usual size takes on a line.
+const COLUMNS: usize = 80;
+
+/// All targets at a glance; what is wrong, and what would be sent, stands below. What becomes of the files
+/// and why a target would refuse the post are columns where the line has room for them, and otherwise
+/// stand under each target.
 fn table(check: &m::Check, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
     let files = check.targets.iter().any(|it| !it.files.is_empty());
     let costs = check.targets.iter().any(|it| it.cost_usd.is_some());
@@ -80,25 +85,75 @@ fn table(check: &m::Check, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
         ("FILES", files),
         ("WHY NOT", refused),
     ];
-    let shown =
-        |cells: Vec<Cell>| cells.into_iter().zip(columns).filter(|it| it.1.1).map(|it| it.0).collect();
-    let rows: Vec<Vec<Cell>> = check
-        .targets
-        .iter()
-        .map(|it| {
-            let verdict =
-                if it.ok { Cell::painted("ok", Paint::Green) } else { Cell::painted("not ok", Paint::Red) };
-            let long = it.length.used > it.length.max;
-            let length = length(it);
-            let length = if long { Cell::painted(length, Paint::Red) } else { Cell::new(length) };
-            let cost = it.cost_usd.as_ref().map_or_else(|| "free".to_owned(), |usd| format!("{usd} USD"));
-            let (files, why) = (Cell::new(files_of(it)), Cell::new(why_not(it)));
-            shown(vec![Cell::new(&it.account), verdict, length, Cell::new(cost), files, why])
-        })
-        .collect();
-    let headings: Vec<&str> = columns.iter().filter(|it| it.1).map(|it| it.0).collect();
-    ui.table(&headings, &rows)?;
+    let rows = |columns: &[(&str, bool)]| -> Vec<Vec<Cell>> {
+        let shown = |it: &m::CheckTarget| {
+            cells(it).into_iter().zip(columns).filter(|it| it.1.1).map(|it| it.0).collect()
+        };
+        check.targets.iter().map(shown).collect()
+    };
+    let headings = |columns: &[(&'static str, bool)]| -> Vec<&str> {
+        columns.iter().filter(|it| it.1).map(|it| it.0).collect()
+    };
+    let (wide, narrow) = (&columns[..], &columns[..4]);
+    let at_once = rows(wide);
+    if table_width(&headings(wide), &at_once) <= COLUMNS {
+        ui.table(&headings(wide), &at_once)?;
+    } else {
+        let indent =
+            check.targets.iter().map(|it| clean_line(&it.account).chars().count()).max().unwrap_or(0);
+        let below: Vec<Vec<String>> =
+            check.targets.iter().map(|it| below(it, COLUMNS.saturating_sub(indent + 2))).collect();
+        ui.table_over(&headings(narrow), &rows(narrow), &below)?;
+    }
     ui.line("")
+}
+
+/// A target's row of the table.
+fn cells(it: &m::CheckTarget) -> [Cell; 6] {
+    let verdict = if it.ok { Cell::painted("ok", Paint::Green) } else { Cell::painted("not ok", Paint::Red) };
+    let long = it.length.used > it.length.max;
+    let length = length(it);
+    let length = if long { Cell::painted(length, Paint::Red) } else { Cell::new(length) };
+    let cost = it.cost_usd.as_ref().map_or_else(|| "free".to_owned(), |usd| format!("{usd} USD"));
+    [
+        Cell::new(&it.account),
+        verdict,
+        length,
+        Cell::new(cost),
+        Cell::new(files_of(it)),
+        Cell::new(why_not(it)),
+    ]
+}
+
+/// What stands under a target where the line has no room for it, in lines of so many places.
+fn below(it: &m::CheckTarget, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !it.files.is_empty() {
+        lines.extend(folded("files    ", &clean_line(&files_of(it)), "; ", width));
+    }
+    if !it.problems.is_empty() {
+        lines.extend(folded("why not  ", &clean_line(&why_not(it)), ", ", width));
+    }
+    lines
+}
+
+/// A list behind its name, in as many lines as it needs, cut between its items alone.
+fn folded(name: &str, list: &str, between: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = name.to_owned();
+    for (n, item) in list.split(between).enumerate() {
+        if n > 0 {
+            line += between.trim_end();
+            if line.chars().count() + 1 + item.chars().count() > width {
+                lines.push(std::mem::replace(&mut line, " ".repeat(name.len())));
+            } else {
+                line.push(' ');
+            }
+        }
+        line += item;
+    }
+    lines.push(line);
+    lines
 }
 
 /// What is impossible, in the stable words of the problems: each once. The sentences stand below.
@@ -199,6 +254,17 @@ fn worded(value: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_cut_between_its_items_alone() {
+        let list = "a.png to JPEG, 10×10; b.png is not taken; the rest as it is";
+        assert_eq!(
+            folded("files  ", list, "; ", 40),
+            ["files  a.png to JPEG, 10×10;", "       b.png is not taken;", "       the rest as it is",]
+        );
+        assert_eq!(folded("files  ", list, "; ", 80), [format!("files  {list}")]);
+        assert_eq!(folded("why  ", "media missing", ", ", 10), ["why  media missing"]);
+    }
 
     #[test]
     fn a_preview_shows_each_request_with_its_text_and_what_goes_with_it() {

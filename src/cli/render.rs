@@ -172,15 +172,21 @@ impl<'a, 'b> Ui<'a, 'b> {
 
     /// Prints rows under their headings, columns aligned; the last column is not padded.
     pub fn table(&mut self, headings: &[&str], rows: &[Vec<Cell>]) -> Result<(), CliError> {
-        let mut widths: Vec<usize> = headings.iter().map(|it| it.chars().count()).collect();
-        for row in rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.text.chars().count());
-            }
-        }
+        self.table_over(headings, rows, &[])
+    }
+
+    /// As [`Ui::table`], with lines below each row, under its second column.
+    pub fn table_over(
+        &mut self,
+        headings: &[&str],
+        rows: &[Vec<Cell>],
+        below: &[Vec<String>],
+    ) -> Result<(), CliError> {
+        let widths = widths(headings, rows);
+        let indent = widths.first().map_or(0, |it| it + 2);
         let mut out = String::new();
         let last = headings.len().saturating_sub(1);
-        let mut put = |cells: &mut dyn Iterator<Item = (&str, Option<Paint>)>| {
+        let put = |out: &mut String, cells: &mut dyn Iterator<Item = (&str, Option<Paint>)>| {
             for (n, (text, paint)) in cells.enumerate() {
                 let pad = if n == last { 0 } else { widths[n] - text.chars().count() + 2 };
                 let text = paint.map_or_else(|| text.to_owned(), |it| colored(self.color[0], it, text));
@@ -189,9 +195,12 @@ impl<'a, 'b> Ui<'a, 'b> {
             out.truncate(out.trim_end().len());
             out.push('\n');
         };
-        put(&mut headings.iter().map(|it| (*it, Some(Paint::Dim))));
-        for row in rows {
-            put(&mut row.iter().map(|it| (it.text.as_str(), it.paint)));
+        put(&mut out, &mut headings.iter().map(|it| (*it, Some(Paint::Dim))));
+        for (n, row) in rows.iter().enumerate() {
+            put(&mut out, &mut row.iter().map(|it| (it.text.as_str(), it.paint)));
+            for line in below.get(n).into_iter().flatten() {
+                let _ = writeln!(out, "{:indent$}{line}", "");
+            }
         }
         self.print(&out)
     }
@@ -207,6 +216,22 @@ impl<'a, 'b> Ui<'a, 'b> {
         }
         Ok(())
     }
+}
+
+/// How wide each column of a table is.
+fn widths(headings: &[&str], rows: &[Vec<Cell>]) -> Vec<usize> {
+    let mut widths: Vec<usize> = headings.iter().map(|it| it.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.text.chars().count());
+        }
+    }
+    widths
+}
+
+/// How many places a table takes on a line.
+pub fn table_width(headings: &[&str], rows: &[Vec<Cell>]) -> usize {
+    widths(headings, rows).iter().map(|it| it + 2).sum::<usize>().saturating_sub(2)
 }
 
 /// One place of a table. The text is cleaned as it goes in.

@@ -14,9 +14,7 @@ use url::Url;
 use self::apps::{callbacks, doubt, is_stand_in, only_there, place, tiktok};
 use super::connect::redirect_uri;
 use super::shared::Shared;
-use super::wire::fill;
-use super::{errors, preflight, status, tokens, versions};
-use crate::auth::Tools;
+use super::{errors, inspect, preflight, status, tokens, versions};
 use crate::config::secret::SecretSource;
 use crate::config::{Config, TikTokApp};
 use crate::control::api::ApiResult;
@@ -367,15 +365,25 @@ fn connection(shared: &Shared, account: &Account, found: &mut Findings) {
             found.put(name, "connection", Warning, message, again.clone());
         }
         (AccountState::Ready, None) => {
+            let mut hint = None;
             let until = match account.ends_at() {
-                Some(end) if account.can_refresh => {
+                // Each renewal may put its end off.
+                Some(end) if account.can_refresh && name.platform() == PlatformName::TikTok => {
                     format!("connected and renewed by itself; unrenewed until {}", end.strftime("%Y-%m-%d"))
+                }
+                Some(end) if account.can_refresh => {
+                    let is_ours = shared.config().server.public_url.scheme() != "https";
+                    hint = (is_ours && name.platform() == PlatformName::Bluesky).then(|| {
+                        "with an https `public_url`, an account that is connected again renews itself for good".into()
+                    });
+                    let end = end.strftime("%Y-%m-%d");
+                    format!("connected and renewed by itself until {end}; then it must be connected again")
                 }
                 None if account.can_refresh => "connected and renewed by itself".to_owned(),
                 Some(end) => format!("connected until {}", end.strftime("%Y-%m-%d")),
                 None => "connected, without a known end".to_owned(),
             };
-            found.put(name, "connection", Fine, until, None);
+            found.put(name, "connection", Fine, until, hint);
         }
     }
     if account.missing_scopes.is_empty() {
@@ -408,30 +416,37 @@ fn connection(shared: &Shared, account: &Account, found: &mut Findings) {
     }
 }
 
-/// What the network itself says of an account's token, where it can be asked (LinkedIn).
+/// What the network itself says of an account's token, where it can be asked (LinkedIn, Meta).
 async fn token(shared: &Shared, account: &Account) -> Option<m::Finding> {
-    let platform = account.name.platform();
-    if platform != PlatformName::LinkedIn || account.state == AccountState::NeedsReconnect {
+    if account.state == AccountState::NeedsReconnect {
         return None;
     }
+    let title = account.name.platform().title();
     let say = |result, message: String, hint| Some(finding(&account.name, "token", result, message, hint));
     let grant = tokens::load(shared, account.id).ok()?;
+    let now = shared.now();
     // One that has no app any more is told above.
-    let provider = shared.provider_for(platform, Some(Kind::of(account.tier.as_deref()))).ok()?;
-    let wire = shared.wire();
-    let tools = Tools { fixed: wire.fixed(), guarded: wire.guarded(), now: shared.now(), random: &fill };
-    match provider.introspect(tools, &grant).await? {
-        Ok(it) if it.is_active => {
+    match inspect::ask(shared, account, &grant, now).await? {
+        Ok(it) if it.is_valid => {
+            let word = it.said.unwrap_or_else(|| "valid".into());
             let until = it.expires_at.map_or_else(String::new, |at| format!(" until {}", at.strftime("%F")));
-            say(Fine, format!("LinkedIn calls the token `{}`{until}", it.status), None)
+            let reads = it.data_access_expires_at;
+            let reads = reads
+                .map_or_else(String::new, |at| format!(", and lets it read until {}", at.strftime("%F")));
+            say(Fine, format!("{title} calls the token `{word}`{until}{reads}"), None)
         }
         Ok(it) => {
-            let message = format!("LinkedIn calls the token `{}`", it.status);
+            let word = it.said.unwrap_or_else(|| "not valid".into());
+            let message = format!("{title} calls the token `{word}`");
+            if inspect::is_fresh(&grant, now) {
+                let hint = "it was issued minutes ago, and may not be known everywhere: ask again in five";
+                return say(Unknown, message, Some(hint.into()));
+            }
             say(Fault, message, Some(account.connect_again()))
         }
         Err(error) => {
             let hint = "it says nothing of the token; the next post shows whether it is good";
-            say(Unknown, format!("LinkedIn does not say how the token stands: {error}"), Some(hint.into()))
+            say(Unknown, format!("{title} does not say how the token stands: {error}"), Some(hint.into()))
         }
     }
 }

@@ -386,6 +386,8 @@ impl Driver {
 
     /// `claim`: not written yet; it is, together with the intent.
     fn publish(&mut self, claim: Option<Save>, save: Save, request: Request) {
+        // What has no intent on the disk may be repeated, and what has one may not.
+        debug_assert!(platforms::is_publishing(request.label), "`{}` publishes", request.label);
         let (seq, id, account) = (save.seq, save.after.id, save.after.account);
         let now = self.shared.now();
         let moved = save.after.clone();
@@ -443,6 +445,7 @@ impl Driver {
     }
 
     fn call(&self, id: DeliveryId, account: AccountId, purpose: Purpose, request: Request) {
+        debug_assert!(!platforms::is_publishing(request.label), "`{}` may be repeated", request.label);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             cp!("c13", matches!(purpose, Purpose::Look));

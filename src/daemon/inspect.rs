@@ -9,15 +9,19 @@ use jiff::{SignedDuration, Timestamp};
 use super::shared::Shared;
 use super::wire::fill;
 use super::{renewal, tokens};
-use crate::auth::Tools;
+use crate::auth::{AuthError, Grant, TokenState, Tools};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::Reason;
 use crate::domain::ids::AccountId;
+use crate::domain::kind::Kind;
 use crate::store::accounts;
 
 /// How often a token is looked at, and how soon again after a look that showed nothing.
 const EACH: SignedDuration = SignedDuration::from_hours(24);
 const AGAIN: SignedDuration = SignedDuration::from_hours(1);
+/// LinkedIn calls a good token revoked for some seconds after it was issued
+/// (github.com/tomasvotava/fastapi-sso/issues/196): so long no bad word on one is believed.
+const FRESH: SignedDuration = SignedDuration::from_mins(5);
 
 /// When each account is looked at next. In memory: a start looks at all.
 #[derive(Default)]
@@ -53,18 +57,41 @@ pub(super) async fn round(shared: Arc<Shared>, now: Timestamp) {
     }
 }
 
-async fn look(shared: &Arc<Shared>, account: &Account, now: Timestamp) {
-    let Ok(grant) = tokens::load(shared, account.id) else { return };
-    let Ok(provider) = shared.provider(account.name.platform()) else { return };
+/// What the network says of an account's token. `None`: it cannot be asked, or no app is configured for it.
+pub(super) async fn ask(
+    shared: &Shared,
+    account: &Account,
+    grant: &Grant,
+    now: Timestamp,
+) -> Option<Result<TokenState, AuthError>> {
+    let kind = Kind::of(account.tier.as_deref());
+    let provider = shared.provider_for(account.name.platform(), Some(kind)).ok()?;
     let wire = shared.wire();
     let tools = Tools { fixed: wire.fixed(), guarded: wire.guarded(), now, random: &fill };
-    let state = match provider.inspect(tools, &grant).await {
+    provider.inspect(tools, grant).await
+}
+
+/// Whether a grant is too new for a bad word on it to count.
+pub(super) fn is_fresh(grant: &Grant, now: Timestamp) -> bool {
+    now.duration_since(grant.issued_at) < FRESH
+}
+
+async fn look(shared: &Arc<Shared>, account: &Account, now: Timestamp) {
+    let Ok(grant) = tokens::load(shared, account.id) else { return };
+    if grant.refresh.is_some() {
+        // What is renewed ends all the time, and the renewal shows whether the network still takes it.
+        return shared.looks.done(account.id, now);
+    }
+    let state = match ask(shared, account, &grant, now).await {
         None => return shared.looks.done(account.id, now),
         Some(Err(error)) => {
             return tracing::info!(account = %account.name, %error, "the network does not say how the token stands");
         }
         Some(Ok(state)) => state,
     };
+    if !state.is_valid && is_fresh(&grant, now) {
+        return;
+    }
     shared.looks.done(account.id, now);
     let (id, issued_at) = (account.id, account.issued_at);
     // Connected again meanwhile: it says nothing of the new token.

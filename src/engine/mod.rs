@@ -31,7 +31,7 @@ pub use gates::{BROKE, wait_of};
 pub use send::with_job;
 pub use settings::{Limit, Settings};
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};

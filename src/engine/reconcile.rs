@@ -477,8 +477,9 @@ impl Engine {
         if wanted && refusal.is_none() {
             let opted = self.settings.resend_when_absent.contains(&work.platform.name());
             let content = work.post.content_for(&delivery.name);
+            let by_files = with_job(work, |job| work.platform.is_known_by_its_files(job)) == Some(true);
             // Of what can never become public any more no double can come.
-            let textless = (!gone || forgotten)
+            let textless = (forgotten || !(gone || by_files))
                 && content.parts.get(usize::from(delivery.step)).is_some_and(|it| it.trim().is_empty());
             let repeat = matches!(flight.said, Some(Said::Duplicate(_)));
             let ours = repeated(work).filter(|_| repeat);

@@ -56,6 +56,11 @@ pub fn find(name: PlatformName) -> Option<&'static dyn Platform> {
     ALL.iter().copied().find(|it| it.name() == name)
 }
 
+/// Whether a call of this label cannot be taken back.
+pub fn is_publishing(label: &str) -> bool {
+    ALL.iter().any(|it| it.publishing().contains(&label))
+}
+
 /// What helps after an ambiguous answer (delivery guarantees §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -400,7 +405,11 @@ pub trait Platform: Sync {
         Failure::transient(message)
     }
 
-    /// The publishing call of a frozen request.
+    /// The labels of the calls that [`Platform::publish`] makes: what cannot be taken back. No other call
+    /// of the network bears one of them.
+    fn publishing(&self) -> &'static [&'static str];
+
+    /// The publishing call of a frozen request; its label is one of [`Platform::publishing`].
     fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request;
 
     /// What the answer to the publishing call proves.
@@ -432,6 +441,12 @@ pub trait Platform: Sync {
         now: Timestamp,
     ) -> Sight {
         self.seen(job, frozen, said.answer, since, bound, now)
+    }
+
+    /// Whether a look knows this step without a word of it, by its files: then its absence proves as much as
+    /// that of a text.
+    fn is_known_by_its_files(&self, _job: &Job<'_>) -> bool {
+        false
     }
 
     /// The read that shows whether the same words went out since `since` by another hand: asked

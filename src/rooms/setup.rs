@@ -71,7 +71,7 @@ pub(super) fn init(dir: Option<&Path>) -> Result<String, CliError> {
          Bluesky needs nothing. Facebook, Instagram, X, LinkedIn and TikTok need an app of yours: its id and\n\
          secret under [platforms.NAME], and in its console the address where a sign-in ends, your public_url\n\
          and /oauth/NAME/callback. Meta calls them app id and app secret; Instagram also needs a public https\n\
-         address. docs/NAME.md goes through it, and `sendoff doctor` finds what is missing.\n\n\
+         address. docs/platforms/NAME.md goes through it, and `sendoff doctor` finds what is missing.\n\n\
          next: sendoff serve{named}\n\
          then, in another terminal:\n      \
          sendoff account connect bluesky --handle you.bsky.social{named}\n",

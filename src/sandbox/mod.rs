@@ -20,7 +20,8 @@
 //! # Who is there
 //! X has `acme` (280 characters) and `alice` (Premium: 25,000); its clients are `sandbox-x` with the
 //! secret `sandbox-x-secret` and the public `sandbox-x-public`. Facebook has the people `acme` (Pages
-//! `acme` and `acme.cafe`) and `alice` (Page `alice`) and one app, whose secret lies in a file that the
+//! `acme` and `acme.cafe`) and `alice` (Page `alice`, and in her business portfolio alone `alice.market` and
+//! its client's `garden.club`) and one app, whose secret lies in a file that the
 //! configuration names; a form field `pages` at its consent picks some of the Pages. Instagram has the
 //! accounts `acme` and `alice`, which hang on the Pages of these names as well. LinkedIn has the members
 //! `acme` (who administers the organizations `acme-bakery` and `acme-cafe`) and `alice`
@@ -279,9 +280,10 @@ impl Running {
         self.shared.world().faults.extend(faults);
     }
 
-    /// A person ends the access of every app, in TikTok's own settings and in Facebook's.
+    /// A person ends the access of every app, in the settings of TikTok, Facebook and LinkedIn.
     pub fn end_access(&self, person: &str) {
         let mut world = self.shared.world();
+        world.linkedin.end_access(person);
         world.tiktok.end_access(person);
         world.facebook.end_access(person);
     }

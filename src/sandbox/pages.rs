@@ -24,11 +24,15 @@ article.deleted .text{text-decoration:line-through;opacity:.6}\
 .meta,.small{font-size:.85rem;opacity:.75}.gone{color:#dc2626;font-weight:600}\
 .gallery{display:grid;gap:.5rem;margin:.5rem 0}.gallery.several{grid-template-columns:1fr 1fr}\
 figure{margin:0;min-width:0}img,video{display:block;width:100%;max-height:26rem;object-fit:contain;\
-background:var(--soft);border-radius:.5rem}video{width:auto;max-width:100%;height:24rem}\
+background:var(--soft);border-radius:.5rem}video{width:auto;max-width:100%;height:16rem}\
 figcaption{font-size:.8rem;opacity:.75}fieldset{border:1px solid var(--line);border-radius:.5rem}\
 .choice{display:block;padding:.25rem 0}button{font:inherit;padding:.5rem 1.25rem;border:0;border-radius:.5rem;\
 background:var(--accent);color:#fff;cursor:pointer}button.quiet{background:var(--soft);color:inherit}\
 pre{background:var(--soft);padding:.75rem;border-radius:.5rem;overflow-x:auto}";
+
+const FACEBOOK: &str = "people <code>acme</code> (two Pages) and <code>alice</code> (one, and two in her business \
+                        portfolio)";
+const LINKEDIN: &str = "members <code>acme</code> (two pages) and <code>alice</code> (one)";
 
 /// A whole page around `body`. `reload` is in seconds.
 pub(super) fn layout(title: &str, reload: Option<u32>, body: &str) -> String {
@@ -109,29 +113,38 @@ fn picture(bytes: Option<bytes::Bytes>) -> Answer {
 }
 
 fn start(world: &World) -> Answer {
-    let facebook = world.facebook.published().len();
-    let instagram = world.instagram.published().len();
-    let x = world.x.published().len();
-    let linkedin = world.linkedin.published().len();
-    let tiktok = world.tiktok.published().len();
-    let bluesky = world.bluesky.published().len();
-    let body = format!(
-        "<h1>Sandbox</h1>\
-         <p>Stand-ins for five networks. Nothing here reaches the real ones, and all of it is gone \
-         when the program stops.</p>\
-         <ul><li><a href=\"/facebook\">Facebook</a>: {facebook} published, people <code>acme</code> (two \
-         Pages) and <code>alice</code></li>\
-         <li><a href=\"/instagram\">Instagram</a>: {instagram} published, accounts <code>acme</code> and \
-         <code>alice</code></li>\
-         <li><a href=\"/x\">X</a>: {x} published, users <code>acme</code> and <code>alice</code></li>\
-         <li><a href=\"/linkedin\">LinkedIn</a>: {linkedin} published, members <code>acme</code> (two pages) and \
-         <li><a href=\"/tiktok\">TikTok</a>: {tiktok} published or in the inbox, creators <code>acme</code> and \
-         <code>alice</code></li>\
-         <li><a href=\"/bluesky\">Bluesky</a>: {bluesky} published, users <code>acme.test</code> and \
-         <code>alice.test</code></li></ul>\
-         <p>Calls refused so far: {refused}.</p>",
-        refused = world.refusals.len()
-    );
+    let networks = [
+        ("facebook", "Facebook", world.facebook.published().len(), FACEBOOK),
+        (
+            "instagram",
+            "Instagram",
+            world.instagram.published().len(),
+            "accounts <code>acme</code> and <code>alice</code>",
+        ),
+        ("x", "X", world.x.published().len(), "users <code>acme</code> and <code>alice</code>"),
+        ("linkedin", "LinkedIn", world.linkedin.published().len(), LINKEDIN),
+        (
+            "tiktok",
+            "TikTok",
+            world.tiktok.published().len(),
+            "creators <code>acme</code> and <code>alice</code>",
+        ),
+        (
+            "bluesky",
+            "Bluesky",
+            world.bluesky.published().len(),
+            "users <code>acme.test</code> and <code>alice.test</code>",
+        ),
+    ];
+    let mut body = "<h1>Sandbox</h1>\
+         <p>Stand-ins for six networks. Nothing here reaches the real ones, and all of it is gone \
+         when the program stops.</p><ul>"
+        .to_owned();
+    for (path, name, count, people) in networks {
+        let inbox = if path == "tiktok" { " or in the inbox" } else { "" };
+        let _ = write!(body, "<li><a href=\"/{path}\">{name}</a>: {count} published{inbox}, {people}</li>");
+    }
+    let _ = write!(body, "</ul><p>Calls refused so far: {}.</p>", world.refusals.len());
     Answer::html(200, layout("Sendoff sandbox", Some(5), &body))
 }
 

@@ -28,7 +28,7 @@ fn with_body(answer: Answer, body: impl FnOnce(Bytes) -> Body) -> Response<Body>
 
 /// The answer in eight drips, spread over `over`, with its true length announced.
 pub(super) fn drip(mut answer: Answer, over: Duration) -> Response<Body> {
-    announce_length(&mut answer);
+    announce(&mut answer, 0);
     with_body(answer, |body| {
         let size = body.len().div_ceil(8).max(1);
         let drips = stream::unfold(body, move |mut rest| async move {
@@ -43,9 +43,10 @@ pub(super) fn drip(mut answer: Answer, over: Duration) -> Response<Body> {
     })
 }
 
-/// Half the answer under its full announced length, then a closed connection.
+/// Half the answer under its full announced length, then a closed connection. An answer without a body
+/// announces a byte that never comes.
 pub(super) fn truncate(mut answer: Answer) -> Response<Body> {
-    announce_length(&mut answer);
+    announce(&mut answer, 1);
     with_body(answer, |body| {
         let half = body.slice(..body.len() / 2);
         // hyper drops what it has not flushed when a body fails; a turn between lets it flush.
@@ -59,6 +60,6 @@ pub(super) fn truncate(mut answer: Answer) -> Response<Body> {
     })
 }
 
-fn announce_length(answer: &mut Answer) {
-    answer.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
+fn announce(answer: &mut Answer, at_least: usize) {
+    answer.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len().max(at_least)));
 }

@@ -211,11 +211,22 @@ pub(crate) fn long(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
-/// Targets of links in Markdown that stay in the repository.
+/// Targets of links in Markdown that stay in the repository, and of pictures.
 pub(crate) fn links(text: &str) -> Vec<&str> {
-    text.split("](")
-        .skip(1)
-        .filter_map(|it| it.split(')').next())
+    let links = text.split("](").skip(1).filter_map(|it| it.split(')').next());
+    let pictures = text.split("src=\"").skip(1).filter_map(|it| it.split('"').next());
+    links
+        .chain(pictures)
         .filter(|it| !it.contains("://") && !it.starts_with('#') && !it.starts_with("mailto:"))
+        .collect()
+}
+
+/// Pages of `docs/` that a text names.
+pub(crate) fn pages_named(text: &str) -> Vec<&str> {
+    let is_part = |it: char| it.is_ascii_alphanumeric() || "-_/.".contains(it);
+    text.match_indices("docs/")
+        .filter(|(at, _)| !text[..*at].ends_with(is_part))
+        .filter_map(|(at, _)| text[at..].split(|it| !is_part(it)).next())
+        .filter_map(|it| it.find(".md").map(|at| &it[..at + 3]))
         .collect()
 }

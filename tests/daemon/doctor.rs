@@ -53,6 +53,13 @@ async fn a_sound_set_up_has_one_fault_and_that_is_an_old_version() {
         assert_eq!(of(&all, about, check).result, m::FindingResult::Ok, "{about} {check}");
     }
 
+    let bluesky = of(&all, "bluesky:acme", "connection");
+    assert!(
+        bluesky.message.contains("until 2030-03-19; then"),
+        "two weeks, whatever is renewed: {bluesky:?}"
+    );
+    assert!(bluesky.hint.as_ref().unwrap().contains("https `public_url`"), "{bluesky:?}");
+
     let one = examine(&house, Some("x")).await;
     assert!(one.ok);
     assert!(one.findings.iter().all(|it| ["host", "x", "x:acme"].contains(&it.about.as_str())), "{one:#?}");
@@ -151,6 +158,31 @@ async fn a_public_client_a_versions_end_and_a_token_are_told_as_they_are() {
     let all = examine(&house, Some("linkedin")).await;
     let version = of(&all, "linkedin", "version");
     assert!(version.message.ends_with("ended on 2027-03-16"), "{version:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_network_that_can_be_asked_says_how_a_token_stands() {
+    let house = House::new().await;
+    house.connect("facebook").await;
+    house.connect("linkedin").await;
+    house.connect("x").await;
+    let all = examine(&house, None).await;
+    let page = of(&all, "facebook:acme", "token");
+    assert!(page.result == m::FindingResult::Ok && page.message.contains("`valid`"), "{page:?}");
+    assert!(page.message.contains("lets it read until"), "{page:?}");
+    assert!(!all.findings.iter().any(|it| (it.about.as_str(), it.check.as_str()) == ("x:acme", "token")));
+    house.network.end_access("acme");
+    // What was issued this minute may not be known everywhere: no reason to connect again.
+    let all = examine(&house, None).await;
+    assert_eq!(of(&all, "linkedin:acme", "token").result, m::FindingResult::Unknown);
+    house.jump(SignedDuration::from_mins(6));
+    let all = examine(&house, None).await;
+    for (account, word) in [("facebook:acme", "not authorized"), ("linkedin:acme", "`revoked`")] {
+        let token = of(&all, account, "token");
+        assert_eq!(token.result, m::FindingResult::Fault, "{token:?}");
+        assert!(token.message.contains(word), "{token:?}");
+        assert!(token.hint.as_ref().unwrap().contains("account connect"), "{token:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -90,6 +90,31 @@ async fn the_consent_ends_with_the_last_page_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_stand_in_a_portfolio_alone_are_found_where_that_was_granted() {
+    let house = House::new().await;
+    house.connect_as("facebook", "alice").await;
+    let mut names: Vec<_> =
+        house.client.account_list().await.unwrap().accounts.into_iter().map(|it| it.username).collect();
+    names.sort();
+    assert_eq!(names, ["alice", "alice.market", "garden.club"]);
+    for page in ["facebook:alice.market", "facebook:garden.club"] {
+        let made = house.post(&[page], &[page], r::When::Now).await;
+        assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+        assert_eq!(house.live(page)[0].account, page.strip_prefix("facebook:").unwrap());
+    }
+    house.assert_no_refusals();
+
+    let house = House::new().await;
+    let scopes = "pages_show_list pages_read_engagement pages_manage_posts pages_manage_engagement";
+    let form = [("decision", "allow"), ("user", "alice"), ("scope", scopes)];
+    house.connect_with("facebook", "alice", &form).await;
+    let accounts = house.client.account_list().await.unwrap().accounts;
+    assert_eq!(accounts.len(), 1, "{accounts:?}");
+    assert_eq!(accounts[0].missing_scopes, ["business_management"]);
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_page_of_several_can_be_chosen_and_the_others_are_not_kept() {
     let house = House::new().await;
     let flow = house.find("facebook").await;

@@ -12,7 +12,7 @@ const MEMBER: &str = "linkedin:acme";
 const PAGE: &str = "linkedin:acme-bakery";
 
 /// The pages of `acme`, as their administrator connects them.
-async fn pages(house: &House) -> Vec<m::Account> {
+pub(crate) async fn pages(house: &House) -> Vec<m::Account> {
     let ask = r::Connect {
         platform: "linkedin".into(),
         kind: Some("organization".into()),
@@ -24,13 +24,13 @@ async fn pages(house: &House) -> Vec<m::Account> {
     house.client.account_list().await.unwrap().accounts
 }
 
-async fn uploaded(house: &House, name: &str, bytes: Vec<u8>, alt: Option<&str>) -> r::MediaRef {
+pub(crate) async fn uploaded(house: &House, name: &str, bytes: Vec<u8>, alt: Option<&str>) -> r::MediaRef {
     let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(bytes))]);
     let file = house.client.media_upload(Some(name.into()), body).await.unwrap();
     r::MediaRef { id: file.id, alt: alt.map(str::to_owned), part: None }
 }
 
-fn picture(shade: u8) -> Vec<u8> {
+pub(crate) fn picture(shade: u8) -> Vec<u8> {
     let mut png = std::io::Cursor::new(Vec::new());
     let image = image::RgbImage::from_pixel(400, 300, image::Rgb([shade, 120, 40]));
     image.write_to(&mut png, image::ImageFormat::Png).unwrap();
@@ -130,6 +130,31 @@ async fn a_member_lives_from_consent_to_disconnect_without_one_refused_call() {
     let receipt = house.client.account_disconnect(MEMBER).await.unwrap().receipt;
     let access = receipt.items.iter().find(|it| it.what == "access of the app").unwrap();
     assert_eq!(access.result, m::Outcome::Done, "{receipt:?}");
+    house.assert_no_refusals();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_its_member_took_back_is_known_before_a_post_meets_it() {
+    let mut house = House::new().await;
+    house.connect("linkedin").await;
+    let end = house.client.account_show(MEMBER).await.unwrap().expires_at;
+    house.network.end_access("acme");
+    // A token called revoked in its first minutes is as good as ever.
+    house.restart().await;
+    house
+        .until("the first look", async |_| (house.network.calls("linkedin.introspect") >= 1).then_some(()))
+        .await;
+    house.pass(SignedDuration::from_mins(6)).await;
+    let account = house.client.account_show(MEMBER).await.unwrap();
+    assert_eq!((account.state, account.expires_at), (m::AccountState::Ready, end));
+    house.restart().await;
+    let dead = house
+        .until("the end", async |client| {
+            let account = client.account_show(MEMBER).await.unwrap();
+            (account.state == m::AccountState::NeedsReconnect).then_some(account)
+        })
+        .await;
+    assert!(dead.reason.as_ref().unwrap().contains("revoked"), "{dead:?}");
     house.assert_no_refusals();
 }
 

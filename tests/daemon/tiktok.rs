@@ -19,7 +19,7 @@ use crate::house::{House, Wish, code, draft};
 const ACCOUNT: &str = "tiktok:acme";
 
 /// A house whose public listener proves to TikTok whose it is.
-async fn verified() -> House {
+pub(crate) async fn verified() -> House {
     let mut house = House::with(Wish::default()).await;
     let text = std::fs::read_to_string(house.config_path()).unwrap();
     let line =

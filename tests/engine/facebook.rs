@@ -224,6 +224,35 @@ fn a_text_that_never_arrived_is_held_and_sent_again_only_where_the_operator_chos
 }
 
 #[test]
+fn a_story_that_never_arrived_is_held_and_made_again_only_where_the_operator_chose_that() {
+    // The list of stories tells what each was made of, so words are not missed.
+    for (film, chosen) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut world = facebook(9);
+        world.network.script = vec![Fault::LostBefore];
+        if chosen {
+            world.settings.resend_when_absent = [PlatformName::Facebook].into();
+        }
+        let id = if film { reel(&mut world, 1, 0) } else { photos(&mut world, 1) };
+        let post = Arc::make_mut(world.posts.get_mut(&world.store[&id].post).unwrap());
+        post.options = [(PlatformName::Facebook, [("format".into(), "story".into())].into())].into();
+        post.content.parts = vec![String::new()];
+        rest(&mut world);
+        let it = &world.store[&id];
+        assert_eq!((it.held, it.state == State::Published), (!chosen, chosen), "{film}: {:?}", it.reason);
+        assert_eq!(world.sent.len(), 1 + usize::from(chosen));
+        assert_eq!(world.network.objects.len(), usize::from(chosen));
+    }
+    // Photos without words are known by their ids only where the list names them.
+    let mut world = facebook(9);
+    world.network.script = vec![Fault::LostBefore];
+    world.settings.resend_when_absent = [PlatformName::Facebook].into();
+    let id = photos(&mut world, 2);
+    Arc::make_mut(world.posts.get_mut(&world.store[&id].post).unwrap()).content.parts = vec![String::new()];
+    rest(&mut world);
+    assert!(world.store[&id].held);
+}
+
+#[test]
 fn a_comment_that_facebook_does_not_allow_costs_neither_the_post_nor_the_account() {
     let mut world = facebook(9);
     let refusal =

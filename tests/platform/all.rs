@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::jobs::{Owned, now};
+use crate::{facebook, instagram, linkedin};
+use sendoff::domain::door::Door;
 use sendoff::domain::ids::PlatformName;
+use sendoff::domain::kind::Kind;
 use sendoff::platforms::{ALL, Answer, FailureClass, Platform, Refusal, Verdict};
 use serde_json::Value;
 
@@ -242,5 +245,126 @@ fn a_network_that_can_delete_and_read_back_knows_how_and_needs_a_real_id() {
             assert!(platform.delete(&account, odd).is_none(), "{odd}");
             assert!(platform.read_back(&account, &crate::jobs::live_step(odd, "")).is_none(), "{odd}");
         }
+    }
+}
+
+/// Every other call that a connector makes: it reads, prepares what nobody sees, or makes a change that is the
+/// same when it is made twice.
+const REPEATABLE: &[&str] = &[
+    "bluesky.delete",
+    "bluesky.get",
+    "bluesky.list",
+    "bluesky.resolve",
+    "bluesky.upload",
+    "facebook.comments",
+    "facebook.delete",
+    "facebook.edit",
+    "facebook.get",
+    "facebook.photo",
+    "facebook.posts",
+    "facebook.stories",
+    "facebook.video.ready",
+    "facebook.video.received",
+    "facebook.video.start",
+    "facebook.video.status",
+    "facebook.video.transfer",
+    "facebook.video.upload",
+    "instagram.child",
+    "instagram.comments",
+    "instagram.container",
+    "instagram.delete",
+    "instagram.get",
+    "instagram.limit",
+    "instagram.list.",
+    "instagram.list.expired",
+    "instagram.list.failed",
+    "instagram.list.missing",
+    "instagram.list.published",
+    "instagram.list.scan",
+    "instagram.look",
+    "instagram.received",
+    "instagram.status",
+    "instagram.upload",
+    "instagram.window",
+    "linkedin.delete",
+    "linkedin.document.start",
+    "linkedin.edit",
+    "linkedin.finish",
+    "linkedin.get",
+    "linkedin.image.start",
+    "linkedin.list",
+    "linkedin.part",
+    "linkedin.status",
+    "linkedin.upload",
+    "linkedin.video.start",
+    "tiktok.chunk",
+    "tiktok.creator",
+    "tiktok.init",
+    "tiktok.status",
+    "x.append",
+    "x.delete",
+    "x.finalize",
+    "x.get",
+    "x.initialize",
+    "x.metadata",
+    "x.status",
+    "x.timeline",
+    "x.upload",
+];
+
+/// What looks like a call's name in the sources of a network: `"x.create"`. Hosts look the same.
+fn names_in_sources(network: &str) -> BTreeSet<String> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/platforms").join(network);
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let quoted = text.split('"').skip(1).step_by(2);
+        let is_name = |it: &&str| {
+            let rest = it.strip_prefix(network).and_then(|it| it.strip_prefix('.'));
+            rest.is_some_and(|it| it != "com" && it.bytes().all(|b| b.is_ascii_lowercase() || b == b'.'))
+        };
+        found.extend(quoted.filter(is_name).map(str::to_owned));
+        // A quote in a character or behind a backslash puts the count out of step: the other half, too.
+        found.extend(text.split('"').step_by(2).filter(is_name).map(str::to_owned));
+    }
+    found
+}
+
+#[test]
+fn every_call_of_a_connector_is_known_as_repeatable_or_as_one_that_cannot_be_taken_back() {
+    let repeatable: BTreeSet<String> = REPEATABLE.iter().map(|it| (*it).to_owned()).collect();
+    let mut seen = BTreeSet::new();
+    for platform in ALL {
+        let publishing: BTreeSet<String> = platform.publishing().iter().map(|it| (*it).to_owned()).collect();
+        let names = names_in_sources(platform.name().as_str());
+        assert!(publishing.is_subset(&names), "{publishing:?} in {names:?}");
+        assert!(publishing.is_disjoint(&repeatable));
+        // Whoever adds a call says here which it is; what cannot be taken back has a row in
+        // `tests/daemon/lost.rs`.
+        let unknown: Vec<_> =
+            names.iter().filter(|it| !publishing.contains(*it) && !repeatable.contains(*it)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        seen.extend(names);
+    }
+    assert!(repeatable.is_subset(&seen), "gone: {:?}", repeatable.difference(&seen));
+}
+
+#[test]
+fn every_call_of_meta_and_linkedin_is_among_those_that_are_held_against_their_specifications() {
+    let doors = [Door::Facebook, Door::Instagram].into_iter().flat_map(instagram::all_requests);
+    let kinds = [Kind::Member, Kind::Organization].into_iter().flat_map(linkedin::all_requests);
+    for (network, checked) in [
+        ("facebook", facebook::all_requests()),
+        ("instagram", doors.collect()),
+        ("linkedin", kinds.collect()),
+    ] {
+        // One list of Instagram's, asked for on several grounds.
+        let plain = |it: &str| match it.strip_prefix("instagram.list.") {
+            Some(_) => "instagram.list".to_owned(),
+            None => it.to_owned(),
+        };
+        let checked: BTreeSet<String> = checked.iter().map(|it| plain(it.label)).collect();
+        let named: BTreeSet<String> = names_in_sources(network).iter().map(|it| plain(it)).collect();
+        assert_eq!(checked, named, "{network}");
     }
 }

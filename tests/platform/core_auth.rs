@@ -119,7 +119,7 @@ async fn life(provider: &Provider, back_to: &str) -> (Url, Vec<Request<Bytes>>) 
     let found = provider.finish(tools(now), started.pending, &back).await.unwrap();
     let later = now + SignedDuration::from_hours(1);
     provider.refresh(tools(later), &found[0].grant).await.unwrap();
-    provider.introspect(tools(later), &found[0].grant).await.transpose().unwrap();
+    provider.inspect(tools(later), &found[0].grant).await.transpose().unwrap();
     provider.revoke(tools(later), &found[0].grant).await;
     (started.authorize_url, network.0.into_inner().unwrap())
 }

@@ -89,7 +89,7 @@ fn asked_after_a_break(reel: &Owned) -> Request {
 }
 
 /// Every request that the connector can make, by a name for messages.
-fn all_requests() -> Vec<Request> {
+pub(crate) fn all_requests() -> Vec<Request> {
     let mut all = Vec::new();
     let link = with_options("News", &[("link", "https://example.org/a")]);
     all.extend(walk(&link.job(), &[]).0);

@@ -116,7 +116,7 @@ fn every_post(door: Door) -> Vec<Owned> {
 }
 
 /// Every request that the connector can make at a door.
-fn all_requests(door: Door) -> Vec<Request> {
+pub(crate) fn all_requests(door: Door) -> Vec<Request> {
     let mut all = Vec::new();
     for post in every_post(door) {
         let (made, frozen) = walk(&post.job(), obliging);
@@ -147,6 +147,7 @@ fn all_requests(door: Door) -> Vec<Request> {
         all.extend(Instagram.read_back(&comment.account, &step));
     }
     all.extend(Instagram.delete(&comment.account, "17900000000000001"));
+    all.extend((door == Door::Facebook).then(crate::meta_uploads::asked_of_a_container));
     all
 }
 

@@ -159,7 +159,7 @@ fn every_post(kind: Kind) -> Vec<Owned> {
 }
 
 /// Every request that the connector can make.
-fn all_requests(kind: Kind) -> Vec<Request> {
+pub(crate) fn all_requests(kind: Kind) -> Vec<Request> {
     let mut all = Vec::new();
     for post in every_post(kind) {
         let (made, frozen) = walk(&post.job());

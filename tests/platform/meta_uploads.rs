@@ -111,6 +111,12 @@ fn container() -> Way {
     way
 }
 
+/// What Instagram is asked when an upload broke off.
+pub(crate) fn asked_of_a_container() -> Request {
+    let mut way = container();
+    way.say(400, &debug("PartialRequestError", false)).call()
+}
+
 fn video() -> Way {
     let mut way = Way::new(&Facebook, &[]);
     way.say(

@@ -36,6 +36,8 @@ fn five_networks_stand_in_one_table() {
         ran.out.split("\n\n").next().unwrap().to_owned()
     };
     let tables = [table(&text, &["oven.png", "wide.png"]), table(&text, &["loaf.mp4"]), table("Words.", &[])];
+    let wide = tables.iter().flat_map(|it| it.lines()).find(|it| it.chars().count() > 80);
+    assert_eq!(wide, None, "a terminal of 80 columns shows it as it stands");
     insta::assert_snapshot!(tables.join("\n\n"));
     // The same for scripts.
     let json = check(&text, &["oven.png", "wide.png"], &["--json"]).out;

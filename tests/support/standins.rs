@@ -258,6 +258,10 @@ impl Platform for StandIn {
         }
     }
 
+    fn publishing(&self) -> &'static [&'static str] {
+        &["b.create", "c.publish", "d.create", "f.create"]
+    }
+
     fn publish(&self, _job: &Job<'_>, frozen: &Frozen) -> Request {
         let label = self.label("b.create", "c.publish", "d.create", "f.create");
         let query = if self.class == Class::Key {

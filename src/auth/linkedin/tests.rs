@@ -192,3 +192,35 @@ async fn only_a_partners_token_is_renewed_and_its_end_does_not_move() {
     let error = member.refresh(tools(&net, &closed, &random), &before).await.unwrap_err();
     assert!(matches!(error, RefreshError::Dead { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_token_is_asked_about_in_its_apps_name_and_an_end_that_is_not_said_is_the_one_known() {
+    let (closed, random) = (Net::silent(), noise(1));
+    let ask = async |client: &str, status: u16, body: &'static str| {
+        let net = Net::new(move |_| json(status, body));
+        let said = provider(Kind::Member).inspect(tools(&net, &closed, &random), &grant(client, None)).await;
+        for request in net.requests() {
+            let sent = fields(&request);
+            assert!(sent.contains(&("client_id".into(), client.into())), "{sent:?}");
+            assert!(sent.contains(&("token".into(), "canary-token".into())), "{sent:?}");
+        }
+        assert!(!format!("{said:?}").contains("canary"), "{said:?}");
+        said
+    };
+    let good = ask("o", 200, r#"{"active":true,"status":"active","expires_at":1800000000}"#).await;
+    let good = good.unwrap().unwrap();
+    assert_eq!((good.is_valid, good.said.as_deref()), (true, Some("active")));
+    assert_eq!(good.expires_at.unwrap().as_second(), 1_800_000_000);
+    let gone = ask("m", 200, r#"{"active":false,"status":"revoked canary-token"}"#).await.unwrap().unwrap();
+    assert!(!gone.is_valid && gone.said.unwrap().starts_with("revoked"));
+    assert_eq!(gone.expires_at, grant("m", None).expires_at);
+    for (status, body) in
+        [(200, "{}"), (200, "[]"), (401, r#"{"error":"invalid_client"}"#), (500, "canary-token")]
+    {
+        assert!(
+            ask("m", status, body).await.unwrap().is_err(),
+            "{status} {body}: it said nothing of the token"
+        );
+    }
+    assert!(ask("another app's", 200, "{}").await.is_none());
+}

@@ -320,16 +320,12 @@ impl Platform for Bluesky {
         Ok([(blob_key(n), handle)].into())
     }
 
+    fn publishing(&self) -> &'static [&'static str] {
+        &["bluesky.put"]
+    }
+
     fn publish(&self, _job: &Job<'_>, frozen: &Frozen) -> Request {
-        Request {
-            label: "bluesky.put",
-            method: http::Method::POST,
-            endpoint: Endpoint::Server,
-            path: "/xrpc/com.atproto.repo.putRecord".into(),
-            query: Vec::new(),
-            body: Body::Json(frozen.body.clone()),
-            auth: true,
-        }
+        write("bluesky.put", "putRecord", frozen.body.clone())
     }
 
     fn judge(&self, job: &Job<'_>, _frozen: &Frozen, answer: &Answer, now: Timestamp) -> Verdict {
@@ -464,15 +460,7 @@ impl Platform for Bluesky {
     fn delete(&self, account: &Account, remote_id: &str) -> Option<Request> {
         let rkey = rkey_of(remote_id)?;
         let body = json!({ "repo": account.remote_id, "collection": COLLECTION, "rkey": rkey });
-        Some(Request {
-            label: "bluesky.delete",
-            method: http::Method::POST,
-            endpoint: Endpoint::Server,
-            path: "/xrpc/com.atproto.repo.deleteRecord".into(),
-            query: Vec::new(),
-            body: Body::Json(body.to_string().into_bytes()),
-            auth: true,
-        })
+        Some(write("bluesky.delete", "deleteRecord", body.to_string().into_bytes()))
     }
 
     fn deleted(&self, answer: &Answer, now: Timestamp) -> Deletion {
@@ -482,6 +470,19 @@ impl Platform for Bluesky {
 
     fn refusals(&self) -> &'static [Refusal] {
         REFUSALS
+    }
+}
+
+/// A call that changes the account's repository.
+fn write(label: &'static str, method: &str, body: Vec<u8>) -> Request {
+    Request {
+        label,
+        method: http::Method::POST,
+        endpoint: Endpoint::Server,
+        path: format!("/xrpc/com.atproto.repo.{method}"),
+        query: Vec::new(),
+        body: Body::Json(body),
+        auth: true,
     }
 }
 

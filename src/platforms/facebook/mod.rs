@@ -194,6 +194,17 @@ impl Platform for Facebook {
         Ok([(photo_key(n), Handle::kept(id))].into())
     }
 
+    fn publishing(&self) -> &'static [&'static str] {
+        &[
+            "facebook.feed",
+            "facebook.video.finish",
+            "facebook.reel.finish",
+            "facebook.story.photo",
+            "facebook.story.finish",
+            "facebook.comment",
+        ]
+    }
+
     fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request {
         form::publish(job, frozen)
     }
@@ -242,6 +253,11 @@ impl Platform for Facebook {
             Form::Comment => looks::comments(job, frozen, answer, since, bound, now),
             Form::Feed | Form::Photos => looks::posts(job, frozen, answer, since, bound, now),
         }
+    }
+
+    fn is_known_by_its_files(&self, job: &Job<'_>) -> bool {
+        // The list of stories names what each was made of.
+        matches!(Form::of(job), Form::PhotoStory | Form::VideoStory)
     }
 
     fn scan(&self, job: &Job<'_>, since: Timestamp) -> Option<Request> {

@@ -167,6 +167,10 @@ impl Platform for Instagram {
         containers::answered(job, Form::of(job), handles, call, answer, now)
     }
 
+    fn publishing(&self) -> &'static [&'static str] {
+        &["instagram.publish", "instagram.comment"]
+    }
+
     fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request {
         let body = Body::Json(frozen.body.clone());
         if Form::of(job) == Form::Comment {

@@ -185,6 +185,10 @@ impl Platform for LinkedIn {
         uploads::answered(job, handles, call, answer, now)
     }
 
+    fn publishing(&self) -> &'static [&'static str] {
+        &["linkedin.create", "linkedin.comment"]
+    }
+
     fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request {
         let body = Body::Json(frozen.body.clone());
         if Form::of(job) == Form::Comment {

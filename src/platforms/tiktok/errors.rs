@@ -144,7 +144,7 @@ pub(super) fn hint(code: &str) -> Option<String> {
         }
         "url_ownership_unverified" => {
             "verify the address of `server.public_url` under `URL properties` in TikTok's developer portal \
-             (docs/tiktok.md), then `sendoff post retry`"
+             (docs/platforms/tiktok.md), then `sendoff post retry`"
         }
         "unaudited_client_can_only_post_to_private_accounts" => {
             "TikTok has not audited this app: set the account to private in TikTok's app and use \

@@ -258,6 +258,10 @@ impl Platform for TikTok {
         answered.map_err(|failure| spared(job, failure))
     }
 
+    fn publishing(&self) -> &'static [&'static str] {
+        &["tiktok.last", "tiktok.photo"]
+    }
+
     fn publish(&self, job: &Job<'_>, frozen: &Frozen) -> Request {
         let mut body = body_of(frozen);
         if !body["post_info"].is_object() {

@@ -179,6 +179,10 @@ impl Platform for X {
         Failure { class, ..Failure::transient(message) }
     }
 
+    fn publishing(&self) -> &'static [&'static str] {
+        &["x.create"]
+    }
+
     fn publish(&self, _job: &Job<'_>, frozen: &Frozen) -> Request {
         post("x.create", "/2/tweets".into(), Body::Json(frozen.body.clone()))
     }

@@ -40,6 +40,16 @@ pub(super) struct Page {
     owner: usize,
     /// The id of the Instagram account that hangs on it.
     instagram: Option<String>,
+    /// How it stands in its owner's business portfolio, where it is missing from their own list of Pages
+    /// (github.com/chatwoot/chatwoot/issues/7219).
+    portfolio: Option<Portfolio>,
+}
+
+/// The two lists of a business portfolio, by their edges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Portfolio {
+    Owned,
+    Client,
 }
 
 /// The network: its people, Pages, grants and objects.
@@ -301,8 +311,9 @@ impl Facebook {
         let id = |n: u64| (106_512_000_000 + n * 1_000 + seed % 1_000).to_string();
         let page = |n, name, username, owner, instagram: Option<u64>| {
             let instagram = instagram.map(|n| super::instagram::user_id(seed, n));
-            Page { id: id(n), name, username, owner, instagram }
+            Page { id: id(n), name, username, owner, instagram, portfolio: None }
         };
+        let within = |portfolio, page| Page { portfolio: Some(portfolio), ..page };
         Self {
             origin,
             people: oauth::people(seed),
@@ -310,6 +321,8 @@ impl Facebook {
                 page(1, "Acme Bakery", "acme", 0, Some(1)),
                 page(2, "Acme Café", "acme.cafe", 0, None),
                 page(3, "Alice's Flowers", "alice", 1, Some(2)),
+                within(Portfolio::Owned, page(4, "Alice's Market", "alice.market", 1, None)),
+                within(Portfolio::Client, page(5, "Garden Club", "garden.club", 1, None)),
             ],
             grants: oauth::Grants::new(),
             posts: Bounded::new(5_000),
@@ -370,7 +383,7 @@ impl Facebook {
             Place::Permissions(who) => self.permissions(&holder, who),
             Place::Revoke(who) => self.revoke(&holder, who),
             Place::Accounts(who) => self.accounts(&holder, who, &params),
-            Place::Businesses(id, edge) => self.businesses(&holder, id, edge),
+            Place::Businesses(id, edge) => self.businesses(&holder, id, edge, &params),
             Place::Feed(page) => self.feed(call.now, &holder, page, &params),
             Place::Photos(page) => self.photo(&holder, page, &params),
             Place::PhotoStories(page) => self.photo_story(call.now, &holder, page, &params),

@@ -10,7 +10,7 @@ use sha2::Sha256;
 use url::Url;
 
 use super::params::Params;
-use super::{Facebook, error, invalid, missing, ok};
+use super::{Facebook, Portfolio, error, invalid, missing, ok};
 use crate::sandbox::consent::{self, Consent, Decision};
 use crate::sandbox::wire::{Answer, Bounded, Call, Fields, hex};
 
@@ -396,9 +396,11 @@ impl Facebook {
         super::done()
     }
 
-    /// One Page an answer, so that whoever reads the first part alone is found out.
+    /// One Page an answer, so that whoever reads the first part alone is found out. Pages of a business
+    /// portfolio are not among them.
     pub(super) fn accounts(&mut self, holder: &Holder, who: &str, params: &Params) -> Result<Answer, Answer> {
-        let pages = self.myself(holder, who)?.pages();
+        let mut pages = self.myself(holder, who)?.pages();
+        pages.retain(|at| self.pages[*at].portfolio.is_none());
         if !holder.long {
             // Facebook gives tokens then that end with this one; nobody wants those.
             return Err(invalid("the Pages were asked for with a short-lived token"));
@@ -409,15 +411,10 @@ impl Facebook {
         };
         let mut body = json!({ "data": [] });
         if let Some(at) = pages.get(from).copied() {
-            body["data"] = json!([self.page_row(holder, at)]);
-            let page = &self.pages[at];
-            let asked = params.fields().unwrap_or_default();
-            if let Some(account) =
-                page.instagram.as_ref().filter(|_| asked.iter().any(|it| it == "instagram_business_account"))
-            {
-                body["data"][0]["instagram_business_account"] =
-                    json!({ "id": account, "username": page.username, "name": page.name });
-            }
+            let mut row = self.page_row(holder, at, params);
+            row["tasks"] =
+                json!(["ADVERTISE", "ANALYZE", "CREATE_CONTENT", "MESSAGING", "MODERATE", "MANAGE"]);
+            body["data"] = json!([row]);
             body["paging"] = json!({ "cursors": { "before": from.to_string(), "after": from.to_string() } });
             if from + 1 < pages.len() {
                 let next =
@@ -428,8 +425,14 @@ impl Facebook {
         ok(&body)
     }
 
-    /// The portfolio of a person, or the Pages in it: here those that stand in their own list, too.
-    pub(super) fn businesses(&mut self, holder: &Holder, id: &str, edge: &str) -> Result<Answer, Answer> {
+    /// The portfolio of a person, or the chosen Pages in it: those that it owns, and its clients'.
+    pub(super) fn businesses(
+        &mut self,
+        holder: &Holder,
+        id: &str,
+        edge: &str,
+        params: &Params,
+    ) -> Result<Answer, Answer> {
         if edge == "businesses" {
             let person = self.myself(holder, id)?;
             return ok(&json!({ "data": [{ "id": format!("70{}", person.id) }] }));
@@ -438,20 +441,29 @@ impl Facebook {
         if id != format!("70{}", person.id) {
             return Err(missing(id));
         }
-        let pages = if edge == "owned_pages" { person.pages() } else { Vec::new() };
-        let rows: Vec<Value> = pages.into_iter().map(|at| self.page_row(holder, at)).collect();
+        let list = if edge == "owned_pages" { Portfolio::Owned } else { Portfolio::Client };
+        let mut pages = person.pages();
+        pages.retain(|at| self.pages[*at].portfolio == Some(list));
+        let rows: Vec<Value> = pages.into_iter().map(|at| self.page_row(holder, at, params)).collect();
         ok(&json!({ "data": rows }))
     }
 
-    fn page_row(&mut self, holder: &Holder, at: usize) -> Value {
+    fn page_row(&mut self, holder: &Holder, at: usize, params: &Params) -> Value {
         let token = self.new_token(Timestamp::UNIX_EPOCH, holder.person, Some(at), true, None);
         let page = &self.pages[at];
-        json!({
+        let mut row = json!({
             "id": page.id, "name": page.name, "username": page.username, "category": "Bakery",
-            "tasks": ["ADVERTISE", "ANALYZE", "CREATE_CONTENT", "MESSAGING", "MODERATE", "MANAGE"],
             "access_token": token,
             "picture": { "data": { "url": format!("{}/facebook/avatar/{}", self.origin, page.id) } },
-        })
+        });
+        let asked = params.fields().unwrap_or_default();
+        if let Some(account) =
+            page.instagram.as_ref().filter(|_| asked.iter().any(|it| it == "instagram_business_account"))
+        {
+            row["instagram_business_account"] =
+                json!({ "id": account, "username": page.username, "name": page.name });
+        }
+        row
     }
 
     /// Asked by the app in its own name: id and secret with a bar between, as the documents want it

@@ -225,6 +225,18 @@ impl LinkedIn {
         }
     }
 
+    /// A person takes the app off their permitted services.
+    pub(in crate::sandbox) fn end_access(&mut self, person: &str) {
+        let theirs = |it: &Token| self.people[it.person].username == person;
+        let ended: Vec<String> =
+            self.grants.tokens.entries().filter(|(_, it)| theirs(it)).map(|(key, _)| key.clone()).collect();
+        for key in ended {
+            if let Some(token) = self.grants.tokens.get_mut(&key) {
+                token.revoked = true;
+            }
+        }
+    }
+
     pub(super) fn introspect(&self, call: &Call) -> Answer {
         let (client, form) = match app(call, &["client_id", "client_secret", "token"]) {
             Ok(it) => it,

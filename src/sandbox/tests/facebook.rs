@@ -110,8 +110,28 @@ async fn a_consent_leads_to_a_token_for_every_page_that_was_picked() {
     let one = connect_as(&stage, &[("decision", "allow"), ("pages", "acme.cafe")]).await;
     assert_eq!(one.pages.len(), 1);
     let alice = connect_as(&stage, &[("decision", "allow"), ("user", "alice")]).await;
-    assert_eq!(alice.pages.len(), 1);
+    assert_eq!(alice.pages.len(), 1, "what is in her portfolio is not in her own list");
     assert_eq!(stage.running.refusals(), []);
+
+    // The portfolio wants a permission of its own, and shows itself to its owner alone.
+    let acme = connect(&stage).await.person;
+    assert_eq!(get(&stage, &alice.person, "/me/businesses").await.0, 403);
+    for who in ["acme", "alice"] {
+        consent_to(&stage, "business_management", &[("decision", "allow"), ("user", who)]).await;
+    }
+    let (_, found) = get(&stage, &alice.person, "/me/businesses?fields=id").await;
+    let id = found["data"][0]["id"].as_str().unwrap().to_owned();
+    for (edge, name) in [("owned_pages", "alice.market"), ("client_pages", "garden.club")] {
+        let path = format!("/{id}/{edge}?fields=id,username,access_token");
+        let (_, body) = get(&stage, &alice.person, &path).await;
+        let names: Vec<_> = body["data"].as_array().unwrap().iter().map(|it| &it["username"]).collect();
+        assert_eq!(names, [name], "{edge}");
+        let row = &body["data"][0];
+        let (page, token) = (row["id"].as_str().unwrap(), row["access_token"].as_str().unwrap());
+        let (status, made) = post(&stage, token, &format!("/{page}/feed"), &json!({ "message": name })).await;
+        assert_eq!(status, 200, "{made}");
+    }
+    assert_eq!(get(&stage, &acme, &format!("/{id}/owned_pages")).await.0, 400);
 }
 
 #[tokio::test]
