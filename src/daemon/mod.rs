@@ -55,6 +55,7 @@ mod spend;
 pub mod start;
 mod status;
 mod stop;
+mod thumbnail;
 mod time;
 mod tokens;
 mod trail;

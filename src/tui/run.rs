@@ -7,6 +7,7 @@
 mod access;
 mod asking;
 mod external;
+mod files;
 mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -191,9 +192,9 @@ impl Loop {
 
     fn take(&mut self, msg: Msg, screen: &mut Screen, keys: &mut EventStream) -> Result<(), ConsoleError> {
         for effect in update(&mut self.app, msg) {
-            if let Effect::Look { title, path } = effect {
+            if let Effect::Look { title, id } = effect {
                 *keys = EventStream::new();
-                self.look(title, &path);
+                self.look(title, id);
                 *keys = EventStream::new();
                 continue;
             }
@@ -217,15 +218,22 @@ impl Loop {
     }
 
     /// Reads a picture beside the loop. The terminal is asked what it can do before the first one.
-    fn look(&mut self, title: String, path: &Path) {
+    fn look(&mut self, title: String, id: String) {
         let picker = self.picker.get_or_insert_with(picture::ask_the_terminal).clone();
-        let (path, sender) = (asking::at_home(path), self.asker.sender.clone());
+        let asker = self.asker.clone();
         let (width, height) = self.app.size;
         let size = Size::new(width.saturating_sub(4), height.saturating_sub(6));
         let depth = self.app.look.depth;
-        tokio::task::spawn_blocking(move || {
-            let result = Box::new(picture::read(&path, &picker, size, depth));
-            drop(sender.send(Msg::Picture { title, result }));
+        tokio::spawn(async move {
+            let result = match asker.picture(&id).await {
+                Ok((bytes, about)) => {
+                    let drawn = move || picture::drawn(&bytes, about, &picker, size, depth);
+                    let drawn = tokio::task::spawn_blocking(drawn).await;
+                    drawn.unwrap_or_else(|error| Err(error.to_string()))
+                }
+                Err(why) => Err(why),
+            };
+            drop(asker.sender.send(Msg::Picture { title, result: Box::new(result) }));
         });
     }
 

@@ -50,6 +50,7 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
             }
             Err(why) => app.say(Tone::Bad, why),
         },
+        Msg::Browsed(result) => fields::browsed(app, result),
         Msg::Edited(result) => writing::edited(app, result),
     }
     writing::go_on(app, &mut fx);
@@ -98,6 +99,11 @@ fn point(app: &mut App, event: MouseEvent, fx: &mut Effects) {
                     }
                 }
                 Some(Hit::Field(field)) if app.layers.is_empty() => app.compose.field = field,
+                Some(Hit::Voice(n)) if app.layers.is_empty() => {
+                    if let Some(voice) = app.compose.voice_names().into_iter().nth(n) {
+                        app.compose.speak(voice);
+                    }
+                }
                 _ => {}
             }
         }

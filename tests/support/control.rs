@@ -620,6 +620,18 @@ impl Api for Fake {
             height: 8,
         })
     }
+
+    async fn media_thumbnail(&self, by: Caller, id: &str) -> ApiResult<m::Thumbnail> {
+        self.note(by, format!("thumbnail {id}"));
+        Ok(m::Thumbnail {
+            id: id.to_owned(),
+            name: "oven.jpg".into(),
+            width: 8,
+            height: 8,
+            mime: "image/jpeg".into(),
+            data: "/9j/".into(),
+        })
+    }
 }
 
 /// A served socket; it stops when dropped.

@@ -107,6 +107,34 @@ fn every_item_of_a_receipt_is_shown() {
 }
 
 #[test]
+fn the_pictures_of_a_post_are_looked_at_as_long_as_they_are_kept() {
+    let file = |id: &str, kind: &str| m::Media {
+        id: id.into(),
+        name: format!("{id}.x"),
+        kind: kind.into(),
+        bytes: 1,
+        alt: None,
+        part: 1,
+    };
+    let shown = |media: Vec<m::Media>, state| {
+        let mut app = app();
+        press(&mut app, "j<Enter>");
+        let it = m::Post { media, ..post("pst_1", "Hi", vec![delivery("dlv_1", "pst_1", "x:acme", state)]) };
+        update(&mut app, Msg::Loaded(Load::Post("pst_1".into()), Ok(Loaded::Post(Box::new(it)))));
+        app
+    };
+    let look = |id: &str| [Effect::Look { title: format!("{id}.x"), id: id.into() }];
+    let waits = m::DeliveryState::Scheduled;
+    let mut app = shown(vec![file("med_1", "video"), file("med_2", "image")], waits);
+    assert_eq!(press(&mut app, "i"), look("med_2"));
+    let mut app = shown(vec![file("med_2", "image"), file("med_3", "image")], waits);
+    assert_eq!(press(&mut app, "ij<Enter>"), look("med_3"));
+    let mut app = shown(vec![file("med_2", "image")], m::DeliveryState::Published);
+    assert_eq!(press(&mut app, "i"), []);
+    assert!(picture(&mut app).contains("went with its last delivery"));
+}
+
+#[test]
 fn what_is_unknown_is_settled_by_one_of_three_words() {
     let word = |published: Option<&str>, resend, leave| Deed::Resolve {
         id: "dlv_3".into(),
