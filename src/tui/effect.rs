@@ -228,4 +228,6 @@ pub(crate) enum Effect {
     Browse(PathBuf),
     /// Hands the text to `$EDITOR`.
     Editor(String),
+    /// Draws every cell again: something else wrote on the terminal.
+    Redraw,
 }

@@ -198,6 +198,10 @@ impl Loop {
                 *keys = EventStream::new();
                 continue;
             }
+            if effect == Effect::Redraw {
+                screen.anew()?;
+                continue;
+            }
             if let Effect::Editor(text) = effect {
                 // Two readers of one keyboard would share its keys between them.
                 *keys = EventStream::new();

@@ -208,6 +208,7 @@ fn quit(app: &mut App, fx: &mut Effects) {
 }
 
 fn refresh(app: &mut App, fx: &mut Effects) {
+    fx.push(Effect::Redraw);
     for load in [Load::Status, Load::Accounts, Load::Queues] {
         ask(app, load, fx);
     }
@@ -418,12 +419,12 @@ pub(super) fn complain(app: &mut App, trouble: &Trouble) {
         for it in &trouble.problems {
             let whom = it.account.as_ref().map_or_else(String::new, |it| format!("{it}: "));
             lines.push((Tone::Plain, format!("{whom}{}: {}", it.field, it.message)));
-            lines.extend(it.hint.iter().map(|it| (Tone::Dim, format!("  {it}"))));
+            lines.extend(it.hint.iter().map(|it| (Tone::Dim, format!("  {}", text::in_fields(it)))));
         }
         let sheet = super::layer::Sheet { title: "Refused".to_owned(), lines, top: 0 };
         app.layers.push(Layer::Sheet(sheet));
         return;
     }
-    let hint = trouble.hint.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
+    let hint = trouble.hint.as_ref().map_or_else(String::new, |it| format!(" ({})", text::in_fields(it)));
     app.say(Tone::Bad, text::fit(&format!("{}{hint}", trouble.message), 400));
 }

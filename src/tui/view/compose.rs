@@ -294,7 +294,10 @@ fn verdicts(app: &App, cells: usize, wide: bool) -> Vec<(Tone, String)> {
         wrapped(&mut out, Tone::Bad, &format!("× {}", trouble.message), cells, "  ");
         if trouble.problems.len() <= 1 {
             out.extend(
-                trouble.hint.iter().map(|it| (Tone::Accent, format!("  {}", text::fit(it, cells - 2)))),
+                trouble
+                    .hint
+                    .iter()
+                    .map(|it| (Tone::Accent, format!("  {}", text::fit(&text::in_fields(it), cells - 2)))),
             );
         }
     }
@@ -312,7 +315,7 @@ fn verdicts(app: &App, cells: usize, wide: bool) -> Vec<(Tone, String)> {
         Some((_, Err(trouble))) => {
             wrapped(&mut out, Tone::Bad, &trouble.message, cells, "  ");
             if let Some(hint) = &trouble.hint {
-                wrapped(&mut out, Tone::Accent, &format!("  {hint}"), cells, "  ");
+                wrapped(&mut out, Tone::Accent, &format!("  {}", text::in_fields(hint)), cells, "  ");
             }
         }
         Some((_, Ok(check))) => {
@@ -353,7 +356,7 @@ fn problems(out: &mut Vec<(Tone, String)>, it: &m::CheckTarget, cells: usize) {
             "    ",
         );
         if let Some(hint) = &problem.hint {
-            wrapped(out, Tone::Dim, &format!("    {hint}"), cells, "    ");
+            wrapped(out, Tone::Dim, &format!("    {}", text::in_fields(hint)), cells, "    ");
         }
     }
     for notice in &it.notices {
