@@ -8,13 +8,14 @@ mod access;
 mod asking;
 mod external;
 mod files;
+mod keys;
 mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, KeyEventKind};
+use crossterm::event::{Event, KeyEventKind};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use self::asking::Asker;
+use self::keys::Keys;
 use self::terminal::Screen;
 use super::app::{App, Place};
 use super::effect::{Effect, Msg};
@@ -140,7 +142,7 @@ impl Loop {
     }
 
     async fn turn(&mut self, screen: &mut Screen) -> Result<(), ConsoleError> {
-        let mut keys = EventStream::new();
+        let mut keys = Keys::read();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut terminate = signal(SignalKind::terminate())?;
@@ -190,12 +192,10 @@ impl Loop {
         }
     }
 
-    fn take(&mut self, msg: Msg, screen: &mut Screen, keys: &mut EventStream) -> Result<(), ConsoleError> {
+    fn take(&mut self, msg: Msg, screen: &mut Screen, keys: &mut Keys) -> Result<(), ConsoleError> {
         for effect in update(&mut self.app, msg) {
             if let Effect::Look { title, id } = effect {
-                *keys = EventStream::new();
-                self.look(title, id);
-                *keys = EventStream::new();
+                self.look(title, id, keys);
                 continue;
             }
             if effect == Effect::Redraw {
@@ -203,10 +203,7 @@ impl Loop {
                 continue;
             }
             if let Effect::Editor(text) = effect {
-                // Two readers of one keyboard would share its keys between them.
-                *keys = EventStream::new();
-                let result = screen.away(|| external::edit(&text))?;
-                *keys = EventStream::new();
+                let result = keys.lend(|| screen.away(|| external::edit(&text)))?;
                 drop(self.asker.sender.send(Msg::Edited(result)));
                 self.app.dirty = true;
                 continue;
@@ -222,8 +219,9 @@ impl Loop {
     }
 
     /// Reads a picture beside the loop. The terminal is asked what it can do before the first one.
-    fn look(&mut self, title: String, id: String) {
-        let picker = self.picker.get_or_insert_with(picture::ask_the_terminal).clone();
+    fn look(&mut self, title: String, id: String, keys: &mut Keys) {
+        let ask = || keys.lend(picture::ask_the_terminal);
+        let picker = self.picker.get_or_insert_with(ask).clone();
         let asker = self.asker.clone();
         let (width, height) = self.app.size;
         let size = Size::new(width.saturating_sub(4), height.saturating_sub(6));

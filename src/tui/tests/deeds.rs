@@ -35,7 +35,7 @@ fn a_cancel_asks_by_name_and_waits_for_second_thoughts() {
 #[test]
 fn a_cancel_is_taken_back_within_seconds_and_no_is_no() {
     let mut app = app();
-    press(&mut app, "jcyu");
+    assert_eq!(deeds(press(&mut app, "jcyu")), []);
     assert_eq!(deeds(wait(&mut app, 60)), []);
     press(&mut app, "cn");
     assert_eq!(deeds(wait(&mut app, 60)), []);
