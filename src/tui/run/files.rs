@@ -20,14 +20,15 @@ const MOST: usize = 2_000;
 pub(super) fn browse(folder: &Path) -> Result<(PathBuf, Vec<Entry>), String> {
     let told = |error: std::io::Error| format!("{}: {error}", folder.display());
     let folder = fs::canonicalize(at_home(folder)).map_err(told)?;
-    let mut found: Vec<Entry> = fs::read_dir(&folder).map_err(told)?.flatten().filter_map(entry).collect();
+    let mut found: Vec<Entry> =
+        fs::read_dir(&folder).map_err(told)?.flatten().filter_map(|it| entry(&it)).collect();
     let name = |it: &Entry| it.name.to_lowercase();
     found.sort_by_key(|it| (it.bytes.is_some(), name(it)));
     found.truncate(MOST);
     Ok((folder, found))
 }
 
-fn entry(it: fs::DirEntry) -> Option<Entry> {
+fn entry(it: &fs::DirEntry) -> Option<Entry> {
     let path = it.path();
     let name = it.file_name().to_string_lossy().into_owned();
     // Where a link leads counts.
