@@ -107,19 +107,21 @@ fn report(dir: &Path, rows: u64) {
     line("start of the process to the rows due next", &mut whole);
     let mut console = Console::open(dir);
     console.until(|screen| screen.contains("scheduled  "));
+    line("a row down, overview", &mut presses(&mut console, &["j", "k"]));
     for (what, keys) in [
-        ("a row down, overview", ["j", "k"]),
-        ("to the timeline and back", ["2", "1"]),
-        ("to the help and back", ["?", "\x1b"]),
+        ("to the timeline and back", [("2", "newest first"), ("1", "Due next")]),
+        ("to the calendar and back", [("3", " Mon  "), ("1", "Due next")]),
+        ("to the help and back", [("?", "Everywhere"), ("1", "Due next")]),
     ] {
-        line(what, &mut presses(&mut console, &keys));
+        line(what, &mut turns(&mut console, &keys));
     }
     console.press("2");
     console.until(|screen| screen.contains("newest first"));
     console.until(|screen| screen.contains("scheduled  "));
     // Over many pages of the list: they come and go behind the cursor.
     line("a row down, timeline", &mut presses(&mut console, &["j"]));
-    line("a page down, timeline", &mut presses(&mut console, &["\x1b[6~"]));
+    // Down and up: pressed faster than pages come, a key at the last row that is there changes nothing.
+    line("a page up or down, timeline", &mut presses(&mut console, &["\x1b[5~", "\x1b[6~"]));
     console.press("4");
     console.until(|screen| screen.contains("nobody yet"));
     line("a letter, compose", &mut presses(&mut console, &["a", "b", " "]));
@@ -133,6 +135,20 @@ fn presses(console: &mut Console, keys: &[&str]) -> Vec<(Duration, usize)> {
             let began = Instant::now();
             console.press(keys[n % keys.len()]);
             console.until(|screen| screen != was);
+            (began.elapsed(), console.now().1 - before)
+        })
+        .collect()
+}
+
+/// The same for keys that bring another screen, which may go on to change when what it reads has come.
+fn turns(console: &mut Console, keys: &[(&str, &str)]) -> Vec<(Duration, usize)> {
+    (0..PRESSES)
+        .map(|n| {
+            let (key, brings) = keys[n % keys.len()];
+            let before = console.now().1;
+            let began = Instant::now();
+            console.press(key);
+            console.until(|screen| screen.contains(brings));
             (began.elapsed(), console.now().1 - before)
         })
         .collect()

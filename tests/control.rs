@@ -652,6 +652,7 @@ fn answers_fit_their_own_description() {
         ("/v1/audit", "AuditList"),
         ("/v1/networks", "NetworkList"),
         ("/v1/receipts", "ReceiptList"),
+        ("/v1/media/med_1/thumbnail", "Thumbnail"),
     ] {
         let (_, answer) = ask(&daemon, "GET", path, "");
         let schema =

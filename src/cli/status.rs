@@ -19,13 +19,15 @@ pub(super) async fn status(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
         (false, false) => ui.paint(Paint::Yellow, "starting"),
     };
     ui.line(&format!("sendoff {}  {state}", clean_line(&status.version)))?;
+    let schema = status.store.schema;
+    let store = format!("{}, schema {schema}{}", size(status.store.bytes), words::free(&status));
     let facts = [
         ("paused because", status.pause_reason.as_deref().map(clean_line)),
         ("accounts", Some(words::accounts(&status))),
         ("deliveries", Some(words::deliveries(&status))),
         ("next due", Some(status.next_due.map_or_else(|| "nothing".to_owned(), |at| ui.time(at, None)))),
         ("last tick", status.last_tick.map(|at| relative(at, ui.now()))),
-        ("store", Some(format!("{}, schema {}", size(status.store.bytes), status.store.schema))),
+        ("store", Some(store)),
         ("running", Some(format!("pid {}, for {}", status.pid, lived(status.uptime_s)))),
     ];
     ui.facts(&facts)?;

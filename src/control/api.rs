@@ -112,6 +112,8 @@ pub trait Api: Send + Sync + 'static {
     /// Stores a file. The implementation ends reading at its own cap; the kind comes from the content, `name`
     /// is only what the user calls it.
     async fn media_upload(&self, by: Caller, name: Option<String>, body: Upload) -> ApiResult<m::Uploaded>;
+    /// A picture that is kept, made small. `id` is `med_…`.
+    async fn media_thumbnail(&self, by: Caller, id: &str) -> ApiResult<m::Thumbnail>;
 }
 
 /// The largest body, in bytes, that is not a media file.

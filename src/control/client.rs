@@ -231,6 +231,11 @@ impl Client {
         self.json(request.body(reqwest::Body::wrap_stream(file))).await
     }
 
+    /// A picture that the daemon keeps, made small.
+    pub async fn media_thumbnail(&self, id: &str) -> Result<m::Thumbnail> {
+        self.get(&["media", id, "thumbnail"], &()).await
+    }
+
     /// All accounts.
     pub async fn account_list(&self) -> Result<m::AccountList> {
         self.get(&["accounts"], &()).await

@@ -16,11 +16,13 @@ pub use super::timeline::{Calendar, ClockChange, ComingRun, FreeSlot, LogEvent};
 mod diagnosis;
 mod networks;
 mod parts;
+mod pictures;
 mod standing;
 
 pub use diagnosis::{Diagnosis, Finding, FindingResult};
 pub use networks::{Network, NetworkList, NetworkOption, ReceiptEntry, ReceiptLine, ReceiptList};
 pub use parts::{Cost, Fetch, Progress, Reason, Spending, SpentOn, Step, Why};
+pub use pictures::Thumbnail;
 pub use standing::{AccountCounts, Alert, PauseState, Status, StoreStatus};
 
 words! {

@@ -162,6 +162,10 @@ fn daemon() -> Vec<Route> {
                 c.api.media_upload(c.by, ask.name, file).await
             }),
         },
+        row!(GET "/v1/media/{id}/thumbnail" "media_thumbnail" "A picture that is kept, made small",
+        Input::Nothing => m::Thumbnail, |c: Call| async move {
+            c.api.media_thumbnail(c.by, c.part("id")).await
+        }),
     ]
 }
 

@@ -71,6 +71,11 @@ pub fn accounts(status: &m::Status) -> String {
     ])
 }
 
+/// What is free on the store's disk, behind its size: `, 63.0 GiB free`. Empty where nobody knows.
+pub fn free(status: &m::Status) -> String {
+    status.store.free_bytes.map_or_else(String::new, |it| format!(", {} free", size(it)))
+}
+
 /// How many deliveries are in which state, in the order in which they pass through them.
 pub fn deliveries(status: &m::Status) -> String {
     let states: Vec<(&str, u64)> = m::DeliveryState::ALL

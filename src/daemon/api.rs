@@ -9,13 +9,12 @@ use super::shared::Shared;
 use super::trail::Asked;
 use super::{
     accounts, again, calendar, connect, create, disconnect, doctor, erase, errors, files, log, posts, queues,
-    remove, reschedule, resolve, status, stop,
+    remove, reschedule, resolve, status, stop, thumbnail,
 };
-use crate::control::api::{Api, ApiError, ApiResult, Caller, ErrorKind, Upload};
+use crate::control::api::{Api, ApiResult, Caller, Upload};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::ids::MediaId;
-use crate::media::MediaError;
 use crate::store::audit as trail;
 use crate::store::media::{self, StoredMedia};
 
@@ -274,7 +273,7 @@ impl Api for Door {
         let id = MediaId::new(now, Shared::random());
         let _arriving = self.0.library.expect(id);
         let caps = files::caps(&self.0.config().limits);
-        let facts = self.0.library.take(id, caps, body).await.map_err(|error| refused(&error))?;
+        let facts = self.0.library.take(id, caps, body).await.map_err(|error| errors::media(&error))?;
         let name = name.map(|it| crate::http::terminal::clean_line(&it)).filter(|it| !it.is_empty());
         let item = facts.item(id, name.unwrap_or_else(|| "file".into()), None);
         let row = StoredMedia { item: item.clone(), digest: facts.digest, uploaded_at: now };
@@ -292,6 +291,10 @@ impl Api for Door {
             height: item.height,
         })
     }
+
+    async fn media_thumbnail(&self, _by: Caller, id: &str) -> ApiResult<m::Thumbnail> {
+        thumbnail::of(&self.0, id).await
+    }
 }
 
 /// The files that a request brought for itself alone.
@@ -300,15 +303,6 @@ fn once(ask: &r::CreatePost) -> Vec<MediaId> {
         return Vec::new();
     }
     ask.media.iter().filter_map(|it| it.id.parse().ok()).collect()
-}
-
-fn refused(error: &MediaError) -> ApiError {
-    let kind = match error {
-        MediaError::TooBig { .. } => ErrorKind::TooLarge,
-        MediaError::Disk(_) => ErrorKind::Internal,
-        _ => ErrorKind::Refused,
-    };
-    errors::with_hint(ApiError::new(kind, error.code(), error.to_string()), error.hint().map(str::to_owned))
 }
 
 fn cursor(text: &str) -> ApiResult<(i64, u32)> {

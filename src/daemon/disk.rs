@@ -120,7 +120,7 @@ impl Disk {
         Some(m::Alert { code: "disk".into(), message, hint: Some(hint) })
     }
 
-    fn free(&self) -> Option<u64> {
+    pub(super) fn free(&self) -> Option<u64> {
         ballast::free_bytes(&self.dir)
     }
 }

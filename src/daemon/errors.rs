@@ -6,6 +6,7 @@ use crate::domain::ids::{AccountName, BadName};
 use crate::domain::schedule::LateError;
 use crate::engine::ask::Refused;
 use crate::keys::error::KeyError;
+use crate::media::MediaError;
 use crate::store::StoreError;
 
 pub(super) fn bad_name(error: BadName) -> ApiError {
@@ -39,6 +40,17 @@ pub(super) fn of_id(error: StoreError, id: &str) -> ApiError {
         StoreError::NotFound { .. } => unknown_id(id),
         other => store(other),
     }
+}
+
+/// Why a file is not taken, or not to be had.
+pub(super) fn media(error: &MediaError) -> ApiError {
+    let kind = match error {
+        MediaError::TooBig { .. } => ErrorKind::TooLarge,
+        MediaError::Gone => ErrorKind::NotFound,
+        MediaError::Disk(_) => ErrorKind::Internal,
+        _ => ErrorKind::Refused,
+    };
+    with_hint(ApiError::new(kind, error.code(), error.to_string()), error.hint().map(str::to_owned))
 }
 
 pub(super) fn unknown_id(id: &str) -> ApiError {

@@ -57,6 +57,7 @@ mod spend;
 pub mod start;
 mod status;
 mod stop;
+mod thumbnail;
 mod time;
 mod tokens;
 mod trail;

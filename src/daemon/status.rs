@@ -45,7 +45,7 @@ pub(super) fn status(shared: &Shared) -> ApiResult<m::Status> {
         deliveries: counts.into_iter().filter(|(word, n)| word != "held" && *n > 0).collect(),
         next_due,
         last_tick: shared.last_tick(),
-        store: m::StoreStatus { bytes, schema: SCHEMA },
+        store: m::StoreStatus { bytes, schema: SCHEMA, free_bytes: shared.disk.free() },
         alerts: alerts(shared, &all, held, now).map_err(errors::store)?,
         pause_reason: pause.and_then(|(reason, _)| reason),
         spending: spend::of_networks(shared)?,

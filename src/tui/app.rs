@@ -248,6 +248,8 @@ pub(crate) struct App {
     pub(crate) quit: bool,
     /// Names this run of the console in the keys of its drafts.
     pub(crate) session: String,
+    /// The directory that a file was last chosen from.
+    pub(crate) folder: Option<std::path::PathBuf>,
     /// Pages that were thrown away while they were still being kept: what comes of that goes as well.
     pub(crate) discarded: Vec<String>,
     pages_made: u64,
@@ -263,6 +265,8 @@ pub(crate) enum Hit {
     /// A row of the list of the present screen or layer.
     Row(usize),
     Field(super::compose::Field),
+    /// One of the texts that stand side by side.
+    Voice(usize),
 }
 
 impl App {
@@ -303,6 +307,7 @@ impl App {
             dirty: true,
             quit: false,
             session,
+            folder: None,
             discarded: Vec::new(),
             pages_made: 0,
             ticks: 0,

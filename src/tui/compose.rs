@@ -46,8 +46,6 @@ pub(crate) struct Attached {
     pub(crate) alt: String,
     /// The part it goes with, from 1.
     pub(crate) part: u32,
-    /// Where it came from, if it was attached here: only then it can be looked at.
-    pub(crate) path: Option<std::path::PathBuf>,
 }
 
 /// When it goes out.
@@ -157,7 +155,6 @@ impl Compose {
             bytes: it.bytes,
             alt: it.alt.clone().unwrap_or_default(),
             part: it.part,
-            path: None,
         };
         let is_draft = post.deliveries.is_empty();
         let original = (!is_draft).then(|| Original {
@@ -181,8 +178,7 @@ impl Compose {
 
     /// The parts that are being written.
     pub(crate) fn parts(&self) -> &[Editor] {
-        let voice = self.voice.as_ref().and_then(|it| self.voices.get(it)).unwrap_or(&self.common);
-        &voice.parts
+        self.parts_of(self.voice.as_ref())
     }
 
     pub(crate) fn parts_mut(&mut self) -> &mut Vec<Editor> {
@@ -234,7 +230,41 @@ impl Compose {
             let own = m::Variant { body: None, parts: Self::texts(&it.parts), comment: it.comment.clone() };
             (name.clone(), own)
         };
-        self.voices.iter().filter(|it| self.concerns(it.0)).map(one).collect()
+        // Those of nobody it goes to now as well: what was written once is there when they are chosen again.
+        self.voices.iter().map(one).collect()
+    }
+
+    /// The texts there are, in the order in which they stand side by side: the common one is `None`.
+    pub(crate) fn voice_names(&self) -> Vec<Option<String>> {
+        std::iter::once(None).chain(self.voices.keys().cloned().map(Some)).collect()
+    }
+
+    /// The parts of a text by its name, as [`Compose::voice_names`] has it.
+    pub(crate) fn parts_of(&self, voice: Option<&String>) -> &[Editor] {
+        &voice.and_then(|it| self.voices.get(it)).unwrap_or(&self.common).parts
+    }
+
+    /// Whose text an account gets: its own, its network's, or the common one.
+    pub(crate) fn voice_of(&self, account: &str) -> Option<&String> {
+        let network = account.split(':').next().unwrap_or(account);
+        let own = |name: &str| self.voices.get_key_value(name).map(|it| it.0);
+        own(account).or_else(|| own(network))
+    }
+
+    /// Goes to the text beside this one.
+    pub(crate) fn next_voice(&mut self, by: isize) {
+        let names = self.voice_names();
+        let at = names.iter().position(|it| *it == self.voice).unwrap_or(0);
+        let next = (at.cast_signed() + by).rem_euclid(names.len().cast_signed()).cast_unsigned();
+        self.speak(names[next].clone());
+    }
+
+    /// Writes on the text of this name.
+    pub(crate) fn speak(&mut self, voice: Option<String>) {
+        self.voice = voice;
+        self.part = self.part.min(self.parts().len().saturating_sub(1));
+        self.top = 0;
+        self.field = Field::Text;
     }
 
     /// Whether an account or a network is among the targets.

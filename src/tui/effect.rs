@@ -44,6 +44,8 @@ pub(crate) enum Msg {
         title: String,
         result: Box<Result<Shown, String>>,
     },
+    /// What lies in a directory, and which one that is in full.
+    Browsed(Result<(PathBuf, Vec<Entry>), String>),
     /// The text as it came back from `$EDITOR`.
     Edited(Result<String, String>),
 }
@@ -179,6 +181,15 @@ pub(crate) enum ConnectNews {
     NotTaken(Trouble),
 }
 
+/// What lies in a directory.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    /// None: a directory.
+    pub(crate) bytes: Option<u64>,
+}
+
 /// What `update` wants carried out.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
@@ -207,11 +218,16 @@ pub(crate) enum Effect {
         address: String,
     },
     Leave(String),
-    /// Shows a picture.
+    /// Shows a picture that the daemon keeps.
     Look {
         title: String,
-        path: PathBuf,
+        /// Of the media file.
+        id: String,
     },
+    /// Lists a directory of this machine, to choose a file from.
+    Browse(PathBuf),
     /// Hands the text to `$EDITOR`.
     Editor(String),
+    /// Draws every cell again: something else wrote on the terminal.
+    Redraw,
 }

@@ -1,5 +1,7 @@
 //! What lies over a screen and takes the keys: questions, menus, lines to fill in.
 
+use std::path::PathBuf;
+
 use super::app::Tab;
 use super::editor::Editor;
 use super::effect::{Deed, Trouble};
@@ -88,19 +90,39 @@ pub(crate) enum Pick {
     State(Option<String>),
     Account(Option<String>),
     Network(Option<String>),
-    Connect { platform: String, kind: Option<String> },
+    Connect {
+        platform: String,
+        kind: Option<String>,
+    },
     Ask(Ask, String, String, String),
     Confirm(String, Vec<String>, Deed),
     Now,
     Draft,
     Queue(String),
-    MoveToQueue { id: String, queue: String, back: Option<(String, String)> },
+    MoveToQueue {
+        id: String,
+        queue: String,
+        back: Option<(String, String)>,
+    },
     Voice(Option<String>),
     DropVoice(String),
     DropFile(usize),
-    Look(usize),
-    Option { platform: String, key: String },
-    Value { platform: String, key: String, value: Option<String> },
+    Look {
+        title: String,
+        id: String,
+    },
+    /// Shows a directory to choose a file from.
+    Browse(PathBuf),
+    File(PathBuf),
+    Option {
+        platform: String,
+        key: String,
+    },
+    Value {
+        platform: String,
+        key: String,
+        value: Option<String>,
+    },
 }
 
 /// Things to tick.

@@ -3,7 +3,7 @@
 //! What the terminal can do is asked when the first picture is looked at, and not before: a terminal that
 //! does not answer costs a second then, and whoever looks at none never waits.
 
-use std::path::Path;
+use std::io::Cursor;
 use std::time::Duration;
 
 use image::{DynamicImage, ImageReader, Limits};
@@ -17,10 +17,9 @@ use super::look::Depth;
 
 /// Longest wait for a terminal's answer.
 const ANSWER: Duration = Duration::from_secs(1);
-/// Most memory that reading a picture may take: what a network takes is smaller.
-const MEMORY_MAX: u64 = 160 << 20;
-/// Longest edge that is kept, in pixels: more than any terminal shows.
-const EDGE_MAX: u32 = 1_600;
+/// Most memory that reading a picture may take, and its longest edge in pixels: the daemon sends small ones.
+const MEMORY_MAX: u64 = 32 << 20;
+const EDGE_MAX: u32 = 2_048;
 
 /// A picture as this terminal draws it.
 #[derive(Clone)]
@@ -42,30 +41,33 @@ pub(crate) fn ask_the_terminal() -> Picker {
     Picker::from_query_stdio_with_options(options).unwrap_or_else(|_| Picker::halfblocks())
 }
 
-/// Reads a file and makes it fit.
+/// Reads a small picture and makes it fit; `about` is told of it.
 ///
 /// # Errors
 /// In words for the user: it is no picture, or this terminal shows none.
-pub(crate) fn read(path: &Path, picker: &Picker, size: Size, depth: Depth) -> Result<Shown, String> {
+pub(crate) fn drawn(
+    bytes: &[u8],
+    about: String,
+    picker: &Picker,
+    size: Size,
+    depth: Depth,
+) -> Result<Shown, String> {
     let few = matches!(depth, Depth::None | Depth::Sixteen);
     if few && picker.protocol_type() == ProtocolType::Halfblocks {
         return Err("this terminal has too few colours for a picture".to_owned());
     }
-    let picture = decode(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let about = format!("{}×{}", picture.width(), picture.height());
-    let small = picture.thumbnail(EDGE_MAX, EDGE_MAX);
+    let picture = decode(bytes).map_err(|error| format!("the picture cannot be read: {error}"))?;
     let protocol = picker
-        .new_protocol(small, size, Resize::Fit(None))
+        .new_protocol(picture, size, Resize::Fit(None))
         .map_err(|error| format!("the picture cannot be drawn: {error}"))?;
     Ok(Shown { protocol, about })
 }
 
-fn decode(path: &Path) -> image::ImageResult<DynamicImage> {
-    let mut reader = ImageReader::open(path)?.with_guessed_format()?;
+fn decode(bytes: &[u8]) -> image::ImageResult<DynamicImage> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MEMORY_MAX);
-    limits.max_image_width = Some(12_000);
-    limits.max_image_height = Some(12_000);
+    (limits.max_image_width, limits.max_image_height) = (Some(EDGE_MAX), Some(EDGE_MAX));
     reader.limits(limits);
     reader.decode()
 }
@@ -74,26 +76,22 @@ fn decode(path: &Path) -> image::ImageResult<DynamicImage> {
 mod tests {
     use super::*;
 
-    fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        (dir, path)
-    }
-
     #[test]
     fn a_picture_fits_its_place_and_what_is_none_is_told() {
-        let mut png = std::io::Cursor::new(Vec::new());
+        let mut png = Cursor::new(Vec::new());
         DynamicImage::new_rgb8(300, 200).write_to(&mut png, image::ImageFormat::Png).unwrap();
-        let (_dir, path) = file("a.png", png.get_ref());
         let size = Size::new(40, 10);
-        let shown = read(&path, &Picker::halfblocks(), size, Depth::Many).unwrap();
-        assert_eq!(shown.about, "300×200");
-        let cells = shown.protocol.size();
+        let shown = |bytes: &[u8], depth| drawn(bytes, "3×2".into(), &Picker::halfblocks(), size, depth);
+        let made = shown(png.get_ref(), Depth::Many).unwrap();
+        assert_eq!(made.about, "3×2");
+        let cells = made.protocol.size();
         assert!(cells.width <= 40 && cells.height <= 10 && cells.height > 5, "{cells:?}");
-        let few = read(&path, &Picker::halfblocks(), size, Depth::None).unwrap_err();
+        let few = shown(png.get_ref(), Depth::None).unwrap_err();
         assert!(few.contains("too few colours"), "{few}");
-        let (_dir, path) = file("b.png", b"no picture at all");
-        assert!(read(&path, &Picker::halfblocks(), size, Depth::True).is_err());
+        assert!(shown(b"no picture at all", Depth::True).is_err());
+        // A head that promises more than any small picture has.
+        let mut bomb = Cursor::new(Vec::new());
+        DynamicImage::new_luma8(4_000, 1).write_to(&mut bomb, image::ImageFormat::Png).unwrap();
+        assert!(shown(bomb.get_ref(), Depth::True).is_err());
     }
 }

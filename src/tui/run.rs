@@ -7,13 +7,15 @@
 mod access;
 mod asking;
 mod external;
+mod files;
+mod keys;
 mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, KeyEventKind};
+use crossterm::event::{Event, KeyEventKind};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -24,6 +26,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use self::asking::Asker;
+use self::keys::Keys;
 use self::terminal::Screen;
 use super::app::{App, Place};
 use super::effect::{Effect, Msg};
@@ -139,7 +142,7 @@ impl Loop {
     }
 
     async fn turn(&mut self, screen: &mut Screen) -> Result<(), ConsoleError> {
-        let mut keys = EventStream::new();
+        let mut keys = Keys::read();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut terminate = signal(SignalKind::terminate())?;
@@ -189,19 +192,18 @@ impl Loop {
         }
     }
 
-    fn take(&mut self, msg: Msg, screen: &mut Screen, keys: &mut EventStream) -> Result<(), ConsoleError> {
+    fn take(&mut self, msg: Msg, screen: &mut Screen, keys: &mut Keys) -> Result<(), ConsoleError> {
         for effect in update(&mut self.app, msg) {
-            if let Effect::Look { title, path } = effect {
-                *keys = EventStream::new();
-                self.look(title, &path);
-                *keys = EventStream::new();
+            if let Effect::Look { title, id } = effect {
+                self.look(title, id, keys);
+                continue;
+            }
+            if effect == Effect::Redraw {
+                screen.anew()?;
                 continue;
             }
             if let Effect::Editor(text) = effect {
-                // Two readers of one keyboard would share its keys between them.
-                *keys = EventStream::new();
-                let result = screen.away(|| external::edit(&text))?;
-                *keys = EventStream::new();
+                let result = keys.lend(|| screen.away(|| external::edit(&text)))?;
                 drop(self.asker.sender.send(Msg::Edited(result)));
                 self.app.dirty = true;
                 continue;
@@ -217,15 +219,23 @@ impl Loop {
     }
 
     /// Reads a picture beside the loop. The terminal is asked what it can do before the first one.
-    fn look(&mut self, title: String, path: &Path) {
-        let picker = self.picker.get_or_insert_with(picture::ask_the_terminal).clone();
-        let (path, sender) = (asking::at_home(path), self.asker.sender.clone());
+    fn look(&mut self, title: String, id: String, keys: &mut Keys) {
+        let ask = || keys.lend(picture::ask_the_terminal);
+        let picker = self.picker.get_or_insert_with(ask).clone();
+        let asker = self.asker.clone();
         let (width, height) = self.app.size;
         let size = Size::new(width.saturating_sub(4), height.saturating_sub(6));
         let depth = self.app.look.depth;
-        tokio::task::spawn_blocking(move || {
-            let result = Box::new(picture::read(&path, &picker, size, depth));
-            drop(sender.send(Msg::Picture { title, result }));
+        tokio::spawn(async move {
+            let result = match asker.picture(&id).await {
+                Ok((bytes, about)) => {
+                    let drawn = move || picture::drawn(&bytes, about, &picker, size, depth);
+                    let drawn = tokio::task::spawn_blocking(drawn).await;
+                    drawn.unwrap_or_else(|error| Err(error.to_string()))
+                }
+                Err(why) => Err(why),
+            };
+            drop(asker.sender.send(Msg::Picture { title, result: Box::new(result) }));
         });
     }
 

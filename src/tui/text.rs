@@ -122,6 +122,19 @@ pub(crate) fn named(body: &str) -> String {
     first.map_or_else(|| "a post without text".to_owned(), |it| format!("“{}”", fit(it, 40)))
 }
 
+/// A remedy in the words of the command line, told as what is done on the compose screen.
+pub(crate) fn in_fields(hint: &str) -> String {
+    let mut told = hint.to_owned();
+    for (flag, field) in
+        [("`--media`", "Media"), ("`--comment`", "Comment"), ("`--to`", "To"), ("`--at`", "When")]
+    {
+        told = told.replace(&format!("with {flag}"), &format!("in the field {field}"));
+        told = told.replace(flag, &format!("the field {field}"));
+    }
+    let options = told.replace("`--option ", "`");
+    if options == told { told } else { format!("{options}, in the field Options") }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -50,6 +50,7 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
             }
             Err(why) => app.say(Tone::Bad, why),
         },
+        Msg::Browsed(result) => fields::browsed(app, result),
         Msg::Edited(result) => writing::edited(app, result),
     }
     writing::go_on(app, &mut fx);
@@ -98,6 +99,11 @@ fn point(app: &mut App, event: MouseEvent, fx: &mut Effects) {
                     }
                 }
                 Some(Hit::Field(field)) if app.layers.is_empty() => app.compose.field = field,
+                Some(Hit::Voice(n)) if app.layers.is_empty() => {
+                    if let Some(voice) = app.compose.voice_names().into_iter().nth(n) {
+                        app.compose.speak(voice);
+                    }
+                }
                 _ => {}
             }
         }
@@ -202,6 +208,7 @@ fn quit(app: &mut App, fx: &mut Effects) {
 }
 
 fn refresh(app: &mut App, fx: &mut Effects) {
+    fx.push(Effect::Redraw);
     for load in [Load::Status, Load::Accounts, Load::Queues] {
         ask(app, load, fx);
     }
@@ -412,12 +419,12 @@ pub(super) fn complain(app: &mut App, trouble: &Trouble) {
         for it in &trouble.problems {
             let whom = it.account.as_ref().map_or_else(String::new, |it| format!("{it}: "));
             lines.push((Tone::Plain, format!("{whom}{}: {}", it.field, it.message)));
-            lines.extend(it.hint.iter().map(|it| (Tone::Dim, format!("  {it}"))));
+            lines.extend(it.hint.iter().map(|it| (Tone::Dim, format!("  {}", text::in_fields(it)))));
         }
         let sheet = super::layer::Sheet { title: "Refused".to_owned(), lines, top: 0 };
         app.layers.push(Layer::Sheet(sheet));
         return;
     }
-    let hint = trouble.hint.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
+    let hint = trouble.hint.as_ref().map_or_else(String::new, |it| format!(" ({})", text::in_fields(it)));
     app.say(Tone::Bad, text::fit(&format!("{}{hint}", trouble.message), 400));
 }

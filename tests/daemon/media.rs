@@ -13,6 +13,7 @@ use sendoff::domain::ids::{DeliveryId, MediaId};
 use sendoff::http::clients::{reading_client, tls};
 use sendoff::keys::derive::{Purpose, Signer};
 
+use crate::film::{Shape, film};
 use crate::house::{House, code, draft};
 
 /// A picture that compresses badly, as PNG.
@@ -47,6 +48,32 @@ fn in_an_hour() -> r::When {
 fn media_files(house: &House) -> Vec<String> {
     let all = std::fs::read_dir(house.data_dir().join("media")).unwrap();
     all.map(|it| it.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_can_be_looked_at_in_small_and_nothing_else_comes_back() {
+    let house = House::furnished().await;
+    let file = uploaded(&house, noise(2200, 1100)).await;
+    let small = house.client.media_thumbnail(&file.id).await.unwrap();
+    assert_eq!((small.name.as_str(), small.width, small.height), ("loaf.png", 2200, 1100));
+    let bytes = base64::engine::general_purpose::STANDARD.decode(&small.data).unwrap();
+    assert!(bytes.len() <= 256 << 10, "{}", bytes.len());
+    let made = image::load_from_memory_with_format(&bytes, image::ImageFormat::Jpeg).unwrap();
+    assert!(made.width() <= 1_024 && made.width() == 2 * made.height(), "{}×{}", made.width(), made.height());
+    // One that is small already stays as large as it is.
+    let tiny = uploaded(&house, noise(40, 30)).await;
+    let bytes = house.client.media_thumbnail(&tiny.id).await.unwrap().data;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(bytes).unwrap();
+    let made = image::load_from_memory(&bytes).unwrap();
+    assert_eq!((made.width(), made.height()), (40, 30));
+    // What is no picture, or not there.
+    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(film(Shape::default())))]);
+    let moving = house.client.media_upload(Some("oven.mp4".into()), body).await.unwrap();
+    let unknown = MediaId::new(jiff::Timestamp::UNIX_EPOCH, [7; 10]).to_string();
+    for (id, why) in [(&*moving.id, "no_picture"), ("med_nonsense", "bad_name"), (&unknown, "unknown_media")]
+    {
+        assert_eq!(code(house.client.media_thumbnail(id).await), why);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

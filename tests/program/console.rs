@@ -23,7 +23,11 @@ struct Console {
 }
 
 impl Console {
-    fn open(house: &House, (cols, rows): (u16, u16)) -> Self {
+    fn open(house: &House, size: (u16, u16)) -> Self {
+        Self::open_with(house, size, &[])
+    }
+
+    fn open_with(house: &House, (cols, rows): (u16, u16), more: &[(&str, &str)]) -> Self {
         let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         let terminal = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(binary());
@@ -33,6 +37,9 @@ impl Console {
             command.env(name, value);
         }
         command.env("HOME", house.dir.path());
+        for (name, value) in more {
+            command.env(name, value);
+        }
         let child = terminal.slave.spawn_command(command).unwrap();
         drop(terminal.slave);
         let mut screen = terminal.master.try_clone_reader().unwrap();
@@ -193,6 +200,27 @@ fn what_is_written_outlives_the_daemon_and_the_console() {
     console.then(ESC, "Due next");
     console.press("q");
     assert!(console.ended());
+    daemon.stop();
+}
+
+#[test]
+fn the_text_goes_to_an_editor_of_ones_own_and_comes_back() {
+    let house = quick();
+    let daemon = house.serve();
+    // It is a program of the terminal, too: what it draws is drawn over again.
+    let editor =
+        "sh -c 'printf \"\\033[2J\\033[5;5Hmess\" && printf \"%s, and more\" \"$(cat \"$0\")\" >\"$0\"'";
+    let mut console = Console::open_with(&house, (80, 24), &[("EDITOR", editor), ("PATH", "/usr/bin:/bin")]);
+    console.then("4", "nobody yet");
+    console.then("Half", "Half");
+    let screen = console.then("\x1be", "Half, and more");
+    assert!(screen.contains("1 Overview") && !screen.contains("mess"), "{screen}");
+    // The keys are the console's again.
+    console.then("!", "Half, and more!");
+    console.then(ESC, "Due next");
+    console.press("q");
+    assert!(console.ended());
+    assert_eq!(house.posts()[0]["body"], "Half, and more!");
     daemon.stop();
 }
 

@@ -525,7 +525,7 @@ impl Api for Fake {
             deliveries: [("published".to_owned(), 5), ("scheduled".to_owned(), 3)].into(),
             next_due: Some(at("2026-11-22T09:00:00Z")),
             last_tick: Some(at(NOW)),
-            store: m::StoreStatus { bytes: 1_500_000, schema: 1 },
+            store: m::StoreStatus { bytes: 1_500_000, schema: 1, free_bytes: Some(63 << 30) },
             alerts: vec![m::Alert {
                 code: "weakened".into(),
                 message: "guarantees are weakened".into(),
@@ -618,6 +618,18 @@ impl Api for Fake {
             bytes,
             width: 8,
             height: 8,
+        })
+    }
+
+    async fn media_thumbnail(&self, by: Caller, id: &str) -> ApiResult<m::Thumbnail> {
+        self.note(by, format!("thumbnail {id}"));
+        Ok(m::Thumbnail {
+            id: id.to_owned(),
+            name: "oven.jpg".into(),
+            width: 8,
+            height: 8,
+            mime: "image/jpeg".into(),
+            data: "/9j/".into(),
         })
     }
 }

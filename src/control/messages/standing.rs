@@ -30,6 +30,9 @@ message! {
     answer StoreStatus {
         bytes: u64,
         schema: u32,
+        /// Free on the disk of `data_dir`; not every file system tells.
+        #[serde(default)]
+        free_bytes: Option<u64>,
     }
 }
 

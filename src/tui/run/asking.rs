@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio_util::io::ReaderStream;
 
-use super::access;
+use super::{access, files};
 use crate::control::client::{Client, ClientError};
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -105,12 +105,25 @@ impl Asker {
                     None
                 }
                 // These need the terminal.
-                Effect::Editor(_) | Effect::Look { .. } => None,
+                Effect::Editor(_) | Effect::Look { .. } | Effect::Redraw => None,
+                Effect::Browse(folder) => {
+                    let found = tokio::task::spawn_blocking(move || files::browse(&folder)).await;
+                    Some(Msg::Browsed(found.unwrap_or_else(|error| Err(error.to_string()))))
+                }
             };
             if let Some(msg) = msg {
                 drop(own.sender.send(msg));
             }
         })
+    }
+
+    /// A picture that the daemon keeps: its small form, and the size of the real one.
+    pub(super) async fn picture(&self, id: &str) -> Result<(Vec<u8>, String), String> {
+        use base64::Engine as _;
+        let small = self.client.media_thumbnail(id).await.map_err(|error| self.trouble(&error).message)?;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(&small.data);
+        let bytes = bytes.map_err(|error| format!("the picture cannot be read: {error}"))?;
+        Ok((bytes, format!("{}×{}", small.width, small.height)))
     }
 
     fn trouble(&self, error: &ClientError) -> Trouble {

@@ -49,8 +49,15 @@ impl Screen {
         give_back();
         let done = work();
         take()?;
-        self.terminal.clear()?;
+        self.anew()?;
         Ok(done)
+    }
+
+    /// Forgets what is on the screen: the next frame is drawn in full. `Terminal::clear` would ask the
+    /// terminal where its cursor is, and whoever reads the keys would take the answer.
+    pub(super) fn anew(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 
     pub(super) fn leave(mut self) {

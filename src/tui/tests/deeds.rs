@@ -35,7 +35,7 @@ fn a_cancel_asks_by_name_and_waits_for_second_thoughts() {
 #[test]
 fn a_cancel_is_taken_back_within_seconds_and_no_is_no() {
     let mut app = app();
-    press(&mut app, "jcyu");
+    assert_eq!(deeds(press(&mut app, "jcyu")), []);
     assert_eq!(deeds(wait(&mut app, 60)), []);
     press(&mut app, "cn");
     assert_eq!(deeds(wait(&mut app, 60)), []);
@@ -104,6 +104,34 @@ fn every_item_of_a_receipt_is_shown() {
     for piece in ["gone", "X says no", "delete it by hand", "rcp_1"] {
         assert!(shown.contains(piece), "{piece}: {shown}");
     }
+}
+
+#[test]
+fn the_pictures_of_a_post_are_looked_at_as_long_as_they_are_kept() {
+    let file = |id: &str, kind: &str| m::Media {
+        id: id.into(),
+        name: format!("{id}.x"),
+        kind: kind.into(),
+        bytes: 1,
+        alt: None,
+        part: 1,
+    };
+    let shown = |media: Vec<m::Media>, state| {
+        let mut app = app();
+        press(&mut app, "j<Enter>");
+        let it = m::Post { media, ..post("pst_1", "Hi", vec![delivery("dlv_1", "pst_1", "x:acme", state)]) };
+        update(&mut app, Msg::Loaded(Load::Post("pst_1".into()), Ok(Loaded::Post(Box::new(it)))));
+        app
+    };
+    let look = |id: &str| [Effect::Look { title: format!("{id}.x"), id: id.into() }];
+    let waits = m::DeliveryState::Scheduled;
+    let mut app = shown(vec![file("med_1", "video"), file("med_2", "image")], waits);
+    assert_eq!(press(&mut app, "i"), look("med_2"));
+    let mut app = shown(vec![file("med_2", "image"), file("med_3", "image")], waits);
+    assert_eq!(press(&mut app, "ij<Enter>"), look("med_3"));
+    let mut app = shown(vec![file("med_2", "image")], m::DeliveryState::Published);
+    assert_eq!(press(&mut app, "i"), []);
+    assert!(picture(&mut app).contains("went with its last delivery"));
 }
 
 #[test]
@@ -238,17 +266,30 @@ fn the_palette_finds_by_any_word_and_does_it() {
 
 #[test]
 fn every_action_is_in_the_palette_or_moves_a_cursor() {
-    use crate::tui::keys::{self, Action};
-    for tab in Tab::ALL {
+    use crate::tui::keys::{self, Action as A};
+    // What a cursor or a text needs of keys; nobody looks for it by name.
+    let moves = |it: A| {
+        matches!(it, A::Write(_) | A::Up | A::Down | A::PageUp | A::PageDown | A::Top | A::Bottom)
+            || matches!(it, A::DayLeft | A::DayRight | A::WeekUp | A::WeekDown | A::Enter | A::Back)
+            || matches!(it, A::Newline | A::Backspace | A::DeleteNext | A::DeleteWord | A::DeleteToEnd)
+            || it == A::Palette
+    };
+    let screens = Tab::ALL.map(Screen::Tab);
+    for screen in screens.into_iter().chain([Screen::Post]) {
         let mut app = app();
-        app.screen = Screen::Tab(tab);
-        let here: Vec<Action> = keys::here(&keys::places(&app)).iter().map(|it| it.action).collect();
+        app.screen = screen;
+        // Where letters are text, the global ones are offered as well.
+        let global = keys::KEYS.iter().filter(|it| it.at == keys::At::Global);
+        let all: Vec<A> =
+            keys::here(&keys::places(&app)).into_iter().chain(global).map(|it| it.action).collect();
         press(&mut app, "<C-p>");
-        let Some(Layer::Palette(it)) = app.layers.last() else { panic!("{tab:?}") };
-        for wanted in [Action::Retry, Action::Submit, Action::Disconnect, Action::FilterState, Action::Later]
-        {
-            let offered = it.all.iter().any(|it| it.action == wanted);
-            assert_eq!(offered, here.contains(&wanted), "{tab:?} {wanted:?}");
+        let Some(Layer::Palette(it)) = app.layers.last() else { panic!("{screen:?}") };
+        let it = it.clone();
+        for wanted in all.iter().filter(|it| !moves(**it)) {
+            assert!(it.all.iter().any(|it| it.action == *wanted), "{screen:?} {wanted:?}");
+        }
+        for offered in &it.all {
+            assert!(all.contains(&offered.action) && !offered.text.is_empty(), "{screen:?} {offered:?}");
         }
     }
 }

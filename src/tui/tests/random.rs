@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 
-use super::scenes::{account, draft, filled, picture, plain, post, trouble, wait};
+use super::scenes::{account, draft, filled, picture, plain, post, press, trouble, wait};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::tui::app::App;
 use crate::tui::editor::Editor;
-use crate::tui::effect::{Deed, Effect, Load, Loaded, Msg, Outcome};
+use crate::tui::effect::{Deed, Effect, Entry, Load, Loaded, Msg, Outcome};
 use crate::tui::update::update;
 
 /// What a step does.
 #[derive(Debug, Clone)]
 enum Step {
     Key(KeyCode, KeyModifiers),
+    /// Keys that only bring something in this order.
+    Keys(&'static str),
     Paste(String),
     Wait,
     /// The daemon answers what it was asked, in order; or the answers are lost, done or not.
@@ -32,10 +34,35 @@ enum How {
     LostAfter,
 }
 
+/// Everything that was written on a page.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Words {
+    parts: Vec<String>,
+    comment: String,
+    own: BTreeMap<String, Vec<String>>,
+}
+
+impl Words {
+    fn of(parts: &[String], comment: Option<&String>, own: &BTreeMap<String, m::Variant>) -> Self {
+        let comment = comment.filter(|it| !it.trim().is_empty()).cloned().unwrap_or_default();
+        let own = own.iter().map(|(name, it)| (name.clone(), it.parts.clone())).collect();
+        Self { parts: parts.to_vec(), comment, own }
+    }
+
+    fn of_post(it: &m::Post) -> Self {
+        Self::of(&it.parts, it.comment.as_ref(), &it.variants)
+    }
+
+    fn is_blank(&self) -> bool {
+        let mut all = self.parts.iter().chain(self.own.values().flatten()).chain([&self.comment]);
+        all.all(|it| it.trim().is_empty())
+    }
+}
+
 /// A daemon that remembers drafts.
 #[derive(Default)]
 struct Fake {
-    drafts: BTreeMap<String, (Vec<String>, u32)>,
+    drafts: BTreeMap<String, (Words, u32)>,
     keys: BTreeMap<String, String>,
     waiting: Vec<Effect>,
     made: usize,
@@ -45,8 +72,12 @@ struct Fake {
 
 impl Fake {
     fn stored(&self, id: &str) -> m::Post {
-        let (parts, version) = self.drafts.get(id).cloned().unwrap_or((vec![String::new()], 1));
-        m::Post { id: id.into(), version, body: parts[0].clone(), parts, ..draft() }
+        let empty = || (Words { parts: vec![String::new()], ..Words::default() }, 1);
+        let (Words { parts, comment, own }, version) = self.drafts.get(id).cloned().unwrap_or_else(empty);
+        let variant = |parts: Vec<String>| m::Variant { body: None, parts, comment: None };
+        let variants = own.into_iter().map(|(name, parts)| (name, variant(parts))).collect();
+        let comment = Some(comment).filter(|it| !it.is_empty());
+        m::Post { id: id.into(), version, body: parts[0].clone(), parts, comment, variants, ..draft() }
     }
 
     /// One answer; none where the console waits for none.
@@ -86,6 +117,14 @@ impl Fake {
             }
             Effect::Upload(path) => Msg::Uploaded { path, result: Box::new(Err(trouble("no_file", false))) },
             Effect::Editor(text) => Msg::Edited(Ok(text)),
+            Effect::Browse(folder) => {
+                let path = folder.join("oven.png");
+                let oven = Entry { name: "oven.png".into(), path, bytes: Some(7) };
+                Msg::Browsed(Ok((folder, vec![oven])))
+            }
+            Effect::Look { title, .. } => {
+                Msg::Picture { title, result: Box::new(Err("too few colours".into())) }
+            }
             _ => return None,
         };
         if how == How::LostAfter {
@@ -107,18 +146,19 @@ impl Fake {
         self.made += 1;
         let id = format!("pst_{}", self.made + 100);
         self.keys.insert(key, id.clone());
-        self.drafts.insert(id.clone(), (ask.parts.clone(), 1));
+        let words = Words::of(&ask.parts, ask.comment.as_ref(), &ask.variants);
+        self.drafts.insert(id.clone(), (words, 1));
         self.stored(&id)
     }
 
     fn edit(&mut self, id: &str, ask: &r::EditPost) -> Result<m::Post, crate::tui::effect::Trouble> {
-        let Some((parts, version)) = self.drafts.get_mut(id) else {
+        let Some((words, version)) = self.drafts.get_mut(id) else {
             return Err(trouble("unknown_id", false));
         };
         if ask.version.is_some_and(|it| it != *version) {
             return Err(trouble("changed_meanwhile", false));
         }
-        *parts = ask.parts.clone().unwrap();
+        *words = Words::of(ask.parts.as_ref().unwrap(), ask.comment.as_ref(), ask.variants.as_ref().unwrap());
         *version += 1;
         Ok(self.stored(id))
     }
@@ -128,7 +168,10 @@ impl Fake {
             Deed::Schedule { id, .. } => Outcome::Post(Box::new(self.stored(id))),
             Deed::Amend { id, ask, .. } => {
                 // Amended posts keep the text as drafts keep theirs.
-                self.drafts.insert(id.clone(), (ask.parts.clone().unwrap_or_default(), 1));
+                let none = BTreeMap::new();
+                let own = ask.variants.as_ref().unwrap_or(&none);
+                let words = Words::of(&ask.parts.clone().unwrap_or_default(), ask.comment.as_ref(), own);
+                self.drafts.insert(id.clone(), (words, 1));
                 Outcome::Post(Box::new(self.stored(id)))
             }
             Deed::Delete { id, .. } => {
@@ -177,12 +220,11 @@ fn texts(parts: &[Editor]) -> Vec<String> {
 }
 
 /// The page that is being written: which one, and what stands on it.
-fn page(app: &App) -> (String, Vec<String>) {
-    (app.compose.key.clone(), texts(&app.compose.common.parts))
-}
-
-fn blank(parts: &[String]) -> bool {
-    parts.iter().all(|it| it.trim().is_empty())
+fn page(app: &App) -> (String, Words) {
+    let it = &app.compose;
+    let own = it.voices.iter().map(|(name, own)| (name.clone(), texts(&own.parts))).collect();
+    let comment = Some(it.comment.text()).filter(|it| !it.trim().is_empty()).unwrap_or_default().to_owned();
+    (it.key.clone(), Words { parts: texts(&it.common.parts), comment, own })
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -206,6 +248,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         12 => (code, mods).prop_map(|(code, mods)| Step::Key(code, mods)),
         // The way to the compose screen, so that texts are written at all.
         2 => Just(Step::Key(KeyCode::Char('n'), KeyModifiers::CONTROL)),
+        // All accounts, own texts, the comment, files, a time, the end; a draft that is opened.
+        3 => prop::sample::select(vec![
+            "<BackTab><Enter>a<Enter>", "<A-v>j<Enter>", "<A-v>jj<Enter>", "<A-l>", "<A-n>", "<Tab><Tab>",
+            "<Tab><Enter><Enter><Enter>", "<Tab><Tab><Tab><Tab><Enter>j<Enter>", "<C-s>", "<Esc>1G<Enter>",
+            "<Esc>1<Enter>e",
+        ]).prop_map(Step::Keys),
         2 => "[a-z日👩 \n]{1,12}".prop_map(Step::Paste),
         3 => Just(Step::Wait),
         4 => how.prop_map(Step::Answer),
@@ -216,13 +264,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// Checks that the page that was left is with the daemon, or was empty, or was thrown away by a yes.
-fn left_safely(before: &(String, Vec<String>), id: Option<&String>, fake: &Fake) -> bool {
-    blank(&before.1)
+fn left_safely(before: &(String, Words), id: Option<&String>, fake: &Fake) -> bool {
+    before.1.is_blank()
         || id.is_some_and(|id| {
             fake.gone.contains(id) || fake.drafts.get(id).is_some_and(|it| it.0 == before.1)
         })
         // Opened and left as it was.
-        || [super::scenes::scheduled(), super::scenes::held()].iter().any(|it| it.parts == before.1)
+        || [super::scenes::scheduled(), super::scenes::held()].iter().any(|it| Words::of_post(it) == before.1)
         // An amended post has the text under its own id.
         || fake.drafts.values().any(|it| it.0 == before.1)
         || fake.waiting.iter().any(|it| matches!(it, Effect::Do(Deed::Delete { id: gone, .. }) if Some(gone) == id))
@@ -232,7 +280,7 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut app = filled((80, 24), plain());
     let mut fake = Fake::default();
     // What opens from the lists is stored as well.
-    fake.drafts.insert("pst_3".into(), (vec!["Half a thought".into()], 1));
+    fake.drafts.insert("pst_3".into(), (Words::of_post(&draft()), 1));
     for step in steps {
         let (before, id) = (page(&app), app.compose.id.clone());
         let mut discards = false;
@@ -246,6 +294,7 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 );
                 update(&mut app, Msg::Key(KeyEvent::new(code, mods)))
             }
+            Step::Keys(keys) => press(&mut app, keys),
             Step::Paste(text) => update(&mut app, Msg::Paste(text)),
             Step::Wait => wait(&mut app, 1),
             Step::Resize(width, height) => update(&mut app, Msg::Resize(width, height)),
@@ -305,21 +354,21 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
         }
     }
-    let (_, parts) = page(&app);
+    let (_, words) = page(&app);
     let kept = app.compose.id.as_ref().and_then(|it| fake.drafts.get(it));
     // Opened and not changed: it is where it was.
     let is_old = app.compose.original.is_some() && app.compose.is_kept();
     let is_gone = app.compose.id.as_ref().is_some_and(|it| fake.gone.contains(it));
     prop_assert!(
-        blank(&parts) || is_gone || is_old || kept.is_some_and(|it| it.0 == parts),
-        "not kept: {parts:?} {:?} {:?}",
+        words.is_blank() || is_gone || is_old || kept.is_some_and(|it| it.0 == words),
+        "not kept: {words:?} {:?} {:?}",
         app.compose,
         fake.drafts
     );
     Ok(())
 }
 
-/// 10,000 sequences unless told otherwise; a quick run has fewer.
+/// 256 sequences unless told otherwise; `.ci/run` has 10,000, built as quick as a release.
 fn cases() -> u32 {
     std::env::var("SENDOFF_CONSOLE_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(256)
 }
@@ -335,8 +384,8 @@ proptest! {
 #[test]
 fn the_checks_of_this_test_notice_a_loss() {
     let fake = Fake::default();
-    let written = ("k".to_owned(), vec!["text".to_owned()]);
-    assert!(!left_safely(&written, Some(&"pst_1".to_owned()), &fake));
-    assert!(left_safely(&("k".to_owned(), vec![" ".to_owned()]), None, &fake));
+    let written = |comment: &str| ("k".to_owned(), Words { comment: comment.into(), ..Words::default() });
+    assert!(!left_safely(&written("text"), Some(&"pst_1".to_owned()), &fake));
+    assert!(left_safely(&written(" "), None, &fake));
     let _ = post("pst_1", "", vec![]);
 }

@@ -67,7 +67,7 @@ pub(super) fn status() -> m::Status {
             .into(),
         next_due: Some(at("2026-11-23T09:00:00Z")),
         last_tick: Some(at("2026-11-23T07:59:58Z")),
-        store: m::StoreStatus { bytes: 1_500_000, schema: 3 },
+        store: m::StoreStatus { bytes: 1_500_000, schema: 3, free_bytes: Some(63 << 30) },
         alerts: vec![m::Alert {
             code: "reconnect".into(),
             message: "linkedin:acme must be connected again".into(),

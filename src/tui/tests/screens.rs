@@ -52,6 +52,34 @@ fn calendar(app: &mut App) {
     answer(app, load, Loaded::Posts(list(vec![scheduled(), held()])));
 }
 
+/// A day with something of everything.
+fn busy(app: &mut App) {
+    calendar(app);
+    let month = app.calendar.month.as_mut().unwrap();
+    let mut out = scheduled().deliveries.remove(0);
+    out.state = m::DeliveryState::Published;
+    let due = out.clone();
+    month.deliveries.extend(vec![out; 12]);
+    month
+        .deliveries
+        .extend((0..10).map(|_| m::Delivery { state: m::DeliveryState::Scheduled, ..due.clone() }));
+    let at = at("2026-11-23T17:00:00Z");
+    let run =
+        m::ComingRun { name: "hours".into(), at, local: "2026-11-23T18:00:00".into(), accounts: vec![] };
+    month.recurring.push(run);
+    let slot = |n| m::FreeSlot { queue: "mornings".into(), at, local: format!("2026-11-23T18:0{n}:00") };
+    month.slots.extend((0..3).map(slot));
+    month.changes.push(m::ClockChange { at, before: "+01:00".into(), after: "+02:00".into() });
+}
+
+/// Two own texts beside the common one.
+fn voices(app: &mut App) {
+    compose(app);
+    press(app, "<A-v>jj<Enter> For X, shorter.");
+    press(app, "<A-v>j<Enter> For Bluesky.");
+    app.compose.checked.as_mut().unwrap().0 = app.compose.revision;
+}
+
 fn compose(app: &mut App) {
     press(app, "n");
     app.compose.to = vec!["x:acme".into(), "bluesky:acme".into()];
@@ -150,7 +178,9 @@ const SCENES: &[Scene] = &[
     ("overview", |_| {}),
     ("timeline", timeline),
     ("calendar", calendar),
+    ("busy", busy),
     ("compose", compose),
+    ("voices", voices),
     ("accounts", |app| drop(press(app, "5j"))),
     ("deletions", deletions),
     ("log", log),

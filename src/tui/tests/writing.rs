@@ -5,7 +5,7 @@ use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::tui::app::{App, Screen, Tab};
 use crate::tui::compose::{Field, Time};
-use crate::tui::effect::{Deed, Effect, Load, Loaded, Msg, Outcome};
+use crate::tui::effect::{Deed, Effect, Entry, Load, Loaded, Msg, Outcome};
 use crate::tui::update::update;
 
 fn composing() -> App {
@@ -190,7 +190,7 @@ fn a_file_is_sent_up_and_described_and_goes_with_its_part() {
     let mut app = composing();
     press(&mut app, "Hello<Tab>");
     assert_eq!(app.compose.field, Field::Media);
-    let effects = press(&mut app, "<Enter><Enter>'/tmp/an oven.jpg'<Enter>");
+    let effects = press(&mut app, "<Enter>j<Enter>'/tmp/an oven.jpg'<Enter>");
     let path = std::path::PathBuf::from("/tmp/an oven.jpg");
     assert!(effects.contains(&Effect::Upload(path.clone())), "{effects:?}");
     press(&mut app, "<C-s>");
@@ -198,19 +198,72 @@ fn a_file_is_sent_up_and_described_and_goes_with_its_part() {
     let stored = m::Uploaded {
         id: "med_1".into(),
         name: "an oven.jpg".into(),
-        kind: "image/jpeg".into(),
+        kind: "image".into(),
         bytes: 2_048,
         width: 8,
         height: 8,
     };
     update(&mut app, Msg::Uploaded { path, result: Box::new(Ok(stored)) });
-    let looked = press(&mut app, "<Enter>jj<Enter>");
+    let looked = press(&mut app, "<Enter>jjj<Enter>");
     let title = "an oven.jpg".to_owned();
-    assert!(looked.contains(&Effect::Look { title, path: "/tmp/an oven.jpg".into() }), "{looked:?}");
-    press(&mut app, "<Enter>j<Enter>Our oven<Enter>");
+    assert!(looked.contains(&Effect::Look { title, id: "med_1".into() }), "{looked:?}");
+    press(&mut app, "<Enter>jj<Enter>Our oven<Enter>");
     let media = app.compose.asked().media;
     let expected = r::MediaRef { id: "med_1".into(), alt: Some("Our oven".into()), part: Some(1) };
     assert_eq!(media, [expected]);
+}
+
+#[test]
+fn a_file_is_chosen_from_a_directory() {
+    let mut app = composing();
+    let effects = press(&mut app, "<Tab><Enter><Enter>");
+    assert!(effects.contains(&Effect::Browse(".".into())), "{effects:?}");
+    let entry =
+        |name: &str, bytes| Entry { name: name.into(), path: format!("/home/a/{name}").into(), bytes };
+    let found = vec![entry("loaves", None), entry("oven.jpg", Some(2_048))];
+    update(&mut app, Msg::Browsed(Ok(("/home/a".into(), found.clone()))));
+    let shown = picture(&mut app);
+    assert!(shown.contains("Add a file from /home/a"), "{shown}");
+    assert!(shown.contains("../") && shown.contains("loaves/") && shown.contains("2.0 KiB"), "{shown}");
+    assert!(press(&mut app, "j<Enter>").contains(&Effect::Browse("/home/a/loaves".into())));
+    update(&mut app, Msg::Browsed(Err("/home/a/loaves: permission denied".into())));
+    assert!(picture(&mut app).contains("permission denied"));
+    // The next time it begins where it was.
+    assert!(press(&mut app, "<Enter><Enter>").contains(&Effect::Browse("/home/a".into())));
+    update(&mut app, Msg::Browsed(Ok(("/home/a".into(), found))));
+    let effects = press(&mut app, "jj<Enter>");
+    assert!(effects.contains(&Effect::Upload("/home/a/oven.jpg".into())), "{effects:?}");
+    assert_eq!(app.compose.uploading, 1);
+}
+
+#[test]
+fn own_texts_stand_beside_the_common_one_where_there_is_room() {
+    let mut app = filled((200, 50), plain());
+    press(&mut app, "n");
+    app.compose.to = vec!["x:acme".into(), "bluesky:acme".into()];
+    press(&mut app, "For all<A-v>jj<Enter>, and X");
+    let shown = picture(&mut app);
+    let row = shown.lines().find(|it| it.contains("For all, and X")).unwrap();
+    assert!(row.contains("│For all  "), "the common text stands beside it: {row}");
+    assert!(shown.contains(" Text for everybody else ") && shown.contains(" Own text of x "), "{shown}");
+    // Keys and mouse go from one to the other; what is typed goes where the cursor is.
+    press(&mut app, "<A-l>!");
+    assert_eq!((app.compose.voice.clone(), app.compose.common.parts[0].text()), (None, "For all!"));
+    press(&mut app, "<A-h>?");
+    assert_eq!(app.compose.voices["x"].parts[0].text(), "For all, and X?");
+    app.size = (80, 24);
+    let shown = picture(&mut app);
+    assert!(!shown.contains("For all!") && shown.contains("For all, and X?"), "no room here: {shown}");
+}
+
+#[test]
+fn an_own_text_is_kept_while_nobody_gets_it() {
+    let mut app = composing();
+    app.compose.to = vec!["x:acme".into()];
+    press(&mut app, "For all<A-v>j<Enter>, and X");
+    app.compose.to.clear();
+    let effects = wait(&mut app, 1);
+    assert_eq!(created(&effects).unwrap().variants["x"].parts, ["For all, and X"]);
 }
 
 #[test]

@@ -8,9 +8,10 @@ use crate::control::messages as m;
 use crate::tui::app::App;
 use crate::tui::compose::{Compose, Field, Time, Voice};
 use crate::tui::editor::Editor;
-use crate::tui::effect::Effect;
+use crate::tui::effect::{Effect, Entry};
 use crate::tui::layer::{Ask, Layer, Marks, Pick, Prompt};
 use crate::tui::look::Tone;
+use crate::tui::when;
 
 pub(super) fn enter(app: &mut App) {
     match app.compose.field {
@@ -69,7 +70,11 @@ fn media_menu(app: &mut App) {
         let about = "A path on this machine; Tab is not needed, paste it or write it.".to_owned();
         Pick::Ask(Ask::File, text.to_owned(), about, String::new())
     };
-    let mut items = vec![item("add a file…", "", file("Add a file"))];
+    let folder = app.folder.clone().unwrap_or_else(|| PathBuf::from("."));
+    let mut items = vec![
+        item("choose a file…", "of the machine on which this console runs", Pick::Browse(folder)),
+        item("write its path…", "or drop it on the terminal", file("Add a file")),
+    ];
     let threads = app.compose.parts().len() > 1;
     for (n, it) in app.compose.media.iter().enumerate() {
         let about =
@@ -78,8 +83,9 @@ fn media_menu(app: &mut App) {
         let note = if it.alt.is_empty() { "no description yet" } else { it.alt.as_str() };
         let pick = Pick::Ask(Ask::Alt(n), title, about, it.alt.clone());
         items.push(item(&format!("describe {}", it.name), note, pick));
-        if it.path.is_some() && it.kind.starts_with("image") {
-            items.push(item(&format!("look at {}", it.name), "", Pick::Look(n)));
+        if it.kind.starts_with("image") {
+            let look = Pick::Look { title: it.name.clone(), id: it.id.clone() };
+            items.push(item(&format!("look at {}", it.name), "", look));
         }
         if threads {
             let about = "The number of a part, counted from 1.".to_owned();
@@ -151,13 +157,10 @@ pub(super) fn voice_menu(app: &mut App) {
 
 /// What a menu of the compose screen chose.
 pub(super) fn picked(app: &mut App, pick: Pick, fx: &mut Effects) {
-    if let Pick::Look(n) = pick {
-        if let Some(it) = app.compose.media.get(n)
-            && let Some(path) = it.path.clone()
-        {
-            fx.push(Effect::Look { title: it.name.clone(), path });
-        }
-        return;
+    match pick {
+        Pick::Browse(folder) => return fx.push(Effect::Browse(folder)),
+        Pick::File(path) => return upload(app, path, fx),
+        _ => {}
     }
     let now = app.now;
     let compose = &mut app.compose;
@@ -179,9 +182,8 @@ pub(super) fn picked(app: &mut App, pick: Pick, fx: &mut Effects) {
                 let parts = compose.common.parts.iter().map(|it| Editor::new(it.text())).collect();
                 compose.voices.insert(name.clone(), Voice { parts, comment: None });
             }
-            compose.voice = voice;
             compose.part = 0;
-            compose.field = Field::Text;
+            compose.speak(voice);
         }
         Pick::DropVoice(name) => {
             compose.voices.remove(&name);
@@ -246,8 +248,7 @@ pub(super) fn filled_in(app: &mut App, then: Ask, text: String, fx: &mut Effects
             if text.is_empty() {
                 return;
             }
-            app.compose.uploading += 1;
-            fx.push(Effect::Upload(PathBuf::from(unquoted(&text))));
+            return upload(app, PathBuf::from(unquoted(&text)), fx);
         }
         Ask::Alt(n) => {
             if let Some(it) = app.compose.media.get_mut(n) {
@@ -269,6 +270,35 @@ pub(super) fn filled_in(app: &mut App, then: Ask, text: String, fx: &mut Effects
         _ => return,
     }
     app.compose.touch(now);
+}
+
+fn upload(app: &mut App, path: PathBuf, fx: &mut Effects) {
+    app.compose.uploading += 1;
+    fx.push(Effect::Upload(path));
+}
+
+/// A directory was read: a menu to choose a file from, or to go on.
+pub(super) fn browsed(app: &mut App, result: Result<(PathBuf, Vec<Entry>), String>) {
+    let (folder, entries) = match result {
+        Ok(found) => found,
+        Err(why) => return app.say(Tone::Bad, why),
+    };
+    let mut items = Vec::new();
+    if let Some(above) = folder.parent() {
+        items.push(item("../", "", Pick::Browse(above.to_owned())));
+    }
+    for it in entries {
+        items.push(match it.bytes {
+            None => item(&format!("{}/", it.name), "", Pick::Browse(it.path)),
+            Some(bytes) => item(&it.name, &when::size(bytes), Pick::File(it.path)),
+        });
+    }
+    if items.iter().all(|it| matches!(it.pick, Pick::Browse(_))) {
+        app.say(Tone::Dim, "no pictures, films or documents lie here");
+    }
+    let title = format!("Add a file from {}", folder.display());
+    app.folder = Some(folder);
+    menu(app, &title, items);
 }
 
 /// A path as terminals paste it when a file is dropped on them.

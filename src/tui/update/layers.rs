@@ -130,6 +130,7 @@ fn picked(app: &mut App, pick: Pick, fx: &mut Effects) {
             rows::remember(app, id.clone(), back, fx);
             fx.push(Effect::Do(Deed::Move { id, to: r::Move::Queue(queue), tz: None }));
         }
+        Pick::Look { title, id } => fx.push(Effect::Look { title, id }),
         other => fields::picked(app, other, fx),
     }
 }

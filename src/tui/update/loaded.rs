@@ -240,6 +240,7 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
             if is_draft && receipt.items.iter().all(|it| it.result == m::Outcome::Done) {
                 app.say(Tone::Good, "the draft is gone");
             } else {
+                app.toast = None;
                 show_receipt(app, &receipt);
             }
         }

@@ -26,6 +26,7 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) -> bool {
             | Action::Delete
             | Action::Resolve
             | Action::Edit
+            | Action::Look
             | Action::Earlier
             | Action::Later
     );
@@ -45,11 +46,39 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) -> bool {
         Action::Delete => delete(app, &row),
         Action::Resolve => resolve(app, &row),
         Action::Edit => edit(app, &row, fx),
+        Action::Look => look(app, fx),
         Action::Earlier => by_days(app, &row, "-24h", fx),
         Action::Later => by_days(app, &row, "+24h", fx),
         _ => {}
     }
     true
+}
+
+/// The pictures of the post that is shown, as far as the daemon still has them.
+pub(super) fn look(app: &mut App, fx: &mut Effects) {
+    let Some(post) = &app.post.post else { return };
+    let over = !post.deliveries.is_empty()
+        && post.deliveries.iter().all(|it| {
+            use m::DeliveryState as D;
+            matches!(it.state, D::Published | D::HandedOver | D::Cancelled)
+        });
+    let picture = |it: &m::Media| (it.name.clone(), it.id.clone());
+    let mut all: Vec<_> = post.media.iter().filter(|it| it.kind == "image").map(picture).collect();
+    if over || all.is_empty() {
+        let why = if all.is_empty() {
+            "this post has no pictures"
+        } else {
+            "its files went with its last delivery"
+        };
+        return app.say(Tone::Dim, why);
+    }
+    if all.len() == 1 {
+        let (title, id) = all.remove(0);
+        return fx.push(Effect::Look { title, id });
+    }
+    let items = all.into_iter().map(|(title, id)| item(&title.clone(), "", Pick::Look { title, id }));
+    let items = items.collect();
+    menu(app, "Look at", items);
 }
 
 /// Opens what is under the cursor: the post, or the draft to write on.

@@ -132,6 +132,11 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::Submit => submit(app),
         Action::New => new_page(app),
         Action::Voice => fields::voice_menu(app),
+        Action::NextVoice | Action::PreviousVoice if app.compose.voices.is_empty() => {
+            app.say(Tone::Dim, "there is the common text alone; Alt-V begins an own one");
+        }
+        Action::NextVoice => app.compose.next_voice(1),
+        Action::PreviousVoice => app.compose.next_voice(-1),
         Action::AddPart => {
             let at = app.compose.part + 1;
             app.compose.parts_mut().insert(at, Editor::default());
@@ -347,7 +352,6 @@ pub(super) fn uploaded(app: &mut App, path: &Path, result: Result<m::Uploaded, T
                 bytes: it.bytes,
                 alt: String::new(),
                 part,
-                path: Some(path.to_owned()),
             });
             app.compose.touch(app.now);
         }

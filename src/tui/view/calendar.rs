@@ -10,6 +10,7 @@ use super::rows;
 use crate::control::messages as m;
 use crate::tui::app::App;
 use crate::tui::look::Tone;
+use crate::tui::text;
 
 /// What happens on one day.
 #[derive(Default)]
@@ -30,11 +31,19 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     let zone = TimeZone::get(&month.zone).unwrap_or_else(|_| app.zone.clone());
     let today = app.now.to_zoned(zone.clone()).date();
     let here = app.calendar.day.unwrap_or(today);
+    let width = (body.width - 2) / 7;
+    let words = Words::of(width);
     let title = format!("{} {}", here.strftime("%B %Y"), month.zone);
-    pen.put(1, body.y, usize::from(body.width) - 2, &title, Tone::Strong);
-    if month.cut {
-        pen.put(40, body.y, 40, "not everything fits; the timeline has all", Tone::Warn);
-    }
+    let cells = usize::from(body.width) - 2;
+    let behind = pen.put(1, body.y, cells, &title, Tone::Strong) + 3;
+    let (remark, tone) = if month.cut {
+        ("not everything fits; the timeline has all", Tone::Warn)
+    } else {
+        (words.legend(), Tone::Dim)
+    };
+    let wide = u16::try_from(text::width(remark)).unwrap_or(u16::MAX);
+    let left = (body.width - 1).saturating_sub(wide).max(behind);
+    pen.put(left, body.y, usize::from(body.width.saturating_sub(left)), remark, tone);
     let first = here.first_of_month();
     let monday =
         |it: Date| it.checked_sub(i64::from(it.weekday().to_monday_zero_offset()).days()).unwrap_or(it);
@@ -50,7 +59,6 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     let weeks = u16::try_from(weeks).unwrap_or(6);
     // Half of the screen for the days, half for the one under the cursor.
     let cell = ((body.height.saturating_sub(2) / 2) / weeks).clamp(2, 6);
-    let width = (body.width - 2) / 7;
     for (n, day) in
         [Weekday::Monday, Weekday::Tuesday, Weekday::Wednesday, Weekday::Thursday, Weekday::Friday]
             .into_iter()
@@ -68,7 +76,8 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
             let place =
                 Rect { x: 1 + width * column, y: body.y + 2 + cell * week, width: width - 1, height: cell };
             let day = day(&month, date, &zone);
-            one(pen, place, date, &day, date == here, date == today, date.month() == here.month());
+            let looks = (date == here, date == today, date.month() == here.month());
+            one(pen, place, words, date, &day, looks);
         }
     }
     let y = body.y + 2 + cell * weeks;
@@ -95,7 +104,37 @@ fn day(month: &m::Calendar, date: Date, zone: &TimeZone) -> Day {
     day
 }
 
-fn one(pen: &mut Pen<'_>, place: Rect, date: Date, day: &Day, is_here: bool, is_today: bool, is_in: bool) {
+/// How a day tells what it has: in words where they fit, in signs on a narrow screen.
+#[derive(Clone, Copy)]
+enum Words {
+    Long,
+    Signs,
+}
+
+impl Words {
+    /// `width`: of a day, in cells, with the gap behind it.
+    fn of(width: u16) -> Self {
+        if width < 16 { Self::Signs } else { Self::Long }
+    }
+
+    fn legend(self) -> &'static str {
+        match self {
+            Self::Long => "",
+            Self::Signs => "! wrong ● due ✓ out + recurring ○ free",
+        }
+    }
+
+    fn piece(self, n: usize, word: &str, sign: &str) -> String {
+        match self {
+            Self::Long => format!("{n} {word}"),
+            Self::Signs => format!("{sign}{n}"),
+        }
+    }
+}
+
+/// One day; `looks`: under the cursor, today, of this month.
+fn one(pen: &mut Pen<'_>, place: Rect, words: Words, date: Date, day: &Day, looks: (bool, bool, bool)) {
+    let (is_here, is_today, is_in) = looks;
     let cells = usize::from(place.width);
     let mark = if is_today { "*" } else { "" };
     let change = if day.change { " clocks" } else { "" };
@@ -105,33 +144,31 @@ fn one(pen: &mut Pen<'_>, place: Rect, date: Date, day: &Day, is_here: bool, is_
         (false, false) => Tone::Dim,
     };
     pen.put(place.x, place.y, cells, &format!("{:>2}{mark}{change}", date.day()), tone);
-    let mut pieces: Vec<(String, Tone)> = Vec::new();
-    if day.wrong > 0 {
-        pieces.push((format!("!{}", day.wrong), Tone::Bad));
-    }
-    if day.waits > 0 {
-        pieces.push((format!("{} due", day.waits), Tone::Plain));
-    }
-    if day.out > 0 {
-        pieces.push((format!("{} out", day.out), Tone::Good));
-    }
-    if day.runs > 0 {
-        pieces.push((format!("{} rec", day.runs), Tone::Dim));
-    }
-    if day.free > 0 {
-        pieces.push((format!("{} free", day.free), Tone::Dim));
-    }
+    let all = [
+        (day.wrong, format!("!{}", day.wrong), Tone::Bad),
+        (day.waits, words.piece(day.waits, "due", "●"), Tone::Plain),
+        (day.out, words.piece(day.out, "out", "✓"), Tone::Good),
+        (day.runs, words.piece(day.runs, "rec", "+"), Tone::Dim),
+        (day.free, words.piece(day.free, "free", "○"), Tone::Dim),
+    ];
+    let pieces: Vec<(String, Tone)> =
+        all.into_iter().filter(|it| it.0 > 0).map(|(_, piece, tone)| (piece, tone)).collect();
+    let rows = usize::from(place.height.saturating_sub(1));
     let (mut x, mut y) = (place.x, place.y + 1);
-    for (piece, tone) in pieces {
-        let wide = u16::try_from(piece.len()).unwrap_or(0);
+    // Without air between them if that is what it takes to show all.
+    let gap =
+        u16::from(rows > 1 || pieces.iter().map(|it| text::width(&it.0) + 1).sum::<usize>() <= cells + 1);
+    for (piece, tone) in &pieces {
+        let wide = u16::try_from(text::width(piece)).unwrap_or(0);
         if x > place.x && x + wide > place.right() {
-            x = place.x;
-            y += 1;
+            (x, y) = (place.x, y + 1);
         }
         if y >= place.bottom() {
+            // The rest is told of the day under the cursor.
+            pen.put(place.right().saturating_sub(1), place.bottom() - 1, 1, "…", Tone::Dim);
             break;
         }
-        x = pen.put(x, y, usize::from(place.right().saturating_sub(x)), &piece, tone) + 1;
+        x = pen.put(x, y, usize::from(place.right().saturating_sub(x)), piece, *tone) + gap;
     }
     if is_here {
         pen.tone(Rect { height: place.height.min(2), ..place }, Tone::Here);

@@ -13,7 +13,10 @@ use crate::tui::{text, when};
 pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     let wide = body.width >= 130;
     let (left, right) = if wide {
-        let cut = (body.width * 3 / 5).min(110);
+        // Own texts stand beside the common one, as far as there is room.
+        let texts = u16::try_from(app.compose.voices.len() + 1).unwrap_or(u16::MAX);
+        let most = texts.saturating_mul(56).clamp(110, body.width.saturating_sub(60).max(110));
+        let cut = (body.width * 3 / 5).max(if texts > 1 { most } else { 0 }).min(most);
         (
             Rect { x: body.x + 1, width: cut - 2, ..body },
             Some(Rect { x: body.x + cut + 1, width: body.width - cut - 2, ..body }),
@@ -34,7 +37,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     let mut y = body.y;
     field(pen, app, Field::To, "To", &targets(&app.compose), Rect { y, height: 1, ..left });
     y += 1;
-    editor(pen, app, Rect { y, height: text, ..left });
+    texts(pen, app, Rect { y, height: text, ..left }, wide);
     y += text;
     let line = |y| Rect { y, height: 1, ..left };
     field(pen, app, Field::Media, "Media", &media(&app.compose), line(y));
@@ -150,17 +153,89 @@ pub(super) fn entry(
     }
 }
 
-fn editor(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
-    let compose = &app.compose;
-    let is_here = compose.field == Field::Text;
-    let mut title = match &compose.voice {
+/// The least cells in which a text is still written with pleasure.
+const COLUMN: u16 = 40;
+
+/// The common text and the own ones, side by side where there is room; else the one that is written.
+fn texts(pen: &mut Pen<'_>, app: &mut App, area: Rect, wide: bool) {
+    let names = app.compose.voice_names();
+    let room = if wide { usize::from((area.width + 1) / (COLUMN + 1)).max(1) } else { 1 };
+    let count = room.min(names.len());
+    if count == 1 {
+        editor(pen, app, area, false);
+        return;
+    }
+    let at = names.iter().position(|it| *it == app.compose.voice).unwrap_or(0);
+    let from = (at + 1).saturating_sub(count);
+    let columns = u16::try_from(count).unwrap_or(1);
+    let each = (area.width + 1) / columns;
+    for (n, (column, name)) in (0..columns).zip(&names[from..]).enumerate() {
+        let x = area.x + each * column;
+        let width = if column + 1 == columns { area.right() - x } else { each - 1 };
+        let place = Rect { x, width, ..area };
+        if from + n == at {
+            editor(pen, app, place, true);
+        } else {
+            beside(pen, app, place, name.as_ref());
+        }
+        pen.hit(place, Hit::Voice(from + n));
+        length(pen, app, place, name.as_ref());
+    }
+    let left = names.len() - count;
+    if left > 0 {
+        let more = format!(" {left} more: Alt-L ");
+        let x = area.right().saturating_sub(u16::try_from(more.len()).unwrap_or(0) + 1);
+        pen.put(x, area.bottom() - 1, more.len(), &more, Tone::Accent);
+    }
+}
+
+/// A text that is not written on now.
+fn beside(pen: &mut Pen<'_>, app: &App, area: Rect, name: Option<&String>) {
+    let parts = app.compose.parts_of(name);
+    let part = app.compose.part.min(parts.len().saturating_sub(1));
+    let inner = pen.frame(area, &titled(&app.compose, name, part, true), Tone::Dim);
+    let Some(editor) = parts.get(part) else { return };
+    let rows = editor.rows(usize::from(inner.width));
+    let is_cut = rows.len() > usize::from(inner.height);
+    for (y, range) in (inner.y..inner.bottom()).zip(rows) {
+        pen.put(inner.x, y, usize::from(inner.width), &editor.text()[range], Tone::Plain);
+    }
+    if is_cut {
+        pen.put(area.x + 1, area.bottom() - 1, 1, "…", Tone::Dim);
+    }
+}
+
+/// The length of a text in the frame below it, as the network counts that has the least room for it.
+fn length(pen: &mut Pen<'_>, app: &App, area: Rect, name: Option<&String>) {
+    let Some((_, Ok(check))) = &app.compose.checked else { return };
+    let own = check.targets.iter().filter(|it| app.compose.voice_of(&it.account) == name);
+    let Some(it) = own.min_by_key(|it| i128::from(it.length.max) - i128::from(it.length.used)) else {
+        return;
+    };
+    let told = format!(" {} of {} {} ", it.length.used, it.length.max, it.length.unit);
+    let tone = if it.length.used > it.length.max { Tone::Bad } else { Tone::Dim };
+    pen.put(area.x + 2, area.bottom() - 1, usize::from(area.width).saturating_sub(4), &told, tone);
+}
+
+/// The title of a text; `beside`: it stands among others.
+fn titled(compose: &Compose, name: Option<&String>, part: usize, beside: bool) -> String {
+    let mut title = match name {
         Some(name) => format!("Own text of {name}"),
+        None if beside => "Text for everybody else".to_owned(),
         None if compose.voices.is_empty() => "Text".to_owned(),
         None => format!("Text ({} own)", compose.voices.len()),
     };
-    if compose.parts().len() > 1 {
-        title = format!("{title}, part {} of {}", compose.part + 1, compose.parts().len());
+    let parts = compose.parts_of(name).len();
+    if parts > 1 {
+        title = format!("{title}, part {} of {parts}", part + 1);
     }
+    title
+}
+
+fn editor(pen: &mut Pen<'_>, app: &mut App, area: Rect, among: bool) {
+    let compose = &app.compose;
+    let is_here = compose.field == Field::Text;
+    let mut title = titled(compose, compose.voice.as_ref(), compose.part, among);
     if compose.original.is_some() {
         title = format!("{title} (a change to a post that has its time)");
     }
@@ -219,7 +294,10 @@ fn verdicts(app: &App, cells: usize, wide: bool) -> Vec<(Tone, String)> {
         wrapped(&mut out, Tone::Bad, &format!("× {}", trouble.message), cells, "  ");
         if trouble.problems.len() <= 1 {
             out.extend(
-                trouble.hint.iter().map(|it| (Tone::Accent, format!("  {}", text::fit(it, cells - 2)))),
+                trouble
+                    .hint
+                    .iter()
+                    .map(|it| (Tone::Accent, format!("  {}", text::fit(&text::in_fields(it), cells - 2)))),
             );
         }
     }
@@ -237,7 +315,7 @@ fn verdicts(app: &App, cells: usize, wide: bool) -> Vec<(Tone, String)> {
         Some((_, Err(trouble))) => {
             wrapped(&mut out, Tone::Bad, &trouble.message, cells, "  ");
             if let Some(hint) = &trouble.hint {
-                wrapped(&mut out, Tone::Accent, &format!("  {hint}"), cells, "  ");
+                wrapped(&mut out, Tone::Accent, &format!("  {}", text::in_fields(hint)), cells, "  ");
             }
         }
         Some((_, Ok(check))) => {
@@ -278,7 +356,7 @@ fn problems(out: &mut Vec<(Tone, String)>, it: &m::CheckTarget, cells: usize) {
             "    ",
         );
         if let Some(hint) = &problem.hint {
-            wrapped(out, Tone::Dim, &format!("    {hint}"), cells, "    ");
+            wrapped(out, Tone::Dim, &format!("    {}", text::in_fields(hint)), cells, "    ");
         }
     }
     for notice in &it.notices {

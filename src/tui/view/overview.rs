@@ -146,10 +146,11 @@ fn health_lines(app: &App, cells: usize) -> Vec<(Tone, String)> {
         "            ",
     );
     let daemon = format!(
-        "Daemon      {}, up {}, last tick {tick}, store {}",
+        "Daemon      {}, up {}, last tick {tick}, store {}{}",
         status.version,
         when::span(status.uptime_s),
-        when::size(status.store.bytes)
+        when::size(status.store.bytes),
+        words::free(status)
     );
     wrapped(&mut out, Tone::Dim, &daemon, cells, "            ");
     for it in &status.spending {
