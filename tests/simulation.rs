@@ -25,6 +25,8 @@ mod coverage;
 mod dice;
 #[path = "simulation/disk.rs"]
 mod disk;
+#[path = "simulation/ear.rs"]
+mod ear;
 #[path = "simulation/explain.rs"]
 mod explain;
 #[path = "simulation/farewell.rs"]
@@ -39,6 +41,8 @@ mod plan;
 mod reckon;
 #[path = "simulation/rows.rs"]
 mod rows;
+#[path = "simulation/seeds.rs"]
+mod seeds;
 #[path = "support/standins.rs"]
 mod standins;
 #[path = "simulation/tokens.rs"]
@@ -61,48 +65,11 @@ use std::sync::{Mutex, Once, RwLock};
 use coverage::Coverage;
 use dice::{Rng, start};
 use explain::Doubts;
+use seeds::{COPIES_ONCE, FAILED_ONCE};
 use sendoff::domain::delivery::{State, Step, StepKind};
 use sendoff::domain::ids::PlatformName;
 use world::World;
 
-/// Seeds that once failed. They run every time.
-const FAILED_ONCE: &[u64] = &[
-    1438,
-    736,
-    2541,
-    21_282,
-    22_249,
-    2_199_023_276_704,
-    2_199_023_257_668,
-    1_099_511_628_234,
-    5711,
-    11_750,
-    467,
-    771,
-    950,
-    1320,
-    1547,
-    2105,
-    3181,
-    5504,
-    9007,
-    9909,
-    10_954,
-    119,
-    342,
-    31_593,
-    3544,
-    31_378,
-    2015,
-    2036,
-    70_681,
-    102_081,
-    104_182,
-    104_789,
-    203_686,
-];
-/// The same for those in which a copy is brought back.
-const COPIES_ONCE: &[u64] = &[105, 218, 316, 534, 705, 957, 11_750, 199, 602, 900_016];
 /// Hits every reachable cell of the coverage table must have in a run of [`FULL`] seeds.
 const HITS: u64 = 100;
 const FULL: u64 = 11_000;
@@ -129,7 +96,7 @@ fn prepare() {
                 eprintln!("{info}");
             }
         }));
-        tracing::subscriber::set_global_default(world::Ear).unwrap();
+        tracing::subscriber::set_global_default(ear::Ear).unwrap();
     });
 }
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::shared::Shared;
 use super::{renewal, rollback, tokens};
+use crate::engine::{Input, Refreshed};
 use crate::store::{StoreError, meta};
 
 /// How often the small things are looked at.
@@ -117,7 +118,11 @@ async fn refresh_ripe(shared: Arc<Shared>, now: Timestamp) {
                 let idle =
                     !shared.stopping.load(Ordering::Relaxed) && !shared.token_waits().hold_back(account, now);
                 if idle {
-                    tokens::refresh(shared, account, now).await;
+                    let outcome = tokens::refresh(shared, account, now).await;
+                    // What waits for a token need not wait any more.
+                    if matches!(outcome, Refreshed::Fresh(_)) {
+                        shared.send(Input::Refreshed { account, outcome });
+                    }
                 }
             }
         })

@@ -8,9 +8,6 @@ use crate::domain::delivery::{Delivery, Event, Looked, State};
 use crate::domain::moment::Moment;
 use crate::store::{Store, StoreError, Tx, deliveries};
 
-/// The event's name in the history.
-const AHEAD: &str = "clock_was_ahead";
-
 /// Nothing waits longer than this for its next try or look: networks ask for a day at the most.
 const LONGEST: SignedDuration = SignedDuration::from_hours(48);
 
@@ -71,7 +68,7 @@ fn nearer(
             } else {
                 Event::TryNow { at, anyway: false }
             };
-            many += usize::from(moved(tx, &before, event, AHEAD, now)?);
+            many += usize::from(moved(tx, &before, event, "clock_was_ahead", now)?);
         }
     }
     Ok(many)
@@ -91,7 +88,8 @@ pub(super) fn look_for_what_is_still_to_come(store: &Store, now: Moment) -> Resu
         let Some(before) = store.read(|rx| deliveries::get(rx, id))?.filter(&ahead) else { continue };
         let absent_at = before.flight.absent_at;
         let event = Event::Look { kind: Looked::Asked, next_check: now.wall, absent_at, reason: None };
-        store.write_blocking(move |tx| moved(tx, &before, event.clone(), AHEAD, now).map(drop))?;
+        store
+            .write_blocking(move |tx| moved(tx, &before, event.clone(), "clock_was_ahead", now).map(drop))?;
     }
     bring_near_at_start(store, now)
 }

@@ -46,7 +46,8 @@ impl World {
                 // Set back after the claim, the wall clock may show less; in truth its time has come, or the
                 // user wanted it out at once.
                 let due = save.after.due.instant;
-                let hurried = self.watch.hurried.contains(&save.after.id);
+                // Nor is what may be live already early any more.
+                let hurried = self.watch.hurried.contains(&save.after.id) || save.before.begun();
                 assert!(wall >= due || self.now >= due || hurried, "never early (I13)");
                 self.pace_intent(&save.before);
                 let (seq, store) = (save.seq, self.store.clone().unwrap());

@@ -245,7 +245,8 @@ impl World {
     pub(crate) fn refreshed(&mut self, account: AccountId, outcome: Refreshed, told: bool) {
         self.refreshing.remove(&account);
         self.wallet.waits.note(account, &outcome);
-        if told {
+        // What waits for a token need not wait any more.
+        if told || matches!(outcome, Refreshed::Fresh(_)) {
             self.soon(Input::Refreshed { account, outcome });
         }
     }

@@ -5,7 +5,6 @@
 //! This file: time and crashes. `writer.rs` is the store's writer, `act.rs` carries out what the engine
 //! decides and what users do, `watch.rs` holds the promises against what happens.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
@@ -24,6 +23,7 @@ use sendoff::store::{Store, StoreError, Tx, accounts, deliveries, vault};
 use super::coverage::Label;
 use super::dice::{Rng, millis, secs, start};
 use super::disk::{Disk, Image};
+use super::ear;
 use super::networks::Network;
 use super::plan::Wish;
 use super::reckon::Whom;
@@ -133,40 +133,6 @@ pub(crate) struct World {
     trace: DefaultHasher,
 }
 
-thread_local! {
-    /// What the program itself called an error of its own.
-    static ERRORS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Hears the errors that the engine and the ledger log: an illegal move is one, and release builds
-/// do nothing but log it.
-pub(crate) struct Ear;
-
-impl tracing::Subscriber for Ear {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::ERROR && metadata.target().starts_with("sendoff")
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Words(String);
-        impl tracing::field::Visit for Words {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                use std::fmt::Write as _;
-                let _ = write!(self.0, "{field}={value:?} ");
-            }
-        }
-        let mut words = Words(String::new());
-        event.record(&mut words);
-        ERRORS.with(|it| it.borrow_mut().push(words.0));
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 /// A new store, made once.
 fn empty_store() -> Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
@@ -181,7 +147,7 @@ fn empty_store() -> Image {
 
 impl World {
     pub(crate) fn new(seed: u64, class: Class, network: Network) -> Self {
-        ERRORS.with(|it| it.borrow_mut().clear());
+        ear::forget();
         let find = if network.own { sendoff::platforms::find } else { standins::find };
         Self {
             now: start(),
@@ -350,7 +316,7 @@ impl World {
         }
         self.engine_wake = None;
         let effects = engine.apply(input, moment);
-        Self::no_errors();
+        ear::no_errors();
         for effect in effects {
             if self.engine.is_none() {
                 break;
@@ -358,11 +324,6 @@ impl World {
             self.carry_out(effect);
         }
         self.flush_claim();
-    }
-
-    fn no_errors() {
-        let said = ERRORS.with(|it| std::mem::take(&mut *it.borrow_mut()));
-        assert!(said.is_empty(), "the program logged an error of its own: {said:?}");
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -562,7 +523,7 @@ impl World {
             return self.died_at_start("the power goes");
         }
         self.brought_back = None;
-        Self::no_errors();
+        ear::no_errors();
         let rows = all_rows(&store);
         self.watch.started(&rows);
         self.reckon_boot();

@@ -153,6 +153,8 @@ pub(super) fn listed(
                 unclear(FailureClass::NotReady, "Instagram has published it and does not list it yet")
             }
         }
+        // Without words the one that is listed may be another of ours, of which nobody knows yet either.
+        (PUBLISHED, 1) if nameless => Sight::Found(unnamed(form)),
         (PUBLISHED, _) => one(hits, rest),
         // Without words another one of the same kind cannot be told from it.
         (_, 1..) if nameless => Sight::Disputed {
