@@ -467,10 +467,10 @@ impl Driver {
         tokio::spawn(async move {
             match write.await {
                 Ok(many) => {
-                    tracing::info!(many, "what waited for a time of the clock as it was waits no longer")
+                    tracing::info!(many, "what waited for a time of the clock as it was waits no longer");
                 }
                 Err(error) => {
-                    tracing::error!(%error, "what waits too long could not be brought near; a restart does it")
+                    tracing::error!(%error, "what waits too long could not be brought near; a restart does it");
                 }
             }
             shared.nudge();

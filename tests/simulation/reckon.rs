@@ -391,12 +391,13 @@ impl World {
                 }
             }
             Input::Refreshed { account, outcome } => {
-                let notice = match outcome {
-                    // The lane waits until then, and its posts are looked at again after.
-                    Refreshed::Later { at, .. } => at.duration_since(wall).max(BREATH) + secs(2),
-                    Refreshed::Fresh(_) | Refreshed::Dead(_) => BREATH,
-                };
-                self.watch.reckon.end(Whom::Account(*account), "refresh", now, notice);
+                let (it, whom) = (&mut self.watch.reckon, Whom::Account(*account));
+                it.end(whom, "refresh", now, BREATH);
+                // The lane waits until then, and its posts are looked at again after; another refresh may have
+                // ended meanwhile.
+                if let Refreshed::Later { at, .. } = outcome {
+                    it.during(whom, now, at.duration_since(wall).max(BREATH) + secs(2), "no token for now");
+                }
             }
             _ => {}
         }

@@ -253,11 +253,10 @@ impl World {
 
     /// What follows a write that was refused: whoever refreshes is told to come again.
     pub(crate) fn refused(&self, then: Option<Happening>) -> Option<Happening> {
-        let (life, account, told) = match then? {
-            Happening::RefreshCall(life, account, _, told) | Happening::Refreshed(life, account, _, told) => {
-                (life, account, told)
-            }
-            _ => return None,
+        let (Happening::RefreshCall(life, account, _, told) | Happening::Refreshed(life, account, _, told)) =
+            then?
+        else {
+            return None;
         };
         let outcome = renewal::not_now(self.wall(), LOOK_AGAIN, "refresh", "another change came in between");
         Some(Happening::Refreshed(life, account, outcome, told))
