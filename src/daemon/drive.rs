@@ -202,7 +202,12 @@ impl Driver {
                     tick = true;
                     *self.index_wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 }
-                Input::Stepped(by) if by.is_negative() => self.bring_near(-*by, moment),
+                Input::Stepped(by) => {
+                    self.shared.token_waits().forget();
+                    if by.is_negative() {
+                        self.bring_near(-*by, moment);
+                    }
+                }
                 Input::Ask { id, ticket, .. } if !self.engine.holds(*id) => {
                     let gone = Refused {
                         code: "changed",

@@ -110,6 +110,12 @@ impl Waits {
         self.get(id, now).filter(|it| it.1.class == RATE_LIMITED).cloned()
     }
 
+    /// The wall clock was set: the times that were noted may be years away now, and one request more does no
+    /// harm.
+    pub fn forget(&mut self) {
+        self.0.clear();
+    }
+
     /// Whether a refresh that nobody asked for has to wait: our own guess binds it as well.
     pub fn hold_back(&self, id: AccountId, now: Timestamp) -> bool {
         self.get(id, now).is_some()
@@ -264,7 +270,9 @@ fn is_ripe(account: &Account, next_send: Option<Timestamp>, now: Timestamp, seed
     if !account.can_refresh || account.state == AccountState::NeedsReconnect {
         return false;
     }
-    if ripe_at(account, seed).is_none_or(|at| now < at) {
+    // One that bears a time still to come was had with a clock that was ahead: nobody knows how old it is.
+    let dated_ahead = account.issued_at.is_some_and(|issued| issued > now);
+    if !dated_ahead && ripe_at(account, seed).is_none_or(|at| now < at) {
         return false;
     }
     let lasts =
@@ -328,6 +336,7 @@ mod tests {
         assert!(!is_ripe(&it, Some(now), now, seed));
         assert!(!is_ripe(&it, soon(at(6_990)), at(6_990), seed), "120 s behind the send are enough");
         assert!(is_ripe(&it, soon(at(6_991)), at(6_991), seed), "it would be too short");
+        assert!(is_ripe(&it, None, at(-3_600), seed), "it was had with a clock that was ahead");
         let dead = Account { state: AccountState::NeedsReconnect, ..it.clone() };
         let fixed = Account { can_refresh: false, ..it };
         assert!(!is_ripe(&dead, None, now, seed) && !is_ripe(&fixed, None, now, seed));

@@ -66,7 +66,7 @@ fn nearer(
                 // Its time is really still to come.
                 continue;
             } else {
-                Event::TryNow { at, anyway: false }
+                Event::Nearer { at }
             };
             many += usize::from(moved(tx, &before, event, "clock_was_ahead", now)?);
         }

@@ -246,6 +246,9 @@ impl Delivery {
                     to.late = Late::Always;
                 }
             }
+            (S::Retry, E::Nearer { at }) => {
+                to.next_try = Some(if self.begun() { at } else { at.max(self.due.instant) });
+            }
             (S::Sending, E::Lose { next_check, reason, said }) => {
                 to.flight.said = said.or(to.flight.said.take());
                 to.doubt(next_check, Some(reason), moment);

@@ -113,6 +113,7 @@ impl World {
                     let then = Some(Happening::Input(self.life, Input::Tick));
                     self.write(Write::Rest { what: "bring near", id: None, job, then });
                 }
+                self.wallet.waits.forget();
                 self.input(Input::Stepped(step));
             }
             self.input(Input::Clock { hold, sure });

@@ -58,6 +58,8 @@ pub enum Event {
     /// The account is back, or the user says "try now".
     /// `anyway`: the user says so, so that being late is no reason any more.
     TryNow { at: Timestamp, anyway: bool },
+    /// What it waits for was reckoned with a clock that was ahead: it waits until then, for the same reason.
+    Nearer { at: Timestamp },
     /// The call may have taken effect. `said`: what the network has said of it for good.
     Lose { next_check: Timestamp, reason: Reason, said: Option<Said> },
     /// It stays unknown, and is looked at again then. `reason`: what this look showed, if it is more
@@ -198,6 +200,7 @@ impl Event {
             Self::Spare { .. } => "spare",
             Self::AccountDead { .. } => "account_dead",
             Self::TryNow { .. } => "try_now",
+            Self::Nearer { .. } => "clock_was_ahead",
             Self::Lose { .. } => "lose",
             Self::Look { kind, .. } => kind.name(),
             Self::Hold { .. } => "hold",
