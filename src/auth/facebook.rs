@@ -97,6 +97,19 @@ fn proof_of(token: &str, app_secret: &str) -> String {
 }
 
 impl FacebookProvider {
+    /// Facebook takes https, and `http://localhost` while the app is in development mode
+    /// (developers.facebook.com/blog/post/2018/06/08/enforce-https-facebook-login); a number in its place is
+    /// not named there. A stand-in takes any loopback address.
+    pub(super) fn check_address(&self, redirect: &Url) -> Result<(), AuthError> {
+        check_redirect(redirect)?;
+        if wire::is_loopback_ip(&self.graph)
+            || !(redirect.scheme() == "http" && wire::is_loopback_ip(redirect))
+        {
+            return Ok(());
+        }
+        Err(no_address(redirect))
+    }
+
     pub(super) fn begin(&self, tools: Tools<'_>, ask: Begin) -> Result<Started, AuthError> {
         check_redirect(&ask.redirect_uri)?;
         Ok(self.begin_for(tools, ask, SCOPES, Server::Facebook))
@@ -458,19 +471,22 @@ pub(super) fn is_id(text: &str) -> bool {
     (1..=30).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Facebook takes https, and `http://localhost` while the app is in development mode. Any loopback
-/// address is let through here: which of them it takes, its own page says.
+/// What no Facebook takes, nor a stand-in for it.
 pub(super) fn check_redirect(url: &Url) -> Result<(), AuthError> {
     let here = wire::is_loopback_ip(url) || url.host_str() == Some("localhost");
     if url.scheme() == "https" || (url.scheme() == "http" && here) {
         return Ok(());
     }
-    Err(AuthError::Setup {
+    Err(no_address(url))
+}
+
+fn no_address(url: &Url) -> AuthError {
+    AuthError::Setup {
         problem: format!("Facebook does not take `{url}` as the address to come back to"),
         remedy: "use an `https://` public address, or `http://localhost:PORT` while the app is in \
-                 development mode"
+                 development mode (`localhost`, not a number)"
             .into(),
-    })
+    }
 }
 
 /// The JSON object of a success; else what Meta's error means.

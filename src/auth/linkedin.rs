@@ -446,7 +446,7 @@ impl LinkedInProvider {
     }
 
     /// The app of new accounts.
-    fn app(&self) -> Result<&(String, SecretString), AuthError> {
+    pub(super) fn app(&self) -> Result<&(String, SecretString), AuthError> {
         let (app, section) = match self.kind {
             Kind::Member => (&self.member, "[platforms.linkedin]"),
             Kind::Organization => (&self.organization, "[platforms.linkedin.organization]"),

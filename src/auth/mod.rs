@@ -302,13 +302,22 @@ impl Provider {
         }
     }
 
+    /// Whether there is an app for new accounts, before a browser is sent anywhere.
+    pub fn check_app(&self) -> Result<(), AuthError> {
+        match self {
+            Self::LinkedIn(it) => it.app().map(drop),
+            // Without one there is no provider.
+            _ => Ok(()),
+        }
+    }
+
     /// Whether this installation's public address will do, before a browser is sent anywhere.
     pub fn check_address(&self, redirect: &Url) -> Result<(), AuthError> {
         match self {
             Self::Instagram(it) => it.check_address(redirect),
             Self::TikTok(it) => it.check_address(redirect),
             Self::X(_) => x::check_redirect(redirect),
-            Self::Facebook(_) => facebook::check_redirect(redirect),
+            Self::Facebook(it) => it.check_address(redirect),
             Self::LinkedIn(_) => linkedin::check_redirect(redirect),
             // Its server reads the address from our own document.
             Self::Bluesky(_) => Ok(()),

@@ -198,11 +198,11 @@ fn preview(sent: &serde_json::Value) -> String {
     };
     for request in sent.as_array().into_iter().flatten().filter_map(Value::as_object) {
         let body = request.get("body").and_then(Value::as_object);
-        let fields = request.iter().filter(|(_, value)| !value.is_object()).chain(body.into_iter().flatten());
+        let fields = request.iter().filter(|it| it.0 != "body").chain(body.into_iter().flatten());
         for (name, value) in fields {
             match (name.as_str(), value) {
                 ("request" | "text" | "commentary", Value::String(text)) => put(text),
-                (name, value) => put(&format!("{}: {}", named(name), worded(value))),
+                (name, value) => field(name, value, 0, &mut put),
             }
         }
     }
@@ -210,6 +210,30 @@ fn preview(sent: &serde_json::Value) -> String {
         put(text);
     }
     out
+}
+
+/// A field on a line of its own; what has fields itself is a block under its name, however deep.
+fn field(name: &str, value: &serde_json::Value, depth: usize, put: &mut impl FnMut(&str)) {
+    let indent = "  ".repeat(depth);
+    match value.as_object().filter(|it| head(it).is_none() && !is_one_word(it)) {
+        Some(fields) => {
+            put(&format!("{indent}{}:", named(name)));
+            for (name, value) in fields {
+                field(name, value, depth + 1, put);
+            }
+        }
+        None => put(&format!("{indent}{}: {}", named(name), worded(value))),
+    }
+}
+
+/// What an object is called by: a file, a name or a text.
+fn head(map: &serde_json::Map<String, serde_json::Value>) -> Option<(&String, &serde_json::Value)> {
+    ["file", "name", "text", "id"].iter().find_map(|it| map.get_key_value(*it))
+}
+
+/// One field alone, which has none itself.
+fn is_one_word(map: &serde_json::Map<String, serde_json::Value>) -> bool {
+    map.len() == 1 && map.values().all(|it| !it.is_object())
 }
 
 /// A field's name in words: `reply_settings` and `replySettings` are `reply settings`.
@@ -236,9 +260,9 @@ fn worded(value: &serde_json::Value) -> String {
         Value::Bool(on) => if *on { "yes" } else { "no" }.to_owned(),
         Value::Array(all) => all.iter().map(worded).collect::<Vec<_>>().join(", "),
         Value::Object(map) => {
-            let head = ["file", "name", "text"].iter().find_map(|it| map.get_key_value(*it));
-            let rest =
-                map.iter().filter(|(key, value)| head.is_none_or(|it| it.0 != *key) && !value.is_null());
+            let head = head(map);
+            let is_said = |it: &Value| !it.is_null() && it.as_str() != Some("");
+            let rest = map.iter().filter(|(key, value)| head.is_none_or(|it| it.0 != *key) && is_said(value));
             let rest: Vec<String> =
                 rest.map(|(key, value)| format!("{} {}", named(key), worded(value))).collect();
             match (head, rest.is_empty()) {
@@ -272,13 +296,17 @@ mod tests {
             { "request": "POST /2/tweets", "body": { "text": "one\ntwo", "reply_settings": "following" } },
             { "request": "POST /xrpc/put", "text": "three", "images": ["oven.jpg"] },
             { "request": "POST /rest/posts", "commentary": "four", "isReshareDisabledByAuthor": false },
-            { "request": "POST /z", "media": [{ "file": "a.mp4" }, { "file": "b.jpg", "alt": "A loaf" }],
-              "made_with_ai": true },
+            { "request": "POST /z", "made_with_ai": true,
+              "media": [{ "file": "a.mp4", "alt": "" }, { "file": "b.jpg", "alt": "A loaf" }] },
+            { "request": "POST /deep", "content": { "poll": { "question": "Which?",
+              "options": [{ "text": "Rye" }, { "text": "Spelt" }], "settings": { "duration": "ONE_DAY" } } } },
         ]);
         let shown = "POST /2/tweets\none\ntwo\nreply settings: following\n\
                      POST /xrpc/put\nthree\nimages: oven.jpg\n\
                      POST /rest/posts\nfour\nis reshare disabled by author: no\n\
-                     POST /z\nmedia: a.mp4, b.jpg (alt A loaf)\nmade with ai: yes\n";
+                     POST /z\nmade with ai: yes\nmedia: a.mp4, b.jpg (alt A loaf)\n\
+                     POST /deep\ncontent:\n\x20 poll:\n\x20   question: Which?\n\
+                     \x20   options: Rye, Spelt\n\x20   settings: duration ONE_DAY\n";
         assert_eq!(preview(&sent), shown);
         assert_eq!(preview(&"plain\u{1b}[2J".into()), "plain[2J\n");
         assert_eq!(preview(&serde_json::Value::Null), "");

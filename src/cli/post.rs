@@ -518,6 +518,11 @@ fn why(it: &m::Delivery, ui: &mut Ui<'_, '_>) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Whether a hint names another way than trying again (a new post, an edit): then no line contradicts it.
+fn leads_elsewhere(hint: Option<&str>) -> bool {
+    hint.is_some_and(|it| !it.contains("post retry"))
+}
+
 /// The command that helps most, if one does.
 fn next_step(post: &m::Post) -> Option<String> {
     let stuck = |state| post.deliveries.iter().find(|it| it.state == state);
@@ -526,8 +531,23 @@ fn next_step(post: &m::Post) -> Option<String> {
         return Some(format!("sendoff account connect {} --name {}", clean_line(platform), clean_line(name)));
     }
     if let Some(it) = stuck(m::DeliveryState::Rejected).or_else(|| stuck(m::DeliveryState::Missed)) {
+        if leads_elsewhere(it.reason.as_ref().and_then(|it| it.hint.as_deref())) {
+            return None;
+        }
         return Some(format!("sendoff post retry {}", clean_line(&it.id)));
     }
     (post.status == m::PostStatus::Draft)
         .then(|| format!("sendoff post reschedule {} --at \"tomorrow 9am\"", clean_line(&post.id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::MediaError;
+
+    #[test]
+    fn whoever_shall_take_the_file_into_a_new_post_is_not_told_to_try_the_old_one_again() {
+        assert!(leads_elsewhere(MediaError::Changed.hint()));
+        assert!(!leads_elsewhere(None) && !leads_elsewhere(Some("write it anew, then `sendoff post retry`")));
+    }
 }

@@ -16,7 +16,9 @@ use jiff::tz::TimeZone;
 use toml::Spanned;
 use url::Url;
 
+use crate::domain::door::Door;
 use crate::domain::ids::{AccountName, PlatformName};
+use crate::domain::reach::Reach;
 use crate::domain::schedule::Late;
 use crate::domain::schedule::slots::SlotPattern;
 use crate::facts::linkedin;
@@ -189,6 +191,16 @@ pub enum InstagramLogin {
     Facebook,
 }
 
+impl InstagramLogin {
+    /// The door of accounts that are connected with it.
+    pub fn door(self) -> Door {
+        match self {
+            Self::Instagram => Door::Instagram,
+            Self::Facebook => Door::Facebook,
+        }
+    }
+}
+
 /// TikTok's kinds of app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TikTokApp {
@@ -205,6 +217,16 @@ pub enum TikTokMode {
     Inbox,
     /// Published directly; needs an audited app for anything but private posts.
     Direct,
+}
+
+impl TikTokMode {
+    /// How far the posts of accounts go that are connected with it.
+    pub fn reach(self) -> Reach {
+        match self {
+            Self::Inbox => Reach::Inbox,
+            Self::Direct => Reach::Direct,
+        }
+    }
 }
 
 /// `[[queue]]`.
@@ -378,6 +400,16 @@ pub struct Privacy {
 }
 
 impl Config {
+    /// The tier of accounts that are connected from now on, on networks where the configuration decides it.
+    pub fn tier_of_new(&self, platform: PlatformName) -> Option<&'static str> {
+        let settings = self.platforms.get(&platform)?;
+        match platform {
+            PlatformName::TikTok => Some(settings.mode.reach().as_str()),
+            PlatformName::Instagram => Some(settings.login.door().as_str()),
+            _ => None,
+        }
+    }
+
     /// One network's settings.
     ///
     /// # Panics

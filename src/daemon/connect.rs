@@ -188,6 +188,7 @@ pub(super) async fn start(shared: &Arc<Shared>, by: Caller, ask: r::Connect) -> 
     let provider = shared
         .provider_for(platform, wanted.kind)
         .map_err(|error| refused(error.to_string(), error.hint()))?;
+    provider.check_app().map_err(|error| refused(error.to_string(), error.hint()))?;
     provider
         .check_address(&redirect_uri(&shared.config().server.public_url, platform))
         .map_err(|error| refused(error.to_string(), error.hint()))?;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::shared::Shared;
 use super::{errors, queues, repeats, view};
-use crate::config::Zone;
+use crate::config::{Config, Zone};
 use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -60,8 +60,14 @@ impl Words {
         self.variants.get(name).or_else(|| self.variants.get(platform.as_str())).unwrap_or(&self.content)
     }
 
-    /// Checks the words for one network.
-    pub(super) fn check(&self, platform: &dyn Platform, name: &str, account: Option<&Account>) -> Checked {
+    /// Checks the words for one account, or for one that would be connected now.
+    pub(super) fn check(
+        &self,
+        config: &Config,
+        platform: &dyn Platform,
+        name: &str,
+        account: Option<&Account>,
+    ) -> Checked {
         let content = self.content_for(platform.name(), name);
         let options = self.options.get(&platform.name()).cloned().unwrap_or_default();
         let draft = validate::Draft {
@@ -71,7 +77,8 @@ impl Words {
             options: &options,
             lacks: account.map_or(&[], |it| it.missing_scopes.as_slice()),
         };
-        validate::check(platform, account.and_then(|it| it.tier.as_deref()), draft)
+        let tier = account.map_or_else(|| config.tier_of_new(platform.name()), |it| it.tier.as_deref());
+        validate::check(platform, tier, draft)
     }
 }
 
@@ -237,6 +244,7 @@ pub(super) fn check(shared: &Shared, ask: &r::CreatePost) -> ApiResult<m::Check>
     if to.is_empty() {
         return Err(no_target());
     }
+    let config = shared.config();
     let (mut networks, mut accounts) = (Vec::new(), Vec::new());
     for name in &to {
         let (platform, account) = if name.contains(':') {
@@ -247,7 +255,7 @@ pub(super) fn check(shared: &Shared, ask: &r::CreatePost) -> ApiResult<m::Check>
         };
         let connector = connector(platform)?;
         networks.push(platform);
-        targets.push(view::target(name, &words.check(connector, name, account.as_ref())));
+        targets.push(view::target(name, &words.check(&config, connector, name, account.as_ref())));
         accounts.push(account);
     }
     refuse_unused(&words.options, &networks)?;
@@ -376,10 +384,11 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
     let mut checks = Vec::new();
     for account in &targets {
         let name = account.name.to_string();
-        let checked = words.check(connector(account.name.platform())?, &name, Some(account));
+        let checked =
+            words.check(&shared.config(), connector(account.name.platform())?, &name, Some(account));
         checks.push(view::target(&name, &checked));
     }
-    let cost = view::cost_of(&checks);
+    let costs = view::costs_told(&checks);
     if !ask.unfinished {
         refuse_problems(checks)?;
     }
@@ -448,11 +457,10 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
     };
     let paused = post.slot.as_ref().and_then(|slot| queues::paused_notice(shared, &slot.queue));
     let stopped = held_back(shared, &targets).into_iter().filter(|_| post.due.is_some());
-    let cost = cost.map(|usd| format!("will cost about {usd} USD"));
     let repeated = repeats.into_iter().map(|(n, rule)| format!("{}: {rule}", names[n]));
     let ends = targets.iter().filter_map(|it| ends_first(it, post.due.as_ref()?.instant));
     let notices = std::iter::once(notice)
-        .chain(cost)
+        .chain(costs)
         .chain(repeated)
         .chain(before)
         .chain(ends)

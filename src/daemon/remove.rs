@@ -88,9 +88,9 @@ async fn from_network(shared: &Arc<Shared>, delivery: &Delivery) -> ApiResult<Ve
                 None if platform.capabilities(account.tier.as_deref()).can_delete => {
                     "the network has not told its id"
                 }
-                _ => "the network has no way to delete through its API",
+                _ => platform.not_deletable(account),
             };
-            let hint = platform.delete_by_hand().to_owned();
+            let hint = platform.delete_by_hand(account).to_owned();
             items.push(done(m::Outcome::NotPossible, Some(why.to_owned()), Some(hint)));
             continue;
         };

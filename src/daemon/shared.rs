@@ -20,13 +20,12 @@ use crate::auth::x::XProvider;
 use crate::auth::{App, Provider};
 use crate::clock::Clock;
 use crate::config::secret::{SecretError, SecretSource};
-use crate::config::{Config, InstagramLogin, TikTokApp, TikTokMode};
+use crate::config::{Config, TikTokApp};
 use crate::domain::account::Account;
 use crate::domain::door::Door;
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::domain::kind::Kind;
 use crate::domain::moment::Moment;
-use crate::domain::reach::Reach;
 use crate::engine::{Input, Wait};
 use crate::keys::derive::Signer;
 use crate::keys::keyring::Keyring;
@@ -401,10 +400,7 @@ impl Shared {
             }
             PlatformName::Facebook => Ok(Provider::Facebook(facebook(&config)?)),
             PlatformName::Instagram => {
-                let door = match settings.login {
-                    InstagramLogin::Instagram => Door::Instagram,
-                    InstagramLogin::Facebook => Door::Facebook,
-                };
+                let door = settings.login.door();
                 // Accounts that came through the other door are still looked after.
                 let (app, facebook) = match door {
                     Door::Instagram => (Some(app(&config, platform)?), facebook(&config).ok()),
@@ -451,10 +447,7 @@ impl Shared {
                     client_key,
                     client_secret,
                     desktop: settings.app_kind == TikTokApp::Desktop,
-                    reach: match settings.mode {
-                        TikTokMode::Inbox => Reach::Inbox,
-                        TikTokMode::Direct => Reach::Direct,
-                    },
+                    reach: settings.mode.reach(),
                     authorize: address("authorize")?,
                     api: address("api")?,
                 }))

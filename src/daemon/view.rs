@@ -246,6 +246,18 @@ pub(super) fn cost_of(targets: &[m::CheckTarget]) -> Option<String> {
     (!all.is_empty()).then(|| usd(all.iter().sum()))
 }
 
+/// What a post will cost in sentences that name the accounts, and the sum where there are several.
+pub(super) fn costs_told(targets: &[m::CheckTarget]) -> Vec<String> {
+    let of = |it: &m::CheckTarget| {
+        it.cost_usd.as_ref().map(|usd| format!("{}: will cost about {usd} USD", it.account))
+    };
+    let mut all: Vec<String> = targets.iter().filter_map(of).collect();
+    if all.len() > 1 {
+        all.extend(cost_of(targets).map(|usd| format!("all together it will cost about {usd} USD")));
+    }
+    all
+}
+
 /// The check of a whole post.
 pub(crate) fn check(targets: Vec<m::CheckTarget>) -> m::Check {
     let cost_usd = cost_of(&targets);

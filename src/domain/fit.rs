@@ -50,6 +50,11 @@ pub struct ImageNeeds {
     pub aspect: Option<(Ratio, Ratio)>,
     /// Animations stay animations.
     pub animated: bool,
+    /// Most pictures of an animated GIF; `u32::MAX` when there is no limit. Not held against a file whose
+    /// pictures were not counted when it was taken in.
+    pub frames_max: u32,
+    /// Width × height × pictures of it; `u64::MAX` when there is no limit.
+    pub frame_pixels_max: u64,
     /// Colours are those of sRGB; others are told in the check.
     pub srgb: bool,
     /// The width that a converted picture has at most: more would be thrown away by the network.
@@ -67,6 +72,8 @@ impl ImageNeeds {
             pixels_max: u64::MAX,
             aspect: None,
             animated: true,
+            frames_max: u32::MAX,
+            frame_pixels_max: u64::MAX,
             srgb: false,
             width_useful: u32::MAX,
         }
@@ -212,6 +219,9 @@ pub fn image(item: &MediaItem, needs: &ImageNeeds, title: &str) -> Result<Option
         ));
     }
     let pixels = u64::from(width) * u64::from(height);
+    if item.detail.animated && needs.kinds.contains(&item.kind) {
+        found.extend(moving(item.detail.frames, (width, height), needs, title));
+    }
     let too_large = width.max(height) > needs.side_max || pixels > needs.pixels_max;
     let foreign = !needs.kinds.contains(&item.kind);
     let heavy = item.bytes > needs.bytes_max;
@@ -248,6 +258,31 @@ pub fn image(item: &MediaItem, needs: &ImageNeeds, title: &str) -> Result<Option
     }
     let (width, height) = shrunk(width, height, needs);
     Ok(Some(Fit { width, height, bytes_max: needs.bytes_max, flatten: item.detail.alpha }))
+}
+
+/// What keeps an animation of so many pictures from a network: their number, and all their pixels.
+fn moving(frames: u32, (width, height): (u32, u32), needs: &ImageNeeds, title: &str) -> Vec<Misfit> {
+    let mut found = Vec::new();
+    if frames > needs.frames_max {
+        found.push(misfit(
+            "animation_too_long",
+            format!("has {frames} frames, {title} takes animations of {}", needs.frames_max),
+            "leave frames out, or use a video",
+        ));
+    }
+    let all = u64::from(width) * u64::from(height) * u64::from(frames);
+    if all > needs.frame_pixels_max {
+        found.push(misfit(
+            "animation_too_large",
+            format!(
+                "has {frames} frames of {width}×{height} pixels, {} million in all, {title} takes {} million",
+                all.div_ceil(1_000_000),
+                needs.frame_pixels_max / 1_000_000
+            ),
+            "save it smaller, leave frames out, or use a video",
+        ));
+    }
+    found
 }
 
 /// The item as the network gets it.

@@ -113,6 +113,8 @@ pub struct Detail {
     pub alpha: bool,
     /// More than one picture: an animation.
     pub animated: bool,
+    /// Pictures of a GIF; 0 when not known, and for all other kinds.
+    pub frames: u32,
     pub video: Option<Video>,
     /// The colours that a picture is meant in, if they are not those of sRGB.
     pub colours: Option<Colours>,

@@ -109,10 +109,12 @@ fn picture(path: &Path, bytes: u64, kind: MediaKind, caps: &Caps) -> Result<Prob
         let again = self::decoder(path, kind, DECODED_MAX + SPARE)?;
         DynamicImage::from_decoder(again).map_err(damaged)?;
     }
+    let frames = frames(path, kind)?;
     let detail = Detail {
         pixel_bytes: colour.bytes_per_pixel(),
         alpha: colour.has_alpha(),
-        animated: is_animated(path, kind)?,
+        animated: frames > 1 || is_animated(path, kind)?,
+        frames,
         colours: colour::of(path, kind, profile.as_deref()).map_err(MediaError::Disk)?,
         ..Detail::default()
     };
@@ -156,7 +158,16 @@ pub(super) fn turned(turn: Orientation) -> bool {
     )
 }
 
-/// Whether it moves. Each format says so in its own place.
+/// How many pictures a GIF has: its only sign of movement. 0 for all other kinds.
+fn frames(path: &Path, kind: MediaKind) -> Result<u32, MediaError> {
+    if kind != MediaKind::Gif {
+        return Ok(0);
+    }
+    let bytes = std::fs::read(path).map_err(MediaError::Disk)?;
+    Ok(u32::try_from(strip::gif_frames(&bytes)).unwrap_or(u32::MAX))
+}
+
+/// Whether a picture of another kind than GIF moves. Each format says so in its own place.
 fn is_animated(path: &Path, kind: MediaKind) -> Result<bool, MediaError> {
     let mut head = Vec::new();
     let mut read = |limit: u64| {
@@ -167,7 +178,6 @@ fn is_animated(path: &Path, kind: MediaKind) -> Result<bool, MediaError> {
             .map_err(MediaError::Disk)
     };
     Ok(match kind {
-        MediaKind::Gif => strip::gif_frames(&read(u64::MAX)?) > 1,
         // The flag in the extended header.
         MediaKind::WebP => {
             let head = read(21)?;
@@ -179,7 +189,7 @@ fn is_animated(path: &Path, kind: MediaKind) -> Result<bool, MediaError> {
             let pixels = head.windows(4).position(|it| it == b"IDAT").unwrap_or(head.len());
             head[..pixels].windows(4).any(|it| it == b"acTL")
         }
-        MediaKind::Jpeg | MediaKind::Mp4 | MediaKind::Mov | MediaKind::Pdf => false,
+        MediaKind::Gif | MediaKind::Jpeg | MediaKind::Mp4 | MediaKind::Mov | MediaKind::Pdf => false,
     })
 }
 

@@ -66,6 +66,21 @@ async fn an_image_is_kept_under_its_id_and_read_back() {
 }
 
 #[tokio::test]
+async fn the_pictures_of_a_gif_are_counted() {
+    let (_dir, library) = library();
+    for frames in [1, 3] {
+        let mut gif = Vec::new();
+        let mut encoder = image::codecs::gif::GifEncoder::new(&mut gif);
+        let picture = |_| image::Frame::new(image::RgbaImage::new(4, 4));
+        encoder.encode_frames((0..frames).map(picture)).unwrap();
+        drop(encoder);
+        let found = library.take(id(1), CAPS, body(&gif)).await.unwrap().detail;
+        assert_eq!((found.frames, found.animated), (frames, frames > 1));
+        library.remove(id(1)).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_was_changed_is_not_sent() {
     let (dir, library) = library();
     let facts = library.take(id(1), CAPS, body(&png(30, 20))).await.unwrap();

@@ -56,6 +56,14 @@ pub fn find(name: PlatformName) -> Option<&'static dyn Platform> {
     ALL.iter().copied().find(|it| it.name() == name)
 }
 
+/// A file of a post as a preview shows it: its name, and what it shows where that is said.
+fn previewed(item: &MediaItem) -> serde_json::Value {
+    match item.alt.as_deref().filter(|it| !it.is_empty()) {
+        Some(alt) => serde_json::json!({ "file": item.name, "alt": alt }),
+        None => serde_json::json!({ "file": item.name }),
+    }
+}
+
 /// Whether a call of this label cannot be taken back.
 pub fn is_publishing(label: &str) -> bool {
     ALL.iter().any(|it| it.publishing().contains(&label))
@@ -368,12 +376,14 @@ pub trait Platform: Sync {
         0
     }
 
-    /// What would be sent for one part, as JSON for people: no network call, ids left open.
+    /// What would be sent for one part, as JSON for people: no network call, ids left open. `tier` as in
+    /// [`Platform::capabilities`].
     fn preview(
         &self,
         text: &str,
         media: &[MediaItem],
         options: &BTreeMap<String, String>,
+        tier: Option<&str>,
     ) -> serde_json::Value;
 
     /// The read that tells ahead of time whether the account may do what a post asks for; the same for all
@@ -498,8 +508,13 @@ pub trait Platform: Sync {
     /// The call that deletes a published object. None = the network has none.
     fn delete(&self, account: &Account, remote_id: &str) -> Option<Request>;
 
-    /// Where a person deletes what no call can.
-    fn delete_by_hand(&self) -> &'static str {
+    /// Why there is no [`Platform::delete`] call for an object of this account.
+    fn not_deletable(&self, _account: &Account) -> &'static str {
+        "the network has no way to delete through its API"
+    }
+
+    /// Where a person deletes what no call can, an object of this account.
+    fn delete_by_hand(&self, _account: &Account) -> &'static str {
         "delete it on the network yourself"
     }
 

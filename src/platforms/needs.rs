@@ -47,14 +47,17 @@ pub const X_IMAGE: ImageNeeds = ImageNeeds {
     ..ImageNeeds::of(&[Jpeg, Png, WebP, Gif], 5 * MB)
 };
 
-/// X animations, same source: a GIF of 15 MB. How many frames it has, only X will tell.
-const X_GIF: ImageNeeds = ImageNeeds::of(&[Gif], 15 * MB);
+/// X animations, same source: a GIF of 15 MB and 350 frames, which have 300 million pixels in all.
+const X_GIF: ImageNeeds =
+    ImageNeeds { frames_max: 350, frame_pixels_max: 300_000_000, ..ImageNeeds::of(&[Gif], 15 * MB) };
 
 /// A post on X: pictures, or one animation, or one film.
 pub const X: MediaNeeds =
     MediaNeeds { animation: Some(X_GIF), video: Some(X_VIDEO), videos_max: 1, ..pictures(X_IMAGE) };
 
 /// X films, same source: H.264 High, progressive, with AAC-LC in mono or stereo, half a second to 140 seconds, 1:3 to 3:1.
+/// Its table of limits says 32×32 to 1280×1024, others of the same page show upright films higher than that;
+/// followed are the others: 1280 for the longer side, whichever it is.
 pub const X_VIDEO: VideoNeeds = VideoNeeds {
     kinds: FILMS,
     codecs: &["h264"],
@@ -192,9 +195,9 @@ pub const INSTAGRAM_FEED: MediaNeeds = MediaNeeds {
 };
 
 /// LinkedIn pictures: learn.microsoft.com/linkedin/marketing/community-management/shares/images-api
-/// (fewer than 36,152,320 pixels). 8 MB is ours.
+/// (fewer than 36,152,320 pixels, a GIF of 250 frames at most). 8 MB is ours.
 pub const LINKEDIN_IMAGE: ImageNeeds =
-    ImageNeeds { pixels_max: 36_152_319, ..ImageNeeds::of(&[Jpeg, Png, Gif], 8 * MB) };
+    ImageNeeds { pixels_max: 36_152_319, frames_max: 250, ..ImageNeeds::of(&[Jpeg, Png, Gif], 8 * MB) };
 
 /// LinkedIn films: …/shares/videos-api (MP4, 75 KB to 500 MB, 3 s to 30 min, 1:2.4 to 2.4:1).
 pub const LINKEDIN_VIDEO: VideoNeeds = VideoNeeds {
@@ -334,6 +337,40 @@ mod tests {
                 ["tiktok", asis, "JPEG, 1080×1350", asis, "image_type"],
             ]
         );
+    }
+
+    #[test]
+    fn an_animation_has_no_more_frames_than_the_network_takes() {
+        let gif = |frames: u32, width: u32, height: u32| {
+            let mut it = item(Gif, width, height, 900_000);
+            it.detail.animated = true;
+            it.detail.frames = frames;
+            it
+        };
+        let codes = |needs: &MediaNeeds, item: &MediaItem| -> Vec<&'static str> {
+            fit::image(item, needs.of_image(item), "It").map_or_else(
+                |found| found.into_iter().map(|it| it.code).collect(),
+                |fit| vec![if fit.is_some() { "converted" } else { "as it is" }],
+            )
+        };
+        for (frames, (width, height), x, linkedin) in [
+            // Taken in before they were counted.
+            (0, (1280, 1080), "as it is", "as it is"),
+            (250, (480, 480), "as it is", "as it is"),
+            (251, (480, 480), "as it is", "animation_too_long"),
+            (350, (480, 480), "as it is", "animation_too_long"),
+            (351, (480, 480), "animation_too_long", "animation_too_long"),
+            (240, (1250, 1000), "as it is", "as it is"),
+            (241, (1250, 1000), "animation_too_large", "as it is"),
+        ] {
+            let it = gif(frames, width, height);
+            assert_eq!((codes(&X, &it), codes(&LINKEDIN_FEED, &it)), (vec![x], vec![linkedin]), "{frames}");
+            assert_eq!(codes(&BLUESKY, &it), ["as it is"]);
+        }
+        let both = fit::image(&gif(351, 1280, 1080), &X_GIF, "X").unwrap_err();
+        let both: Vec<&str> = both.iter().map(|it| it.message.as_str()).collect();
+        let all = "has 351 frames of 1280×1080 pixels, 486 million in all, X takes 300 million";
+        assert_eq!(both, ["has 351 frames, X takes animations of 350", all]);
     }
 
     #[test]

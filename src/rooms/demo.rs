@@ -7,6 +7,7 @@
 
 mod linkedin;
 mod tiktok;
+mod told;
 mod x;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -470,8 +471,8 @@ async fn post(
 async fn create(stage: &Stage, client: &Client, ask: r::CreatePost) -> Result<String, CliError> {
     let ask = r::CreatePost { source: Some("cli".into()), ..ask };
     let made = client.post_create(&ask).await.map_err(|error| asked(&error))?;
-    let notice = made.notices.join("; ");
-    let to: Vec<_> = made.to.iter().map(|account| format!("            {account:<14} {notice}")).collect();
+    let line = |account: &String| format!("            {account:<14} {}", told::told(&made, account));
+    let to: Vec<_> = made.to.iter().map(line).collect();
     stage.say(&to.join("\n").replacen("    ", "post", 1), &json!({ "event": "scheduled", "post": made }));
     Ok(made.id)
 }

@@ -226,9 +226,9 @@ async fn serve(config: Config, config_path: PathBuf) -> Result<u8, CliError> {
 async fn run_sandbox(args: &args::Sandbox, globals: &Globals) -> Result<u8, CliError> {
     let faults = match &args.faults {
         None => sandbox::Faults::default(),
-        Some(spec) => {
-            spec.parse().map_err(|error: sandbox::FaultsError| CliError::usage(error.to_string()))?
-        }
+        Some(spec) => spec
+            .parse()
+            .map_err(|error: sandbox::FaultsError| CliError::usage(error.to_string()).hint(error.hint()))?,
     };
     let listen = args.listen.unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
     let options = sandbox::Options { listen, faults, seed: args.seed.unwrap_or(1) };

@@ -299,24 +299,48 @@ pub enum FaultsError {
     Shape(String),
     #[error("unknown route `{name}`; known are {}", ROUTES.join(", "))]
     Route { name: String },
-    #[error("unknown fault `{name}`; known are {}", kinds())]
-    Kind { name: String },
+    #[error("unknown fault `{name}` at `{route}`; known there are {}", kinds(route))]
+    Kind { name: String, route: &'static str },
     #[error("`{0}` is not a number of calls between 1 and 1000000")]
     Times(String),
 }
 
-fn kinds() -> String {
-    let mut out = String::new();
-    for (at, (name, _)) in KINDS.iter().enumerate() {
-        let _ = write!(out, "{}{name}", if at == 0 { "" } else { ", " });
+impl FaultsError {
+    /// What to write instead.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Shape(_) => "write e.g. `x.create=lost_after`, several with commas".to_owned(),
+            Self::Route { name } => {
+                let network = name.split('.').next().unwrap_or_default();
+                let near = ROUTES.iter().find(|it| it.split('.').next() == Some(network));
+                format!("a route is a network and a call of it, e.g. `{}`", near.unwrap_or(&"x.create"))
+            }
+            Self::Kind { route, .. } => format!("write e.g. `{route}=lost_after`"),
+            Self::Times(_) => "write e.g. `x.create=lost_after*3`".to_owned(),
+        }
     }
-    let _ = write!(out, "; for X also {}", super::x::problems::NAMES.join(", "));
-    let _ = write!(out, "; for LinkedIn also {}", super::linkedin::problems::NAMES.join(", "));
-    let _ = write!(out, "; for `tiktok.status` also `fail:` and {}", super::tiktok::FAIL_REASONS.join(", "));
-    out.push_str(
-        "; for all but X, and for the token routes of all, `error:CODE` and `error:CODE/STATUS`, where Meta's \
-         CODE is `code` or `code.subcode`",
-    );
+}
+
+/// What can be ordered at a route.
+fn kinds(route: &str) -> String {
+    let mut all: Vec<&str> =
+        KINDS.iter().map(|it| it.0).filter(|it| Fault::named(it, route).is_some()).collect();
+    let network = route.split('.').next().unwrap_or_default();
+    match network {
+        "x" => all.extend(super::x::problems::NAMES),
+        "linkedin" => all.extend(super::linkedin::problems::NAMES),
+        _ => {}
+    }
+    let mut out = all.join(", ");
+    if route == "tiktok.status" {
+        let _ = write!(out, "; `fail:` and {}", super::tiktok::FAIL_REASONS.join(", "));
+    }
+    if network != "x" || is_oauth(route) {
+        out.push_str("; `error:CODE` and `error:CODE/STATUS`");
+    }
+    if matches!(network, "facebook" | "instagram") {
+        out.push_str(", where CODE is `code` or `code.subcode`");
+    }
     out
 }
 
@@ -334,7 +358,7 @@ impl FromStr for Faults {
                 .find(|it| **it == route.trim())
                 .ok_or_else(|| FaultsError::Route { name: route.trim().to_owned() })?;
             let fault = Fault::named(kind.trim(), route)
-                .ok_or_else(|| FaultsError::Kind { name: kind.trim().to_owned() })?;
+                .ok_or_else(|| FaultsError::Kind { name: kind.trim().to_owned(), route })?;
             let left = times
                 .trim()
                 .parse()

@@ -1,4 +1,4 @@
-//! Fetching what a client lends by link, as Instagram's crawler does: plain HTTP and loopback alone, so
+//! Fetching what a client lends by link, as the networks' crawlers do: plain HTTP and loopback alone, so
 //! that a stand-in never reaches out of the machine.
 
 use std::collections::HashMap;
@@ -9,6 +9,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
+/// Who Meta's crawler says it is (developers.facebook.com/documentation/video-api/guides/reels-publishing).
+pub(super) const META: &str = "facebookexternalhit/1.1";
+/// TikTok documents no name of what fetches photos; this one is nobody's.
+pub(super) const TIKTOK: &str = "sendoff-sandbox-tiktok";
 /// A fetch that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The largest answer that is read: a film of 300 MB, which Instagram takes, with what stands before it.
@@ -17,18 +21,18 @@ const BYTES_MAX: u64 = 300_100_000;
 /// A file as it came, or why none did.
 pub(super) type Fetched = Result<Bytes, String>;
 
-/// Files by their addresses.
-pub(super) async fn all(addresses: &[String]) -> HashMap<String, Fetched> {
+/// Files by their addresses, fetched under this name.
+pub(super) async fn all(addresses: &[String], agent: &str) -> HashMap<String, Fetched> {
     let mut found = HashMap::new();
     for address in addresses {
-        let fetched = tokio::time::timeout(PATIENCE, one(address)).await;
+        let fetched = tokio::time::timeout(PATIENCE, one(address, agent)).await;
         let fetched = fetched.unwrap_or_else(|_| Err("it took too long".to_owned()));
         found.insert(address.clone(), fetched);
     }
     found
 }
 
-async fn one(address: &str) -> Fetched {
+async fn one(address: &str, agent: &str) -> Fetched {
     let url = Url::parse(address).map_err(|_| "it is not an address".to_owned())?;
     let here = match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -43,7 +47,7 @@ async fn one(address: &str) -> Fetched {
     let host = place.first().map(ToString::to_string).unwrap_or_default();
     let query = url.query().map(|it| format!("?{it}")).unwrap_or_default();
     let head = format!(
-        "GET {}{query} HTTP/1.1\r\nhost: {host}\r\nuser-agent: facebookexternalhit/1.1\r\n\
+        "GET {}{query} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {agent}\r\n\
          accept: */*\r\nconnection: close\r\n\r\n",
         url.path()
     );
@@ -93,9 +97,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn each_network_fetches_under_a_name_of_its_own() {
+        let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = vec![format!("http://{}/a.jpg", host.local_addr().unwrap())];
+        for agent in [META, TIKTOK] {
+            let serve = async {
+                let (mut stream, _) = host.accept().await.unwrap();
+                let mut head = vec![0; 4096];
+                let length = stream.read(&mut head).await.unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+                String::from_utf8(head[..length].to_vec()).unwrap()
+            };
+            let (found, head) = tokio::join!(all(&address, agent), serve);
+            assert_eq!(found[&address[0]].as_deref(), Ok(&b"ok"[..]));
+            assert!(head.contains(&format!("user-agent: {agent}\r\n")), "{head}");
+        }
+    }
+
+    #[tokio::test]
     async fn nothing_but_loopback_is_asked() {
         for address in ["https://127.0.0.1/a", "http://example.org/a", "file:///etc/passwd", "x"] {
-            assert!(one(address).await.is_err(), "{address}");
+            assert!(one(address, META).await.is_err(), "{address}");
         }
     }
 }

@@ -360,7 +360,8 @@ async fn serve(request: Request<hyper::body::Incoming>, shared: &Shared) -> Resu
         },
         Err(_) => return Ok(respond(Answer::new(413, "text/plain; charset=utf-8", ""))),
     };
-    call.fetched = fetch::all(&[instagram::lent(&call), tiktok::lent(&call)].concat()).await;
+    call.fetched = fetch::all(&instagram::lent(&call), fetch::META).await;
+    call.fetched.extend(fetch::all(&tiktok::lent(&call), fetch::TIKTOK).await);
     let outcome = shared.world().judge(&call);
     let mut response = match outcome {
         Outcome::HangUp => return Err(HangUp),

@@ -44,7 +44,7 @@ fn options(format: &str) -> std::collections::BTreeMap<String, std::collections:
 }
 
 /// The configuration with accounts coming through Facebook's door.
-async fn through_facebook() -> House {
+pub(crate) async fn through_facebook() -> House {
     let mut house = House::with(Wish::default()).await;
     let text = std::fs::read_to_string(house.config_path()).unwrap();
     let at = text.find("[platforms.instagram]\n").unwrap();
@@ -119,7 +119,10 @@ async fn an_account_lives_from_consent_to_disconnect_without_one_refused_call() 
         .await;
     // Nothing can be deleted through this door, and that is said.
     let receipt = house.client.post_delete(&done[0].id, false).await.unwrap().receipt;
-    assert!(receipt.items.iter().any(|it| it.result == m::Outcome::NotPossible), "{receipt:?}");
+    let item = receipt.items.iter().find(|it| it.result == m::Outcome::NotPossible).unwrap();
+    let (message, hint) = (item.message.as_ref().unwrap(), item.hint.as_ref().unwrap());
+    assert!(message.contains("at Facebook's door alone"), "{message}");
+    assert!(hint.contains("in Instagram's app") && hint.contains("instagram_manage_contents"), "{hint}");
     let receipt = house.client.account_disconnect(ACCOUNT).await.unwrap().receipt;
     let access = receipt.items.iter().find(|it| it.what == "access of the app").unwrap();
     assert_eq!(access.result, m::Outcome::NotPossible);

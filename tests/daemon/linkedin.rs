@@ -405,6 +405,26 @@ async fn a_token_that_cannot_be_renewed_is_announced_and_connecting_again_goes_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kind_without_its_app_is_refused_before_there_is_a_link() {
+    let mut house = House::new().await;
+    let text = std::fs::read_to_string(house.config_path()).unwrap();
+    let at = text.find("[platforms.linkedin.organization]").unwrap();
+    let end = at + text[at..].find("[platforms.linkedin.endpoints]").unwrap();
+    std::fs::write(house.config_path(), format!("{}{}", &text[..at], &text[end..])).unwrap();
+    house.stop().await;
+    house.start().await;
+    let ask = |kind: &str| r::Connect {
+        platform: "linkedin".into(),
+        kind: Some(kind.into()),
+        ..r::Connect::default()
+    };
+    let error = house.client.connect_start(&ask("organization")).await.unwrap_err().detail();
+    assert_eq!(error.code, "platform_not_ready");
+    assert!(error.hint.as_ref().unwrap().contains("[platforms.linkedin.organization]"), "{error:?}");
+    assert!(house.client.connect_start(&ask("member")).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kind_is_for_linkedin_alone_and_one_of_two() {
     let house = House::new().await;
     let ask = |platform: &str, kind: &str| r::Connect {

@@ -405,3 +405,32 @@ async fn a_web_app_without_an_https_address_is_told_so_before_a_browser_opens() 
     let ask = r::Connect { platform: "tiktok".into(), ..r::Connect::default() };
     assert_eq!(code(house.client.connect_start(&ask).await), "platform_not_ready");
 }
+
+/// Without the account nothing else is said than with it: how far new accounts reach, the configuration says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_says_the_same_of_the_account_and_of_one_that_would_be_connected_now() {
+    let house = verified().await;
+    house.connect("tiktok").await;
+    let media = film(&house).await;
+    let check = async |to: &str, chosen: &[(&str, &str)]| {
+        let media = media.clone();
+        let ask =
+            r::CreatePost { media, options: options(chosen), ..draft(&[to], &["A film."], r::When::Now) };
+        let it = house.client.post_check(&ask).await.unwrap().targets.remove(0);
+        let codes: Vec<String> = it.problems.iter().map(|it| it.code.clone()).collect();
+        (it.ok, codes, it.preview[0]["to"].as_str().unwrap().to_owned())
+    };
+    for (chosen, ok, place) in [
+        (&[][..], false, "profile"),
+        (PUBLIC, true, "profile"),
+        (PRIVATE, true, "profile"),
+        (INBOX, true, "inbox"),
+    ] {
+        let (account, bare) = (check(ACCOUNT, chosen).await, check("tiktok", chosen).await);
+        assert_eq!(account, bare, "{chosen:?}");
+        assert_eq!((account.0, account.2.as_str()), (ok, place), "{chosen:?}: {account:?}");
+    }
+    house.configure("mode = \"direct\"", "mode = \"inbox\"").await;
+    assert_eq!(check("tiktok", &[]).await, (true, vec![], "inbox".to_owned()));
+    assert!(!check(ACCOUNT, &[]).await.0, "what it was connected for holds");
+}

@@ -14,6 +14,43 @@ fn png(width: u32, height: u32) -> Vec<u8> {
     out.into_inner()
 }
 
+/// Whatever a poll, a card, pictures and a film are on LinkedIn lies deep in its request.
+#[test]
+fn all_that_linkedin_would_get_is_shown() {
+    let house = House::new();
+    fs::write(house.path("rye.png"), png(600, 600)).unwrap();
+    fs::write(house.path("spelt.png"), png(600, 600)).unwrap();
+    fs::write(house.path("loaf.mp4"), film(Shape::default())).unwrap();
+    let check = |more: &[&str]| {
+        let args = ["post", "create", "Bread.", "--check", "--to", "linkedin"];
+        house.run(&[&args, more].concat()).out
+    };
+    insta::assert_snapshot!(
+        [
+            check(&[
+                "--option",
+                "linkedin.poll=Rye|Spelt",
+                "--option",
+                "linkedin.poll_question=Which bread?",
+                "--option",
+                "linkedin.poll_days=3",
+            ]),
+            check(&[
+                "--media",
+                "rye.png",
+                "--option",
+                "linkedin.link=https://example.org/bread",
+                "--option",
+                "linkedin.link_title=Our bread",
+            ]),
+            check(&["--media", "rye.png", "--media", "spelt.png", "--alt", "A dark loaf"]),
+            check(&["--media", "rye.png", "--alt", "A dark loaf"]),
+            check(&["--media", "loaf.mp4", "--option", "linkedin.title=The oven"]),
+        ]
+        .join("\n")
+    );
+}
+
 #[test]
 fn five_networks_stand_in_one_table() {
     let house = House::new();

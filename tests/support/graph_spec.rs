@@ -56,6 +56,13 @@ impl Spec {
         Err(why)
     }
 
+    /// Whether an object of the specification has a field.
+    #[allow(dead_code)] // each test file asks for what it needs
+    pub(crate) fn has_field(&self, node: &str, field: &str) -> bool {
+        let all = self.0["node_fields"][node]["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
+        all.iter().any(|it| it.as_str().is_some_and(|it| it.split(':').next() == Some(field)))
+    }
+
     /// The host of an endpoint.
     #[allow(dead_code)] // each test file asks for what it needs
     pub(crate) fn host(&self, id: &str) -> String {

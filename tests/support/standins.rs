@@ -177,7 +177,13 @@ impl Platform for StandIn {
         Vec::new()
     }
 
-    fn preview(&self, text: &str, _media: &[MediaItem], _options: &BTreeMap<String, String>) -> Value {
+    fn preview(
+        &self,
+        text: &str,
+        _media: &[MediaItem],
+        _options: &BTreeMap<String, String>,
+        _tier: Option<&str>,
+    ) -> Value {
         json!({ "text": text })
     }
 

@@ -276,3 +276,20 @@ async fn a_token_of_another_kind_is_replaced_by_the_pages_own_as_long_as_the_per
     let error = provider().fetch_anew(tools(&net, &closed, &random), &wrong, "106512").await.unwrap_err();
     assert!(matches!(error, RefreshError::Dead { .. }), "{error}");
 }
+
+#[test]
+fn an_address_that_facebook_does_not_take_is_named_before_there_is_a_link() {
+    let at = |graph: &str, redirect: &str| {
+        let provider = FacebookProvider { graph: graph.parse().unwrap(), ..provider() };
+        provider.check_address(&redirect.parse().unwrap())
+    };
+    let network = "https://graph.facebook.com/v26.0";
+    for fits in [REDIRECT, "http://localhost:8420/x"] {
+        assert_eq!(at(network, fits), Ok(()), "{fits}");
+    }
+    for bad in ["http://127.0.0.1:8420/x", "http://[::1]:8420/x", "http://post.example.org/x"] {
+        let error = at(network, bad).unwrap_err();
+        assert!(error.hint().unwrap().contains("http://localhost:PORT"), "{error}");
+    }
+    assert_eq!(at("http://127.0.0.1:9000/facebook", "http://127.0.0.1:8420/x"), Ok(()));
+}

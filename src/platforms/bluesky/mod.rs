@@ -217,11 +217,13 @@ impl Platform for Bluesky {
         found
     }
 
-    fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
-        let images: Vec<_> = media
-            .iter()
-            .map(|it| json!({ "file": it.name, "alt": it.alt.as_deref().unwrap_or_default() }))
-            .collect();
+    fn preview(
+        &self,
+        text: &str,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+        _tier: Option<&str>,
+    ) -> Value {
         let facets: Vec<_> = richtext::facets(text)
             .into_iter()
             .map(|span| json!({ "byteStart": span.byte_start, "byteEnd": span.byte_end, "text": &text[span.byte_start..span.byte_end] }))
@@ -230,8 +232,8 @@ impl Platform for Bluesky {
         if !facets.is_empty() {
             shown["facets"] = json!(facets);
         }
-        if !images.is_empty() {
-            shown["images"] = json!(images);
+        if !media.is_empty() {
+            shown["images"] = media.iter().map(super::previewed).collect();
         }
         if let Some(langs) = options.get("langs").and_then(|it| record::langs(it).ok()) {
             shown["langs"] = json!(langs);

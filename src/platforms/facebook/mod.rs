@@ -125,7 +125,13 @@ impl Platform for Facebook {
         form::problems(parts, media, options)
     }
 
-    fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
+    fn preview(
+        &self,
+        text: &str,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+        _tier: Option<&str>,
+    ) -> Value {
         let form = Form::of_post(media, options);
         let mut shown = json!({ "request": form.request() });
         if !text.is_empty() {
@@ -135,10 +141,7 @@ impl Platform for Facebook {
             shown["link"] = json!(link);
         }
         if !media.is_empty() {
-            shown["media"] = media
-                .iter()
-                .map(|it| json!({ "file": it.name, "alt": it.alt.as_deref().unwrap_or_default() }))
-                .collect();
+            shown["media"] = media.iter().map(super::previewed).collect();
         }
         shown
     }

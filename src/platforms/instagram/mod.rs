@@ -122,17 +122,20 @@ impl Platform for Instagram {
         form::notices(parts, options)
     }
 
-    fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
+    fn preview(
+        &self,
+        text: &str,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+        _tier: Option<&str>,
+    ) -> Value {
         let form = Form::of_post(media, options);
         let mut shown = json!({ "request": "POST /{user-id}/media_publish", "kind": form.as_str() });
         if !text.is_empty() {
             shown["caption"] = json!(text);
         }
         if !media.is_empty() {
-            shown["media"] = media
-                .iter()
-                .map(|it| json!({ "file": it.name, "alt": it.alt.as_deref().unwrap_or_default() }))
-                .collect();
+            shown["media"] = media.iter().map(super::previewed).collect();
         }
         shown
     }
@@ -290,6 +293,26 @@ impl Platform for Instagram {
     fn delete(&self, account: &Account, remote_id: &str) -> Option<Request> {
         let can = door(account) == Door::Facebook && meta::is_id(remote_id);
         can.then(|| meta::delete("instagram.delete", format!("/{remote_id}")))
+    }
+
+    fn not_deletable(&self, account: &Account) -> &'static str {
+        match door(account) {
+            Door::Instagram => {
+                "Instagram deletes through its API at Facebook's door alone, and this account is not from there"
+            }
+            Door::Facebook => "Instagram has not told the number by which it is deleted, only its address",
+        }
+    }
+
+    fn delete_by_hand(&self, account: &Account) -> &'static str {
+        match door(account) {
+            Door::Instagram => {
+                "delete it in Instagram's app, where its address opens it; `login = \"facebook\"` in \
+                 [platforms.instagram] and a new connect that grants `instagram_manage_contents` let Sendoff \
+                 delete the posts that are made from then on"
+            }
+            Door::Facebook => "delete it in Instagram's app, where its address opens it",
+        }
     }
 
     fn deleted(&self, answer: &Answer, now: Timestamp) -> Deletion {

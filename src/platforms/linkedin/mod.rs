@@ -137,7 +137,13 @@ impl Platform for LinkedIn {
         form::problems(media, options, Kind::of(tier))
     }
 
-    fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
+    fn preview(
+        &self,
+        text: &str,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+        _tier: Option<&str>,
+    ) -> Value {
         let urns: Vec<String> = media.iter().map(|it| format!("<{}>", it.name)).collect();
         let urns: Vec<&str> = urns.iter().map(String::as_str).collect();
         let form = Form::of_post(media, options);

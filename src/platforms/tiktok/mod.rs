@@ -167,15 +167,18 @@ impl Platform for TikTok {
         form::not_granted(media, options, tier, lacks)
     }
 
-    fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
-        // How far the account reaches is not known here; a post's own wish is.
-        let direct = options.get("mode").map_or(options.contains_key("privacy"), |it| it == "direct");
-        let tier = if direct { Reach::Direct } else { Reach::Inbox };
-        let form = Form::of_post(media, options, Some(tier.as_str()));
+    fn preview(
+        &self,
+        text: &str,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+        tier: Option<&str>,
+    ) -> Value {
+        let form = Form::of_post(media, options, tier);
         let mut shown = json!({
             "request": format!("POST {}", form.path()),
             "kind": form.word(),
-            "to": if direct { "profile" } else { "inbox" },
+            "to": if form.is_direct() { "profile" } else { "inbox" },
         });
         if !text.is_empty() && form.text_max().is_some() {
             shown[if form.photo { "description" } else { "caption" }] = json!(text);
@@ -346,7 +349,7 @@ impl Platform for TikTok {
         None
     }
 
-    fn delete_by_hand(&self) -> &'static str {
+    fn delete_by_hand(&self, _account: &Account) -> &'static str {
         "delete it in TikTok's app: open the post, tap the three dots, then `Delete`; what waits in the inbox is \
          discarded there"
     }

@@ -136,7 +136,13 @@ impl Platform for X {
         prices::charged(call, answer)
     }
 
-    fn preview(&self, text: &str, media: &[MediaItem], options: &BTreeMap<String, String>) -> Value {
+    fn preview(
+        &self,
+        text: &str,
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+        _tier: Option<&str>,
+    ) -> Value {
         let ids: Vec<String> = media.iter().map(|it| format!("<{}>", it.name)).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         json!({ "request": "POST /2/tweets", "body": form::body(text, None, &ids, options) })

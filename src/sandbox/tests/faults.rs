@@ -131,3 +131,31 @@ fn an_order_that_says_nothing_we_can_do_is_refused_with_what_we_can() {
     }
     assert!("".parse::<Faults>().unwrap().waiting("x.create").is_none());
 }
+
+#[test]
+fn what_a_route_does_not_have_is_answered_with_what_it_has() {
+    let wrong = |spec: &str| spec.parse::<Faults>().unwrap_err();
+    let error = wrong("facebook.feed=too_fresh");
+    let said = error.to_string();
+    let (front, known) = said.split_once("; known there are ").unwrap();
+    assert_eq!(front, "unknown fault `too_fresh` at `facebook.feed`");
+    assert!(
+        !known.contains("too_fresh") && !known.contains("fail:") && known.contains("lost_after"),
+        "{known}"
+    );
+    for name in known.split(';').next().unwrap().split(", ") {
+        assert!(format!("facebook.feed={name}").parse::<Faults>().is_ok(), "{name}");
+    }
+    assert!(wrong("linkedin.userinfo=nothing").to_string().contains("too_fresh"));
+    assert!(wrong("tiktok.status=nothing").to_string().contains("`fail:`"));
+    assert_eq!(error.hint(), "write e.g. `facebook.feed=lost_after`");
+    let error = wrong("facebook.fed=lost_after");
+    assert!(error.to_string().contains("unknown route `facebook.fed`"), "{error}");
+    assert!(error.hint().contains("`facebook."), "{}", error.hint());
+    for spec in ["x.create", "x.create=lost_after*0", "nowhere=429"] {
+        let hint = wrong(spec).hint();
+        let example = hint.split('`').nth(1).unwrap();
+        let example = if example.contains('=') { example.to_owned() } else { format!("{example}=429") };
+        assert!(example.parse::<Faults>().is_ok(), "{hint}");
+    }
+}

@@ -129,6 +129,56 @@ async fn each_documented_error_can_be_had_and_is_nobodys_fault() {
     assert!("facebook.feed=credits".parse::<crate::sandbox::Faults>().is_err(), "X's alone");
 }
 
+/// A GIF of so many pictures on a canvas of this size.
+fn gif_of(frames: usize, width: u32, height: u32) -> Vec<u8> {
+    let picture = |_| image::Frame::new(image::RgbaImage::new(8, 8));
+    let mut out = Vec::new();
+    let mut encoder = image::codecs::gif::GifEncoder::new_with_speed(&mut out, 30);
+    encoder.encode_frames((0..frames).map(picture)).unwrap();
+    drop(encoder);
+    // Its canvas; the pictures themselves stay small.
+    let canvas = [width, height].map(|it| u16::try_from(it).unwrap().to_le_bytes()).concat();
+    out[6..10].copy_from_slice(&canvas);
+    out
+}
+
+#[tokio::test]
+async fn an_animation_has_so_many_frames_and_pixels_and_no_more() {
+    let stage = stage().await;
+    let grant = connect(&stage).await;
+    for (gif, why) in [
+        (gif_of(350, 8, 8), None),
+        (gif_of(351, 8, 8), Some("the GIF has more than 350 frames")),
+        (gif_of(2, 1281, 8), Some("the dimensions are over 1280×1080")),
+        (gif_of(2, 8, 1081), Some("the dimensions are over 1280×1080")),
+        // 217 pictures of the largest size, less a line.
+        (gif_of(218, 1280, 1079), Some("width × height × frames is over 300 million")),
+        (gif_of(217, 1280, 1079), None),
+    ] {
+        let id = begun(&stage, &grant.access, "image/gif", "tweet_gif", gif.len()).await;
+        for (n, bytes) in gif.chunks(1_048_576).enumerate() {
+            assert_eq!(piece(&stage, &grant.access, &id, n, bytes.to_vec()).await, 200);
+        }
+        let (status, body) = call(&stage, &grant.access, &format!("upload/{id}/finalize"), &json!({})).await;
+        let state = &body["data"]["processing_info"]["state"];
+        assert_eq!((status, state.is_null()), (200, why.is_none()), "{why:?}: {body}");
+        if let Some(why) = why {
+            stage.clock.forward(3);
+            let (_, body) = get(&stage, &grant, &format!("media/upload?command=STATUS&media_id={id}")).await;
+            let info = &body["data"]["processing_info"];
+            assert_eq!((&info["state"], &info["error"]["message"]), (&"failed".into(), &why.into()));
+        }
+        // The same in one request.
+        let form = Form::new().text("media_category", "tweet_gif");
+        let form = form.part("media", Part::bytes(gif).file_name("a.gif"));
+        let request = stage.http.post(format!("{}/x/2/media/upload", stage.url)).bearer_auth(&grant.access);
+        let (status, body) = read(request.multipart(form).send().await.unwrap()).await;
+        assert_eq!(status, if why.is_none() { 200 } else { 400 }, "{body}");
+        let said = body.to_string();
+        assert!(why.is_none_or(|why| said.contains(why)), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn a_film_that_x_would_not_show_fails_when_it_is_worked_on_and_so_does_one_on_order() {
     let stage = stage_with("x.status=processing_failed").await;

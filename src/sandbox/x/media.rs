@@ -18,6 +18,8 @@ use crate::sandbox::wire::{Answer, Call};
 const CHUNK_MAX: usize = 1024 * 1024;
 const IMAGE_MAX: u64 = 5 * 1024 * 1024;
 const GIF_MAX: u64 = 15 * 1024 * 1024;
+const GIF_FRAMES_MAX: usize = 350;
+const GIF_PIXELS_MAX: u64 = 300_000_000;
 const VIDEO_MAX: u64 = 512 * 1024 * 1024;
 /// How long an uploaded file can be attached, in seconds.
 const LIFE: i64 = 86_400;
@@ -64,6 +66,46 @@ fn unfit(film: Film) -> Option<&'static str> {
         _ if short < 32 || long > 1280 => Some("the dimensions are outside 32×32 to 1280×1024"),
         _ if long > 3 * short => Some("the aspect ratio is outside 1:3 to 3:1"),
         _ => None,
+    }
+}
+
+/// What X's limits say against an animated GIF, same source.
+fn unfit_gif(bytes: &Bytes) -> Option<&'static str> {
+    let side = |at: usize| bytes.get(at..at + 2).map_or(0, |it| u16::from_le_bytes([it[0], it[1]]));
+    let (width, height) = (side(6), side(8));
+    let Some(frames) = gif_frames(bytes) else { return Some("the GIF cannot be read") };
+    let pixels = u64::from(width) * u64::from(height) * frames as u64;
+    match (width, height) {
+        _ if width > 1280 || height > 1080 => Some("the dimensions are over 1280×1080"),
+        _ if frames > GIF_FRAMES_MAX => Some("the GIF has more than 350 frames"),
+        _ if pixels > GIF_PIXELS_MAX => Some("width × height × frames is over 300 million"),
+        _ => None,
+    }
+}
+
+/// How many pictures a GIF has: its blocks are counted, none is decoded (w3.org/Graphics/GIF/spec-gif89a.txt).
+fn gif_frames(bytes: &[u8]) -> Option<usize> {
+    let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3usize << ((flags & 7) + 1) };
+    let mut rest = bytes.get(13 + table(*bytes.get(10)?)..)?;
+    let mut frames = 0;
+    loop {
+        let (kind, block) = rest.split_first()?;
+        rest = match *kind {
+            0x3b => return Some(frames),
+            0x2c => {
+                frames += 1;
+                block.get(10 + table(*block.get(8)?)..)?
+            }
+            0x21 => block.get(1..)?,
+            _ => return None,
+        };
+        loop {
+            let (length, data) = rest.split_first()?;
+            rest = data.get(usize::from(*length)..)?;
+            if *length == 0 {
+                break;
+            }
+        }
     }
 }
 
@@ -224,6 +266,9 @@ impl X {
         if !fits(&category, media_type) {
             return invalid_one("media", media_type, format!("a file of type {media_type} is no {category}"));
         }
+        if let Some(why) = unfit_gif(bytes).filter(|_| category.ends_with("_gif")) {
+            return invalid_one("media", "", why);
+        }
         let owners = text(&fields, "additional_owners");
         let owners: Vec<String> = owners.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect();
         let id = self.next_id(call.now);
@@ -369,6 +414,11 @@ impl X {
                 let why = format!("announced as {}, but the bytes are {found}", file.media_type);
                 file.stage = Stage::Open;
                 return invalid_one("media", found, why);
+            }
+            if file.kind() == "animated_gif"
+                && let Some(why) = file.bytes().as_ref().and_then(unfit_gif)
+            {
+                file.stage = Stage::Failed(now + SignedDuration::from_secs(2), why);
             }
         }
         Answer::json(200, &file.describe(now))

@@ -12,12 +12,20 @@ pub(in crate::store) struct DetailRow {
     alpha: bool,
     #[serde(default)]
     animated: bool,
+    /// 0 in rows of files that were taken in before it was counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    frames: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     video: Option<VideoRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     colours: Option<ColoursRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pages: Option<u32>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the shape that serde asks for
+fn is_zero(it: &u32) -> bool {
+    *it == 0
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,6 +83,7 @@ impl From<&Detail> for DetailRow {
             pixel_bytes: it.pixel_bytes,
             alpha: it.alpha,
             animated: it.animated,
+            frames: it.frames,
             video,
             colours,
             pages: it.pages,
@@ -103,10 +112,28 @@ impl From<DetailRow> for Detail {
             pixel_bytes: row.pixel_bytes,
             alpha: row.alpha,
             animated: row.animated,
+            frames: row.frames,
             video,
             colours,
             pages: row.pages,
             fit: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frames_of_a_gif_are_kept_and_a_row_without_them_is_read() {
+        let old = r#"{"pixel_bytes":3,"alpha":false,"animated":true}"#;
+        let row: DetailRow = serde_json::from_str(old).unwrap();
+        assert_eq!(serde_json::to_string(&row).unwrap(), old);
+        let detail = Detail::from(row);
+        assert_eq!((detail.animated, detail.frames), (true, 0));
+        let detail = Detail { frames: 351, ..detail };
+        let kept = serde_json::to_string(&DetailRow::from(&detail)).unwrap();
+        assert_eq!(Detail::from(serde_json::from_str::<DetailRow>(&kept).unwrap()), detail);
     }
 }
