@@ -47,7 +47,7 @@ pub(super) fn find(socket: &str) -> Option<(PathBuf, Remains, usize)> {
 fn find_in(folder: &Path, socket: &str) -> Option<(PathBuf, Remains, usize)> {
     let is_ours = |path: &PathBuf| {
         let name = path.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
-        name.starts_with("console-") && name.ends_with(".json")
+        name.starts_with("console-") && path.extension().is_some_and(|it| it == "json")
     };
     // One that cannot be read stays where it is: it may be of a later version.
     let read = |path: PathBuf| {

@@ -113,8 +113,7 @@ impl<W: Write> Write for Sixteen<W> {
                     self.held.push(byte);
                 }
                 (0, _) => self.out.write_all(&[byte])?,
-                (1, b'[') => self.held.push(byte),
-                (2.., b'0'..=b'9' | b';') => self.held.push(byte),
+                (1, b'[') | (2.., b'0'..=b'9' | b';') => self.held.push(byte),
                 (2.., b'm') => {
                     let order = String::from_utf8_lossy(&self.held[2..]).into_owned();
                     write!(self.out, "\x1b[{}m", old_colours(&order))?;
@@ -148,16 +147,13 @@ fn old_colours(order: &str) -> String {
             _ => None,
         };
         let index = all.get(at + 2).and_then(|it| it.parse::<u16>().ok());
-        match (base, all.get(at + 1), index) {
-            (Some(base), Some(&"5"), Some(index @ 0..16)) => {
-                let base = if index < 8 { base + index } else { base + 52 + index };
-                told.push(base.to_string());
-                at += 3;
-            }
-            _ => {
-                told.push((*first).to_owned());
-                at += 1;
-            }
+        if let (Some(base), Some(&"5"), Some(index @ 0..16)) = (base, all.get(at + 1), index) {
+            let number = if index < 8 { base + index } else { base + 52 + index };
+            told.push(number.to_string());
+            at += 3;
+        } else {
+            told.push((*first).to_owned());
+            at += 1;
         }
     }
     told.join(";")

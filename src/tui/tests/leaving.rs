@@ -166,7 +166,7 @@ fn a_confirmed_cancel_waits_for_a_daemon_that_is_away() {
     press(&mut app, "n");
     update(&mut app, Msg::Up(Box::new(status())));
     let cancel = Deed::Cancel("dlv_1".into());
-    assert_eq!(deeds(wait(&mut app, 1)), [cancel.clone()]);
+    assert_eq!(deeds(wait(&mut app, 1)), std::slice::from_ref(&cancel));
     // Killed before it could answer.
     assert_eq!(deeds(update(&mut app, Msg::Done(cancel.clone(), Err(trouble("broken", true))))), []);
     update(&mut app, Msg::Down(trouble("unreachable", true)));
