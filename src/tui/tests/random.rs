@@ -144,7 +144,8 @@ impl Fake {
                     height: 8,
                 };
                 // Every third one fails.
-                let result = if ticket % 3 == 0 { Err(trouble("no_file", false)) } else { Ok(stored) };
+                let result =
+                    if ticket.is_multiple_of(3) { Err(trouble("no_file", false)) } else { Ok(stored) };
                 Msg::Uploaded { ticket, path, result: Box::new(result) }
             }
             Effect::Editor(text) => Msg::Edited(Ok(text)),
@@ -348,12 +349,12 @@ impl Births {
 }
 
 /// The console has ended: what it wrote is with the daemon, or in the file that the next one takes up.
-fn after_the_end(app: App, fake: &mut Fake, n: usize) -> Result<App, TestCaseError> {
-    let (_, words) = page(&app);
-    let left = Remains::of(&app);
+fn after_the_end(app: &App, fake: &mut Fake, n: usize) -> Result<App, TestCaseError> {
+    let (_, words) = page(app);
+    let left = Remains::of(app);
     // What was on the wire arrives, or not.
     for effect in std::mem::take(&mut fake.waiting) {
-        if n % 2 == 0 && matches!(effect, Effect::Create(_) | Effect::Edit { .. }) {
+        if n.is_multiple_of(2) && matches!(effect, Effect::Create(_) | Effect::Edit { .. }) {
             fake.answer(effect, How::Well);
         }
     }
@@ -434,7 +435,7 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
         births.note(&before, &page(&app), &effects)?;
         fake.waiting.extend(effects);
         if app.quit {
-            app = after_the_end(app, &mut fake, n)?;
+            app = after_the_end(&app, &mut fake, n)?;
             births = Births::default();
             continue;
         }

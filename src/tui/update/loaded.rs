@@ -261,13 +261,13 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
 
 /// The post that a deed is about, in words, as far as it is on a screen.
 fn about(app: &App, deed: &Deed) -> Option<String> {
-    let id = match deed {
-        Deed::Retry(id)
-        | Deed::Cancel(id)
-        | Deed::Delete { id, .. }
-        | Deed::Resolve { id, .. }
-        | Deed::Move { id, .. } => id,
-        _ => return None,
+    let (Deed::Retry(id)
+    | Deed::Cancel(id)
+    | Deed::Delete { id, .. }
+    | Deed::Resolve { id, .. }
+    | Deed::Move { id, .. }) = deed
+    else {
+        return None;
     };
     let shown = app.post.post.iter().flat_map(crate::tui::pages::rows_of_post);
     let rows = app.overview.rows().chain(app.timeline.pages.rows()).cloned();
