@@ -127,7 +127,7 @@ async fn console(socket: &Path, globals: &Globals) -> Result<u8, CliError> {
         clock: Arc::new(SystemClock),
         session: crate::domain::hex::hex(&session),
     };
-    match tui::run::run(options).await {
+    match Box::pin(tui::run::run(options)).await {
         Ok(()) => Ok(0),
         Err(error) => Err(CliError::failed("console", error.to_string())),
     }

@@ -92,6 +92,15 @@ pub(crate) enum Undo {
     Back { deed: Deed, what: String, until: Timestamp },
 }
 
+/// A deed that somebody confirmed, with the words that name it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Promise {
+    pub(crate) deed: Deed,
+    pub(crate) what: String,
+    /// It is on the wire; else it waits for the daemon.
+    pub(crate) sent: bool,
+}
+
 /// One short list of the overview.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Brief {
@@ -253,6 +262,11 @@ pub(crate) struct App {
     /// Pages that were thrown away while they were still being kept: what comes of that goes as well.
     pub(crate) discarded: Vec<String>,
     pages_made: u64,
+    tickets: u64,
+    /// What was confirmed and is to be done, until the daemon says that it is.
+    pub(crate) promised: Vec<Promise>,
+    /// Since when it is to be left as soon as everything is kept.
+    pub(crate) leaving: Option<Timestamp>,
     ticks: u64,
     /// Where things are on the screen, as last drawn.
     pub(crate) hits: Vec<(Rect, Hit)>,
@@ -310,6 +324,9 @@ impl App {
             folder: None,
             discarded: Vec::new(),
             pages_made: 0,
+            tickets: 0,
+            promised: Vec::new(),
+            leaving: None,
             ticks: 0,
             hits: Vec::new(),
         }
@@ -319,6 +336,12 @@ impl App {
     pub(crate) fn draft_key(&mut self) -> String {
         self.pages_made += 1;
         format!("console-{}-{}", self.session, self.pages_made)
+    }
+
+    /// A name for an upload.
+    pub(crate) fn ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
     }
 
     /// Counts a tick; true for every `n`th.
@@ -331,9 +354,16 @@ impl App {
         self.link == Link::Up
     }
 
-    /// Says a sentence at the bottom for some seconds.
+    /// Says a sentence at the bottom for some seconds; what does not fit there, on a sheet.
     pub(crate) fn say(&mut self, tone: super::look::Tone, text: impl Into<String>) {
         let text = text.into();
+        let cells = usize::from(self.size.0).saturating_sub(4).max(8);
+        if super::text::wrap(&text, cells).len() > usize::from(super::view::TOAST_ROWS) {
+            let title = "Sendoff says".to_owned();
+            let sheet = super::layer::Sheet { title, lines: vec![(tone, text)], indent: "", top: 0 };
+            self.layers.push(Layer::Sheet(sheet));
+            return;
+        }
         // Long ones need longer to read.
         let seconds = 4 + i64::try_from(text.len() / 20).unwrap_or(0);
         let until = self.now.saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(self.now);

@@ -2,8 +2,10 @@
 //! this terminal loses it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::editor::Editor;
 use super::effect::{Effect, Trouble};
@@ -37,7 +39,7 @@ impl Field {
 }
 
 /// A file that goes with the post.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Attached {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -48,8 +50,17 @@ pub(crate) struct Attached {
     pub(crate) part: u32,
 }
 
-/// When it goes out.
+/// A file on its way up. The page is known by it when it is there, whatever became of the page meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Upload {
+    pub(crate) ticket: u64,
+    pub(crate) path: PathBuf,
+    /// The part that was written when it was chosen, from 1.
+    pub(crate) part: u32,
+}
+
+/// When it goes out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Time {
     Now,
     /// As the user wrote it.
@@ -59,7 +70,7 @@ pub(crate) enum Time {
 }
 
 /// A post that had a time already when it was opened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Original {
     pub(crate) id: String,
     pub(crate) version: u32,
@@ -91,7 +102,9 @@ pub(crate) struct Compose {
     pub(crate) comment: Editor,
     pub(crate) media: Vec<Attached>,
     /// Files on their way up.
-    pub(crate) uploading: usize,
+    pub(crate) uploads: Vec<Upload>,
+    /// Where an earlier run of the console left this page; the file goes when the daemon has it.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) options: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) time: Option<Time>,
     pub(crate) field: Field,
@@ -115,6 +128,10 @@ pub(crate) struct Compose {
     pub(crate) unsaved: Option<(u64, Trouble)>,
     pub(crate) changed_at: Option<Timestamp>,
     pub(crate) checking: Option<u64>,
+    /// The time in the check that is on its way.
+    pub(crate) checking_time: Option<String>,
+    /// A time that the daemon does not take, and why; checks leave it out.
+    pub(crate) time_refused: Option<(String, Trouble)>,
     /// When an answer to a check was lost; the next one waits a moment.
     pub(crate) check_lost_at: Option<Timestamp>,
     pub(crate) checked: Option<(u64, Result<m::Check, Trouble>)>,
@@ -221,7 +238,39 @@ impl Compose {
         self.saved == self.revision || (self.is_blank() && self.id.is_none())
     }
 
-    fn texts(parts: &[Editor]) -> Vec<String> {
+    /// Why the daemon does not take the time as it is written now.
+    pub(crate) fn bad_time(&self) -> Option<&Trouble> {
+        let Some(Time::At(when)) = &self.time else { return None };
+        self.time_refused.as_ref().filter(|it| it.0 == *when).map(|it| &it.1)
+    }
+
+    /// The daemon has all of it, files included: another page may take its place.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.is_kept() && self.uploads.is_empty()
+    }
+
+    /// The daemon would not keep it as it is now.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.unsaved.as_ref().is_some_and(|it| it.0 == self.revision)
+    }
+
+    /// Why another page cannot take its place yet.
+    pub(crate) fn not_yet(&self) -> String {
+        match (self.uploads.first(), &self.unsaved) {
+            (Some(it), _) => format!("one moment: {} is still on its way up", it.path.display()),
+            (None, Some((_, trouble))) if self.is_refused() => {
+                format!("what you wrote is not kept yet: {}", trouble.message)
+            }
+            _ => "one moment: what you wrote is still being kept".to_owned(),
+        }
+    }
+
+    /// Has it kept with the next round, not a second after the change.
+    pub(crate) fn hurry(&mut self) {
+        self.changed_at = Some(Timestamp::MIN);
+    }
+
+    pub(crate) fn texts(parts: &[Editor]) -> Vec<String> {
         parts.iter().map(|it| it.text().to_owned()).collect()
     }
 
@@ -351,12 +400,21 @@ impl Compose {
         if self.checking.is_none() && is_new && !self.to.is_empty() && !self.is_blank() {
             self.checking = Some(self.revision);
             self.check_lost_at = None;
-            wishes.push(Effect::Check { revision: self.revision, ask: Box::new(self.asked()) });
+            let mut ask = self.asked();
+            // One bad time must not hide what the networks say.
+            if self.bad_time().is_some() {
+                ask.when = None;
+            }
+            self.checking_time = match &ask.when {
+                Some(r::When::At(when)) => Some(when.clone()),
+                _ => None,
+            };
+            wishes.push(Effect::Check { revision: self.revision, ask: Box::new(ask) });
         }
         if self.saving.is_some() || self.sending {
             return wishes;
         }
-        let refused = self.unsaved.as_ref().is_some_and(|it| it.0 == self.revision);
+        let refused = self.is_refused();
         let ripe = self.changed_at.is_some_and(past);
         if self.lost.is_some() {
             let Some(ask) = self.lost.take_if(|_| ripe) else { return wishes };
@@ -394,7 +452,7 @@ impl Compose {
 
     /// Everything that can be told to be wrong before it is sent; none: it may go.
     pub(crate) fn lacks(&self) -> Option<&'static str> {
-        if self.uploading > 0 {
+        if !self.uploads.is_empty() {
             Some("a file is still on its way up")
         } else if self.is_blank() {
             Some("there is nothing to post yet")

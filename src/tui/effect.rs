@@ -6,6 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
 use super::picture::Shown;
+use super::remains::Remains;
 use crate::control::messages as m;
 use crate::control::requests as r;
 
@@ -36,8 +37,15 @@ pub(crate) enum Msg {
         result: Box<Result<m::Check, Trouble>>,
     },
     Uploaded {
+        ticket: u64,
         path: PathBuf,
         result: Box<Result<m::Uploaded, Trouble>>,
+    },
+    /// A page that an earlier run could not leave with the daemon, and how many more there are.
+    Left {
+        path: PathBuf,
+        remains: Box<Remains>,
+        more: usize,
     },
     /// A picture, ready to be drawn; or why it is not.
     Picture {
@@ -207,7 +215,12 @@ pub(crate) enum Effect {
         revision: u64,
         ask: Box<r::CreatePost>,
     },
-    Upload(PathBuf),
+    Upload {
+        ticket: u64,
+        path: PathBuf,
+    },
+    /// The daemon has what this file of an earlier run holds.
+    Forget(PathBuf),
     Connect(Box<r::Connect>),
     Confirm {
         id: String,

@@ -172,6 +172,8 @@ pub(crate) enum Action {
     Palette,
     Help,
     Quit,
+    /// Without a question: what no daemon has goes into a file.
+    Leave,
     /// Closes what is on top, or goes back.
     Back,
     Refresh,
@@ -198,6 +200,8 @@ pub(crate) enum Action {
     Resolve,
     Edit,
     Look,
+
+    Health,
 
     FilterState,
     FilterAccount,
@@ -244,6 +248,7 @@ pub(crate) enum Action {
     NextVoice,
     PreviousVoice,
     External,
+    Verdicts,
     Discard,
     Remove,
 
@@ -279,8 +284,9 @@ const fn bind(
 pub(crate) const KEYS: &[Binding] = &[
     bind(At::Global, &[ch(':'), ctrl('p')], Action::Palette, "commands", "choose from all commands"),
     bind(At::Global, &[ch('?'), on(KeyCode::F(1))], Action::Help, "help", "all keys"),
-    bind(At::Global, &[on(KeyCode::Esc)], Action::Back, "", "close, or go back"),
-    bind(At::Global, &[ch('q'), ctrl('c')], Action::Quit, "quit", "leave the console; drafts are kept"),
+    bind(At::Global, &[on(KeyCode::Esc)], Action::Back, "back", "close, or go back"),
+    bind(At::Global, &[ch('q')], Action::Quit, "quit", "leave the console; drafts are kept"),
+    bind(At::Global, &[ctrl('c')], Action::Leave, "", "leave at once, whatever is open"),
     bind(At::Global, &[ch('1')], Action::Go(Tab::Overview), "", "overview"),
     bind(At::Global, &[ch('2')], Action::Go(Tab::Timeline), "", "timeline: every delivery"),
     bind(At::Global, &[ch('3')], Action::Go(Tab::Calendar), "", "calendar"),
@@ -302,7 +308,7 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::List, &[on(KeyCode::PageUp), ctrl('u')], Action::PageUp, "", "a page up"),
     bind(At::List, &[on(KeyCode::PageDown), ctrl('d')], Action::PageDown, "", "a page down"),
     bind(At::List, &[on(KeyCode::Home), ch('g')], Action::Top, "", "to the first"),
-    bind(At::List, &[on(KeyCode::End), ch('G')], Action::Bottom, "", "to the last one loaded"),
+    bind(At::List, &[on(KeyCode::End), ch('G')], Action::Bottom, "", "to the last"),
     // Deliveries.
     bind(At::Row, &[ch('r')], Action::Retry, "retry", "try this delivery again, or at once"),
     bind(At::Row, &[ch('c')], Action::Cancel, "cancel", "do not send this delivery"),
@@ -320,6 +326,7 @@ pub(crate) const KEYS: &[Binding] = &[
         "open",
         "open it: a post, or a draft to write on",
     ),
+    bind(At::Overview, &[ch('i')], Action::Health, "", "all alerts, and how everything stands"),
     // Timeline.
     bind(At::Timeline, &[on(KeyCode::Enter)], Action::Enter, "open", "open the post"),
     bind(At::Timeline, &[ch('f')], Action::FilterState, "state", "show one state only"),
@@ -354,6 +361,13 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::Compose, &[on(KeyCode::Tab)], Action::NextField, "next field", "next field"),
     bind(At::Compose, &[on(KeyCode::BackTab)], Action::PreviousField, "", "previous field"),
     bind(At::Compose, &[on(KeyCode::Enter)], Action::Enter, "change", "change the field under the cursor"),
+    bind(
+        At::Compose,
+        &[alt('p')],
+        Action::Verdicts,
+        "verdicts",
+        "all that the networks say, and what each would get",
+    ),
     bind(At::Compose, &[alt('v')], Action::Voice, "own text", "write an own text for one account or network"),
     bind(At::Compose, &[alt('l')], Action::NextVoice, "", "to the next own text"),
     bind(At::Compose, &[alt('h')], Action::PreviousVoice, "", "to the own text before"),
@@ -497,7 +511,7 @@ pub(crate) fn is_writing(places: &[At]) -> bool {
 /// What a key asks for here.
 pub(crate) fn resolve(places: &[At], key: Key) -> Option<Action> {
     if key == ctrl('c') {
-        return Some(Action::Quit);
+        return Some(Action::Leave);
     }
     if is_writing(places) && key.types().is_some() {
         return None;
@@ -548,8 +562,8 @@ mod tests {
         }
         assert_eq!(resolve(&writing, on(KeyCode::Esc)), Some(Action::Back));
         assert_eq!(resolve(&writing, ctrl('s')), Some(Action::Submit));
-        assert_eq!(resolve(&writing, ctrl('c')), Some(Action::Quit));
-        assert_eq!(resolve(&[At::Confirm], ctrl('c')), Some(Action::Quit));
+        assert_eq!(resolve(&writing, ctrl('c')), Some(Action::Leave));
+        assert_eq!(resolve(&[At::Confirm], ctrl('c')), Some(Action::Leave));
     }
 
     #[test]

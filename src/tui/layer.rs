@@ -7,6 +7,7 @@ use super::editor::Editor;
 use super::effect::{Deed, Trouble};
 use super::keys::Action;
 use super::look::Tone;
+use super::remains::Remains;
 use crate::control::messages as m;
 use crate::control::requests as r;
 
@@ -41,6 +42,15 @@ pub(crate) enum Then {
     },
     /// The draft that is being written goes.
     Discard,
+    /// The console is left, whatever is not done.
+    Leave,
+    /// What an earlier run left is written on.
+    TakeUp {
+        path: PathBuf,
+        remains: Box<Remains>,
+    },
+    /// Shows a post.
+    Show(String),
 }
 
 /// A line to fill in.
@@ -168,6 +178,8 @@ impl Palette {
 pub(crate) struct Sheet {
     pub(crate) title: String,
     pub(crate) lines: Vec<(Tone, String)>,
+    /// Stands before what goes on in a next line.
+    pub(crate) indent: &'static str,
     pub(crate) top: usize,
 }
 

@@ -12,14 +12,17 @@ mod app;
 mod compose;
 mod editor;
 mod effect;
+mod health;
 mod keys;
 mod layer;
 mod look;
 mod pages;
 mod picture;
+mod remains;
 pub mod run;
 mod text;
 mod update;
+mod verdicts;
 mod view;
 mod when;
 

@@ -68,6 +68,8 @@ pub(crate) struct Pages {
     pub(crate) at: usize,
     /// The row that is drawn first.
     pub(crate) top: usize,
+    /// Rows that the cursor is still to move, into pages that are not here yet.
+    pub(crate) wish: isize,
 }
 
 impl Pages {
@@ -161,6 +163,10 @@ impl Pages {
         self.drop_far(index);
         self.at = self.at.min(self.len().saturating_sub(1));
         self.top = self.top.min(self.at);
+        let wish = std::mem::take(&mut self.wish);
+        if wish != 0 {
+            self.go(wish);
+        }
     }
 
     /// Lets go of pages at the end that is farther from what was just read.
@@ -190,9 +196,18 @@ impl Pages {
         }
     }
 
-    /// Moves the cursor by some rows, or as far as there are any.
+    /// Moves the cursor by some rows, or as far as there are any; what is left of the way is gone when the
+    /// next page is here.
     pub(crate) fn go(&mut self, by: isize) {
-        self.at = self.at.saturating_add_signed(by).min(self.len().saturating_sub(1));
+        let last = self.len().saturating_sub(1);
+        let to = self.at.saturating_add_signed(by);
+        self.wish = 0;
+        if by > 0 && to > last && self.has_behind() {
+            self.wish = by - last.saturating_sub(self.at).cast_signed();
+        } else if by < 0 && self.at.checked_add_signed(by).is_none() && self.has_before() {
+            self.wish = by + self.at.cast_signed();
+        }
+        self.at = to.min(last);
     }
 
     /// Scrolls so that the cursor is seen, in a window of `height` rows.

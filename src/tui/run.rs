@@ -9,6 +9,7 @@ mod asking;
 mod external;
 mod files;
 mod keys;
+mod left;
 mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -30,9 +31,10 @@ use self::keys::Keys;
 use self::terminal::Screen;
 use super::app::{App, Place};
 use super::effect::{Effect, Msg};
-use super::look::Look;
+use super::look::{Depth, Look};
 use super::picture;
-use super::update::update;
+use super::remains::Remains;
+use super::update::{farewell, not_done, update};
 use super::view;
 use crate::clock::Clock;
 use crate::control::client::{Client, ClientError};
@@ -62,18 +64,27 @@ pub enum ConsoleError {
     Terminal(#[from] std::io::Error),
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// It was confirmed, and the daemon never heard of it.
+    #[error("not done, because the daemon could not be reached: {0}")]
+    NotDone(String),
+    /// The last resort failed as well.
+    #[error("what was written could not be kept, neither by the daemon nor in a file: {0}")]
+    NotKept(std::io::Error),
 }
 
 /// Shows the console until its user leaves it, or the terminal goes away.
 pub async fn run(options: Options) -> Result<(), ConsoleError> {
     let client = Client::new(&options.socket)?;
     let look = Look::of(options.color, &|name: &str| std::env::var(name).ok());
-    let mut screen = Screen::enter()?;
+    let mut screen = Screen::enter(look.depth == Depth::Sixteen)?;
     let size = screen.size()?;
     let place = Place { socket: options.socket.display().to_string(), session: options.session };
     let app = App::new(options.clock.now(), options.zone, size, look, place);
     let (sender, inbox) = unbounded_channel();
     let asker = Asker { client: client.clone(), socket: options.socket.clone(), sender: sender.clone() };
+    if let Some((path, remains, more)) = left::find(&app.socket) {
+        drop(sender.send(Msg::Left { path, remains: Box::new(remains), more }));
+    }
     let watcher = tokio::spawn(watch(client, options.socket, sender));
     let ended = Loop { app, asker, inbox, clock: options.clock, running: Vec::new(), picker: None }
         .run(&mut screen)
@@ -137,8 +148,8 @@ impl Loop {
     /// However it ends, and be it that the terminal takes no more: what is written is kept first.
     async fn run(mut self, screen: &mut Screen) -> Result<(), ConsoleError> {
         let ended = self.turn(screen).await;
-        self.farewell().await;
-        ended
+        let kept = self.farewell().await;
+        ended.and(kept)
     }
 
     async fn turn(&mut self, screen: &mut Screen) -> Result<(), ConsoleError> {
@@ -239,35 +250,54 @@ impl Loop {
         });
     }
 
-    /// Keeps what is written, and finishes what was promised.
-    async fn farewell(mut self) {
+    /// Keeps what is written, and finishes what was promised; what the daemon does not take in time goes
+    /// into a file.
+    async fn farewell(mut self) -> Result<(), ConsoleError> {
+        for effect in farewell(&mut self.app) {
+            let task = self.asker.perform(effect);
+            self.running.push(task);
+        }
         let all = async {
+            self.keep().await;
             for task in std::mem::take(&mut self.running) {
                 drop(task.await);
             }
-            self.keep().await;
         };
-        drop(tokio::time::timeout(FAREWELL, all).await);
+        let late = tokio::time::timeout(FAREWELL, all).await.is_err();
+        while let Ok(msg) = self.inbox.try_recv() {
+            drop(update(&mut self.app, msg));
+        }
+        if let Some(remains) = Remains::of(&self.app) {
+            left::put(&self.app.session, &remains).map_err(ConsoleError::NotKept)?;
+        }
+        // What is still on the wire after so long was not heard, for all that is known.
+        let on_the_wire = self.app.promised.iter().filter(|it| late && it.sent).map(|it| it.what.clone());
+        let open: Vec<String> = not_done(&self.app).into_iter().chain(on_the_wire).collect();
+        if open.is_empty() { Ok(()) } else { Err(ConsoleError::NotDone(open.join("; "))) }
     }
 
     async fn keep(&mut self) {
         self.app.compose.submit = false;
         // An answer that is on its way, then what was written since; and once more.
         for _ in 0..3 {
-            while self.app.compose.saving.is_some() {
-                match self.inbox.recv().await {
-                    Some(msg @ Msg::Saved { .. }) => drop(update(&mut self.app, msg)),
-                    Some(_) => {}
-                    None => return,
-                }
-            }
-            if !self.app.is_up() || self.app.compose.is_kept() {
+            let wishes = if self.app.is_up() { self.app.compose.wishes(Timestamp::MAX) } else { Vec::new() };
+            self.keeping(wishes);
+            if self.app.compose.saving.is_none() && self.app.compose.uploads.is_empty() {
                 return;
             }
-            for effect in self.app.compose.wishes(Timestamp::MAX) {
-                if matches!(effect, Effect::Create(_) | Effect::Edit { .. }) {
-                    drop(self.asker.perform(effect));
-                }
+            while self.app.compose.saving.is_some() || !self.app.compose.uploads.is_empty() {
+                let Some(msg) = self.inbox.recv().await else { return };
+                let effects = update(&mut self.app, msg);
+                self.keeping(effects);
+            }
+        }
+    }
+
+    /// Of all that is wanted, what keeps the text.
+    fn keeping(&self, effects: Vec<Effect>) {
+        for effect in effects {
+            if matches!(effect, Effect::Create(_) | Effect::Edit { .. } | Effect::Forget(_)) {
+                drop(self.asker.perform(effect));
             }
         }
     }

@@ -131,6 +131,32 @@ pub(crate) fn in_fields(hint: &str) -> String {
         told = told.replace(&format!("with {flag}"), &format!("in the field {field}"));
         told = told.replace(flag, &format!("the field {field}"));
     }
+    // Commands that have a key here.
+    for (command, key) in [
+        ("`sendoff post cancel`", "`c` (cancel)"),
+        ("`sendoff post retry`", "`r` (retry)"),
+        ("`sendoff post delete`", "`x` (delete)"),
+        ("`sendoff post reschedule`", "`m` (move)"),
+        ("`sendoff post show`", "its own screen (Enter)"),
+        ("`sendoff account connect`", "`5`, then `n`"),
+        ("sendoff post list --state held", "2, then f: attention"),
+        ("sendoff post list --state unknown", "2, then f: unknown"),
+        ("`sendoff post list --state held`", "`2`, then `f`: attention"),
+        ("`sendoff post list`", "`2` (timeline)"),
+    ] {
+        told = told.replace(command, key);
+    }
+    // Those that name their object: `sendoff account resume x:acme`.
+    for (command, key) in [
+        ("sendoff account connect", "5, then n:"),
+        ("sendoff account resume", "5, then p:"),
+        ("sendoff post retry", "r (retry):"),
+        ("sendoff post cancel", "c (cancel):"),
+        ("sendoff post show", "Enter on the post:"),
+        ("sendoff post resolve", "v (settle):"),
+    ] {
+        told = told.replace(command, key);
+    }
     let options = told.replace("`--option ", "`");
     if options == told { told } else { format!("{options}, in the field Options") }
 }
@@ -140,6 +166,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_remedy_of_the_command_line_is_told_in_keys() {
+        for (hint, told) in [
+            ("`sendoff post cancel` takes it back first", "`c` (cancel) takes it back first"),
+            ("sendoff account connect linkedin", "5, then n: linkedin"),
+            ("choose one with `--to`", "choose one in the field To"),
+            ("sendoff post show pst_1", "Enter on the post: pst_1"),
+            ("wait", "wait"),
+        ] {
+            assert_eq!(in_fields(hint), told);
+        }
+    }
 
     #[test]
     fn clusters_take_the_cells_on_which_terminals_agree() {

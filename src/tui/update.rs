@@ -3,6 +3,7 @@
 mod connecting;
 mod fields;
 mod layers;
+mod leaving;
 mod loaded;
 mod rows;
 mod screens;
@@ -42,7 +43,8 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
         Msg::Connect(news) => connecting::news(app, news, &mut fx),
         Msg::Saved { key, result } => writing::saved(app, &key, *result, &mut fx),
         Msg::Checked { revision, result } => writing::checked(app, revision, *result),
-        Msg::Uploaded { path, result } => writing::uploaded(app, &path, *result),
+        Msg::Uploaded { ticket, path, result } => writing::uploaded(app, ticket, &path, *result),
+        Msg::Left { path, remains, more } => leaving::found(app, path, remains, more),
         Msg::Picture { title, result } => match *result {
             Ok(shown) => {
                 let picture = super::layer::Picture { title, shown };
@@ -54,7 +56,20 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
         Msg::Edited(result) => writing::edited(app, result),
     }
     writing::go_on(app, &mut fx);
+    leaving::go_on(app, &mut fx);
     fx
+}
+
+/// The last effects of a console that ends, however it ends.
+pub(crate) fn farewell(app: &mut App) -> Effects {
+    let mut fx = Effects::new();
+    leaving::leave(app, &mut fx);
+    fx
+}
+
+/// What was confirmed and did not reach the daemon.
+pub(crate) fn not_done(app: &App) -> Vec<String> {
+    leaving::waiting(app)
 }
 
 /// Asks something of the daemon, once at a time.
@@ -67,7 +82,12 @@ pub(super) fn ask(app: &mut App, load: Load, fx: &mut Effects) {
 
 fn press(app: &mut App, key: Key, fx: &mut Effects) {
     let places = keys::places(app);
-    match keys::resolve(&places, key) {
+    let action = keys::resolve(&places, key);
+    // Whoever goes on working does not leave.
+    if action != Some(Action::Quit) {
+        app.leaving = None;
+    }
+    match action {
         Some(action) => act(app, action, fx),
         None if keys::is_writing(&places) => {
             if let Some(c) = key.types() {
@@ -121,8 +141,10 @@ fn scrolled(app: &mut App, action: Action, fx: &mut Effects) {
 
 /// Does what a key, a menu or the palette asked for.
 pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
-    if action == Action::Quit {
-        return quit(app, fx);
+    match action {
+        Action::Quit => return leaving::quit(app, fx),
+        Action::Leave => return leaving::leave(app, fx),
+        _ => {}
     }
     if !app.layers.is_empty() {
         return layers::act(app, action, fx);
@@ -143,7 +165,7 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::ResumeAll => fx.push(Effect::Do(super::effect::Deed::Resume)),
         Action::New if app.screen != Screen::Tab(Tab::Compose) => {
             // What was begun before is among the drafts.
-            if !app.compose.is_blank() && app.compose.is_kept() && !app.compose.is_leaving() {
+            if !app.compose.is_blank() && app.compose.is_at_rest() && !app.compose.is_leaving() {
                 let key = app.draft_key();
                 app.compose = super::compose::Compose::fresh(key);
             }
@@ -190,21 +212,6 @@ fn back(app: &mut App, fx: &mut Effects) {
         app.screen = Screen::Tab(Tab::Overview);
         screens::read(app, fx);
     }
-}
-
-fn quit(app: &mut App, fx: &mut Effects) {
-    // What was promised for later is done now.
-    if let Some(Undo::Held { deed, .. }) = app.undo.take() {
-        fx.push(Effect::Do(deed));
-    }
-    while let Some(layer) = app.layers.pop() {
-        if let Layer::Connect(it) = layer
-            && let Some(id) = it.id
-        {
-            fx.push(Effect::Leave(id));
-        }
-    }
-    app.quit = true;
 }
 
 fn refresh(app: &mut App, fx: &mut Effects) {
@@ -279,7 +286,13 @@ fn take_back(app: &mut App, fx: &mut Effects) {
     match app.undo.take() {
         Some(Undo::Held { what, .. }) => app.say(Tone::Good, format!("taken back: {what}")),
         Some(Undo::Back { deed, .. }) => fx.push(Effect::Do(deed)),
-        None => app.say(Tone::Dim, "there is nothing to take back any more"),
+        None => match app.promised.iter().position(|it| !it.sent) {
+            Some(n) => {
+                let what = app.promised.remove(n).what;
+                app.say(Tone::Good, format!("taken back: {what}"));
+            }
+            None => app.say(Tone::Dim, "there is nothing to take back any more"),
+        },
     }
 }
 
@@ -295,13 +308,11 @@ fn tick(app: &mut App, now: Timestamp, fx: &mut Effects) {
         app.dirty = true;
     }
     match &app.undo {
-        Some(Undo::Held { at, deed, .. }) if *at <= now => {
-            fx.push(Effect::Do(deed.clone()));
-            app.undo = None;
-        }
+        Some(Undo::Held { at, .. }) if *at <= now => leaving::fulfil(app),
         Some(Undo::Back { until, .. }) if *until <= now => app.undo = None,
         _ => {}
     }
+    leaving::send(app, false, fx);
     if app.nth_tick(10) {
         app.stale.status = true;
     }
@@ -421,10 +432,10 @@ pub(super) fn complain(app: &mut App, trouble: &Trouble) {
             lines.push((Tone::Plain, format!("{whom}{}: {}", it.field, it.message)));
             lines.extend(it.hint.iter().map(|it| (Tone::Dim, format!("  {}", text::in_fields(it)))));
         }
-        let sheet = super::layer::Sheet { title: "Refused".to_owned(), lines, top: 0 };
+        let sheet = super::layer::Sheet { title: "Refused".to_owned(), lines, indent: "  ", top: 0 };
         app.layers.push(Layer::Sheet(sheet));
         return;
     }
     let hint = trouble.hint.as_ref().map_or_else(String::new, |it| format!(" ({})", text::in_fields(it)));
-    app.say(Tone::Bad, text::fit(&format!("{}{hint}", trouble.message), 400));
+    app.say(Tone::Bad, format!("{}{hint}", trouble.message));
 }

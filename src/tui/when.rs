@@ -12,6 +12,12 @@ pub(crate) fn day_time(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String
     at.strftime(if at.year() == now.year() { "%a %-d %b %H:%M" } else { "%a %-d %b %Y %H:%M" }).to_string()
 }
 
+/// [`day_time`] where there is little room: `2027-12-01 09:00` if it would not fit.
+pub(crate) fn day_time_in(cells: usize, at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let told = day_time(at, now, zone);
+    if told.len() <= cells { told } else { at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string() }
+}
+
 /// `Tue 2026-12-01 09:00 Europe/Berlin (+01:00)`, in the zone it was meant in.
 pub(crate) fn full(at: Timestamp, zone: &str, own: &TimeZone) -> String {
     in_zone(at, TimeZone::get(zone).unwrap_or_else(|_| own.clone()))

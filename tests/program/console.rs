@@ -203,6 +203,95 @@ fn what_is_written_outlives_the_daemon_and_the_console() {
     daemon.stop();
 }
 
+/// The pages that wait in files of this user's.
+fn left(house: &House) -> Vec<std::path::PathBuf> {
+    let folder = house.dir.path().join(".local/state/sendoff");
+    std::fs::read_dir(folder).map(|it| it.map(|it| it.unwrap().path()).collect()).unwrap_or_default()
+}
+
+fn signal(console: &Console, signal: Signal) {
+    let pid = i32::try_from(console.child.process_id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
+#[test]
+fn what_no_daemon_keeps_waits_in_a_file_for_the_next_start() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let house = quick();
+    let mut daemon = house.serve();
+    for (n, end) in ["q", "\x03", "hang-up"].into_iter().enumerate() {
+        let mut console = Console::open(&house, (80, 24));
+        console.sees("ready");
+        console.then("n", "nobody yet");
+        console.then("Half a thought", " kept ─┐");
+        daemon.kill();
+        console.sees("no daemon: your text stays on this screen");
+        console.then(", and the rest", " changed ─┐");
+        match end {
+            "q" => {
+                console.then(ESC, "The daemon does not answer.");
+                console.then("q", "thought, and the rest” is not kept yet");
+                console.press("y");
+            }
+            "hang-up" => signal(&console, Signal::HUP),
+            key => console.press(key),
+        }
+        assert!(console.ended(), "{end:?}");
+        let [file] = left(&house).try_into().unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+        daemon = house.serve();
+        let mut console = Console::open(&house, (80, 24));
+        console.sees("Go on with what was not kept?");
+        console.then("y", " kept ─┐");
+        console.sees("Half a thought, and the rest");
+        console.press(ESC);
+        console.sees(&format!("Drafts ({})", n + 1));
+        console.press("q");
+        assert!(console.ended());
+        assert!(left(&house).is_empty(), "the daemon has it");
+        let posts = house.posts();
+        assert_eq!(posts.len(), n + 1, "one draft, whatever was cut off: {posts:?}");
+        assert!(posts.iter().all(|it| it["body"] == "Half a thought, and the rest"), "{posts:?}");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_daemon_that_stands_still_loses_nothing_either() {
+    let house = quick();
+    let daemon = house.serve();
+    let mut console = Console::open(&house, (80, 24));
+    console.sees("ready");
+    console.then("n", "nobody yet");
+    console.then("Half a thought", " kept ─┐");
+    daemon.signal(Signal::STOP);
+    console.then(", and the rest", " changed ─┐");
+    console.then(ESC, "Due next");
+    console.then("q", "is not kept yet");
+    console.press("y");
+    assert!(console.ended());
+    daemon.signal(Signal::CONT);
+    assert_eq!(left(&house).len(), 1);
+    daemon.stop();
+}
+
+#[test]
+fn a_cancel_that_was_confirmed_is_done_when_the_line_drops() {
+    let house = quick();
+    let daemon = house.serve();
+    house.connect("x", "acme");
+    house.run(&["post", "create", "Bread", "--to", "x:acme", "--at", "tomorrow 9am", "--json"]).json();
+    let mut console = Console::open(&house, (80, 24));
+    console.sees("Due next (1)");
+    console.then("c", "Cancel?");
+    console.then("y", "u takes it back");
+    signal(&console, Signal::HUP);
+    assert!(console.ended());
+    assert_eq!(house.posts()[0]["deliveries"][0]["state"], "cancelled");
+    daemon.stop();
+}
+
 #[test]
 fn the_text_goes_to_an_editor_of_ones_own_and_comes_back() {
     let house = quick();

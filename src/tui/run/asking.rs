@@ -85,9 +85,9 @@ impl Asker {
                     let result = result.map(cleaned).map_err(|error| own.trouble(&error));
                     Some(Msg::Checked { revision, result: Box::new(result) })
                 }
-                Effect::Upload(path) => {
+                Effect::Upload { ticket, path } => {
                     let result = own.upload(&path).await.map(cleaned);
-                    Some(Msg::Uploaded { path, result: Box::new(result) })
+                    Some(Msg::Uploaded { ticket, path, result: Box::new(result) })
                 }
                 Effect::Connect(ask) => {
                     own.connect(&ask).await;
@@ -102,6 +102,11 @@ impl Asker {
                 Effect::Leave(id) => {
                     // It may have ended by itself meanwhile.
                     drop(own.client.connect_cancel(&id).await);
+                    None
+                }
+                Effect::Forget(path) => {
+                    // Offered once more, if it does not go.
+                    drop(tokio::fs::remove_file(path).await);
                     None
                 }
                 // These need the terminal.

@@ -11,6 +11,7 @@ use crate::control::requests as r;
 use crate::tui::app::App;
 use crate::tui::editor::Editor;
 use crate::tui::effect::{Deed, Effect, Entry, Load, Loaded, Msg, Outcome};
+use crate::tui::remains::Remains;
 use crate::tui::update::update;
 
 /// What a step does.
@@ -40,22 +41,30 @@ struct Words {
     parts: Vec<String>,
     comment: String,
     own: BTreeMap<String, Vec<String>>,
+    /// The files, by their ids.
+    files: Vec<String>,
 }
 
 impl Words {
-    fn of(parts: &[String], comment: Option<&String>, own: &BTreeMap<String, m::Variant>) -> Self {
+    fn of(
+        parts: &[String],
+        comment: Option<&String>,
+        own: &BTreeMap<String, m::Variant>,
+        files: Vec<String>,
+    ) -> Self {
         let comment = comment.filter(|it| !it.trim().is_empty()).cloned().unwrap_or_default();
         let own = own.iter().map(|(name, it)| (name.clone(), it.parts.clone())).collect();
-        Self { parts: parts.to_vec(), comment, own }
+        Self { parts: parts.to_vec(), comment, own, files }
     }
 
     fn of_post(it: &m::Post) -> Self {
-        Self::of(&it.parts, it.comment.as_ref(), &it.variants)
+        let files = it.media.iter().map(|it| it.id.clone()).collect();
+        Self::of(&it.parts, it.comment.as_ref(), &it.variants, files)
     }
 
     fn is_blank(&self) -> bool {
         let mut all = self.parts.iter().chain(self.own.values().flatten()).chain([&self.comment]);
-        all.all(|it| it.trim().is_empty())
+        all.all(|it| it.trim().is_empty()) && self.files.is_empty()
     }
 }
 
@@ -73,11 +82,21 @@ struct Fake {
 impl Fake {
     fn stored(&self, id: &str) -> m::Post {
         let empty = || (Words { parts: vec![String::new()], ..Words::default() }, 1);
-        let (Words { parts, comment, own }, version) = self.drafts.get(id).cloned().unwrap_or_else(empty);
+        let (Words { parts, comment, own, files }, version) =
+            self.drafts.get(id).cloned().unwrap_or_else(empty);
         let variant = |parts: Vec<String>| m::Variant { body: None, parts, comment: None };
         let variants = own.into_iter().map(|(name, parts)| (name, variant(parts))).collect();
         let comment = Some(comment).filter(|it| !it.is_empty());
-        m::Post { id: id.into(), version, body: parts[0].clone(), parts, comment, variants, ..draft() }
+        let file = |id: String| m::Media {
+            name: id.clone(),
+            id,
+            kind: "image".into(),
+            bytes: 7,
+            alt: None,
+            part: 1,
+        };
+        let media = files.into_iter().map(file).collect();
+        m::Post { id: id.into(), version, body: parts[0].clone(), parts, comment, variants, media, ..draft() }
     }
 
     /// One answer; none where the console waits for none.
@@ -115,7 +134,20 @@ impl Fake {
                 let found = self.load(&load)?;
                 Msg::Loaded(load, Ok(found))
             }
-            Effect::Upload(path) => Msg::Uploaded { path, result: Box::new(Err(trouble("no_file", false))) },
+            Effect::Upload { ticket, path } => {
+                let stored = m::Uploaded {
+                    id: format!("med_{ticket}"),
+                    name: "oven.png".into(),
+                    kind: "image".into(),
+                    bytes: 7,
+                    width: 8,
+                    height: 8,
+                };
+                // Every third one fails.
+                let result =
+                    if ticket.is_multiple_of(3) { Err(trouble("no_file", false)) } else { Ok(stored) };
+                Msg::Uploaded { ticket, path, result: Box::new(result) }
+            }
             Effect::Editor(text) => Msg::Edited(Ok(text)),
             Effect::Browse(folder) => {
                 let path = folder.join("oven.png");
@@ -146,7 +178,7 @@ impl Fake {
         self.made += 1;
         let id = format!("pst_{}", self.made + 100);
         self.keys.insert(key, id.clone());
-        let words = Words::of(&ask.parts, ask.comment.as_ref(), &ask.variants);
+        let words = Words::of(&ask.parts, ask.comment.as_ref(), &ask.variants, files(&ask.media));
         self.drafts.insert(id.clone(), (words, 1));
         self.stored(&id)
     }
@@ -158,7 +190,9 @@ impl Fake {
         if ask.version.is_some_and(|it| it != *version) {
             return Err(trouble("changed_meanwhile", false));
         }
-        *words = Words::of(ask.parts.as_ref().unwrap(), ask.comment.as_ref(), ask.variants.as_ref().unwrap());
+        let media = files(ask.media.as_ref().unwrap());
+        let own = ask.variants.as_ref().unwrap();
+        *words = Words::of(ask.parts.as_ref().unwrap(), ask.comment.as_ref(), own, media);
         *version += 1;
         Ok(self.stored(id))
     }
@@ -170,7 +204,9 @@ impl Fake {
                 // Amended posts keep the text as drafts keep theirs.
                 let none = BTreeMap::new();
                 let own = ask.variants.as_ref().unwrap_or(&none);
-                let words = Words::of(&ask.parts.clone().unwrap_or_default(), ask.comment.as_ref(), own);
+                let media = files(ask.media.as_deref().unwrap_or_default());
+                let words =
+                    Words::of(&ask.parts.clone().unwrap_or_default(), ask.comment.as_ref(), own, media);
                 self.drafts.insert(id.clone(), (words, 1));
                 Outcome::Post(Box::new(self.stored(id)))
             }
@@ -215,6 +251,10 @@ impl Fake {
     }
 }
 
+fn files(media: &[r::MediaRef]) -> Vec<String> {
+    media.iter().map(|it| it.id.clone()).collect()
+}
+
 fn texts(parts: &[Editor]) -> Vec<String> {
     parts.iter().map(|it| it.text().to_owned()).collect()
 }
@@ -224,7 +264,8 @@ fn page(app: &App) -> (String, Words) {
     let it = &app.compose;
     let own = it.voices.iter().map(|(name, own)| (name.clone(), texts(&own.parts))).collect();
     let comment = Some(it.comment.text()).filter(|it| !it.trim().is_empty()).unwrap_or_default().to_owned();
-    (it.key.clone(), Words { parts: texts(&it.common.parts), comment, own })
+    let files = it.media.iter().map(|it| it.id.clone()).collect();
+    (it.key.clone(), Words { parts: texts(&it.common.parts), comment, own, files })
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -251,7 +292,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         // All accounts, own texts, the comment, files, a time, the end; a draft that is opened.
         3 => prop::sample::select(vec![
             "<BackTab><Enter>a<Enter>", "<A-v>j<Enter>", "<A-v>jj<Enter>", "<A-l>", "<A-n>", "<Tab><Tab>",
-            "<Tab><Enter><Enter><Enter>", "<Tab><Tab><Tab><Tab><Enter>j<Enter>", "<C-s>", "<Esc>1G<Enter>",
+            "<Tab><Enter><Enter><Enter>", "<Tab><Enter>j<Enter>/tmp/oven.png<Enter>", "<Esc>1q", "<Esc>1qy", "<Tab><Tab><Tab><Tab><Enter>j<Enter>", "<C-s>", "<Esc>1G<Enter>",
             "<Esc>1<Enter>e",
         ]).prop_map(Step::Keys),
         2 => "[a-z日👩 \n]{1,12}".prop_map(Step::Paste),
@@ -276,16 +317,81 @@ fn left_safely(before: &(String, Words), id: Option<&String>, fake: &Fake) -> bo
         || fake.waiting.iter().any(|it| matches!(it, Effect::Do(Deed::Delete { id: gone, .. }) if Some(gone) == id))
 }
 
+/// Which page each upload was begun on: a page may get another key, and no file may get another page.
+#[derive(Default)]
+struct Births {
+    now: usize,
+    uploads: BTreeMap<String, usize>,
+}
+
+impl Births {
+    fn note(
+        &mut self,
+        before: &(String, Words),
+        after: &(String, Words),
+        effects: &[Effect],
+    ) -> Result<(), TestCaseError> {
+        if before.0 != after.0 && before.1 != after.1 {
+            self.now += 1;
+        } else if before.0 == after.0 {
+            for id in after.1.files.iter().filter(|it| !before.1.files.contains(it)) {
+                let born = self.uploads.get(id);
+                prop_assert!(born == Some(&self.now), "{id} of page {born:?} is on page {}", self.now);
+            }
+        }
+        for it in effects {
+            if let Effect::Upload { ticket, .. } = it {
+                self.uploads.insert(format!("med_{ticket}"), self.now);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The console has ended: what it wrote is with the daemon, or in the file that the next one takes up.
+fn after_the_end(app: &App, fake: &mut Fake, n: usize) -> Result<App, TestCaseError> {
+    let (_, words) = page(app);
+    let left = Remains::of(app);
+    // What was on the wire arrives, or not.
+    for effect in std::mem::take(&mut fake.waiting) {
+        if n.is_multiple_of(2) && matches!(effect, Effect::Create(_) | Effect::Edit { .. }) {
+            fake.answer(effect, How::Well);
+        }
+    }
+    let is_old = app.compose.original.is_some() && app.compose.is_kept();
+    let is_old = is_old
+        || [super::scenes::scheduled(), super::scenes::held()].iter().any(|it| Words::of_post(it) == words);
+    let is_there = fake.drafts.values().any(|it| it.0 == words);
+    let is_gone = app.compose.id.as_ref().is_some_and(|it| fake.gone.contains(it));
+    prop_assert!(
+        words.is_blank() || is_old || is_there || is_gone || left.is_some(),
+        "lost at the end: {words:?} {:?}",
+        app.compose
+    );
+    let mut next = filled((80, 24), plain());
+    next.session = format!("s{n}");
+    next.compose.key = next.draft_key();
+    if let Some(remains) = left {
+        let bytes = serde_json::to_vec(&remains).unwrap();
+        let remains = serde_json::from_slice(&bytes).unwrap();
+        let msg = Msg::Left { path: "/f".into(), remains: Box::new(remains), more: 0 };
+        fake.waiting.extend(update(&mut next, msg));
+        fake.waiting.extend(press(&mut next, "y"));
+        prop_assert_eq!(page(&next).1, words);
+    }
+    Ok(next)
+}
+
 fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut app = filled((80, 24), plain());
     let mut fake = Fake::default();
     // What opens from the lists is stored as well.
     fake.drafts.insert("pst_3".into(), (Words::of_post(&draft()), 1));
-    for step in steps {
+    let mut births = Births::default();
+    for (n, step) in steps.into_iter().enumerate() {
         let (before, id) = (page(&app), app.compose.id.clone());
         let mut discards = false;
         let effects = match step {
-            Step::Key(KeyCode::Char('c'), KeyModifiers::CONTROL) => continue,
             Step::Key(code, mods) => {
                 discards = matches!(
                     app.layers.last(),
@@ -309,6 +415,7 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
                     let (before, id) = (page(&app), app.compose.id.clone());
                     if let Some(msg) = fake.answer(effect, how) {
                         let more = update(&mut app, msg);
+                        births.note(&before, &page(&app), &more)?;
                         fake.waiting.extend(more.iter().cloned());
                         effects.extend(more);
                         let after = page(&app);
@@ -325,9 +432,12 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 effects
             }
         };
+        births.note(&before, &page(&app), &effects)?;
         fake.waiting.extend(effects);
         if app.quit {
-            app.quit = false;
+            app = after_the_end(&app, &mut fake, n)?;
+            births = Births::default();
+            continue;
         }
         let after = page(&app);
         prop_assert!(

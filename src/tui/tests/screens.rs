@@ -205,9 +205,17 @@ fn every_screen_at_its_two_sizes() {
 }
 
 #[test]
-fn the_overview_in_sixteen_colours() {
-    let mut app = filled(SMALL, Look { depth: Depth::Sixteen, ascii: false });
-    insta::assert_snapshot!(styles(&mut app));
+fn screens_in_colour_and_without_at_both_sizes() {
+    for (name, scene) in SCENES.iter().filter(|it| ["overview", "compose"].contains(&it.0)) {
+        for size in [SMALL, LARGE] {
+            for (word, depth) in [("none", Depth::None), ("16", Depth::Sixteen), ("true", Depth::True)] {
+                let mut app = filled(size, Look { depth, ascii: false });
+                scene(&mut app);
+                let shown = styles(&mut app);
+                insta::assert_snapshot!(format!("colours_{word}_{name}_{}x{}", size.0, size.1), shown);
+            }
+        }
+    }
 }
 
 #[test]

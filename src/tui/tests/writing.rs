@@ -192,7 +192,7 @@ fn a_file_is_sent_up_and_described_and_goes_with_its_part() {
     assert_eq!(app.compose.field, Field::Media);
     let effects = press(&mut app, "<Enter>j<Enter>'/tmp/an oven.jpg'<Enter>");
     let path = std::path::PathBuf::from("/tmp/an oven.jpg");
-    assert!(effects.contains(&Effect::Upload(path.clone())), "{effects:?}");
+    assert!(effects.contains(&Effect::Upload { ticket: 1, path: path.clone() }), "{effects:?}");
     press(&mut app, "<C-s>");
     assert!(picture(&mut app).contains("still on its way up"));
     let stored = m::Uploaded {
@@ -203,7 +203,7 @@ fn a_file_is_sent_up_and_described_and_goes_with_its_part() {
         width: 8,
         height: 8,
     };
-    update(&mut app, Msg::Uploaded { path, result: Box::new(Ok(stored)) });
+    update(&mut app, Msg::Uploaded { ticket: 1, path, result: Box::new(Ok(stored)) });
     let looked = press(&mut app, "<Enter>jjj<Enter>");
     let title = "an oven.jpg".to_owned();
     assert!(looked.contains(&Effect::Look { title, id: "med_1".into() }), "{looked:?}");
@@ -232,8 +232,9 @@ fn a_file_is_chosen_from_a_directory() {
     assert!(press(&mut app, "<Enter><Enter>").contains(&Effect::Browse("/home/a".into())));
     update(&mut app, Msg::Browsed(Ok(("/home/a".into(), found))));
     let effects = press(&mut app, "jj<Enter>");
-    assert!(effects.contains(&Effect::Upload("/home/a/oven.jpg".into())), "{effects:?}");
-    assert_eq!(app.compose.uploading, 1);
+    let path = "/home/a/oven.jpg".into();
+    assert!(effects.contains(&Effect::Upload { ticket: 1, path }), "{effects:?}");
+    assert_eq!(app.compose.uploads.len(), 1);
 }
 
 #[test]

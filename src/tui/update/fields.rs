@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use super::Effects;
 use super::screens::{item, menu};
 use crate::control::messages as m;
+use crate::domain::schedule::{WhenError, parse_when};
 use crate::tui::app::App;
-use crate::tui::compose::{Compose, Field, Time, Voice};
+use crate::tui::compose::{Compose, Field, Time, Upload, Voice};
 use crate::tui::editor::Editor;
-use crate::tui::effect::{Effect, Entry};
+use crate::tui::effect::{Effect, Entry, Trouble};
 use crate::tui::layer::{Ask, Layer, Marks, Pick, Prompt};
 use crate::tui::look::Tone;
 use crate::tui::when;
@@ -100,14 +101,30 @@ fn media_menu(app: &mut App) {
 
 fn options_menu(app: &mut App) {
     let concerned = app.compose.networks();
+    // What a network found missing or wrong comes first.
+    let demands: Vec<(&str, &str)> = match &app.compose.checked {
+        Some((_, Ok(check))) => {
+            let all = check.targets.iter().flat_map(|it| &it.problems);
+            all.map(|it| (it.field.as_str(), it.message.as_str())).collect()
+        }
+        _ => Vec::new(),
+    };
     let mut items = Vec::new();
+    let mut first = 0;
     for network in app.networks.iter().filter(|it| concerned.contains(&it.platform)) {
         for it in &network.options {
             let set = app.compose.options.get(&network.platform).and_then(|all| all.get(&it.key));
             let value = set.map_or_else(|| "–".to_owned(), Clone::clone);
             let pick = Pick::Option { platform: network.platform.clone(), key: it.key.clone() };
             let label = format!("{} {} = {value}", network.title, it.key);
-            items.push(item(&label, &it.help, pick));
+            let field = format!("options.{}.{}", network.platform, it.key);
+            match demands.iter().find(|it| it.0 == field) {
+                Some((_, why)) => {
+                    items.insert(first, item(&format!("! {label}"), why, pick));
+                    first += 1;
+                }
+                None => items.push(item(&label, &it.help, pick)),
+            }
         }
     }
     if items.is_empty() {
@@ -242,6 +259,19 @@ pub(super) fn filled_in(app: &mut App, then: Ask, text: String, fx: &mut Effects
     let now = app.now;
     match then {
         Ask::At => {
+            // The daemon judges with the post; without a target nobody would.
+            let zone = app.zone.iana_name().unwrap_or("UTC").to_owned();
+            let refused = parse_when(&text, app.now, &app.zone, &zone).err();
+            // Whether it has passed hangs on the daemon's zone, which may be another one.
+            let refused = refused.filter(|it| !text.is_empty() && matches!(it, WhenError::Unreadable { .. }));
+            app.compose.time_refused = refused.map(|it| {
+                let (message, hint) = (it.to_string(), it.hint());
+                let code = "bad_time".to_owned();
+                (text.clone(), Trouble { code, message, hint, problems: Vec::new(), lost: false })
+            });
+            if let Some((_, trouble)) = &app.compose.time_refused {
+                super::complain(app, &trouble.clone());
+            }
             app.compose.time = (!text.is_empty()).then_some(Time::At(text));
         }
         Ask::File => {
@@ -273,8 +303,10 @@ pub(super) fn filled_in(app: &mut App, then: Ask, text: String, fx: &mut Effects
 }
 
 fn upload(app: &mut App, path: PathBuf, fx: &mut Effects) {
-    app.compose.uploading += 1;
-    fx.push(Effect::Upload(path));
+    let ticket = app.ticket();
+    let part = u32::try_from(app.compose.part + 1).unwrap_or(1);
+    app.compose.uploads.push(Upload { ticket, path: path.clone(), part });
+    fx.push(Effect::Upload { ticket, path });
 }
 
 /// A directory was read: a menu to choose a file from, or to go on.

@@ -1,8 +1,8 @@
 //! Questions, menus and lines over a screen: they take every key until they are answered.
 
-use super::{Effects, act as act_below, connecting, fields, rows, screens, soon, writing};
+use super::{Effects, act as act_below, connecting, fields, leaving, rows, screens, writing};
 use crate::control::requests as r;
-use crate::tui::app::{App, UNDO_SECONDS, Undo};
+use crate::tui::app::App;
 use crate::tui::editor::Editor;
 use crate::tui::effect::{Deed, Effect};
 use crate::tui::keys::Action;
@@ -53,7 +53,8 @@ fn moved(app: &mut App, by: isize) {
         Some(Layer::Menu(it)) => it.at = screens::moved(it.at, by, it.items.len()),
         Some(Layer::Marks(it)) => it.at = screens::moved(it.at, by, it.items.len()),
         Some(Layer::Palette(it)) => it.at = screens::moved(it.at, by, it.found().len()),
-        Some(Layer::Sheet(it)) => it.top = screens::moved(it.top, by, it.lines.len()),
+        // How far it goes is known where its lines are broken.
+        Some(Layer::Sheet(it)) => it.top = it.top.saturating_add_signed(by),
         Some(Layer::Connect(it)) => {
             it.at = screens::moved(it.at, by, it.found.as_ref().map_or(0, Vec::len));
         }
@@ -79,14 +80,13 @@ fn confirmed(app: &mut App, fx: &mut Effects) {
             fx.push(Effect::Do(deed));
         }
         Then::Hold { deed, what } => {
-            // One at a time: what was held before is done now.
-            if let Some(Undo::Held { deed, .. }) = app.undo.take() {
-                fx.push(Effect::Do(deed));
-            }
-            app.toast = None;
-            app.undo = Some(Undo::Held { deed, what, at: soon(app, UNDO_SECONDS) });
+            leaving::hold(app, deed, what);
+            leaving::send(app, false, fx);
         }
         Then::Discard => writing::discard(app, fx),
+        Then::Leave => leaving::leave(app, fx),
+        Then::TakeUp { path, remains } => leaving::take_up(app, path, *remains, fx),
+        Then::Show(id) => rows::show(app, id, fx),
     }
 }
 

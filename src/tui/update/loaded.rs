@@ -1,14 +1,14 @@
 //! What the daemon answered.
 
 use super::screens::{ask_page, read};
-use super::{Effects, ask, complain, go};
+use super::{Effects, ask, complain, go, leaving};
 use crate::control::messages as m;
 use crate::tui::app::{App, Brief, Screen, Tab};
 use crate::tui::compose::Compose;
 use crate::tui::effect::{Deed, Load, Loaded, Outcome, Trouble};
 use crate::tui::layer::{Layer, Sheet};
 use crate::tui::look::{Tone, tone_of};
-use crate::tui::pages::{PAGE, Row, rows_of};
+use crate::tui::pages::{Row, rows_of};
 
 /// Days of the chart.
 const DAYS: usize = 28;
@@ -68,8 +68,10 @@ pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>,
             app.timeline.error = None;
             app.timeline.pages.take(index, &page.posts, page.next_cursor);
             // A page may be short where a filter fits few: go on until the screen is full.
-            let wanted = app.timeline.pages.wanted(usize::try_from(PAGE / 2).unwrap_or(25));
-            if let Some(next) = wanted.filter(|it| *it > index) {
+            let wanted = app.timeline.pages.wanted(super::screens::NEAR);
+            // So does a move that is longer than what was there.
+            let is_far = app.timeline.pages.wish != 0;
+            if let Some(next) = wanted.filter(|it| *it > index || is_far) {
                 ask_page(app, next, fx);
             }
         }
@@ -84,8 +86,8 @@ pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>,
             app.post.error = None;
         }
         // Something was written while the answer was on its way.
-        (Load::Open(_), Loaded::Post(_)) if !app.compose.is_kept() || app.compose.is_leaving() => {
-            app.say(Tone::Warn, "one moment: what you wrote is still being kept");
+        (Load::Open(_), Loaded::Post(_)) if !app.compose.is_at_rest() || app.compose.is_leaving() => {
+            app.say(Tone::Warn, app.compose.not_yet());
         }
         (Load::Open(_), Loaded::Post(post)) => {
             let key = app.draft_key();
@@ -181,9 +183,12 @@ fn failed(app: &mut App, load: &Load, trouble: Trouble, fx: &mut Effects) {
 /// How something that was asked for ended.
 pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, fx: &mut Effects) {
     app.stale = crate::tui::app::Stale { status: true, accounts: true, deliveries: true };
+    if leaving::settled(app, &deed, result.as_ref().map(|_| ())) {
+        return;
+    }
     let outcome = match result {
         Ok(outcome) => outcome,
-        Err(trouble) => {
+        Err(mut trouble) => {
             if matches!((&deed, &app.undo), (Deed::Move { .. }, Some(crate::tui::app::Undo::Back { .. }))) {
                 app.undo = None;
             }
@@ -193,6 +198,9 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
                 // The problems stand beside the text already.
                 app.say(Tone::Bad, trouble.message);
                 return;
+            }
+            if let Some(name) = about(app, &deed) {
+                trouble.message = format!("{name}: {}", trouble.message);
             }
             return complain(app, &trouble);
         }
@@ -251,6 +259,22 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
     read(app, fx);
 }
 
+/// The post that a deed is about, in words, as far as it is on a screen.
+fn about(app: &App, deed: &Deed) -> Option<String> {
+    let (Deed::Retry(id)
+    | Deed::Cancel(id)
+    | Deed::Delete { id, .. }
+    | Deed::Resolve { id, .. }
+    | Deed::Move { id, .. }) = deed
+    else {
+        return None;
+    };
+    let shown = app.post.post.iter().flat_map(crate::tui::pages::rows_of_post);
+    let rows = app.overview.rows().chain(app.timeline.pages.rows()).cloned();
+    let row = rows.chain(shown).chain(app.day_rows()).find(|it| it.post == *id || it.id() == id)?;
+    Some(super::rows::named(&row))
+}
+
 /// A post is no more.
 fn gone(app: &mut App, id: &str) {
     if app.screen == Screen::Post && app.post.id == id {
@@ -275,5 +299,10 @@ fn show_receipt(app: &mut App, receipt: &m::Receipt) {
     }
     lines.push((Tone::Plain, String::new()));
     lines.push((Tone::Dim, format!("receipt {}", receipt.id)));
-    app.layers.push(Layer::Sheet(Sheet { title: "Receipt".to_owned(), lines, top: 0 }));
+    app.layers.push(Layer::Sheet(Sheet {
+        title: "Receipt".to_owned(),
+        lines,
+        indent: "             ",
+        top: 0,
+    }));
 }

@@ -1,8 +1,10 @@
 //! What is done to the delivery or draft under the cursor. Everything that ends something asks first, and
 //! names it.
 
+use jiff::ToSpan as _;
+
 use super::screens::{item, menu};
-use super::{Effects, ask, go, soon};
+use super::{Effects, ask, go, leaving, soon};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::tui::app::{App, Screen, Tab, UNDO_SECONDS, Undo};
@@ -47,8 +49,8 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) -> bool {
         Action::Resolve => resolve(app, &row),
         Action::Edit => edit(app, &row, fx),
         Action::Look => look(app, fx),
-        Action::Earlier => by_days(app, &row, "-24h", fx),
-        Action::Later => by_days(app, &row, "+24h", fx),
+        Action::Earlier => by_days(app, &row, -1, fx),
+        Action::Later => by_days(app, &row, 1, fx),
         _ => {}
     }
     true
@@ -103,7 +105,7 @@ pub(super) fn show(app: &mut App, id: String, fx: &mut Effects) {
 }
 
 /// A delivery in words: `the delivery of “Good morning” to x:acme`.
-fn named(row: &Row) -> String {
+pub(super) fn named(row: &Row) -> String {
     let body = if row.body.is_empty() { "the post".to_owned() } else { text::named(&row.body) };
     match &row.delivery {
         Some(it) => format!("{body} for {}", it.account),
@@ -156,9 +158,18 @@ fn moving(app: &mut App, row: &Row) {
     menu(app, &title, items);
 }
 
-fn by_days(app: &mut App, row: &Row, by: &str, fx: &mut Effects) {
-    let to = r::Move::By(by.to_owned());
-    let deed = Deed::Move { id: row.post.clone(), to, tz: None };
+/// The same time of another day, on the clock of the zone it was meant in: a day on which that clock
+/// changes has not 24 hours. A time that this day has not becomes the one an hour later.
+fn by_days(app: &mut App, row: &Row, days: i64, fx: &mut Effects) {
+    let to = row.delivery.as_ref().and_then(|it| {
+        let zone = jiff::tz::TimeZone::get(&it.zone).ok()?;
+        let to = it.due.to_zoned(zone).checked_add(days.days()).ok()?;
+        Some((when::wall(to.timestamp(), &it.zone)?, it.zone.clone()))
+    });
+    let Some((at, zone)) = to else {
+        return app.say(Tone::Warn, "it has no time that could be moved by a day; m gives it one");
+    };
+    let deed = Deed::Move { id: row.post.clone(), to: r::Move::At(at), tz: Some(zone) };
     remember(app, row.post.clone(), meant(row), fx);
     fx.push(Effect::Do(deed));
 }
@@ -166,9 +177,8 @@ fn by_days(app: &mut App, row: &Row, by: &str, fx: &mut Effects) {
 /// Keeps the way back of a move.
 pub(super) fn remember(app: &mut App, id: String, back: Option<(String, String)>, fx: &mut Effects) {
     // One at a time: what was held before is done now.
-    if let Some(Undo::Held { deed, .. }) = app.undo.take() {
-        fx.push(Effect::Do(deed));
-    }
+    leaving::fulfil(app);
+    leaving::send(app, false, fx);
     let Some((at, zone)) = back else { return };
     let deed = Deed::Move { id, to: r::Move::At(at), tz: Some(zone) };
     let until = soon(app, 2 * UNDO_SECONDS);
@@ -248,8 +258,8 @@ fn edit(app: &mut App, row: &Row, fx: &mut Effects) {
         return go(app, Screen::Tab(Tab::Compose), fx);
     }
     // What is being written stays in the daemon as a draft; the other one is opened beside it.
-    if !app.compose.is_kept() {
-        app.say(Tone::Warn, "one moment: what you wrote is still being kept");
+    if !app.compose.is_at_rest() {
+        app.say(Tone::Warn, app.compose.not_yet());
         return;
     }
     ask(app, Load::Open(row.post.clone()), fx);

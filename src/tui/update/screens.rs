@@ -8,8 +8,12 @@ use crate::tui::app::{App, Screen, Tab};
 use crate::tui::editor::Editor;
 use crate::tui::effect::Load;
 use crate::tui::keys::Action;
-use crate::tui::layer::{Ask, Item, Layer, Menu, Pick, Prompt};
+use crate::tui::layer::{Ask, Item, Layer, Menu, Pick, Prompt, Sheet};
+use crate::tui::look::Tone;
 use crate::tui::pages::{PAGE, Pages};
+
+/// Rows from an edge at which the next page is read.
+pub(super) const NEAR: usize = PAGE as usize / 2;
 
 /// Reads what the present screen shows.
 pub(super) fn read(app: &mut App, fx: &mut Effects) {
@@ -153,8 +157,15 @@ fn moves(app: &mut App, by: isize, fx: &mut Effects) {
                 return;
             }
             pages.go(by);
-            if let Some(index) = pages.wanted(usize::try_from(PAGE / 2).unwrap_or(25)) {
+            let (index, goes_on) = (pages.wanted(NEAR), pages.wish > isize::MAX / 4);
+            if let Some(index) = index {
                 ask_page(app, index, fx);
+            }
+            if goes_on {
+                app.say(
+                    Tone::Dim,
+                    "on the way to the end; any other move stops it (o turns the order round)",
+                );
             }
         }
         Screen::Tab(Tab::Calendar) => {
@@ -249,8 +260,13 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
             let post = app.log.lines.get(app.log.at).and_then(|it| it.post.clone());
             match post.filter(|_| !app.log.audit) {
                 Some(id) => rows::show(app, id, fx),
-                None => app.say(crate::tui::look::Tone::Dim, "this line is about no post"),
+                None => app.say(Tone::Dim, "this line is about no post"),
             }
+        }
+        Action::Health => {
+            let lines = crate::tui::health::lines(app).into_iter().map(|it| (it.0, it.1)).collect();
+            let title = "How everything stands".to_owned();
+            app.layers.push(Layer::Sheet(Sheet { title, lines, indent: "            ", top: 0 }));
         }
         Action::Enter => rows::open(app, fx),
         _ => {}

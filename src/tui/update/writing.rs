@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::fields;
 use super::{Effects, ask, complain, go};
+use super::{fields, leaving};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::tui::app::{App, Screen, Tab};
@@ -11,7 +11,7 @@ use crate::tui::compose::{Attached, Compose, Field, Time, split};
 use crate::tui::editor::Editor;
 use crate::tui::effect::{Deed, Effect, Load, Trouble};
 use crate::tui::keys::Action;
-use crate::tui::layer::{Confirm, Layer, Then};
+use crate::tui::layer::{Confirm, Layer, Sheet, Then};
 use crate::tui::look::Tone;
 use crate::tui::text;
 
@@ -155,6 +155,7 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
             let text = app.compose.editor().map(|it| it.text().to_owned()).unwrap_or_default();
             fx.push(Effect::Editor(text));
         }
+        Action::Verdicts => verdicts(app),
         Action::Remove if app.compose.field == Field::Media => {
             if let Some(gone) = app.compose.media.pop() {
                 app.say(Tone::Plain, format!("{} is taken out", gone.name));
@@ -171,15 +172,24 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
     }
 }
 
+/// Everything the networks say, on a sheet that can be scrolled.
+fn verdicts(app: &mut App) {
+    let cells = usize::from(app.size.0).saturating_sub(8).clamp(8, 96);
+    let told = crate::tui::verdicts::lines(app, cells, true);
+    let lines = told.into_iter().map(|it| (it.tone, it.text)).collect();
+    let title = "What the networks say, and what each would get".to_owned();
+    app.layers.push(Layer::Sheet(Sheet { title, lines, indent: "    ", top: 0 }));
+}
+
 fn new_page(app: &mut App) {
-    if app.compose.is_blank() {
+    if app.compose.is_blank() && app.compose.uploads.is_empty() {
         app.say(Tone::Dim, "this page is empty already");
-    } else if app.compose.is_kept() {
+    } else if app.compose.is_at_rest() {
         let key = app.draft_key();
         app.compose = Compose::fresh(key);
         app.say(Tone::Good, "a new page; the other one is kept as a draft");
     } else {
-        app.say(Tone::Warn, "one moment: what you wrote is still being kept");
+        app.say(Tone::Warn, app.compose.not_yet());
     }
 }
 
@@ -303,6 +313,9 @@ pub(super) fn saved(app: &mut App, key: &str, result: Result<m::Post, Trouble>, 
             app.compose.saved = revision.unwrap_or(app.compose.saved);
             app.compose.saved_at = Some(app.now);
             app.compose.unsaved = None;
+            if app.compose.is_kept() {
+                leaving::forget(&mut app.compose, fx);
+            }
         }
         // Tried again with the next change or tick; what is here is newer anyway.
         Err(trouble) if trouble.lost => {
@@ -316,12 +329,21 @@ pub(super) fn saved(app: &mut App, key: &str, result: Result<m::Post, Trouble>, 
             // Somebody else changed or deleted the draft. Nothing written here may be lost: it becomes one
             // of its own.
             let key = app.draft_key();
-            app.compose.id = None;
+            let first = app.compose.id.take();
             app.compose.key = key;
             app.compose.saved = 0;
             app.compose.revision += 1;
             app.compose.changed_at = Some(app.now);
-            app.say(Tone::Warn, "the draft was changed elsewhere; yours is kept as one of its own");
+            // It must not go out beside the first one, unasked.
+            let was_sent = std::mem::take(&mut app.compose.submit);
+            if let (Some(id), true) = (first, was_sent && trouble.code == "not_a_draft") {
+                return may_be_out(app, id);
+            }
+            let said = if was_sent { "; it was not sent" } else { "" };
+            app.say(
+                Tone::Warn,
+                format!("the draft was changed elsewhere; yours is kept as one of its own{said}"),
+            );
         }
         Err(trouble) => {
             app.say(Tone::Bad, format!("not kept yet: {}", trouble.message));
@@ -330,21 +352,45 @@ pub(super) fn saved(app: &mut App, key: &str, result: Result<m::Post, Trouble>, 
     }
 }
 
+/// A draft that was to be sent is none any more: an earlier order to send it has arrived after all.
+fn may_be_out(app: &mut App, id: String) {
+    let name = text::named(app.compose.common.parts.first().map_or("", Editor::text));
+    let lines = vec![
+        format!("{name} has its time already, or is out: an earlier Ctrl-S has arrived, its answer has not."),
+        "What stands here now is kept as a draft of its own, and was not sent.".to_owned(),
+        "y opens the one that was sent.".to_owned(),
+    ];
+    let title = "It may be out already".to_owned();
+    app.layers.push(Layer::Confirm(Confirm { title, lines, then: Then::Show(id) }));
+}
+
 /// The daemon looked at what was written.
 pub(super) fn checked(app: &mut App, revision: u64, result: Result<m::Check, Trouble>) {
     app.compose.checking = None;
+    let time = app.compose.checking_time.take();
     match result {
         Err(trouble) if trouble.lost => app.compose.check_lost_at = Some(app.now),
+        // Perhaps the time alone: the next round asks without it.
+        Err(trouble) if time.is_some() && matches!(trouble.code.as_str(), "bad_time" | "past_time") => {
+            app.compose.time_refused = time.map(|it| (it, trouble));
+        }
         other => app.compose.checked = Some((revision, other)),
     }
 }
 
-pub(super) fn uploaded(app: &mut App, path: &Path, result: Result<m::Uploaded, Trouble>) {
-    app.compose.uploading = app.compose.uploading.saturating_sub(1);
+/// A file is there, for the page and the part that it was chosen for.
+pub(super) fn uploaded(app: &mut App, ticket: u64, path: &Path, result: Result<m::Uploaded, Trouble>) {
+    let Some(n) = app.compose.uploads.iter().position(|it| it.ticket == ticket) else {
+        // Only a page that was thrown away is left while one is on its way.
+        if result.is_ok() {
+            app.say(Tone::Dim, format!("{} came for a page that is gone; no post has it", path.display()));
+        }
+        return;
+    };
+    let part = app.compose.uploads.remove(n).part;
     match result {
         Ok(it) => {
             app.say(Tone::Good, format!("{} is there; describe it for those who cannot see it", it.name));
-            let part = u32::try_from(app.compose.part + 1).unwrap_or(1);
             app.compose.media.push(Attached {
                 id: it.id,
                 name: it.name,
@@ -388,6 +434,7 @@ pub(super) fn discard(app: &mut App, fx: &mut Effects) {
     if let Some(id) = app.compose.id.take() {
         fx.push(Effect::Do(Deed::Delete { id, local_only: true }));
     }
+    leaving::forget(&mut app.compose, fx);
     let key = app.draft_key();
     app.compose = Compose::fresh(key);
     ask(app, Load::Drafts, fx);

@@ -3,12 +3,11 @@
 use ratatui::layout::{Position, Rect};
 
 use super::pen::{Pen, wrapped};
-use crate::control::messages as m;
 use crate::tui::app::{App, Hit};
 use crate::tui::compose::{Compose, Field, Time};
 use crate::tui::look::Tone;
 use crate::tui::pages::scroll;
-use crate::tui::{text, when};
+use crate::tui::{text, verdicts, when};
 
 pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     let wide = body.width >= 130;
@@ -45,12 +44,16 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     field(pen, app, Field::Options, "Options", &options(&app.compose), line(y + 2));
     field(pen, app, Field::When, "When", &time(&app.compose), line(y + 3));
     let area = right.unwrap_or(Rect { y: y + 4, height: body.bottom().saturating_sub(y + 4), ..left });
-    pen.lines(area, &verdicts, 0);
-    if verdicts.len() > usize::from(area.height) && area.height > 0 {
-        let more = format!(" {} more lines on a larger screen ", verdicts.len() - usize::from(area.height));
-        let x = area.right().saturating_sub(u16::try_from(more.len()).unwrap_or(0));
-        pen.put(x, area.bottom() - 1, more.len(), &more, Tone::Dim);
+    let rows = usize::from(area.height);
+    if verdicts.len() <= rows || rows == 0 {
+        pen.lines(area, &verdicts, 0);
+        return;
     }
+    // The remark has a line of its own: it must not lie over what mends a problem.
+    pen.lines(Rect { height: area.height - 1, ..area }, &verdicts, 0);
+    let left = verdicts.len() + 1 - rows;
+    let more = format!("{left} more line{}: Alt-P shows all", if left == 1 { "" } else { "s" });
+    pen.put(area.x, area.bottom() - 1, usize::from(area.width), &more, Tone::Accent);
 }
 
 fn field(pen: &mut Pen<'_>, app: &App, at: Field, name: &str, value: &(Tone, String), area: Rect) {
@@ -82,8 +85,8 @@ fn media(it: &Compose) -> (Tone, String) {
             format!("{} ({}, {alt}{part})", file.name, when::size(file.bytes))
         })
         .collect();
-    if it.uploading > 0 {
-        all.push(format!("{} on the way up…", it.uploading));
+    if !it.uploads.is_empty() {
+        all.push(format!("{} on the way up…", it.uploads.len()));
     }
     if all.is_empty() { (Tone::Dim, "none (Enter adds)".into()) } else { (Tone::Plain, all.join(", ")) }
 }
@@ -105,6 +108,9 @@ fn options(it: &Compose) -> (Tone, String) {
 fn time(it: &Compose) -> (Tone, String) {
     match &it.time {
         Some(Time::Now) => (Tone::Plain, "now".into()),
+        Some(Time::At(when)) if it.bad_time().is_some() => {
+            (Tone::Bad, format!("× at {when} (not a time that can be taken)"))
+        }
         Some(Time::At(when)) => (Tone::Plain, format!("at {when}")),
         Some(Time::Queue(queue)) => (Tone::Plain, format!("next free slot of {queue}")),
         Some(Time::Draft) => (Tone::Plain, "kept as a draft".into()),
@@ -286,106 +292,11 @@ fn kept(app: &App) -> (String, Tone) {
     (" changed ".into(), tone)
 }
 
-/// What each network says of it: length, problems, what becomes of files, what it costs.
+/// What each network says of it, as long as it takes.
 fn verdicts(app: &App, cells: usize, wide: bool) -> Vec<(Tone, String)> {
-    let it = &app.compose;
     let mut out = Vec::new();
-    if let Some(trouble) = &it.error {
-        wrapped(&mut out, Tone::Bad, &format!("× {}", trouble.message), cells, "  ");
-        if trouble.problems.len() <= 1 {
-            out.extend(
-                trouble
-                    .hint
-                    .iter()
-                    .map(|it| (Tone::Accent, format!("  {}", text::fit(&text::in_fields(it), cells - 2)))),
-            );
-        }
-    }
-    if let Some((_, trouble)) = &it.unsaved
-        && it.error.is_none()
-    {
-        wrapped(&mut out, Tone::Bad, &format!("× not kept: {}", trouble.message), cells, "  ");
-    }
-    match &it.checked {
-        None if it.to.is_empty() => {
-            let said = "Choose who gets it, and every network says here what it makes of it.";
-            wrapped(&mut out, Tone::Dim, said, cells, "");
-        }
-        None => {}
-        Some((_, Err(trouble))) => {
-            wrapped(&mut out, Tone::Bad, &trouble.message, cells, "  ");
-            if let Some(hint) = &trouble.hint {
-                wrapped(&mut out, Tone::Accent, &format!("  {}", text::in_fields(hint)), cells, "  ");
-            }
-        }
-        Some((_, Ok(check))) => {
-            // All verdicts first: what is wrong must not push a network out of sight.
-            for target in &check.targets {
-                out.push(verdict(target, cells));
-            }
-            for target in &check.targets {
-                problems(&mut out, target, cells);
-            }
-            if let Some(usd) = &check.cost_usd {
-                out.push((Tone::Plain, format!("costs about {usd} USD")));
-            }
-            if wide {
-                for target in &check.targets {
-                    preview(&mut out, target, cells);
-                }
-            }
-        }
+    for it in verdicts::lines(app, cells, wide) {
+        wrapped(&mut out, it.tone, &it.text, cells, it.indent);
     }
     out
-}
-
-fn verdict(it: &m::CheckTarget, cells: usize) -> (Tone, String) {
-    let (sign, tone) = if it.ok { ("✓", Tone::Good) } else { ("×", Tone::Bad) };
-    let account = text::pad(&it.account, 24.min(cells / 3));
-    let line = format!("{sign} {account} {} of {} {}", it.length.used, it.length.max, it.length.unit);
-    (tone, line)
-}
-
-fn problems(out: &mut Vec<(Tone, String)>, it: &m::CheckTarget, cells: usize) {
-    for problem in &it.problems {
-        wrapped(
-            out,
-            Tone::Bad,
-            &format!("× {}: {}: {}", it.account, problem.field, problem.message),
-            cells,
-            "    ",
-        );
-        if let Some(hint) = &problem.hint {
-            wrapped(out, Tone::Dim, &format!("    {}", text::in_fields(hint)), cells, "    ");
-        }
-    }
-    for notice in &it.notices {
-        wrapped(out, Tone::Dim, &format!("· {}: {notice}", it.account), cells, "    ");
-    }
-}
-
-/// What would be sent, in the network's own shape.
-fn preview(out: &mut Vec<(Tone, String)>, it: &m::CheckTarget, cells: usize) {
-    use serde_json::Value;
-    out.push((Tone::Plain, String::new()));
-    out.push((Tone::Accent, format!("{} would get", it.account)));
-    let requests = it.preview.as_array().map(Vec::as_slice).unwrap_or_default();
-    for request in requests.iter().filter_map(Value::as_object) {
-        let body = request.get("body").and_then(Value::as_object);
-        let fields = request.iter().filter(|it| !it.1.is_object()).chain(body.into_iter().flatten());
-        for (name, value) in fields {
-            let line = match (name.as_str(), value) {
-                ("request", Value::String(text)) => {
-                    out.push((Tone::Dim, text::fit(text, cells)));
-                    continue;
-                }
-                ("text", Value::String(text)) => text.clone(),
-                (name, value) => format!("{name}: {value}"),
-            };
-            wrapped(out, Tone::Plain, &line, cells, "");
-        }
-    }
-    if let Value::String(text) = &it.preview {
-        wrapped(out, Tone::Plain, text, cells, "");
-    }
 }

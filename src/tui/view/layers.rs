@@ -49,6 +49,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
                 pen.row(place, n == it.at);
                 pen.hit(place, Hit::Row(n));
             }
+            goes_on(pen, inner, it.top, it.items.len());
         }
         Layer::Palette(it) => {
             let found: Vec<_> = it.found().into_iter().cloned().collect();
@@ -71,16 +72,18 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
                 pen.row(place, n == it.at);
                 pen.hit(place, Hit::Row(n));
             }
+            goes_on(pen, list, it.top, found.len());
         }
         Layer::Sheet(it) => {
             let width = 100.min(area.width - 4);
             let mut lines = Vec::new();
             for (tone, line) in &it.lines {
-                wrapped(&mut lines, *tone, line, usize::from(width) - 4, "             ");
+                wrapped(&mut lines, *tone, line, usize::from(width) - 4, it.indent);
             }
             let inner = window(pen, area, width, lines.len(), &it.title, Tone::Accent);
             it.top = it.top.min(lines.len().saturating_sub(usize::from(inner.height)));
             pen.lines(inner, &lines, it.top);
+            goes_on(pen, inner, it.top, lines.len());
         }
         Layer::Connect(it) => connecting(pen, area, it, now, &zone),
         Layer::Picture(it) => {
@@ -101,6 +104,18 @@ fn window(pen: &mut Pen<'_>, area: Rect, width: u16, lines: usize, title: &str, 
     pen.clear(place);
     let inner = pen.frame(place, title, tone);
     Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
+}
+
+/// Signs in the frame around a list that has more rows than fit: how many come before and behind.
+fn goes_on(pen: &mut Pen<'_>, list: Rect, top: usize, len: usize) {
+    let behind = len.saturating_sub(top + usize::from(list.height));
+    for (y, n, sign) in [(list.y.saturating_sub(1), top, "▲"), (list.bottom(), behind, "▼")] {
+        if n > 0 {
+            let told = format!(" {} {n} more ", pen.look.sign(sign, if sign == "▲" { "^" } else { "v" }));
+            let cells = u16::try_from(text::width(&told)).unwrap_or(0);
+            pen.put(list.right().saturating_sub(cells), y, usize::from(cells), &told, Tone::Accent);
+        }
+    }
 }
 
 fn menu(pen: &mut Pen<'_>, area: Rect, it: &mut Menu) {
@@ -130,6 +145,7 @@ fn menu(pen: &mut Pen<'_>, area: Rect, it: &mut Menu) {
         pen.row(place, n == it.at);
         pen.hit(place, Hit::Row(n));
     }
+    goes_on(pen, list, it.top, it.items.len());
     pen.lines(Rect { y: list.bottom(), height: under, ..inner }, &below, 0);
 }
 

@@ -24,6 +24,9 @@ use super::keys;
 use super::look::{Tone, plain_sign};
 use super::{text, when};
 
+/// Rows that a message may take.
+pub(crate) const TOAST_ROWS: u16 = 3;
+
 /// The smallest terminal on which everything essential is seen.
 const LEAST: (u16, u16) = (60, 18);
 
@@ -179,6 +182,10 @@ fn says(pen: &mut Pen<'_>, app: &App, area: Rect) {
             let left = (at.as_second() - app.now.as_second()).max(0);
             Some((format!(" {what} in {left} s; u takes it back "), Tone::Warn))
         }
+        _ if app.promised.iter().any(|it| !it.sent) => {
+            let what = app.promised.iter().find(|it| !it.sent).map_or("", |it| &it.what);
+            Some((format!(" {what}: waits for the daemon; u takes it back "), Tone::Warn))
+        }
         (_, Some(toast)) => Some((format!(" {} ", toast.text), toast.tone)),
         _ => match &app.link {
             Link::Down(_) if app.screen == Screen::Tab(Tab::Compose) => Some((
@@ -188,15 +195,33 @@ fn says(pen: &mut Pen<'_>, app: &App, area: Rect) {
             _ => None,
         },
     };
-    if let Some((said, tone)) = said {
-        pen.put(area.x + 1, area.y, cells, &said, tone);
+    let Some((said, tone)) = said else { return };
+    let lines = text::wrap(said.trim(), cells.saturating_sub(2).max(8));
+    let rows = u16::try_from(lines.len()).unwrap_or(1).clamp(1, TOAST_ROWS);
+    // More than one line grow upwards, over what is there.
+    let top = area.y.saturating_sub(rows - 1);
+    if rows > 1 {
+        pen.clear(Rect { y: top, height: rows, ..area });
+    }
+    for (y, line) in (top..=area.y).zip(lines) {
+        pen.put(area.x + 1, y, cells, &format!(" {line} "), tone);
     }
 }
 
 /// The keys that count here, from the table.
 fn footer(pen: &mut Pen<'_>, app: &App, area: Rect) {
     let places = keys::places(app);
-    let all: Vec<_> = keys::here(&places).into_iter().filter(|it| !it.short.is_empty()).collect();
+    let mut all: Vec<_> = keys::here(&places).into_iter().filter(|it| !it.short.is_empty()).collect();
+    // Where letters are text, the way out is what nobody would guess.
+    if !keys::is_writing(&places) {
+        all.retain(|it| it.at != keys::At::Global || it.action != keys::Action::Back);
+    } else if app.layers.is_empty() {
+        all.sort_by_key(|it| match it.action {
+            keys::Action::Back => 0,
+            keys::Action::Help => 1,
+            _ => 2,
+        });
+    }
     let mut x = area.x + 1;
     for it in all {
         // The first key of the line that works here: letters are text where one writes.

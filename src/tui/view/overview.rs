@@ -4,26 +4,48 @@ use ratatui::layout::Rect;
 
 use super::pen::{Pen, wrapped};
 use super::rows;
-use crate::control::words;
-use crate::tui::app::{App, Brief, title_of};
+use crate::tui::app::{App, Brief};
+use crate::tui::health;
 use crate::tui::look::Tone;
 use crate::tui::pages::{Row, scroll};
-use crate::tui::when;
 
 pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     let wide = body.width >= 140;
     let cut = body.width / 3 * 2;
     let width = if wide { body.width - cut - 2 } else { body.width - 2 };
-    let lines = health_lines(app, usize::from(width));
+    let mut lines = Vec::new();
+    for (tone, line, indent) in health::lines(app) {
+        wrapped(&mut lines, tone, &line, usize::from(width), indent);
+    }
     let (left, right) = if wide {
         (Rect { width: cut - 1, ..body }, Rect { x: body.x + cut + 1, width, ..body })
     } else {
-        let height = u16::try_from(lines.len().min(6)).unwrap_or(0);
+        // As many rows as the lists leave free; six at least, if they are needed.
+        let free = usize::from(body.height).saturating_sub(list_rows(app)).max(6);
+        let height = u16::try_from(lines.len().min(free)).unwrap_or(0).min(body.height);
         let top = Rect { x: body.x + 1, width, height, ..body };
         (Rect { y: body.y + height, height: body.height - height, ..body }, top)
     };
+    let rows = usize::from(right.height);
+    if lines.len() > rows && rows >= 2 {
+        // Whatever is hidden: that the daemon works, and how to see the rest.
+        let left = lines.len() + 2 - rows;
+        lines.truncate(rows - 2);
+        lines.push((
+            Tone::Accent,
+            format!("{left} more line{}: i shows all", if left == 1 { "" } else { "s" }),
+        ));
+        lines.extend(app.status.as_ref().map(|it| (Tone::Dim, health::short(app, it))));
+    }
     pen.lines(right, &lines, 0);
     lists(pen, app, left);
+}
+
+/// Rows that the lists would fill.
+fn list_rows(app: &App) -> usize {
+    let it = &app.overview;
+    let rows = |it: &Brief| if it.rows.is_empty() { 0 } else { it.rows.len() + 1 };
+    [&it.attention, &it.drafts, &it.lately].into_iter().map(rows).sum::<usize>() + rows(&it.due).max(2)
 }
 
 /// One line of the lists: a heading, a row, or a remark.
@@ -95,71 +117,4 @@ fn lists(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
         }
     }
     app.overview.top = top;
-}
-
-/// One sign per day, as high as the day was busy; a day on which anything went out is never blank.
-fn chart(days: &[u64], ascii: bool) -> String {
-    let signs: [char; 9] = if ascii {
-        [' ', '.', ':', '-', '=', '+', '*', '%', '#']
-    } else {
-        ['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
-    };
-    let most = days.iter().copied().max().unwrap_or(0).max(1);
-    let sign = |n: &u64| {
-        let height = n.saturating_mul(8).div_ceil(most);
-        signs[usize::try_from(height).unwrap_or(8).min(8)]
-    };
-    days.iter().map(sign).collect()
-}
-
-/// How the daemon stands, in few lines; alerts in full.
-fn health_lines(app: &App, cells: usize) -> Vec<(Tone, String)> {
-    let mut out = Vec::new();
-    let Some(status) = &app.status else { return out };
-    if status.paused {
-        let why = status.pause_reason.as_ref().map_or_else(String::new, |it| format!(": {it}"));
-        wrapped(&mut out, Tone::Warn, &format!("Sending is stopped{why}. S sends again."), cells, "  ");
-    }
-    for it in &status.alerts {
-        let hint = it.hint.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
-        wrapped(&mut out, Tone::Warn, &format!("! {}{hint}", it.message), cells, "  ");
-    }
-    if app.overview.activity.iter().any(|it| *it > 0) {
-        let sum: u64 = app.overview.activity.iter().sum();
-        let days = app.overview.activity.len();
-        let chart = chart(&app.overview.activity, app.look.ascii);
-        out.push((Tone::Plain, format!("Published   {chart}  {sum} in {days} days")));
-    }
-    let tick = status.last_tick.map_or_else(|| "none yet".to_owned(), |at| when::relative(at, app.now));
-    wrapped(
-        &mut out,
-        Tone::Plain,
-        &format!("Accounts    {}", words::accounts(status)),
-        cells,
-        "            ",
-    );
-    wrapped(
-        &mut out,
-        Tone::Plain,
-        &format!("Deliveries  {}", words::deliveries(status)),
-        cells,
-        "            ",
-    );
-    let daemon = format!(
-        "Daemon      {}, up {}, last tick {tick}, store {}{}",
-        status.version,
-        when::span(status.uptime_s),
-        when::size(status.store.bytes),
-        words::free(status)
-    );
-    wrapped(&mut out, Tone::Dim, &daemon, cells, "            ");
-    for it in &status.spending {
-        let whom = it.platform.as_deref().map_or_else(String::new, |it| format!(" on {}", title_of(it)));
-        let of = it.budget_usd.as_ref().map_or_else(String::new, |it| format!(" of {it}"));
-        out.push((Tone::Plain, format!("Spent       {}{of} USD in {}{whom}", it.usd, it.month)));
-    }
-    if app.accounts.is_empty() && !app.asked.contains(&crate::tui::effect::Load::Accounts) {
-        out.push((Tone::Accent, "No account is connected yet: press 5, then n.".to_owned()));
-    }
-    out
 }

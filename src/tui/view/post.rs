@@ -147,6 +147,7 @@ fn story(app: &App, post: &m::Post, it: &m::Delivery, cells: usize) -> Vec<(Tone
     if let Some(reason) = &it.reason {
         wrapped(&mut out, state_tone(it), &reason.message, cells, "  ");
         if let Some(hint) = &reason.hint {
+            let hint = text::in_fields(hint);
             wrapped(&mut out, Tone::Accent, &format!("→ {hint}"), cells, "  ");
         }
         if let Some(raw) = &reason.raw {

@@ -51,7 +51,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &App, area: Rect, row: &Row, n: usize
     let [time, account, state] = columns(area.width);
     let mut x = area.x + 1;
     let at = row.delivery.as_ref().map_or(row.created_at, |it| it.due);
-    let told = when::day_time(at, app.now, &app.zone);
+    let told = when::day_time_in(usize::from(time), at, app.now, &app.zone);
     pen.put(x, area.y, usize::from(time), &told, Tone::Plain);
     x += time + 1;
     let (whom, word, tone) = match &row.delivery {

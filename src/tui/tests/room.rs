@@ -1,0 +1,281 @@
+//! A small screen hides nothing for good: what does not fit says so, and a key shows it.
+
+use super::scenes::{
+    at, delivery, filled, held, list, picture, plain, post, press, scheduled, status, trouble,
+};
+use crate::control::messages as m;
+use crate::control::requests as r;
+use crate::tui::app::App;
+use crate::tui::compose::{Field, Time};
+use crate::tui::effect::{Deed, Effect, Load, Loaded, Msg};
+use crate::tui::layer::Layer;
+use crate::tui::look::Tone;
+use crate::tui::update::update;
+
+fn app() -> App {
+    filled((80, 24), plain())
+}
+
+/// Three networks that all have something to say.
+fn refused(app: &mut App) {
+    press(app, "n");
+    app.compose.to = vec!["x:acme".into(), "bluesky:acme".into(), "linkedin:acme".into()];
+    press(app, "Hello");
+    let problem = |n: u32| m::Problem {
+        account: None,
+        field: "options.x.reply_settings".into(),
+        code: "bad".into(),
+        message: format!("fault number {n}"),
+        hint: Some(format!("remedy number {n}")),
+    };
+    let target = |account: &str, n: u32| m::CheckTarget {
+        account: account.into(),
+        ok: false,
+        length: m::Length { used: 5, max: 280, unit: "characters".into() },
+        comment: None,
+        problems: vec![problem(n), problem(n + 1)],
+        preview: serde_json::json!([{ "request": "POST /2/tweets", "body": { "text": "would be sent" } }]),
+        files: vec![],
+        notices: vec![],
+        cost_usd: Some("0.02".into()),
+        costs: vec![],
+    };
+    let targets = vec![target("x:acme", 1), target("bluesky:acme", 3), target("linkedin:acme", 5)];
+    let check = m::Check { ok: false, targets, cost_usd: Some("0.06".into()) };
+    let revision = app.compose.revision;
+    update(app, Msg::Checked { revision, result: Box::new(Ok(check)) });
+}
+
+#[test]
+fn everything_the_networks_say_is_a_key_away_on_a_small_screen() {
+    let mut app = app();
+    refused(&mut app);
+    let shown = picture(&mut app);
+    let line = shown.lines().find(|it| it.contains("more lines")).unwrap();
+    assert_eq!(line.trim(), "9 more lines: Alt-P shows all", "a line of its own");
+    press(&mut app, "<A-p>");
+    let mut seen = picture(&mut app);
+    for _ in 0..40 {
+        press(&mut app, "j");
+        seen += &picture(&mut app);
+    }
+    for n in 1..=6 {
+        assert!(seen.contains(&format!("fault number {n}")) && seen.contains(&format!("remedy number {n}")));
+    }
+    for piece in ["would be sent", "for about 0.02 USD", "linkedin:acme would get", "▼", "▲"] {
+        assert!(seen.contains(piece), "{piece}");
+    }
+    press(&mut app, "<Esc>");
+    press(&mut app, "<C-p>");
+    press(&mut app, "networks say<Enter>");
+    assert!(matches!(app.layers.last(), Some(Layer::Sheet(_))), "and in the palette");
+}
+
+#[test]
+fn a_sheet_is_read_to_its_end_though_its_lines_are_broken() {
+    let mut app = app();
+    let long = format!("{}the end", "word ".repeat(900));
+    app.say(Tone::Bad, long);
+    for _ in 0..20 {
+        press(&mut app, "<PageDown>");
+        drop(picture(&mut app));
+    }
+    assert!(picture(&mut app).contains("the end"));
+}
+
+#[test]
+fn alerts_take_the_rows_that_are_free_and_the_daemon_is_always_told_of() {
+    let alert = |n: usize| m::Alert {
+        code: "reconnect".into(),
+        message: format!("alert number {n} of an account that must be connected again"),
+        hint: Some("sendoff account connect".into()),
+    };
+    let told = |n: usize| {
+        let mut app = app();
+        update(&mut app, Msg::Up(Box::new(m::Status { alerts: (1..=n).map(alert).collect(), ..status() })));
+        app
+    };
+    // There is room: everything is seen.
+    let shown = picture(&mut told(4));
+    for piece in ["alert number 1", "alert number 4", "Accounts  ", "Deliveries  ", "Half a thought"] {
+        assert!(shown.contains(piece), "{piece}: {shown}");
+    }
+    // There is not: what is hidden is counted.
+    let mut app = told(14);
+    let shown = picture(&mut app);
+    assert!(shown.contains("more lines: i shows all") && shown.contains("Half a thought"), "{shown}");
+    assert!(shown.contains("last tick now, 63.0 GiB free"), "{shown}");
+    assert!(!shown.contains("alert number 14"));
+    press(&mut app, "i");
+    let mut seen = picture(&mut app);
+    for _ in 0..20 {
+        press(&mut app, "j");
+        seen += &picture(&mut app);
+    }
+    assert!(seen.contains("alert number 14") && seen.contains("Deliveries"));
+}
+
+#[test]
+fn a_day_is_a_day_on_the_clock_of_the_post_on_both_changes_of_a_year() {
+    // Berlin goes to summer time on 28 March 2027, and back on 31 October 2027.
+    for (due, key, to) in [
+        ("2027-03-27T08:00:00Z", "+", "2027-03-28T09:00:00"),
+        ("2027-03-28T07:00:00Z", "-", "2027-03-27T09:00:00"),
+        ("2027-10-30T07:00:00Z", "+", "2027-10-31T09:00:00"),
+        ("2027-10-31T08:00:00Z", "-", "2027-10-30T09:00:00"),
+        // 02:30 is not on that day's clock.
+        ("2027-03-27T01:30:00Z", "+", "2027-03-28T03:30:00"),
+    ] {
+        let mut app = app();
+        app.now = at("2027-03-01T00:00:00Z");
+        let it =
+            m::Delivery { due: at(due), ..delivery("dlv_1", "pst_1", "x:acme", m::DeliveryState::Scheduled) };
+        app.screen = crate::tui::app::Screen::Tab(crate::tui::app::Tab::Calendar);
+        app.calendar.day = Some(at(due).to_zoned(app.zone.clone()).date());
+        app.calendar.month = Some(m::Calendar {
+            month: due[..7].into(),
+            zone: "Europe/Berlin".into(),
+            from: at("2027-03-01T00:00:00Z"),
+            to: at("2027-12-01T00:00:00Z"),
+            deliveries: vec![it],
+            slots: vec![],
+            recurring: vec![],
+            changes: vec![],
+            cut: false,
+        });
+        let moved = press(&mut app, key);
+        let to = r::Move::At(to.into());
+        let deed = Deed::Move { id: "pst_1".into(), to, tz: Some("Europe/Berlin".into()) };
+        assert!(moved.contains(&Effect::Do(deed)), "{due} {key}: {moved:?}");
+    }
+}
+
+#[test]
+fn a_long_message_is_wrapped_and_a_very_long_one_is_a_sheet() {
+    let mut app = app();
+    let said =
+        "The daemon would not do this, for a reason that takes more than eighty cells to be told (remedy)";
+    app.say(Tone::Bad, said);
+    let shown = picture(&mut app);
+    assert!(shown.contains("The daemon would not") && shown.contains("(remedy)"), "{shown}");
+    app.say(Tone::Bad, format!("{}(remedy)", "word ".repeat(60)));
+    assert!(matches!(app.layers.last(), Some(Layer::Sheet(_))));
+    assert!(picture(&mut app).contains("(remedy)"));
+}
+
+#[test]
+fn the_way_out_is_in_the_footer_where_letters_are_text() {
+    let mut app = app();
+    press(&mut app, "n");
+    let shown = picture(&mut app);
+    assert!(shown.lines().last().unwrap().starts_with(" Esc back  F1 help  Ctrl-S send"), "{shown}");
+}
+
+#[test]
+fn a_time_of_another_year_keeps_its_clock_on_a_small_screen() {
+    let mut app = app();
+    let mut late = scheduled();
+    for it in &mut late.deliveries {
+        it.due = at("2027-01-12T08:30:00Z");
+    }
+    update(&mut app, Msg::Loaded(Load::Due, Ok(Loaded::Posts(list(vec![late])))));
+    let shown = picture(&mut app);
+    assert!(shown.contains(" 2027-01-12 09:30 "), "{shown}");
+}
+
+#[test]
+fn a_menu_says_that_it_goes_on_and_what_a_network_demands_comes_first() {
+    let mut app = app();
+    refused(&mut app);
+    let option = |key: String| m::NetworkOption { key, values: vec![], help: "may be left out".into() };
+    app.networks[0].options.splice(0..0, (0..40).map(|n| option(format!("option{n}"))));
+    app.compose.field = Field::Options;
+    press(&mut app, "<Enter>");
+    let shown = picture(&mut app);
+    assert!(shown.contains("! X reply_settings = –") && shown.contains("fault number 1"), "{shown}");
+    assert!(shown.contains(" more ─┘") || shown.contains(" more "), "{shown}");
+    assert!(shown.contains("▼ "), "{shown}");
+    press(&mut app, "<PageDown><PageDown>");
+    assert!(picture(&mut app).contains("▲ "));
+}
+
+#[test]
+fn a_bad_time_is_marked_and_hides_no_verdict() {
+    let mut app = app();
+    refused(&mut app);
+    app.compose.field = Field::When;
+    // What no daemon would read is said at once, with a target and without.
+    for to in [vec!["x:acme".to_owned()], vec![]] {
+        app.compose.to = to;
+        press(&mut app, "<Enter><Enter>");
+        while app.layers.last().is_some_and(|it| matches!(it, Layer::Prompt(it) if !it.entry.is_blank())) {
+            press(&mut app, "<BS>");
+        }
+        press(&mut app, "whenever<Enter>");
+        let shown = picture(&mut app);
+        assert!(shown.contains("× at whenever") && shown.contains("× When: "), "{shown}");
+        assert!(shown.contains("5 of 280 characters"), "{shown}");
+    }
+    // What the daemon alone knows to be over is asked for once, then left out.
+    app.compose.to = vec!["x:acme".into()];
+    app.compose.checking = None;
+    app.compose.checking_time = None;
+    app.compose.time = Some(Time::At("2026-11-23 08:00".into()));
+    app.compose.touch(app.now);
+    let check = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|it| match it {
+            Effect::Check { revision, ask } => Some((revision, ask.when)),
+            _ => None,
+        })
+    };
+    let (revision, when) = check(super::scenes::wait(&mut app, 1)).unwrap();
+    assert_eq!(when, Some(r::When::At("2026-11-23 08:00".into())));
+    let msg = Msg::Checked { revision, result: Box::new(Err(trouble("past_time", false))) };
+    let (_, when) = check(update(&mut app, msg)).unwrap();
+    assert_eq!(when, None);
+    let shown = picture(&mut app);
+    assert!(
+        shown.contains("× at 2026-11-23 08:00") && shown.contains("× When: it says past_time"),
+        "{shown}"
+    );
+    assert!(shown.contains("5 of 280 characters"), "{shown}");
+}
+
+#[test]
+fn a_move_that_is_longer_than_what_is_loaded_goes_on_when_the_next_page_is_there() {
+    let mut app = app();
+    let all = 130;
+    let page = |from: usize| -> Vec<m::Post> {
+        (from..(from + 50).min(all))
+            .map(|n| {
+                let id = format!("pst_{n}");
+                let it = delivery(&format!("dlv_{n}"), &id, "x:acme", m::DeliveryState::Published);
+                post(&id, "text", vec![it])
+            })
+            .collect()
+    };
+    let serve = |app: &mut App, mut effects: Vec<Effect>| {
+        while let Some(effect) = effects.pop() {
+            if let Effect::Load(load @ Load::Page { .. }) = effect {
+                let Load::Page { ask, .. } = &load else { unreachable!() };
+                let from: usize = ask.after.as_ref().map_or(0, |it| it.parse().unwrap());
+                let next_cursor = (from + 50 < all).then(|| (from + 50).to_string());
+                let answer = m::PostList { posts: page(from), next_cursor, notices: vec![] };
+                effects.extend(update(app, Msg::Loaded(load, Ok(Loaded::Posts(answer)))));
+            }
+        }
+    };
+    let first = press(&mut app, "2");
+    serve(&mut app, first);
+    app.asked.clear();
+    let here = |app: &App| app.timeline.pages.here().unwrap().post.clone();
+    // Three pages of 18 rows, pressed before the second fifty are there.
+    let more = press(&mut app, "<PageDown><PageDown><PageDown>");
+    assert_eq!(here(&app), "pst_49");
+    serve(&mut app, more);
+    assert_eq!(here(&app), "pst_54");
+    let more = press(&mut app, "G");
+    serve(&mut app, more);
+    assert_eq!(here(&app), "pst_129", "the real end");
+    drop(held());
+}
