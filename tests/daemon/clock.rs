@@ -228,23 +228,3 @@ async fn a_thread_that_went_on_after_the_copy_was_made_is_searched_for_part_by_p
         assert_eq!(house.live(part).len(), 2, "{part}: {story:#?}");
     }
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_was_a_year_ahead_and_is_set_right_keeps_nothing_waiting_for_a_year() {
-    let house = House::furnished().await;
-    watched(&house).await;
-    house.step(SignedDuration::from_mins(YEAR)).await;
-    house.pass(SignedDuration::from_mins(11)).await;
-    // Sent with that clock: one is in doubt, one is to be tried again.
-    house.inject("x.create=lost_after,bluesky.put=429");
-    let doubt = house.post(&["x:acme"], &["In doubt."], r::When::Now).await;
-    house.reaches(&doubt.id, m::DeliveryState::Unknown).await;
-    let later = house.post(&["bluesky:acme"], &["Tried again."], r::When::Now).await;
-    house.reaches(&later.id, m::DeliveryState::Retry).await;
-    house.step(SignedDuration::from_mins(-YEAR)).await;
-    house.pass(SignedDuration::from_mins(30)).await;
-    for (post, words) in [(&doubt, "In doubt."), (&later, "Tried again.")] {
-        assert_eq!(house.ended(&post.id).await.status, m::PostStatus::Published, "{words}");
-        assert_eq!(house.live(words).len(), 1, "{words}");
-    }
-}
