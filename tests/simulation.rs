@@ -455,7 +455,7 @@ fn one_seed() {
 fn broken_assumptions_cost_doubles_at_the_rate_shown() {
     prepare();
     let _calm = CALM.read().unwrap();
-    let many = number("SIM_RATES").unwrap_or(if cfg!(debug_assertions) { 40 } else { 150 });
+    let many = number("SIM_RATES").unwrap_or(150);
     let late: &(dyn Fn(&mut World) + Sync) = &|world| world.t_late = 3600;
     let lag: &(dyn Fn(&mut World) + Sync) = &|world| world.network.list_lag = dice::secs(1200);
     for (name, change) in [("A1, effects up to 1 h late", late), ("A2, lists 20 min late", lag)] {
