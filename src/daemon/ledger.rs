@@ -73,7 +73,32 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> 
 
 /// So many resting deliveries are read at a start, and at a connect: for what their networks said (they
 /// say it again to the first that is tried, should there be more), and to be looked for at once.
-pub(super) const RESTING: usize = 10_000;
+const RESTING: usize = 10_000;
+
+fn resting_ids(source: &impl Source, state: State) -> Result<Vec<DeliveryId>, StoreError> {
+    deliveries::due_between(source, state, Timestamp::MIN, Timestamp::MAX, RESTING)
+}
+
+/// Sees each resting delivery in a state. A damaged row is told when its time comes; it must not keep the
+/// daemon from starting.
+pub(super) fn each_resting(
+    source: &impl Source,
+    state: State,
+    mut see: impl FnMut(Delivery) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for id in resting_ids(source, state)? {
+        match deliveries::get(source, id).and_then(|it| it.map_or(Ok(()), &mut see)) {
+            Err(error) if error.is_fatal() => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Nobody looked: its next look is then.
+pub(super) fn look_at(it: &Delivery, next_check: Timestamp) -> Event {
+    Event::Look { kind: Looked::Asked, next_check, absent_at: it.flight.absent_at, reason: None }
+}
 
 /// What networks said, before this start, of more than one delivery: for [`Input::Waits`]. Blocks.
 ///
@@ -81,18 +106,12 @@ pub(super) const RESTING: usize = 10_000;
 pub fn waits(store: &Store, now: Timestamp) -> Result<Vec<Wait>, StoreError> {
     store.read(|rx| {
         let mut found = Vec::new();
-        let resting = |state| deliveries::due_between(rx, state, Timestamp::MIN, Timestamp::MAX, RESTING);
-        for id in resting(State::Retry)?.into_iter().chain(resting(State::Unknown)?) {
-            let row = deliveries::get(rx, id).and_then(|it| {
-                let Some(delivery) = it else { return Ok(None) };
-                Ok(accounts::get(rx, delivery.account)?.map(|account| (delivery, account)))
-            });
-            match row {
-                Ok(row) => found.extend(row.and_then(|(it, account)| wait_of(&it, &account, now))),
-                Err(error) if error.is_fatal() => return Err(error),
-                // A damaged row is told when its time comes; it must not keep the daemon from starting.
-                Err(_) => {}
-            }
+        for state in [State::Retry, State::Unknown] {
+            each_resting(rx, state, |it| {
+                let account = accounts::get(rx, it.account)?;
+                found.extend(account.and_then(|account| wait_of(&it, &account, now)));
+                Ok(())
+            })?;
         }
         Ok(found)
     })
@@ -170,14 +189,12 @@ pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), Stor
         let before = deliveries::need(tx, waiting)?;
         moved(tx, &before, Event::TryNow { at: now, anyway: false }, "reconnected", now)?;
     }
-    for unknown in deliveries::due_between(tx, State::Unknown, Timestamp::MIN, Timestamp::MAX, RESTING)? {
+    for unknown in resting_ids(tx, State::Unknown)? {
         let before = deliveries::need(tx, unknown)?;
         if before.account != id || before.is_left() {
             continue;
         }
-        let absent_at = before.flight.absent_at;
-        let event = Event::Look { kind: Looked::Asked, next_check: now, absent_at, reason: None };
-        moved(tx, &before, event, "reconnected", now)?;
+        moved(tx, &before, look_at(&before, now), "reconnected", now)?;
     }
     Ok(())
 }

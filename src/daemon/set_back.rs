@@ -3,10 +3,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::ledger::{RESTING, moved};
-use crate::domain::delivery::{Delivery, Event, Looked, State};
+use super::ledger::{each_resting, look_at, moved};
+use crate::domain::delivery::{Delivery, Event, State};
 use crate::domain::moment::Moment;
-use crate::store::{Store, StoreError, Tx, deliveries};
+use crate::store::{Source, Store, StoreError, Tx};
 
 /// Nothing waits longer than this for its next try or look: networks ask for a day at the most.
 const LONGEST: SignedDuration = SignedDuration::from_hours(48);
@@ -18,31 +18,36 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(48);
 /// # Errors
 /// Those of the store.
 pub fn bring_near(tx: &mut Tx<'_>, by: SignedDuration, now: Moment) -> Result<usize, StoreError> {
-    nearer(tx, by / 2, now, |at| at.saturating_sub(by).unwrap_or(now.wall))
+    nearer(tx, by / 2, now, |until| until.saturating_sub(by).unwrap_or(now.wall))
 }
 
 /// The same at a start, where nobody knows by how much: what waits longer than anything may is due.
-///
-/// # Errors
-/// Those of the store.
 fn bring_near_at_start(store: &Store, now: Moment) -> Result<(), StoreError> {
-    let limit = now.wall.saturating_add(LONGEST).unwrap_or(Timestamp::MAX);
-    let waits = |it: &Delivery| it.state != State::Scheduled && it.wakes_at().is_some_and(|at| at > limit);
     // Hardly ever is there one, and a start must not wait for a commit.
-    let any = store.read(|rx| {
-        for state in [State::Unknown, State::Retry] {
-            for id in deliveries::due_between(rx, state, Timestamp::MIN, Timestamp::MAX, RESTING)? {
-                if deliveries::get(rx, id)?.is_some_and(|it| waits(&it)) {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    })?;
-    if any {
+    if !store.read(|rx| far(rx, LONGEST, now))?.is_empty() {
         store.write_blocking(move |tx| nearer(tx, LONGEST, now, |_| now.wall).map(drop))?;
     }
     Ok(())
+}
+
+/// What waits longer than `least` for its next try or look, and until when.
+fn far(
+    source: &impl Source,
+    least: SignedDuration,
+    now: Moment,
+) -> Result<Vec<(Delivery, Timestamp)>, StoreError> {
+    let limit = now.wall.saturating_add(least).unwrap_or(Timestamp::MAX);
+    let mut found = Vec::new();
+    for state in [State::Unknown, State::Retry] {
+        each_resting(source, state, |it| {
+            // Of what is to be tried, the time itself may really be still to come.
+            let ahead = |until| state == State::Retry && it.due.instant >= until && !it.begun();
+            let until = it.wakes_at().filter(|until| *until > limit && !ahead(*until));
+            found.extend(until.map(|until| (it, until)));
+            Ok(())
+        })?;
+    }
+    Ok(found)
 }
 
 /// Moves the next try or look of what waits longer than `least`.
@@ -52,24 +57,11 @@ fn nearer(
     now: Moment,
     to: impl Fn(Timestamp) -> Timestamp,
 ) -> Result<usize, StoreError> {
-    let least = now.wall.saturating_add(least).unwrap_or(Timestamp::MAX);
     let mut many = 0;
-    for state in [State::Unknown, State::Retry] {
-        for id in deliveries::due_between(tx, state, Timestamp::MIN, Timestamp::MAX, RESTING)? {
-            let Some(before) = deliveries::get(tx, id)? else { continue };
-            let Some(until) = before.wakes_at().filter(|until| *until > least) else { continue };
-            let at = to(until).max(now.wall);
-            let event = if state == State::Unknown {
-                let absent_at = before.flight.absent_at;
-                Event::Look { kind: Looked::Asked, next_check: at, absent_at, reason: None }
-            } else if before.due.instant >= until && !before.begun() {
-                // Its time is really still to come.
-                continue;
-            } else {
-                Event::Nearer { at }
-            };
-            many += usize::from(moved(tx, &before, event, "clock_was_ahead", now)?);
-        }
+    for (before, until) in far(tx, least, now)? {
+        let at = to(until).max(now.wall);
+        let event = if before.state == State::Unknown { look_at(&before, at) } else { Event::Nearer { at } };
+        many += usize::from(moved(tx, &before, event, "clock_was_ahead", now)?);
     }
     Ok(many)
 }
@@ -78,18 +70,18 @@ fn nearer(
 /// its next look as much too long. It is looked for at once, while that still shows: by then the time of
 /// the call tells nothing any more.
 pub(super) fn look_for_what_is_still_to_come(store: &Store, now: Moment) -> Result<(), StoreError> {
-    let ahead = |it: &Delivery| {
-        let first = it.flight.first_sent.filter(|first| first.wall > now.wall && !first.same_boot(now));
-        first.is_some() && !it.held && !it.is_left()
-    };
-    let unknown = store
-        .read(|rx| deliveries::due_between(rx, State::Unknown, Timestamp::MIN, Timestamp::MAX, RESTING))?;
-    for id in unknown {
-        let Some(before) = store.read(|rx| deliveries::get(rx, id))?.filter(&ahead) else { continue };
-        let absent_at = before.flight.absent_at;
-        let event = Event::Look { kind: Looked::Asked, next_check: now.wall, absent_at, reason: None };
-        store
-            .write_blocking(move |tx| moved(tx, &before, event.clone(), "clock_was_ahead", now).map(drop))?;
+    let mut ahead = Vec::new();
+    store.read(|rx| {
+        each_resting(rx, State::Unknown, |it| {
+            let first = it.flight.first_sent.filter(|first| first.wall > now.wall && !first.same_boot(now));
+            ahead.extend(Some(it).filter(|it| first.is_some() && !it.held && !it.is_left()));
+            Ok(())
+        })
+    })?;
+    for before in ahead {
+        store.write_blocking(move |tx| {
+            moved(tx, &before, look_at(&before, now.wall), "clock_was_ahead", now).map(drop)
+        })?;
     }
     bring_near_at_start(store, now)
 }

@@ -5,13 +5,17 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Barrier;
 
+use jiff::SignedDuration;
 use redb::TableDefinition;
+use sendoff::daemon::ledger;
+use sendoff::domain::delivery::{Event, Reason, RetryWhy};
 use sendoff::store::{Compaction, OpenError, Options, Store, StoreError, deliveries, meta, posts, vault};
 use tempfile::TempDir;
 
 use super::{account_id, check, made, minutes, now};
 
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta.v1");
+const DELIVERIES: TableDefinition<'static, u128, &[u8]> = TableDefinition::new("deliveries.v1");
 const POSTS: TableDefinition<'static, u128, &[u8]> = TableDefinition::new("posts.v1");
 
 fn open(dir: &Path) -> Result<Store, OpenError> {
@@ -247,4 +251,44 @@ fn a_big_store_and_a_full_disk_are_left_as_they_are_and_nobody_waits() {
     let full = Options { room_bytes: u64::MAX, ..Options::default() };
     let store = Store::open(dir.path(), now(), full).unwrap();
     assert_eq!(store.read(|_| store.compact()).unwrap(), Compaction::NoRoom);
+}
+
+/// What waits for a time of a clock that was years ahead is due at the next start, also beside a row that
+/// nobody can read any more.
+#[test]
+fn a_damaged_row_keeps_no_daemon_from_starting_and_nothing_waits_for_years() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let waiting: Vec<_> = [1, 2]
+        .map(|n| {
+            let mut row = made(&store, n, Some(minutes(0)), &[1]).1.remove(0);
+            let why = RetryWhy::Backoff;
+            let reason = Reason::new("not_sent", "no route");
+            let at = now() + SignedDuration::from_hours(24 * 3650);
+            for event in [Event::Claim, Event::Defer { at, why, reason, again: false }] {
+                let after = row.apply(event, now()).unwrap();
+                let pair = (row, after.clone());
+                store
+                    .write_blocking(move |tx| deliveries::put(tx, Some(&pair.0), &pair.1, None).map(drop))
+                    .unwrap();
+                row = after;
+            }
+            row
+        })
+        .into();
+    drop(store);
+    tamper(dir.path(), |tx| {
+        use redb::ReadableTable as _;
+        let mut table = tx.open_table(DELIVERIES).unwrap();
+        let key = waiting[0].id.as_u128();
+        let mut stored = table.get(key).unwrap().unwrap().value().to_vec();
+        *stored.last_mut().unwrap() ^= 1;
+        table.insert(key, stored.as_slice()).unwrap();
+    });
+    let store = open(dir.path()).unwrap();
+    assert!(store.read(|rx| deliveries::get(rx, waiting[0].id)).is_err());
+    ledger::recover(&store, minutes(5)).unwrap();
+    assert!(ledger::waits(&store, minutes(5)).unwrap().is_empty());
+    let near = store.read(|rx| deliveries::need(rx, waiting[1].id)).unwrap();
+    assert_eq!((near.wakes_at(), near.retry_why), (Some(minutes(5)), Some(RetryWhy::Backoff)));
 }
