@@ -10,10 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::gates::{App, app_of};
 use super::send::evidence;
-use super::{Effect, Engine, Evidence, Phase, Purpose, Then};
-use crate::domain::delivery::{Event, NOTHING, Reason, State, Step};
+use super::{Effect, Engine, Phase, Purpose, Then};
+use crate::domain::delivery::{Event, Live, NOTHING, Reason, State, Step};
 use crate::domain::ids::{AccountId, DeliveryId};
-use crate::platforms::{Answer, Failure, Platform, Request, Sight};
+use crate::platforms::{Answer, Platform, Request, Sight};
 
 /// A read-back gives way to what is to be sent for so long.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
@@ -112,14 +112,7 @@ impl Engine {
         if let Some(answer) = answer {
             self.hear(account, &app, platform, answer, now);
         }
-        match answer.map(|answer| (answer, platform.confirmed(&live, answer, now))) {
-            Some((_, Sight::Found(live))) => out.push(confirmed(id, step, live.permalink)),
-            Some((answer, Sight::Failed(failure))) => {
-                out.push(nothing(id, step, failure, evidence("failed", answer)));
-            }
-            // It may show later, and a read that failed says nothing.
-            _ => {}
-        }
+        out.extend(answer.and_then(|answer| shown(platform, (id, step), &live, answer, now)));
         true
     }
 
@@ -133,40 +126,42 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
-        let delivery = &work.delivery;
-        match delivery.steps.get(step).map(|live| work.platform.confirmed(live, answer, now)) {
-            Some(Sight::Found(live)) => out.push(confirmed(id, step, live.permalink)),
-            Some(Sight::Failed(failure)) => {
-                let answer = evidence("failed", answer);
-                if delivery.state == State::Retry && delivery.is_at_comment() {
-                    // Nothing is put under what nobody can see.
-                    let event = Event::Spare { reason: of_nothing(failure) };
-                    return self.save(id, event, Then::Done, Some(answer), now, out);
-                }
-                out.push(nothing(id, step, failure, answer));
+        let (delivery, platform) = (&work.delivery, work.platform);
+        let live = delivery.steps.get(step);
+        match live.and_then(|live| shown(platform, (id, step), live, answer, now)) {
+            // Nothing is put under what nobody can see.
+            Some(Effect::CameToNothing { reason, answer, .. })
+                if delivery.state == State::Retry && delivery.is_at_comment() =>
+            {
+                return self.save(id, Event::Spare { reason }, Then::Done, Some(answer), now, out);
             }
-            _ => {}
+            effect => out.extend(effect),
         }
         self.release(id);
     }
 }
 
-fn confirmed(id: DeliveryId, step: usize, permalink: Option<String>) -> Effect {
-    Effect::Confirm { id, step, verified: true, permalink }
-}
-
-fn nothing(id: DeliveryId, step: usize, failure: Failure, answer: Evidence) -> Effect {
-    Effect::CameToNothing { id, step, reason: of_nothing(failure), answer }
-}
-
-fn of_nothing(failure: Failure) -> Reason {
-    Reason { hint: failure.hint, ..Reason::new(NOTHING, failure.message) }
+/// What a read-back shows. It may show later, and a read that failed says nothing: None.
+fn shown(
+    platform: &dyn Platform,
+    (id, step): (DeliveryId, usize),
+    live: &Step,
+    answer: &Answer,
+    now: Timestamp,
+) -> Option<Effect> {
+    match platform.confirmed(live, answer, now) {
+        Sight::Found(Live { permalink, .. }) => Some(Effect::Confirm { id, step, verified: true, permalink }),
+        Sight::Failed(failure) => {
+            let reason = Reason { hint: failure.hint, ..Reason::new(NOTHING, failure.message) };
+            Some(Effect::CameToNothing { id, step, reason, answer: evidence("failed", answer) })
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::delivery::Live;
     use crate::engine::send::tests::{engine, frozen, put, work};
     use crate::engine::{Input, Reply};
 

@@ -273,8 +273,8 @@ impl Engine {
                 *until = now;
             }
         }
-        // What is being read may have been read before: a pause that is over would halt the lane for ever.
         self.read_backs.forget(account);
+        // What is being read may have been read before: a pause that is over would halt the lane for ever.
         let mine = |run: &&mut Run| run.account == account && run.phase == Phase::Loading;
         self.runs.values_mut().filter(mine).for_each(|run| run.stale = true);
         self.refetch = true;
