@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::editor::Editor;
+use super::editor::{Editor, of_parts};
 use super::effect::{Effect, Trouble};
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -153,17 +153,10 @@ impl Compose {
 
     /// A post of the daemon's, to write on.
     pub(crate) fn open(post: &m::Post, key: String) -> Self {
-        let editors = |parts: &[String]| {
-            let mut parts: Vec<Editor> = parts.iter().map(Editor::new).collect();
-            if parts.is_empty() {
-                parts.push(Editor::default());
-            }
-            parts
-        };
         let own = |(name, it): (&String, &m::Variant)| {
             let comment = it.comment.clone().filter(|it| Some(it) != post.comment.as_ref());
             let (parts, _) = it.over(&post.parts, None);
-            (name.clone(), Voice { parts: editors(&parts), comment })
+            (name.clone(), Voice { parts: of_parts(&parts), comment })
         };
         let file = |it: &m::Media| Attached {
             id: it.id.clone(),
@@ -184,7 +177,7 @@ impl Compose {
             version: post.version,
             original,
             to: post.to.clone(),
-            common: Voice { parts: editors(&post.parts), comment: None },
+            common: Voice { parts: of_parts(&post.parts), comment: None },
             voices: post.variants.iter().map(own).collect(),
             comment: Editor::new(post.comment.clone().unwrap_or_default()),
             media: post.media.iter().map(file).collect(),

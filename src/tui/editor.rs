@@ -41,6 +41,15 @@ pub(crate) enum Go {
     Bottom,
 }
 
+/// An editor for each part; one that is empty where there is none.
+pub(crate) fn of_parts(parts: impl IntoIterator<Item = impl Into<String>>) -> Vec<Editor> {
+    let mut parts: Vec<Editor> = parts.into_iter().map(Editor::new).collect();
+    if parts.is_empty() {
+        parts.push(Editor::default());
+    }
+    parts
+}
+
 impl Editor {
     /// A text with the cursor at its end.
     pub(crate) fn new(text: impl Into<String>) -> Self {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::app::App;
 use super::compose::{Attached, Compose, Original, Time, Voice};
-use super::editor::Editor;
+use super::editor::{Editor, of_parts};
 use crate::control::requests as r;
 
 /// A page as it is written down.
@@ -76,21 +76,15 @@ impl Remains {
     /// The page again, to be kept as soon as there is a daemon. If its draft was changed since, it becomes
     /// one of its own.
     pub(crate) fn open(self, path: PathBuf, now: Timestamp) -> Compose {
-        let editors = |parts: Vec<String>| {
-            let mut parts: Vec<Editor> = parts.into_iter().map(Editor::new).collect();
-            if parts.is_empty() {
-                parts.push(Editor::default());
-            }
-            parts
-        };
-        let own = |(name, it): (String, Own)| (name, Voice { parts: editors(it.parts), comment: it.comment });
+        let own =
+            |(name, it): (String, Own)| (name, Voice { parts: of_parts(it.parts), comment: it.comment });
         Compose {
             id: self.id,
             version: self.version,
             original: self.original,
             to: self.to,
             voices: self.voices.into_iter().map(own).collect(),
-            common: Voice { parts: editors(self.parts), comment: None },
+            common: Voice { parts: of_parts(self.parts), comment: None },
             comment: Editor::new(self.comment),
             media: self.media,
             options: self.options,

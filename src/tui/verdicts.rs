@@ -2,6 +2,7 @@
 //! where that has too little room.
 
 use super::app::App;
+use super::effect::Trouble;
 use super::look::Tone;
 use super::text;
 use crate::control::messages as m;
@@ -25,8 +26,7 @@ pub(crate) fn lines(app: &App, cells: usize, previews: bool) -> Vec<Line> {
     if let Some(trouble) = &it.error {
         out.push(line(Tone::Bad, format!("× {}", trouble.message), "  "));
         if trouble.problems.len() <= 1 {
-            let hint = trouble.hint.iter();
-            out.extend(hint.map(|it| line(Tone::Accent, format!("  {}", text::in_fields(it)), "  ")));
+            out.extend(remedy(trouble));
         }
     }
     if let Some((_, trouble)) = &it.unsaved
@@ -36,8 +36,7 @@ pub(crate) fn lines(app: &App, cells: usize, previews: bool) -> Vec<Line> {
     }
     if let Some(trouble) = it.bad_time() {
         out.push(line(Tone::Bad, format!("× When: {}", trouble.message), "  "));
-        let hint = trouble.hint.iter();
-        out.extend(hint.map(|it| line(Tone::Accent, format!("  {}", text::in_fields(it)), "  ")));
+        out.extend(remedy(trouble));
     }
     match &it.checked {
         None if it.to.is_empty() => {
@@ -47,8 +46,7 @@ pub(crate) fn lines(app: &App, cells: usize, previews: bool) -> Vec<Line> {
         None => {}
         Some((_, Err(trouble))) => {
             out.push(line(Tone::Bad, trouble.message.clone(), "  "));
-            let hint = trouble.hint.iter();
-            out.extend(hint.map(|it| line(Tone::Accent, format!("  {}", text::in_fields(it)), "  ")));
+            out.extend(remedy(trouble));
         }
         Some((_, Ok(check))) => {
             // All verdicts first: what is wrong must not push a network out of sight.
@@ -67,6 +65,12 @@ pub(crate) fn lines(app: &App, cells: usize, previews: bool) -> Vec<Line> {
         }
     }
     out
+}
+
+/// What mends it.
+fn remedy(trouble: &Trouble) -> Option<Line> {
+    let told = |it: &String| line(Tone::Accent, format!("  {}", text::in_fields(it)), "  ");
+    trouble.hint.as_ref().map(told)
 }
 
 fn verdict(it: &m::CheckTarget, cells: usize) -> Line {

@@ -1,7 +1,8 @@
 //! What keys do to deliveries and accounts, and what asks first.
 
 use super::scenes::{
-    account, at, delivery, filled, held, list, picture, plain, post, press, scheduled, trouble, wait,
+    account, at, delivery, filled, held, list, picture, plain, post, press, scheduled, serve_pages, trouble,
+    wait,
 };
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -336,26 +337,7 @@ fn a_daemon_that_comes_back_is_asked_for_everything_shown() {
 #[test]
 fn a_million_rows_are_a_window_of_pages_that_moves_with_the_cursor() {
     let mut app = app();
-    let page = |from: usize| -> Vec<m::Post> {
-        (from..from + 50)
-            .map(|n| {
-                let id = format!("pst_{n}");
-                let it = delivery(&format!("dlv_{n}"), &id, "x:acme", m::DeliveryState::Published);
-                post(&id, &format!("post {n}"), vec![it])
-            })
-            .collect()
-    };
-    let serve = |app: &mut App, mut effects: Vec<Effect>| {
-        while let Some(effect) = effects.pop() {
-            if let Effect::Load(load @ Load::Page { .. }) = effect {
-                let Load::Page { ask, .. } = &load else { unreachable!() };
-                let from: usize = ask.after.as_ref().map_or(0, |it| it.parse().unwrap());
-                let next_cursor = Some((from + 50).to_string());
-                let answer = m::PostList { posts: page(from), next_cursor, notices: vec![] };
-                effects.extend(update(app, Msg::Loaded(load, Ok(Loaded::Posts(answer)))));
-            }
-        }
-    };
+    let serve = |app: &mut App, effects: Vec<Effect>| serve_pages(app, effects, usize::MAX);
     let first = press(&mut app, "2");
     serve(&mut app, first);
     // Whatever else was asked for has been answered.

@@ -1,7 +1,7 @@
 //! A small screen hides nothing for good: what does not fit says so, and a key shows it.
 
 use super::scenes::{
-    at, delivery, filled, held, list, picture, plain, post, press, scheduled, status, trouble,
+    at, delivery, filled, held, list, picture, plain, press, scheduled, serve_pages, status, trouble,
 };
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -244,27 +244,7 @@ fn a_bad_time_is_marked_and_hides_no_verdict() {
 #[test]
 fn a_move_that_is_longer_than_what_is_loaded_goes_on_when_the_next_page_is_there() {
     let mut app = app();
-    let all = 130;
-    let page = |from: usize| -> Vec<m::Post> {
-        (from..(from + 50).min(all))
-            .map(|n| {
-                let id = format!("pst_{n}");
-                let it = delivery(&format!("dlv_{n}"), &id, "x:acme", m::DeliveryState::Published);
-                post(&id, "text", vec![it])
-            })
-            .collect()
-    };
-    let serve = |app: &mut App, mut effects: Vec<Effect>| {
-        while let Some(effect) = effects.pop() {
-            if let Effect::Load(load @ Load::Page { .. }) = effect {
-                let Load::Page { ask, .. } = &load else { unreachable!() };
-                let from: usize = ask.after.as_ref().map_or(0, |it| it.parse().unwrap());
-                let next_cursor = (from + 50 < all).then(|| (from + 50).to_string());
-                let answer = m::PostList { posts: page(from), next_cursor, notices: vec![] };
-                effects.extend(update(app, Msg::Loaded(load, Ok(Loaded::Posts(answer)))));
-            }
-        }
-    };
+    let serve = |app: &mut App, effects: Vec<Effect>| serve_pages(app, effects, 130);
     let first = press(&mut app, "2");
     serve(&mut app, first);
     app.asked.clear();

@@ -348,3 +348,22 @@ pub(super) fn styles(app: &mut App) -> String {
     }
     out
 }
+
+/// Answers what the console asks of the timeline, from posts `pst_0` on, fifty a page; `all`: how many there are.
+pub(super) fn serve_pages(app: &mut App, mut effects: Vec<Effect>, all: usize) {
+    while let Some(effect) = effects.pop() {
+        if let Effect::Load(load @ Load::Page { .. }) = effect {
+            let Load::Page { ask, .. } = &load else { unreachable!() };
+            let from: usize = ask.after.as_ref().map_or(0, |it| it.parse().unwrap());
+            let made = |n: usize| {
+                let id = format!("pst_{n}");
+                let it = delivery(&format!("dlv_{n}"), &id, "x:acme", m::DeliveryState::Published);
+                post(&id, &format!("post {n}"), vec![it])
+            };
+            let next_cursor = (from + 50 < all).then(|| (from + 50).to_string());
+            let posts = (from..(from + 50).min(all)).map(made).collect();
+            let answer = m::PostList { posts, next_cursor, notices: vec![] };
+            effects.extend(update(app, Msg::Loaded(load, Ok(Loaded::Posts(answer)))));
+        }
+    }
+}
