@@ -442,6 +442,8 @@ fn dies_at(house: &House, point: &str, passage: u32) {
         house.run(&["account", "refresh", "bluesky:acme", "--json"]);
         house.run(&["account", "refresh", "x:acme", "--json"]);
     }
+    // Ahead of a log of many pages, should it not.
+    println!("{point}:{passage}: to die here");
     let ran = daemon.end();
     assert_eq!(ran.code, None, "{point}:{passage} was never passed: {}", ran.err);
 }
