@@ -188,6 +188,9 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
             "an earlier call may have taken effect; it is looked for before anything else"
         }
         "lose" => "nobody knows whether the call took effect; it is looked for before anything is sent again",
+        "surface" => {
+            "the network says that it is out, by a call that it had refused: nothing more is sent, and it is looked for"
+        }
         "look_absent" => "a look did not find it; one look is no proof",
         "look_failed" => "a look found that the network has given up on it; one look is no proof",
         "look_unclear" if class == AT_WORK => "a look found the network still at work on it",

@@ -189,7 +189,10 @@ fn found(said: Ahead, due: Timestamp) -> Found {
         Ahead::Unclear(_) => Found::Nothing,
         Ahead::Fine => Found::Fine,
         // A limit that will have passed by then speaks neither for nor against it.
-        Ahead::Stops(it) if it.class == FailureClass::RateLimited && it.until.is_none_or(|at| at <= due) => {
+        Ahead::Stops(it)
+            if matches!(it.class, FailureClass::RateLimited | FailureClass::AppLimited)
+                && it.until.is_none_or(|at| at <= due) =>
+        {
             Found::Nothing
         }
         Ahead::Stops(it) => risk(it.class.as_str(), it.message, it.hint),

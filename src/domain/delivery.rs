@@ -261,6 +261,18 @@ impl Delivery {
                 }
                 to.doubt(next_check, Some(reason), moment);
             }
+            (S::Claimed | S::Preparing, E::Surface { frozen, since, next_check, reason }) => {
+                let same = self.flight.frozen.as_ref() == Some(&frozen);
+                if !same && self.flight.amb_since.is_some() {
+                    return Err(illegal("another attempt is open"));
+                }
+                to.flight.frozen = Some(frozen);
+                to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(since.into()));
+                to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(now));
+                to.flight.said = Some(Said::Accepted);
+                to.sent_at = self.sent_at.or(Some(now));
+                to.doubt(next_check, Some(reason), moment);
+            }
             (S::Unknown, E::Look { kind: _, next_check, absent_at, reason }) => {
                 to.held = false;
                 to.next_try = Some(next_check);

@@ -94,6 +94,7 @@ fn events() -> Vec<(String, Event)> {
         Event::AccountDead { reason: why() },
         Event::TryNow { at: at(1), anyway: false },
         Event::Lose { next_check: at(10), reason: why(), said: None },
+        Event::Surface { frozen: frozen("a"), since: at(0), next_check: at(10), reason: why() },
         Event::Look { kind: Looked::Absent, next_check: at(60), absent_at: None, reason: None },
         Event::Hold { reason: why() },
         Event::SendAgain { at: at(1) },
@@ -261,6 +262,27 @@ fn the_time_to_settle_counts_from_the_last_attempt() {
         lost.apply(Event::Lose { next_check: at(2011), reason: why(), said: None }, at(2010)).unwrap();
     assert_eq!(again.flight.unknown_since, Some(at(2010).into()), "the second call may still take effect");
     assert_eq!(again.flight.amb_since, Some(at(0)));
+}
+
+#[test]
+fn what_surfaced_is_in_doubt_since_its_first_call_or_since_it_was_prepared() {
+    let surface = |what: &str| Event::Surface {
+        frozen: frozen(what),
+        since: at(-30),
+        next_check: at(50),
+        reason: why(),
+    };
+    let mut refused = in_state(State::Preparing, Open::No);
+    (refused.flight.frozen, refused.flight.first_sent) = (Some(frozen("a")), Some(at(3).into()));
+    for (what, since) in [("a", at(3)), ("b", at(-30))] {
+        let to = refused.apply(surface(what), at(40)).unwrap();
+        assert_eq!((to.state, to.flight.first_sent), (State::Unknown, Some(since.into())), "{what}");
+        assert_eq!((to.flight.amb_since, to.flight.unknown_since), (Some(at(40)), Some(at(40).into())));
+        assert_eq!((to.flight.said.clone(), to.attempts), (Some(Said::Accepted), refused.attempts));
+        let taken_back = to.apply(Event::Cancel { reason: why() }, at(41)).unwrap();
+        assert_eq!(taken_back.state, State::Unknown, "it may be live");
+    }
+    in_state(State::Claimed, Open::Last).apply(surface("b"), at(40)).unwrap_err();
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub struct ImageNeeds {
     pub side_max: u32,
     /// Shortest side in pixels; 1 when there is none.
     pub side_min: u32,
+    /// Most pixels of the shorter side, as `1080p` counts them; `u32::MAX` when there is no limit.
+    pub short_side_max: u32,
     /// Width × height; `u64::MAX` when there is none.
     pub pixels_max: u64,
     /// Width to height: the narrowest and the widest shape, each as a fraction.
@@ -69,6 +71,7 @@ impl ImageNeeds {
             bytes_max,
             side_max: u32::MAX,
             side_min: 1,
+            short_side_max: u32::MAX,
             pixels_max: u64::MAX,
             aspect: None,
             animated: true,
@@ -222,7 +225,9 @@ pub fn image(item: &MediaItem, needs: &ImageNeeds, title: &str) -> Result<Option
     if item.detail.animated && needs.kinds.contains(&item.kind) {
         found.extend(moving(item.detail.frames, (width, height), needs, title));
     }
-    let too_large = width.max(height) > needs.side_max || pixels > needs.pixels_max;
+    let too_large = width.max(height) > needs.side_max
+        || width.min(height) > needs.short_side_max
+        || pixels > needs.pixels_max;
     let foreign = !needs.kinds.contains(&item.kind);
     let heavy = item.bytes > needs.bytes_max;
     if !(too_large || foreign || heavy) {
@@ -301,6 +306,7 @@ fn shrunk(width: u32, height: u32, needs: &ImageNeeds) -> (u32, u32) {
     let (w, h) = (f64::from(width), f64::from(height));
     let mut scale: f64 = 1.0;
     scale = scale.min(f64::from(needs.side_max) / w.max(h));
+    scale = scale.min(f64::from(needs.short_side_max) / w.min(h));
     scale = scale.min(f64::from(needs.width_useful) / w);
     #[allow(clippy::cast_precision_loss)] // a limit, not an account
     let room = needs.pixels_max as f64;

@@ -505,10 +505,11 @@ impl Engine {
                 lane.reads = Some(until);
                 lane.app = app.cloned().or(lane.app.take());
             }
-            FailureClass::Billing => {
+            FailureClass::Billing | FailureClass::AppLimited => {
+                let until = if failure.class == FailureClass::Billing { None } else { failure.until };
                 if let Some(app) = app {
                     let reason = Reason::new(failure.class.as_str(), failure.message.clone());
-                    self.close_gate(app, later(BILLING_PROBE), &reason);
+                    self.close_gate(app, until.unwrap_or_else(|| later(BILLING_PROBE)), &reason);
                 }
             }
             _ => {}
@@ -548,8 +549,8 @@ impl Engine {
     }
 }
 
-/// What a parked delivery's row says of more than itself: that its app's credits are gone or that the
-/// network refuses the app (a probe every few hours is enough, however often we start), or that its
+/// What a parked delivery's row says of more than itself: that its app's credits or calls are gone or that
+/// the network refuses the app (a probe every few hours is enough, however often we start), or that its
 /// account is rate limited. `None`: it waits for nothing, or for itself alone.
 pub fn wait_of(delivery: &Delivery, account: &Account, now: Timestamp) -> Option<Wait> {
     if let Some((until, reason)) = delivery.barred(now) {
@@ -561,7 +562,8 @@ pub fn wait_of(delivery: &Delivery, account: &Account, now: Timestamp) -> Option
     let until = delivery.next_try.filter(|at| *at > now)?;
     let reason = delivery.reason.clone()?;
     let class = |it: FailureClass| reason.class == it.as_str();
-    let scope = if class(FailureClass::Billing) || class(FailureClass::Config) {
+    let of_app = [FailureClass::Billing, FailureClass::Config, FailureClass::AppLimited];
+    let scope = if of_app.into_iter().any(class) {
         let (platform, server) = app_of(account);
         WaitFor::App(platform, server)
     } else if class(FailureClass::RateLimited) {

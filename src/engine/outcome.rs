@@ -219,7 +219,8 @@ impl Engine {
         let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
         let event = match failure.class {
             FailureClass::RateLimited => {
-                let at = self.limited(account_id, failure.until, &reason, dice, now);
+                let until = failure.until.or_else(|| self.says_nothing(id, now));
+                let at = self.limited(account_id, until, &reason, dice, now);
                 Event::park(at, reason)
             }
             // Others of the account may have room: its lane goes on.
@@ -247,9 +248,13 @@ impl Engine {
                 out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
                 Event::AccountDead { reason }
             }
-            FailureClass::Billing | FailureClass::Config => {
-                let wait = if failure.class == FailureClass::Billing { BILLING_PROBE } else { CONFIG_PROBE };
-                let at = later(wait);
+            FailureClass::Billing | FailureClass::Config | FailureClass::AppLimited => {
+                let at = match (failure.class, failure.until) {
+                    (FailureClass::AppLimited, Some(until)) => past(until, dice, now),
+                    (FailureClass::AppLimited, None) => later(FULL_PROBE),
+                    (FailureClass::Billing, _) => later(BILLING_PROBE),
+                    _ => later(CONFIG_PROBE),
+                };
                 if let Some(app) = &app {
                     self.close_gate(app, at, &reason);
                 }
@@ -346,6 +351,15 @@ impl Engine {
             }
             _ => None,
         }
+    }
+
+    /// When to come back to a network that never says when, by how often its account had to wait in a row.
+    fn says_nothing(&mut self, id: DeliveryId, now: Timestamp) -> Option<Timestamp> {
+        let run = self.runs.get(&id)?;
+        let (platform, lane) = (run.work.as_ref()?.platform, self.lanes.entry(run.account).or_default());
+        let until = platform.throttled(lane.parks, now)?;
+        lane.parks = lane.parks.saturating_add(1);
+        Some(until)
     }
 
     /// The network takes nothing of the account for now: its lane waits, and until when is told.

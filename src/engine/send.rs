@@ -29,6 +29,8 @@ const CATCH_UP: SignedDuration = SignedDuration::from_mins(2);
 const PAGES_MAX: u8 = 50;
 /// Why a search that did not come to an end proves nothing.
 pub(super) const TOO_MANY: &str = "too many posts have followed to search them all";
+/// Why nothing is sent of what the network says to have published.
+const OUT_ALREADY: &str = "the network has published it, by a call of which it said that it had no effect";
 /// Preparing calls of one run; the largest film needs a call for each of its thousand pieces.
 const PREPARE_MAX: u16 = 1100;
 
@@ -134,6 +136,19 @@ impl Engine {
                 let ages = matches!(class, Class::Key | Class::Handle);
                 let frozen = stored.filter(|_| open || !ages).unwrap_or(fresh);
                 self.publish(id, frozen, now, out);
+            }
+            Some(Ok(Next::Out { frozen, since })) => {
+                let next_check = self.first_check(id, now);
+                let reason = Reason::new(FailureClass::NotReady.as_str(), OUT_ALREADY)
+                    .hint("checking whether it is already live; nothing to do for now");
+                self.save(
+                    id,
+                    Event::Surface { frozen, since, next_check, reason },
+                    Then::Done,
+                    None,
+                    now,
+                    out,
+                );
             }
             Some(Err(failure)) => self.no_effect(id, failure, backoff::PREPARING, None, now, out),
         }

@@ -200,6 +200,10 @@ pub enum Next {
     Call(Request),
     /// Everything is there: this is the request to freeze.
     Publish(Frozen),
+    /// What was prepared says that it has been published, although no call of it is known to have taken
+    /// effect: nothing is sent, and it is looked for as if this request had been. `since`: nothing of it is
+    /// older.
+    Out { frozen: Frozen, since: Timestamp },
 }
 
 /// A finding of validation, about one field.
@@ -482,6 +486,12 @@ pub trait Platform: Sync {
     /// How much of the network's limits is used up, as the answer to a call tells it.
     fn quotas(&self, _answer: &Answer, _now: Timestamp) -> Vec<Quota> {
         Vec::new()
+    }
+
+    /// When to come back after so many waits in a row, to a network that limits calls and never says until
+    /// when. None: nothing is documented.
+    fn throttled(&self, _waits: u16, _now: Timestamp) -> Option<Timestamp> {
+        None
     }
 
     /// The remote id behind the address of an object, as people copy it from a browser. None: it is

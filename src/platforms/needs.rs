@@ -234,9 +234,9 @@ pub const LINKEDIN_DOCUMENT: DocumentNeeds =
     DocumentNeeds { kinds: &[Pdf], bytes_max: 100 * MB, pages_max: 300 };
 
 /// TikTok photos: developers.tiktok.com/doc/content-posting-api-media-transfer-guide (JPEG or WebP,
-/// 20 MB, 1080 pixels).
+/// 20 MB, "1080p": a larger one fails the task). As with films, the shorter side is the one counted.
 pub const TIKTOK_PHOTO: ImageNeeds =
-    ImageNeeds { animated: false, width_useful: 1080, ..ImageNeeds::of(&[Jpeg, WebP], 20 * MB) };
+    ImageNeeds { animated: false, short_side_max: 1080, ..ImageNeeds::of(&[Jpeg, WebP], 20 * MB) };
 
 /// A post on TikTok: photos, or one film.
 pub const TIKTOK: MediaNeeds =
@@ -334,9 +334,25 @@ mod tests {
                 ["instagram", asis, "JPEG, 1080×1350", "image_aspect", "image_type"],
                 ["instagram story", asis, "JPEG, 1080×1350", asis, "image_type"],
                 ["linkedin", asis, asis, asis, asis],
-                ["tiktok", asis, "JPEG, 1080×1350", asis, "image_type"],
+                ["tiktok", "JPEG, 1440×1080", "JPEG, 1080×1350", asis, "image_type"],
             ]
         );
+    }
+
+    #[test]
+    fn a_photo_for_tiktok_has_1080_pixels_on_its_shorter_side_and_no_fewer_than_it_had() {
+        for ((width, height), want) in [
+            ((1920, 1080), "as it is"),
+            ((1080, 1920), "as it is"),
+            ((3000, 1080), "as it is"),
+            ((1081, 1081), "JPEG, 1080×1080"),
+            ((3000, 4000), "JPEG, 1080×1440"),
+            ((3840, 2160), "JPEG, 1920×1080"),
+        ] {
+            assert_eq!(picture(&TIKTOK_PHOTO, &item(Jpeg, width, height, 900_000)), want, "{width}×{height}");
+        }
+        // What is converted for another reason keeps its size.
+        assert_eq!(picture(&TIKTOK_PHOTO, &item(Png, 1920, 1080, 900_000)), "JPEG, 1920×1080");
     }
 
     #[test]

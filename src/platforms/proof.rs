@@ -10,6 +10,8 @@ use crate::domain::delivery::Live;
 pub enum FailureClass {
     /// Try again after the reset.
     RateLimited,
+    /// As `RateLimited`, for all accounts of the app: it waits as a whole, and one of them tries after that.
+    AppLimited,
     /// The access token is no longer taken: refresh once, repeat once.
     AuthExpired,
     /// The access token is one of another kind than the call wants: fetch it anew once, repeat once.
@@ -44,6 +46,7 @@ impl FailureClass {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RateLimited => "rate_limited",
+            Self::AppLimited => "app_limited",
             Self::AuthExpired => "auth_expired",
             Self::WrongToken => "wrong_token",
             Self::AccountDead => "account_dead",

@@ -52,6 +52,26 @@ async fn photos(house: &House) -> Vec<r::MediaRef> {
     all
 }
 
+/// As a camera and a screen make them: one has more than 1080 lines either way, one just as many.
+async fn camera(house: &House) -> Vec<r::MediaRef> {
+    let mut all = Vec::new();
+    for (name, width, height) in [("oven.jpg", 4000, 3000), ("counter.jpg", 1920, 1080)] {
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        let image = image::RgbImage::from_pixel(width, height, image::Rgb([200, 120, 40]));
+        image.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+        all.push(uploaded(house, name, jpeg.into_inner()).await);
+    }
+    let ask = r::CreatePost {
+        media: all.clone(),
+        options: options(PUBLIC),
+        ..draft(&[ACCOUNT], &["Large ones."], r::When::Now)
+    };
+    let target = house.client.post_check(&ask).await.unwrap().targets.remove(0);
+    let shown = serde_json::to_string(&target).unwrap();
+    assert!(target.ok && shown.contains("1440×1080") && !shown.contains("1920×1080"), "{shown}");
+    all
+}
+
 fn options(all: &[(&str, &str)]) -> BTreeMap<String, BTreeMap<String, String>> {
     let all = all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     [("tiktok".to_owned(), all)].into()
@@ -85,12 +105,14 @@ async fn an_account_lives_from_consent_to_disconnect_without_one_refused_call() 
     assert_eq!(pictures.status, m::PostStatus::Published, "{pictures:#?}");
     let later = published(&house, "Later.", photos(&house).await, INBOX).await;
     assert_eq!(later.status, m::PostStatus::HandedOver, "{later:#?}");
+    let large = published(&house, "Large ones.", camera(&house).await, PUBLIC).await;
+    assert_eq!(large.status, m::PostStatus::Published, "{large:#?}");
 
     let seen = house.network.published();
     let texts: Vec<_> = seen.iter().map(|it| it.text.as_str()).collect();
     assert_eq!(
         texts,
-        ["", "A film.", "For me.", "Two loaves.", "Later."],
+        ["", "A film.", "For me.", "Two loaves.", "Later.", "Large ones."],
         "the inbox takes no words with a film"
     );
     for (post, there, kind) in [(&direct, 1, "video"), (&pictures, 3, "photo")] {

@@ -136,6 +136,7 @@ async fn an_upload_that_breaks_off_or_is_forgotten_is_begun_anew_and_a_bad_film_
         "x.create=media_invalid",
         "x.metadata=invalid",
         "x.upload=unavailable",
+        "x.upload=too_large",
     ] {
         house.inject(fault);
         let picture = fault.starts_with("x.metadata") || fault.starts_with("x.upload");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::world::networks::{Fault, answer};
 use crate::world::{Rng, World, secs, start};
 use jiff::SignedDuration;
-use sendoff::domain::delivery::State;
+use sendoff::domain::delivery::{State, Step, StepKind};
 use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
 use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
 use sendoff::domain::schedule::Late;
@@ -112,6 +112,58 @@ fn a_publishing_that_took_effect_is_found_whatever_the_container_says_of_itself(
             );
         }
     }
+}
+
+#[test]
+fn a_container_that_published_behind_a_refusal_is_not_published_again_and_is_found() {
+    let unready = answer(
+        400,
+        &json!({ "error": { "code": 9007, "error_subcode": 2_207_027, "message": "not ready" } }),
+    );
+    let limited = answer(400, &json!({ "error": { "code": 4, "message": "limit" } }));
+    for said in [unready, limited] {
+        for form in [Form::Picture, Form::Carousel] {
+            let says = Some((LONG, "PUBLISHED"));
+            let (world, id) = run_as(form, Fault::Misleading(said.clone()), says);
+            let done = &world.store[&id];
+            assert_eq!(done.state, State::Published, "{form:?} {said:?}: {:?}", done.reason);
+            assert_eq!((world.network.objects.len(), world.sent.len()), (1, 1), "{form:?} {said:?}");
+            assert_eq!(done.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
+        }
+    }
+    // Said once, it stands, whatever the container says later: then a person is asked.
+    let mut world = World::new(7, PlatformName::Instagram, 1);
+    world.network.list_lag = LONG;
+    world.network.instagram.says = Some((LONG, "PUBLISHED"));
+    world.network.script = vec![Fault::Refused(answer(
+        400,
+        &json!({ "error": { "code": 9007, "error_subcode": 2_207_027, "message": "not ready" } }),
+    ))];
+    let id = picture(&mut world, 1, 0);
+    world.run_until(start() + secs(120));
+    assert_eq!(world.store[&id].state, State::Unknown);
+    world.network.instagram.says = None;
+    world.run_until(start() + SignedDuration::from_hours(12));
+    assert_eq!((world.sent.len(), calls(&world, "instagram.container")), (1, 1), "nothing more is sent");
+    assert_eq!(world.store[&id].state, State::Unknown, "{:?}", world.store[&id].reason);
+}
+
+#[test]
+fn a_comment_that_is_refused_for_its_content_leaves_its_post_published_and_is_no_doubt() {
+    let refusal =
+        json!({ "error": { "code": 100, "message": "Invalid parameter", "type": "OAuthException" } });
+    let mut world = World::new(7, PlatformName::Instagram, 1);
+    world.network.script = vec![Fault::None, Fault::Refused(answer(400, &refusal))];
+    let id = picture(&mut world, 1, 0);
+    let row = world.store.get_mut(&id).unwrap();
+    row.steps.push(Step::new(StepKind::Comment));
+    Arc::make_mut(world.posts.get_mut(&row.post).unwrap()).content.comment = Some("First.".into());
+    world.run_until(start() + SignedDuration::from_hours(24 * 7));
+    let it = &world.store[&id];
+    assert_eq!((it.state, it.live_prefix()), (State::Published, 1), "{it:#?}");
+    let reason = it.reason.as_ref().unwrap();
+    assert!(reason.hint.as_ref().unwrap().contains("the post is live"), "{reason:?}");
+    assert_eq!((calls(&world, "instagram.comments"), world.sent.len()), (0, 2));
 }
 
 #[test]

@@ -37,6 +37,34 @@ fn spent_credits_stop_the_whole_network_and_are_probed_by_one_post() {
 }
 
 #[test]
+fn a_limit_of_the_app_holds_all_its_accounts_and_one_post_tries_when_it_is_over() {
+    let capped = json!({ "title": "UsageCapExceeded", "type": "https://api.x.com/2/problems/usage-capped" });
+    let of_app = json!({ "error": { "code": 4, "message": "(#4) Application request limit reached" } });
+    for (platform, status, body, hours) in
+        [(PlatformName::X, 403, capped, 6), (PlatformName::Facebook, 400, of_app, 1)]
+    {
+        let mut world = calm(platform, 3);
+        world.network.script = vec![refused(status, &body); 2];
+        let first = world.post(1, 10, 1, Late::Always);
+        let others: Vec<_> = (2..=3).map(|account| world.post(account, 20, 1, Late::Always)).collect();
+        run(&mut world, hours * 3600 - 60);
+        assert_eq!(world.sent.len(), 1, "{platform}: the other accounts learn from the first");
+        let reason = state(&world, first).reason.as_ref().unwrap();
+        assert_eq!(reason.class, "app_limited");
+        assert!(reason.hint.is_some(), "{platform}: the operator is told");
+        // A start knows it still.
+        world.restart();
+        run(&mut world, hours * 3600 + 1800);
+        assert_eq!(world.sent.len(), 2, "{platform}: one tries");
+        run(&mut world, 3 * hours * 3600);
+        assert!(
+            others.iter().chain([&first]).all(|id| state(&world, *id).state == State::Published),
+            "{platform}"
+        );
+    }
+}
+
+#[test]
 fn who_was_to_try_whether_an_app_is_open_again_and_cannot_leaves_it_to_the_next() {
     let day = SignedDuration::from_hours(24);
     let mut world = calm(PlatformName::X, 2);

@@ -18,6 +18,7 @@ fn prepared(owned: &Owned, reply: impl Fn(&Request, usize) -> Answer) -> (Vec<Re
     let (mut handles, mut calls) = (Handles::new(), Vec::new());
     for n in 0..20 {
         match Bluesky.next(&owned.job(), &handles, fresh()).unwrap() {
+            Next::Out { .. } => panic!("nothing was sent yet"),
             Next::Publish(frozen) => return (calls, frozen),
             Next::Call(call) => {
                 let brought =
@@ -254,6 +255,23 @@ fn a_search_for_the_same_words_turns_pages_until_the_posts_are_too_old() {
     let mut found = others(since);
     let mut ours = record(500, "good morning", since);
     ours["uri"] = json!("at://did:plc:alice/app.bsky.feed.post/3mabcdefghij2");
-    found.push(ours);
+    found.push(ours.clone());
     assert!(matches!(page(found, Some("3kabc")), Sight::Found(_)));
+    // The same words under pictures, or under somebody else's film, are another post, perhaps.
+    let image = json!({ "alt": "", "image": {} });
+    for (embed, kind) in [(json!([image]), "images"), (json!(null), "video"), (json!(null), "external")] {
+        ours["value"]["embed"] = json!({ "$type": format!("app.bsky.embed.{kind}"), "images": embed });
+        assert!(matches!(page(vec![ours.clone()], None), Sight::Disputed { .. }), "{kind}");
+    }
+    let mut pictured = Owned::new(PlatformName::Bluesky, "good morning");
+    pictured.media = vec![crate::jobs::image(1)];
+    let see = |embed: &Value| {
+        let mut it = ours.clone();
+        it["value"]["embed"] = embed.clone();
+        let body = json!({ "records": [it] });
+        Bluesky.scanned(&pictured.job(), &answer(200, &body), due, &|_| false, due)
+    };
+    let with = |n: usize| json!({ "$type": "app.bsky.embed.images", "images": vec![image.clone(); n] });
+    assert!(matches!(see(&with(1)), Sight::Found(_)));
+    assert!(matches!((see(&with(2)), see(&json!(null))), (Sight::Disputed { .. }, Sight::Disputed { .. })));
 }

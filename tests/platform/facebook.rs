@@ -54,6 +54,7 @@ fn walk(job: &Job<'_>, answers: &[Value]) -> (Vec<Request>, Frozen) {
                 handles.extend(Facebook.answered(job, &handles, &call, &said, now()).unwrap());
                 made.push(call);
             }
+            Next::Out { .. } => panic!("nothing was sent yet"),
             Next::Publish(frozen) => {
                 made.push(Facebook.publish(job, &frozen));
                 return (made, frozen);
@@ -491,7 +492,7 @@ fn an_unknown_error_of_a_safe_call_is_for_the_user_and_a_servers_trouble_for_lat
     assert_eq!(class(400, passing), FailureClass::Transient);
     let mut limit = error(4, 0);
     limit["error"]["is_transient"] = json!(true);
-    assert_eq!(class(400, limit), FailureClass::RateLimited, "a limit passes, and is one");
+    assert_eq!(class(400, limit), FailureClass::AppLimited, "a limit passes, and is one");
     assert_eq!(class(400, error(100, 1_609_005)), FailureClass::Transient);
     assert_eq!(class(500, error(2, 0)), FailureClass::Transient);
     assert_eq!(class(400, error(2, 0)), FailureClass::Transient);

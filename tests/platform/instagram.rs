@@ -86,7 +86,7 @@ fn walk(job: &Job<'_>, say: impl Fn(&Request, usize) -> Value) -> (Vec<Request>,
                 made.push(call);
                 assert!(made.len() < 60, "it goes in a circle");
             }
-            Next::Publish(frozen) => {
+            Next::Publish(frozen) | Next::Out { frozen, .. } => {
                 made.push(Instagram.publish(job, &frozen));
                 return (made, frozen);
             }
@@ -250,17 +250,18 @@ fn nothing_is_published_before_its_container_says_that_it_is_finished() {
         }
     };
     assert_eq!(ask(&mut handles, "IN_PROGRESS", "").unwrap_err().class, FailureClass::NotReady);
-    let wrong = ask(&mut handles, "ERROR", "Error: 2207026").unwrap_err();
-    assert_eq!(wrong.class, FailureClass::InvalidContent);
-    // Live behind a refusal: that is for a person, and never published again.
-    let live = ask(&mut handles, "PUBLISHED", "").unwrap_err();
-    assert_eq!(live.class, FailureClass::InvalidContent);
+    let wrong = ask(&mut handles, "ERROR", "Error: 2207026").map_err(|it| it.class);
+    assert_eq!(wrong, Err(FailureClass::InvalidContent));
+    // Live behind a refusal: never published again, and looked for as what was sent.
+    let mut live = handles.clone();
+    assert!(ask(&mut live, "PUBLISHED", "").is_ok());
+    let next = Instagram.next(&job, &live, Fresh { now: now() + SignedDuration::from_hours(72), ..fresh() });
+    assert!(matches!(next, Ok(Next::Out { frozen, since }) if since == now() && !frozen.marker.is_empty()));
     assert!(ask(&mut handles, "FINISHED", "").is_ok());
     // What was finished is asked again after a while, and a container near its end is made anew.
     let later = |span| Fresh { now: now() + span, ..fresh() };
-    let next = |at| match Instagram.next(&job, &handles, at).unwrap() {
-        Next::Call(call) => call.label,
-        Next::Publish(_) => "publish",
+    let next = |at| {
+        if let Next::Call(it) = Instagram.next(&job, &handles, at).unwrap() { it.label } else { "publish" }
     };
     assert_eq!(next(later(SignedDuration::from_secs(1))), "publish");
     assert_eq!(next(later(SignedDuration::from_mins(4))), "instagram.status");
@@ -292,7 +293,7 @@ fn a_container_that_came_to_nothing_is_made_anew_a_few_times_with_a_pause() {
                 assert_eq!(failure.class, FailureClass::Transient, "{failure:?}");
                 at += SignedDuration::from_secs(30);
             }
-            Ok(Next::Publish(_)) => panic!("there is no container"),
+            Ok(Next::Publish(_) | Next::Out { .. }) => panic!("there is no container"),
         }
     };
     assert_eq!((end.class, creates), (FailureClass::InvalidContent, 3));
@@ -318,7 +319,7 @@ fn a_container_that_ended_before_it_was_published_is_made_anew() {
                 handles.extend(Instagram.answered(&job, &handles, &call, &answer(200, &said), at).unwrap());
             }
             Err(_) => at += SignedDuration::from_secs(10),
-            Ok(Next::Publish(frozen)) => break frozen.marker,
+            Ok(Next::Publish(frozen) | Next::Out { frozen, .. }) => break frozen.marker,
         }
     };
     assert_eq!((made, published.as_str()), (2, "17850000000000002"));

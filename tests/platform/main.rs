@@ -13,6 +13,7 @@ mod linkedin_text;
 mod meta_auth;
 mod meta_uploads;
 mod tiktok;
+mod tiktok_late;
 mod tiktok_text;
 mod twitter_text;
 mod x;

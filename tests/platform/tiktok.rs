@@ -45,7 +45,7 @@ pub(super) fn film(bytes: u64) -> MediaItem {
     }
 }
 
-fn owned(tier: &str, text: &str, media: Vec<MediaItem>, options: &[(&str, &str)]) -> Owned {
+pub(crate) fn owned(tier: &str, text: &str, media: Vec<MediaItem>, options: &[(&str, &str)]) -> Owned {
     let mut owned = Owned::new(PlatformName::TikTok, text);
     owned.account.tier = Some(tier.to_owned());
     owned.media = media;
@@ -53,7 +53,7 @@ fn owned(tier: &str, text: &str, media: Vec<MediaItem>, options: &[(&str, &str)]
     owned
 }
 
-fn ok(data: &Value) -> Answer {
+pub(crate) fn ok(data: &Value) -> Answer {
     answer(200, &json!({ "data": data, "error": { "code": "ok", "message": "", "log_id": "1" } }))
 }
 
@@ -61,7 +61,7 @@ fn error(status: u16, code: &str) -> Answer {
     answer(status, &json!({ "data": {}, "error": { "code": code, "message": "m", "log_id": "L7" } }))
 }
 
-fn creator() -> Value {
+pub(crate) fn creator() -> Value {
     json!({ "creator_username": "acme", "privacy_level_options": ["PUBLIC_TO_EVERYONE", "SELF_ONLY"],
         "comment_disabled": false, "duet_disabled": false, "stitch_disabled": true,
         "max_video_post_duration_sec": 60 })
@@ -75,7 +75,7 @@ fn put(status: u16, range: Option<&str>) -> Answer {
 }
 
 /// A TikTok that takes everything.
-fn obliging(call: &Request) -> Answer {
+pub(crate) fn obliging(call: &Request) -> Answer {
     match call.label {
         "tiktok.creator" => ok(&creator()),
         "tiktok.init" => ok(&json!({ "publish_id": "v_pub_file~v2-1.7", "upload_url": ADDRESS })),
@@ -95,6 +95,7 @@ fn walk(job: &Job<'_>, say: impl Fn(&Request, usize) -> Answer) -> (Vec<Request>
                 made.push(call);
                 assert!(made.len() < 250, "it goes in a circle");
             }
+            Next::Out { .. } => panic!("nothing was sent yet"),
             Next::Publish(frozen) => {
                 made.push(TikTok.publish(job, &frozen));
                 return (made, frozen);
@@ -542,6 +543,7 @@ fn a_missing_scope_is_told_where_it_matters_and_stops_no_post_to_the_other_place
                 Next::Call(call) => {
                     TikTok.answered(&post.job(), &Handles::new(), &call, &no, now()).unwrap_err()
                 }
+                Next::Out { .. } => panic!("nothing was sent yet"),
                 Next::Publish(frozen) => match TikTok.judge(&post.job(), &frozen, &no, now()) {
                     Verdict::Refused(failure) => failure,
                     other => panic!("{other:?}"),

@@ -223,11 +223,22 @@ fn only_a_clean_and_complete_read_proves_absence() {
         X.seen(&owned.job(), &frozen, &answer(status, body), now(), &|_| false, now())
     };
     assert_eq!(see(200, &json!({ "meta": { "result_count": 0 } })), Sight::Absent);
+    // A page of others, or an empty one, and what lies behind it.
+    let others = listed("3", "another", &[]);
+    for posts in [vec![others], vec![]] {
+        let page = json!({ "data": posts, "meta": { "result_count": posts.len(), "next_token": "b26v" } });
+        let Sight::More(next) = see(200, &page) else { panic!("there are more") };
+        let mut first = X.look(&owned.job(), &frozen, now()).unwrap();
+        first.query.push(("pagination_token".into(), "b26v".into()));
+        assert_eq!(next, first);
+        if let Some(spec) = Spec::load() {
+            spec.check(&next);
+        }
+    }
     for (status, body) in [
         (200, json!({})),
         (200, json!({ "errors": [{ "title": "Not Found Error" }] })),
         (200, json!({ "meta": { "result_count": 3 } })),
-        (200, json!({ "data": [], "meta": { "result_count": 0, "next_token": "b26v" } })),
         (429, json!({ "title": "Too Many Requests" })),
         (402, json!({ "type": "https://api.x.com/2/problems/credits" })),
         (404, json!({})),

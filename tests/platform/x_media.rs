@@ -7,6 +7,7 @@ use crate::jobs::{Owned, answer, fresh, image, live_step, now, shown};
 use crate::x_spec::Spec;
 use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::delivery::Handles;
+use sendoff::domain::fit::Fit;
 use sendoff::domain::ids::PlatformName;
 use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
 use sendoff::platforms::x::X;
@@ -75,6 +76,7 @@ impl Walk {
         for n in 0..2000 {
             let fresh = Fresh { now: self.at, ..fresh() };
             match X.next(&self.owned.job(), &self.handles, fresh)? {
+                Next::Out { .. } => panic!("nothing was sent yet"),
                 Next::Publish(frozen) => return Ok(serde_json::from_slice(&frozen.body).unwrap()),
                 Next::Call(call) => {
                     let said = says(&call, n);
@@ -256,6 +258,25 @@ fn the_edge_that_takes_no_mebibyte_gets_less_at_once() {
     let end =
         walk.go(|call, n| if call.label == "x.append" { answer(413, &json!(null)) } else { honest(call, n) });
     assert_eq!(end.unwrap_err().class, FailureClass::InvalidContent);
+}
+
+#[test]
+fn a_picture_that_is_refused_whole_goes_in_pieces_or_is_made_to_fit() {
+    let fit = Fit { width: 4000, height: 3000, bytes_max: 5_000_000, flatten: false };
+    let mut camera = MediaItem { bytes: 5_000_000, alt: None, ..image(1) };
+    camera.detail.fit = Some(fit);
+    let mut walk = Walk::new(vec![camera]);
+    let room = |call: &Request| call.body.files()[0].0.fit.unwrap().bytes_max;
+    walk.go(|call, n| if room(call) > MIB / 2 { answer(413, &json!(null)) } else { honest(call, n) })
+        .unwrap();
+    assert_eq!(walk.requests.iter().map(room).collect::<Vec<_>>(), [5_000_000, MIB - 4096, MIB / 2 - 2048]);
+    let mut refused = Walk::new(walk.owned.media.clone());
+    let end = refused.go(|_, _| answer(413, &json!(null))).unwrap_err();
+    assert_eq!((end.class, refused.calls.len()), (FailureClass::InvalidContent, 3), "not for ever");
+    let mut walk = Walk::new(vec![MediaItem { bytes: MIB, alt: None, ..image(1) }]);
+    walk.go(|call, n| if call.label == "x.upload" { answer(413, &json!(null)) } else { honest(call, n) })
+        .unwrap();
+    assert_eq!(walk.calls, ["x.upload", "x.initialize", "x.append 0", "x.append 1", "x.finalize"]);
 }
 
 #[test]
@@ -447,6 +468,17 @@ fn a_post_with_files_is_found_behind_the_links_that_x_adds() {
         look("so true", &[], None, &post("so true https://t.co/AAAAAAAAAA", quoted, &[])),
         Sight::Absent
     );
+    // The same words with more files, fewer, or of another kind: X would refuse ours beside it.
+    for keys in [vec![], vec!["3_41", "3_42"], vec!["7_41"], vec!["16_41"]] {
+        let there = post("loaf https://t.co/AAAAAAAAAA", own, &keys);
+        assert!(matches!(look("loaf", &["31"], None, &there), Sight::Disputed { .. }), "{keys:?}");
+    }
+    for key in ["3_41", "99_41"] {
+        let there = post("loaf https://t.co/AAAAAAAAAA", own, &[key]);
+        assert!(is_found(&look("loaf", &["31"], None, &there)), "of the same kind, as far as is told: {key}");
+    }
+    let there = post("loaf https://t.co/AAAAAAAAAA", own, &["3_31"]);
+    assert!(matches!(look("loaf", &[], None, &there), Sight::Disputed { .. }));
     let mut wordless = Owned::new(PlatformName::X, " ");
     assert!(X.scan(&wordless.job(), now()).is_none(), "nothing to know it by");
     wordless.text = "words".into();

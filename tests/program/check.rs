@@ -83,7 +83,7 @@ fn five_networks_stand_in_one_table() {
     assert_eq!(files(1)[1]["verdict"], "refused");
     assert_eq!(
         (&files(4)[0]["verdict"], &files(4)[0]["becomes"]),
-        (&"converted".into(), &"JPEG, 1080×720".into())
+        (&"converted".into(), &"JPEG, 1620×1080".into())
     );
     assert_eq!(files(3)[0]["verdict"], "as_it_is");
 }

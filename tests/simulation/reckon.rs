@@ -280,6 +280,15 @@ impl World {
         let account_is_blamed =
             matches!(fault, Fault::Refused(answer) if self.network.blames_the_account(answer));
         let refused = matches!(fault, Fault::Refused(answer) if self.network.refuses_for_good(answer));
+        // What the documents say of limits that tell no end: an hour at Meta; a minute at LinkedIn, then what
+        // is left of the day.
+        let untold = match self.network.platform {
+            PlatformName::Facebook | PlatformName::Instagram => Some((secs(3600), secs(3600))),
+            PlatformName::LinkedIn if self.network.own => {
+                Some((secs(60), secs(86_400 - wall.as_second().rem_euclid(86_400)).max(secs(60))))
+            }
+            _ => None,
+        };
         let it = &mut self.watch.reckon;
         if account_is_blamed {
             it.blamed.insert(account);
@@ -331,7 +340,10 @@ impl World {
             } else {
                 let n = it.parks.entry(account).or_default();
                 *n += 1;
-                ladder(900, *n - 1, SignedDuration::from_hours(6))
+                untold.map_or_else(
+                    || ladder(900, *n - 1, SignedDuration::from_hours(6)),
+                    |(first, then)| if *n == 1 { first } else { then } + secs(32),
+                )
             };
             // A limit of reads holds for all looks of the account.
             it.during(

@@ -37,7 +37,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         2 => (proptest::option::weighted(0.8, 0..5_i64), proptest::collection::vec(1..4_u8, 0..3))
             .prop_map(|(minute, accounts)| Op::Create { minute, accounts }),
-        12 => (any::<usize>(), 0..16_u8, 0..9_i64).prop_map(|(which, what, minute)| Op::Move { which, what, minute }),
+        12 => (any::<usize>(), 0..17_u8, 0..9_i64).prop_map(|(which, what, minute)| Op::Move { which, what, minute }),
         1 => any::<usize>().prop_map(|which| Op::Stale { which }),
         1 => any::<usize>().prop_map(|which| Op::Delete { which }),
     ]
@@ -70,6 +70,7 @@ fn event(what: u8, of: &Delivery, at: Timestamp) -> Event {
         },
         13 => Event::Cancel { reason },
         14 => Event::Reschedule { due: due(at), give_up_at: at },
+        15 => Event::Surface { frozen, since: at, next_check: at, reason },
         _ => Event::HandOver { live },
     }
 }

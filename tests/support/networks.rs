@@ -308,7 +308,7 @@ impl Network {
                     "entities": { "urls": urls },
                 });
                 if let Some(files) = files {
-                    let keys: Vec<_> = files.iter().map(|it| format!("3_{it}")).collect();
+                    let keys: Vec<_> = files.iter().map(|it| self.x.key(it)).collect();
                     post["attachments"] = json!({ "media_keys": keys });
                 }
                 if let Some(parent) = &it.parent {

@@ -57,6 +57,11 @@ fn invalid(message: &str) -> Answer {
 }
 
 impl State {
+    /// As timelines name a file: its id behind a number for its kind.
+    pub(super) fn key(&self, id: &str) -> String {
+        format!("{}_{id}", if self.uploads[id].film { 7 } else { 3 })
+    }
+
     fn begin(&mut self, owner: &str, total: u64, film: bool, now: Timestamp) -> String {
         let id = (5000 + self.uploads.len()).to_string();
         let upload = Upload {

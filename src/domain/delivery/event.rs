@@ -62,6 +62,10 @@ pub enum Event {
     Nearer { at: Timestamp },
     /// The call may have taken effect. `said`: what the network has said of it for good.
     Lose { next_check: Timestamp, reason: Reason, said: Option<Said> },
+    /// What was prepared shows that it is out, by a call that the network had refused or that this store
+    /// knows nothing of: as if that call had been taken on, so nothing is sent and it is looked for.
+    /// `since`: nothing of it is older, if this store knows of no call of it.
+    Surface { frozen: Frozen, since: Timestamp, next_check: Timestamp, reason: Reason },
     /// It stays unknown, and is looked at again then. `reason`: what this look showed, if it is more
     /// than `kind` says.
     Look { kind: Looked, next_check: Timestamp, absent_at: Option<Moment>, reason: Option<Reason> },
@@ -202,6 +206,7 @@ impl Event {
             Self::TryNow { .. } => "try_now",
             Self::Nearer { .. } => "clock_was_ahead",
             Self::Lose { .. } => "lose",
+            Self::Surface { .. } => "surface",
             Self::Look { kind, .. } => kind.name(),
             Self::Hold { .. } => "hold",
             Self::SendAgain { .. } => "send_again",

@@ -8,6 +8,7 @@
 
 pub mod record;
 pub mod richtext;
+mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -393,33 +394,7 @@ impl Platform for Bluesky {
         bound: &dyn Fn(&str) -> bool,
         now: Timestamp,
     ) -> Sight {
-        let json = answer.json();
-        let Some(records) = json["records"].as_array().filter(|_| answer.status == 200) else {
-            return Sight::Unclear(failure(answer, now));
-        };
-        let parent = job.before.last().and_then(|it| it.remote_id.as_deref());
-        let young = |it: &Value| {
-            let at = it["value"]["createdAt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
-            at.is_some_and(|at| at >= since)
-        };
-        let same = |it: &&Value| {
-            let value = &it["value"];
-            value["text"] == job.text
-                && value["reply"]["parent"]["uri"].as_str() == parent
-                && young(it)
-                && it["uri"].as_str().is_some_and(|uri| !bound(uri))
-        };
-        // What cannot be one of ours, for its key is none that we make, hides none that can.
-        let ours = |it| live(it, &job.account.remote_id, true);
-        let mut found = records.iter().filter(same).filter_map(ours);
-        match (found.next(), found.next()) {
-            (None, _) => match json["cursor"].as_str().filter(|_| records.iter().any(young)) {
-                Some(cursor) => Sight::More(list(job, Some(cursor))),
-                None => Sight::Absent,
-            },
-            (Some(live), None) => Sight::Found(live),
-            (Some(_), Some(_)) => Sight::Disputed { message: "several posts have these words".into() },
-        }
+        scan::scanned(job, answer, since, bound, now)
     }
 
     fn remote_id_of(&self, account: &Account, url: &str) -> Option<String> {

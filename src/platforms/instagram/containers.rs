@@ -23,6 +23,8 @@ use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, Job, Next,
 /// The names under which the state is kept; those of a file of a carousel go behind [`child`].
 const CONTAINER: &str = "container";
 const QUOTA: &str = "quota";
+/// The container that has published, though no call of ours is known to have done it.
+const PUBLISHED: &str = "published";
 /// Whose token reads containers, where the other one is not shown them; and how often none was.
 const READER: &str = "reader";
 const BLIND: &str = "blind";
@@ -104,6 +106,10 @@ pub(super) fn next(
             until: None,
         });
     }
+    if let Some(id) = alive(handles, PUBLISHED, now) {
+        // Whatever has ended meanwhile: neither it nor another one is published any more.
+        return Ok(Next::Out { frozen: publishing(id), since: begun(handles, id, now) });
+    }
     if let Some(pause) = upload::paused(handles, now) {
         return Err(Failure { hint: alive(handles, REMEDY, now).map(str::to_owned), ..pause });
     }
@@ -145,8 +151,19 @@ pub(super) fn next(
     if let Some(call) = towards_ready(CONTAINER, container, &job.media[0], upload, handles, now) {
         return Ok(Next::Call(call));
     }
+    Ok(Next::Publish(publishing(container)))
+}
+
+/// The request that publishes a container.
+fn publishing(container: &str) -> Frozen {
     let body = json!({ "creation_id": container }).to_string().into_bytes();
-    Ok(Next::Publish(Frozen { marker: container.to_owned(), body }))
+    Frozen { marker: container.to_owned(), body }
+}
+
+/// When a container was made; a life of one ago if that is not known any more.
+fn begun(handles: &Handles, id: &str, now: Timestamp) -> Timestamp {
+    let made = handles.values().find(|it| it.value == id && it.expires.is_some());
+    made.and_then(|it| it.expires).unwrap_or(now).saturating_sub(LIFE).unwrap_or(now)
 }
 
 /// What a container still needs: its bytes, or a look at its state.
@@ -246,13 +263,9 @@ pub(super) fn answered(
             State::Failed(failure) => Err(failure),
             State::Expired => Err(gone("the container ended before it was published")),
             // None of our calls was open, so one that Instagram refused has published after all.
-            State::Published => Err(Failure {
-                class: FailureClass::InvalidContent,
-                message: "Instagram has published it, by a call of which it said that it had no effect"
-                    .into(),
-                hint: Some("look at the account before you post it again".into()),
-                until: None,
-            }),
+            State::Published => {
+                Ok([(PUBLISHED.to_owned(), Handle::kept(call.path.trim_start_matches('/')))].into())
+            }
             State::Unknown => Err(failed()),
         },
         // All its files were ready once, and Instagram says that one is not: it has ended since.

@@ -20,7 +20,7 @@ pub const REFUSALS: &[Refusal] = &[
     refusal("10", FailureClass::Permission, RIGHTS_FIRST),
     refusal("200", FailureClass::Permission, RIGHTS_FIRST),
     refusal("25/2207050", FailureClass::Permission, ACCOUNT_FIRST),
-    refusal("4", FailureClass::RateLimited, LIMIT_FIRST),
+    refusal("4", FailureClass::AppLimited, LIMIT_FIRST),
     refusal("17", FailureClass::RateLimited, LIMIT_FIRST),
     refusal("32", FailureClass::RateLimited, LIMIT_FIRST),
     refusal("613", FailureClass::RateLimited, LIMIT_FIRST),
@@ -29,6 +29,10 @@ pub const REFUSALS: &[Refusal] = &[
     refusal("9007/2207027", FailureClass::NotReady, STATE_FIRST),
 ];
 
+/// Those beside them that prove it of a comment: nothing else was made before that could be meant.
+const OF_COMMENTS: &[Refusal] = &[refusal("100", FailureClass::InvalidContent, PARAMETERS_FIRST)];
+
+const PARAMETERS_FIRST: &str = "Meta's table of error codes: a bad parameter, or an object that is not there";
 const TOKEN_FIRST: &str = "Meta's table of error codes: the token is checked before the call is read";
 const RIGHTS_FIRST: &str = "Meta's table of error codes: rights and review level are checked before the call";
 const ACCOUNT_FIRST: &str =
@@ -53,6 +57,11 @@ pub(super) fn blocked(error: &GraphError, answer: &Answer, now: Timestamp) -> Op
 /// The row of the allowlist that an answer meets.
 pub(super) fn refused(answer: &Answer, error: &GraphError) -> Option<&'static Refusal> {
     (!error.is(BLOCKED)).then(|| shared::row(REFUSALS, answer, error)).flatten()
+}
+
+/// As [`refused`], of a comment.
+pub(super) fn comment_refused(answer: &Answer, error: &GraphError) -> Option<&'static Refusal> {
+    refused(answer, error).or_else(|| shared::row(OF_COMMENTS, answer, error))
 }
 
 /// Instagram could not fetch a file.

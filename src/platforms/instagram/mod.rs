@@ -190,7 +190,11 @@ impl Platform for Instagram {
             if let Some(failure) = errors::blocked(&error, answer, now) {
                 return Verdict::Barred(failure);
             }
-            return match errors::refused(answer, &error) {
+            let row = match Form::of(job) {
+                Form::Comment => errors::comment_refused(answer, &error),
+                _ => errors::refused(answer, &error),
+            };
+            return match row {
                 Some(row) => Verdict::Refused(errors::of_class(row.class, &error, answer, now)),
                 None => Verdict::Ambiguous {
                     message: errors::of_class(FailureClass::Transient, &error, answer, now).message,

@@ -2,7 +2,8 @@
 //! (learn.microsoft.com/linkedin/shared/api-guide/concepts/error-handling, …/shares/posts-api).
 //!
 //! The shape is `{"status","code","serviceErrorCode","message","errorDetails"}`, and any part of it may be
-//! missing. A row of the allowlist is a `code`, a number of `serviceErrorCode`, or words of `message`.
+//! missing. A row of the allowlist is a `code`, a number of `serviceErrorCode`, words of `message`, or the
+//! `status` in an answer that has words.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -33,6 +34,7 @@ pub const REFUSALS: &[Refusal] = &[
     refusal(400, "INVALID_URN_TYPE", FailureClass::InvalidContent, FIELDS_FIRST),
     refusal(400, "INVALID_VIDEO_ID", FailureClass::InvalidContent, FIELDS_FIRST),
     refusal(422, "message:unrecognized field", FailureClass::InvalidContent, FIELDS_FIRST),
+    refusal(422, "status:422", FailureClass::InvalidContent, FIELDS_FIRST),
     refusal(400, "MEDIA_ASSET_WAITING_UPLOAD", FailureClass::NotReady, MEDIA_FIRST),
     refusal(400, "MEDIA_ASSET_PROCESSING", FailureClass::NotReady, MEDIA_FIRST),
     refusal(400, "MEDIA_ASSET_PROCESSING_FAILED", FailureClass::InvalidContent, MEDIA_FIRST),
@@ -62,6 +64,12 @@ pub(super) fn refused(answer: &Answer, json: &Value) -> Option<&'static Refusal>
 fn meets(json: &Value, row: &str) -> bool {
     if let Some(words) = row.strip_prefix("message:") {
         return json["message"].as_str().is_some_and(|it| it.to_lowercase().contains(words));
+    }
+    if let Some(status) = row.strip_prefix("status:") {
+        // In its own words: what speaks of a double is looked into, however it is put.
+        let message = json["message"].as_str().map(str::to_lowercase);
+        let double = message.is_none_or(|it| it.contains("duplicate"));
+        return !double && json["status"].as_u64() == status.parse().ok();
     }
     match row.parse::<i64>() {
         Ok(number) => json["serviceErrorCode"].as_i64() == Some(number),

@@ -89,8 +89,8 @@ pub const REFUSALS: &[Refusal] = &[
     refusal(400, "1404078", FailureClass::Permission, ACCOUNT_FIRST),
     refusal(400, "1404112", FailureClass::Permission, ACCOUNT_FIRST),
     refusal(400, "4854002", FailureClass::Permission, ACCOUNT_FIRST),
-    refusal(400, "4", FailureClass::RateLimited, LIMIT_FIRST),
-    refusal(403, "4", FailureClass::RateLimited, LIMIT_FIRST),
+    refusal(400, "4", FailureClass::AppLimited, LIMIT_FIRST),
+    refusal(403, "4", FailureClass::AppLimited, LIMIT_FIRST),
     refusal(400, "17", FailureClass::RateLimited, LIMIT_FIRST),
     refusal(400, "32", FailureClass::RateLimited, LIMIT_FIRST),
     refusal(400, "341", FailureClass::RateLimited, LIMIT_FIRST),
@@ -128,7 +128,7 @@ pub fn refused(answer: &Answer, error: &GraphError) -> Option<&'static Refusal> 
 pub fn row(rows: &'static [Refusal], answer: &Answer, error: &GraphError) -> Option<&'static Refusal> {
     let row = rows.iter().find(|row| row.status == answer.status && error.is(row.code))?;
     let names_subcode = row.code.contains('/') || row.code.len() > 5;
-    let doubtful = is_passing(error) || error.transient && row.class != FailureClass::RateLimited;
+    let doubtful = is_passing(error) || error.transient && !is_limit(row.class);
     (names_subcode || !doubtful).then_some(row)
 }
 
@@ -187,20 +187,29 @@ fn class(error: &GraphError, status: u16) -> FailureClass {
     match error.code {
         102 | 190 => C::AuthExpired,
         3 | 10 | 200..=299 => C::Permission,
-        4 | 17 | 32 | 341 | 368 | 613 | 80_000..=80_009 | 80_014 => C::RateLimited,
+        4 => C::AppLimited,
+        17 | 32 | 341 | 368 | 613 | 80_000..=80_009 | 80_014 => C::RateLimited,
         1 | 2 => C::Transient,
         _ if error.transient || status >= 500 => C::Transient,
         _ => C::InvalidContent,
     }
 }
 
+fn is_limit(class: FailureClass) -> bool {
+    matches!(class, FailureClass::RateLimited | FailureClass::AppLimited)
+}
+
 /// An error as the failure of a class, with the network's words and what to do.
 pub fn of_class(class: FailureClass, error: &GraphError, answer: &Answer, now: Timestamp) -> Failure {
-    let until = (class == FailureClass::RateLimited).then(|| {
+    let until = is_limit(class).then(|| {
         let block =
             if error.is("368/1390008") { Some(TOO_FAST) } else { (error.code == 368).then_some(BLOCKED) };
         let block = block.and_then(|span| now.checked_add(span).ok());
-        block.max(usage::regained(answer, now))
+        // Most of these limits come with no word of when they end.
+        let untold =
+            matches!(error.code, 4 | 17 | 32 | 613 | 80_000..=80_009 | 80_014).then_some(usage::WINDOW);
+        let untold = untold.and_then(|span| now.checked_add(span).ok());
+        block.max(usage::regained(answer, now)).or(untold)
     });
     let hint = if error.is("190/459") || error.is("190/464") || error.is("1404006") || error.is("4854002") {
         Some(
@@ -218,6 +227,9 @@ fn hint(class: FailureClass) -> Option<String> {
             "grant what is missing when you connect again, and see that your role on the Page allows it"
         }
         FailureClass::InvalidContent => "change the post and send it again",
+        FailureClass::AppLimited => {
+            "Meta counts the calls of all accounts of the app together: 200 an hour for each person who uses it"
+        }
         FailureClass::Policy => "Meta's rules forbid it; change the post, or appeal at facebook.com",
         _ => return None,
     };

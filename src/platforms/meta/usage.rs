@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::platforms::{Answer, Quota};
 
 /// Limits are counted over a rolling hour.
-const WINDOW: SignedDuration = SignedDuration::from_hours(1);
+pub const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 /// Usage of the app (`X-App-Usage`) and of the account: `X-Business-Use-Case-Usage` of these types, and
 /// `X-Page-Usage`, which Meta's page no longer names but some answers carry.

@@ -26,6 +26,15 @@ pub(super) struct Creator {
     pub(super) stitch_disabled: bool,
 }
 
+/// What was told before an upload is asked again before its last piece, if it is older than this.
+const OLD: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether it was told too long ago for what is published now.
+pub(super) fn is_old(handles: &Handles, now: Timestamp) -> bool {
+    let told = handles.get(CREATOR).and_then(|it| it.expires?.checked_sub(BELIEVED).ok());
+    told.is_none_or(|at| now.duration_since(at) > OLD)
+}
+
 pub(super) fn query() -> Request {
     json_call("tiktok.creator", "/v2/post/publish/creator_info/query/", &json!({}))
 }

@@ -19,6 +19,8 @@ pub const REFUSALS: &[Refusal] = &[
     refusal(401, "scope_permission_missed", FailureClass::Permission, TOKEN_FIRST),
     refusal(400, "invalid_param", FailureClass::InvalidContent, PARAMS_FIRST),
     refusal(400, "invalid_params", FailureClass::InvalidContent, PARAMS_FIRST),
+    refusal(400, "invalid_request", FailureClass::InvalidContent, PARAMS_FIRST),
+    refusal(400, "invalid_file_upload", FailureClass::InvalidContent, PARAMS_FIRST),
     refusal(403, "privacy_level_option_mismatch", FailureClass::InvalidContent, RULES_FIRST),
     refusal(403, "url_ownership_unverified", FailureClass::InvalidContent, RULES_FIRST),
     refusal(403, "unaudited_client_can_only_post_to_private_accounts", FailureClass::Policy, RULES_FIRST),
@@ -94,7 +96,7 @@ pub(super) fn refused(answer: &Answer, said: &Said) -> Option<&'static Refusal> 
 /// The class of a word, where it is known.
 fn class_of(code: &str) -> Option<FailureClass> {
     Some(match code {
-        "invalid_file_upload" | "invalid_request" | "invalid_publish_id" => FailureClass::InvalidContent,
+        "invalid_publish_id" => FailureClass::InvalidContent,
         "spam_risk" | "spam_risk_text" => FailureClass::Policy,
         "internal_error" | "internal" => FailureClass::Transient,
         _ => REFUSALS.iter().find(|row| row.code == code)?.class,

@@ -66,6 +66,10 @@ pub(super) fn next(job: &Job<'_>, form: Form, handles: &Handles, now: Timestamp)
     if start < plan.last_start() {
         return Ok(Next::Call(piece("tiktok.chunk", address, item, plan, start)));
     }
+    if form.is_direct() && creator::is_old(handles, now) {
+        // It is the last piece that publishes, and the upload took its time.
+        return Ok(Next::Call(creator::query()));
+    }
     let until = handles.get(ADDRESS).and_then(|it| it.expires).unwrap_or(now);
     let body = json!({
         "publish_id": task,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::domain::delivery::Live;
@@ -46,20 +46,27 @@ pub const REFUSALS: &[Refusal] = &[
     Refusal {
         status: 403,
         code: "usage-capped",
-        class: FailureClass::RateLimited,
+        class: FailureClass::AppLimited,
         evidence: "docs.x.com, response codes: the product's cap is reached, nothing is counted further",
     },
     Refusal {
         status: 403,
         code: "not-authorized-for-resource",
         class: FailureClass::Policy,
-        evidence: "docs.x.com, response codes: replying to that post is not allowed",
+        evidence: "docs.x.com, response codes: replying to that post, or quoting it, is not allowed",
     },
     Refusal {
         status: 403,
         code: "detail:reply to this conversation is not allowed",
         class: FailureClass::Policy,
         evidence: "x-response-examples.json, `reply_not_allowed`: the reply rule is checked before the post is made",
+    },
+    Refusal {
+        status: 403,
+        code: "detail:deleted or not visible to you",
+        class: FailureClass::NotReady,
+        evidence: "github.com/plhery/node-twitter-api-v2/issues/366: the part before it does not show there yet; \
+                   a reply to what is not there is not made",
     },
     Refusal {
         status: 403,
@@ -150,17 +157,29 @@ fn of_class(class: FailureClass, json: &Value, answer: &Answer, now: Timestamp) 
         FailureClass::Permission => Some(
             "the app needs `Read and write`; change it at console.x.com, then `sendoff account connect x`",
         ),
+        FailureClass::AppLimited => Some(
+            "the cap of the app's product at X is reached: see the usage at console.x.com, where it can be raised",
+        ),
         FailureClass::InvalidContent => Some("change the text and post it again"),
-        FailureClass::Policy => Some("X does not allow this reply; post it by hand or leave it"),
+        FailureClass::Policy => Some(
+            "X does not allow this reply or quote (quotes need an Enterprise plan); post it by hand or leave it",
+        ),
         _ => None,
     };
     Failure {
         class,
         message: words(json, answer.status),
         hint: hint.map(str::to_owned),
-        until: (class == FailureClass::RateLimited).then(|| reset(answer, now)).flatten(),
+        until: match class {
+            FailureClass::RateLimited => reset(answer, now),
+            FailureClass::AppLimited => reset(answer, now).or_else(|| now.checked_add(CAPPED).ok()),
+            _ => None,
+        },
     }
 }
+
+/// The cap of a product lasts until its next cycle, whose begin X does not tell; it may be raised any time.
+const CAPPED: SignedDuration = SignedDuration::from_hours(6);
 
 /// The latest reset among the limit groups that are used up (X sends no Retry-After, but it is
 /// honoured). Three groups: the window, the app's day, the user's day.
@@ -173,7 +192,7 @@ fn reset(answer: &Answer, now: Timestamp) -> Option<Timestamp> {
         .filter_map(|seconds| Timestamp::from_second(seconds).ok())
         .max();
     let retry = number("retry-after")
-        .and_then(|seconds| now.checked_add(jiff::SignedDuration::from_secs(seconds.clamp(0, 86_400))).ok());
+        .and_then(|seconds| now.checked_add(SignedDuration::from_secs(seconds.clamp(0, 86_400))).ok());
     spent.max(retry)
 }
 

@@ -210,7 +210,7 @@ impl Platform for X {
         bound: &dyn Fn(&str) -> bool,
         now: Timestamp,
     ) -> Sight {
-        timeline::seen(frozen, answer, &job.account.username, since, bound, now)
+        timeline::seen(job, frozen, answer, since, bound, now)
     }
 
     fn scan(&self, job: &Job<'_>, since: Timestamp) -> Option<Request> {
@@ -229,7 +229,7 @@ impl Platform for X {
     ) -> Sight {
         let parent = job.before.last().and_then(|it| it.remote_id.as_deref());
         let frozen = freeze(job, parent, &[]);
-        timeline::seen(&frozen, answer, &job.account.username, since, bound, now)
+        timeline::seen(job, &frozen, answer, since, bound, now)
     }
 
     fn quotas(&self, answer: &Answer, _now: Timestamp) -> Vec<Quota> {

@@ -1,18 +1,19 @@
 //! Finding our own post again in the user's timeline.
 //!
 //! X returns text changed: HTML-escaped, links replaced by `t.co`. Both sides are brought to one
-//! form before they are compared; a match must also have the right parent and be recent and
-//! unbound. "Newest post of the account" is never proof.
+//! form before they are compared; a match must also have the right parent, as many files of the same
+//! kinds, and be recent and unbound. "Newest post of the account" is never proof.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
 use super::answers::{failure, live};
+use super::uploads::category;
 use super::urls::extract_urls;
 use crate::domain::delivery::Frozen;
 use crate::planted::planted;
-use crate::platforms::{Answer, Body, Endpoint, Request, Sight};
+use crate::platforms::{Answer, Body, Endpoint, Job, Request, Sight};
 
 /// The most the endpoint gives in one page.
 const PAGE: usize = 100;
@@ -40,9 +41,9 @@ pub fn request(user_id: &str, since: Timestamp) -> Request {
 
 /// What the timeline shows of the frozen request.
 pub fn seen(
+    job: &Job<'_>,
     frozen: &Frozen,
     answer: &Answer,
-    username: &str,
     since: Timestamp,
     bound: &dyn Fn(&str) -> bool,
     now: Timestamp,
@@ -60,7 +61,8 @@ pub fn seen(
     let quoted = ours["quote_tweet_id"].as_str();
     let parent = ours["reply"]["in_reply_to_tweet_id"].as_str();
     let earliest = since.saturating_sub(SKEW).unwrap_or(since);
-    let mut hits = posts.iter().filter(|post| {
+    let username = &job.account.username;
+    let alike = posts.iter().filter(|post| {
         (has_words(post, &want, quoted) || planted("newest item is proof"))
             // Without words its files are all there is to know it by.
             && (!want.is_empty() || has_media(post, &media))
@@ -68,6 +70,9 @@ pub fn seen(
             && created(post).is_some_and(|at| at >= earliest)
             && post["id"].as_str().is_some_and(|id| !bound(id))
     });
+    let (ours, others): (Vec<&Value>, Vec<&Value>) =
+        alike.partition(|post| has_media(post, &media) || has_such_media(post, job));
+    let mut hits = ours.iter();
     match (hits.next(), hits.next()) {
         (Some(post), None) => match post["id"].as_str() {
             Some(id) => Sight::Found(live(id, username, true)),
@@ -76,12 +81,14 @@ pub fn seen(
         (Some(_), Some(_)) => Sight::Disputed {
             message: "two posts with this text are on the timeline, and either may be this one".into(),
         },
-        (None, _) if json["meta"]["next_token"].is_string() => {
-            let mut failure = failure(answer, now);
-            failure.message = "the timeline has more posts than one page shows".into();
-            Sight::Unclear(failure)
-        }
-        (None, _) => Sight::Absent,
+        // X refuses the same words again, whatever files go with them.
+        (None, _) if !others.is_empty() => Sight::Disputed {
+            message: "a post with this text and other files is on the timeline, and may be this one".into(),
+        },
+        (None, _) => match json["meta"]["next_token"].as_str() {
+            Some(next) => Sight::More(request(&job.account.remote_id, since).with("pagination_token", next)),
+            None => Sight::Absent,
+        },
     }
 }
 
@@ -121,6 +128,26 @@ fn has_media(post: &Value, ids: &[&str]) -> bool {
     let keys = texts(&post["attachments"]["media_keys"]);
     let id = |key: &str| key.split_once('_').map_or(String::new(), |(_, id)| id.to_owned());
     !ids.is_empty() && keys.len() == ids.len() && keys.iter().all(|it| ids.contains(&id(it).as_str()))
+}
+
+/// Whether a post has as many files as the job, of the same kinds. The number before a media key's
+/// underscore tells the kind; one that is not known here may be any.
+fn has_such_media(post: &Value, job: &Job<'_>) -> bool {
+    let keys = texts(&post["attachments"]["media_keys"]);
+    let mut wanted: Vec<&str> = job.media.iter().map(category).collect();
+    let mut shown = Vec::new();
+    for key in &keys {
+        match key.split_once('_').map(|(kind, _)| kind) {
+            Some("3") => shown.push("tweet_image"),
+            Some("16") => shown.push("tweet_gif"),
+            Some("7" | "13") => shown.push("tweet_video"),
+            _ => {}
+        }
+    }
+    let known = shown.len() == keys.len();
+    wanted.sort_unstable();
+    shown.sort_unstable();
+    keys.len() == wanted.len() && (!known || shown == wanted)
 }
 
 fn texts(list: &Value) -> Vec<&str> {

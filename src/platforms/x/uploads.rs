@@ -16,6 +16,8 @@ use crate::platforms::{Answer, Body, Failure, FailureClass, Field, FilePart, Job
 /// One piece: X's edge refuses larger ones with a bare 413, whatever the reference says
 /// (the official samples use this size).
 const PIECE: u64 = 1 << 20;
+/// What stands around a file in the form that bears it.
+const DRESS: u64 = 4 << 10;
 /// No piece is cut smaller than this, however often the edge refuses.
 const PIECE_MIN: u64 = 256 << 10;
 /// `segment_index` goes to 999.
@@ -38,7 +40,7 @@ fn key(n: usize, part: &str) -> String {
 }
 
 const ID: &str = "id";
-/// Bytes of a piece.
+/// Bytes of a piece; the most a converted picture may have, once the edge has refused a larger one.
 const CUT: &str = "piece";
 /// Pieces that have arrived.
 const SENT: &str = "sent";
@@ -83,11 +85,17 @@ fn pieces(item: &MediaItem, cut: u64) -> u64 {
     item.bytes.div_ceil(cut.max(1))
 }
 
-fn begin(item: &MediaItem) -> Request {
-    if in_one(item) {
+/// `cut`: what the edge is known to take at once.
+fn begin(item: &MediaItem, cut: Option<u64>) -> Request {
+    if in_one(item) && (cut.is_none() || item.detail.fit.is_some()) {
+        let mut part = FilePart::whole(item);
+        // Made only while it leaves, and for that no larger than the edge takes.
+        if let (Some(fit), Some(cut)) = (&mut part.fit, cut) {
+            fit.bytes_max = fit.bytes_max.min(cut);
+        }
         let fields = vec![
             ("media_category".to_owned(), Field::Text(category(item).to_owned())),
-            ("media".to_owned(), Field::file(FilePart::whole(item))),
+            ("media".to_owned(), Field::file(part)),
         ];
         return post("x.upload", "/2/media/upload".into(), Body::Multipart(fields));
     }
@@ -141,7 +149,9 @@ pub(super) fn next<'a>(
 
 /// What a file still needs until all of it lies with X.
 fn towards_whole(n: usize, item: &MediaItem, handles: &Handles, now: Timestamp) -> Option<Request> {
-    let Some(id) = alive(handles, n, ID, now) else { return Some(begin(item)) };
+    let Some(id) = alive(handles, n, ID, now) else {
+        return Some(begin(item, number(handles, n, CUT, now)));
+    };
     if alive(handles, n, WHOLE, now).is_some() {
         return None;
     }
@@ -283,7 +293,7 @@ fn refused(
     let failure = answers::failure(answer, now);
     let said = failure.message.clone();
     match (call.label, answer.status) {
-        ("x.append", 413) => smaller(n, item, handles, now).ok_or_else(|| unfit(item, &said)),
+        ("x.append" | "x.upload", 413) => smaller(n, item, handles, now).ok_or_else(|| unfit(item, &said)),
         (_, 401 | 402 | 408 | 429 | 500..) => Err(failure),
         // The description is no reason to keep the post back; the history keeps what X said.
         ("x.metadata", _) if failure.class != FailureClass::Permission => {
@@ -316,8 +326,14 @@ fn anew(
 }
 
 /// The edge takes no piece of this size: begun anew in pieces of half of it, while they are not too many.
+/// A picture that is converted has no size to be cut by: it is made to fit what the edge takes of pieces,
+/// then half of that.
 fn smaller(n: usize, item: &MediaItem, handles: &Handles, now: Timestamp) -> Option<Handles> {
-    let cut = number(handles, n, CUT, now).unwrap_or(PIECE) / 2;
+    let known = number(handles, n, CUT, now);
+    let cut = match item.detail.fit {
+        Some(_) => known.map_or(PIECE - DRESS, |it| it / 2),
+        None => known.unwrap_or(PIECE) / 2,
+    };
     (cut >= PIECE_MIN && pieces(item, cut) <= PIECES_MAX)
         .then(|| [(key(n, CUT), Handle::kept(cut.to_string())), (key(n, ID), Handle::ended(now))].into())
 }

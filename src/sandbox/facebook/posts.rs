@@ -60,6 +60,17 @@ pub(super) struct Photo {
     pub(super) used: Option<String>,
 }
 
+/// The type that the first bytes give away.
+fn mime(bytes: &Bytes) -> &'static str {
+    infer::get(bytes).map(|it| it.mime_type()).unwrap_or_default()
+}
+
+/// Whether an address is one of Facebook's own (error 1609008).
+fn is_own(link: &str) -> bool {
+    let host = url::Url::parse(link).ok().and_then(|it| it.host_str().map(str::to_owned)).unwrap_or_default();
+    host == "facebook.com" || host.ends_with(".facebook.com")
+}
+
 impl Facebook {
     pub(super) fn feed(
         &mut self,
@@ -82,6 +93,10 @@ impl Facebook {
         {
             return Err(error(400, 1500, 0, "The url you supplied is invalid").because("link is no address"));
         }
+        if link.as_deref().is_some_and(is_own) {
+            let message = "Links to Facebook cannot be shared this way.";
+            return Err(error(400, 100, 1_609_008, message).because("a link to Facebook itself"));
+        }
         let photos = if params.text("attached_media").is_some() {
             let list = params.nested("attached_media").unwrap_or_default();
             let list = list.as_array().ok_or_else(|| invalid("attached_media is not a list"))?;
@@ -99,6 +114,13 @@ impl Facebook {
                 Some(photo) if photo.used.is_some() => {
                     return Err(error(400, 1_366_051, 0, "These photos were already posted.")
                         .because("a photo is used a second time"));
+                }
+                // Stories take others; of posts the error names these two.
+                Some(photo) if !matches!(mime(&photo.bytes), "image/jpeg" | "image/png") => {
+                    let message = "Photos should be smaller than 4 MB and saved as JPG, PNG.";
+                    return Err(
+                        error(400, 100, 1_366_046, message).because("a photo of a post in another format")
+                    );
                 }
                 Some(_) => {}
                 None => return Err(missing(id).because("no such photo")),
@@ -154,8 +176,7 @@ impl Facebook {
         if params.truth("published") != Some(false) {
             return Err(invalid("a photo that is public at once cannot be found again after a lost answer"));
         }
-        let kind = infer::get(&bytes).map(|it| it.mime_type()).unwrap_or_default();
-        if !matches!(kind, "image/jpeg" | "image/png" | "image/gif" | "image/tiff" | "image/bmp") {
+        if !matches!(mime(&bytes), "image/jpeg" | "image/png" | "image/gif" | "image/tiff" | "image/bmp") {
             return Err(error(400, 1, 2_069_019, "Invalid image").because("no picture that is taken here"));
         }
         if bytes.len() >= PHOTO_MAX {

@@ -60,7 +60,11 @@ impl Video {
             return Some((1_363_040, "The aspect ratio of the video is not supported"));
         }
         let fits = (3_000..=longest).contains(&film.ms);
-        (!fits).then_some((1_363_128, "The duration of the video is not supported"))
+        if !fits {
+            return Some((1_363_128, "The duration of the video is not supported"));
+        }
+        let slow_or_fast = film.rate_milli.is_some_and(|it| !(24_000..=60_000).contains(&it));
+        slow_or_fast.then_some((1_363_129, "The frame rate of the video is not supported"))
     }
 
     /// The bytes of one that was kept whole.

@@ -42,6 +42,11 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 const POSTS_A_DAY: usize = 50;
 const CONTAINERS_A_DAY: usize = 400;
 const CAPTION_MAX: usize = 2_200;
+const HASHTAGS_MAX: usize = 30;
+const MENTIONS_MAX: usize = 20;
+const COLLABORATORS_MAX: usize = 3;
+const TAGS_MAX: usize = 20;
+const ALT_MAX: usize = 1_000;
 const IMAGE_MAX: usize = 8_000_000;
 /// Looks for which a film, or a carousel, is still being worked on.
 const WORK: u32 = 2;
@@ -73,6 +78,8 @@ pub(super) struct Container {
     received: Vec<u8>,
     /// Its bytes come by upload.
     by_upload: bool,
+    /// Where in its film the cover is, in milliseconds.
+    thumb: Option<u64>,
     failed: Option<u32>,
     published: bool,
 }
@@ -125,6 +132,7 @@ fn film_fault(bytes: &[u8], kind: Kind, child: bool) -> Option<u32> {
             && bytes.len() <= most
             && (shortest..=longest).contains(&film.ms)
             && film.width <= 1920
+            && film.rate_milli.is_none_or(|it| (23_000..=60_000).contains(&it))
             && (narrowest..=10.0).contains(&ratio)
             // 25 Mbit/s are 3,125 bytes in a millisecond.
             && bytes.len() as u64 <= film.ms * 3_125
@@ -154,6 +162,11 @@ impl Instagram {
             return Err(subcode(36_004, 2_207_010, "The caption is too long"));
         }
         check_options(kind, child, &caption, params)?;
+        let thumb = params.text("thumb_offset").map(|it| it.parse::<u64>());
+        let thumb = thumb.transpose().map_err(|_| invalid("thumb_offset is not a number"))?;
+        if files.iter().any(|it| it.video && is_behind(thumb, &it.bytes)) {
+            return Err(subcode(1, 2_207_057, "The thumbnail offset is behind the end of the video"));
+        }
         let films = files.iter().any(|it| it.video) || kind == Kind::Carousel;
         let failed = match kind {
             Kind::Carousel => None,
@@ -171,6 +184,7 @@ impl Instagram {
             waits,
             received: Vec::new(),
             by_upload: waits,
+            thumb,
             failed,
             published: false,
         };
@@ -286,7 +300,9 @@ impl Instagram {
         }
         container.waits = false;
         let bytes = Bytes::from(std::mem::take(&mut container.received));
-        container.failed = film_fault(&bytes, container.kind, container.child);
+        container.failed =
+            film_fault(&bytes, container.kind, container.child)
+                .or(is_behind(container.thumb, &bytes).then_some(2_207_057));
         container.files = vec![File { bytes, alt: String::new(), video: true }];
         Ok(ok(&json!({ "success": true, "message": "Upload successful." })))
     }
@@ -385,8 +401,27 @@ impl Instagram {
     }
 }
 
+/// How many words of a caption begin with this mark.
+fn marked(caption: &str, mark: char) -> usize {
+    caption.split(char::is_whitespace).filter(|it| it.starts_with(mark) && it.len() > 1).count()
+}
+
+/// Whether a reel's cover is to be taken from behind its end.
+fn is_behind(thumb: Option<u64>, film: &[u8]) -> bool {
+    thumb.is_some_and(|at| Film::of(film).is_some_and(|film| at >= film.ms))
+}
+
 fn check_options(kind: Kind, child: bool, caption: &str, params: &Params) -> Result<(), Answer> {
     let given = |name: &str| params.text(name).is_some();
+    if marked(caption, '#') > HASHTAGS_MAX || marked(caption, '@') > MENTIONS_MAX {
+        return Err(invalid("the caption has more than 30 hashtags or 20 mentions"));
+    }
+    if params.text("alt_text").is_some_and(|it| it.chars().count() > ALT_MAX) {
+        return Err(invalid("alt_text has more than 1,000 characters"));
+    }
+    if child && params.text("media_type").as_deref() == Some("VIDEO") && given("user_tags") {
+        return Err(invalid("user_tags is not for a film of a carousel"));
+    }
     if (child || kind == Kind::Story) && !caption.is_empty() {
         return Err(invalid("caption does not belong here"));
     }
@@ -402,8 +437,19 @@ fn check_options(kind: Kind, child: bool, caption: &str, params: &Params) -> Res
             return Err(invalid(&format!("{name} is not a JSON array")));
         }
     }
+    let length =
+        |name: &str| params.nested(name).and_then(|it| it.as_array().map(Vec::len)).unwrap_or_default();
+    if length("collaborators") > COLLABORATORS_MAX {
+        return Err(invalid("more than 3 collaborators"));
+    }
+    if length("user_tags") > TAGS_MAX {
+        return Err(subcode(100, 2_207_040, "Cannot use more than 20 tags per post"));
+    }
     for tag in params.nested("user_tags").unwrap_or_default().as_array().into_iter().flatten() {
         let placed = tag["x"].is_number() && tag["y"].is_number();
+        if kind == Kind::Reel && (tag.get("x").is_some() || tag.get("y").is_some()) {
+            return Err(invalid("a tag on a reel has no place"));
+        }
         if !tag["username"].is_string() || (kind == Kind::Image && !placed) {
             return Err(invalid("a tag needs a username, and on a picture a place"));
         }

@@ -277,6 +277,10 @@ fn pages(bytes: &[u8]) -> usize {
 
 fn is_film(bytes: &[u8]) -> bool {
     let Some(film) = Film::of(bytes) else { return false };
+    // MP4 alone (shares/videos-api); QuickTime names itself first.
+    if bytes.get(8..12) == Some(b"qt  ") {
+        return false;
+    }
     let (long, short) = (u64::from(film.width.max(film.height)), u64::from(film.width.min(film.height)));
     FILM_MS.contains(&film.ms) && short > 0 && long * 10 <= short * SIDES_MAX
 }

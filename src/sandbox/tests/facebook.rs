@@ -93,10 +93,14 @@ async fn connect(stage: &Stage) -> Client {
 }
 
 async fn photo(stage: &Stage, token: &str, page: &str) -> String {
+    photo_of(stage, token, page, PNG.to_vec()).await
+}
+
+async fn photo_of(stage: &Stage, token: &str, page: &str, bytes: Vec<u8>) -> String {
     let form = Form::new()
         .text("published", "false")
         .text("alt_text_custom", "a dot")
-        .part("source", Part::bytes(PNG.to_vec()).file_name("a.png"));
+        .part("source", Part::bytes(bytes).file_name("a.png"));
     let request = stage.http.post(url(stage, &format!("/{page}/photos"), token)).bearer_auth(token);
     let (status, body) = read(request.multipart(form).send().await.unwrap()).await;
     assert_eq!(status, 200, "{body}");
@@ -233,6 +237,49 @@ async fn posts_are_listed_commented_edited_and_deleted() {
     let page_of_posts = stage.http.get(format!("{}/facebook", stage.url)).send().await.unwrap().text().await;
     let shown = page_of_posts.unwrap();
     assert!(shown.contains("Two") && shown.contains("a dot") && shown.contains("deleted"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_post_takes_no_link_to_facebook_and_no_photo_but_jpeg_and_png() {
+    let stage = stage().await;
+    let client = connect(&stage).await;
+    let (page, token) = &client.pages[0];
+    let feed = format!("/{page}/feed");
+    for (link, want) in [
+        ("https://www.facebook.com/acme", Some(1_609_008)),
+        ("https://facebook.com", Some(1_609_008)),
+        ("https://notfacebook.com/acme", None),
+    ] {
+        let (_, said) = post(&stage, token, &feed, &json!({ "message": link, "link": link })).await;
+        assert_eq!(said["error"]["error_subcode"].as_u64(), want, "{said}");
+    }
+    for (format, want) in [
+        (image::ImageFormat::Gif, Some(1_366_046)),
+        (image::ImageFormat::Bmp, Some(1_366_046)),
+        (image::ImageFormat::Tiff, Some(1_366_046)),
+        (image::ImageFormat::Jpeg, None),
+    ] {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let dot = image::DynamicImage::ImageRgb8(image::RgbImage::new(4, 4));
+        // The image library here writes no more formats than the product reads.
+        let bytes = match format {
+            image::ImageFormat::Bmp => b"BM\x3a\0\0\0".to_vec(),
+            image::ImageFormat::Tiff => b"II*\0\x08\0\0\0\0\0\0\0".to_vec(),
+            format => {
+                dot.write_to(&mut bytes, format).unwrap();
+                bytes.into_inner()
+            }
+        };
+        let id = photo_of(&stage, token, page, bytes).await;
+        let body = json!({ "message": format!("{format:?}"), "attached_media": [{ "media_fbid": id }] });
+        let (_, said) = post(&stage, token, &feed, &body).await;
+        assert_eq!(said["error"]["error_subcode"].as_u64(), want, "{format:?}: {said}");
+        if want.is_some() {
+            let (status, said) =
+                post(&stage, token, &format!("/{page}/photo_stories"), &json!({ "photo_id": id })).await;
+            assert_eq!(status, 200, "a story takes it: {said}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -376,6 +423,9 @@ async fn what_is_no_reel_is_found_out_while_it_is_worked_on() {
         (film::film(film::Shape { width: 400, ..shape }), Some(1_363_127)),
         (film::film(film::Shape { width: 1920, height: 1080, ..shape }), Some(1_363_040)),
         (film::begin(shape), Some(1_363_040)),
+        (film::film(film::Shape { ms: 10_000, samples: 239, ..shape }), Some(1_363_129)),
+        (film::film(film::Shape { ms: 10_000, samples: 601, ..shape }), Some(1_363_129)),
+        (film::film(film::Shape { ms: 10_000, samples: 240, ..shape }), None),
         (film::film(film::Shape { width: 1920, height: 1080, turned: true, ..shape }), None),
     ] {
         let reels = format!("/{page}/video_reels");

@@ -286,7 +286,10 @@ async fn what_is_no_reel_or_cannot_be_fetched_is_no_container() {
         let path = format!("/{}?fields=status_code,status", made["id"].as_str().unwrap());
         get(&stage, &client, &path).await.1["status_code"].as_str().unwrap().to_owned()
     };
-    let film = |ms, width, index_first| film::film(film::Shape { width, ms, index_first, ..shape });
+    let film = |ms, width, index_first| {
+        film::film(film::Shape { width, ms, index_first, samples: ms * 3 / 100, ..shape })
+    };
+    let rate = |samples| film::film(film::Shape { ms: 10_000, samples, ..shape });
     for (bytes, kind, want) in [
         (film(61_000, 1080, true), "REELS", "IN_PROGRESS"),
         (film(61_000, 1080, true), "STORIES", "ERROR"),
@@ -294,6 +297,10 @@ async fn what_is_no_reel_or_cannot_be_fetched_is_no_container() {
         (film(901_000, 1080, true), "REELS", "ERROR"),
         (film(10_000, 1921, true), "REELS", "ERROR"),
         (film(10_000, 1080, false), "REELS", "ERROR"),
+        (rate(230), "REELS", "IN_PROGRESS"),
+        (rate(229), "REELS", "ERROR"),
+        (rate(600), "REELS", "IN_PROGRESS"),
+        (rate(601), "REELS", "ERROR"),
     ] {
         assert_eq!(state(bytes, kind).await, want, "{kind}");
     }
@@ -303,6 +310,45 @@ async fn what_is_no_reel_or_cannot_be_fetched_is_no_container() {
         let form = [("video_url", link.as_str()), ("media_type", "REELS"), ("cover_url", cover)];
         let (status, said) = post(&stage, &client, "/media", &form).await;
         assert_eq!((status, &said["error"]["error_subcode"]), (400, &json!(want)), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_container_may_bear_is_counted() {
+    let stage = stage().await;
+    let client = connect(&stage).await;
+    let (picture, film) = (lend(jpeg(400, 400)).await, lend(film()).await);
+    let of = |word: &str, count: usize| vec![word; count].join(" ");
+    let tags =
+        |count: usize| json!(vec![json!({ "username": "ann", "x": 0.5, "y": 0.5 }); count]).to_string();
+    let names = |count: usize| json!(vec!["ann"; count]).to_string();
+    let alt = |count: usize| "é".repeat(count);
+    let (image, reel) = (("image_url", picture.as_str()), ("video_url", film.as_str()));
+    let of_reel = vec![reel, ("media_type", "REELS")];
+    let child = vec![reel, ("media_type", "VIDEO"), ("is_carousel_item", "true")];
+    let placed = tags(1);
+    for (form, name, value, want) in [
+        (vec![image], "caption", of("#rye", 30), None),
+        (vec![image], "caption", of("#rye", 31), Some(100)),
+        (vec![image], "caption", of("@ann", 20), None),
+        (vec![image], "caption", of("@ann", 21), Some(100)),
+        (vec![image], "collaborators", names(3), None),
+        (vec![image], "collaborators", names(4), Some(100)),
+        (vec![image], "user_tags", tags(20), None),
+        (vec![image], "user_tags", tags(21), Some(2_207_040)),
+        (vec![image], "alt_text", alt(1_000), None),
+        (vec![image], "alt_text", alt(1_001), Some(100)),
+        (of_reel.clone(), "user_tags", r#"[{"username":"ann"}]"#.into(), None),
+        (of_reel.clone(), "user_tags", placed, Some(100)),
+        (of_reel.clone(), "thumb_offset", "10009".into(), None),
+        (of_reel, "thumb_offset", "10010".into(), Some(2_207_057)),
+        (child, "user_tags", r#"[{"username":"ann"}]"#.into(), Some(100)),
+    ] {
+        let form = [form, vec![(name, value.as_str())]].concat();
+        let (_, said) = post(&stage, &client, "/media", &form).await;
+        let error = &said["error"];
+        let number = error["error_subcode"].as_u64().filter(|it| *it > 0).or(error["code"].as_u64());
+        assert_eq!(number, want, "{name} {value}: {said}");
     }
 }
 

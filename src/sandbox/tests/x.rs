@@ -3,7 +3,7 @@
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::{PNG, Stage, VERIFIER, challenge, landed, read, stage};
+use super::{PNG, Stage, VERIFIER, challenge, film, landed, read, stage};
 use crate::sandbox::x::weigh;
 
 pub(super) const SCOPES: &str = "tweet.read tweet.write users.read media.write offline.access";
@@ -482,9 +482,15 @@ async fn a_chunked_video_must_be_whole_and_waits_for_processing() {
     let big = append(id, 0, vec![0; 1_048_577]).await.unwrap();
     assert_eq!(big.status(), 413);
     assert_eq!(big.text().await.unwrap(), "");
-    assert_eq!(append(id, 0, vec![0; 1_048_576]).await.unwrap().status(), 200);
+    // A film, and a box that nobody looks into.
+    let mut film = film::film(film::Shape { width: 720, height: 1280, ..film::Shape::default() });
+    film.extend(u32::try_from(1_048_577 - film.len()).unwrap().to_be_bytes());
+    film.extend(b"free");
+    film.resize(1_048_577, 0);
+    let last = film.split_off(1_048_576);
+    assert_eq!(append(id, 0, film).await.unwrap().status(), 200);
     assert_eq!(finalize(id).await.unwrap().status(), 400);
-    assert_eq!(append(id, 1, vec![0]).await.unwrap().status(), 200);
+    assert_eq!(append(id, 1, last).await.unwrap().status(), 200);
     let (status, done) = read(finalize(id).await.unwrap()).await;
     assert_eq!((status, done["data"]["processing_info"]["state"].as_str()), (200, Some("pending")));
     let attach = json!({ "text": "film", "media": { "media_ids": [id] } });

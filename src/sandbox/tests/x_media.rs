@@ -186,7 +186,17 @@ async fn a_film_that_x_would_not_show_fails_when_it_is_worked_on_and_so_does_one
     let good = film_of(10_000, 720, 1280);
     let long = film_of(141_000, 720, 1280);
     let wide = film_of(10_000, 1280, 400);
-    for (film, state) in [(&good, "failed"), (&good, "succeeded"), (&long, "failed"), (&wide, "failed")] {
+    let shape = film::Shape { width: 720, height: 1280, ms: 10_000, ..film::Shape::default() };
+    let fast = film::film(film::Shape { samples: 601, ..shape });
+    let broken = film::begin(shape);
+    for (film, state) in [
+        (&good, "failed"),
+        (&good, "succeeded"),
+        (&long, "failed"),
+        (&wide, "failed"),
+        (&fast, "failed"),
+        (&broken, "failed"),
+    ] {
         let id = begun(&stage, &grant.access, "video/mp4", "tweet_video", film.len()).await;
         assert_eq!(piece(&stage, &grant.access, &id, 0, film.clone()).await, 200);
         let (_, done) = call(&stage, &grant.access, &format!("upload/{id}/finalize"), &json!({})).await;

@@ -65,6 +65,7 @@ fn unfit(film: Film) -> Option<&'static str> {
         _ if film.ms > 140_000 => Some("this user may not post videos longer than 2 minutes"),
         _ if short < 32 || long > 1280 => Some("the dimensions are outside 32×32 to 1280×1024"),
         _ if long > 3 * short => Some("the aspect ratio is outside 1:3 to 3:1"),
+        _ if film.rate_milli.is_some_and(|it| it > 60_000) => Some("the frame rate is over 60"),
         _ => None,
     }
 }
@@ -402,8 +403,10 @@ impl X {
         if file.kind() == "video" {
             let until = now + SignedDuration::from_secs(2);
             file.stage = Stage::Ready;
-            let film = file.bytes().and_then(|it| Film::of(&it));
-            file.stage = match film.and_then(unfit) {
+            // Of a large one the bytes are not kept, and it is believed.
+            let why =
+                file.bytes().and_then(|it| Film::of(&it).map_or(Some("the video cannot be read"), unfit));
+            file.stage = match why {
                 Some(why) => Stage::Failed(until, why),
                 None => Stage::Processing(until),
             };

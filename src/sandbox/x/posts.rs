@@ -6,7 +6,8 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::body::{self, CREATE};
 use super::count::{cashtags, links};
-use super::{X, blank, forbidden, invalid, invalid_one, is_id, json_object, not_found, not_permitted, weigh};
+use super::problems::problem;
+use super::{X, forbidden, invalid, invalid_one, is_id, json_object, not_found, not_permitted, weigh};
 use crate::sandbox::wire::{Answer, Call};
 
 /// How long the same words of the same user are refused. X does not publish its window.
@@ -280,7 +281,9 @@ fn check_kind(value: &Value) -> Result<(), Box<Answer>> {
     }
     if value.get("quote_tweet_id").is_some() {
         let detail = "Quoting a post through the API needs an Enterprise plan.";
-        return Err(Box::new(blank(403, "Forbidden", detail).because(detail)));
+        return Err(Box::new(
+            problem(403, "Authorization Error", detail, "not-authorized-for-resource").because(detail),
+        ));
     }
     match value["community_id"].as_str() {
         Some(COMMUNITY) => {}

@@ -29,7 +29,8 @@ pub(in crate::sandbox) const NAMES: &[&str] = &[
     "daily_limit",
 ];
 
-fn problem(status: u16, title: &str, detail: &str, kind: &str) -> Answer {
+/// A problem of one of the documented types.
+pub(super) fn problem(status: u16, title: &str, detail: &str, kind: &str) -> Answer {
     let kind = format!("{PROBLEMS}/{kind}");
     let body = json!({ "title": title, "detail": detail, "status": status, "type": kind });
     Answer::problem(status, &body)

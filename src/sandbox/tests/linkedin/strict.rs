@@ -304,6 +304,7 @@ async fn what_is_in_a_file_shows_when_it_is_worked_on() {
     let shape = film::Shape { width: 2_400, height: 1_000, ms: 3_000, ..film::Shape::default() };
     for (shape, state) in [
         (shape, "AVAILABLE"),
+        (film::Shape { brand: *b"qt  ", ..shape }, "PROCESSING_FAILED"),
         (film::Shape { ms: 2_999, ..shape }, "PROCESSING_FAILED"),
         (film::Shape { ms: 1_800_001, ..shape }, "PROCESSING_FAILED"),
         (film::Shape { width: 2_401, ..shape }, "PROCESSING_FAILED"),

@@ -1,0 +1,36 @@
+//! TikTok: what the account may do is asked again where an upload took long.
+
+use crate::jobs::{fresh, now};
+use crate::tiktok::{creator, film, obliging, ok, owned};
+use jiff::SignedDuration;
+use sendoff::domain::delivery::Handles;
+use sendoff::platforms::tiktok::TikTok;
+use sendoff::platforms::{FailureClass, Fresh, Next, Platform};
+use serde_json::json;
+
+#[test]
+fn before_the_last_piece_of_a_long_upload_the_account_is_asked_again() {
+    let chosen = [("privacy", "SELF_ONLY"), ("consent", "music")];
+    for (mode, minutes, asked) in [("direct", 5, false), ("direct", 6, true), ("inbox", 50, false)] {
+        let post = owned(mode, "", vec![film(900)], &chosen);
+        let (job, mut handles) = (post.job(), Handles::new());
+        while let Ok(Next::Call(call)) = TikTok.next(&job, &handles, fresh()) {
+            handles.extend(TikTok.answered(&job, &handles, &call, &obliging(&call), now()).unwrap());
+        }
+        let later = Fresh { now: now() + SignedDuration::from_mins(minutes), ..fresh() };
+        match TikTok.next(&job, &handles, later).unwrap() {
+            Next::Call(call) => {
+                assert_eq!((call.label, asked), ("tiktok.creator", true), "{mode} {minutes}");
+                // The same as before: it goes out. Another audience: it does not, and nothing was published.
+                let mut other = creator();
+                other["privacy_level_options"] = json!(["PUBLIC_TO_EVERYONE"]);
+                let refused = TikTok.answered(&job, &handles, &call, &ok(&other), later.now).unwrap_err();
+                assert_eq!(refused.class, FailureClass::InvalidContent);
+                handles.extend(TikTok.answered(&job, &handles, &call, &obliging(&call), later.now).unwrap());
+                assert!(matches!(TikTok.next(&job, &handles, later), Ok(Next::Publish(_))));
+            }
+            Next::Publish(_) => assert!(!asked, "{mode} {minutes}"),
+            Next::Out { .. } => panic!("nothing was sent yet"),
+        }
+    }
+}
