@@ -260,20 +260,31 @@ impl InstagramProvider {
         if grant.expires_at.is_some_and(|end| end <= tools.now) {
             return Err(dead("a token that has ended cannot be renewed"));
         }
-        let old_enough = grant.issued_at.saturating_add(OLD_ENOUGH).unwrap_or(tools.now);
-        if tools.now < old_enough {
-            // It cannot be renewed yet; whether it lives at all can be asked.
-            return Err(match self.me(tools, &grant.access, "user_id").await {
-                Ok(_) => RefreshError::Later { until: old_enough },
+        // It cannot be renewed yet; whether it lives at all can be asked.
+        let not_before = |until| async move {
+            match self.me(tools, &grant.access, "user_id").await {
+                Ok(_) => RefreshError::Later { until },
                 Err(fault) => failed(fault),
-            });
+            }
+        };
+        let day_after = |it: Timestamp| it.saturating_add(OLD_ENOUGH).unwrap_or(tools.now);
+        // One that bears a time still to come was had with a clock that was ahead: only the network knows its age.
+        let is_of_known_age = grant.issued_at <= tools.now;
+        if is_of_known_age && tools.now < day_after(grant.issued_at) {
+            return Err(not_before(day_after(grant.issued_at)).await);
         }
         let mut url = wire::below(&self.graph, "refresh_access_token");
         url.query_pairs_mut()
             .append_pair("grant_type", "ig_refresh_token")
             .append_pair("access_token", old.expose());
         let answer = tools.fixed.exchange(wire::get(&url)).await.map_err(|error| failed(error.into()))?;
-        let body = facebook::read(&answer, &[old.expose()], tools.now).map_err(failed)?;
+        let body = match facebook::read(&answer, &[old.expose()], tools.now) {
+            Ok(body) => body,
+            Err(Fault::Refused { .. }) if !is_of_known_age => {
+                return Err(not_before(day_after(tools.now)).await);
+            }
+            Err(fault) => return Err(failed(fault)),
+        };
         let Some(access) = token(&body) else {
             return Err(RefreshError::Lost { message: "there is no usable token in the answer".into() });
         };

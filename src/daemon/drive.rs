@@ -234,6 +234,7 @@ impl Driver {
         if self.engine.have_waits_changed() {
             self.shared.set_waits(self.engine.waits(now));
         }
+        self.shared.time.compared(self.engine.clock_off());
         self.carry_out_all(effects, now);
         self.load();
     }
@@ -277,8 +278,8 @@ impl Driver {
                     shared.send(Input::Refreshed { account, outcome });
                 });
             }
-            Effect::AccountDead { account, reason } => {
-                let write = tokens::mark_dead(&self.shared, account, reason);
+            Effect::AccountDead { account, issued_at, reason } => {
+                let write = tokens::mark_dead(&self.shared, account, issued_at, reason);
                 tokio::spawn(async move {
                     if let Err(error) = write.await {
                         tracing::error!(%error, "could not store that an account needs a person");

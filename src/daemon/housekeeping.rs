@@ -118,9 +118,8 @@ async fn refresh_ripe(shared: Arc<Shared>, now: Timestamp) {
                 let idle =
                     !shared.stopping.load(Ordering::Relaxed) && !shared.token_waits().hold_back(account, now);
                 if idle {
-                    let outcome = tokens::refresh(shared, account, now).await;
                     // What waits for a token need not wait any more.
-                    if matches!(outcome, Refreshed::Fresh(_)) {
+                    if let Some(outcome @ Refreshed::Fresh(_)) = tokens::renew(shared, account, now).await {
                         shared.send(Input::Refreshed { account, outcome });
                     }
                 }

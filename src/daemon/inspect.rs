@@ -97,14 +97,11 @@ async fn look(shared: &Arc<Shared>, account: &Account, now: Timestamp) {
     // Connected again meanwhile: it says nothing of the new token.
     let same = move |it: &Account| it.issued_at == issued_at;
     if !state.is_valid {
-        let still = shared.store.read(|rx| accounts::get(rx, id)).ok().flatten();
-        if still.as_ref().is_some_and(same) {
-            let said = state.said.map(|it| format!(": {it}")).unwrap_or_default();
-            let reason = Reason::new("account_dead", format!("the network no longer takes the token{said}"))
-                .hint(account.connect_again());
-            if let Err(error) = tokens::mark_dead(shared, id, reason).await {
-                tracing::warn!(%error, "could not note that a token has died");
-            }
+        let said = state.said.map(|it| format!(": {it}")).unwrap_or_default();
+        let reason = Reason::new("account_dead", format!("the network no longer takes the token{said}"))
+            .hint(account.connect_again());
+        if let Err(error) = tokens::mark_dead(shared, id, issued_at, reason).await {
+            tracing::warn!(%error, "could not note that a token has died");
         }
         return;
     }

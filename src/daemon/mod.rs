@@ -61,6 +61,7 @@ mod thumbnail;
 mod time;
 mod tokens;
 mod trail;
+pub mod unseen;
 mod versions;
 pub(crate) mod view;
 mod watchdog;

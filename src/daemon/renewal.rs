@@ -15,7 +15,6 @@ use crate::domain::delivery::Reason;
 use crate::domain::ids::AccountId;
 use crate::engine::Refreshed;
 use crate::planted::planted;
-use crate::store::deliveries::Which;
 use crate::store::vault::{self, RefreshIntent};
 use crate::store::{Rx, StoreError, Tx, accounts, deliveries};
 
@@ -25,8 +24,8 @@ pub(super) const LATER: SignedDuration = SignedDuration::from_mins(1);
 pub(super) const CONFIG_LATER: SignedDuration = SignedDuration::from_mins(15);
 /// The class of a wait that the network asked for.
 pub(super) const RATE_LIMITED: &str = "rate_limited";
-/// Open deliveries of one account that are looked at for the next send, earliest first.
-const OPEN_MAX: usize = 10_000;
+/// Deliveries that are looked through for an account's next send, earliest first.
+const SOON_MAX: usize = 10_000;
 
 /// The account whose token is to be had now, or what makes asking for one unnecessary. `asked`: when the
 /// wish for a fresh token arose; one that is younger serves it. `wait`: until when the network wants
@@ -197,15 +196,22 @@ pub fn keep(
 /// Those of the store.
 pub fn give_up(tx: &mut Tx<'_>, id: AccountId, why: &str) -> Result<Option<Account>, StoreError> {
     vault::clear_refresh(tx, id)?;
-    need_a_person(tx, id, why)
+    need_a_person(tx, id, None, why)
 }
 
-/// As [`give_up`], where no refresh found it out.
+/// As [`give_up`], where no refresh found it out. `issued_at`: of the tokens of which it was said, if that is
+/// known. None as well: a person has brought others meanwhile, of which nothing is said.
 ///
 /// # Errors
 /// Those of the store.
-pub fn need_a_person(tx: &mut Tx<'_>, id: AccountId, why: &str) -> Result<Option<Account>, StoreError> {
-    let Some(mut account) = accounts::get(tx, id)? else { return Ok(None) };
+pub fn need_a_person(
+    tx: &mut Tx<'_>,
+    id: AccountId,
+    issued_at: Option<Timestamp>,
+    why: &str,
+) -> Result<Option<Account>, StoreError> {
+    let same = |it: &Account| issued_at.is_none() || it.issued_at == issued_at;
+    let Some(mut account) = accounts::get(tx, id)?.filter(same) else { return Ok(None) };
     if account.state == AccountState::Ready {
         account.state = AccountState::NeedsReconnect;
     }
@@ -216,36 +222,40 @@ pub fn need_a_person(tx: &mut Tx<'_>, id: AccountId, why: &str) -> Result<Option
 
 /// The accounts whose tokens are to be renewed now.
 pub fn ripe(rx: &Rx, now: Timestamp, seed: &[u8]) -> Result<Vec<AccountId>, StoreError> {
-    let lost: Vec<_> = vault::refreshes(rx)?.into_iter().map(|it| it.account).collect();
     let mut ripe = Vec::new();
     for account in accounts::list(rx)? {
-        // What is due is read only for the few whose token has the age.
-        let is_ripe = is_ripe(&account, None, now, seed)
-            && is_ripe(&account, next_work(rx, account.id, now)?, now, seed);
-        if is_ripe || lost.contains(&account.id) {
+        if is_due(rx, &account, now, seed)? {
             ripe.push(account.id);
         }
     }
     Ok(ripe)
 }
 
+/// Whether an account is one of [`ripe`]: asked again when its turn has come, for the others before it may
+/// have taken their time, and something may be due by then.
+///
+/// # Errors
+/// Those of the store.
+pub fn is_due(rx: &Rx, account: &Account, now: Timestamp, seed: &[u8]) -> Result<bool, StoreError> {
+    if vault::refresh_of(rx, account.id)?.is_some() {
+        return Ok(true);
+    }
+    // What is due is read only for the few whose token has the age.
+    Ok(is_ripe(account, None, now, seed) && is_ripe(account, next_work(rx, account.id, now)?, now, seed))
+}
+
 /// When the account has something to send next, if that is within two minutes; now, if a worker has
-/// it in hand.
+/// it in hand, or if so much is due that nobody can tell.
 fn next_work(rx: &Rx, account: AccountId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    let soon = later(now, NEAR_SEND);
-    let mut first: Option<Timestamp> = None;
-    for id in deliveries::of_account(rx, account, Which::Open, OPEN_MAX)? {
-        let delivery = deliveries::need(rx, id)?;
-        let at = if delivery.in_flight() { Some(now) } else { delivery.wakes_at() };
-        if let Some(at) = at.filter(|at| *at <= soon) {
-            first = Some(first.map_or(at, |first| first.min(at)));
-        }
-        // They come in the order of their due times: from here on nobody was tried yet.
-        if delivery.due.instant > soon {
-            break;
+    for id in deliveries::in_flight(rx)? {
+        if deliveries::get(rx, id)?.is_some_and(|it| it.account == account) {
+            return Ok(Some(now));
         }
     }
-    Ok(first)
+    // By what they wait for, not by their own time: a clock that was set back has made that the future.
+    let soon = deliveries::due(rx, later(now, NEAR_SEND), SOON_MAX)?;
+    let mine = soon.iter().find(|it| it.account == account).map(|it| it.at);
+    Ok(mine.or_else(|| (soon.len() == SOON_MAX).then_some(now)))
 }
 
 /// At which part of its life a token is refreshed: between 50 and 80 %, another part for each
@@ -291,6 +301,7 @@ pub(super) fn later(now: Timestamp, span: SignedDuration) -> Timestamp {
 mod tests {
     use super::*;
     use crate::domain::ids::{AccountName, PlatformName};
+    use crate::store::{Options, Store};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_900_000_000 + seconds).unwrap()
@@ -322,6 +333,23 @@ mod tests {
                 assert!((30..=110).contains(&there), "{there} of 200 between {tenth}0 % and the next");
             }
         }
+    }
+
+    #[test]
+    fn what_was_said_of_replaced_tokens_makes_no_account_need_a_person() {
+        let dir = tempfile::tempdir().unwrap();
+        let store =
+            Store::open(dir.path(), at(0), Options { ballast_bytes: 0, ..Options::default() }).unwrap();
+        let it = Account { issued_at: Some(at(100)), ..account(1, 7_200) };
+        let (id, row) = (it.id, it.clone());
+        store.write_blocking(move |tx| accounts::put(tx, &row)).unwrap();
+        let said =
+            |issued_at| store.write_blocking(move |tx| need_a_person(tx, id, issued_at, "dead")).unwrap();
+        assert_eq!(said(Some(at(0))), None);
+        let left = store.read(|rx| accounts::need(rx, id)).unwrap();
+        assert_eq!((left.state, left.reason), (AccountState::Ready, None));
+        assert_eq!(said(Some(at(100))).unwrap().state, AccountState::NeedsReconnect);
+        assert_eq!(said(None).unwrap().reason.as_deref(), Some("dead"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use super::time::Time;
 use super::wire::{Wire, fill};
 use super::{
     api, disconnect, erase, files, housekeeping, ledger, missed, preflight, recurring, reload, rezone,
-    settings, watchdog,
+    settings, unseen, watchdog,
 };
 use crate::auth::dpop::Key;
 use crate::clock::Clock;
@@ -294,7 +294,9 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
         let (store, now) = (&recovering.store, recovering.now());
         ledger::recover(store, recovering.moment())?;
         let calls = ledger::calls(store, &settings::of(&recovering.config()), platforms::find, now)?;
-        Ok::<_, StoreError>(vec![Input::Waits(ledger::waits(store, now)?), Input::Calls(calls)])
+        let unseen = unseen::unseen(store, platforms::find, now)?;
+        let waits = ledger::waits(store, now)?;
+        Ok::<_, StoreError>(vec![Input::Waits(waits), Input::Calls(calls), Input::Unseen(unseen)])
     })
     .await
     .map_err(prepare)??;

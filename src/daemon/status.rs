@@ -144,6 +144,7 @@ fn alerts(shared: &Shared, all: &[Account], held: u64, now: Timestamp) -> Result
     found.extend(shared.disk.alert());
     preflight::clock(shared, shared.moment());
     found.extend(shared.time.alert(now));
+    found.extend(shared.time.alert_off());
     if let Some(doubted) = shared.rolled_back {
         found.push(alert(
             "restored",

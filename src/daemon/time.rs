@@ -13,7 +13,7 @@
 //!   clock showed before waits only as long as it still had to ([`set_back`](super::set_back)).
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ use crate::domain::moment::UNNOTICED;
 const JUMP: SignedDuration = UNNOTICED;
 /// Steps of less than this make nothing wait noticeably longer, and are less than what searches allow for.
 const WORTH: SignedDuration = SignedDuration::from_mins(1);
+/// Small steps that add up to a jump do so within this time, by the clock that cannot be set.
+const CREEP: Duration = Duration::from_hours(24);
 /// For at most so long, by the clock that cannot be set.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// systemd-timesyncd touches it after each successful synchronisation, and not before the first
@@ -63,8 +65,9 @@ struct Judge {
     watch: Watch,
     mark: Timestamp,
     doubt: Option<Doubt>,
-    /// Sum of the steps forward that were too small to hold for, less those back.
+    /// Sum of the steps forward that were too small to hold for, less those back, and when the first was.
     crept: SignedDuration,
+    crept_since: Duration,
     /// The mark was lowered: what is stored is too late.
     lowered: bool,
     /// The clock was vouched for, and has not been doubted since.
@@ -81,6 +84,7 @@ impl Judge {
             mark,
             doubt: None,
             crept: SignedDuration::ZERO,
+            crept_since: Duration::ZERO,
             lowered: false,
             vouched: false,
             stepped: SignedDuration::ZERO,
@@ -100,6 +104,13 @@ impl Judge {
             Seen::Back { by, .. } => self.stepped.saturating_sub(by),
             Seen::Steady => self.stepped,
         };
+        // What a time daemon corrects day after day is no jump.
+        if uptime.is_some_and(|it| it.saturating_sub(self.crept_since) > CREEP) {
+            self.crept = SignedDuration::ZERO;
+        }
+        if let (true, Some(at)) = (self.crept.is_zero(), uptime) {
+            self.crept_since = at;
+        }
         match (seen, uptime) {
             (Seen::Forward { by, .. }, Some(at)) if self.crept.saturating_add(by) > JUMP => {
                 let by = self.crept.saturating_add(by);
@@ -185,6 +196,8 @@ impl Judge {
 pub(super) struct Time {
     judge: Mutex<Judge>,
     undoubted: AtomicBool,
+    /// How far it is ahead of the networks', in seconds.
+    off: AtomicI64,
 }
 
 impl Time {
@@ -193,7 +206,7 @@ impl Time {
         let mut judge = Judge::new(high_water.unwrap_or(RELEASED).max(RELEASED));
         judge.begin(wall);
         let undoubted = AtomicBool::new(judge.doubt.is_none());
-        Self { judge: Mutex::new(judge), undoubted }
+        Self { judge: Mutex::new(judge), undoubted, off: AtomicI64::new(0) }
     }
 
     /// Reads both clocks' meaning. Cheap unless there is a doubt.
@@ -232,6 +245,27 @@ impl Time {
             tracing::warn!(%wall, "a person vouches for the clock: sending goes on");
         }
         doubted
+    }
+
+    /// How far it is ahead of the networks' clocks (below zero: behind), as their last answers told; None:
+    /// not worth a word.
+    pub(super) fn compared(&self, off: Option<SignedDuration>) {
+        self.off.store(off.map_or(0, |it| it.as_secs()), Ordering::Relaxed);
+    }
+
+    /// That the networks' clocks show something else (R68).
+    pub(super) fn alert_off(&self) -> Option<m::Alert> {
+        let off = self.off.load(Ordering::Relaxed);
+        let way = match off.signum() {
+            0 => return None,
+            1 => "ahead of",
+            _ => "behind",
+        };
+        let off = SignedDuration::from_secs(off.abs());
+        let message =
+            format!("this host's clock is {off:#} {way} those of the networks: posts go out as much off");
+        let hint = "let a time daemon set it (timedatectl set-ntp true)";
+        Some(m::Alert { code: "clock_off".into(), message, hint: Some(hint.into()) })
     }
 
     /// What a person should know, as of the last look.
@@ -349,6 +383,25 @@ mod tests {
         assert!(!scene.pass(30, -100));
         assert!(!scene.pass(30, 200));
         assert!(scene.pass(30, 100), "400 seconds in all");
+        // Three seconds a day are what a time daemon corrects that nobody hears of.
+        let mut scene = Scene::new(start());
+        for day in 0..200 {
+            assert!(!scene.pass(86_401, 3), "day {day}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_the_networks_contradict_is_told() {
+        let time = Time::new(None, at(start()));
+        let told = |off: Option<i64>| {
+            time.compared(off.map(SignedDuration::from_secs));
+            time.alert_off().map(|it| it.message)
+        };
+        assert_eq!(told(None), None);
+        let ahead = "this host's clock is 1h 1m ahead of those of the networks: posts go out as much off";
+        assert_eq!(told(Some(3660)).as_deref(), Some(ahead));
+        assert!(told(Some(-90)).is_some_and(|it| it.contains("1m 30s behind those")));
+        assert_eq!(told(None), None, "it was set right");
     }
 
     #[test]

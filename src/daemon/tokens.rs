@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::ledger;
 use super::renewal::{self, After, CONFIG_LATER, LATER, Sealed, later, leaving, not_now};
 use super::shared::Shared;
 use super::wire::fill;
@@ -16,7 +17,7 @@ use crate::auth::{Grant, Tools};
 use crate::domain::account::Account;
 use crate::domain::delivery::Reason;
 use crate::domain::ids::AccountId;
-use crate::engine::Refreshed;
+use crate::engine::{Input, Refreshed};
 use crate::failpoint::cp;
 use crate::keys::error::KeyError;
 use crate::keys::keyring::Reserved;
@@ -95,6 +96,30 @@ pub(super) async fn refresh(shared: &Arc<Shared>, id: AccountId, asked: Timestam
     }
     let lock = shared.refresh_lock(id);
     let _one = lock.lock().await;
+    refresh_locked(shared, id, asked).await
+}
+
+/// As [`refresh`], of a token that nobody asked for. None: it is not to be renewed any more, now that its turn
+/// has come.
+pub(super) async fn renew(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) -> Option<Refreshed> {
+    let lock = shared.refresh_lock(id);
+    let _one = lock.lock().await;
+    let now = shared.now();
+    let due = shared.store.read(|rx| match accounts::get(rx, id)? {
+        Some(account) => renewal::is_due(rx, &account, now, &shared.jitter_seed),
+        None => Ok(false),
+    });
+    match due {
+        Ok(true) => Some(refresh_locked(shared, id, asked).await),
+        Ok(false) => None,
+        Err(error) => {
+            tracing::warn!(%error, "could not look at a token");
+            None
+        }
+    }
+}
+
+async fn refresh_locked(shared: &Arc<Shared>, id: AccountId, asked: Timestamp) -> Refreshed {
     let outcome = match refresh_alone(shared, id, asked).await {
         Ok(outcome) => outcome,
         Err(error) => {
@@ -207,33 +232,46 @@ async fn dead(shared: &Arc<Shared>, account: &Account, why: &str) -> Result<Refr
 }
 
 /// Stores that an account needs a person. The write is queued when this is called, not when it is
-/// awaited: what the caller queues afterwards never stands on the disk without it.
+/// awaited: what the caller queues afterwards never stands on the disk without it. `issued_at`: of the tokens
+/// of which the network said so. If there are others by now, what waits for a person goes on instead.
 pub(super) fn mark_dead(
     shared: &Arc<Shared>,
     id: AccountId,
+    issued_at: Option<Timestamp>,
     reason: Reason,
 ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
-    write_dead(shared, id, reason, renewal::need_a_person)
+    let write =
+        write_dead(shared, id, reason, move |tx, id, why| renewal::need_a_person(tx, id, issued_at, why));
+    let shared = Arc::clone(shared);
+    async move {
+        if !write.await? {
+            let now = shared.now();
+            shared.store.write(move |tx| ledger::revive(tx, id, now)).await?;
+            shared.send(Input::AccountChanged(id));
+        }
+        Ok(())
+    }
 }
 
-/// How the row is written of an account that needs a person.
-type NeedAPerson = fn(&mut Tx<'_>, AccountId, &str) -> Result<Option<Account>, StoreError>;
-
-fn write_dead(
+/// Whether it was stored; else the account is gone, or has other tokens.
+fn write_dead<J>(
     shared: &Arc<Shared>,
     id: AccountId,
     reason: Reason,
-    job: NeedAPerson,
-) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+    job: J,
+) -> impl Future<Output = Result<bool, StoreError>> + Send + use<J>
+where
+    J: Fn(&mut Tx<'_>, AccountId, &str) -> Result<Option<Account>, StoreError> + Send + 'static,
+{
     let message = reason.message.clone();
     let write = shared.store.write(move |tx| job(tx, id, &message));
     let shared = Arc::clone(shared);
     async move {
-        let Some(account) = write.await? else { return Ok(()) };
+        let Some(account) = write.await? else { return Ok(false) };
         let why = &reason.message;
         tracing::warn!(account = %account.name, reason = %why, "the account must be connected again");
         let now = shared.now();
         shared.announce(super::view::of_account(now, &account, "warn", "account.needs_reconnect", why));
-        Ok(())
+        Ok(true)
     }
 }

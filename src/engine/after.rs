@@ -11,16 +11,28 @@ use jiff::{SignedDuration, Timestamp};
 use super::gates::{App, app_of};
 use super::send::evidence;
 use super::{Effect, Engine, Phase, Purpose, Then};
-use crate::domain::delivery::{Event, Live, NOTHING, Reason, State, Step};
+use crate::domain::account::Account;
+use crate::domain::delivery::{Delivery, Event, Live, NOTHING, Reason, State, Step, StepKind};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::platforms::{Answer, Platform, Request, Sight};
 
 /// A read-back gives way to what is to be sent for so long.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
-/// Most that wait. Bounds memory: more are made beside what is sent.
+/// Most that wait: more are made beside what is sent.
 const WAITING_MAX: usize = 1024;
+/// Where even that is not quick enough, because networks let those on the wire wait, the oldest are left to
+/// the next start. Bounds memory.
+const KEPT_MAX: usize = 2 * WAITING_MAX;
 /// Most on the wire at once.
 const WIRE_MAX: usize = 64;
+
+/// A delivery that was published before this start, and was not seen since.
+#[derive(Clone)]
+pub struct Unseen {
+    pub delivery: Delivery,
+    pub account: Account,
+    pub platform: &'static dyn Platform,
+}
 
 /// Read-backs of deliveries that have ended, which no run holds any more.
 #[derive(Default)]
@@ -42,7 +54,30 @@ struct ReadBack {
     since: Timestamp,
 }
 
+impl ReadBack {
+    /// None: the network has none for it.
+    fn of(
+        delivery: &Delivery,
+        step: usize,
+        account: &Account,
+        platform: &'static dyn Platform,
+        since: Timestamp,
+    ) -> Option<Self> {
+        let live = delivery.steps.get(step)?;
+        let request = platform.read_back(account, live)?;
+        let (app, live) = (app_of(account), live.clone());
+        Some(Self { id: delivery.id, account: account.id, app, platform, step, live, request, since })
+    }
+}
+
 impl ReadBacks {
+    fn wait(&mut self, it: ReadBack) {
+        self.waiting.push_back(it);
+        if self.waiting.len() > KEPT_MAX {
+            self.waiting.pop_front();
+        }
+    }
+
     /// The account may be paused or gone: nothing more is asked for it.
     pub(super) fn forget(&mut self, account: AccountId) {
         self.waiting.retain(|it| it.account != account);
@@ -58,25 +93,34 @@ impl Engine {
     /// The lane is free; a step that just went live is read back beside it.
     pub(super) fn done(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let account_id = run.account;
         if let Some(step) = run.confirm
             && let Some(work) = &run.work
             && let Some(account) = &work.account
-            && let Some(live) = work.delivery.steps.get(step)
-            && let Some(request) = work.platform.read_back(account, live)
+            && let Some(it) = ReadBack::of(&work.delivery, step, account, work.platform, now)
         {
             if !work.delivery.state.is_terminal() {
+                let ReadBack { account, request, .. } = it;
                 run.phase = Phase::Calling(Purpose::ReadBack);
                 run.in_lane = false;
-                out.push(Effect::Call { id, account: account_id, purpose: Purpose::ReadBack, request });
-                return self.free_lane(account_id, id);
+                out.push(Effect::Call { id, account, purpose: Purpose::ReadBack, request });
+                return self.free_lane(account, id);
             }
-            let (platform, live) = (work.platform, live.clone());
-            let (account, app) = (account_id, app_of(account));
-            let it = ReadBack { id, account, app, platform, step, live, request, since: now };
-            self.read_backs.waiting.push_back(it);
+            self.read_backs.wait(it);
         }
         self.release(id);
+    }
+
+    /// What went live just before the last stop was not read back.
+    pub(super) fn resume_read_backs(&mut self, unseen: &[Unseen], now: Timestamp) {
+        for Unseen { delivery, account, platform } in unseen {
+            // Of several parts the last one tells that all are there; a comment says nothing of its post.
+            let tells = |it: &Step| it.is_live() && it.kind != StepKind::Comment;
+            let step = delivery.steps.iter().rposition(tells);
+            let it = step.and_then(|step| ReadBack::of(delivery, step, account, *platform, now));
+            if let Some(it) = it {
+                self.read_backs.wait(it);
+            }
+        }
     }
 
     /// Makes the read-backs whose turn it is; when to come back for the others.
@@ -235,6 +279,33 @@ mod tests {
             live(&mut engine, 1_000 + n, at(0));
         }
         assert_eq!(read_back(&engine.start(at(1))).len(), 10);
+    }
+
+    #[test]
+    fn networks_that_let_read_backs_wait_fill_no_memory() {
+        let mut engine = engine();
+        busy(&mut engine, 7);
+        for n in 0..(KEPT_MAX + WIRE_MAX) as u128 + 10 {
+            live(&mut engine, 1_000 + n, at(0));
+            engine.start(at(1));
+        }
+        let waits = &engine.read_backs;
+        assert_eq!((waits.wire.len(), waits.waiting.len()), (WIRE_MAX, KEPT_MAX));
+    }
+
+    #[test]
+    fn what_was_not_read_back_before_a_stop_is_read_back_after_it() {
+        let mut engine = engine();
+        let id = live(&mut engine, 1, at(0));
+        let ReadBack { step, live, .. } = engine.read_backs.waiting.pop_front().unwrap();
+        let it = work(1, Timestamp::UNIX_EPOCH);
+        let mut delivery = it.delivery.clone();
+        delivery.steps[step] = live;
+        let unseen = Unseen { delivery, account: it.account.clone().unwrap(), platform: it.platform };
+        assert_eq!(read_back(&engine.apply(Input::Unseen(vec![unseen.clone()]), at(5))), [id]);
+        // Of a part that is not there is nothing to read.
+        let nothing = Unseen { delivery: work(2, Timestamp::UNIX_EPOCH).delivery, ..unseen };
+        assert!(read_back(&engine.apply(Input::Unseen(vec![nothing]), at(6))).is_empty());
     }
 
     #[test]

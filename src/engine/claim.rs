@@ -6,6 +6,7 @@ use super::ask::Refused;
 use super::gates::app_of;
 use super::lanes::PAUSED;
 use super::send::with_job;
+use super::steps::LONGEST;
 use super::{Effect, Engine, Phase, Refreshed, Then, Work, restored};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, Event, Looked, Reason, Recall, RetryWhy, State};
@@ -98,8 +99,7 @@ impl Engine {
         // Claimed while the wall clock was ahead, and set back since: its time comes again.
         let due = delivery.due.instant;
         if delivery.in_flight() && !delivery.begun() && due > now {
-            let reason = Reason::new("clock", "the clock was set back, and its time has not come yet");
-            return self.step_back(id, due, reason, now, out);
+            return self.step_back(id, due, before_its_time(), now, out);
         }
         // What a paused queue holds back waits as long as the pause lasts.
         let held_back = work.hold.is_some();
@@ -140,12 +140,35 @@ impl Engine {
         if self.token_first(id, now, out) {
             return;
         }
+        if let Some(run) = self.runs.get_mut(&id) {
+            run.hurried = due > now;
+        }
         self.save(id, Event::Claim, Then::Advance, None, now, out);
         // A publishing call needs nothing but its own intent, whose write is queued behind the
         // claim's: one commit carries both, and its refusal stops the call all the same.
         if self.is_ready_to_publish(id, now) {
             self.advance(id, now, out);
         }
+    }
+
+    /// Its instant and its late policy, asked once more where nothing comes between the question and the
+    /// intent: preparing lasts as long as files and networks take, and the clock may be set meanwhile (R11,
+    /// I13). True = it does not go out now.
+    pub(super) fn is_out_of_time(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) -> bool {
+        let Some(run) = self.runs.get(&id) else { return false };
+        let Some(delivery) = run.work.as_ref().map(|work| &work.delivery).filter(|it| !it.begun()) else {
+            return false;
+        };
+        let due = delivery.due.instant;
+        if due > now && !run.hurried {
+            self.park(id, due, before_its_time(), now, out);
+            return true;
+        }
+        let late = too_late(delivery, now).filter(|_| !planted("late after preparing"));
+        let Some(mut reason) = late else { return false };
+        reason.message = format!("{}: preparing it took until now", reason.message);
+        self.stop(id, Event::Miss { reason }, now, out);
+        true
     }
 
     /// Whether the next thing to do for a claimed delivery is the publishing call.
@@ -231,7 +254,9 @@ impl Engine {
             lane.refreshing = false;
             match outcome {
                 Refreshed::Later { at, reason } => {
-                    lane.park(*at, reason.clone());
+                    // Reckoned, perhaps, with a clock that was ahead and has been set since.
+                    let longest = now.saturating_add(LONGEST).unwrap_or(Timestamp::MAX);
+                    lane.park((*at).min(longest), reason.clone());
                     lane.tokenless = true;
                     self.waits_changed = true;
                 }
@@ -299,6 +324,11 @@ fn unreadable(id: DeliveryId) -> Refused {
     }
 }
 
+/// Why what was begun is put back.
+fn before_its_time() -> Reason {
+    Reason::new("clock", "the clock was set back, and its time has not come yet")
+}
+
 /// Why a delivery of which nothing is live is too late under its policy. What may be live is looked up
 /// instead, and a thread that has begun goes on.
 fn too_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
@@ -323,8 +353,50 @@ fn gave_up(delivery: &Delivery) -> Reason {
 mod tests {
     use super::*;
     use crate::domain::moment::Moment;
+    use crate::domain::schedule::Late;
     use crate::engine::ask::Ask;
+    use crate::engine::send::tests::{engine, put, work};
     use crate::engine::{DueRow, Input, Settings};
+
+    /// What is to be published now was claimed at `claimed`, and its preparing has lasted until `now`.
+    fn prepared(late: Late, hurried: bool, now: i64) -> (Vec<Effect>, Delivery) {
+        let at = |s| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(s);
+        let mut engine = engine();
+        let mut it = work(1, at(1_000));
+        it.delivery.late = late;
+        it.delivery = it.delivery.apply(Event::Claim, at(1_000)).unwrap();
+        let before = it.delivery.clone();
+        let id = put(&mut engine, it, Phase::Saving(1, Then::Advance));
+        engine.runs.get_mut(&id).unwrap().hurried = hurried;
+        let mut out = Vec::new();
+        engine.advance(id, at(now), &mut out);
+        (out, before)
+    }
+
+    #[test]
+    fn preparing_that_lasts_beyond_the_late_policy_publishes_nothing() {
+        for (late, until) in [(Late::Exact, 120), (Late::Within(SignedDuration::from_mins(9)), 540)] {
+            let (out, _) = prepared(late, false, 1_000 + until);
+            assert!(matches!(out.as_slice(), [Effect::Publish { .. }]), "{late}: it is in time");
+            let (out, _) = prepared(late, false, 1_001 + until);
+            let [Effect::Save(save)] = out.as_slice() else { panic!("{late}: one write and no call") };
+            assert_eq!(save.after.state, State::Missed);
+            let said = &save.after.reason.as_ref().unwrap().message;
+            assert!(said.contains("preparing it took until now"), "{said}");
+        }
+        let (out, _) = prepared(Late::Always, false, 1_000_000);
+        assert!(matches!(out.as_slice(), [Effect::Publish { .. }]));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_during_preparing_publishes_nothing_early() {
+        let (out, before) = prepared(Late::Always, false, 400);
+        let [Effect::Save(save)] = out.as_slice() else { panic!("one write and no call") };
+        assert_eq!((save.after.state, save.after.wakes_at()), (State::Retry, Some(before.due.instant)));
+        // Somebody wants it out at once.
+        let (out, _) = prepared(Late::Always, true, 400);
+        assert!(matches!(out.as_slice(), [Effect::Publish { .. }]));
+    }
 
     #[test]
     fn a_wish_that_came_during_a_load_that_fails_is_answered() {

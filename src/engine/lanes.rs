@@ -237,6 +237,7 @@ impl Engine {
             pages: 0,
             prepared: 0,
             refreshed: false,
+            hurried: false,
             searched: None,
             scanned: false,
             spacing: SignedDuration::ZERO,

@@ -27,9 +27,11 @@ mod settings;
 mod steps;
 mod stops;
 
+pub use after::Unseen;
 pub use gates::{BROKE, wait_of};
 pub use send::with_job;
 pub use settings::{Limit, Settings};
+pub use steps::LONGEST;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +39,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::account::Account;
-use crate::domain::delivery::{Delivery, Event, Illegal, Reason};
+use crate::domain::delivery::{Delivery, Event, Reason, State};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName, PostId};
 use crate::domain::moment::{Boot, Moment};
 use crate::domain::post::Post;
@@ -156,6 +158,8 @@ pub enum Input {
     Waits(Vec<Wait>),
     /// Calls that left before this start, oldest first, as far as limits count them.
     Calls(Vec<Call>),
+    /// What went live shortly before this start and was not read back, oldest first.
+    Unseen(Vec<Unseen>),
 }
 
 /// Something that holds back more than one delivery, for people.
@@ -229,9 +233,11 @@ pub enum Effect {
     Refresh {
         account: AccountId,
     },
-    /// The account needs a person: store it.
+    /// The account needs a person: store it, unless it has other tokens by now than those of `issued_at`, of
+    /// which the network said so.
     AccountDead {
         account: AccountId,
+        issued_at: Option<Timestamp>,
         reason: Reason,
     },
     /// The object is read back or not; later facts only (W5).
@@ -307,6 +313,8 @@ struct Run {
     prepared: u16,
     /// The token was refreshed for this run already.
     refreshed: bool,
+    /// Claimed before its instant, because somebody wants it out at once.
+    hurried: bool,
     /// The network was searched for the same words, and has none.
     scanned: bool,
     /// What its account waits after its call.
@@ -453,6 +461,7 @@ impl Engine {
             Input::Probe(platform) => self.probe(platform, now),
             Input::Waits(waits) => self.resume_waits(waits),
             Input::Calls(calls) => self.resume_calls(calls),
+            Input::Unseen(unseen) => self.resume_read_backs(&unseen, now),
             Input::AccountChanged(account) => self.account_changed(account, now),
             Input::Configure(settings) => {
                 self.settings = *settings;
@@ -495,10 +504,13 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let Some(save) = self.moved(id, event, then, answer, now) else { return };
-        out.push(Effect::Save(Box::new(save)));
+        match self.moved(id, event, then, answer, now) {
+            Some(save) => out.push(Effect::Save(Box::new(save))),
+            None => self.after_illegal(id, now, out),
+        }
     }
 
+    /// None: the move is illegal, and [`Engine::after_illegal`] follows.
     fn moved(
         &mut self,
         id: DeliveryId,
@@ -519,17 +531,26 @@ impl Engine {
                 Some(Save { seq: self.seq, before, after, event: name, answer })
             }
             Err(illegal) => {
-                self.drop_illegal(id, &illegal);
+                tracing::error!(delivery = %id, %illegal, "the engine tried an illegal move; the delivery is left as stored");
+                debug_assert!(false, "illegal move of {id}: {illegal}");
                 None
             }
         }
     }
 
-    /// An invariant of ours is broken. Dropping the run leaves the durable row as it is, which
-    /// start-up recovery knows how to read; it does not guess.
-    fn drop_illegal(&mut self, id: DeliveryId, illegal: &Illegal) {
-        tracing::error!(delivery = %id, %illegal, "the engine tried an illegal move; the delivery is left as stored");
-        debug_assert!(false, "illegal move of {id}: {illegal}");
+    /// An invariant of ours is broken. The durable row stays as it is and is tried again later; nothing is
+    /// guessed. What is claimed is in no index, so it is given a time.
+    fn after_illegal(&mut self, id: DeliveryId, now: Timestamp, out: &mut Vec<Effect>) {
+        self.cannot_read(id, now);
+        let claimed = self.runs.get(&id).and_then(|run| run.work.as_ref()).map(|work| &work.delivery);
+        let claimed = claimed.filter(|it| matches!(it.state, State::Claimed | State::Preparing));
+        let at = now.saturating_add(SignedDuration::from_mins(1)).unwrap_or(now);
+        let reason = Reason::new("fault", "a fault of this program kept it; the log tells more");
+        let parks =
+            claimed.is_some_and(|it| it.apply(Event::park(at, reason.clone()), self.moment(now)).is_ok());
+        if parks {
+            return self.park(id, at, reason, now, out);
+        }
         self.release(id);
     }
 

@@ -217,6 +217,7 @@ impl Engine {
         let mut reason = Reason::new(class, failure.message);
         reason.hint = failure.hint;
         let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
+        let issued_at = work.account.as_ref().and_then(|it| it.issued_at);
         let event = match failure.class {
             FailureClass::RateLimited => {
                 let until = failure.until.or_else(|| self.says_nothing(id, now));
@@ -234,7 +235,7 @@ impl Engine {
                 let can = anew || work.account.as_ref().is_some_and(|it| it.can_refresh);
                 if again || !can {
                     reason.hint = work.account.as_ref().map(Account::connect_again);
-                    out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
+                    out.push(Effect::AccountDead { account: account_id, issued_at, reason: reason.clone() });
                     Event::AccountDead { reason }
                 } else {
                     self.lanes.entry(account_id).or_default().refreshing = true;
@@ -245,7 +246,7 @@ impl Engine {
             // What stands under the post needs a permission of its own; the account is fine, and so is the post.
             FailureClass::Permission if delivery.is_at_comment() => Event::Spare { reason },
             FailureClass::AccountDead | FailureClass::Permission => {
-                out.push(Effect::AccountDead { account: account_id, reason: reason.clone() });
+                out.push(Effect::AccountDead { account: account_id, issued_at, reason: reason.clone() });
                 Event::AccountDead { reason }
             }
             FailureClass::Billing | FailureClass::Config | FailureClass::AppLimited => {
@@ -331,6 +332,7 @@ impl Engine {
         let work = self.runs.get(&id)?.work.as_ref()?;
         let account = work.delivery.account;
         let (patience, due) = (work.delivery.give_up_at, work.delivery.due.instant);
+        let issued_at = work.account.as_ref().and_then(|it| it.issued_at);
         let reason = reason_of(failure);
         match failure.class {
             FailureClass::RateLimited => {
@@ -346,7 +348,7 @@ impl Engine {
                 })
             }
             FailureClass::AccountDead | FailureClass::Permission => {
-                out.push(Effect::AccountDead { account, reason: reason.clone() });
+                out.push(Effect::AccountDead { account, issued_at, reason: reason.clone() });
                 Some(AfterAbsence::AccountDead { reason })
             }
             _ => None,

@@ -410,9 +410,8 @@ impl Engine {
         // Set ahead while the machine restarted, our clock alone would make a wait longer than it was.
         let there = self.moment(steps::time_there((&self.gates, self.steps), work.account.as_ref(), now));
         let waited = |from: Moment| from.waited(if from.same_boot(moment) { moment } else { there });
-        let delivery = &work.delivery;
+        let (delivery, class) = (&work.delivery, class_of(work));
         let flight = &delivery.flight;
-        let class = class_of(work);
         let attempts = delivery.attempts;
         let again = repeatable(work, now);
         let mut since = flight.unknown_since.unwrap_or(moment);
@@ -441,12 +440,14 @@ impl Engine {
             // Its only way to become public is this handle: publishing it once more is safe now.
             return self.send_again(id, now, Some(kept.clone()), now, out);
         }
-        // I7: two negative reads, the first at least SETTLE after the last attempt, apart by
-        // durable time stamps.
-        let proven = flight.absent_at.is_some_and(|first| waited(first) >= gap)
+        // I7: two negative reads, the first at least SETTLE after the last attempt, apart by durable time
+        // stamps. That settle is the one of now, which may be longer than it was at the first read.
+        let is_late = |first: &Moment| flight.unknown_since.is_some_and(|it| it.waited(*first) >= settle);
+        let first = flight.absent_at.filter(is_late);
+        let proven = first.is_some_and(|first| waited(first).min(first.waited(moment)) >= gap)
             || (planted("one negative read") && settled);
         if !proven {
-            let absent_at = flight.absent_at.or(settled.then_some(moment));
+            let absent_at = first.or(settled.then_some(moment));
             let rest = |from: Moment, wait: SignedDuration| {
                 // A clock that was set must not make it look in a circle.
                 let second = SignedDuration::from_secs(1);
@@ -594,6 +595,6 @@ fn repeatable(work: &Work, now: Timestamp) -> bool {
 
 /// Later than its policy allows. Unlike before the first send, the time since its instant counts.
 fn over_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
-    (delivery.step == 0 && delivery.is_late(now))
-        .then(|| Reason::new("late", "it is not live, and later than its policy allows"))
+    let late = delivery.step == 0 && delivery.is_late(now);
+    late.then(|| Reason::new("late", "it is not live, and later than its policy allows"))
 }

@@ -70,8 +70,8 @@ impl Engine {
         let spent = self.spent(id, now).or_else(|| self.no_share(id, now));
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
-        let fresh =
-            Fresh { now: steps::time_there((&self.gates, self.steps), work.account.as_ref(), now), random };
+        let there = steps::time_there((&self.gates, self.steps), work.account.as_ref(), now);
+        let fresh = Fresh { now: there, random };
         let Some(account) = &work.account else { return self.release(id) };
         if work.delivery.cancel_requested {
             let reason = Reason::new("cancelled", "cancelled by the user");
@@ -141,16 +141,15 @@ impl Engine {
                 let next_check = self.first_check(id, now);
                 let reason = Reason::new(FailureClass::NotReady.as_str(), OUT_ALREADY)
                     .hint("checking whether it is already live; nothing to do for now");
-                self.save(
-                    id,
-                    Event::Surface { frozen, since, next_check, reason },
-                    Then::Done,
-                    None,
-                    now,
-                    out,
-                );
+                let event = Event::Surface { frozen, since, next_check, reason };
+                self.save(id, event, Then::Done, None, now, out);
             }
-            Some(Err(failure)) => self.no_effect(id, failure, backoff::PREPARING, None, now, out),
+            Some(Err(mut failure)) => {
+                // Reckoned by the network's clock, and waited for by ours.
+                let ahead = now.duration_since(there);
+                failure.until = failure.until.and_then(|it| it.saturating_add(ahead).ok());
+                self.no_effect(id, failure, backoff::PREPARING, None, now, out);
+            }
         }
     }
 
@@ -201,7 +200,7 @@ impl Engine {
             let reason = Reason::new("paused", "sending is stopped").hint("`sendoff resume` starts it again");
             return self.park(id, now, reason, now, out);
         }
-        if self.token_first(id, now, out) {
+        if self.token_first(id, now, out) || self.is_out_of_time(id, now, out) {
             return;
         }
         let dice = self.dice();
@@ -215,14 +214,8 @@ impl Engine {
         {
             let reason = Reason::new("ambiguous", "the network may have forgotten the key of this post")
                 .hint("checking whether it is already live; nothing to do for now");
-            return self.save(
-                id,
-                Event::Lose { next_check: now, reason, said: None },
-                Then::Done,
-                None,
-                now,
-                out,
-            );
+            let event = Event::Lose { next_check: now, reason, said: None };
+            return self.save(id, event, Then::Done, None, now, out);
         }
         if let Some(twin) = (work.twin)(&frozen.marker).filter(|twin| *twin != id) {
             let at = patient(&work.delivery, TWIN_WAIT, now);
@@ -255,19 +248,19 @@ impl Engine {
         } else {
             self.settings.lane_spacing
         };
-        if let Some(save) = self.moved(id, Event::Intend { frozen, ahead }, Then::Done, None, now) {
-            if let Some(run) = self.runs.get_mut(&id) {
-                run.phase = Phase::Publishing;
-                run.spacing = spacing;
-            }
-            let lane = self.lanes.entry(account).or_default();
-            lane.free_at = lane.free_at.max(now.checked_add(spacing).ok());
-            self.count_call(account, &app, now);
-            self.tally(id, &request, now);
-            self.count_share(id, now);
-            self.gate_tried(account, id);
-            out.push(Effect::Publish { save: Box::new(save), request });
+        let save = self.moved(id, Event::Intend { frozen, ahead }, Then::Done, None, now);
+        let Some(save) = save else { return self.after_illegal(id, now, out) };
+        if let Some(run) = self.runs.get_mut(&id) {
+            run.phase = Phase::Publishing;
+            run.spacing = spacing;
         }
+        let lane = self.lanes.entry(account).or_default();
+        lane.free_at = lane.free_at.max(now.checked_add(spacing).ok());
+        self.count_call(account, &app, now);
+        self.tally(id, &request, now);
+        self.count_share(id, now);
+        self.gate_tried(account, id);
+        out.push(Effect::Publish { save: Box::new(save), request });
     }
 
     /// Asks for the next page of a list. False = it was too many already.
@@ -543,6 +536,7 @@ pub(super) mod tests {
             pages: 0,
             prepared: 0,
             refreshed: false,
+            hurried: false,
             scanned: false,
             marker_gone: None,
             spacing: SignedDuration::ZERO,

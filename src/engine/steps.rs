@@ -12,6 +12,9 @@ use crate::planted::planted;
 use crate::platforms::{Answer, Platform};
 use jiff::fmt::rfc2822;
 
+/// Nothing waits longer than this for its next try or look: networks ask for a day at the most.
+pub const LONGEST: SignedDuration = SignedDuration::from_hours(48);
+
 /// A clock this far ahead of the network's, and more than was allowed for, may hide what is there:
 /// connectors search from two minutes earlier than they are told.
 pub(super) const CLOCK_OFF: SignedDuration = SignedDuration::from_mins(1);
@@ -63,6 +66,13 @@ impl Engine {
         self.gates.entry(app.clone()).or_default().ahead = Some(now.duration_since(date));
     }
 
+    /// How far our clock is ahead of the networks', or behind, if it is a minute or more by what each of them
+    /// answered last. One network whose clock is wrong says nothing against ours.
+    pub fn clock_off(&self) -> Option<SignedDuration> {
+        let off = self.gates.values().filter_map(|gate| gate.ahead).min_by_key(|it| it.abs());
+        off.filter(|it| it.abs() >= CLOCK_OFF)
+    }
+
     /// The wall clock was put forward by so much, or back.
     pub(super) fn stepped(&mut self, by: SignedDuration, now: Timestamp) {
         self.steps = self.steps.saturating_add(by);
@@ -74,6 +84,9 @@ impl Engine {
 
     /// Takes all times that are still to come back by as much as the clock.
     fn set_back(&mut self, by: SignedDuration, now: Timestamp) {
+        if planted("clock set back forgotten") {
+            return;
+        }
         let back = SetBack { by, now };
         self.lanes.values_mut().for_each(|lane| lane.set_back(back));
         self.gates.values_mut().for_each(|gate| gate.set_back(back));
@@ -97,8 +110,10 @@ pub(super) fn off(known: Known<'_>, account: Option<&Account>) -> SignedDuration
         return SignedDuration::ZERO;
     }
     let (gates, steps) = known;
-    // Of a network that has not answered yet only that is known which was done to our clock.
-    let off = account.and_then(|it| gates.get(&app_of(it))?.ahead).unwrap_or(steps);
+    // Of a network that has not answered yet only that is known which was done to our clock. Put back, it was
+    // put right, more likely than not.
+    let told = account.and_then(|it| gates.get(&app_of(it))?.ahead);
+    let off = told.unwrap_or(steps.max(SignedDuration::ZERO));
     if off < -CLOCK_OFF { off } else { off.max(SignedDuration::ZERO) }
 }
 
@@ -114,6 +129,7 @@ mod tests {
     use super::*;
     use crate::domain::delivery::Reason;
     use crate::domain::ids::AccountId;
+    use crate::domain::ids::PlatformName;
     use crate::engine::send::tests::engine;
     use crate::engine::{Input, Wait, WaitFor};
 
@@ -126,7 +142,7 @@ mod tests {
         engine.take(Input::Tick, ahead);
         let of =
             |scope| Wait { scope, until: ahead + secs(90), reason: Reason::new("rate_limited", "later") };
-        let app = WaitFor::App(crate::domain::ids::PlatformName::X, None);
+        let app = WaitFor::App(PlatformName::X, None);
         engine.take(Input::Waits(vec![of(WaitFor::Account(AccountId::from_u128(1))), of(app)]), ahead);
         assert_eq!(engine.waits(ahead).len(), 2);
         engine.take(Input::Stepped(-by), now);
@@ -135,5 +151,25 @@ mod tests {
         assert!(waits.iter().all(|it| it.until == now + secs(90)), "{waits:?}");
         assert!(engine.waits(now + secs(90)).is_empty());
         assert_eq!(engine.awake_since, Some(now));
+    }
+
+    #[test]
+    fn a_clock_that_all_networks_contradict_is_off_until_it_is_set() {
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(5);
+        let mut engine = engine();
+        let hear = |engine: &mut Engine, platform, behind: i64| {
+            let date = rfc2822::to_string(
+                &(now - SignedDuration::from_secs(behind)).to_zoned(jiff::tz::TimeZone::UTC),
+            );
+            let headers = vec![("date".to_owned(), date.unwrap())];
+            engine.compare_clocks(&(platform, None), &Answer { status: 200, headers, body: Vec::new() }, now);
+            engine.clock_off().map(|it| it.as_secs())
+        };
+        assert_eq!(hear(&mut engine, PlatformName::X, 3_600), Some(3_600));
+        assert_eq!(hear(&mut engine, PlatformName::Bluesky, -90), Some(-90));
+        assert_eq!(hear(&mut engine, PlatformName::Bluesky, 2), None, "only X thinks otherwise");
+        assert_eq!(hear(&mut engine, PlatformName::Bluesky, 3_590), Some(3_590));
+        engine.take(Input::Stepped(SignedDuration::from_secs(-3_600)), now);
+        assert_eq!(engine.clock_off(), None);
     }
 }

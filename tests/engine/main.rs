@@ -392,6 +392,28 @@ fn absence_takes_fifteen_minutes_and_two_looks_before_x_is_sent_again() {
 }
 
 #[test]
+fn a_settle_that_was_made_longer_between_the_two_looks_is_waited_for_and_asks_in_no_circle() {
+    let mut world = calm(PlatformName::X, 1);
+    world.network.script = vec![Fault::LostBefore];
+    let id = world.post(1, 10, 1, Late::Always);
+    let half = |world: &World| state(world, id).flight.absent_at.is_some();
+    let seen = (900..1_100).find(|it| {
+        run(&mut world, *it);
+        half(&world)
+    });
+    assert!(seen.is_some(), "one look found nothing: {:?}", state(&world, id).flight);
+    world.settings.settle = SignedDuration::from_mins(30);
+    let settings = world.settings.clone();
+    world.input(Input::Configure(Box::new(settings)));
+    let looked = world.asked.len();
+    run(&mut world, 3_600);
+    assert_eq!((state(&world, id).state, world.sent.len()), (State::Published, 2));
+    let gap = world.sent[1].0.duration_since(world.sent[0].0);
+    assert!(gap >= SignedDuration::from_mins(32), "60 s of waiting, 30 min to settle, 90 s apart: {gap}");
+    assert!(world.asked.len() - looked <= 5, "{} looks", world.asked.len() - looked);
+}
+
+#[test]
 fn a_daemon_that_was_down_for_days_looks_before_it_asks_the_user() {
     let mut world = calm(PlatformName::Bluesky, 1);
     let id = world.post(1, 10, 1, Late::Always);

@@ -1,10 +1,11 @@
 //! The edges of the world: what the engine decides is carried out.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sendoff::daemon::{ledger, renewal};
 use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::engine::{Effect, Input, Purpose, Reply, Save};
 use sendoff::platforms::Request;
+use sendoff::store::accounts;
 
 use super::coverage::Label;
 use super::dice::{millis, secs};
@@ -49,6 +50,8 @@ impl World {
                 // Nor is what may be live already early any more.
                 let hurried = self.watch.hurried.contains(&save.after.id) || save.before.begun();
                 assert!(wall >= due || self.now >= due || hurried, "never early (I13)");
+                let in_time = save.before.begun() || save.before.late.allows(due, wall);
+                assert!(in_time, "it leaves later than its policy allows (R11)");
                 self.pace_intent(&save.before);
                 let (seq, store) = (save.seq, self.store.clone().unwrap());
                 let pair = Box::new((save.before.clone(), save.after.clone()));
@@ -70,9 +73,14 @@ impl World {
                 self.watch.reckon.begin(Whom::Account(account), "refresh", self.now);
                 self.at(self.now, Happening::Refresh(self.life, account, wall, true));
             }
-            Effect::AccountDead { account, reason } => {
+            Effect::AccountDead { account, issued_at, reason } => {
+                let row = self.read(|rx| accounts::get(rx, account)).unwrap();
+                if row.is_some_and(|it| it.issued_at != issued_at) {
+                    self.note("its tokens of before are dead");
+                    return self.at(self.now + millis(500), Happening::User(Wish::Revive(account)));
+                }
                 self.note("the account needs a person");
-                self.mark_dead(account, reason.message);
+                self.mark_dead(account, issued_at, reason.message);
             }
             Effect::Confirm { id, step, verified, permalink } => self.confirm(id, step, verified, permalink),
             Effect::CameToNothing { id, .. } => panic!("nothing fails here once it was taken: {id}"),
@@ -141,7 +149,10 @@ impl World {
         }
         self.note(&format!("{} of {id} leaves: {fault:?}", request.label));
         let owner = self.owners[&account].clone();
-        let lag = millis(20 + self.rng.below(400));
+        let lag = 20 + self.rng.below(400);
+        // A film takes its time.
+        let slow = self.has_slow_calls() && purpose == Some(Purpose::Prepare) && lag.is_multiple_of(16);
+        let lag = millis(if slow { lag * 2000 } else { lag });
         let late = self.rng.secs(0, late_max);
         let now = self.now;
         self.network.landing = origin;
@@ -181,7 +192,8 @@ impl World {
             }
         };
         if let Reply::Answer(answer) = &mut reply {
-            answer.headers.push(date(now));
+            // An answer bears the time at which it is given.
+            answer.headers.push(date(if slow { now + wait } else { now }));
             if publishing {
                 answer.headers.extend(self.watch.pace.headers(id, now));
             }
@@ -206,6 +218,11 @@ impl World {
         self.at(now + wait, Happening::Input(self.life, input));
     }
 
+    /// Not where what is prepared may end meanwhile, again and again.
+    fn has_slow_calls(&self) -> bool {
+        self.has_slow_uploads && !self.network.is_of_meta()
+    }
+
     /// Older servers of class B write the key after the effect. There, a request that is still to
     /// take effect when its repeat comes would double whatever the client does; the world lets
     /// those servers finish within 20 s.
@@ -222,9 +239,9 @@ impl World {
         }
     }
 
-    pub(crate) fn mark_dead(&mut self, account: AccountId, words: String) {
+    fn mark_dead(&mut self, account: AccountId, issued_at: Option<Timestamp>, words: String) {
         self.reckon_dead(account);
-        let job: Job = Box::new(move |tx| renewal::need_a_person(tx, account, &words).map(drop));
+        let job: Job = Box::new(move |tx| renewal::need_a_person(tx, account, issued_at, &words).map(drop));
         self.write(Write::Rest { what: "account dead", id: None, job, then: None });
         self.meet_again(account);
     }

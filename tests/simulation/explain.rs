@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use sendoff::daemon::ledger::NOT_VERIFIED;
 use sendoff::domain::delivery::{Delivery, LEFT, State};
 use sendoff::domain::ids::DeliveryId;
+use sendoff::domain::schedule::Late;
 use sendoff::platforms::Class;
 
 use super::dice::secs;
@@ -89,7 +90,9 @@ impl World {
             // Across a restart of the machine no key is trusted, and the list is asked as in class E.
             let listed = self.class == Class::Key && self.machine.0 > 1;
             let absence = self.settings.settle + self.settings.absence_gap + secs(15);
-            let within = if listed { self.settles_within.max(absence) } else { self.settles_within };
+            // Nobody wants it out after two minutes: all that is left is to see that it is not there.
+            let over = self.watch.rows.get(&it.id).is_some_and(|row| row.late == Late::Exact);
+            let within = if listed || over { self.settles_within.max(absence) } else { self.settles_within };
             if idle > it.allowed(within) {
                 let (from, to) = (it.from, it.to);
                 return Err(format!(
@@ -106,7 +109,9 @@ impl World {
     fn is_published_if_it_must(&self, row: &Delivery) -> Result<(), String> {
         let there = matches!(row.state, State::Published | State::HandedOver);
         let open = !self.crashes.is_empty() && matches!(self.class, Class::Reference | Class::Opaque);
-        if self.must_publish && !there && !(open && row.held) {
+        // Behind others of its account two minutes may be too short.
+        let hasty = row.late == Late::Exact && row.state == State::Missed;
+        if self.must_publish && !(there || hasty || (open && row.held)) {
             return Err("it is not published, and nothing kept it from that".into());
         }
         Ok(())
@@ -185,6 +190,9 @@ impl World {
                 let old = it.left.get(&row.id).is_none_or(|(left, machine)| {
                     asked.at.duration_since(*left) >= REPEAT_USE || *machine != asked.machine
                 });
+                // Of an intent that a death cut short nobody but the world knows that its call never left.
+                let intended = row.flight.first_sent.map(|it| it.wall);
+                let old = old || intended.is_some_and(|it| asked.wall.duration_since(it) >= REPEAT_USE);
                 let unwanted = row.cancel_requested
                     || asked.wall > row.give_up_at
                     || (row.step == 0 && row.is_late(asked.wall));

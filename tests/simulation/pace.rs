@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName};
 use sendoff::engine::{Save, WaitFor};
+use sendoff::platforms::Class;
 
 use super::dice::secs;
 use super::world::World;
@@ -150,10 +151,15 @@ impl World {
         if before.sent_at.is_some() || !self.watch.pace.woke.is_some_and(late) {
             return;
         }
-        let searches = matches!(
-            self.network.platform,
-            PlatformName::X | PlatformName::Bluesky | PlatformName::Mastodon | PlatformName::Threads
-        );
+        let class = self.class_at(before, before.step);
+        let searches = match self.network.platform {
+            PlatformName::X | PlatformName::Bluesky | PlatformName::Mastodon | PlatformName::Threads => true,
+            // The posts of members cannot be listed.
+            PlatformName::LinkedIn => class == Class::Listable,
+            // Nor do the words of films tell one from another.
+            PlatformName::Facebook => class == Class::Opaque && !self.watch.forms,
+            PlatformName::Instagram | PlatformName::TikTok => false,
+        };
         let searched = before.flight.frozen.is_some() || self.watch.pace.searched.contains(&before.id);
         assert!(searched || !searches, "late, and nobody searched for it first (§12)");
         self.watch.pace.hold(before.account, wall + APART, "a burst after a downtime (§12)");

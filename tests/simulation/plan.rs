@@ -32,6 +32,8 @@ pub(crate) enum Wish {
     StopAll(bool),
     Disk(bool),
     Reconnect(AccountId),
+    /// What an answer stopped that meant tokens of before goes on.
+    Revive(AccountId),
     Disconnect(AccountId),
     /// A disconnect goes on, begun at that time.
     Close(AccountId, Timestamp),
@@ -230,6 +232,7 @@ fn people(world: &mut World, dice: &mut Rng, with_images: bool) {
         let late = match dice.below(4) {
             0 => Late::Within(SignedDuration::from_hours(1)),
             1 => Late::Within(SignedDuration::from_hours(6)),
+            2 if n % 2 == 0 => Late::Exact,
             _ => Late::Always,
         };
         let images = with_images || dice.chance(30);
@@ -352,6 +355,7 @@ pub(crate) fn copies(world: &mut World) {
 /// time.
 pub(crate) fn calm(world: &mut World) {
     world.network.trouble = 0;
+    world.has_slow_uploads = false;
     world.watch.pace.scarce = false;
     world.network.script.clear();
     world.network.instagram.flaws = 0;

@@ -77,6 +77,7 @@ impl World {
             Wish::StopAll(on) => self.input(Input::Pause(on)),
             Wish::Disk(enough) => self.input(Input::Disk { enough }),
             Wish::Reconnect(account) => self.reconnect(account),
+            Wish::Revive(account) => self.revive(account),
             Wish::Disconnect(account) => self.disconnect(account),
             Wish::Close(account, since) => self.close(account, since),
             Wish::Forget(account) => self.forget(account),
@@ -238,13 +239,24 @@ impl World {
         self.write(Write::Rest { what: "account", id: None, job, then });
     }
 
+    /// As the daemon does where an answer calls tokens dead that have been replaced.
+    fn revive(&mut self, account: AccountId) {
+        if self.is_gone(account) {
+            return;
+        }
+        let wall = self.wall();
+        let job: Job = Box::new(move |tx| ledger::revive(tx, account, wall));
+        let then = Some(Happening::Input(self.life, Input::AccountChanged(account)));
+        self.write(Write::Rest { what: "revive", id: None, job, then });
+    }
+
     /// A new grant, and what waited for it goes on.
     fn reconnect(&mut self, account: AccountId) {
         if self.abandoned.contains(&account) || self.is_gone(account) || self.is_leaving(account) {
             return;
         }
         let row = self.read(|rx| accounts::need(rx, account)).unwrap();
-        self.reckon_reconnected(account);
+        self.reckon_reconnected(account, row.reason.is_some());
         if row.reason.is_none() {
             return;
         }

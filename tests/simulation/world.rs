@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use jiff::{SignedDuration, Timestamp};
 use sendoff::daemon::ledger::{self, Ledger};
-use sendoff::daemon::{renewal, rollback};
+use sendoff::daemon::{renewal, rollback, unseen};
 use sendoff::domain::account::AccountState;
 use sendoff::domain::delivery::{Delivery, Restored, State};
 use sendoff::domain::ids::{AccountId, DeliveryId};
@@ -72,6 +72,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     /// How long after its connection closed a request may still take effect, in seconds (A1).
     pub(crate) t_late: u64,
+    pub(crate) has_slow_uploads: bool,
     /// The worst bug of all, planted in the edges: the call leaves before its intent is written.
     pub(crate) intent_skipped: bool,
     /// Not queued yet: the intent that follows it in the same breath takes it along.
@@ -159,6 +160,7 @@ impl World {
             forgives: true,
             settings: Settings::default(),
             t_late: 300,
+            has_slow_uploads: true,
             intent_skipped: false,
             claim: None,
             refresh_trouble: 0,
@@ -544,6 +546,8 @@ impl World {
         let calls =
             ledger::calls(self.store.as_ref().unwrap(), &self.settings, self.find, self.wall()).unwrap();
         self.input(Input::Calls(calls));
+        let unseen = unseen::unseen(self.store.as_ref().unwrap(), self.find, self.wall()).unwrap();
+        self.input(Input::Unseen(unseen));
         self.input(Input::Clock { hold: false, sure: self.skew.is_zero() });
         // People see what waits for them.
         for (account, _) in self.owners.clone() {

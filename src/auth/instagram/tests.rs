@@ -172,6 +172,22 @@ async fn a_token_is_renewed_after_a_day_and_before_its_end_and_nothing_else() {
     let late = provider(Door::Instagram).refresh(at(5_183_944), &grant).await.unwrap_err();
     assert!(matches!(late, RefreshError::Dead { .. }));
     assert_eq!(net.calls().len(), 2, "a token that has ended is not even asked for: {:?}", net.calls());
+    // One that was had with a clock that was ahead: the network knows whether it is old enough, and one that
+    // lives is not called dead for being too young.
+    let ahead = Grant {
+        issued_at: instant(hours(90_000)),
+        expires_at: Some(instant(hours(91_440))),
+        ..grant.clone()
+    };
+    let fresh = provider(Door::Instagram).refresh(at(hours(30)), &ahead).await.unwrap();
+    assert_eq!(fresh.issued_at, instant(hours(30)));
+    let net = Net::new(|request| match request.uri().path() {
+        "/refresh_access_token" => json(400, r#"{"error":{"message":"younger than a day","code":100}}"#),
+        "/v26.0/me" => json(200, r#"{"user_id":"1"}"#),
+        other => panic!("{other}"),
+    });
+    let young = provider(Door::Instagram).refresh(Tools { fixed: &net, ..at(60) }, &ahead).await.unwrap_err();
+    assert_eq!(young, RefreshError::Later { until: instant(60 + hours(24)) });
     // A young one that is refused lives no more, and is not waited for.
     let net = Net::new(|_| json(400, r#"{"error":{"message":"expired canary-long","code":190}}"#));
     let error = provider(Door::Instagram).refresh(Tools { fixed: &net, ..at(60) }, &grant).await.unwrap_err();
