@@ -477,11 +477,16 @@ impl Engine {
         }
         let gate = app.and_then(|it| self.gates.get_mut(it))?;
         let (until, reason) = gate.closed.as_mut()?;
-        if reason.class != FailureClass::Billing.as_str() {
+        let class = |it: FailureClass| reason.class == it.as_str();
+        let costs = class(FailureClass::Billing);
+        if !costs && !class(FailureClass::AppLimited) {
             return None;
         }
         if *until > now {
             return Some(*until);
+        }
+        if !costs {
+            return None;
         }
         *until = now.saturating_add(PROBE).unwrap_or(now);
         self.waits_changed = true;
@@ -498,18 +503,18 @@ impl Engine {
     ) {
         let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
         match failure.class {
-            FailureClass::RateLimited => {
+            // That the app may not read for now says nothing of what it may publish.
+            FailureClass::RateLimited | FailureClass::AppLimited => {
                 let until =
                     failure.until.unwrap_or_else(|| later(scaled(READS, self.settings.backoff_scale)));
                 let lane = self.lanes.entry(account).or_default();
                 lane.reads = Some(until);
                 lane.app = app.cloned().or(lane.app.take());
             }
-            FailureClass::Billing | FailureClass::AppLimited => {
-                let until = if failure.class == FailureClass::Billing { None } else { failure.until };
+            FailureClass::Billing => {
                 if let Some(app) = app {
                     let reason = Reason::new(failure.class.as_str(), failure.message.clone());
-                    self.close_gate(app, until.unwrap_or_else(|| later(BILLING_PROBE)), &reason);
+                    self.close_gate(app, later(BILLING_PROBE), &reason);
                 }
             }
             _ => {}

@@ -1,7 +1,7 @@
 //! What holds back more than one delivery: rate limits, spent credits, the operator's own limits.
 
 use sendoff::domain::account::AccountState;
-use sendoff::engine::Input;
+use sendoff::engine::{Input, Purpose};
 
 use super::*;
 
@@ -40,28 +40,66 @@ fn spent_credits_stop_the_whole_network_and_are_probed_by_one_post() {
 fn a_limit_of_the_app_holds_all_its_accounts_and_one_post_tries_when_it_is_over() {
     let capped = json!({ "title": "UsageCapExceeded", "type": "https://api.x.com/2/problems/usage-capped" });
     let of_app = json!({ "error": { "code": 4, "message": "(#4) Application request limit reached" } });
-    for (platform, status, body, hours) in
-        [(PlatformName::X, 403, capped, 6), (PlatformName::Facebook, 400, of_app, 1)]
+    for (platform, status, body, wait) in
+        [(PlatformName::X, 403, capped, 6 * 3_600), (PlatformName::Facebook, 400, of_app, 55 * 60)]
     {
         let mut world = calm(platform, 3);
         world.network.script = vec![refused(status, &body); 2];
         let first = world.post(1, 10, 1, Late::Always);
         let others: Vec<_> = (2..=3).map(|account| world.post(account, 20, 1, Late::Always)).collect();
-        run(&mut world, hours * 3600 - 60);
+        run(&mut world, wait - 60);
         assert_eq!(world.sent.len(), 1, "{platform}: the other accounts learn from the first");
         let reason = state(&world, first).reason.as_ref().unwrap();
         assert_eq!(reason.class, "app_limited");
         assert!(reason.hint.is_some(), "{platform}: the operator is told");
         // A start knows it still.
         world.restart();
-        run(&mut world, hours * 3600 + 1800);
+        run(&mut world, wait + 1800);
         assert_eq!(world.sent.len(), 2, "{platform}: one tries");
-        run(&mut world, 3 * hours * 3600);
+        run(&mut world, 3 * wait);
         assert!(
             others.iter().chain([&first]).all(|id| state(&world, *id).state == State::Published),
             "{platform}"
         );
     }
+}
+
+#[test]
+fn a_limit_of_meta_that_names_no_end_leaves_a_post_that_may_be_an_hour_late_a_try() {
+    for code in [4, 32] {
+        let limited = json!({ "error": { "code": code, "message": "request limit reached" } });
+        let mut world = calm(PlatformName::Facebook, 1);
+        world.network.script = vec![refused(400, &limited)];
+        let id = world.post(1, 10, 1, Late::Within(SignedDuration::from_hours(1)));
+        run(&mut world, 2 * 3_600);
+        assert_eq!((state(&world, id).state, world.sent.len()), (State::Published, 2), "code {code}");
+    }
+}
+
+#[test]
+fn an_app_that_may_read_no_more_goes_on_publishing_and_one_that_may_call_no_more_does_not_read() {
+    let capped = json!({ "title": "UsageCapExceeded", "type": "https://api.x.com/2/problems/usage-capped" });
+    let looks =
+        |world: &World, id| world.asked.iter().filter(|it| (it.1, it.2) == (id, Purpose::Look)).count();
+    // Met by a look: the looks of that account wait, and nobody's posts.
+    let mut world = calm(PlatformName::X, 2);
+    world.network.script = vec![Fault::LostBefore];
+    world.network.reads = vec![refused(403, &capped)];
+    let lost = world.post(1, 10, 1, Late::Always);
+    let other = world.post(2, 300, 1, Late::Always);
+    run(&mut world, 5 * 3600);
+    assert_eq!((state(&world, other).state, looks(&world, lost)), (State::Published, 1));
+    run(&mut world, 24 * 3600);
+    assert_eq!((state(&world, lost).state, world.sent.len()), (State::Published, 3));
+    // Met by a post: nothing is looked for either while the app is held.
+    let mut world = calm(PlatformName::X, 2);
+    world.network.script = vec![Fault::LostBefore, refused(403, &capped)];
+    let lost = world.post(1, 10, 1, Late::Always);
+    world.post(2, 30, 1, Late::Always);
+    run(&mut world, 5 * 3600);
+    assert_eq!((state(&world, lost).state, looks(&world, lost)), (State::Unknown, 0));
+    run(&mut world, 24 * 3600);
+    assert_eq!(state(&world, lost).state, State::Published);
 }
 
 #[test]
@@ -256,8 +294,7 @@ fn five_calls_without_a_clear_answer_open_the_breaker_and_looks_go_on() {
     let opened = world.sent.iter().map(|it| it.0).max().unwrap() + secs(60);
     let open_for = wait.until.duration_since(opened);
     assert!((secs(299)..=secs(302)).contains(&open_for), "{open_for:#}");
-    let looks =
-        |world: &World| world.asked.iter().filter(|it| it.2 == sendoff::engine::Purpose::Look).count();
+    let looks = |world: &World| world.asked.iter().filter(|it| it.2 == Purpose::Look).count();
     run(&mut world, 240);
     assert!(looks(&world) >= 5, "what is in doubt is looked for meanwhile: {:?}", world.asked);
     assert_eq!(world.sent.len(), 5);

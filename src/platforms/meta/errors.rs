@@ -207,7 +207,7 @@ pub fn of_class(class: FailureClass, error: &GraphError, answer: &Answer, now: T
         let block = block.and_then(|span| now.checked_add(span).ok());
         // Most of these limits come with no word of when they end.
         let untold =
-            matches!(error.code, 4 | 17 | 32 | 613 | 80_000..=80_009 | 80_014).then_some(usage::WINDOW);
+            matches!(error.code, 4 | 17 | 32 | 613 | 80_000..=80_009 | 80_014).then_some(usage::UNTOLD);
         let untold = untold.and_then(|span| now.checked_add(span).ok());
         block.max(usage::regained(answer, now)).or(untold)
     });

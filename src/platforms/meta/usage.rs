@@ -10,6 +10,10 @@ use crate::platforms::{Answer, Quota};
 /// Limits are counted over a rolling hour.
 pub const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
+/// How long a limit is waited for that names no end: its window but for five minutes, so that a post which may
+/// be an hour late, as any may unless told otherwise, is tried once more in time.
+pub const UNTOLD: SignedDuration = SignedDuration::from_mins(55);
+
 /// Usage of the app (`X-App-Usage`) and of the account: `X-Business-Use-Case-Usage` of these types, and
 /// `X-Page-Usage`, which Meta's page no longer names but some answers carry.
 pub fn quotas(answer: &Answer, types: &[&str], now: Timestamp) -> Vec<Quota> {
