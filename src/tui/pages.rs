@@ -8,6 +8,9 @@ use crate::control::messages as m;
 pub(crate) const PAGE: u32 = 50;
 /// Pages in memory at once: what is shown on the tallest screen, and some way up and down.
 const KEPT: usize = 8;
+/// More of them where they hold fewer rows than this: where a filter fits few, most are empty, and what was
+/// found first stays.
+const ENOUGH: usize = 200;
 
 /// One line: a post bound for one account, or a draft.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,7 +177,12 @@ impl Pages {
         while self.kept.len() > KEPT {
             let first = self.kept.front().map_or(0, |it| it.index);
             let last = self.kept.back().map_or(0, |it| it.index);
-            if index - first > last - index {
+            let from_front = index - first > last - index;
+            let gone = if from_front { self.kept.front() } else { self.kept.back() };
+            if self.len() - gone.map_or(0, |it| it.rows.len()) < ENOUGH {
+                return;
+            }
+            if from_front {
                 let gone = self.kept.pop_front().map_or(0, |it| it.rows.len());
                 self.at = self.at.saturating_sub(gone);
                 self.top = self.top.saturating_sub(gone);

@@ -26,9 +26,8 @@ pub(super) type Effects = Vec<Effect>;
 /// Takes a message in.
 pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
     let mut fx = Effects::new();
-    if !matches!(msg, Msg::Tick(_)) {
-        app.dirty = true;
-    }
+    // What is still to be drawn stays so, whatever comes behind it.
+    app.dirty |= shows(app, &msg);
     match msg {
         Msg::Key(event) => press(app, Key::of(&event), &mut fx),
         Msg::Mouse(event) => point(app, event, &mut fx),
@@ -58,6 +57,23 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
     writing::go_on(app, &mut fx);
     leaving::go_on(app, &mut fx);
     fx
+}
+
+/// Whether a message may change what is on the screen.
+fn shows(app: &App, msg: &Msg) -> bool {
+    use MouseEventKind as Kind;
+    match msg {
+        // It says so itself.
+        Msg::Tick(_) => false,
+        Msg::Mouse(event) => {
+            matches!(event.kind, Kind::ScrollUp | Kind::ScrollDown | Kind::Down(MouseButton::Left))
+        }
+        // How far an upload is stands on one screen.
+        Msg::Event(event) if event.progress.is_some() && event.delivery.is_some() => {
+            app.screen == Screen::Post
+        }
+        _ => true,
+    }
 }
 
 /// The last effects of a console that ends, however it ends.
@@ -127,7 +143,7 @@ fn point(app: &mut App, event: MouseEvent, fx: &mut Effects) {
                 _ => {}
             }
         }
-        _ => app.dirty = false,
+        _ => {}
     }
 }
 
@@ -391,8 +407,6 @@ fn down(app: &mut App, trouble: Trouble) {
 fn happened(app: &mut App, event: m::LogEvent) {
     if let (Some(progress), Some(delivery)) = (&event.progress, &event.delivery) {
         app.progress.insert(delivery.clone(), progress.clone());
-        // Only where it is seen.
-        app.dirty = app.dirty && app.screen == Screen::Post;
         return;
     }
     if let Some(delivery) = &event.delivery {

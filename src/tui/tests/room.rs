@@ -1,7 +1,7 @@
 //! A small screen hides nothing for good: what does not fit says so, and a key shows it.
 
 use super::scenes::{
-    at, delivery, filled, held, list, picture, plain, press, scheduled, serve_pages, status, trouble,
+    at, delivery, draft, filled, held, list, picture, plain, press, scheduled, serve_pages, status, trouble,
 };
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -258,4 +258,18 @@ fn a_move_that_is_longer_than_what_is_loaded_goes_on_when_the_next_page_is_there
     serve(&mut app, more);
     assert_eq!(here(&app), "pst_129", "the real end");
     drop(held());
+}
+
+#[test]
+fn what_a_search_found_first_stays_while_it_looks_on_through_a_large_store() {
+    use crate::tui::pages::Pages;
+    let mut pages = Pages::new();
+    pages.take(0, &[scheduled(), held()], Some("1".into()));
+    let (rows, first) = (pages.len(), pages.here().unwrap().id().to_owned());
+    for index in 1..200 {
+        pages.take(index, &[], Some((index + 1).to_string()));
+    }
+    assert_eq!((pages.len(), pages.here().unwrap().id()), (rows, first.as_str()));
+    pages.take(200, &[draft()], None);
+    assert_eq!((pages.len(), pages.has_behind(), pages.at), (rows + 1, false, 0));
 }
