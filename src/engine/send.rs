@@ -25,8 +25,6 @@ const TWIN_WAIT: (SignedDuration, SignedDuration) =
 const DISK_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// Due longer than this before we could send at all: a catch-up.
 const CATCH_UP: SignedDuration = SignedDuration::from_mins(2);
-/// Pages of a network's list that are searched, of fifty to a hundred posts each.
-const PAGES_MAX: u8 = 50;
 /// Why a search that did not come to an end proves nothing.
 pub(super) const TOO_MANY: &str = "too many posts have followed to search them all";
 /// Why nothing is sent of what the network says to have published.
@@ -273,7 +271,8 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) -> bool {
         let Some(run) = self.runs.get_mut(&id) else { return true };
-        if run.pages >= PAGES_MAX {
+        let most = run.work.as_ref().map_or(0, |work| work.platform.pages_max());
+        if run.pages >= most {
             return false;
         }
         run.pages += 1;

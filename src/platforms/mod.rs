@@ -268,6 +268,12 @@ pub trait Platform: Sync {
         item.kind.is_image()
     }
 
+    /// How many pages of its list one look turns at the most. What is not found within them is neither there
+    /// nor not.
+    fn pages_max(&self) -> u8 {
+        50
+    }
+
     /// How many calls an account may make from midnight to midnight UTC, on networks that count all of
     /// them and say only that there were too many. Calls to addresses that the network gave do not count.
     fn calls_a_day(&self, _account: &Account) -> Option<u32> {

@@ -132,6 +132,11 @@ impl Platform for X {
         prices::READ_USER
     }
 
+    /// Each post on a page costs.
+    fn pages_max(&self) -> u8 {
+        4
+    }
+
     fn charged(&self, call: &Request, answer: &Answer) -> u64 {
         prices::charged(call, answer)
     }
