@@ -413,6 +413,22 @@ fn comments_and_stories_are_there_once() {
     assert!(written * 2 > many && sums.stories * 3 > many, "{written} comments, {} stories", sums.stories);
 }
 
+/// What Instagram published behind a refusal that its documents call one. `SIM_LIES=n` runs n seeds.
+#[test]
+fn what_is_live_behind_a_refusal_is_there_once_and_is_found() {
+    let _calm = CALM.read().unwrap();
+    let many = number("SIM_LIES").unwrap_or(if cfg!(debug_assertions) { QUICK } else { 1000 });
+    let from = plan::FORMS + 1 + 3 * number("SIM_FROM").unwrap_or(0);
+    let (sums, mut failed) = sweep((from..from + 3 * many).step_by(3), Broken::Tell, &plan::lies);
+    // Why one waits or ends is told from what the network said, and here it lied.
+    failed.retain(|it| !it.1.starts_with(watch::UNEXPLAINED));
+    println!("{} seeds with lies: {} crashes; ends: {:?}", sums.seeds, sums.crashes, sums.ends);
+    if let Some((seed, why)) = failed.first() {
+        println!("seed {seed} ({:?}): {why}\nreplay: SIM_WORLD=lies {}", plan::aim(*seed).0, replay(*seed));
+    }
+    judge(&failed);
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run() {
     prepare();
@@ -440,6 +456,7 @@ fn one_seed() {
         match other.as_deref() {
             Ok("without_faults") => plan::calm(world),
             Ok("one_short_death") => plan::one_short_crash(world),
+            Ok("lies") => plan::lies(world),
             _ => {}
         }
     });

@@ -100,9 +100,11 @@ async fn live(shared: &Arc<Shared>, delivery: &Delivery, url: &str) -> ApiResult
                     return Ok(said);
                 }
             }
-            Sight::HandedOver(_) | Sight::More(_) | Sight::Unclear(_) | Sight::Disputed { .. } => {
-                return Ok(said);
-            }
+            Sight::HandedOver(_)
+            | Sight::More(_)
+            | Sight::Unclear(_)
+            | Sight::Unlisted(_)
+            | Sight::Disputed { .. } => return Ok(said),
         }
     }
     Ok(said)

@@ -43,6 +43,9 @@ pub const AT_WORK: &str = "media_not_ready";
 /// The class of a wait because no byte left.
 pub const NOT_SENT: &str = "not_sent";
 
+/// What is known for no longer than this was found out for one call.
+const FOR_ONE_CALL: SignedDuration = SignedDuration::from_secs(3);
+
 /// The reason's class of what the network took, named, and could not publish after all.
 pub const NOTHING: &str = "came_to_nothing";
 
@@ -160,6 +163,8 @@ impl Delivery {
                 to.enter(S::Sending);
                 to.attempts = self.attempts.saturating_add(1);
                 to.flight.frozen = Some(frozen);
+                // What was found out for this call alone is no word on the next one.
+                to.flight.handles.retain(|_, it| it.expires.is_none_or(|end| end > now + FOR_ONE_CALL));
                 to.flight.cleared = self.restored.is_some();
                 let first = Moment { wall: now.saturating_sub(ahead).unwrap_or(now), ..moment };
                 to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(first));
@@ -269,12 +274,15 @@ impl Delivery {
                 to.flight.frozen = Some(frozen);
                 to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(since.into()));
                 to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(now));
-                to.flight.said = Some(Said::Accepted);
+                to.flight.said = Some(Said::Live);
                 to.sent_at = self.sent_at.or(Some(now));
                 to.doubt(next_check, Some(reason), moment);
             }
-            (S::Unknown, E::Look { kind: _, next_check, absent_at, reason }) => {
+            (S::Unknown, E::Look { kind, next_check, absent_at, reason }) => {
                 to.held = false;
+                if kind == Looked::Live {
+                    to.flight.said = Some(Said::Live);
+                }
                 to.next_try = Some(next_check);
                 to.flight.absent_at = absent_at;
                 to.flight.looks = self.flight.looks.saturating_add(1);

@@ -278,7 +278,7 @@ fn what_surfaced_is_in_doubt_since_its_first_call_or_since_it_was_prepared() {
         let to = refused.apply(surface(what), at(40)).unwrap();
         assert_eq!((to.state, to.flight.first_sent), (State::Unknown, Some(since.into())), "{what}");
         assert_eq!((to.flight.amb_since, to.flight.unknown_since), (Some(at(40)), Some(at(40).into())));
-        assert_eq!((to.flight.said.clone(), to.attempts), (Some(Said::Accepted), refused.attempts));
+        assert_eq!((to.flight.said.clone(), to.attempts), (Some(Said::Live), refused.attempts));
         let taken_back = to.apply(Event::Cancel { reason: why() }, at(41)).unwrap();
         assert_eq!(taken_back.state, State::Unknown, "it may be live");
     }

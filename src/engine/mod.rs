@@ -22,6 +22,7 @@ mod lanes;
 mod outcome;
 mod reconcile;
 pub mod restored;
+mod search;
 mod send;
 mod settings;
 mod steps;

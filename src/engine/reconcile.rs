@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, scaled};
 use super::gates::app_of;
+use super::search::{reckoned_back, search_from};
 use super::send::{TOO_MANY, class_of, evidence, with_job};
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, restored, steps};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Looked, Proof, Reason, Said};
 use crate::domain::ids::DeliveryId;
-use crate::domain::moment::{Moment, UNNOTICED};
+use crate::domain::moment::Moment;
 use crate::planted::planted;
 use crate::platforms::{Answer, Class, Failure, FailureClass, Reading, Request, Sight};
 
@@ -21,6 +22,11 @@ const EARLY: [i64; 3] = [10, 60, 300];
 /// A key is not trusted in the last part of its life.
 const KEY_MARGIN: SignedDuration = SignedDuration::from_mins(15);
 const A_SECOND: SignedDuration = SignedDuration::from_secs(1);
+/// What a look showed: live by the word of its handle, and not told from others yet.
+const LIVE: &str = "live";
+/// Why what was called live is not made anew, whatever is said of it later.
+const UNSAID: &str =
+    "the network called it published before, and its handle says now that nothing came of it";
 /// Between looks that settle nothing.
 const SLOW: SignedDuration = SignedDuration::from_mins(15);
 
@@ -223,7 +229,9 @@ impl Engine {
         let reckoned = reckoned_back(&work.delivery, moment);
         let off = steps::off((&self.gates, self.steps), work.account.as_ref()) - allowed;
         let expired_once = !run.refreshed;
-        let accepted = matches!(work.delivery.flight.said, Some(Said::Accepted | Said::Taken(_)));
+        let said = &work.delivery.flight.said;
+        let accepted = matches!(said, Some(Said::Accepted | Said::Taken(_) | Said::Live));
+        let is_live = *said == Some(Said::Live);
         let account = run.account;
         let app = work.account.as_ref().map(app_of);
         let gone = match &sight {
@@ -267,6 +275,10 @@ impl Engine {
                 let kept = Some(evidence("pending", &answer));
                 self.unclear(id, "the network has taken it on, and it is not live yet", None, kept, now, out);
             }
+            Some(Sight::Gone | Sight::Failed(_)) if is_live => {
+                let kept = Some(evidence("unclear", &answer));
+                self.unclear(id, UNSAID, None, kept, now, out);
+            }
             Some(Sight::Absent) => self.absent(id, gone, None, &evidence("absent", &answer), now, out),
             Some(Sight::Gone) => self.absent(id, true, None, &evidence("gone", &answer), now, out),
             Some(Sight::Failed(failure)) => {
@@ -280,7 +292,9 @@ impl Engine {
             Some(Sight::Disputed { message }) => {
                 self.hold(id, &message, Some(evidence("disputed", &answer)), now, out);
             }
-            Some(Sight::Unclear(failure)) if failure.class == FailureClass::AuthExpired && expired_once => {
+            Some(Sight::Unclear(failure) | Sight::Unlisted(failure))
+                if failure.class == FailureClass::AuthExpired && expired_once =>
+            {
                 if let Some(run) = self.runs.get_mut(&id) {
                     run.refreshed = true;
                     run.phase = Phase::Refreshing;
@@ -294,6 +308,13 @@ impl Engine {
             Some(Sight::Unclear(failure)) => {
                 self.read_refused(account, app.as_ref(), &failure, now);
                 let kept = Some(evidence("unclear", &answer));
+                self.unclear(id, &failure.message, failure.until, kept, now, out);
+            }
+            Some(Sight::Unlisted(failure)) => {
+                if failure.class != FailureClass::NotReady {
+                    self.read_refused(account, app.as_ref(), &failure, now);
+                }
+                let kept = Some(evidence(LIVE, &answer));
                 self.unclear(id, &failure.message, failure.until, kept, now, out);
             }
         }
@@ -342,15 +363,16 @@ impl Engine {
         let looks = work.delivery.flight.looks;
         let wait = EARLY.get(usize::from(looks)).map_or(SLOW, |it| SignedDuration::from_secs(*it));
         let next_check = self.in_scaled(now, wait).max(until.unwrap_or(now));
-        let at_work = kept.as_ref().is_some_and(|it| it.outcome == "pending");
-        let reason = if at_work {
+        let outcome = kept.as_ref().map_or("", |it| it.outcome);
+        let kind = if outcome == LIVE { Looked::Live } else { Looked::Unclear };
+        let reason = if matches!(outcome, LIVE | "pending") {
             Reason::new(FailureClass::NotReady.as_str(), message.to_owned())
         } else {
             Reason::new("ambiguous", format!("could not look whether it is live: {message}"))
         };
         let reason = reason.hint("it is looked at again; nothing to do for now");
         let absent_at = work.delivery.flight.absent_at;
-        let event = Event::Look { kind: Looked::Unclear, next_check, absent_at, reason: Some(reason) };
+        let event = Event::Look { kind, next_check, absent_at, reason: Some(reason) };
         self.save(id, event, Then::Done, kept, now, out);
     }
 
@@ -538,35 +560,6 @@ fn repeated(work: &Work) -> Option<String> {
 /// A failure as the reason of a delivery.
 pub(super) fn reason_of(failure: &Failure) -> Reason {
     Reason { hint: failure.hint.clone(), ..Reason::new(failure.class.as_str(), failure.message.clone()) }
-}
-
-/// The boot clock tells how long ago it was sent.
-fn reckoned_back(delivery: &Delivery, now: Moment) -> bool {
-    delivery.flight.first_sent.is_some_and(|it| it.same_boot(now))
-}
-
-/// From when on the network may have it: when it was sent first, by our clock of now.
-fn search_from(delivery: &Delivery, now: Moment) -> Timestamp {
-    let words = delivery.words_since();
-    let Some(first) = delivery.flight.first_sent else { return words };
-    // What our clock is ahead of the network's is taken off later: counted twice, the same words of
-    // days ago would be taken for ours.
-    let sent = now.wall.saturating_sub(first.span(now)).unwrap_or(first.wall);
-    let sent = if first.same_boot(now) { sent } else { perhaps_ahead(delivery, sent, now.wall) };
-    if delivery.may_be_forgotten() { sent.min(words) } else { sent }
-}
-
-/// The machine was started anew since, and nothing vouches for the clock of then: it may have been ahead
-/// by as much as goes unnoticed, or by more, if what it showed is still to come.
-fn perhaps_ahead(delivery: &Delivery, sent: Timestamp, now: Timestamp) -> Timestamp {
-    let before = |span: SignedDuration| now.min(sent).saturating_sub(span).unwrap_or(sent);
-    if sent <= now {
-        before(UNNOTICED)
-    } else if delivery.created_at <= now {
-        delivery.created_at
-    } else {
-        before(SignedDuration::from_hours(24))
-    }
 }
 
 /// Somebody still wants it out.

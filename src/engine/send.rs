@@ -135,13 +135,6 @@ impl Engine {
                 let frozen = stored.filter(|_| open || !ages).unwrap_or(fresh);
                 self.publish(id, frozen, now, out);
             }
-            Some(Ok(Next::Out { frozen, since })) => {
-                let next_check = self.first_check(id, now);
-                let reason = Reason::new(FailureClass::NotReady.as_str(), OUT_ALREADY)
-                    .hint("checking whether it is already live; nothing to do for now");
-                let event = Event::Surface { frozen, since, next_check, reason };
-                self.save(id, event, Then::Done, None, now, out);
-            }
             Some(Err(mut failure)) => {
                 // Reckoned by the network's clock, and waited for by ours.
                 let ahead = now.duration_since(there);
@@ -307,7 +300,7 @@ impl Engine {
                     self.no_effect(id, failure, backoff::PREPARING, None, now, out);
                 }
             }
-            Some(Sight::Found(_) | Sight::HandedOver(_) | Sight::Disputed { .. }) => {
+            Some(Sight::Found(_) | Sight::HandedOver(_) | Sight::Unlisted(_) | Sight::Disputed { .. }) => {
                 let event = doubt.unwrap_or_else(|| restored::found(since, self.awake_since, now));
                 self.save(id, event, Then::Done, None, now, out);
             }
@@ -373,9 +366,19 @@ impl Engine {
             }
             Purpose::Prepare => {
                 let (Some(work), Some(call)) = (&run.work, call) else { return self.release(id) };
+                let there = steps::time_there((&self.gates, self.steps), work.account.as_ref(), now);
+                let handles = &work.delivery.flight.handles;
+                if let Reply::Answer(answer) = &reply
+                    && let Some((frozen, since)) = work.platform.surfaced(handles, &call, answer, there)
+                {
+                    let next_check = self.first_check(id, now);
+                    let reason = Reason::new(FailureClass::NotReady.as_str(), OUT_ALREADY)
+                        .hint("checking which post it is; nothing to do for now");
+                    let event = Event::Surface { frozen, since, next_check, reason };
+                    return self.save(id, event, Then::Done, Some(evidence("live", answer)), now, out);
+                }
                 let outcome = match &reply {
                     Reply::Answer(answer) => with_job(work, |job| {
-                        let there = steps::time_there((&self.gates, self.steps), work.account.as_ref(), now);
                         work.platform.answered(job, &work.delivery.flight.handles, &call, answer, there)
                     }),
                     Reply::Unfit(failure) => Some(Err(failure.clone())),

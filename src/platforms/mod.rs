@@ -200,10 +200,6 @@ pub enum Next {
     Call(Request),
     /// Everything is there: this is the request to freeze.
     Publish(Frozen),
-    /// What was prepared says that it has been published, although no call of it is known to have taken
-    /// effect: nothing is sent, and it is looked for as if this request had been. `since`: nothing of it is
-    /// older.
-    Out { frozen: Frozen, since: Timestamp },
 }
 
 /// A finding of validation, about one field.
@@ -419,6 +415,19 @@ pub trait Platform: Sync {
         answer: &Answer,
         now: Timestamp,
     ) -> Result<Handles, Failure>;
+
+    /// Whether the answer to a preparing call shows that what was prepared is published already, although no
+    /// call of it is known to have taken effect: nothing more is sent then, and it is looked for as if this
+    /// request had been. With it, the time of the network's clock than which nothing of it is older.
+    fn surfaced(
+        &self,
+        _handles: &Handles,
+        _call: &Request,
+        _answer: &Answer,
+        _now: Timestamp,
+    ) -> Option<(Frozen, Timestamp)> {
+        None
+    }
 
     /// What it means that a preparing call left and no answer came. As a rule it is just repeated.
     fn cut_off(&self, _call: &Request, message: &str) -> Failure {

@@ -143,6 +143,8 @@ pub enum Sight {
     More(Request),
     /// The read failed or was unclear. Not a negative read.
     Unclear(Failure),
+    /// Its handle says that it is live (class C), and which object it is could not be told: why.
+    Unlisted(Failure),
     /// Something that cannot be told apart, or another object under our id: a person must decide.
     Disputed { message: String },
 }

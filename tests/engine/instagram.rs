@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::world::networks::{Fault, answer};
 use crate::world::{Rng, World, secs, start};
 use jiff::SignedDuration;
-use sendoff::domain::delivery::{State, Step, StepKind};
-use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
+use sendoff::domain::delivery::{Said, State, Step, StepKind};
+use sendoff::domain::ids::{AccountId, DeliveryId, MediaId, PlatformName};
 use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
 use sendoff::domain::schedule::Late;
 use serde_json::json;
@@ -131,21 +131,75 @@ fn a_container_that_published_behind_a_refusal_is_not_published_again_and_is_fou
             assert_eq!(done.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
         }
     }
-    // Said once, it stands, whatever the container says later: then a person is asked.
-    let mut world = World::new(7, PlatformName::Instagram, 1);
-    world.network.list_lag = LONG;
-    world.network.instagram.says = Some((LONG, "PUBLISHED"));
-    world.network.script = vec![Fault::Refused(answer(
+}
+
+#[test]
+fn a_container_that_called_itself_published_is_never_made_anew_whatever_it_says_later() {
+    let unready = answer(
         400,
         &json!({ "error": { "code": 9007, "error_subcode": 2_207_027, "message": "not ready" } }),
-    ))];
+    );
+    // Before its call is known to have had an effect, and while that is looked up.
+    for fault in [Fault::Refused(unready), Fault::LostBefore] {
+        for later in ["FINISHED", "EXPIRED", "ERROR", "MISSING"] {
+            let mut world = World::new(7, PlatformName::Instagram, 1);
+            world.network.list_lag = LONG;
+            world.network.instagram.says = Some((LONG, "PUBLISHED"));
+            world.network.script = vec![fault.clone()];
+            let id = picture(&mut world, 1, 0);
+            world.run_until(start() + secs(120));
+            let it = &world.store[&id];
+            assert_eq!((it.state, &it.flight.said), (State::Unknown, &Some(Said::Live)), "{fault:?}");
+            world.network.instagram.says = Some((LONG, later));
+            world.run_until(start() + SignedDuration::from_hours(24 * 7));
+            let it = &world.store[&id];
+            let once = (1, 1);
+            assert_eq!((world.sent.len(), calls(&world, "instagram.container")), once, "{fault:?} {later}");
+            assert!(it.waits_for_word(), "{fault:?} {later}: {:?} {:?}", it.state, it.reason);
+        }
+    }
+}
+
+#[test]
+fn what_published_behind_a_limit_is_found_before_it_is_too_late_and_is_not_called_cancelled() {
+    let limited = answer(400, &json!({ "error": { "code": 4, "message": "limit" } }));
+    let live = |late: Late| {
+        let mut world = World::new(7, PlatformName::Instagram, 1);
+        world.network.script = vec![Fault::Misleading(limited.clone())];
+        let id = picture(&mut world, 1, 0);
+        world.store.get_mut(&id).unwrap().late = late;
+        (world, id)
+    };
+    let (mut world, id) = live(Late::Within(SignedDuration::from_hours(1)));
+    world.run_until(start() + SignedDuration::from_hours(24));
+    assert_eq!(world.store[&id].state, State::Published, "{:?}", world.store[&id].reason);
+    assert_eq!((world.network.objects.len(), world.sent.len()), (1, 1));
+    assert_eq!(world.network.instagram.doubles, 0);
+    // Taken back, or to be moved, after the container said so.
+    let (mut world, id) = live(Late::Always);
+    world.network.list_lag = secs(7200);
+    while world.store[&id].flight.said.is_none() {
+        let next = world.now + secs(1);
+        assert!(next < start() + SignedDuration::from_hours(2), "its container is asked");
+        world.run_until(next);
+    }
+    world.store[&id].may_move().unwrap_err();
+    world.cancel_at((world.now.duration_since(start()) + secs(1)).as_secs(), id);
+    world.run_until(start() + SignedDuration::from_hours(24));
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+}
+
+#[test]
+fn a_container_is_asked_again_after_a_refusal_however_soon_the_next_try_is() {
+    let mut world = World::new(7, PlatformName::Instagram, 1);
+    world.settings.lane_spacing = SignedDuration::ZERO;
+    let expired = answer(400, &json!({ "error": { "code": 190, "message": "expired" } }));
+    world.network.script = vec![Fault::Misleading(expired)];
+    world.accounts.get_mut(&AccountId::from_u128(1)).unwrap().can_refresh = true;
     let id = picture(&mut world, 1, 0);
-    world.run_until(start() + secs(120));
-    assert_eq!(world.store[&id].state, State::Unknown);
-    world.network.instagram.says = None;
-    world.run_until(start() + SignedDuration::from_hours(12));
-    assert_eq!((world.sent.len(), calls(&world, "instagram.container")), (1, 1), "nothing more is sent");
-    assert_eq!(world.store[&id].state, State::Unknown, "{:?}", world.store[&id].reason);
+    world.run_until(start() + SignedDuration::from_hours(24));
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    assert_eq!((world.network.instagram.doubles, world.sent.len()), (0, 1));
 }
 
 #[test]
@@ -406,6 +460,8 @@ fn whatever_goes_wrong_no_container_is_published_twice_and_no_post_is_there_twic
         } else {
             // A container that lies beside a list that lags would leave nothing to go by.
             world.network.list_lag = secs(i64::try_from(dice.below(300)).unwrap());
+            // Refusals that are believed, behind which it was published: the container tells.
+            world.network.instagram.lies = dice.chance(50);
         }
         for n in 0..4_u32 {
             let due = i64::try_from(dice.below(300)).unwrap();

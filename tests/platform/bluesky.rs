@@ -18,7 +18,6 @@ fn prepared(owned: &Owned, reply: impl Fn(&Request, usize) -> Answer) -> (Vec<Re
     let (mut handles, mut calls) = (Handles::new(), Vec::new());
     for n in 0..20 {
         match Bluesky.next(&owned.job(), &handles, fresh()).unwrap() {
-            Next::Out { .. } => panic!("nothing was sent yet"),
             Next::Publish(frozen) => return (calls, frozen),
             Next::Call(call) => {
                 let brought =

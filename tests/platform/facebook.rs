@@ -54,7 +54,6 @@ fn walk(job: &Job<'_>, answers: &[Value]) -> (Vec<Request>, Frozen) {
                 handles.extend(Facebook.answered(job, &handles, &call, &said, now()).unwrap());
                 made.push(call);
             }
-            Next::Out { .. } => panic!("nothing was sent yet"),
             Next::Publish(frozen) => {
                 made.push(Facebook.publish(job, &frozen));
                 return (made, frozen);

@@ -11,11 +11,13 @@ use sendoff::domain::ids::{MediaId, PlatformName};
 use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
 use sendoff::platforms::instagram::Instagram;
 use sendoff::platforms::{
-    Answer, Body, Class, Deletion, Endpoint, Failure, FailureClass, Field, Fresh, Job, Next, Platform,
-    Reading, Request, Sight, Verdict,
+    Body, Deletion, Endpoint, Failure, FailureClass, Field, Fresh, Job, Next, Platform, Request, Sight,
 };
 use sendoff::validate::{self, Draft};
 use serde_json::{Value, json};
+
+#[path = "instagram_looks.rs"]
+mod looks;
 
 const DOORS: [(Door, &str); 2] =
     [(Door::Instagram, "instagram_instagram_login"), (Door::Facebook, "instagram_facebook_login")];
@@ -86,7 +88,7 @@ fn walk(job: &Job<'_>, say: impl Fn(&Request, usize) -> Value) -> (Vec<Request>,
                 made.push(call);
                 assert!(made.len() < 60, "it goes in a circle");
             }
-            Next::Publish(frozen) | Next::Out { frozen, .. } => {
+            Next::Publish(frozen) => {
                 made.push(Instagram.publish(job, &frozen));
                 return (made, frozen);
             }
@@ -123,7 +125,8 @@ pub(crate) fn all_requests(door: Door) -> Vec<Request> {
         all.extend(made);
         all.extend(Instagram.look(&post.job(), &frozen, now()));
         all.extend(Instagram.scan(&post.job(), now()));
-        let Sight::More(list) = look(&post, &json!({ "id": frozen.marker, "status_code": "PUBLISHED" }))
+        let Sight::More(list) =
+            looks::look(&post, &json!({ "id": frozen.marker, "status_code": "PUBLISHED" }))
         else {
             panic!("the list is read next")
         };
@@ -253,10 +256,16 @@ fn nothing_is_published_before_its_container_says_that_it_is_finished() {
     let wrong = ask(&mut handles, "ERROR", "Error: 2207026").map_err(|it| it.class);
     assert_eq!(wrong, Err(FailureClass::InvalidContent));
     // Live behind a refusal: never published again, and looked for as what was sent.
-    let mut live = handles.clone();
-    assert!(ask(&mut live, "PUBLISHED", "").is_ok());
-    let next = Instagram.next(&job, &live, Fresh { now: now() + SignedDuration::from_hours(72), ..fresh() });
-    assert!(matches!(next, Ok(Next::Out { frozen, since }) if since == now() && !frozen.marker.is_empty()));
+    let surfaced = |handles: &Handles, status: u16, word: &str| {
+        let Ok(Next::Call(call)) = Instagram.next(&job, handles, fresh()) else { panic!("it is asked") };
+        let said = answer(status, &json!({ "id": &call.path[1..], "status_code": word }));
+        Instagram.surfaced(handles, &call, &said, now() + SignedDuration::from_hours(2))
+    };
+    let (frozen, since) = surfaced(&handles, 200, "PUBLISHED").unwrap();
+    assert_eq!((frozen.marker.as_str(), since), (handles["container"].value.as_str(), now()));
+    for (status, word) in [(200, "FINISHED"), (200, "EXPIRED"), (200, "ERROR"), (500, "PUBLISHED")] {
+        assert_eq!(surfaced(&handles, status, word), None, "{word}");
+    }
     assert!(ask(&mut handles, "FINISHED", "").is_ok());
     // What was finished is asked again after a while, and a container near its end is made anew.
     let later = |span| Fresh { now: now() + span, ..fresh() };
@@ -293,7 +302,7 @@ fn a_container_that_came_to_nothing_is_made_anew_a_few_times_with_a_pause() {
                 assert_eq!(failure.class, FailureClass::Transient, "{failure:?}");
                 at += SignedDuration::from_secs(30);
             }
-            Ok(Next::Publish(_) | Next::Out { .. }) => panic!("there is no container"),
+            Ok(Next::Publish(_)) => panic!("there is no container"),
         }
     };
     assert_eq!((end.class, creates), (FailureClass::InvalidContent, 3));
@@ -319,7 +328,7 @@ fn a_container_that_ended_before_it_was_published_is_made_anew() {
                 handles.extend(Instagram.answered(&job, &handles, &call, &answer(200, &said), at).unwrap());
             }
             Err(_) => at += SignedDuration::from_secs(10),
-            Ok(Next::Publish(frozen) | Next::Out { frozen, .. }) => break frozen.marker,
+            Ok(Next::Publish(frozen)) => break frozen.marker,
         }
     };
     assert_eq!((made, published.as_str()), (2, "17850000000000002"));
@@ -339,140 +348,6 @@ fn a_used_up_limit_says_when_the_oldest_post_leaves_it() {
     let failure = Instagram.answered(&job, &handles, &window, &answer(200, &posts), now()).unwrap_err();
     assert_eq!(failure.class, FailureClass::RateLimited);
     assert_eq!(failure.until, Some("2026-12-01T12:00:00Z".parse().unwrap()));
-}
-
-/// What a container's answer shows after a lost answer.
-fn look(post: &Owned, said: &Value) -> Sight {
-    let (_, frozen) = walk(&post.job(), obliging);
-    Instagram.seen(&post.job(), &frozen, &answer(200, said), now(), &|_| false, now())
-}
-
-/// A list, each `(id, seconds after the intent, caption, product type)`.
-fn listed(posts: &[(&str, i64, &str, &str)]) -> Answer {
-    let rows: Vec<Value> = posts
-        .iter()
-        .map(|(id, after, caption, product)| {
-            let at = now() + SignedDuration::from_secs(*after);
-            json!({ "id": id, "caption": caption, "media_product_type": product,
-                "permalink": format!("https://www.instagram.com/p/{id}/"),
-                "timestamp": at.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string() })
-        })
-        .collect();
-    answer(200, &json!({ "data": rows }))
-}
-
-/// What the list shows that is read after the container said `state`.
-fn after(post: &Owned, state: &str, list: &Answer, minutes: i64, bound: &[&str]) -> Sight {
-    let (_, frozen) = walk(&post.job(), obliging);
-    let said = match state {
-        "MISSING" => {
-            answer(400, &json!({ "error": { "code": 100, "error_subcode": 33, "message": "gone" } }))
-        }
-        _ => answer(200, &json!({ "id": frozen.marker, "status_code": state, "status": "Error 2207026" })),
-    };
-    let Sight::More(call) = Instagram.seen(&post.job(), &frozen, &said, now(), &|_| false, now()) else {
-        panic!("{state}: the list is read next")
-    };
-    let said = Reading { call: &call, answer: list };
-    let at = now() + SignedDuration::from_mins(minutes);
-    Instagram.seen_in(&post.job(), &frozen, said, now(), &|id| bound.contains(&id), at)
-}
-
-fn found(sight: &Sight) -> Option<&str> {
-    match sight {
-        Sight::Found(live) if live.verified => live.remote_id.as_deref(),
-        _ => None,
-    }
-}
-
-#[test]
-fn a_container_that_could_still_publish_is_absent_and_one_at_work_is_waited_for() {
-    let post = owned(Door::Instagram, "A loaf", vec![jpeg(1)], &[]);
-    let state = |word: &str| json!({ "id": "17850000000000001", "status_code": word });
-    assert_eq!(look(&post, &state("FINISHED")), Sight::Absent);
-    assert!(matches!(
-        look(&post, &state("IN_PROGRESS")),
-        Sight::Unclear(Failure { class: FailureClass::NotReady, .. })
-    ));
-    for odd in [json!({}), state("NEW"), json!({ "id": "99", "status_code": "FINISHED" })] {
-        assert!(matches!(look(&post, &odd), Sight::Unclear(_)), "{odd}");
-    }
-}
-
-#[test]
-fn what_a_container_became_is_found_by_words_time_and_kind_and_never_by_being_the_newest() {
-    let post = owned(Door::Instagram, "A loaf\r\n", vec![jpeg(1)], &[]);
-    let ours = listed(&[("9", 70, "Other", "FEED"), ("8", 3, "A loaf", "FEED"), ("7", 3, "A loaf", "REELS")]);
-    let sight = after(&post, "PUBLISHED", &ours, 1, &[]);
-    assert_eq!(found(&sight), Some("8"));
-    let Sight::Found(live) = sight else { panic!("found") };
-    assert_eq!(live.permalink.as_deref(), Some("https://www.instagram.com/p/8/"));
-    for none in [listed(&[("8", -70, "A loaf", "FEED")]), listed(&[])] {
-        let early = after(&post, "PUBLISHED", &none, 1, &[]);
-        assert!(matches!(early, Sight::Unclear(_)), "it may not be listed yet");
-        // It is live for certain; which of the posts it is will never be known.
-        let late = after(&post, "PUBLISHED", &none, 16, &[]);
-        assert!(matches!(late, Sight::Found(live) if live.remote_id.is_none()));
-    }
-    let twice = listed(&[("8", 3, "A loaf", "FEED"), ("7", 4, "A loaf", "FEED")]);
-    assert!(
-        matches!(after(&post, "PUBLISHED", &twice, 1, &[]), Sight::Found(live) if live.remote_id.is_none())
-    );
-    assert_eq!(found(&after(&post, "PUBLISHED", &twice, 1, &["8"])), Some("7"));
-}
-
-#[test]
-fn a_container_that_failed_or_ended_is_believed_only_after_the_list() {
-    let post = owned(Door::Instagram, "A reel", vec![film(1)], &[]);
-    let (none, there) = (listed(&[]), listed(&[("8", 3, "A reel", "REELS")]));
-    for state in ["ERROR", "EXPIRED", "MISSING"] {
-        assert_eq!(found(&after(&post, state, &there, 1, &[])), Some("8"), "{state}");
-    }
-    assert!(matches!(after(&post, "ERROR", &none, 1, &[]), Sight::Failed(_)));
-    assert_eq!(after(&post, "EXPIRED", &none, 1, &[]), Sight::Gone);
-    assert!(matches!(after(&post, "MISSING", &none, 60, &[]), Sight::Unclear(_)), "that proves nothing");
-    let broken = answer(500, &json!({ "data": [] }));
-    assert!(matches!(after(&post, "EXPIRED", &broken, 1, &[]), Sight::Unclear(_)));
-    // Another picture without words could be this one, also where it is live for certain.
-    let mute = owned(Door::Instagram, "", vec![jpeg(1)], &[]);
-    let theirs = listed(&[("8", 3, "", "FEED")]);
-    assert!(matches!(after(&mute, "EXPIRED", &theirs, 1, &[]), Sight::Disputed { .. }));
-    assert_eq!(found(&after(&mute, "PUBLISHED", &theirs, 1, &[])), None);
-}
-
-#[test]
-fn a_list_that_goes_on_is_read_to_its_end_under_the_same_question() {
-    let post = owned(Door::Instagram, "A loaf", vec![jpeg(1)], &[]);
-    let mut more = listed(&[("9", 3, "Other", "FEED")]).json();
-    more["paging"] = json!({ "next": "https://graph.instagram.com/x?access_token=T&after=QVFI" });
-    let Sight::More(call) = after(&post, "EXPIRED", &answer(200, &more), 1, &[]) else { panic!("more") };
-    assert!(shown(&call).contains("after=QVFI") && !shown(&call).contains("access_token"));
-    let (_, frozen) = walk(&post.job(), obliging);
-    let said = Reading { call: &call, answer: &answer(200, &more) };
-    let Sight::More(third) = Instagram.seen_in(&post.job(), &frozen, said, now(), &|_| false, now()) else {
-        panic!("more")
-    };
-    assert_eq!(third.query.iter().filter(|it| it.0 == "after").count(), 1);
-    let said = Reading { call: &third, answer: &listed(&[]) };
-    assert_eq!(Instagram.seen_in(&post.job(), &frozen, said, now(), &|_| false, now()), Sight::Gone);
-}
-
-#[test]
-fn a_comment_has_no_handle_and_is_found_only_if_the_account_wrote_it() {
-    let mut comment = owned(Door::Instagram, "First!", Vec::new(), &[]);
-    comment.before = vec![live_step("17900000000000001", "")];
-    let job = comment_job(&comment);
-    assert_eq!(Instagram.class(&job), Class::Opaque);
-    assert_eq!(Instagram.class(&owned(Door::Instagram, "x", vec![jpeg(1)], &[]).job()), Class::Handle);
-    let (_, frozen) = walk(&job, obliging);
-    let look = |by: &str| {
-        let list = json!({ "data": [{ "id": "5", "text": "First!", "username": by, "timestamp": now().to_string() }] });
-        Instagram.seen(&job, &frozen, &answer(200, &list), now(), &|_| false, now())
-    };
-    assert_eq!(found(&look("acme")), Some("5"));
-    assert_eq!(look("bob"), Sight::Absent);
-    let verdict = Instagram.judge(&job, &frozen, &answer(200, &json!({ "id": "5" })), now());
-    assert!(matches!(verdict, Verdict::Applied(_)));
 }
 
 #[test]

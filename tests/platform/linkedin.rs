@@ -125,7 +125,6 @@ fn walk(job: &Job<'_>) -> (Vec<Request>, Frozen) {
                 made.push(call);
                 assert!(made.len() < 140, "it goes in a circle");
             }
-            Ok(Next::Out { .. }) => panic!("nothing was sent yet"),
             Ok(Next::Publish(frozen)) => {
                 made.push(LinkedIn.publish(job, &frozen));
                 return (made, frozen);

@@ -95,7 +95,6 @@ fn walk(job: &Job<'_>, say: impl Fn(&Request, usize) -> Answer) -> (Vec<Request>
                 made.push(call);
                 assert!(made.len() < 250, "it goes in a circle");
             }
-            Next::Out { .. } => panic!("nothing was sent yet"),
             Next::Publish(frozen) => {
                 made.push(TikTok.publish(job, &frozen));
                 return (made, frozen);
@@ -543,7 +542,6 @@ fn a_missing_scope_is_told_where_it_matters_and_stops_no_post_to_the_other_place
                 Next::Call(call) => {
                     TikTok.answered(&post.job(), &Handles::new(), &call, &no, now()).unwrap_err()
                 }
-                Next::Out { .. } => panic!("nothing was sent yet"),
                 Next::Publish(frozen) => match TikTok.judge(&post.job(), &frozen, &no, now()) {
                     Verdict::Refused(failure) => failure,
                     other => panic!("{other:?}"),

@@ -370,6 +370,13 @@ pub(crate) fn calm(world: &mut World) {
     world.idle_most = secs(3);
 }
 
+/// Instagram refuses in the words of its documents what it has published. Nobody takes anything back: of what
+/// is refused nothing is known to be live before its container is asked again.
+pub(crate) fn lies(world: &mut World) {
+    world.network.instagram.lies = true;
+    world.nobody_meddles();
+}
+
 /// Nothing but one short death: what is due while the daemon lives goes out in time, and what the death
 /// left in doubt is settled as soon as its class allows.
 pub(crate) fn one_short_crash(world: &mut World) {

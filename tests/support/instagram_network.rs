@@ -24,6 +24,8 @@ pub(crate) struct State {
     kinds: BTreeMap<String, Kind>,
     /// What every container says once its publishing was asked for: until then, and what.
     pub(crate) says: Option<(SignedDuration, &'static str)>,
+    /// Now and then a publishing call takes effect and is answered by a refusal that the documents call one.
+    pub(crate) lies: bool,
     /// Publishing calls that arrived for a container that had published. There may be none.
     pub(crate) doubles: usize,
     /// Calls by label.
@@ -161,6 +163,16 @@ pub(super) fn land(
         }
         label if label.starts_with("instagram.list.") => list(network, owner, request, now),
         other => panic!("{other}"),
+    }
+}
+
+/// What is said of a call that had an effect, where the network lies.
+pub(super) fn lie(which: u64) -> Answer {
+    let error = |code: u32| answer(400, &json!({ "error": { "code": code, "message": "no" } }));
+    match which {
+        0 => unready(),
+        1 => error(32),
+        _ => error(190),
     }
 }
 

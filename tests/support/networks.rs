@@ -160,6 +160,9 @@ impl Network {
             return Fault::None;
         }
         self.patience -= 1;
+        if publishing && self.instagram.lies && rng.chance(20) {
+            return Fault::Misleading(instagram_network::lie(rng.below(3)));
+        }
         let x = self.platform == PlatformName::X;
         match rng.below(if publishing { 8 } else { 5 }) {
             0 => Fault::NotSent,
@@ -357,7 +360,11 @@ impl Network {
             return self.script.remove(0);
         }
         let fault = self.any_fault_of_all(rng, publishing);
+        let lies = self.instagram.lies && label == "instagram.publish";
         match fault {
+            Fault::LostAfter | Fault::Misleading(_) if lies && rng.chance(70) => {
+                Fault::Misleading(instagram_network::lie(rng.below(3)))
+            }
             // Where pieces go there is no account, and nothing of an API in the answers.
             Fault::Refused(_) if matches!(label, "tiktok.chunk" | "tiktok.last") => {
                 Fault::Refused(answer(503, &Value::Null))

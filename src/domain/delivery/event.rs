@@ -106,6 +106,8 @@ pub enum Looked {
     Failed,
     /// The read failed, or showed the network still at work on it; with the reason.
     Unclear,
+    /// It is live by the word of its handle, and could not be told from others yet; with the reason.
+    Live,
     /// Nobody looked: the same request goes out again, but not yet.
     Waits,
     /// Nobody looked: the network takes no reads for now, or the account must be connected again.
@@ -123,6 +125,7 @@ impl Looked {
             Self::Absent => "look_absent",
             Self::Failed => "look_failed",
             Self::Unclear => "look_unclear",
+            Self::Live => "look_live",
             Self::Waits => "look_waits",
             Self::Limited => "look_limited",
             Self::Asked => "look_asked",

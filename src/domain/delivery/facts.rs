@@ -239,6 +239,9 @@ pub enum Said {
     Accepted,
     /// As `Accepted`, and this is what it calls it: nobody knew before.
     Taken(String),
+    /// It has published it, by the word of its handle; which object that is, is not known yet. Whatever the
+    /// handle says later, it is never made anew (class C).
+    Live,
     /// It has these words already, in its own message.
     Duplicate(String),
     /// It will never take this.

@@ -23,8 +23,6 @@ use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, Job, Next,
 /// The names under which the state is kept; those of a file of a carousel go behind [`child`].
 const CONTAINER: &str = "container";
 const QUOTA: &str = "quota";
-/// The container that has published, though no call of ours is known to have done it.
-const PUBLISHED: &str = "published";
 /// Whose token reads containers, where the other one is not shown them; and how often none was.
 const READER: &str = "reader";
 const BLIND: &str = "blind";
@@ -106,10 +104,6 @@ pub(super) fn next(
             until: None,
         });
     }
-    if let Some(id) = alive(handles, PUBLISHED, now) {
-        // Whatever has ended meanwhile: neither it nor another one is published any more.
-        return Ok(Next::Out { frozen: publishing(id), since: begun(handles, id, now) });
-    }
     if let Some(pause) = upload::paused(handles, now) {
         return Err(Failure { hint: alive(handles, REMEDY, now).map(str::to_owned), ..pause });
     }
@@ -160,10 +154,21 @@ fn publishing(container: &str) -> Frozen {
     Frozen { marker: container.to_owned(), body }
 }
 
-/// When a container was made; a life of one ago if that is not known any more.
-fn begun(handles: &Handles, id: &str, now: Timestamp) -> Timestamp {
-    let made = handles.values().find(|it| it.value == id && it.expires.is_some());
-    made.and_then(|it| it.expires).unwrap_or(now).saturating_sub(LIFE).unwrap_or(now)
+/// The container of a post says that it has published. None of our calls was open, so one that Instagram
+/// refused has published after all. Nothing of it is older than the container.
+pub(super) fn surfaced(
+    handles: &Handles,
+    call: &Request,
+    answer: &Answer,
+    now: Timestamp,
+) -> Option<(Frozen, Timestamp)> {
+    let container = handles.get(CONTAINER).filter(|_| call.label == "instagram.status")?;
+    let json = answer.json();
+    let told = answer.status == 200 && GraphError::of(&json).is_none();
+    let ours = call.path.strip_prefix('/') == Some(&container.value);
+    let made = container.expires.unwrap_or(now).saturating_sub(LIFE).unwrap_or(now);
+    (told && ours && matches!(State::of(&json, answer, now), State::Published))
+        .then(|| (publishing(&container.value), made))
 }
 
 /// What a container still needs: its bytes, or a look at its state.
@@ -262,11 +267,8 @@ pub(super) fn answered(
             State::Working => Err(working(job, form, &key, handles, now)),
             State::Failed(failure) => Err(failure),
             State::Expired => Err(gone("the container ended before it was published")),
-            // None of our calls was open, so one that Instagram refused has published after all.
-            State::Published => {
-                Ok([(PUBLISHED.to_owned(), Handle::kept(call.path.trim_start_matches('/')))].into())
-            }
-            State::Unknown => Err(failed()),
+            // Of a container of a post: see `surfaced`. A part of a carousel has no such state.
+            State::Published | State::Unknown => Err(failed()),
         },
         // All its files were ready once, and Instagram says that one is not: it has ended since.
         "instagram.container" if form == Form::Carousel && failed().class == FailureClass::NotReady => {

@@ -124,6 +124,7 @@ pub(super) fn listed(
     let form = Form::of(job);
     let (all, rest) = match list(Some(first_page(said.call)), said.answer, now) {
         Ok(read) => read,
+        Err(failure) if said.call.label == PUBLISHED => return Sight::Unlisted(failure),
         Err(failure) => return Sight::Unclear(failure),
     };
     let words = if form.is_story() { String::new() } else { plain(job.text) };
@@ -150,7 +151,8 @@ pub(super) fn listed(
             if now.duration_since(since) > LISTED {
                 Sight::Found(unnamed(form))
             } else {
-                unclear(FailureClass::NotReady, "Instagram has published it and does not list it yet")
+                let message = "Instagram has published it and does not list it yet";
+                Sight::Unlisted(Failure { class: FailureClass::NotReady, ..Failure::transient(message) })
             }
         }
         // Without words the one that is listed may be another of ours, of which nobody knows yet either.

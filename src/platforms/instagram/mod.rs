@@ -170,6 +170,16 @@ impl Platform for Instagram {
         containers::answered(job, Form::of(job), handles, call, answer, now)
     }
 
+    fn surfaced(
+        &self,
+        handles: &Handles,
+        call: &Request,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Option<(Frozen, Timestamp)> {
+        containers::surfaced(handles, call, answer, now)
+    }
+
     fn publishing(&self) -> &'static [&'static str] {
         &["instagram.publish", "instagram.comment"]
     }

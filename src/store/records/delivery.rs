@@ -93,6 +93,7 @@ fn is_zero(count: &u16) -> bool {
 enum SaidRow {
     Accepted,
     Taken(String),
+    Live,
     Duplicate(String),
     Never(ReasonRow),
     Barred { until: Timestamp, reason: ReasonRow },
@@ -103,6 +104,7 @@ impl From<&Said> for SaidRow {
         match it {
             Said::Accepted => Self::Accepted,
             Said::Taken(name) => Self::Taken(name.clone()),
+            Said::Live => Self::Live,
             Said::Duplicate(message) => Self::Duplicate(message.clone()),
             Said::Never(reason) => Self::Never(reason.into()),
             Said::Barred { until, reason } => Self::Barred { until: *until, reason: reason.into() },
@@ -115,6 +117,7 @@ impl From<SaidRow> for Said {
         match row {
             SaidRow::Accepted => Self::Accepted,
             SaidRow::Taken(name) => Self::Taken(name),
+            SaidRow::Live => Self::Live,
             SaidRow::Duplicate(message) => Self::Duplicate(message),
             SaidRow::Never(reason) => Self::Never(reason.into()),
             SaidRow::Barred { until, reason } => Self::Barred { until, reason: reason.into() },
