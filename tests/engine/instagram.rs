@@ -193,6 +193,7 @@ fn what_published_behind_a_limit_is_found_before_it_is_too_late_and_is_not_calle
 fn a_container_is_asked_again_after_a_refusal_however_soon_the_next_try_is() {
     let mut world = World::new(7, PlatformName::Instagram, 1);
     world.settings.lane_spacing = SignedDuration::ZERO;
+    world.network.instagram.lies = true;
     let expired = answer(400, &json!({ "error": { "code": 190, "message": "expired" } }));
     world.network.script = vec![Fault::Misleading(expired)];
     world.accounts.get_mut(&AccountId::from_u128(1)).unwrap().can_refresh = true;

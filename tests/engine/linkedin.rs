@@ -99,19 +99,21 @@ fn what_is_refused_at_the_door_is_tried_again_or_ends_and_is_never_in_doubt() {
 }
 
 #[test]
-fn a_limit_is_tried_again_after_a_minute_and_then_after_midnight() {
+fn a_limit_is_tried_again_after_a_minute_after_a_quarter_and_then_after_midnight() {
     let limit =
         answer(429, &json!({ "status": 429, "message": "Resource level throttle limit is reached." }));
     let mut world = world(7, 1, true);
-    world.network.script = vec![Fault::Refused(limit); 2];
+    world.network.script = vec![Fault::Refused(limit); 3];
     let id = world.post(1, 0, 1, Late::Always);
     world.run_until(a_week());
     let at: Vec<_> = world.sent.iter().map(|it| it.0).collect();
-    let soon = at[1].duration_since(at[0]);
-    assert!((secs(60)..=secs(95)).contains(&soon), "{soon}");
-    let since_midnight = at[2].as_second().rem_euclid(86_400);
-    assert!((1..=60).contains(&since_midnight), "{}", at[2]);
-    assert_eq!((at.len(), world.network.objects.len()), (3, 1), "{:?}", world.store[&id].reason);
+    for (n, wait) in [(0, 60), (1, 900)] {
+        let waited = at[n + 1].duration_since(at[n]);
+        assert!((secs(wait)..=secs(wait + 35)).contains(&waited), "{waited}");
+    }
+    let since_midnight = at[3].as_second().rem_euclid(86_400);
+    assert!((1..=60).contains(&since_midnight), "{}", at[3]);
+    assert_eq!((at.len(), world.network.objects.len()), (4, 1), "{:?}", world.store[&id].reason);
 }
 
 fn with_comment(world: &mut World, account: u128) -> DeliveryId {

@@ -10,6 +10,7 @@ use sendoff::domain::delivery::State;
 use sendoff::domain::ids::{DeliveryId, MediaId, PlatformName};
 use sendoff::domain::media::{Detail, MediaItem, MediaKind, Video};
 use sendoff::domain::schedule::Late;
+use sendoff::engine::Purpose;
 use serde_json::json;
 
 const MIB: u64 = 1 << 20;
@@ -277,4 +278,19 @@ fn words_that_x_refuses_as_a_repeat_of_our_own_post_are_held_with_its_name() {
         let named = told.contains(&world.store[&first].post.to_string());
         assert_eq!((named, told.contains("is not in the account's list")), (known, !known), "{told}");
     }
+}
+
+/// Each post on a page costs, and a search without an end proves nothing.
+#[test]
+fn a_timeline_that_never_ends_is_read_five_pages_at_a_time_and_a_person_is_asked_at_last() {
+    let mut world = World::new(7, PlatformName::X, 1);
+    (world.network.x.endless, world.network.list_lag) = (true, secs(3600 * 24 * 30));
+    world.network.script = vec![Fault::LostAfter];
+    let id = world.post(1, 0, 1, Late::Always);
+    world.run_until(start() + secs(15));
+    assert_eq!(world.asked.iter().filter(|it| it.2 == Purpose::Look).count(), 5, "one look");
+    world.run_until(a_week());
+    let it = &world.store[&id];
+    assert!(it.waits_for_word(), "{:?} {:?}", it.state, it.reason);
+    assert_eq!((world.sent.len(), world.network.objects.len()), (1, 1));
 }

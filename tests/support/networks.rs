@@ -320,10 +320,14 @@ impl Network {
                 post
             })
             .collect();
-        if posts.is_empty() {
-            return answer(200, &json!({ "meta": { "result_count": 0 } }));
+        let mut meta = json!({ "result_count": posts.len() });
+        if self.x.endless {
+            meta["next_token"] = json!("7140dibdnow9c7btw481s8m561gat797rboud5r80xvzm");
         }
-        answer(200, &json!({ "meta": { "result_count": posts.len() }, "data": posts }))
+        if posts.is_empty() {
+            return answer(200, &json!({ "meta": meta }));
+        }
+        answer(200, &json!({ "meta": meta, "data": posts }))
     }
 
     fn put(&mut self, owner: &str, body: &Value, now: Timestamp) -> Answer {

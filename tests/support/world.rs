@@ -533,6 +533,8 @@ impl World {
                 (Reply::Lost("connection reset".into()), lag)
             }
             Fault::Misleading(answer) => {
+                // What is refused in so many words has happened by then, or has not.
+                let late = if network.instagram.lies { secs(0) } else { late };
                 self.at(now + late, Happening::Land(account, request.clone()));
                 (Reply::Answer(answer), lag)
             }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::{Network, answer};
 
 pub(crate) struct State {
+    /// The timeline never comes to an end.
+    pub(crate) endless: bool,
     uploads: BTreeMap<String, Upload>,
     /// How long a film is worked on.
     pub(crate) works: SignedDuration,
@@ -37,6 +39,7 @@ struct Upload {
 impl Default for State {
     fn default() -> Self {
         Self {
+            endless: false,
             uploads: BTreeMap::new(),
             works: SignedDuration::ZERO,
             life: SignedDuration::from_hours(24),

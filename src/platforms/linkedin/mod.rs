@@ -281,11 +281,16 @@ impl Platform for LinkedIn {
     }
 
     fn throttled(&self, waits: u16, now: Timestamp) -> Option<Timestamp> {
-        // It may be a short one; else calls are counted from midnight to midnight UTC.
-        let soon = now.checked_add(SignedDuration::from_mins(1)).ok();
+        // It may be a short one, twice; else calls are counted from midnight to midnight UTC.
+        let soon = now.checked_add(SignedDuration::from_mins(1)).ok()?;
+        let later = now.checked_add(SignedDuration::from_mins(15)).ok()?;
         let day = SignedDuration::from_hours(24).as_secs();
-        let midnight = Timestamp::from_second((now.as_second().div_euclid(day) + 1) * day).ok();
-        if waits == 0 { soon } else { midnight.max(soon) }
+        let midnight = Timestamp::from_second((now.as_second().div_euclid(day) + 1) * day).ok()?;
+        Some(match waits {
+            0 => soon,
+            1 => later.min(midnight).max(soon),
+            _ => midnight.max(soon),
+        })
     }
 
     fn remote_id_of(&self, _account: &Account, url: &str) -> Option<String> {

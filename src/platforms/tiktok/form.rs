@@ -165,18 +165,29 @@ fn commercial(options: &BTreeMap<String, String>) -> (bool, bool) {
     }
 }
 
+/// What others may not do with a direct video: comment, duet, stitch. Either the account has it switched
+/// off, or the post.
+pub(super) fn forbidden(job: &Job<'_>, creator: &Creator) -> [bool; 3] {
+    let allowed = |key| is_on(job.options, key);
+    [
+        creator.comment_disabled || !allowed("allow_comment"),
+        creator.duet_disabled || !allowed("allow_duet"),
+        creator.stitch_disabled || !allowed("allow_stitch"),
+    ]
+}
+
 /// `post_info` of a direct video.
 pub(super) fn video_info(job: &Job<'_>, creator: &Creator) -> Value {
     let (brand, own) = commercial(job.options);
-    let allowed = |key| is_on(job.options, key);
+    let [comment, duet, stitch] = forbidden(job, creator);
     let mut info = json!({
         "privacy_level": job.options.get("privacy"),
-        "disable_comment": creator.comment_disabled || !allowed("allow_comment"),
-        "disable_duet": creator.duet_disabled || !allowed("allow_duet"),
-        "disable_stitch": creator.stitch_disabled || !allowed("allow_stitch"),
+        "disable_comment": comment,
+        "disable_duet": duet,
+        "disable_stitch": stitch,
         "brand_content_toggle": brand,
         "brand_organic_toggle": own,
-        "is_aigc": allowed("ai_generated"),
+        "is_aigc": is_on(job.options, "ai_generated"),
     });
     if !job.text.trim().is_empty() {
         info["title"] = json!(job.text);

@@ -23,6 +23,8 @@ const TASK: &str = "publish_id";
 const ADDRESS: &str = "upload";
 const SENT: &str = "sent";
 const WHO: &str = "username";
+/// What its task forbids others ([`form::forbidden`]).
+const FORBIDS: &str = "forbids";
 /// Tasks made so far.
 const TASKS: &str = "tasks";
 
@@ -70,6 +72,14 @@ pub(super) fn next(job: &Job<'_>, form: Form, handles: &Handles, now: Timestamp)
         // It is the last piece that publishes, and the upload took its time.
         return Ok(Next::Call(creator::query()));
     }
+    // Switched on or off meanwhile: the task says what is not so any more, and cannot be changed.
+    if form.is_direct()
+        && let Some(creator) = creator::known(handles, now)
+        && handles.get(FORBIDS).is_some_and(|it| it.value != forbids(job, &creator))
+        && number(handles, TASKS).unwrap_or_default() < u64::from(TASKS_MAX)
+    {
+        return Ok(Next::Call(begin(job, form, plan, Some(&creator))));
+    }
     let until = handles.get(ADDRESS).and_then(|it| it.expires).unwrap_or(now);
     let body = json!({
         "publish_id": task,
@@ -80,6 +90,10 @@ pub(super) fn next(job: &Job<'_>, form: Form, handles: &Handles, now: Timestamp)
         "privacy": job.options.get("privacy").filter(|_| form.is_direct()),
     });
     Ok(Next::Publish(Frozen { marker: task.to_owned(), body: body.to_string().into_bytes() }))
+}
+
+fn forbids(job: &Job<'_>, creator: &Creator) -> String {
+    form::forbidden(job, creator).map(|it| if it { '1' } else { '0' }).iter().collect()
 }
 
 /// Makes a task. Nothing comes of it without its bytes, so a lost answer costs one call of six a minute.
@@ -144,8 +158,11 @@ pub(super) fn answered(
             let address = data["upload_url"].as_str().filter(|it| !it.is_empty()).ok_or_else(failed)?;
             let ends = now.checked_add(LIFE).ok();
             let made = number(handles, TASKS).unwrap_or_default() + 1;
-            let who = creator::known(handles, now).map(|it| it.username).unwrap_or_default();
+            let creator = creator::known(handles, now);
+            let forbids = creator.as_ref().map(|it| forbids(job, it)).unwrap_or_default();
+            let who = creator.map(|it| it.username).unwrap_or_default();
             Ok([
+                (FORBIDS.to_owned(), Handle::kept(forbids)),
                 (TASK.to_owned(), Handle::new(task, ends)),
                 (ADDRESS.to_owned(), Handle::new(address, ends)),
                 (SENT.to_owned(), Handle::kept("0")),
