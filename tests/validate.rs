@@ -217,6 +217,17 @@ fn the_preview_shows_what_would_be_sent() {
     let shown =
         serde_json::json!({ "x": given.on(&X, None).preview, "bluesky": given.on(&Bluesky, None).preview });
     insta::assert_json_snapshot!(shown);
+    // What is set on the first part is not set on those that follow, and they hang under one another.
+    let mut thread = text("one").option("reply_settings", "following").option("poll", "Rye|Spelt");
+    thread.parts.extend(["two".to_owned(), "three".to_owned()]);
+    let shown = thread.on(&X, None).preview;
+    let bodies: Vec<_> = shown.as_array().unwrap().iter().map(|it| &it["body"]).collect();
+    assert_eq!(bodies[0]["reply_settings"], "following");
+    assert!(bodies[0]["poll"].is_object() && bodies[0]["reply"].is_null(), "{shown}");
+    for (n, of) in [(1, "<part 1>"), (2, "<part 2>")] {
+        assert_eq!(bodies[n]["reply"]["in_reply_to_tweet_id"], of, "{shown}");
+        assert!(bodies[n]["reply_settings"].is_null() && bodies[n]["poll"].is_null(), "{shown}");
+    }
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn words(row: &Transition, attempt: Option<&Attempt>) -> String {
         "look_failed" => "a look found that the network has given up on it; one look is no proof",
         "look_unclear" if class == AT_WORK => "a look found the network still at work on it",
         "look_unclear" => "a look settled nothing",
-        "look_live" => "the network says that it is out; which of the account's posts it is shows later",
+        "look_live" => "the network says that it is out; which of the account's posts it is, is looked up",
         "look_waits" => "nobody looks yet: it waits until the same request may go out again",
         "look_limited" => {
             "nobody looks yet: the network takes no reads for now, or the account must be connected again"

@@ -104,6 +104,7 @@ async fn live(shared: &Arc<Shared>, delivery: &Delivery, url: &str) -> ApiResult
             | Sight::More(_)
             | Sight::Unclear(_)
             | Sight::Unlisted(_)
+            | Sight::Out(_)
             | Sight::Disputed { .. } => return Ok(said),
         }
     }

@@ -43,8 +43,8 @@ pub const AT_WORK: &str = "media_not_ready";
 /// The class of a wait because no byte left.
 pub const NOT_SENT: &str = "not_sent";
 
-/// What is known for no longer than this was found out for one call.
-const FOR_ONE_CALL: SignedDuration = SignedDuration::from_secs(3);
+/// How long a handle lives that was found out for the next call alone.
+pub const FOR_ONE_CALL: SignedDuration = SignedDuration::from_secs(2);
 
 /// The reason's class of what the network took, named, and could not publish after all.
 pub const NOTHING: &str = "came_to_nothing";

@@ -27,6 +27,7 @@ mod send;
 mod settings;
 mod steps;
 mod stops;
+mod wants;
 
 pub use after::Unseen;
 pub use gates::{BROKE, wait_of};

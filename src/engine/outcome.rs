@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{self, Ladder};
 use super::gates::{App, BILLING_PROBE, app_of};
-use super::reconcile::{is_for_good, reason_of};
 use super::send::{evidence, with_job};
+use super::wants::{is_for_good, reason_of};
 use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work, restored};
 use crate::domain::account::Account;
 use crate::domain::delivery::{AfterAbsence, Event, Live, NOT_SENT, Reason, Recall, RetryWhy, Said, State};

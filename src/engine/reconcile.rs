@@ -9,10 +9,11 @@ use super::backoff::{self, scaled};
 use super::gates::app_of;
 use super::search::{reckoned_back, search_from};
 use super::send::{TOO_MANY, class_of, evidence, with_job};
+use super::wants::{is_for_good, over_late, reason_of, refused_for_good, repeatable, repeated, wanted};
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, restored, steps};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::{AfterAbsence, Delivery, Event, Looked, Proof, Reason, Said};
-use crate::domain::ids::DeliveryId;
+use crate::domain::ids::{AccountId, DeliveryId};
 use crate::domain::moment::Moment;
 use crate::planted::planted;
 use crate::platforms::{Answer, Class, Failure, FailureClass, Reading, Request, Sight};
@@ -22,8 +23,8 @@ const EARLY: [i64; 3] = [10, 60, 300];
 /// A key is not trusted in the last part of its life.
 const KEY_MARGIN: SignedDuration = SignedDuration::from_mins(15);
 const A_SECOND: SignedDuration = SignedDuration::from_secs(1);
-/// What a look showed: live by the word of its handle, and not told from others yet.
-const LIVE: &str = "live";
+/// What is live shows in its account's list after a moment; so long after its call it never will.
+const LISTED: SignedDuration = SignedDuration::from_mins(15);
 /// Why what was called live is not made anew, whatever is said of it later.
 const UNSAID: &str =
     "the network called it published before, and its handle says now that nothing came of it";
@@ -231,7 +232,13 @@ impl Engine {
         let expired_once = !run.refreshed;
         let said = &work.delivery.flight.said;
         let accepted = matches!(said, Some(Said::Accepted | Said::Taken(_) | Said::Live));
+        let barred = work.delivery.barred(now).map(|(until, _)| until);
         let is_live = *said == Some(Said::Live);
+        let unlisted = work.delivery.flight.unknown_since.is_some_and(|it| it.waited(moment) > LISTED);
+        let sight = match sight {
+            Some(Sight::Unlisted(live)) if unlisted => Some(Sight::Found(live)),
+            other => other,
+        };
         let account = run.account;
         let app = work.account.as_ref().map(app_of);
         let gone = match &sight {
@@ -252,11 +259,7 @@ impl Engine {
                 self.unclear(id, &message, None, Some(evidence("unclear", &answer)), now, out);
             }
             Some(Sight::Found(live)) => {
-                let barred = work.delivery.barred(now).map(|(until, _)| until);
-                if let (Some(until), Some(lane)) = (barred, self.lanes.get_mut(&account)) {
-                    // What went out proves that nothing is blocked.
-                    self.waits_changed |= lane.unpark(until);
-                }
+                self.proves_open(account, barred);
                 let next_part_at = now.saturating_add(self.settings.lane_spacing).unwrap_or(now);
                 let event = Event::Applied { live, next_part_at };
                 self.save(id, event, Then::Done, Some(evidence("found", &answer)), now, out);
@@ -284,7 +287,22 @@ impl Engine {
             Some(Sight::Failed(failure)) => {
                 self.absent(id, true, Some(failure), &evidence("gone", &answer), now, out);
             }
-            Some(Sight::More(request)) => {
+            // That word is kept before anything else is asked: nothing unsays it.
+            Some(Sight::Out(_)) if !is_live => {
+                let message =
+                    "the network has published it; which of the account's posts it is, is looked up";
+                let reason = Reason::new(FailureClass::NotReady.as_str(), message)
+                    .hint("checking which post it is; nothing to do for now");
+                let (next_check, absent_at) = (now, work.delivery.flight.absent_at);
+                let event = Event::Look { kind: Looked::Live, next_check, absent_at, reason: Some(reason) };
+                self.proves_open(account, barred);
+                self.save(id, event, Then::Done, Some(evidence("live", &answer)), now, out);
+            }
+            Some(Sight::Unlisted(_)) => {
+                let kept = Some(evidence("pending", &answer));
+                self.unclear(id, "it is live, and not listed yet", None, kept, now, out);
+            }
+            Some(Sight::More(request) | Sight::Out(request)) => {
                 if !self.turn_page(id, Purpose::Look, request, now, out) {
                     self.unclear(id, TOO_MANY, None, Some(evidence("more", &answer)), now, out);
                 }
@@ -292,9 +310,7 @@ impl Engine {
             Some(Sight::Disputed { message }) => {
                 self.hold(id, &message, Some(evidence("disputed", &answer)), now, out);
             }
-            Some(Sight::Unclear(failure) | Sight::Unlisted(failure))
-                if failure.class == FailureClass::AuthExpired && expired_once =>
-            {
+            Some(Sight::Unclear(failure)) if failure.class == FailureClass::AuthExpired && expired_once => {
                 if let Some(run) = self.runs.get_mut(&id) {
                     run.refreshed = true;
                     run.phase = Phase::Refreshing;
@@ -310,13 +326,13 @@ impl Engine {
                 let kept = Some(evidence("unclear", &answer));
                 self.unclear(id, &failure.message, failure.until, kept, now, out);
             }
-            Some(Sight::Unlisted(failure)) => {
-                if failure.class != FailureClass::NotReady {
-                    self.read_refused(account, app.as_ref(), &failure, now);
-                }
-                let kept = Some(evidence(LIVE, &answer));
-                self.unclear(id, &failure.message, failure.until, kept, now, out);
-            }
+        }
+    }
+
+    /// What went out proves that nothing of the account is blocked.
+    fn proves_open(&mut self, account: AccountId, barred: Option<Timestamp>) {
+        if let (Some(until), Some(lane)) = (barred, self.lanes.get_mut(&account)) {
+            self.waits_changed |= lane.unpark(until);
         }
     }
 
@@ -363,16 +379,15 @@ impl Engine {
         let looks = work.delivery.flight.looks;
         let wait = EARLY.get(usize::from(looks)).map_or(SLOW, |it| SignedDuration::from_secs(*it));
         let next_check = self.in_scaled(now, wait).max(until.unwrap_or(now));
-        let outcome = kept.as_ref().map_or("", |it| it.outcome);
-        let kind = if outcome == LIVE { Looked::Live } else { Looked::Unclear };
-        let reason = if matches!(outcome, LIVE | "pending") {
+        let at_work = kept.as_ref().is_some_and(|it| it.outcome == "pending");
+        let reason = if at_work {
             Reason::new(FailureClass::NotReady.as_str(), message.to_owned())
         } else {
             Reason::new("ambiguous", format!("could not look whether it is live: {message}"))
         };
         let reason = reason.hint("it is looked at again; nothing to do for now");
         let absent_at = work.delivery.flight.absent_at;
-        let event = Event::Look { kind, next_check, absent_at, reason: Some(reason) };
+        let event = Event::Look { kind: Looked::Unclear, next_check, absent_at, reason: Some(reason) };
         self.save(id, event, Then::Done, kept, now, out);
     }
 
@@ -547,47 +562,4 @@ impl Engine {
         let event = Event::Absent { proof, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);
     }
-}
-
-/// The post of ours that a network means that calls this a repeat, if we know of one.
-fn repeated(work: &Work) -> Option<String> {
-    let (post, at) = (work.earlier)()?;
-    Some(format!(
-        "the network refuses it as a repeat of `{post}`, which has the same words and went out at {at:.0}"
-    ))
-}
-
-/// A failure as the reason of a delivery.
-pub(super) fn reason_of(failure: &Failure) -> Reason {
-    Reason { hint: failure.hint.clone(), ..Reason::new(failure.class.as_str(), failure.message.clone()) }
-}
-
-/// Somebody still wants it out.
-fn wanted(delivery: &Delivery, now: Timestamp) -> bool {
-    !delivery.cancel_requested && now <= delivery.give_up_at && over_late(delivery, now).is_none()
-}
-
-/// Repeated under its own marker it was refused for good: all that is left to learn is whether the
-/// earlier attempt is live.
-fn refused_for_good(delivery: &Delivery) -> Option<Reason> {
-    match &delivery.flight.said {
-        Some(Said::Never(reason)) => Some(reason.clone()),
-        _ => None,
-    }
-}
-
-pub(super) fn is_for_good(reason: &Reason) -> bool {
-    matches!(reason.class.as_str(), "invalid_content" | "policy")
-}
-
-/// The frozen request may be wanted once more.
-fn repeatable(work: &Work, now: Timestamp) -> bool {
-    let delivery = &work.delivery;
-    delivery.flight.frozen.is_some() && wanted(delivery, now) && refused_for_good(delivery).is_none()
-}
-
-/// Later than its policy allows. Unlike before the first send, the time since its instant counts.
-fn over_late(delivery: &Delivery, now: Timestamp) -> Option<Reason> {
-    let late = delivery.step == 0 && delivery.is_late(now);
-    late.then(|| Reason::new("late", "it is not live, and later than its policy allows"))
 }

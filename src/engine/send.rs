@@ -294,7 +294,7 @@ impl Engine {
                 run.scanned = true;
                 self.advance(id, now, out);
             }
-            Some(Sight::More(request)) => {
+            Some(Sight::More(request) | Sight::Out(request)) => {
                 if !self.turn_page(id, Purpose::Scan, request, now, out) {
                     let failure = Failure::transient(TOO_MANY);
                     self.no_effect(id, failure, backoff::PREPARING, None, now, out);

@@ -386,7 +386,7 @@ pub trait Platform: Sync {
     /// [`Platform::capabilities`].
     fn preview(
         &self,
-        text: &str,
+        part: (usize, &str),
         media: &[MediaItem],
         options: &BTreeMap<String, String>,
         tier: Option<&str>,

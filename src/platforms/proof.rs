@@ -143,8 +143,10 @@ pub enum Sight {
     More(Request),
     /// The read failed or was unclear. Not a negative read.
     Unclear(Failure),
-    /// Its handle says that it is live (class C), and which object it is could not be told: why.
-    Unlisted(Failure),
+    /// Its handle says that it is live (class C); this call tells which object it is.
+    Out(Request),
+    /// It is live, and not to be seen yet. If it stays so, this is all that will ever be known of it.
+    Unlisted(Live),
     /// Something that cannot be told apart, or another object under our id: a person must decide.
     Disputed { message: String },
 }

@@ -91,7 +91,7 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
     let preview: Vec<_> = parts
         .iter()
         .enumerate()
-        .map(|(n, text)| platform.preview(text, &media_of(&sent, parts.len(), n), draft.options, tier))
+        .map(|(n, text)| platform.preview((n, text), &media_of(&sent, parts.len(), n), draft.options, tier))
         .chain(comment.map(|it| platform.preview_comment(it)))
         .collect();
     Checked {

@@ -112,6 +112,29 @@ async fn a_thread_with_pictures_and_a_film_and_a_poll_are_shown_and_never_refuse
     house.assert_no_refusals();
 }
 
+/// Another's community, and files that the account was not given leave to upload: this post cannot go out,
+/// and the account's others do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_x_permits_no_single_post_stops_that_post_and_not_its_account() {
+    let house = House::new().await;
+    house.connect("x").await;
+    let ask = r::CreatePost {
+        options: options(&[("community", "1234")]),
+        ..draft(&[ACME], &["For others' bakers."], r::When::Now)
+    };
+    let made = house.client.post_create(&ask).await.unwrap();
+    let reason = house.ended(&made.id).await.deliveries[0].reason.clone().unwrap();
+    assert_eq!(reason.class, "policy", "{reason:?}");
+    assert!(reason.hint.unwrap().contains("only members post to community 1234"));
+    house.inject("x.upload=not_permitted");
+    let media = vec![uploaded(&house, "a.png", picture(20), None, 1).await];
+    let ask = r::CreatePost { media, ..draft(&[ACME], &["With a file."], r::When::Now) };
+    let made = house.client.post_create(&ask).await.unwrap();
+    let reason = house.ended(&made.id).await.deliveries[0].reason.clone().unwrap();
+    assert_eq!(reason.class, "not_granted", "{reason:?}");
+    published(&house, &draft(&[ACME], &["Words go."], r::When::Now)).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_for_parts_that_are_not_there_are_refused() {
     let house = House::new().await;

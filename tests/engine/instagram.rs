@@ -139,24 +139,49 @@ fn a_container_that_called_itself_published_is_never_made_anew_whatever_it_says_
         400,
         &json!({ "error": { "code": 9007, "error_subcode": 2_207_027, "message": "not ready" } }),
     );
-    // Before its call is known to have had an effect, and while that is looked up.
-    for fault in [Fault::Refused(unready), Fault::LostBefore] {
+    // Before its call is known to have had an effect, and while that is looked up; the list may be late, or
+    // not be read at all.
+    for (fault, hidden) in
+        [(Fault::Refused(unready), false), (Fault::LostBefore, false), (Fault::LostBefore, true)]
+    {
         for later in ["FINISHED", "EXPIRED", "ERROR", "MISSING"] {
             let mut world = World::new(7, PlatformName::Instagram, 1);
             world.network.list_lag = LONG;
+            world.network.instagram.hides_lists = hidden;
             world.network.instagram.says = Some((LONG, "PUBLISHED"));
+            world.network.instagram.unsays = Some(later);
             world.network.script = vec![fault.clone()];
             let id = picture(&mut world, 1, 0);
-            world.run_until(start() + secs(120));
-            let it = &world.store[&id];
-            assert_eq!((it.state, &it.flight.said), (State::Unknown, &Some(Said::Live)), "{fault:?}");
-            world.network.instagram.says = Some((LONG, later));
             world.run_until(start() + SignedDuration::from_hours(24 * 7));
-            let it = &world.store[&id];
-            let once = (1, 1);
-            assert_eq!((world.sent.len(), calls(&world, "instagram.container")), once, "{fault:?} {later}");
-            assert!(it.waits_for_word(), "{fault:?} {later}: {:?} {:?}", it.state, it.reason);
+            let (it, what) = (&world.store[&id], format!("{fault:?} {hidden} {later}"));
+            assert_eq!((world.sent.len(), calls(&world, "instagram.container")), (1, 1), "{what}");
+            assert_eq!(it.flight.said, Some(Said::Live), "{what}");
+            assert!(it.waits_for_word(), "{what}: {:?} {:?}", it.state, it.reason);
         }
+    }
+}
+
+#[test]
+fn a_container_whose_time_is_over_is_asked_before_another_is_made() {
+    for (behind, made, sent) in [(true, 1, 1), (false, 2, 2)] {
+        let said = answer(400, &json!({ "error": { "code": 4, "message": "limit" } }));
+        let mut world = World::new(7, PlatformName::Instagram, 1);
+        world.network.instagram.lies = true;
+        world.network.script = vec![if behind { Fault::Misleading(said) } else { Fault::Refused(said) }];
+        let id = picture(&mut world, 1, 0);
+        world.settings.give_up_after = LONG;
+        world.store.get_mut(&id).unwrap().give_up_at = start() + LONG;
+        world.run_until(start() + secs(30));
+        world.down(SignedDuration::from_hours(30));
+        world.run_until(start() + SignedDuration::from_hours(60));
+        let it = &world.store[&id];
+        assert_eq!(
+            (it.state, world.network.objects.len()),
+            (State::Published, 1),
+            "{behind}: {:?}",
+            it.reason
+        );
+        assert_eq!((calls(&world, "instagram.container"), world.sent.len()), (made, sent), "{behind}");
     }
 }
 

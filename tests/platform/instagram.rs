@@ -125,7 +125,7 @@ pub(crate) fn all_requests(door: Door) -> Vec<Request> {
         all.extend(made);
         all.extend(Instagram.look(&post.job(), &frozen, now()));
         all.extend(Instagram.scan(&post.job(), now()));
-        let Sight::More(list) =
+        let Sight::Out(list) =
             looks::look(&post, &json!({ "id": frozen.marker, "status_code": "PUBLISHED" }))
         else {
             panic!("the list is read next")

@@ -66,6 +66,10 @@ fn what_the_account_switched_off_during_a_long_upload_is_switched_off_in_its_tas
                     }
                 };
                 handles.extend(TikTok.answered(&job, &handles, &call, &answer, at.now).unwrap());
+                if call.label == "tiktok.creator" && asked == 2 {
+                    // Its turn comes later.
+                    at.now += SignedDuration::from_mins(2);
+                }
             }
             Next::Publish(_) if asked == 1 => at.now += SignedDuration::from_mins(6),
             Next::Publish(frozen) => break frozen,

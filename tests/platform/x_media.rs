@@ -302,7 +302,8 @@ fn a_description_that_x_refuses_does_not_keep_the_post_back_and_trouble_does_for
     let mut walk = Walk::new(vec![image(1)]);
     let no = json!({ "detail": "You are not permitted to perform this action.", "type": "about:blank" });
     let end = walk.go(|_, _| answer(403, &no)).unwrap_err();
-    assert_eq!(end.class, FailureClass::Permission);
+    // It is this post that cannot go out; the account's texts do.
+    assert_eq!(end.class, FailureClass::NotGranted);
     assert!(end.hint.unwrap().contains("media.write"));
 }
 

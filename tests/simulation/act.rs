@@ -189,6 +189,9 @@ impl World {
                 let cut = usize::try_from(self.rng.below(1 + answer.body.len() as u64)).unwrap();
                 // Cut behind its last byte, it is whole.
                 clean = cut == answer.body.len();
+                if !clean {
+                    self.network.instagram.unheard(&request.path);
+                }
                 answer.body.truncate(cut);
                 Reply::Answer(answer)
             }

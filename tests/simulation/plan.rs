@@ -374,6 +374,12 @@ pub(crate) fn calm(world: &mut World) {
 /// is refused nothing is known to be live before its container is asked again.
 pub(crate) fn lies(world: &mut World) {
     world.network.instagram.lies = true;
+    let words = [None, Some("ERROR"), Some("EXPIRED"), Some("FINISHED"), None];
+    world.network.instagram.unsays = words[usize::try_from(world.rng.0 % 5).unwrap()];
+    if world.network.instagram.unsays.is_some() {
+        // What nobody heard before a death cannot be known after it.
+        world.targets.clear();
+    }
     world.nobody_meddles();
 }
 

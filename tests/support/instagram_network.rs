@@ -26,6 +26,10 @@ pub(crate) struct State {
     pub(crate) says: Option<(SignedDuration, &'static str)>,
     /// Now and then a publishing call takes effect and is answered by a refusal that the documents call one.
     pub(crate) lies: bool,
+    /// Once a container has said that it is published, it says this.
+    pub(crate) unsays: Option<&'static str>,
+    /// No token is shown what the account has published.
+    pub(crate) hides_lists: bool,
     /// Publishing calls that arrived for a container that had published. There may be none.
     pub(crate) doubles: usize,
     /// Calls by label.
@@ -49,6 +53,17 @@ struct Container {
     /// When its publishing was first asked for, whether that arrived or not.
     asked: Option<Timestamp>,
     published: bool,
+    /// It has said so.
+    told: bool,
+}
+
+impl State {
+    /// Its answer was cut off: nobody knows what the container said.
+    pub(crate) fn unheard(&mut self, path: &str) {
+        if let Some(it) = self.containers.get_mut(path.trim_start_matches('/')) {
+            it.told = false;
+        }
+    }
 }
 
 impl Container {
@@ -123,6 +138,7 @@ pub(super) fn land(
                 made: now,
                 asked: None,
                 published: false,
+                told: false,
             };
             network.instagram.containers.insert(id.clone(), container);
             answer(200, &json!({ "id": id }))
@@ -161,6 +177,7 @@ pub(super) fn land(
             });
             answer(200, &json!({ "data": rows.collect::<Vec<_>>() }))
         }
+        label if label.starts_with("instagram.list.") && network.instagram.hides_lists => missing(),
         label if label.starts_with("instagram.list.") => list(network, owner, request, now),
         other => panic!("{other}"),
     }
@@ -172,6 +189,8 @@ pub(super) fn lie(which: u64) -> Answer {
     match which {
         0 => unready(),
         1 => error(32),
+        2 => error(4),
+        3 => answer(400, &json!({ "error": { "code": 9, "error_subcode": 2_207_042, "message": "limit" } })),
         _ => error(190),
     }
 }
@@ -219,17 +238,26 @@ fn publish(network: &mut Network, owner: &str, id: &str, now: Timestamp) -> Answ
     answer(200, &json!({ "id": id }))
 }
 
-fn status(network: &Network, id: &str, now: Timestamp) -> Answer {
+fn status(network: &mut Network, id: &str, now: Timestamp) -> Answer {
     let container = &network.instagram.containers[id];
     let truth = container.state(network, now);
     let said = match (network.instagram.says, container.asked) {
         (Some((span, word)), Some(asked)) if now < asked + span => word,
         _ => truth,
     };
+    let said = match network.instagram.unsays {
+        Some(word) if container.told => word,
+        _ => said,
+    };
     if said == "MISSING" {
         return missing();
     }
     let why = container.failed.unwrap_or(2_207_026);
+    if said == "PUBLISHED"
+        && let Some(it) = network.instagram.containers.get_mut(id)
+    {
+        it.told = true;
+    }
     answer(200, &json!({ "id": id, "status_code": said, "status": format!("{said}: error {why}") }))
 }
 

@@ -161,7 +161,7 @@ impl Network {
         }
         self.patience -= 1;
         if publishing && self.instagram.lies && rng.chance(20) {
-            return Fault::Misleading(instagram_network::lie(rng.below(3)));
+            return Fault::Misleading(instagram_network::lie(rng.below(5)));
         }
         let x = self.platform == PlatformName::X;
         match rng.below(if publishing { 8 } else { 5 }) {
@@ -367,7 +367,7 @@ impl Network {
         let lies = self.instagram.lies && label == "instagram.publish";
         match fault {
             Fault::LostAfter | Fault::Misleading(_) if lies && rng.chance(70) => {
-                Fault::Misleading(instagram_network::lie(rng.below(3)))
+                Fault::Misleading(instagram_network::lie(rng.below(5)))
             }
             // Where pieces go there is no account, and nothing of an API in the answers.
             Fault::Refused(_) if matches!(label, "tiktok.chunk" | "tiktok.last") => {

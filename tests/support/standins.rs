@@ -179,7 +179,7 @@ impl Platform for StandIn {
 
     fn preview(
         &self,
-        text: &str,
+        (_, text): (usize, &str),
         _media: &[MediaItem],
         _options: &BTreeMap<String, String>,
         _tier: Option<&str>,

@@ -106,7 +106,7 @@ pub enum Looked {
     Failed,
     /// The read failed, or showed the network still at work on it; with the reason.
     Unclear,
-    /// It is live by the word of its handle, and could not be told from others yet; with the reason.
+    /// It is live by the word of its handle; which object it is, is looked up next.
     Live,
     /// Nobody looked: the same request goes out again, but not yet.
     Waits,

@@ -220,7 +220,7 @@ impl Platform for Bluesky {
 
     fn preview(
         &self,
-        text: &str,
+        (_part, text): (usize, &str),
         media: &[MediaItem],
         options: &BTreeMap<String, String>,
         _tier: Option<&str>,

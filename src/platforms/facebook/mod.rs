@@ -127,7 +127,7 @@ impl Platform for Facebook {
 
     fn preview(
         &self,
-        text: &str,
+        (_part, text): (usize, &str),
         media: &[MediaItem],
         options: &BTreeMap<String, String>,
         _tier: Option<&str>,

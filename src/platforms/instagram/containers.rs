@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::errors;
 use super::form::{self, Form, Params};
-use crate::domain::delivery::{Frozen, Handle, Handles, alive};
+use crate::domain::delivery::{FOR_ONE_CALL, Frozen, Handle, Handles, alive};
 use crate::domain::door::Door;
 use crate::domain::media::MediaItem;
 use crate::platforms::meta::upload::{self, Said, TROUBLE};
@@ -37,7 +37,7 @@ const LIFE: SignedDuration = SignedDuration::from_mins(24 * 60 - 15);
 const BELIEVED: SignedDuration = SignedDuration::from_mins(5);
 /// How long it is believed that the last container is finished: for the call that follows at once, and
 /// not for one that follows a refusal.
-const FINISHED: SignedDuration = SignedDuration::from_secs(2);
+const FINISHED: SignedDuration = FOR_ONE_CALL;
 /// How long Instagram may be at work on a container before it is made anew, and how long on one of a film
 /// that lasts more than [`LONG_MS`]. The documents advise to ask for five minutes; such films take longer.
 const WORKS: SignedDuration = SignedDuration::from_mins(10);
@@ -123,6 +123,10 @@ pub(super) fn next(
     }
     let path = format!("/{user}/media");
     let Some(container) = alive(handles, CONTAINER, now) else {
+        if let Some(old) = overdue(handles, now) {
+            // Its time is over; a call that Instagram refused may have published it before.
+            return Ok(Next::Call(reading(status("instagram.status", old), handles, now)));
+        }
         let mut children = Vec::new();
         if form == Form::Carousel {
             for (n, item) in job.media.iter().enumerate() {
@@ -169,6 +173,12 @@ pub(super) fn surfaced(
     let made = container.expires.unwrap_or(now).saturating_sub(LIFE).unwrap_or(now);
     (told && ours && matches!(State::of(&json, answer, now), State::Published))
         .then(|| (publishing(&container.value), made))
+}
+
+/// The container of a post whose time is over, and that nobody has given up yet.
+fn overdue(handles: &Handles, now: Timestamp) -> Option<&str> {
+    let container = handles.get(CONTAINER).filter(|it| !it.value.is_empty())?;
+    alive(handles, CONTAINER, now).is_none().then_some(&container.value)
 }
 
 /// What a container still needs: its bytes, or a look at its state.
@@ -227,6 +237,12 @@ pub(super) fn answered(
     let json = answer.json();
     let failed = || errors::failure(answer, now);
     let bad = answer.status != 200 || GraphError::of(&json).is_some();
+    if call.label == "instagram.status" && overdue(handles, now) == call.path.strip_prefix('/') {
+        // Not published, says it (else see `surfaced`), or is not known any more: another takes its place.
+        let over = !bad || GraphError::of(&json).is_some_and(|it| is_missing(&it));
+        let failure = if over { gone("the container ended before it was published") } else { failed() };
+        return if over { anew(CONTAINER, handles, failure, now) } else { Err(failure) };
+    }
     if bad && matches!(call.label, "instagram.status" | "instagram.received") && is_unseen(call, answer, now)
     {
         return unseen(super::door(job.account), handles, call, failed(), now);

@@ -19,9 +19,6 @@ use crate::platforms::{Answer, Endpoint, Failure, FailureClass, Job, Reading, Re
 
 /// How much earlier than our intent Instagram's clock may date an object.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
-/// A post that is published shows in the list after a moment; ten minutes later it never will. Across a
-/// restart of the machine the search begins five minutes earlier than the call.
-const LISTED: SignedDuration = SignedDuration::from_mins(15);
 const FIELDS: &str = "id,caption,timestamp,media_product_type,media_type,permalink";
 
 const STATUS: &str = "instagram.look";
@@ -105,7 +102,7 @@ pub(super) fn container(
         _ if answer.status != 200 || GraphError::of(&json).is_some() || !ours => None,
         State::Finished => Some(Sight::Absent),
         State::Working => Some(unclear(FailureClass::NotReady, "Instagram is still working on the post")),
-        State::Published => listed(PUBLISHED),
+        State::Published => objects(PUBLISHED, job, since).map(Sight::Out),
         State::Failed(failure) if failure.class == FailureClass::InvalidContent => listed(FAILED),
         State::Failed(_) | State::Expired => listed(EXPIRED),
         State::Unknown => None,
@@ -124,7 +121,6 @@ pub(super) fn listed(
     let form = Form::of(job);
     let (all, rest) = match list(Some(first_page(said.call)), said.answer, now) {
         Ok(read) => read,
-        Err(failure) if said.call.label == PUBLISHED => return Sight::Unlisted(failure),
         Err(failure) => return Sight::Unclear(failure),
     };
     let words = if form.is_story() { String::new() } else { plain(job.text) };
@@ -147,14 +143,7 @@ pub(super) fn listed(
     match (said.call.label, hits.len()) {
         // It has published; only which of them it is cannot be told.
         (PUBLISHED, 2..) => Sight::Found(unnamed(form)),
-        (PUBLISHED, 0) if matches!(rest, Sight::Absent) => {
-            if now.duration_since(since) > LISTED {
-                Sight::Found(unnamed(form))
-            } else {
-                let message = "Instagram has published it and does not list it yet";
-                Sight::Unlisted(Failure { class: FailureClass::NotReady, ..Failure::transient(message) })
-            }
-        }
+        (PUBLISHED, 0) if matches!(rest, Sight::Absent) => Sight::Unlisted(unnamed(form)),
         // Without words the one that is listed may be another of ours, of which nobody knows yet either.
         (PUBLISHED, 1) if nameless => Sight::Found(unnamed(form)),
         (PUBLISHED, _) => one(hits, rest),

@@ -124,7 +124,7 @@ impl Platform for Instagram {
 
     fn preview(
         &self,
-        text: &str,
+        (_part, text): (usize, &str),
         media: &[MediaItem],
         options: &BTreeMap<String, String>,
         _tier: Option<&str>,

@@ -139,7 +139,7 @@ impl Platform for LinkedIn {
 
     fn preview(
         &self,
-        text: &str,
+        (_part, text): (usize, &str),
         media: &[MediaItem],
         options: &BTreeMap<String, String>,
         _tier: Option<&str>,

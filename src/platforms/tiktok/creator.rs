@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::form::{self, Form};
 use super::{errors, json_call};
-use crate::domain::delivery::{Handle, Handles};
+use crate::domain::delivery::{Handle, Handles, alive};
 use crate::platforms::{Ahead, Answer, Failure, FailureClass, Job, Request};
 
 /// The name under which it is kept.
@@ -29,10 +29,10 @@ pub(super) struct Creator {
 /// What was told before an upload is asked again before its last piece, if it is older than this.
 const OLD: SignedDuration = SignedDuration::from_mins(5);
 
-/// Whether it was told too long ago for what is published now.
-pub(super) fn is_old(handles: &Handles, now: Timestamp) -> bool {
-    let told = handles.get(CREATOR).and_then(|it| it.expires?.checked_sub(BELIEVED).ok());
-    told.is_none_or(|at| now.duration_since(at) > OLD)
+/// What was told, unless that is too long ago for what is published now.
+pub(super) fn lately(handles: &Handles, now: Timestamp) -> Option<Creator> {
+    let at = handles.get(CREATOR)?.expires?.checked_sub(BELIEVED).ok()?;
+    told(handles).filter(|_| now.duration_since(at) <= OLD)
 }
 
 pub(super) fn query() -> Request {
@@ -41,8 +41,12 @@ pub(super) fn query() -> Request {
 
 /// What was told a moment ago.
 pub(super) fn known(handles: &Handles, now: Timestamp) -> Option<Creator> {
-    let handle = handles.get(CREATOR).filter(|it| it.expires.is_some_and(|end| now < end))?;
-    let json: Value = serde_json::from_str(&handle.value).ok()?;
+    told(handles).filter(|_| alive(handles, CREATOR, now).is_some())
+}
+
+/// What was told at last.
+pub(super) fn told(handles: &Handles) -> Option<Creator> {
+    let json: Value = serde_json::from_str(&handles.get(CREATOR)?.value).ok()?;
     let is = |name: &str| json[name] == true;
     Some(Creator {
         username: json["username"].as_str().unwrap_or_default().to_owned(),

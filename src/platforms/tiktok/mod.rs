@@ -169,7 +169,7 @@ impl Platform for TikTok {
 
     fn preview(
         &self,
-        text: &str,
+        (_part, text): (usize, &str),
         media: &[MediaItem],
         options: &BTreeMap<String, String>,
         tier: Option<&str>,

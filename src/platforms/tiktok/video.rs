@@ -68,17 +68,16 @@ pub(super) fn next(job: &Job<'_>, form: Form, handles: &Handles, now: Timestamp)
     if start < plan.last_start() {
         return Ok(Next::Call(piece("tiktok.chunk", address, item, plan, start)));
     }
-    if form.is_direct() && creator::is_old(handles, now) {
+    if form.is_direct() {
         // It is the last piece that publishes, and the upload took its time.
-        return Ok(Next::Call(creator::query()));
-    }
-    // Switched on or off meanwhile: the task says what is not so any more, and cannot be changed.
-    if form.is_direct()
-        && let Some(creator) = creator::known(handles, now)
-        && handles.get(FORBIDS).is_some_and(|it| it.value != forbids(job, &creator))
-        && number(handles, TASKS).unwrap_or_default() < u64::from(TASKS_MAX)
-    {
-        return Ok(Next::Call(begin(job, form, plan, Some(&creator))));
+        let Some(creator) = creator::lately(handles, now) else { return Ok(Next::Call(creator::query())) };
+        // Switched on or off meanwhile: the task says what is not so any more, and cannot be changed.
+        if handles.get(FORBIDS).is_some_and(|it| it.value != forbids(job, &creator)) {
+            if number(handles, TASKS).unwrap_or_default() >= u64::from(TASKS_MAX) {
+                return Err(restless());
+            }
+            return Ok(Next::Call(begin(job, form, plan, Some(&creator))));
+        }
     }
     let until = handles.get(ADDRESS).and_then(|it| it.expires).unwrap_or(now);
     let body = json!({
@@ -90,6 +89,18 @@ pub(super) fn next(job: &Job<'_>, form: Form, handles: &Handles, now: Timestamp)
         "privacy": job.options.get("privacy").filter(|_| form.is_direct()),
     });
     Ok(Next::Publish(Frozen { marker: task.to_owned(), body: body.to_string().into_bytes() }))
+}
+
+/// Each upload found the account's switches changed at its end.
+fn restless() -> Failure {
+    Failure {
+        class: FailureClass::InvalidContent,
+        message: format!(
+            "comments, duets or stitches of the account were switched during each of {TASKS_MAX} uploads"
+        ),
+        hint: Some("leave them as they are for a while, and post it again".into()),
+        until: None,
+    }
 }
 
 fn forbids(job: &Job<'_>, creator: &Creator) -> String {
@@ -158,7 +169,8 @@ pub(super) fn answered(
             let address = data["upload_url"].as_str().filter(|it| !it.is_empty()).ok_or_else(failed)?;
             let ends = now.checked_add(LIFE).ok();
             let made = number(handles, TASKS).unwrap_or_default() + 1;
-            let creator = creator::known(handles, now);
+            // By which the task was made, however long its answer took.
+            let creator = creator::told(handles);
             let forbids = creator.as_ref().map(|it| forbids(job, it)).unwrap_or_default();
             let who = creator.map(|it| it.username).unwrap_or_default();
             Ok([

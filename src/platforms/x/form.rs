@@ -85,7 +85,7 @@ fn quoted(options: &Options) -> Option<&str> {
     id_of(option(options, "quote")?, "status")
 }
 
-fn community(options: &Options) -> Option<&str> {
+pub(super) fn community(options: &Options) -> Option<&str> {
     id_of(option(options, "community")?, "communities")
 }
 

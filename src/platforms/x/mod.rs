@@ -41,6 +41,9 @@ const PARTS_MAX: usize = 25;
 /// `metadata.alt_text.text` of the OpenAPI document.
 const ALT_MAX: usize = 1000;
 
+/// The permission without which X takes no files.
+const MEDIA_SCOPE: &str = "media.write";
+
 /// The connector. Stateless.
 pub struct X;
 
@@ -109,6 +112,22 @@ impl Platform for X {
         found
     }
 
+    fn not_granted(
+        &self,
+        media: &[MediaItem],
+        _options: &BTreeMap<String, String>,
+        _tier: Option<&str>,
+        lacks: &[String],
+    ) -> Option<Problem> {
+        let lacking = !media.is_empty() && lacks.iter().any(|it| it == MEDIA_SCOPE);
+        lacking.then(|| Problem {
+            field: "media".into(),
+            code: "not_granted",
+            message: format!("X takes files only with `{MEDIA_SCOPE}`, which this account was not given"),
+            hint: Some("connect the account again and grant it, or post without files".into()),
+        })
+    }
+
     fn notices(&self, _parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
         form::notices(options)
     }
@@ -143,14 +162,15 @@ impl Platform for X {
 
     fn preview(
         &self,
-        text: &str,
+        (part, text): (usize, &str),
         media: &[MediaItem],
         options: &BTreeMap<String, String>,
         _tier: Option<&str>,
     ) -> Value {
         let ids: Vec<String> = media.iter().map(|it| format!("<{}>", it.name)).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        json!({ "request": "POST /2/tweets", "body": form::body(text, None, &ids, options) })
+        let parent = part.checked_sub(1).map(|it| format!("<part {}>", it + 1));
+        json!({ "request": "POST /2/tweets", "body": form::body(text, parent.as_deref(), &ids, options) })
     }
 
     fn takes_alt(&self, _item: &MediaItem, _options: &BTreeMap<String, String>) -> bool {
@@ -199,7 +219,21 @@ impl Platform for X {
     }
 
     fn judge(&self, job: &Job<'_>, _frozen: &Frozen, answer: &Answer, now: Timestamp) -> Verdict {
-        answers::judge(answer, &job.account.username, now)
+        let said = answers::judge(answer, &job.account.username, now);
+        match (said, form::community(job.options).filter(|_| job.before.is_empty())) {
+            // It says nothing else of a community that the account is no member of, and the account may act.
+            (Verdict::Refused(it), Some(id)) if it.class == FailureClass::Permission => {
+                Verdict::Refused(Failure {
+                    class: FailureClass::Policy,
+                    hint: Some(format!(
+                        "only members post to community {id}: join it on X, or leave out `x.community`; if other \
+                         posts are refused like that too, the app needs `Read and write` at console.x.com"
+                    )),
+                    ..it
+                })
+            }
+            (said, _) => said,
+        }
     }
 
     fn look(&self, job: &Job<'_>, _frozen: &Frozen, since: Timestamp) -> Option<Request> {

@@ -8,7 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{answers, get, is_id, post};
+use super::{MEDIA_SCOPE, answers, get, is_id, post};
 use crate::domain::delivery::{self, Handle, Handles};
 use crate::domain::media::{MediaItem, MediaKind};
 use crate::platforms::{Answer, Body, Failure, FailureClass, Field, FilePart, Job, Request};
@@ -299,12 +299,15 @@ fn refused(
         ("x.metadata", _) if failure.class != FailureClass::Permission => {
             Ok([(key(n, ALT), Handle::kept("refused"))].into())
         }
-        (_, 403) => Err(Failure {
-            hint: Some(
-                "uploads need the permission `media.write`: connect the account again and grant it".into(),
-            ),
+        // Posts without files go out all the same: it is this post that cannot, and not the account.
+        (_, 403) if failure.class == FailureClass::Permission => Err(Failure {
+            class: FailureClass::NotGranted,
+            hint: Some(format!(
+                "uploads need the permission `{MEDIA_SCOPE}`: connect the account again and grant it"
+            )),
             ..failure
         }),
+        (_, 403) => Err(failure),
         ("x.append" | "x.finalize" | "x.status", _) => anew(n, item, handles, now, &said),
         _ => Err(unfit(item, &said)),
     }
