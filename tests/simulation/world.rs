@@ -509,14 +509,14 @@ impl World {
                 self.watch.goes_back(&all_rows(&store));
             }
         }
-        match marked.and_then(|()| ledger::recover(&store, self.moment())) {
-            Ok(()) => {}
+        let waits = match marked.and_then(|()| ledger::recover(&store, self.moment())) {
+            Ok(waits) => waits,
             Err(error) if aimed && error.is_fatal() => {
                 drop(store);
                 return self.died_at_start(&error.to_string());
             }
             Err(error) => panic!("recovery failed: {error}"),
-        }
+        };
         self.open_calls = self.disk.calls() - before;
         self.disk.uncut();
         if aimed {
@@ -541,7 +541,6 @@ impl World {
         });
         self.engine = Some(Engine::new(self.settings.clone(), random));
         self.note("boot");
-        let waits = ledger::waits(self.store.as_ref().unwrap(), self.wall()).unwrap();
         self.input(Input::Waits(waits));
         let calls =
             ledger::calls(self.store.as_ref().unwrap(), &self.settings, self.find, self.wall()).unwrap();
