@@ -243,11 +243,6 @@ impl World {
         !self.refreshing.is_empty() || self.queue.values().any(|it| matches!(it, Happening::Tokens(_)))
     }
 
-    /// Nobody disconnects an account.
-    pub(crate) fn nobody_leaves(&mut self) {
-        self.queue.retain(|_, it| !matches!(it, Happening::User(Wish::Disconnect(_))));
-    }
-
     /// Takes back all that people were to do.
     pub(crate) fn nobody_meddles(&mut self) {
         self.queue.retain(|_, it| !matches!(it, Happening::User(_)));
