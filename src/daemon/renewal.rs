@@ -455,7 +455,9 @@ mod tests {
             let row = due(n, &mine, later(seconds));
             let slot = queue.map(|it| SlotTaken { queue: it.into(), local: row.due.civil });
             let (post, made) = (post_of(&row, slot), row.clone());
-            store.write_blocking(move |tx| posts::create(tx, &post, &[made.clone()], None, None)).unwrap();
+            store
+                .write_blocking(move |tx| posts::create(tx, &post, std::slice::from_ref(&made), None, None))
+                .unwrap();
             row
         };
         let end = |row: Delivery| {

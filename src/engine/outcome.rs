@@ -117,7 +117,7 @@ impl Engine {
                         self.lose(id, Reason::new("duplicate", message), Some(said), Some(kept), now, out);
                     }
                     Some(Verdict::Barred(failure)) => {
-                        self.barred(id, &there.failure(failure), &answer, now, out)
+                        self.barred(id, &there.failure(failure), &answer, now, out);
                     }
                     Some(Verdict::Ambiguous { message })
                         if planted("unlisted refusal believed") && (400..500).contains(&answer.status) =>

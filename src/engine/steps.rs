@@ -59,7 +59,9 @@ impl Engine {
         let there = There::of((&self.gates, self.steps), Some(app), now);
         let mut quotas = platform.quotas(answer, there.now);
         quotas.retain(|it| it.app || publishes);
-        quotas.iter_mut().for_each(|it| it.resets = there.by_ours(it.resets));
+        for it in &mut quotas {
+            it.resets = there.by_ours(it.resets);
+        }
         self.heed(account, app, &quotas, now);
     }
 
