@@ -418,7 +418,7 @@ impl Engine {
         if planted("settle from the first loss") {
             since = flight.amb_since.map_or(since, Into::into);
         }
-        let settled = waited(since) >= settle;
+        let settled = waited(since) - self.took(id, now) >= settle;
         if planted("second container") && class == Class::Handle && again {
             let then = AfterAbsence::Retry { at: now, give_up_at: None };
             let event = Event::Absent { proof: Proof::User, anew: true, then };

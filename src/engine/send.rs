@@ -161,6 +161,7 @@ impl Engine {
         self.tally(id, &request, now);
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.call = Some(request.clone());
+        run.asked = run.asked.filter(|_| run.pages > 0).or(Some(now));
         run.phase = Phase::Calling(purpose);
         let account = run.account;
         self.gate_tried(account, id);
@@ -535,6 +536,7 @@ pub(super) mod tests {
             call: None,
             searched: None,
             pages: 0,
+            asked: None,
             prepared: 0,
             refreshed: false,
             hurried: false,

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Engine;
 use super::gates::{App, Gates, app_of};
 use crate::domain::account::Account;
-use crate::domain::ids::AccountId;
+use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
 use crate::platforms::{Answer, Failure, Platform, Sight};
 use jiff::fmt::rfc2822;
@@ -63,6 +63,12 @@ impl Engine {
             it.resets = there.by_ours(it.resets);
         }
         self.heed(account, app, &quotas, now);
+    }
+
+    /// How long ago the call left that was just answered: what it shows is of then.
+    pub(super) fn took(&self, id: DeliveryId, now: Timestamp) -> SignedDuration {
+        let asked = self.runs.get(&id).and_then(|run| run.asked);
+        asked.map_or(SignedDuration::ZERO, |at| now.duration_since(at).max(SignedDuration::ZERO))
     }
 
     /// The network's time stands in the `Date` of every answer (RFC 9110, 6.6.1). Nothing is learnt

@@ -571,7 +571,8 @@ impl World {
                 AccountState::Ready => {}
             }
         }
-        if self.token_life.is_some() {
+        // Where no token ends, there is something to do for the housekeeping only if a refresh was cut off.
+        if self.token_life.is_some() || !self.read(vault::refreshes).unwrap().is_empty() {
             self.at(self.now + secs(60), Happening::Tokens(self.life));
         }
         self.input(Input::Tick);
