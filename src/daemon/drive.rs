@@ -122,6 +122,8 @@ pub(super) struct Driver {
     claim: Option<Box<Save>>,
     /// Deliveries in hand whose post has files, which may go when it has ended.
     with_media: HashSet<DeliveryId>,
+    /// Read back by this start in place of the one before, which may have paid for it already.
+    unseen: HashSet<DeliveryId>,
     preflight: super::preflight::Preflight,
 }
 
@@ -140,6 +142,7 @@ impl Driver {
             loads: Vec::new(),
             claim: None,
             with_media: HashSet::new(),
+            unseen: HashSet::new(),
             preflight: super::preflight::Preflight::default(),
         }
     }
@@ -217,6 +220,7 @@ impl Driver {
                     self.shared.asks.answer(*ticket, Err(gone));
                     continue;
                 }
+                Input::Unseen(unseen) => self.unseen.extend(unseen.iter().map(|it| it.delivery.id)),
                 Input::Loaded { id, work: Some(work) } if !work.post.media.is_empty() => {
                     self.with_media.insert(*id);
                 }
@@ -450,13 +454,13 @@ impl Driver {
         });
     }
 
-    fn call(&self, id: DeliveryId, account: AccountId, purpose: Purpose, request: Request) {
+    fn call(&mut self, id: DeliveryId, account: AccountId, purpose: Purpose, request: Request) {
         debug_assert!(!platforms::is_publishing(request.label), "`{}` may be repeated", request.label);
         let shared = Arc::clone(&self.shared);
+        // A read-back was paid for with what it proves; one that is made once more was not.
+        let counts = purpose != Purpose::ReadBack || self.unseen.remove(&id);
         tokio::spawn(async move {
             cp!("c13", matches!(purpose, Purpose::Look));
-            // A read-back was paid for with what it proves.
-            let counts = purpose != Purpose::ReadBack;
             let reply = call_for(&shared, account, Some(id), &request, counts).await;
             // What only begins an upload makes the container.
             cp!("c3", matches!(purpose, Purpose::Prepare) && !request.label.ends_with(".start"));

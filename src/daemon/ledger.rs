@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::{queues, repeats, set_back, view};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, AccountState};
 use crate::domain::attempt::{Answered, Attempt, Transition};
 use crate::domain::delivery::{
     AfterAbsence, Delivery, Event, Looked, NOTHING, Proof, Reason, Recall, RetryWhy, State,
@@ -61,14 +61,52 @@ const STOPPED: &str = "the daemon stopped";
 
 /// Reads what a crash left behind and makes it safe: `Sending` becomes `Unknown`, never anything
 /// that would send again (I3). Work that was only claimed goes back to the due index, so that from
-/// here on the index names everything there is to do. Blocks.
-pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<(), StoreError> {
+/// here on the index names everything there is to do. What rests is seen once: waits of a clock that was
+/// wrong are mended, and what networks said, before this start, of more than one delivery is returned, for
+/// [`Input::Waits`]. Blocks.
+///
+/// [`Input::Waits`]: crate::engine::Input::Waits
+pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<Vec<Wait>, StoreError> {
     let now: Moment = now.into();
     for id in store.read(deliveries::in_flight)? {
         cp!("c15");
         store.write_blocking(move |tx| put_back(tx, id, STOPPED, now))?;
     }
-    set_back::look_for_what_is_still_to_come(store, now)
+    let (mut waits, mut off) = (Vec::new(), Vec::new());
+    store.read(|rx| {
+        for state in [State::Unknown, State::Retry] {
+            each_resting(rx, state, |it| {
+                match set_back::at_start(&it, now) {
+                    Some(_) => off.push(it),
+                    None => waits.extend(said(rx, &it, now.wall)?),
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    })?;
+    // Hardly ever is there one, and a start must not wait for a commit.
+    if !off.is_empty() {
+        waits.extend(store.write_blocking(move |tx| mend(tx, &off, now))?);
+    }
+    Ok(waits)
+}
+
+/// Moves what waits for the time of a clock that was wrong; what networks said to it.
+fn mend(tx: &mut Tx<'_>, off: &[Delivery], now: Moment) -> Result<Vec<Wait>, StoreError> {
+    let mut waits = Vec::new();
+    for before in off {
+        if let Some(event) = set_back::at_start(before, now) {
+            moved(tx, before, event, set_back::WAS_AHEAD, now)?;
+        }
+        waits.extend(said(tx, &deliveries::need(tx, before.id)?, now.wall)?);
+    }
+    Ok(waits)
+}
+
+/// What its network said to it that holds for others too.
+fn said(source: &impl Source, it: &Delivery, now: Timestamp) -> Result<Option<Wait>, StoreError> {
+    Ok(accounts::get(source, it.account)?.and_then(|account| wait_of(it, &account, now)))
 }
 
 /// So many resting deliveries are read at a start, and at a connect: for what their networks said (they
@@ -98,23 +136,6 @@ pub(super) fn each_resting(
 /// Nobody looked: its next look is then.
 pub(super) fn look_at(it: &Delivery, next_check: Timestamp) -> Event {
     Event::Look { kind: Looked::Asked, next_check, absent_at: it.flight.absent_at, reason: None }
-}
-
-/// What networks said, before this start, of more than one delivery: for [`Input::Waits`]. Blocks.
-///
-/// [`Input::Waits`]: crate::engine::Input::Waits
-pub fn waits(store: &Store, now: Timestamp) -> Result<Vec<Wait>, StoreError> {
-    store.read(|rx| {
-        let mut found = Vec::new();
-        for state in [State::Retry, State::Unknown] {
-            each_resting(rx, state, |it| {
-                let account = accounts::get(rx, it.account)?;
-                found.extend(account.and_then(|account| wait_of(&it, &account, now)));
-                Ok(())
-            })?;
-        }
-        Ok(found)
-    })
 }
 
 /// So many lines of the log are looked at for calls that limits count. Should more have happened within
@@ -151,7 +172,7 @@ pub fn calls(
         let first = first.flatten().min();
         let Some(first) = first else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for (id, n) in journal::moves_since(rx, first, LINES)? {
+        for (id, n) in journal::moves_since(rx, (first, 0), LINES)? {
             // What is damaged is told when its turn comes.
             let Ok(Some(row)) = deliveries::history_row(rx, id, n) else { continue };
             let publishes = row.event == "intend";
@@ -195,6 +216,16 @@ pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), Stor
             continue;
         }
         moved(tx, &before, look_at(&before, now), "reconnected", now)?;
+    }
+    Ok(())
+}
+
+/// It waits for its account to be connected again, and that has been, while this was decided by what was known
+/// before: nobody would set it going any more. In the same write, for behind a crash nobody would either.
+fn go_on(tx: &mut Tx<'_>, waiting: &Delivery, now: Timestamp) -> Result<(), StoreError> {
+    let well = |it: &Account| it.reason.is_none() && it.state != AccountState::NeedsReconnect;
+    if accounts::get(tx, waiting.account)?.is_some_and(|it| well(&it)) {
+        moved(tx, waiting, Event::TryNow { at: now, anyway: false }, "reconnected", now)?;
     }
     Ok(())
 }
@@ -301,7 +332,7 @@ pub fn put_back(
     let now = moment.wall;
     let Some(delivery) = deliveries::get(tx, id)?.filter(Delivery::in_flight) else { return Ok(()) };
     let event = if delivery.state == State::Sending && !planted("sending becomes retry at start") {
-        tracing::warn!(delivery = %id, "found in the middle of a call; it is looked up before anything is sent");
+        tracing::warn!(delivery = %id, account = %delivery.name, "found in the middle of a call; it is looked up before anything is sent");
         let reason = Reason::new("ambiguous", format!("{why} during the call"))
             .hint("checking whether it is already live; nothing to do for now");
         Event::Lose { next_check: now, reason, said: None }
@@ -465,7 +496,8 @@ impl Ledger {
                 deliveries::bury(tx, after.account, marker, now)?;
             }
             cp!("c11", attempt.is_some());
-            deliveries::put(tx, Some(&before), &after, Some(transition.clone())).map(drop)
+            deliveries::put(tx, Some(&before), &after, Some(transition.clone()))?;
+            if after.state == State::NeedsReconnect { go_on(tx, &after, now) } else { Ok(()) }
         }
     }
 

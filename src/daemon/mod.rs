@@ -45,7 +45,7 @@ pub mod rehearsal;
 mod remove;
 pub mod renewal;
 mod repeats;
-mod reschedule;
+pub mod reschedule;
 mod resolve;
 mod retention;
 mod rezone;

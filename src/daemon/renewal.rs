@@ -9,14 +9,15 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
+use super::queues;
 use crate::auth::RefreshError;
 use crate::domain::account::{Account, AccountState};
-use crate::domain::delivery::Reason;
+use crate::domain::delivery::{Delivery, Reason, State};
 use crate::domain::ids::AccountId;
 use crate::engine::Refreshed;
 use crate::planted::planted;
 use crate::store::vault::{self, RefreshIntent};
-use crate::store::{Rx, StoreError, Tx, accounts, deliveries};
+use crate::store::{Rx, StoreError, Tx, accounts, deliveries, meta, posts};
 
 /// A refresh that could not be tried is tried again after this.
 pub(super) const LATER: SignedDuration = SignedDuration::from_mins(1);
@@ -24,8 +25,9 @@ pub(super) const LATER: SignedDuration = SignedDuration::from_mins(1);
 pub(super) const CONFIG_LATER: SignedDuration = SignedDuration::from_mins(15);
 /// The class of a wait that the network asked for.
 pub(super) const RATE_LIMITED: &str = "rate_limited";
-/// Deliveries that are looked through for an account's next send, earliest first.
-const SOON_MAX: usize = 10_000;
+/// Deliveries of an account that are looked through for its next send. Behind so many that cannot be sent
+/// nobody looks for one that can: then the token is renewed.
+const OWN_MAX: usize = 10_000;
 
 /// The account whose token is to be had now, or what makes asking for one unnecessary. `asked`: when the
 /// wish for a fresh token arose; one that is younger serves it. `wait`: until when the network wants
@@ -241,21 +243,46 @@ pub fn is_due(rx: &Rx, account: &Account, now: Timestamp, seed: &[u8]) -> Result
         return Ok(true);
     }
     // What is due is read only for the few whose token has the age.
-    Ok(is_ripe(account, None, now, seed) && is_ripe(account, next_work(rx, account.id, now)?, now, seed))
+    Ok(is_ripe(account, None, now, seed) && is_ripe(account, next_work(rx, account, now)?, now, seed))
 }
 
-/// When the account has something to send next, if that is within two minutes; now, if a worker has
-/// it in hand, or if so much is due that nobody can tell.
-fn next_work(rx: &Rx, account: AccountId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    for id in deliveries::in_flight(rx)? {
-        if deliveries::get(rx, id)?.is_some_and(|it| it.account == account) {
+/// When the account has something to send or to look for next, if that is within two minutes; now, if a worker
+/// has it in hand. Only its own rows are read, and of these what is held back does not count: nobody knows for
+/// how long that will be.
+fn next_work(rx: &Rx, account: &Account, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let soon = later(now, NEAR_SEND);
+    let stopped = account.state != AccountState::Ready || meta::pause(rx)?.is_some();
+    let mut next: Option<Timestamp> = None;
+    for id in deliveries::under_way(rx, account.id, soon, OWN_MAX)? {
+        let it = match deliveries::get(rx, id) {
+            Err(error) if error.is_fatal() => return Err(error),
+            // What is damaged is told when its turn comes, and is not sent.
+            it => it.ok().flatten(),
+        };
+        let Some(it) = it else { continue };
+        if it.in_flight() {
             return Ok(Some(now));
         }
+        // By what it waits for, not by its own time: a clock that was set back has made that the future.
+        let Some(at) = it.wakes_at().filter(|at| *at <= soon && next.is_none_or(|next| *at < next)) else {
+            continue;
+        };
+        // What may be live is looked for all the same.
+        if it.state != State::Unknown && (stopped || is_held(rx, &it)?) {
+            continue;
+        }
+        next = Some(at);
+        if at <= now {
+            break;
+        }
     }
-    // By what they wait for, not by their own time: a clock that was set back has made that the future.
-    let soon = deliveries::due(rx, later(now, NEAR_SEND), SOON_MAX)?;
-    let mine = soon.iter().find(|it| it.account == account).map(|it| it.at);
-    Ok(mine.or_else(|| (soon.len() == SOON_MAX).then_some(now)))
+    Ok(next)
+}
+
+/// Its queue is paused, or new zone rules moved it.
+fn is_held(rx: &Rx, it: &Delivery) -> Result<bool, StoreError> {
+    let Some(post) = posts::get(rx, it.post)? else { return Ok(true) };
+    Ok(queues::hold(rx, it, &post)?.is_some())
 }
 
 /// At which part of its life a token is refreshed: between 50 and 80 %, another part for each
@@ -300,7 +327,10 @@ pub(super) fn later(now: Timestamp, span: SignedDuration) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{AccountName, PlatformName};
+    use crate::domain::delivery::{Event, RetryWhy, Step, StepKind};
+    use crate::domain::ids::{AccountName, DeliveryId, PlatformName, PostId};
+    use crate::domain::post::{Content, Post, SlotTaken, Source};
+    use crate::domain::schedule::{Choice, Due, Late};
     use crate::store::{Options, Store};
 
     fn at(seconds: i64) -> Timestamp {
@@ -368,6 +398,111 @@ mod tests {
         let dead = Account { state: AccountState::NeedsReconnect, ..it.clone() };
         let fixed = Account { can_refresh: false, ..it };
         assert!(!is_ripe(&dead, None, now, seed) && !is_ripe(&fixed, None, now, seed));
+    }
+
+    fn put(store: &Store, before: Option<&Delivery>, row: &Delivery) {
+        let (before, row) = (before.cloned(), row.clone());
+        store.write_blocking(move |tx| deliveries::put(tx, before.as_ref(), &row, None).map(drop)).unwrap();
+    }
+
+    /// A delivery due then, of an account, whose post has the same number.
+    fn due(n: u128, account: &Account, at: Timestamp) -> Delivery {
+        let civil = jiff::tz::TimeZone::UTC.to_datetime(at);
+        let due = Due { instant: at, civil, zone: "UTC".into(), choice: Choice::Instant };
+        let (id, post) = (DeliveryId::from_u128(n), PostId::from_u128(n));
+        let steps = vec![Step::new(StepKind::Post)];
+        Delivery::new(id, post, account.id, account.name.clone(), due, Late::Always, steps, at)
+    }
+
+    fn post_of(row: &Delivery, slot: Option<SlotTaken>) -> Post {
+        Post {
+            id: row.post,
+            to: Vec::new(),
+            content: Content { parts: vec!["Words.".into()], comment: None },
+            variants: std::collections::BTreeMap::new(),
+            options: std::collections::BTreeMap::new(),
+            media: Vec::new(),
+            due: Some(row.due.clone()),
+            late: Late::Always,
+            slot,
+            source: Source::Cli,
+            key: None,
+            created_at: row.created_at,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn only_what_an_account_can_send_itself_holds_its_renewal_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { ballast_bytes: 0, ..Options::default() };
+        let store = Store::open(dir.path(), at(0), options).unwrap();
+        let (mine, other) = (account(1, 7_200), account(2, 7_200));
+        let now = ripe_at(&mine, b"seed").unwrap();
+        let later = |seconds| now + SignedDuration::from_secs(seconds);
+        let is_ripe = |account: &Account| store.read(|rx| is_due(rx, account, now, b"seed")).unwrap();
+        let backlog: Vec<_> = (0..=10_000).map(|n| due(1_000 + n, &other, at(0))).collect();
+        store
+            .write_blocking(move |tx| {
+                backlog.iter().try_for_each(|it| deliveries::put(tx, None, it, None).map(drop))
+            })
+            .unwrap();
+        assert!(is_ripe(&mine), "others have work, however much");
+        // A post of its own at each of these, and whether it holds the renewal back.
+        let mut n = 10;
+        let mut own = |seconds: i64, queue: Option<&str>| {
+            n += 1;
+            let row = due(n, &mine, later(seconds));
+            let slot = queue.map(|it| SlotTaken { queue: it.into(), local: row.due.civil });
+            let (post, made) = (post_of(&row, slot), row.clone());
+            store
+                .write_blocking(move |tx| posts::create(tx, &post, std::slice::from_ref(&made), None, None))
+                .unwrap();
+            row
+        };
+        let end = |row: Delivery| {
+            let before = store.read(|rx| deliveries::need(rx, row.id)).unwrap();
+            let reason = Reason::new("cancelled", "cancelled");
+            put(&store, Some(&before), &before.apply(Event::Cancel { reason }, now).unwrap());
+        };
+        let far = own(121, None);
+        assert!(is_ripe(&mine), "it is not soon");
+        end(far);
+        for seconds in [-3_600, 0, 119] {
+            let row = own(seconds, None);
+            assert!(!is_ripe(&mine), "{seconds}");
+            assert!(is_ripe(&Account { state: AccountState::Paused, ..mine.clone() }), "{seconds}: paused");
+            end(row);
+        }
+        let stop = |on: bool| {
+            let stop = on.then(|| (None, at(0)));
+            store.write_blocking(move |tx| meta::set_pause(tx, stop.clone())).unwrap();
+        };
+        let row = own(60, None);
+        stop(true);
+        assert!(is_ripe(&mine), "nothing is sent");
+        stop(false);
+        let claimed = row.apply(Event::Claim, row.due.instant).unwrap();
+        put(&store, Some(&row), &claimed);
+        stop(true);
+        assert!(!is_ripe(&mine), "it is in hand, stopped or not");
+        stop(false);
+        end(row);
+        // Its time is still to come by a clock that was set back, and somebody wants it out sooner.
+        let row = own(3_600, None);
+        let claimed = row.apply(Event::Claim, row.due.instant).unwrap();
+        let (why, reason) = (RetryWhy::Backoff, Reason::new("not_sent", "no route"));
+        let waits = claimed.apply(Event::Defer { at: later(60), why, reason, again: false }, now).unwrap();
+        let hurried = waits.apply(Event::TryNow { at: later(60), anyway: true }, now).unwrap();
+        put(&store, Some(&row), &hurried);
+        assert_eq!(hurried.wakes_at(), Some(later(60)));
+        assert!(!is_ripe(&mine), "by what it waits for");
+        end(row);
+        let row = own(0, Some("news"));
+        assert!(!is_ripe(&mine), "its queue runs");
+        store.write_blocking(move |tx| crate::store::queues::set_paused(tx, "news", Some(at(0)))).unwrap();
+        assert!(is_ripe(&mine), "and is paused");
+        end(row);
     }
 
     #[test]

@@ -25,22 +25,23 @@ use crate::domain::schedule::{Choice, Due, Late, echo, parse_shift};
 use crate::store::{StoreError, Tx, accounts, deliveries, posts, zones};
 
 /// Where to, with everything read that does not depend on the store.
-#[derive(Clone)]
-enum Goal {
+#[derive(Debug, Clone)]
+pub enum Goal {
     At(Due),
+    /// The queue's next free place, by the seed of its jitter.
     Queue(Box<Queue>, [u8; 32]),
     By(SignedDuration),
 }
 
 /// One move, as the transaction carries it out.
-#[derive(Clone)]
-struct Move {
-    post: PostId,
+#[derive(Debug, Clone)]
+pub struct Move {
+    pub post: PostId,
     /// Only this delivery of it.
-    only: Option<DeliveryId>,
-    goal: Goal,
-    now: Timestamp,
-    give_up_after: SignedDuration,
+    pub only: Option<DeliveryId>,
+    pub goal: Goal,
+    pub now: Timestamp,
+    pub give_up_after: SignedDuration,
 }
 
 /// Deliveries that stay, named in one refusal at most.
@@ -227,7 +228,10 @@ fn stays(it: &Delivery, why: &str) -> String {
 
 /// Inside the transaction: looks at the rows as they are, then moves all that can be moved, or refuses.
 /// Gives back the post's new time, and what stays where it is.
-fn carry_out(
+///
+/// # Errors
+/// Those of the store; inside, what the user is told in place of a move.
+pub fn carry_out(
     tx: &mut Tx<'_>,
     it: &Move,
     mut post: Post,

@@ -292,10 +292,10 @@ pub async fn rehearse(plan: Plan, rehearsal: Rehearsal) -> Result<Daemon, Daemon
     let recovering = Arc::clone(&shared);
     let mut known = tokio::task::spawn_blocking(move || {
         let (store, now) = (&recovering.store, recovering.now());
-        ledger::recover(store, recovering.moment())?;
+        let waits = ledger::recover(store, recovering.moment())?;
         let calls = ledger::calls(store, &settings::of(&recovering.config()), platforms::find, now)?;
-        let unseen = unseen::unseen(store, platforms::find, now)?;
-        let waits = ledger::waits(store, now)?;
+        // On a full disk nothing could be noted of what they show.
+        let unseen = if roomy { unseen::unseen(store, platforms::find, now)? } else { Vec::new() };
         Ok::<_, StoreError>(vec![Input::Waits(waits), Input::Calls(calls), Input::Unseen(unseen)])
     })
     .await

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::ledger;
 use super::renewal::{self, After, CONFIG_LATER, LATER, Sealed, later, leaving, not_now};
 use super::shared::Shared;
 use super::wire::fill;
@@ -233,7 +232,8 @@ async fn dead(shared: &Arc<Shared>, account: &Account, why: &str) -> Result<Refr
 
 /// Stores that an account needs a person. The write is queued when this is called, not when it is
 /// awaited: what the caller queues afterwards never stands on the disk without it. `issued_at`: of the tokens
-/// of which the network said so. If there are others by now, what waits for a person goes on instead.
+/// of which the network said so. If there are others by now, nothing is stored, and what is to wait for a person
+/// goes on in the very write that would make it wait (`ledger`).
 pub(super) fn mark_dead(
     shared: &Arc<Shared>,
     id: AccountId,
@@ -245,8 +245,6 @@ pub(super) fn mark_dead(
     let shared = Arc::clone(shared);
     async move {
         if !write.await? {
-            let now = shared.now();
-            shared.store.write(move |tx| ledger::revive(tx, id, now)).await?;
             shared.send(Input::AccountChanged(id));
         }
         Ok(())

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::gates::{App, app_of};
 use super::send::evidence;
+use super::steps::{SetBack, There};
 use super::{Effect, Engine, Phase, Purpose, Then};
 use crate::domain::account::Account;
 use crate::domain::delivery::{Delivery, Event, Live, NOTHING, Reason, State, Step, StepKind};
@@ -25,6 +26,8 @@ const WAITING_MAX: usize = 1024;
 const KEPT_MAX: usize = 2 * WAITING_MAX;
 /// Most on the wire at once.
 const WIRE_MAX: usize = 64;
+/// Between those of one account that an earlier start has left: they are in no hurry, and networks count reads.
+const APART: SignedDuration = SignedDuration::from_secs(15);
 
 /// A delivery that was published before this start, and was not seen since.
 #[derive(Clone)]
@@ -39,6 +42,8 @@ pub struct Unseen {
 pub(super) struct ReadBacks {
     /// Oldest first.
     waiting: VecDeque<ReadBack>,
+    /// Those whose time is still to come: left by an earlier start, or held back by a limit of reads.
+    later: BTreeMap<(Timestamp, DeliveryId), ReadBack>,
     wire: BTreeMap<DeliveryId, ReadBack>,
 }
 
@@ -51,6 +56,8 @@ struct ReadBack {
     step: usize,
     live: Step,
     request: Request,
+    /// How many calls the network allows the account a day, if it counts them.
+    calls_a_day: Option<u32>,
     since: Timestamp,
 }
 
@@ -65,8 +72,9 @@ impl ReadBack {
     ) -> Option<Self> {
         let live = delivery.steps.get(step)?;
         let request = platform.read_back(account, live)?;
-        let (app, live) = (app_of(account), live.clone());
-        Some(Self { id: delivery.id, account: account.id, app, platform, step, live, request, since })
+        let (app, live, calls_a_day) = (app_of(account), live.clone(), platform.calls_a_day(account));
+        let (id, account) = (delivery.id, account.id);
+        Some(Self { id, account, app, platform, step, live, request, calls_a_day, since })
     }
 }
 
@@ -78,14 +86,45 @@ impl ReadBacks {
         }
     }
 
+    /// Not before then. One too many is left out: it says less of the present than any other.
+    fn wait_until(&mut self, at: Timestamp, it: ReadBack) {
+        if self.later.len() < KEPT_MAX {
+            self.later.insert((at, it.id), it);
+        }
+    }
+
+    /// Takes those up whose time has come; when the next one's does.
+    fn ripen(&mut self, now: Timestamp) -> Option<Timestamp> {
+        while let Some(first) = self.later.first_entry() {
+            if first.key().0 > now {
+                return Some(first.key().0);
+            }
+            let it = first.remove();
+            self.wait(it);
+        }
+        None
+    }
+
     /// The account may be paused or gone: nothing more is asked for it.
     pub(super) fn forget(&mut self, account: AccountId) {
         self.waiting.retain(|it| it.account != account);
+        self.later.retain(|_, it| it.account != account);
+    }
+
+    /// See [`super::steps`].
+    pub(super) fn set_back(&mut self, back: SetBack) {
+        let later = std::mem::take(&mut self.later).into_iter();
+        self.later = later
+            .map(|((mut at, id), it)| {
+                back.wait(&mut at);
+                ((at, id), it)
+            })
+            .collect();
     }
 
     /// Whether one is waited for or on the wire.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.wire.is_empty()
+        self.waiting.is_empty() && self.later.is_empty() && self.wire.is_empty()
     }
 }
 
@@ -102,6 +141,7 @@ impl Engine {
                 let ReadBack { account, request, .. } = it;
                 run.phase = Phase::Calling(Purpose::ReadBack);
                 run.in_lane = false;
+                self.tally(id, &request, now);
                 out.push(Effect::Call { id, account, purpose: Purpose::ReadBack, request });
                 return self.free_lane(account, id);
             }
@@ -110,15 +150,19 @@ impl Engine {
         self.release(id);
     }
 
-    /// What went live just before the last stop was not read back.
+    /// What went live just before the last stop was not read back. Nobody waits for it, so those of one account
+    /// are spaced.
     pub(super) fn resume_read_backs(&mut self, unseen: &[Unseen], now: Timestamp) {
+        let mut next: BTreeMap<AccountId, Timestamp> = BTreeMap::new();
         for Unseen { delivery, account, platform } in unseen {
             // Of several parts the last one tells that all are there; a comment says nothing of its post.
             let tells = |it: &Step| it.is_live() && it.kind != StepKind::Comment;
             let step = delivery.steps.iter().rposition(tells);
             let it = step.and_then(|step| ReadBack::of(delivery, step, account, *platform, now));
             if let Some(it) = it {
-                self.read_backs.wait(it);
+                let at = next.entry(it.account).or_insert(now);
+                self.read_backs.wait_until(*at, it);
+                *at = at.saturating_add(APART).unwrap_or(*at);
             }
         }
     }
@@ -126,20 +170,34 @@ impl Engine {
     /// Makes the read-backs whose turn it is; when to come back for the others.
     pub(super) fn start_read_backs(&mut self, now: Timestamp, out: &mut Vec<Effect>) -> Option<Timestamp> {
         let sending = self.lanes.values().any(|lane| lane.busy.is_some());
-        let waits = &mut self.read_backs;
-        while waits.wire.len() < WIRE_MAX {
-            let first = waits.waiting.front()?;
-            let until = first.since.saturating_add(PATIENCE).unwrap_or(now);
+        self.read_backs.ripen(now);
+        let mut until = None;
+        while self.read_backs.wire.len() < WIRE_MAX {
+            let many = self.read_backs.waiting.len();
+            let Some(first) = self.read_backs.waiting.front() else { break };
+            let patience = first.since.saturating_add(PATIENCE).unwrap_or(now);
             // A clock that was set back since must not make it longer.
-            if sending && waits.waiting.len() <= WAITING_MAX && until > now && first.since <= now {
-                return Some(until);
+            if sending && many <= WAITING_MAX && patience > now && first.since <= now {
+                until = Some(patience);
+                break;
             }
-            let first = waits.waiting.pop_front()?;
+            let Some(first) = self.read_backs.waiting.pop_front() else { break };
             let (id, account, request) = (first.id, first.account, first.request.clone());
-            waits.wire.insert(id, first);
+            if let Some(at) = self.reads_wait(account, Some(&first.app), now) {
+                self.read_backs.wait_until(at, first);
+                continue;
+            }
+            if let Some(most) = first.calls_a_day {
+                // What is left of them is better kept for posts.
+                if self.calls_today(account, now) >= most {
+                    continue;
+                }
+                self.tally_up(account, now);
+            }
+            self.read_backs.wire.insert(id, first);
             out.push(Effect::Call { id, account, purpose: Purpose::ReadBack, request });
         }
-        None
+        until.into_iter().chain(self.read_backs.ripen(now)).min()
     }
 
     /// The answer to a read-back that no run holds; None: there was no answer, which says nothing. Whether
@@ -154,9 +212,14 @@ impl Engine {
         let Some(it) = self.read_backs.wire.remove(&id) else { return false };
         let ReadBack { account, app, platform, step, live, .. } = it;
         if let Some(answer) = answer {
-            self.hear(account, &app, platform, answer, now);
+            self.hear((account, &app), platform, answer, false, now);
+            let there = There::of((&self.gates, self.steps), Some(&app), now);
+            match there.sight(platform.confirmed(&live, answer, there.now)) {
+                // The next one would be refused as this one was.
+                Sight::Unclear(failure) => self.read_refused(account, Some(&app), &failure, now),
+                sight => out.extend(shown((id, step), sight, answer)),
+            }
         }
-        out.extend(answer.and_then(|answer| shown(platform, (id, step), &live, answer, now)));
         true
     }
 
@@ -172,7 +235,7 @@ impl Engine {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let (delivery, platform) = (&work.delivery, work.platform);
         let live = delivery.steps.get(step);
-        match live.and_then(|live| shown(platform, (id, step), live, answer, now)) {
+        match live.and_then(|live| shown((id, step), platform.confirmed(live, answer, now), answer)) {
             // Nothing is put under what nobody can see.
             Some(Effect::CameToNothing { reason, answer, .. })
                 if delivery.state == State::Retry && delivery.is_at_comment() =>
@@ -186,14 +249,8 @@ impl Engine {
 }
 
 /// What a read-back shows. It may show later, and a read that failed says nothing: None.
-fn shown(
-    platform: &dyn Platform,
-    (id, step): (DeliveryId, usize),
-    live: &Step,
-    answer: &Answer,
-    now: Timestamp,
-) -> Option<Effect> {
-    match platform.confirmed(live, answer, now) {
+fn shown((id, step): (DeliveryId, usize), sight: Sight, answer: &Answer) -> Option<Effect> {
+    match sight {
         Sight::Found(Live { permalink, .. }) => Some(Effect::Confirm { id, step, verified: true, permalink }),
         Sight::Failed(failure) => {
             let reason = Reason { hint: failure.hint, ..Reason::new(NOTHING, failure.message) };
@@ -306,6 +363,67 @@ mod tests {
         // Of a part that is not there is nothing to read.
         let nothing = Unseen { delivery: work(2, Timestamp::UNIX_EPOCH).delivery, ..unseen };
         assert!(read_back(&engine.apply(Input::Unseen(vec![nothing]), at(6))).is_empty());
+    }
+
+    /// Published before this start, and not seen since.
+    fn unseen(n: u128, account: u128) -> Unseen {
+        let mut engine = engine();
+        live(&mut engine, n, at(0));
+        let ReadBack { step, live, .. } = engine.read_backs.waiting.pop_front().unwrap();
+        let it = work(n, Timestamp::UNIX_EPOCH);
+        let mut delivery = it.delivery.clone();
+        delivery.steps[step] = live;
+        let account = Account { id: AccountId::from_u128(account), ..it.account.clone().unwrap() };
+        Unseen { delivery, account, platform: it.platform }
+    }
+
+    #[test]
+    fn what_an_earlier_start_left_is_asked_for_by_and_by() {
+        let mut engine = engine();
+        let all = vec![unseen(1, 1), unseen(2, 1), unseen(3, 2), unseen(4, 1)];
+        let [first, second, other, third] = [1, 2, 3, 4].map(DeliveryId::from_u128);
+        let effects = engine.apply(Input::Unseen(all), at(0));
+        assert_eq!(read_back(&effects), [first, other], "one of each account");
+        assert!(effects.iter().any(|it| matches!(it, Effect::WakeAt(then) if *then == at(15_000))));
+        assert!(read_back(&engine.start(at(14_999))).is_empty());
+        assert_eq!(read_back(&engine.start(at(15_000))), [second]);
+        engine.take(Input::Stepped(SignedDuration::from_secs(-15)), at(0));
+        assert!(read_back(&engine.start(at(14_999))).is_empty());
+        assert_eq!(
+            read_back(&engine.start(at(15_000))),
+            [third],
+            "a clock that was set back changes nothing"
+        );
+        assert!(!engine.is_idle(), "they are on the wire");
+    }
+
+    #[test]
+    fn a_refused_read_back_holds_those_behind_it_back() {
+        let mut engine = engine();
+        let of_one = vec![unseen(1, 1), unseen(2, 1)];
+        let [first, second] = [1, 2].map(DeliveryId::from_u128);
+        assert_eq!(read_back(&engine.apply(Input::Unseen(of_one), at(0))), [first]);
+        let headers = vec![("retry-after".to_owned(), "60".to_owned())];
+        let limited = Answer { status: 429, headers, body: b"{}".to_vec() };
+        let reply = Reply::Answer(limited);
+        engine.take(Input::Answered { id: first, purpose: Purpose::ReadBack, reply }, at(1_000));
+        assert!(read_back(&engine.start(at(60_999))).is_empty());
+        assert_eq!(read_back(&engine.start(at(61_000))), [second]);
+    }
+
+    #[test]
+    fn the_calls_of_a_day_count_read_backs_and_end_them() {
+        let mut engine = engine();
+        engine.take(Input::Unseen(vec![unseen(1, 1), unseen(2, 1), unseen(3, 2)]), at(0));
+        // None of the networks that count all calls has a read-back so far.
+        let of_one = engine.read_backs.later.values_mut().filter(|it| it.account == AccountId::from_u128(1));
+        of_one.for_each(|it| it.calls_a_day = Some(7));
+        let account = AccountId::from_u128(1);
+        (1..7).for_each(|_| engine.tally_up(account, at(0)));
+        assert_eq!(read_back(&engine.start(at(0))), [1, 3].map(DeliveryId::from_u128));
+        assert_eq!(engine.calls_today(account, at(0)), 7);
+        assert_eq!(engine.calls_today(AccountId::from_u128(2), at(0)), 0, "nobody counts them");
+        assert!(read_back(&engine.start(at(20_000))).is_empty(), "no call is left today");
     }
 
     #[test]

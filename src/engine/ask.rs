@@ -10,7 +10,6 @@ use crate::domain::delivery::{
     AfterAbsence, Delivery, Event, LEFT, Live, Looked, Proof, Reason, Recall, State,
 };
 use crate::domain::ids::DeliveryId;
-use crate::domain::schedule::Due;
 use crate::planted::planted;
 
 /// A wish of the user.
@@ -19,7 +18,6 @@ pub enum Ask {
     Cancel,
     /// Try at once (Retry, NeedsReconnect), or look at once (Unknown).
     TryNow,
-    Reschedule(Due),
     /// The network sent word of it: look at once (Unknown).
     Look,
     /// The user looked: it is live, and this is it.
@@ -105,14 +103,6 @@ pub fn event(
             format!("delivery `{}` is {word}; only one whose fate is unknown can be resolved", delivery.id),
             None,
         )),
-        Ask::Reschedule(due) => match delivery.may_move() {
-            Ok(()) => Ok(Event::reschedule(due.clone(), give_up_after)),
-            Err(why) => Err(refused(
-                "not_scheduled",
-                format!("delivery `{}` is {word} and cannot be moved: {why}", delivery.id),
-                None,
-            )),
-        },
     }
 }
 

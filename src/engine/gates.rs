@@ -381,12 +381,18 @@ impl Engine {
         self.tally_up(account, now);
     }
 
-    fn tally_up(&mut self, account: AccountId, at: Timestamp) {
+    pub(super) fn tally_up(&mut self, account: AccountId, at: Timestamp) {
         let (day, lane) = (day_of(at), self.lanes.entry(account).or_default());
         if lane.tally.0 != day {
             lane.tally = (day, 0);
         }
         lane.tally.1 = lane.tally.1.saturating_add(1);
+    }
+
+    /// How many were counted for an account today.
+    pub(super) fn calls_today(&self, account: AccountId, now: Timestamp) -> u32 {
+        let tally = self.lanes.get(&account).map(|it| it.tally).filter(|it| it.0 == day_of(now));
+        tally.map_or(0, |it| it.1)
     }
 
     /// What left before this start counts too.
@@ -411,10 +417,8 @@ impl Engine {
     pub(super) fn spent(&self, id: DeliveryId, now: Timestamp) -> Option<Failure> {
         let work = self.runs.get(&id)?.work.as_ref()?;
         let most = work.platform.calls_a_day(work.account.as_ref()?)?;
-        let (day, calls) = self.lanes.get(&work.delivery.account)?.tally;
-        let today = day_of(now);
-        let midnight = Timestamp::from_second((today + 1) * DAY).ok();
-        (day == today && calls >= most).then(|| Failure {
+        let midnight = Timestamp::from_second((day_of(now) + 1) * DAY).ok();
+        (self.calls_today(work.delivery.account, now) >= most).then(|| Failure {
             class: FailureClass::RateLimited,
             message: format!(
                 "{} takes {most} calls of an account a day",

@@ -235,6 +235,7 @@ impl Engine {
             call: None,
             marker_gone: None,
             pages: 0,
+            asked: None,
             prepared: 0,
             refreshed: false,
             hurried: false,

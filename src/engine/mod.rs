@@ -311,6 +311,8 @@ struct Run {
     marker_gone: Option<bool>,
     /// Pages of the network's list that were turned.
     pages: u8,
+    /// When the call that is on the wire, or the first of a list's pages, left.
+    asked: Option<Timestamp>,
     /// Preparing calls so far.
     prepared: u16,
     /// The token was refreshed for this run already.

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::backoff::{self, Ladder};
 use super::gates::{App, BILLING_PROBE, app_of};
 use super::send::{evidence, with_job};
+use super::steps::There;
 use super::wants::{is_for_good, reason_of};
 use super::{Effect, Engine, Evidence, Phase, Reply, Then, Work, restored};
 use crate::domain::account::Account;
@@ -42,9 +43,8 @@ impl Engine {
         let Some(frozen) = work.delivery.flight.frozen.clone() else { return };
         let (account, app) = (run.account, work.account.as_ref().map(app_of));
         if let (Reply::Answer(answer), Some(app)) = (&reply, &app) {
-            let quotas = work.platform.quotas(answer, now);
-            self.heed(account, app, &quotas, now);
-            self.compare_clocks(app, answer, now);
+            let platform = work.platform;
+            self.hear((account, app), platform, answer, true, now);
         }
         if let (Reply::NotSent(message) | Reply::Lost(message), Some(app)) = (&reply, &app) {
             self.gate_unclear((app, id), message, matches!(reply, Reply::Lost(_)), now);
@@ -72,7 +72,8 @@ impl Engine {
                 self.lose(id, Reason::new("ambiguous", message), None, Some(evidence), now, out);
             }
             Reply::Answer(answer) => {
-                let verdict = with_job(work, |job| work.platform.judge(job, &frozen, &answer, now));
+                let there = There::at((&self.gates, self.steps), work.account.as_ref(), now);
+                let verdict = with_job(work, |job| work.platform.judge(job, &frozen, &answer, there.now));
                 match verdict {
                     Some(Verdict::Applied(live)) => {
                         run.confirm = Some(usize::from(work.delivery.step));
@@ -83,7 +84,14 @@ impl Engine {
                     }
                     Some(Verdict::Refused(failure)) => {
                         let evidence = evidence("refused", &answer);
-                        self.no_effect(id, failure, backoff::NOT_SENT, Some(evidence), now, out);
+                        self.no_effect(
+                            id,
+                            there.failure(failure),
+                            backoff::NOT_SENT,
+                            Some(evidence),
+                            now,
+                            out,
+                        );
                     }
                     Some(Verdict::HandedOver(live)) => {
                         self.went_through(account, app.as_ref(), now);
@@ -108,7 +116,9 @@ impl Engine {
                         let said = Said::Duplicate(message.clone());
                         self.lose(id, Reason::new("duplicate", message), Some(said), Some(kept), now, out);
                     }
-                    Some(Verdict::Barred(failure)) => self.barred(id, &failure, &answer, now, out),
+                    Some(Verdict::Barred(failure)) => {
+                        self.barred(id, &there.failure(failure), &answer, now, out);
+                    }
                     Some(Verdict::Ambiguous { message })
                         if planted("unlisted refusal believed") && (400..500).contains(&answer.status) =>
                     {

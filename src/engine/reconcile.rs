@@ -9,6 +9,7 @@ use super::backoff::{self, scaled};
 use super::gates::app_of;
 use super::search::{reckoned_back, search_from};
 use super::send::{TOO_MANY, class_of, evidence, with_job};
+use super::steps::There;
 use super::wants::{is_for_good, over_late, reason_of, refused_for_good, repeatable, repeated, wanted};
 use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, restored, steps};
 use crate::domain::account::{Account, AccountState};
@@ -212,14 +213,16 @@ impl Engine {
                 return self.unclear(id, &message, None, None, now, out);
             }
         };
+        let there = There::at((&self.gates, self.steps), work.account.as_ref(), now);
         let sight = with_job(work, |job| match (&frozen, call) {
             (Some(frozen), Some(call)) => {
                 let said = Reading { call, answer: &answer };
-                work.platform.seen_in(job, frozen, said, since, &*work.bound, now)
+                work.platform.seen_in(job, frozen, said, since, &*work.bound, there.now)
             }
-            (Some(frozen), None) => work.platform.seen(job, frozen, &answer, since, &*work.bound, now),
-            (None, _) => work.platform.scanned(job, &answer, since, &*work.bound, now),
+            (Some(frozen), None) => work.platform.seen(job, frozen, &answer, since, &*work.bound, there.now),
+            (None, _) => work.platform.scanned(job, &answer, since, &*work.bound, there.now),
         });
+        let sight = sight.map(|it| there.sight(it));
         let own = match &sight {
             Some(Sight::Found(live) | Sight::HandedOver(live)) => live.remote_id.as_deref(),
             _ => None,
@@ -455,7 +458,7 @@ impl Engine {
         if planted("settle from the first loss") {
             since = flight.amb_since.map_or(since, Into::into);
         }
-        let settled = waited(since) >= settle;
+        let settled = waited(since) - self.took(id, now) >= settle;
         if planted("second container") && class == Class::Handle && again {
             let then = AfterAbsence::Retry { at: now, give_up_at: None };
             let event = Event::Absent { proof: Proof::User, anew: true, then };

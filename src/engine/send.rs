@@ -6,8 +6,9 @@ use super::ask::changed;
 use super::backoff::{self, scaled};
 use super::gates::app_of;
 use super::outcome::ladder_of;
+use super::steps::{self, There};
 use super::stops::Stop;
-use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, restored, steps};
+use super::{Effect, Engine, Evidence, Phase, Purpose, Reply, Then, Work, restored};
 use crate::domain::delivery::{Delivery, Event, Frozen, Reason, Recall, Said};
 use crate::domain::ids::DeliveryId;
 use crate::domain::moment::Moment;
@@ -68,8 +69,8 @@ impl Engine {
         let spent = self.spent(id, now).or_else(|| self.no_share(id, now));
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(work) = &run.work else { return };
-        let there = steps::time_there((&self.gates, self.steps), work.account.as_ref(), now);
-        let fresh = Fresh { now: there, random };
+        let there = There::at((&self.gates, self.steps), work.account.as_ref(), now);
+        let fresh = Fresh { now: there.now, random };
         let Some(account) = &work.account else { return self.release(id) };
         if work.delivery.cancel_requested {
             let reason = Reason::new("cancelled", "cancelled by the user");
@@ -135,11 +136,8 @@ impl Engine {
                 let frozen = stored.filter(|_| open || !ages).unwrap_or(fresh);
                 self.publish(id, frozen, now, out);
             }
-            Some(Err(mut failure)) => {
-                // Reckoned by the network's clock, and waited for by ours.
-                let ahead = now.duration_since(there);
-                failure.until = failure.until.and_then(|it| it.saturating_add(ahead).ok());
-                self.no_effect(id, failure, backoff::PREPARING, None, now, out);
+            Some(Err(failure)) => {
+                self.no_effect(id, there.failure(failure), backoff::PREPARING, None, now, out);
             }
         }
     }
@@ -156,6 +154,7 @@ impl Engine {
         self.tally(id, &request, now);
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.call = Some(request.clone());
+        run.asked = run.asked.filter(|_| run.pages > 0).or(Some(now));
         run.phase = Phase::Calling(purpose);
         let account = run.account;
         self.gate_tried(account, id);
@@ -279,9 +278,11 @@ impl Engine {
         let Some(work) = &run.work else { return };
         let Some((since, _)) = run.searched else { return };
         let doubt = restored::event(&work.delivery, Moment { wall: now, boot: self.boot }, Recall::Now);
+        let there = There::at((&self.gates, self.steps), work.account.as_ref(), now);
         let sight = match reply {
             Reply::Answer(answer) => {
-                with_job(work, |job| work.platform.scanned(job, answer, since, &*work.bound, now))
+                with_job(work, |job| work.platform.scanned(job, answer, since, &*work.bound, there.now))
+                    .map(|sight| there.sight(sight))
             }
             Reply::Unfit(failure) => Some(Sight::Unclear(failure.clone())),
             Reply::NotSent(message) | Reply::Lost(message) => {
@@ -343,7 +344,7 @@ impl Engine {
             && let Some(account) = &work.account
         {
             let (account, app, platform) = (account.id, app_of(account), work.platform);
-            self.hear(account, &app, platform, answer, now);
+            self.hear((account, &app), platform, answer, false, now);
         }
         // Whoever is not reached before a post is sent would not be reached by it either, but for hosts that
         // only take files. Looks go on while sending waits, so they neither begin that nor end it.
@@ -366,10 +367,10 @@ impl Engine {
             }
             Purpose::Prepare => {
                 let (Some(work), Some(call)) = (&run.work, call) else { return self.release(id) };
-                let there = steps::time_there((&self.gates, self.steps), work.account.as_ref(), now);
+                let there = There::at((&self.gates, self.steps), work.account.as_ref(), now);
                 let handles = &work.delivery.flight.handles;
                 if let Reply::Answer(answer) = &reply
-                    && let Some((frozen, since)) = work.platform.surfaced(handles, &call, answer, there)
+                    && let Some((frozen, since)) = work.platform.surfaced(handles, &call, answer, there.now)
                 {
                     let next_check = self.first_check(id, now);
                     let reason = Reason::new(FailureClass::NotReady.as_str(), OUT_ALREADY)
@@ -379,7 +380,8 @@ impl Engine {
                 }
                 let outcome = match &reply {
                     Reply::Answer(answer) => with_job(work, |job| {
-                        work.platform.answered(job, &work.delivery.flight.handles, &call, answer, there)
+                        let outcome = work.platform.answered(job, handles, &call, answer, there.now);
+                        outcome.map_err(|failure| there.failure(failure))
                     }),
                     Reply::Unfit(failure) => Some(Err(failure.clone())),
                     Reply::NotSent(message) => Some(Err(Failure::transient(message))),
@@ -536,6 +538,7 @@ pub(super) mod tests {
             call: None,
             searched: None,
             pages: 0,
+            asked: None,
             prepared: 0,
             refreshed: false,
             hurried: false,

@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::Engine;
 use super::gates::{App, Gates, app_of};
 use crate::domain::account::Account;
-use crate::domain::ids::AccountId;
+use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
-use crate::platforms::{Answer, Platform};
+use crate::platforms::{Answer, Failure, Platform, Sight};
 use jiff::fmt::rfc2822;
 
 /// Nothing waits longer than this for its next try or look: networks ask for a day at the most.
@@ -44,18 +44,31 @@ impl SetBack {
 pub(super) type Known<'a> = (&'a Gates, SignedDuration);
 
 impl Engine {
-    /// What an answer tells beside what was asked: of the app's limits and of the network's time.
+    /// What an answer tells beside what was asked: of limits and of the network's time. `publishes`: of the
+    /// account's own limits as well, which other calls have theirs of.
     pub(super) fn hear(
         &mut self,
-        account: AccountId,
-        app: &App,
+        (account, app): (AccountId, &App),
         platform: &'static dyn Platform,
         answer: &Answer,
+        publishes: bool,
         now: Timestamp,
     ) {
-        let quotas: Vec<_> = platform.quotas(answer, now).into_iter().filter(|it| it.app).collect();
-        self.heed(account, app, &quotas, now);
+        // First, for its own `Date` says by which clock it tells the rest.
         self.compare_clocks(app, answer, now);
+        let there = There::of((&self.gates, self.steps), Some(app), now);
+        let mut quotas = platform.quotas(answer, there.now);
+        quotas.retain(|it| it.app || publishes);
+        for it in &mut quotas {
+            it.resets = there.by_ours(it.resets);
+        }
+        self.heed(account, app, &quotas, now);
+    }
+
+    /// How long ago the call left that was just answered: what it shows is of then.
+    pub(super) fn took(&self, id: DeliveryId, now: Timestamp) -> SignedDuration {
+        let asked = self.runs.get(&id).and_then(|run| run.asked);
+        asked.map_or(SignedDuration::ZERO, |at| now.duration_since(at).max(SignedDuration::ZERO))
     }
 
     /// The network's time stands in the `Date` of every answer (RFC 9110, 6.6.1). Nothing is learnt
@@ -90,6 +103,7 @@ impl Engine {
         let back = SetBack { by, now };
         self.lanes.values_mut().for_each(|lane| lane.set_back(back));
         self.gates.values_mut().for_each(|gate| gate.set_back(back));
+        self.read_backs.set_back(back);
         self.awake_since.iter_mut().for_each(|at| back.past(at));
         // Their rows are brought near, too, and found again by the times they have then.
         self.looks.clear();
@@ -106,13 +120,16 @@ pub(super) fn ahead(known: Known<'_>, account: Option<&Account>) -> SignedDurati
 
 /// As [`ahead`]; less than nothing where our clock is behind by more than an answer takes.
 pub(super) fn off(known: Known<'_>, account: Option<&Account>) -> SignedDuration {
+    off_of(known, account.map(app_of).as_ref())
+}
+
+fn off_of((gates, steps): Known<'_>, app: Option<&App>) -> SignedDuration {
     if planted("network's clock ignored") {
         return SignedDuration::ZERO;
     }
-    let (gates, steps) = known;
     // Of a network that has not answered yet only that is known which was done to our clock. Put back, it was
     // put right, more likely than not.
-    let told = account.and_then(|it| gates.get(&app_of(it))?.ahead);
+    let told = app.and_then(|app| gates.get(app)?.ahead);
     let off = told.unwrap_or(steps.max(SignedDuration::ZERO));
     if off < -CLOCK_OFF { off } else { off.max(SignedDuration::ZERO) }
 }
@@ -120,18 +137,61 @@ pub(super) fn off(known: Known<'_>, account: Option<&Account>) -> SignedDuration
 /// The present by the clock of an account's network, as far as its answers have shown that ours is
 /// ahead of it. What they took on the way is no difference.
 pub(super) fn time_there(known: Known<'_>, account: Option<&Account>, now: Timestamp) -> Timestamp {
-    let ahead = ahead(known, account);
-    if ahead > CLOCK_OFF { now.saturating_sub(ahead).unwrap_or(now) } else { now }
+    There::at(known, account, now).now
+}
+
+/// A network's clock. By it waits are told, or reckoned from its present; they are waited for by ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct There {
+    /// As [`time_there`].
+    pub(super) now: Timestamp,
+    /// How far ours is ahead of it.
+    ahead: SignedDuration,
+}
+
+impl There {
+    /// That of an account's network.
+    pub(super) fn at(known: Known<'_>, account: Option<&Account>, now: Timestamp) -> Self {
+        Self::of(known, account.map(app_of).as_ref(), now)
+    }
+
+    pub(super) fn of(known: Known<'_>, app: Option<&App>, now: Timestamp) -> Self {
+        let ahead = off_of(known, app);
+        let ahead = if ahead > CLOCK_OFF { ahead } else { SignedDuration::ZERO };
+        Self { now: now.saturating_sub(ahead).unwrap_or(now), ahead }
+    }
+
+    /// What our clock shows when that one shows `at`.
+    pub(super) fn by_ours(self, at: Timestamp) -> Timestamp {
+        at.saturating_add(self.ahead).unwrap_or(Timestamp::MAX)
+    }
+
+    /// A failure that a connector reckoned from this present.
+    pub(super) fn failure(self, failure: Failure) -> Failure {
+        Failure { until: failure.until.map(|at| self.by_ours(at)), ..failure }
+    }
+
+    /// The same of a look.
+    pub(super) fn sight(self, sight: Sight) -> Sight {
+        match sight {
+            Sight::Unclear(failure) => Sight::Unclear(self.failure(failure)),
+            Sight::Failed(failure) => Sight::Failed(self.failure(failure)),
+            sight => sight,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::delivery::Reason;
+    use crate::domain::delivery::{Delivery, Event, State};
     use crate::domain::ids::AccountId;
     use crate::domain::ids::PlatformName;
-    use crate::engine::send::tests::engine;
-    use crate::engine::{Input, Wait, WaitFor};
+    use crate::domain::media::{Detail, MediaItem, MediaKind};
+    use crate::engine::send::tests::{engine, frozen, put, work};
+    use crate::engine::{Effect, Input, Phase, Purpose, Reply, Wait, WaitFor};
+    use crate::platforms::{Body, Request};
 
     #[test]
     fn a_clock_that_was_years_ahead_leaves_no_wait_of_years() {
@@ -171,5 +231,68 @@ mod tests {
         assert_eq!(hear(&mut engine, PlatformName::Bluesky, 3_590), Some(3_590));
         engine.take(Input::Stepped(SignedDuration::from_secs(-3_600)), now);
         assert_eq!(engine.clock_off(), None);
+    }
+
+    /// X's answer that an account has no calls left for ten minutes, by X's clock of then.
+    fn used_up(there: Timestamp) -> Answer {
+        let reset = (there + SignedDuration::from_mins(10)).as_second();
+        let date = rfc2822::to_string(&there.to_zoned(jiff::tz::TimeZone::UTC)).unwrap();
+        let group = |name: &str, n: i64| (format!("x-user-limit-24hour-{name}"), n.to_string());
+        let mut headers = vec![group("limit", 100), group("remaining", 0), group("reset", reset)];
+        headers.push(("date".to_owned(), date));
+        Answer { status: 429, headers, body: br#"{"title":"Too Many Requests"}"#.to_vec() }
+    }
+
+    /// What becomes of a delivery whose call was answered with that while our clock was an hour ahead.
+    fn refused(purpose: Option<Purpose>, now: Timestamp) -> (Engine, Delivery) {
+        let mut engine = engine();
+        let mut it = work(1, now);
+        let picture = MediaItem {
+            id: crate::domain::ids::MediaId::from_u128(1),
+            name: "a.png".into(),
+            kind: MediaKind::Png,
+            bytes: 10,
+            width: 1,
+            height: 1,
+            alt: None,
+            part: 0,
+            detail: Detail::default(),
+        };
+        std::sync::Arc::get_mut(&mut it.post).unwrap().media = vec![picture];
+        it.delivery = it.delivery.apply(Event::Claim, now).unwrap();
+        if purpose.is_none() {
+            let intend = Event::Intend { frozen: frozen(), ahead: SignedDuration::ZERO };
+            it.delivery = it.delivery.apply(intend, now).unwrap();
+        }
+        let id = put(&mut engine, it, purpose.map_or(Phase::Publishing, Phase::Calling));
+        let run = engine.runs.get_mut(&id).unwrap();
+        run.call = Some(Request::post("x.upload", "base_url", "/2/media/upload", Body::None));
+        run.searched = Some((now, SignedDuration::ZERO));
+        let reply = Reply::Answer(used_up(now - SignedDuration::from_hours(1)));
+        let effects = engine.take(
+            match purpose {
+                Some(purpose) => Input::Answered { id, purpose, reply },
+                None => Input::Published { id, reply },
+            },
+            now,
+        );
+        let [Effect::Save(save)] = effects.as_slice() else { panic!("one write") };
+        (engine, save.after.clone())
+    }
+
+    #[test]
+    fn a_wait_told_by_the_networks_clock_lasts_as_long_by_ours_whatever_call_was_refused() {
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(10);
+        let end = now + SignedDuration::from_mins(10);
+        for purpose in [Some(Purpose::Prepare), Some(Purpose::Scan), None] {
+            let (engine, after) = refused(purpose, now);
+            let until = after.next_try.unwrap();
+            assert_eq!(after.state, State::Retry, "{purpose:?}");
+            assert!(until >= end && until <= end + SignedDuration::from_secs(30), "{purpose:?}: {until}");
+            let lane = &engine.lanes[&after.account];
+            assert_eq!(lane.parked_until, Some(until), "{purpose:?}");
+            // What an answer to a post says of the account's quota holds as long.
+            assert_eq!(lane.free_at.filter(|_| purpose.is_none()), purpose.is_none().then_some(end));
+        }
     }
 }

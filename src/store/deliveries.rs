@@ -236,6 +236,31 @@ pub fn of_account(
     Ok(found)
 }
 
+/// What of an account has not ended and is due by an instant, earliest first; and behind it what is under way
+/// already although its time is still to come, as after a clock that was set back. At most `max`. What other
+/// accounts have waiting costs nothing.
+pub fn under_way(
+    source: &impl Source,
+    account: AccountId,
+    until: Timestamp,
+    max: usize,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    let (account, ms) = (account.as_u128(), until.as_millisecond());
+    let table = source.table(OPEN_BY_ACCOUNT)?;
+    let mut found = Vec::new();
+    for row in table.range((account, i64::MIN, 0, 0)..=(account, ms, u128::MAX, u128::MAX))?.take(max) {
+        found.push(DeliveryId::from_u128(row?.0.value().3));
+    }
+    for state in [State::Claimed, State::Preparing, State::Sending, State::Unknown, State::Retry] {
+        for (ms, post, id) in due_page(source, state, behind(until), Timestamp::MAX, max)? {
+            if found.len() < max && table.get((account, ms, post, id))?.is_some() {
+                found.push(DeliveryId::from_u128(id));
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// The deliveries of an account that are due from one instant to another, latest first, at most `max`.
 pub fn of_account_between(
     source: &impl Source,

@@ -122,6 +122,22 @@ impl Store {
     }
 }
 
+/// The transaction of an intent, for one that is to share its commit with other writes; for the simulation,
+/// which sends nothing and needs no proof.
+///
+/// # Errors
+/// The state and the attempt are not those of an intent.
+pub fn job(
+    before: Delivery,
+    claimed: Option<Delivery>,
+    after: Delivery,
+    attempt: Attempt,
+) -> Result<impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static, StoreError> {
+    ready(&after, &attempt)?;
+    let mut commit = commit(before, claimed, after, attempt, None);
+    Ok(move |tx: &mut Tx<'_>| commit(tx).map(drop))
+}
+
 /// The transaction of an intent.
 fn commit(
     before: Delivery,

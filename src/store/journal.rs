@@ -80,15 +80,15 @@ pub fn behind(source: &impl Source, n: usize) -> Result<u64, StoreError> {
     Ok(first.map_or(0, |(seq, _)| seq.value()))
 }
 
-/// The moves of deliveries since an instant, newest first, out of the last `max` lines.
+/// The moves of deliveries since an instant and behind a line, newest first, out of the last `max` lines.
 pub fn moves_since(
     source: &impl Source,
-    since: Timestamp,
+    (since, line): (Timestamp, u64),
     max: usize,
 ) -> Result<Vec<(DeliveryId, u32)>, StoreError> {
     let table = source.table(JOURNAL)?;
     let mut found = Vec::new();
-    for row in table.iter()?.rev().take(max) {
+    for row in table.range(line.saturating_add(1)..)?.rev().take(max) {
         let (ms, delivery, n) = row?.1.value();
         if delivery != 0 && ms >= since.as_millisecond() {
             found.push((DeliveryId::from_u128(delivery), n));

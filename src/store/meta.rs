@@ -106,6 +106,16 @@ pub fn set_forgotten_upto(tx: &mut Tx<'_>, network: PlatformName, line: u64) -> 
     tx.insert(META, format!("answers_forgotten_{network}").as_str(), line).map(drop)
 }
 
+/// Up to which line of the log a start has asked for what was published and not read back.
+pub fn read_back_upto(source: &impl Source) -> Result<u64, StoreError> {
+    Ok(number(source, "read_back_upto")?.unwrap_or(0))
+}
+
+/// Notes how far that has come.
+pub fn set_read_back_upto(tx: &mut Tx<'_>, line: u64) -> Result<(), StoreError> {
+    tx.insert(META, "read_back_upto", line).map(drop)
+}
+
 fn number(source: &impl Source, name: &str) -> Result<Option<u64>, StoreError> {
     Ok(source.table(META)?.get(name)?.map(|it| it.value()))
 }

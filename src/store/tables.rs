@@ -8,7 +8,7 @@
 
 use redb::TableDefinition as T;
 
-/// Name → number: `schema`, `created_ms`, `high_water_ms`, `generation`, `paused_ms`.
+/// Name → number: `schema`, `created_ms`, `high_water_ms`, `generation`, `paused_ms`, `read_back_upto` …
 /// `schema` stays readable here for ever: an older binary must be able to see that it is too old.
 pub(super) const META: T<'static, &str, u64> = T::new("meta.v1");
 

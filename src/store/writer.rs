@@ -180,6 +180,24 @@ impl Store {
         answer.blocking_recv().unwrap_or_else(|_| Err(self.stopped()))
     }
 
+    /// As [`Store::write_blocking`] of several callers whose writes wait for the same commit, in this order; for
+    /// the simulation. Blocks.
+    pub fn write_together_blocking<F>(&self, works: Vec<F>) -> Vec<Result<(), StoreError>>
+    where
+        F: FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+    {
+        let queued: Vec<_> = works.into_iter().map(|work| self.enqueue(work)).collect();
+        let start = queued.iter().any(|it| matches!(it, Ok((_, true))));
+        if start {
+            self.inner.drain();
+        }
+        let answered = |(mut answer, _): (oneshot::Receiver<_>, bool)| {
+            let it = if start { answer.try_recv().ok() } else { answer.blocking_recv().ok() };
+            it.unwrap_or_else(|| Err(self.stopped()))
+        };
+        queued.into_iter().map(|it| it.and_then(answered)).collect()
+    }
+
     /// Runs `work` in a read transaction: one consistent state, without waiting for writers.
     ///
     /// Reads block on the disk for microseconds; a scan of many rows belongs on the blocking pool.

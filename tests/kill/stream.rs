@@ -210,12 +210,28 @@ pub(crate) struct Figures {
     pub(crate) while_starting: usize,
     /// Deliveries that a daemon found in the middle of a publishing call when it started.
     pub(crate) in_a_call: usize,
+    /// Those of Facebook among them, by their ids.
+    pub(crate) on_facebook: Vec<String>,
+}
+
+impl Figures {
+    fn count(&mut self, log: &str) {
+        self.in_a_call += found_in_a_call(log);
+        let ours = log.lines().filter(|it| it.contains(IN_A_CALL) && it.contains("account=facebook:"));
+        let id = |it: &str| Some(it.split("delivery=").nth(1)?.split_whitespace().next()?.to_owned());
+        self.on_facebook.extend(ours.map(|it| id(it).unwrap()));
+    }
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, while_starting, in_a_call } = self;
-        write!(f, "{kills} kills ({while_starting} while it started), {in_a_call} calls interrupted")
+        let Self { kills, while_starting, in_a_call, on_facebook } = self;
+        let of_facebook = on_facebook.len();
+        write!(
+            f,
+            "{kills} kills ({while_starting} while it started), {in_a_call} calls interrupted, \
+             {of_facebook} of them on Facebook"
+        )
     }
 }
 
@@ -260,22 +276,24 @@ pub(crate) fn storm(
                 gate.set(false);
             }
             daemon.kill();
-            figures.in_a_call += found_in_a_call(&log.text());
+            figures.count(&log.text());
         }
         drop(sender);
         let daemon = house.start(&["serve", "-v"]);
         assert!(daemon.err.wait(PATIENCE, |log| log.contains(" ready ")), "{}", daemon.err.text());
         let ready = Instant::now();
-        figures.in_a_call += found_in_a_call(&daemon.err.text());
+        figures.count(&daemon.err.text());
         gate.set(true);
         let ids = writers.into_iter().flat_map(|it| it.join().unwrap()).collect();
         Aftermath { daemon, ready, ids, figures }
     })
 }
 
+const IN_A_CALL: &str = "found in the middle of a call";
+
 /// How many deliveries a daemon found on the wire when it started.
 pub(crate) fn found_in_a_call(log: &str) -> usize {
-    log.matches("found in the middle of a call").count()
+    log.matches(IN_A_CALL).count()
 }
 
 fn part(chance: &mut Rng, whole: Duration) -> Duration {

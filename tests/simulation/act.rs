@@ -77,7 +77,11 @@ impl World {
                 let row = self.read(|rx| accounts::get(rx, account)).unwrap();
                 if row.is_some_and(|it| it.issued_at != issued_at) {
                     self.note("its tokens of before are dead");
-                    return self.at(self.now + millis(500), Happening::User(Wish::Revive(account)));
+                    let words = reason.message;
+                    let job: Job =
+                        Box::new(move |tx| renewal::need_a_person(tx, account, issued_at, &words).map(drop));
+                    let then = Some(Happening::Input(self.life, Input::AccountChanged(account)));
+                    return self.write(Write::Rest { what: "other tokens", id: None, job, then });
                 }
                 self.note("the account needs a person");
                 self.mark_dead(account, issued_at, reason.message);

@@ -94,6 +94,8 @@ impl World {
             accounts::remove(tx, account)?;
             vault::finish_erasure(tx, account).map(drop)
         });
+        // With the rows goes the key that opens the tokens, also those of any copy.
+        self.wallet.keyless.insert(account);
         let then = Some(Happening::Input(self.life, Input::AccountChanged(account)));
         self.write(Write::Rest { what: "forget", id: None, job, then });
     }

@@ -32,8 +32,6 @@ pub(crate) enum Wish {
     StopAll(bool),
     Disk(bool),
     Reconnect(AccountId),
-    /// What an answer stopped that meant tokens of before goes on.
-    Revive(AccountId),
     Disconnect(AccountId),
     /// A disconnect goes on, begun at that time.
     Close(AccountId, Timestamp),
@@ -325,8 +323,6 @@ fn comments_and_stories(world: &mut World, made: &mut [(Post, Delivery)]) {
 /// change, what was on its way; a network that refuses at first leaves markers in the copy that are not
 /// used again. Dice of its own: nothing else about the seed changes.
 pub(crate) fn copies(world: &mut World) {
-    // The copy has the account again, and its key is gone for good: another story.
-    world.nobody_leaves();
     let mut dice = Rng(world.rng.0 ^ 0xC16_0000);
     let copied = dice.secs(400, 3000);
     let until = if dice.chance(70) { dice.secs(60, 6000) } else { dice.secs(6000, 100_000) };

@@ -5,12 +5,12 @@
 //! tokens are durable before anything uses them; nobody renews a token right before a send that it
 //! outlives; and in the end there is a fresh one, or the user was told why there is none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use sendoff::auth::RefreshError;
 use sendoff::daemon::renewal::{self, After, Sealed};
-use sendoff::domain::account::Account;
+use sendoff::domain::account::{Account, AccountState};
 use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::AccountId;
 use sendoff::engine::{Input, Refreshed};
@@ -35,6 +35,8 @@ pub(crate) struct Wallet {
     uses: BTreeMap<(AccountId, u64), Use>,
     /// What networks asked the daemon; it dies with it.
     pub(crate) waits: renewal::Waits,
+    /// Accounts whose key is gone for good: their tokens, that a copy of the store may have, cannot be opened.
+    pub(crate) keyless: BTreeSet<AccountId>,
     pub(crate) calls: u64,
     pub(crate) lost: u64,
     pub(crate) repeats: u64,
@@ -51,6 +53,9 @@ struct Use {
 impl World {
     pub(crate) fn token_works(&self, account: AccountId) -> bool {
         let (newest, end) = self.tokens[&account];
+        if self.wallet.keyless.contains(&account) {
+            return false;
+        }
         self.held_token(account) == Some(newest) && end.is_none_or(|end| self.now < end)
     }
 
@@ -89,12 +94,15 @@ impl World {
         let left = self.read(|rx| vault::refresh_of(rx, account)).unwrap();
         let row = self.read(|rx| accounts::need(rx, account)).unwrap();
         let (Some(end), None) = (row.expires_at, left) else { return };
+        let paused = row.state != AccountState::Ready;
         let wall = self.wall();
         // A look is no send.
         let mine = |it: &&Delivery| it.account == account && it.state != State::Unknown;
         for it in self.watch.rows.values().filter(mine) {
             let at = if it.in_flight() { Some(wall) } else { it.wakes_at().map(|at| at.max(wall)) };
-            let Some(at) = at.filter(|at| *at <= wall + NEAR) else { continue };
+            let Some(at) = at.filter(|at| *at <= wall + NEAR && (!paused || it.in_flight())) else {
+                continue;
+            };
             let id = it.id;
             assert!(
                 end < at + NEAR,
@@ -115,6 +123,9 @@ impl World {
         let wait = self.wallet.waits.asked(account, wall);
         if let Err(outcome) = renewal::needed(row, self.is_leaving(account), asked, wall, wait) {
             return self.refreshed(account, outcome, told);
+        }
+        if self.wallet.keyless.contains(&account) {
+            return self.tokens_are_dead(account, "the token cannot be opened", told);
         }
         let grant = self.read(|rx| vault::get_grant(rx, account)).unwrap().unwrap();
         let left = self.read(|rx| vault::refresh_of(rx, account)).unwrap();
@@ -159,11 +170,7 @@ impl World {
             }
             After::Dead(why) => {
                 assert!(!forgiven, "one lost answer costs the account its person's time (R37)");
-                self.reckon_spent(account);
-                let outcome = Refreshed::Dead(renewal::dead(&self.row_of(account), &why));
-                let job: Job = Box::new(move |tx| renewal::give_up(tx, account, &why).map(drop));
-                self.meet_again(account);
-                self.refresh_ends(account, job, outcome, told);
+                self.tokens_are_dead(account, &why, told);
             }
             After::Later { at, reason, closed } => {
                 let job: Job =
@@ -175,6 +182,15 @@ impl World {
                 self.refresh_ends(account, job, Refreshed::Later { at, reason }, told);
             }
         }
+    }
+
+    fn tokens_are_dead(&mut self, account: AccountId, why: &str, told: bool) {
+        self.reckon_spent(account);
+        let outcome = Refreshed::Dead(renewal::dead(&self.row_of(account), why));
+        let why = why.to_owned();
+        let job: Job = Box::new(move |tx| renewal::give_up(tx, account, &why).map(drop));
+        self.meet_again(account);
+        self.refresh_ends(account, job, outcome, told);
     }
 
     fn row_of(&self, account: AccountId) -> Account {

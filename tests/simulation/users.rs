@@ -2,6 +2,7 @@
 //! the machine's clock.
 
 use jiff::SignedDuration;
+use sendoff::daemon::reschedule::{self, Goal, Move};
 use sendoff::daemon::{ledger, set_back};
 use sendoff::domain::account::AccountState;
 use sendoff::domain::attempt::Transition;
@@ -10,7 +11,7 @@ use sendoff::domain::ids::{AccountId, DeliveryId};
 use sendoff::domain::schedule::{Choice, Due};
 use sendoff::engine::Input;
 use sendoff::engine::ask::{self, Ask};
-use sendoff::store::{accounts, deliveries, posts, vault};
+use sendoff::store::{StoreError, accounts, deliveries, posts, vault};
 
 use super::coverage::Label;
 use super::dice::secs;
@@ -61,14 +62,7 @@ impl World {
                 self.watch.hurried.insert(id);
                 self.grant(id, &Ask::TryNow);
             }
-            Wish::Reschedule(id, by) => {
-                // Who reads another year on it does not believe the clock.
-                let wrong = self.skew.abs() > SignedDuration::from_hours(96);
-                let instant = if wrong { self.now } else { self.wall() } + by;
-                let civil = instant.to_zoned(jiff::tz::TimeZone::UTC).datetime();
-                let due = Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant };
-                self.grant(id, &Ask::Reschedule(due));
-            }
+            Wish::Reschedule(id, by) => self.reschedule(id, by),
             Wish::Resolve(id) => self.resolve(id),
             Wish::Edit(id) => self.edit(id),
             Wish::Touch(id) => self.touch(id),
@@ -77,7 +71,6 @@ impl World {
             Wish::StopAll(on) => self.input(Input::Pause(on)),
             Wish::Disk(enough) => self.input(Input::Disk { enough }),
             Wish::Reconnect(account) => self.reconnect(account),
-            Wish::Revive(account) => self.revive(account),
             Wish::Disconnect(account) => self.disconnect(account),
             Wish::Close(account, since) => self.close(account, since),
             Wish::Forget(account) => self.forget(account),
@@ -154,6 +147,34 @@ impl World {
         });
         let then = Some(Happening::Input(self.life, Input::Tick));
         self.write(Write::Rest { what: "wish", id: Some(id), job, then });
+    }
+
+    /// The daemon's own transaction, whatever the row is by then and whoever is at work on it. What was missed
+    /// stays so: what takes over from it would be a delivery more.
+    fn reschedule(&mut self, id: DeliveryId, by: SignedDuration) {
+        // Who reads another year on it does not believe the clock.
+        let wrong = self.skew.abs() > SignedDuration::from_hours(96);
+        let instant = if wrong { self.now } else { self.wall() } + by;
+        let civil = instant.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+        let due = Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant };
+        let (now, give_up_after) = (self.wall(), self.settings.give_up_after);
+        // The whole post, or its one delivery.
+        let whole = id.as_u128().is_multiple_of(2);
+        let job: Job = Box::new(move |tx| {
+            let row = deliveries::need(tx, id)?;
+            if row.state == State::Missed {
+                return Ok(());
+            }
+            let post = posts::need(tx, row.post)?;
+            let (only, goal) = ((!whole).then_some(id), Goal::At(due.clone()));
+            let it = Move { post: post.id, only, goal, now, give_up_after };
+            match reschedule::carry_out(tx, &it, post)? {
+                Ok(_) => Ok(()),
+                Err(refused) => Err(StoreError::conflict(refused.message)),
+            }
+        });
+        let then = Some(Happening::Input(self.life, Input::Tick));
+        self.write(Write::Rest { what: "reschedule", id: Some(id), job, then });
     }
 
     /// The user looks at the network and tells what is there: the truth, or nothing.
@@ -239,17 +260,6 @@ impl World {
         self.write(Write::Rest { what: "account", id: None, job, then });
     }
 
-    /// As the daemon does where an answer calls tokens dead that have been replaced.
-    fn revive(&mut self, account: AccountId) {
-        if self.is_gone(account) {
-            return;
-        }
-        let wall = self.wall();
-        let job: Job = Box::new(move |tx| ledger::revive(tx, account, wall));
-        let then = Some(Happening::Input(self.life, Input::AccountChanged(account)));
-        self.write(Write::Rest { what: "revive", id: None, job, then });
-    }
-
     /// A new grant, and what waited for it goes on.
     fn reconnect(&mut self, account: AccountId) {
         if self.abandoned.contains(&account) || self.is_gone(account) || self.is_leaving(account) {
@@ -261,6 +271,7 @@ impl World {
             return;
         }
         let (fresh, end) = self.rotate(account);
+        self.wallet.keyless.remove(&account);
         let wall = self.wall();
         let job: Job = Box::new(move |tx| {
             let version = vault::get_grant(tx, account)?.map(|it| it.version);

@@ -243,11 +243,6 @@ impl World {
         !self.refreshing.is_empty() || self.queue.values().any(|it| matches!(it, Happening::Tokens(_)))
     }
 
-    /// Nobody disconnects an account.
-    pub(crate) fn nobody_leaves(&mut self) {
-        self.queue.retain(|_, it| !matches!(it, Happening::User(Wish::Disconnect(_))));
-    }
-
     /// Takes back all that people were to do.
     pub(crate) fn nobody_meddles(&mut self) {
         self.queue.retain(|_, it| !matches!(it, Happening::User(_)));
@@ -509,14 +504,14 @@ impl World {
                 self.watch.goes_back(&all_rows(&store));
             }
         }
-        match marked.and_then(|()| ledger::recover(&store, self.moment())) {
-            Ok(()) => {}
+        let waits = match marked.and_then(|()| ledger::recover(&store, self.moment())) {
+            Ok(waits) => waits,
             Err(error) if aimed && error.is_fatal() => {
                 drop(store);
                 return self.died_at_start(&error.to_string());
             }
             Err(error) => panic!("recovery failed: {error}"),
-        }
+        };
         self.open_calls = self.disk.calls() - before;
         self.disk.uncut();
         if aimed {
@@ -541,7 +536,6 @@ impl World {
         });
         self.engine = Some(Engine::new(self.settings.clone(), random));
         self.note("boot");
-        let waits = ledger::waits(self.store.as_ref().unwrap(), self.wall()).unwrap();
         self.input(Input::Waits(waits));
         let calls =
             ledger::calls(self.store.as_ref().unwrap(), &self.settings, self.find, self.wall()).unwrap();
@@ -577,7 +571,8 @@ impl World {
                 AccountState::Ready => {}
             }
         }
-        if self.token_life.is_some() {
+        // Where no token ends, there is something to do for the housekeeping only if a refresh was cut off.
+        if self.token_life.is_some() || !self.read(vault::refreshes).unwrap().is_empty() {
             self.at(self.now + secs(60), Happening::Tokens(self.life));
         }
         self.input(Input::Tick);

@@ -1,15 +1,13 @@
 //! The store's writer in the simulation: what waits to be written, how it is grouped into commits, and
 //! the crashes before, inside and after each.
 
-use std::sync::{Arc, Mutex};
-
 use sendoff::daemon::ledger;
 use sendoff::domain::attempt::Attempt;
 use sendoff::domain::delivery::{Delivery, State};
 use sendoff::domain::ids::DeliveryId;
 use sendoff::engine::Input;
 use sendoff::platforms::{Class, Request};
-use sendoff::store::{Store, StoreError, Tx, deliveries};
+use sendoff::store::{StoreError, Tx, deliveries, intent};
 
 use super::coverage::Label;
 use super::dice::millis;
@@ -43,6 +41,14 @@ pub(crate) enum Write {
         then: Option<Happening>,
     },
 }
+
+/// A write that is in a commit, and who waits for it.
+enum After {
+    Save { seq: u64, event: &'static str, pair: Box<(Delivery, Delivery)> },
+    Intend { seq: u64, with_claim: bool, pair: Box<(Delivery, Delivery)>, request: Request },
+    Rest { what: &'static str, id: Option<DeliveryId>, then: Option<Happening> },
+}
+
 impl World {
     /// W5, as the daemon's loop does it.
     pub(crate) fn confirm(&mut self, id: DeliveryId, step: usize, verified: bool, permalink: Option<String>) {
@@ -69,21 +75,11 @@ impl World {
         }
     }
 
-    /// One commit: an intent alone, or up to three others together, as the real writer groups them.
+    /// One commit of up to three writes together, intents among them, as the real writer groups them.
     pub(crate) fn write_some(&mut self) {
         self.writing = false;
-        let mut group = Vec::new();
-        let most = 1 + self.rng.below(3);
-        while let Some(next) = self.writer.front() {
-            let alone = matches!(next, Write::Intend { .. });
-            if (alone && !group.is_empty()) || group.len() as u64 >= most {
-                break;
-            }
-            group.extend(self.writer.pop_front());
-            if alone {
-                break;
-            }
-        }
+        let most = 1 + usize::try_from(self.rng.below(3)).unwrap();
+        let group: Vec<_> = self.writer.drain(..most.min(self.writer.len())).collect();
         if !self.writer.is_empty() {
             self.writing = true;
             let at = self.now + millis(3 + self.rng.below(10));
@@ -94,15 +90,17 @@ impl World {
                 return;
             }
         }
-        let inside =
-            group.iter().map(label_inside).find(|it| *it != Label::Between).unwrap_or(Label::Between);
-        let cut = self.targets.front().is_some_and(|it| it.label == inside && it.skip == 0)
-            && inside != Label::Between;
+        let labels: Vec<_> = group.iter().map(label_inside).filter(|it| *it != Label::Between).collect();
+        let target = self.targets.front_mut().filter(|it| labels.contains(&it.label));
+        let inside = target.as_ref().map(|it| it.label);
+        let cut = target.is_some_and(|target| {
+            let now = target.skip == 0;
+            target.skip = target.skip.saturating_sub(1);
+            now
+        });
         if cut {
             let calls = self.rng.below(self.commit_calls.max(1));
             self.disk.cut_after(calls);
-        } else if let Some(target) = self.targets.front_mut().filter(|it| it.label == inside && it.skip > 0) {
-            target.skip -= 1;
         }
         let before = self.disk.calls();
         let life = self.life;
@@ -117,117 +115,115 @@ impl World {
         } else {
             assert!(cut, "the store failed by itself");
             self.targets.pop_front();
-            self.crash(inside);
+            self.crash(inside.unwrap());
         }
     }
 
     /// None: the store failed. What it was told is then in doubt.
-    fn commit(&mut self, mut group: Vec<Write>) -> Option<()> {
+    fn commit(&mut self, group: Vec<Write>) -> Option<()> {
         let store = self.store.clone()?;
         self.commits += 1;
-        if let [Write::Intend { .. }] = group.as_slice() {
-            let Some(Write::Intend { seq, claim, pair, attempt, request }) = group.pop() else {
-                unreachable!()
-            };
-            return self.commit_intent(&store, seq, claim.map(|it| *it), &pair, attempt, request);
-        }
-        let mut pairs: Vec<Delivery> = Vec::new();
         let mut jobs: Vec<Job> = Vec::new();
-        let mut rest = Vec::new();
+        let mut after = Vec::new();
         for write in group {
             match write {
                 Write::Save { id, seq, event, pair, job } => {
-                    pairs.push(pair.1.clone());
+                    self.watch.doubtful.push(pair.1.clone());
+                    // What waits for an account that is well again goes on in the same write.
+                    self.watch.loose.extend((pair.1.state == State::NeedsReconnect).then_some(Some(id)));
                     jobs.push(job);
-                    rest.push((Some(id), Some((seq, event, pair)), "save", None));
+                    after.push(After::Save { seq, event, pair });
                 }
                 Write::Rest { what, id, job, then } => {
+                    self.watch.loose.push(id);
                     jobs.push(job);
-                    rest.push((id, None, what, then));
+                    after.push(After::Rest { what, id, then });
                 }
-                Write::Intend { .. } => unreachable!("an intent is written alone"),
+                Write::Intend { seq, claim, pair, attempt, request } => {
+                    self.watch.doubtful.push(pair.1.clone());
+                    let (before, claimed) = match claim.map(|it| *it) {
+                        Some((before, claimed)) => (before, Some(claimed)),
+                        None => (pair.0.clone(), None),
+                    };
+                    let with_claim = claimed.is_some();
+                    jobs.push(Box::new(intent::job(before, claimed, pair.1.clone(), attempt).unwrap()));
+                    after.push(After::Intend { seq, with_claim, pair, request });
+                }
             }
         }
-        self.watch.doubtful = pairs;
-        self.watch.loose = rest.iter().filter(|it| it.1.is_none()).map(|it| it.0).collect();
-        let outcomes = together(&store, jobs)?;
+        let outcomes = store.write_together_blocking(jobs);
+        if outcomes.iter().any(|it| it.as_ref().is_err_and(StoreError::is_fatal)) {
+            return None;
+        }
         self.watch.doubtful.clear();
         self.watch.loose.clear();
         // The commit is one: all of it is there before anything else can happen.
         self.watch_rows(all_rows(&store).into_values());
-        for ((_, save, ..), outcome) in rest.iter().zip(&outcomes) {
-            if let (Some((_, event, pair)), Ok(())) = (save, outcome) {
+        for (after, outcome) in after.iter().zip(&outcomes) {
+            if let (After::Save { event, pair, .. }, Ok(())) = (after, outcome) {
                 self.watch_save(event, pair);
             }
         }
-        for ((id, save, what, then), outcome) in rest.into_iter().zip(outcomes) {
-            let refused = outcome.is_err();
-            let word = if refused { " REFUSED" } else { "" };
-            let row = id.map(|id| self.watch.rows[&id].clone());
-            let state = row.as_ref().map_or("", |it| it.state.as_str());
-            self.note(&format!(
-                "write {what} {} {state}{word}",
-                id.map_or(String::new(), |it| it.to_string())
-            ));
-            if let (true, Some(row)) = (self.tracing, row) {
-                let why = row.reason.map(|it| format!("{}: {}", it.class, it.message));
-                println!("    step {} attempts {} next {:?} {why:?}", row.step, row.attempts, row.next_try);
-            }
-            if let Some((seq, event, pair)) = save {
-                if !refused && self.point(label_after(event, &pair, self.class)) {
-                    return Some(());
-                }
-                let id = pair.1.id;
-                self.soon(Input::Saved { id, seq, conflict: refused });
-                if refused {
-                    self.at(self.now, Happening::Settle(self.life, id));
-                }
-            }
-            let then = if refused { self.refused(then) } else { then };
-            if let Some(then) = then {
-                let at = self.now + millis(1 + self.rng.below(10));
-                self.at(at, then);
+        let life = self.life;
+        for (after, outcome) in after.into_iter().zip(outcomes) {
+            self.answer(after, outcome);
+            if self.life != life {
+                break;
             }
         }
         Some(())
     }
 
-    fn commit_intent(
-        &mut self,
-        store: &Store,
-        seq: u64,
-        claim: Option<(Delivery, Delivery)>,
-        pair: &(Delivery, Delivery),
-        attempt: Attempt,
-        request: Request,
-    ) -> Option<()> {
-        let (id, account) = (pair.1.id, pair.1.account);
-        self.watch.doubtful = vec![pair.1.clone()];
-        let (before, claimed) = match claim {
-            Some((before, claimed)) => (before, Some(claimed)),
-            None => (pair.0.clone(), None),
-        };
-        let with_claim = claimed.is_some();
-        match store.intend_blocking(before, claimed, pair.1.clone(), attempt) {
-            Ok(intent) => {
-                self.watch.doubtful.clear();
-                self.note(&format!("intent {id} step {} try {}", intent.step(), pair.1.attempts));
-                self.watch_rows([pair.1.clone()]);
+    /// Who asked for a write hears what became of it.
+    fn answer(&mut self, after: After, outcome: Result<(), StoreError>) {
+        let word = if outcome.is_ok() { "" } else { " REFUSED" };
+        match after {
+            After::Save { seq, event, pair } => {
+                let id = pair.1.id;
+                self.tell_write("save", Some(id), word);
+                if outcome.is_ok() && self.point(label_after(event, &pair, self.class)) {
+                    return;
+                }
+                self.saved(id, seq, outcome.is_err());
+            }
+            After::Rest { what, id, then } => {
+                self.tell_write(what, id, word);
+                let then = if outcome.is_err() { self.refused(then) } else { then };
+                if let Some(then) = then {
+                    let at = self.now + millis(1 + self.rng.below(10));
+                    self.at(at, then);
+                }
+            }
+            After::Intend { seq, with_claim, pair, request } => {
+                let (id, account) = (pair.1.id, pair.1.account);
+                if let Err(error) = outcome {
+                    self.note(&format!("intent {id} REFUSED {error}"));
+                    return self.saved(id, seq, true);
+                }
+                self.note(&format!("intent {id} step {} try {}", pair.1.step, pair.1.attempts));
                 if (with_claim && self.point(Label::C2)) || self.point(Label::C7) {
-                    return Some(());
+                    return;
                 }
                 let at = self.now + millis(self.rng.below(5));
                 self.at(at, Happening::Leave(self.life, id, account, None, request));
-                Some(())
             }
-            Err(error) if error.is_fatal() => None,
-            Err(error) => {
-                self.watch.doubtful.clear();
-                self.note(&format!("intent {id} REFUSED {error}"));
-                self.soon(Input::Saved { id, seq, conflict: true });
-                self.at(self.now, Happening::Settle(self.life, id));
-                Some(())
-            }
+        }
+    }
+
+    fn saved(&mut self, id: DeliveryId, seq: u64, conflict: bool) {
+        self.soon(Input::Saved { id, seq, conflict });
+        if conflict {
+            self.at(self.now, Happening::Settle(self.life, id));
+        }
+    }
+
+    fn tell_write(&mut self, what: &str, id: Option<DeliveryId>, word: &str) {
+        let row = id.map(|id| self.watch.rows[&id].clone());
+        let state = row.as_ref().map_or("", |it| it.state.as_str());
+        self.note(&format!("write {what} {} {state}{word}", id.map_or(String::new(), |it| it.to_string())));
+        if let (true, Some(row)) = (self.tracing, row) {
+            let why = row.reason.map(|it| format!("{}: {}", it.class, it.message));
+            println!("    step {} attempts {} next {:?} {why:?}", row.step, row.attempts, row.next_try);
         }
     }
 
@@ -281,27 +277,4 @@ fn label_after(event: &str, pair: &(Delivery, Delivery), class: Class) -> Label 
         _ if pair.1.state == State::Unknown => Label::C13,
         _ => Label::Between,
     }
-}
-
-/// All in one transaction; if one is refused, each in its own. None: the store failed.
-fn together(store: &Store, jobs: Vec<Job>) -> Option<Vec<Result<(), StoreError>>> {
-    let jobs = Arc::new(Mutex::new(jobs));
-    let shared = Arc::clone(&jobs);
-    let all = store.write_blocking(move |tx| shared.lock().unwrap().iter_mut().try_for_each(|job| job(tx)));
-    let many = jobs.lock().unwrap().len();
-    match all {
-        Ok(()) => return Some((0..many).map(|_| Ok(())).collect()),
-        Err(error) if error.is_fatal() => return None,
-        Err(error) if many == 1 => return Some(vec![Err(error)]),
-        Err(_) => {}
-    }
-    let mut outcomes = Vec::new();
-    for n in 0..many {
-        let shared = Arc::clone(&jobs);
-        match store.write_blocking(move |tx| shared.lock().unwrap()[n](tx)) {
-            Err(error) if error.is_fatal() => return None,
-            other => outcomes.push(other),
-        }
-    }
-    Some(outcomes)
 }

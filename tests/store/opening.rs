@@ -7,12 +7,15 @@ use std::sync::Barrier;
 
 use jiff::SignedDuration;
 use redb::TableDefinition;
-use sendoff::daemon::ledger;
-use sendoff::domain::delivery::{Event, Reason, RetryWhy};
-use sendoff::store::{Compaction, OpenError, Options, Store, StoreError, deliveries, meta, posts, vault};
+use sendoff::daemon::ledger::{self, Ledger};
+use sendoff::domain::account::Account;
+use sendoff::domain::delivery::{Event, Reason, RetryWhy, State};
+use sendoff::engine::Save;
+use sendoff::store::{Compaction, OpenError, Options, Store, StoreError};
+use sendoff::store::{accounts, deliveries, meta, posts, vault};
 use tempfile::TempDir;
 
-use super::{account_id, check, made, minutes, now};
+use super::{account, account_id, check, made, minutes, now};
 
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta.v1");
 const DELIVERIES: TableDefinition<'static, u128, &[u8]> = TableDefinition::new("deliveries.v1");
@@ -287,8 +290,32 @@ fn a_damaged_row_keeps_no_daemon_from_starting_and_nothing_waits_for_years() {
     });
     let store = open(dir.path()).unwrap();
     assert!(store.read(|rx| deliveries::get(rx, waiting[0].id)).is_err());
-    ledger::recover(&store, minutes(5)).unwrap();
-    assert!(ledger::waits(&store, minutes(5)).unwrap().is_empty());
+    assert!(ledger::recover(&store, minutes(5)).unwrap().is_empty(), "no network said anything");
     let near = store.read(|rx| deliveries::need(rx, waiting[1].id)).unwrap();
     assert_eq!((near.wakes_at(), near.retry_why), (Some(minutes(5)), Some(RetryWhy::Backoff)));
+}
+
+/// An answer calls tokens dead that a person has replaced meanwhile. What it would make wait for that person,
+/// who has come already, goes on in the same write: whenever the program dies, nothing waits for ever.
+#[test]
+fn what_would_wait_for_an_account_that_is_well_again_goes_on_in_the_same_write() {
+    for (n, reason) in [None, Some("the token was revoked".to_owned())].into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path()).unwrap();
+        let before = made(&store, 1, Some(minutes(0)), &[1]).1.remove(0);
+        let row = Account { reason: reason.clone(), ..account(1) };
+        store.write_blocking(move |tx| accounts::put(tx, &row)).unwrap();
+        let claimed = before.apply(Event::Claim, now()).unwrap();
+        let pair = (before.clone(), claimed.clone());
+        store.write_blocking(move |tx| deliveries::put(tx, Some(&pair.0), &pair.1, None).map(drop)).unwrap();
+        let dead = Event::AccountDead { reason: Reason::new("account_dead", "the token was revoked") };
+        let after = claimed.apply(dead, now()).unwrap();
+        let save = Save { seq: 1, before: claimed, after, event: "account_dead", answer: None };
+        store.write_blocking(Ledger::new(sendoff::platforms::find).save(save, minutes(1))).unwrap();
+        let it = store.read(|rx| deliveries::need(rx, before.id)).unwrap();
+        let (state, wakes) =
+            if n == 0 { (State::Retry, Some(minutes(1))) } else { (State::NeedsReconnect, None) };
+        assert_eq!((it.state, it.wakes_at()), (state, wakes), "{reason:?}");
+        check(&store);
+    }
 }
