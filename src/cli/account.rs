@@ -132,6 +132,15 @@ fn show(account: &m::Account, ui: &mut Ui<'_, '_>) -> Outcome {
     let list = |words: &[String]| (!words.is_empty()).then(|| clean_line(&words.join(", ")));
     let text = |it: &Option<String>| it.as_deref().map(clean_line);
     ui.line(&format!("{}  {}", clean_line(&account.account), account.state))?;
+    let quota = |it: &m::Quota| {
+        let of = it.limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+        let free = it.free_at.map_or_else(String::new, |at| format!("; free again {}", ui.time(at, None)));
+        format!("{}{of} used: {}{free}", it.used, clean_line(&it.what))
+    };
+    let quotas = account.quotas.iter().map(|it| ("quota", Some(quota(it))));
+    let held = |it: &m::HeldBack| format!("until {}: {}", ui.time(it.until, None), clean_line(&it.message));
+    let held = account.held_back.iter().map(|it| ("held back", Some(held(it))));
+    let more: Vec<_> = held.chain(quotas).collect();
     let facts = [
         ("reason", text(&account.reason)),
         ("name", Some(clean_line(&account.display_name))),
@@ -148,6 +157,7 @@ fn show(account: &m::Account, ui: &mut Ui<'_, '_>) -> Outcome {
         ("spent", account.spending.as_ref().map(super::status::money)),
     ];
     ui.facts(&facts)?;
+    ui.facts(&more)?;
     Ok(0)
 }
 

@@ -347,6 +347,11 @@ impl Client {
         self.post(&["posts", id, "reschedule"], &r::Reschedule { to: Some(to), tz }).await
     }
 
+    /// Takes a cancel or a move back; `ticket` is what its answer gave as `undo`.
+    pub async fn post_undo(&self, id: &str, ticket: &str) -> Result<m::Post> {
+        self.post(&["posts", id, "undo"], &r::Undo { ticket: ticket.to_owned() }).await
+    }
+
     /// Deletes a post for good. Ask the user first.
     pub async fn post_delete(&self, id: &str, local_only: bool) -> Result<m::ReceiptAnswer> {
         self.post(&["posts", id, "delete"], &r::DeletePost { local_only, confirm: true }).await

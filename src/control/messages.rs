@@ -21,7 +21,7 @@ mod standing;
 
 pub use diagnosis::{Diagnosis, Finding, FindingResult};
 pub use networks::{Network, NetworkList, NetworkOption, ReceiptEntry, ReceiptLine, ReceiptList};
-pub use parts::{Cost, Fetch, Progress, Reason, Spending, SpentOn, Step, Why};
+pub use parts::{Cost, Fetch, HeldBack, Progress, Quota, Reason, Spending, SpentOn, Step, Why};
 pub use pictures::Thumbnail;
 pub use standing::{AccountCounts, Alert, PauseState, Status, StoreStatus};
 
@@ -170,6 +170,12 @@ message! {
         /// What was paid for its calls this month. Only where one account is shown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spending: Option<Spending>,
+        /// How much of its limits is used, as far as that is known. Only where one account is shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        quotas: Vec<Quota>,
+        /// What holds all its posts back now. Only where one account is shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        held_back: Vec<HeldBack>,
     }
 }
 
@@ -333,6 +339,9 @@ message! {
         /// What the daemon understood and did, as sentences for a person (`scheduled for …`).
         #[serde(default)]
         notices: Vec<String>,
+        /// What was just done is taken back with this ticket, within a minute. Only after a cancel or a move.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<String>,
     }
 }
 

@@ -179,6 +179,14 @@ message! {
 }
 
 message! {
+    /// Takes a cancel or a move back.
+    request Undo {
+        /// What its answer gave as `undo`.
+        ticket: String,
+    }
+}
+
+message! {
     /// Deletes a post, upstream too unless `local_only`.
     request DeletePost {
         local_only: bool,

@@ -44,6 +44,8 @@ pub(super) fn account(it: &Account) -> m::Account {
         tier: it.tier.clone(),
         grant_expires_at: it.grant_expires_at,
         spending: None,
+        quotas: Vec::new(),
+        held_back: Vec::new(),
     }
 }
 
@@ -72,16 +74,26 @@ pub(super) fn networks() -> m::NetworkList {
     m::NetworkList { networks: platforms::ALL.iter().map(one).collect() }
 }
 
-/// A kept receipt. What it says of a person is a keyed hash, and stays here.
-pub(super) fn receipt(it: &Receipt) -> m::ReceiptEntry {
-    let line =
-        |(step, result): &(String, String)| m::ReceiptLine { step: step.clone(), result: result.clone() };
+/// A kept receipt. What it says of a person is a keyed hash, and stays here. `accounts` are those that are
+/// connected.
+pub(super) fn receipt(it: &Receipt, accounts: &[Account]) -> m::ReceiptEntry {
+    let line = |(n, (step, result)): (usize, &(String, String))| {
+        let told = it.told.get(n).cloned().unwrap_or_default();
+        m::ReceiptLine {
+            step: step.clone(),
+            result: result.clone(),
+            account: accounts.iter().find(|it| told.account == Some(it.id)).map(|it| it.name.to_string()),
+            r#where: told.place,
+            message: told.message,
+            hint: told.hint,
+        }
+    };
     m::ReceiptEntry {
         id: it.id.to_string(),
         kind: it.kind.clone(),
         requested_at: it.requested_at,
         finished_at: it.finished_at,
-        steps: it.outcome.iter().map(line).collect(),
+        steps: it.outcome.iter().enumerate().map(line).collect(),
     }
 }
 
@@ -129,6 +141,7 @@ pub(super) fn post(post: &Post, deliveries: &[Delivery]) -> m::Post {
         version: post.version,
         existing: false,
         notices: Vec::new(),
+        undo: None,
     }
 }
 

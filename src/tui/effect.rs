@@ -136,6 +136,13 @@ pub(crate) enum Deed {
     Delete {
         id: String,
         local_only: bool,
+        /// What of it waits to be sent is cancelled first.
+        open: bool,
+    },
+    /// Takes a cancel or a move back.
+    Undo {
+        id: String,
+        ticket: String,
     },
     Resolve {
         id: String,

@@ -12,8 +12,8 @@ mod writing;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use jiff::{SignedDuration, Timestamp};
 
-use super::app::{App, Hit, LOG_MAX, Link, Screen, Tab, Undo};
-use super::effect::{Effect, Load, Msg, Trouble};
+use super::app::{App, Hit, LOG_MAX, Link, Screen, Tab};
+use super::effect::{Deed, Effect, Load, Msg, Trouble};
 use super::keys::{self, Action, Key};
 use super::layer::{Command, Confirm, Layer, Palette, Then, neighbour};
 use super::look::Tone;
@@ -152,6 +152,10 @@ fn scrolled(app: &mut App, action: Action, fx: &mut Effects) {
     if app.layers.is_empty() && app.screen == Screen::Tab(Tab::Compose) {
         return;
     }
+    // The wheel turns what is read, and leaves the delivery that is chosen.
+    if app.layers.is_empty() && app.screen == Screen::Post {
+        return screens::scroll_post(app, if action == Action::Up { -3 } else { 3 });
+    }
     act(app, action, fx);
 }
 
@@ -178,7 +182,7 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::Refresh => refresh(app, fx),
         Action::Undo => take_back(app, fx),
         Action::PauseAll => pause_all(app),
-        Action::ResumeAll => fx.push(Effect::Do(super::effect::Deed::Resume)),
+        Action::ResumeAll => fx.push(Effect::Do(Deed::Resume)),
         Action::New if app.screen != Screen::Tab(Tab::Compose) => {
             // What was begun before is among the drafts.
             if !app.compose.is_blank() && app.compose.is_at_rest() && !app.compose.is_leaving() {
@@ -244,7 +248,7 @@ fn pause_all(app: &mut App) {
         "Nothing new is sent on any account until somebody resumes.".to_owned(),
         "What is on the wire is finished and accounted for.".to_owned(),
     ];
-    let then = Then::Do(super::effect::Deed::Pause);
+    let then = Then::Do(Deed::Pause);
     app.layers.push(Layer::Confirm(Confirm { title: "Stop all sending?".to_owned(), lines, then }));
 }
 
@@ -261,7 +265,6 @@ fn open_palette(app: &mut App) {
                 | Action::PageDown
                 | Action::Top
                 | Action::Bottom
-                | Action::Enter
                 | Action::Back
                 | Action::Palette
                 | Action::Newline
@@ -299,16 +302,20 @@ fn open_palette(app: &mut App) {
 }
 
 fn take_back(app: &mut App, fx: &mut Effects) {
-    match app.undo.take() {
-        Some(Undo::Held { what, .. }) => app.say(Tone::Good, format!("taken back: {what}")),
-        Some(Undo::Back { deed, .. }) => fx.push(Effect::Do(deed)),
-        None => match app.promised.iter().position(|it| !it.sent) {
-            Some(n) => {
-                let what = app.promised.remove(n).what;
-                app.say(Tone::Good, format!("taken back: {what}"));
-            }
-            None => app.say(Tone::Dim, "there is nothing to take back any more"),
-        },
+    if let Some(it) = app.undo.take() {
+        app.say(Tone::Dim, "at work…");
+        return fx.push(Effect::Do(Deed::Undo { id: it.post, ticket: it.ticket }));
+    }
+    match app.promised.iter().position(|it| !it.sent) {
+        Some(n) => {
+            let what = app.promised.remove(n).what;
+            app.say(Tone::Good, format!("taken back: {what}"));
+        }
+        // The way back comes with the answer.
+        None if !app.promised.is_empty() => {
+            app.say(Tone::Dim, "it is on its way to the daemon; u once more, in a moment");
+        }
+        None => app.say(Tone::Dim, "there is nothing to take back any more"),
     }
 }
 
@@ -323,10 +330,8 @@ fn tick(app: &mut App, now: Timestamp, fx: &mut Effects) {
         app.toast = None;
         app.dirty = true;
     }
-    match &app.undo {
-        Some(Undo::Held { at, .. }) if *at <= now => leaving::fulfil(app),
-        Some(Undo::Back { until, .. }) if *until <= now => app.undo = None,
-        _ => {}
+    if app.undo.as_ref().is_some_and(|it| it.until <= now) {
+        app.undo = None;
     }
     leaving::send(app, false, fx);
     if app.nth_tick(10) {
@@ -372,6 +377,9 @@ fn catch_up(app: &mut App, fx: &mut Effects) {
     }
     if stale.accounts {
         ask(app, Load::Accounts, fx);
+        if app.screen == Screen::Tab(Tab::Accounts) {
+            screens::read(app, fx);
+        }
     }
     if stale.deliveries {
         let touched = std::mem::take(&mut app.touched);

@@ -224,7 +224,11 @@ impl Fake {
                 Outcome::Account(Box::new(account("x:acme", m::AccountState::Ready)))
             }
             Deed::Disconnect(_) => return Err(trouble("failed", false)),
-            Deed::Retry(_) | Deed::Cancel(_) | Deed::Resolve { .. } | Deed::Move { .. } => {
+            Deed::Cancel(_) | Deed::Move { .. } => {
+                let undo = Some("t1".to_owned());
+                Outcome::Post(Box::new(m::Post { undo, ..super::scenes::scheduled() }))
+            }
+            Deed::Retry(_) | Deed::Resolve { .. } | Deed::Undo { .. } => {
                 Outcome::Post(Box::new(super::scenes::scheduled()))
             }
         })

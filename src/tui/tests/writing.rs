@@ -342,7 +342,7 @@ fn a_page_is_thrown_away_only_by_a_yes() {
     press(&mut app, "<A-x>n");
     assert_eq!(app.compose.common.parts[0].text(), "Hello");
     let effects = press(&mut app, "<A-x>y");
-    let gone = Effect::Do(Deed::Delete { id: "pst_9".into(), local_only: true });
+    let gone = Effect::Do(Deed::Delete { id: "pst_9".into(), local_only: true, open: false });
     assert!(effects.contains(&gone), "{effects:?}");
     assert!(app.compose.is_blank());
 }
@@ -380,7 +380,7 @@ fn a_page_that_is_thrown_away_while_it_is_kept_leaves_no_draft_behind() {
     press(&mut app, "<A-x>y");
     let saved = m::Post { id: "pst_9".into(), ..draft() };
     let effects = update(&mut app, Msg::Saved { key, result: Box::new(Ok(saved)) });
-    let gone = Effect::Do(Deed::Delete { id: "pst_9".into(), local_only: true });
+    let gone = Effect::Do(Deed::Delete { id: "pst_9".into(), local_only: true, open: false });
     assert!(effects.contains(&gone), "{effects:?}");
     assert_eq!(app.compose.id, None);
 }

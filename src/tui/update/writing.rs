@@ -299,7 +299,7 @@ pub(super) fn go_on(app: &mut App, fx: &mut Effects) {
 pub(super) fn saved(app: &mut App, key: &str, result: Result<m::Post, Trouble>, fx: &mut Effects) {
     if key != app.compose.key {
         if let (Ok(post), true) = (result, app.discarded.iter().any(|it| it == key)) {
-            fx.push(Effect::Do(Deed::Delete { id: post.id, local_only: true }));
+            fx.push(Effect::Do(Deed::Delete { id: post.id, local_only: true, open: false }));
         }
         return;
     }
@@ -432,7 +432,7 @@ pub(super) fn discard(app: &mut App, fx: &mut Effects) {
         app.discarded.push(app.compose.key.clone());
     }
     if let Some(id) = app.compose.id.take() {
-        fx.push(Effect::Do(Deed::Delete { id, local_only: true }));
+        fx.push(Effect::Do(Deed::Delete { id, local_only: true, open: false }));
     }
     leaving::forget(&mut app.compose, fx);
     let key = app.draft_key();
