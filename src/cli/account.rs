@@ -134,14 +134,15 @@ fn show(account: &m::Account, ui: &mut Ui<'_, '_>) -> Outcome {
     ui.line(&format!("{}  {}", clean_line(&account.account), account.state))?;
     let quota = |it: &m::Quota| {
         let of = it.limit.map_or_else(String::new, |limit| format!(" of {limit}"));
-        let free = it.free_at.map_or_else(String::new, |at| format!("; free again {}", ui.time(at, None)));
+        let word = if it.limit.is_some_and(|limit| it.used >= limit) { "free again" } else { "counted anew" };
+        let free = it.free_at.map_or_else(String::new, |at| format!("; {word} {}", ui.time(at, None)));
         format!("{}{of} used: {}{free}", it.used, clean_line(&it.what))
     };
     let quotas = account.quotas.iter().map(|it| ("quota", Some(quota(it))));
     let held = |it: &m::HeldBack| format!("until {}: {}", ui.time(it.until, None), clean_line(&it.message));
     let held = account.held_back.iter().map(|it| ("held back", Some(held(it))));
     let more: Vec<_> = held.chain(quotas).collect();
-    let facts = [
+    let mut facts = vec![
         ("reason", text(&account.reason)),
         ("name", Some(clean_line(&account.display_name))),
         ("user", Some(format!("@{}", clean_line(&account.username)))),
@@ -156,8 +157,8 @@ fn show(account: &m::Account, ui: &mut Ui<'_, '_>) -> Outcome {
         ("connected", Some(ui.time(account.connected_at, None))),
         ("spent", account.spending.as_ref().map(super::status::money)),
     ];
+    facts.extend(more);
     ui.facts(&facts)?;
-    ui.facts(&more)?;
     Ok(0)
 }
 

@@ -128,7 +128,7 @@ impl Client {
             Some(std::io::ErrorKind::ConnectionRefused) => ("nobody answers", running()),
             Some(std::io::ErrorKind::PermissionDenied) => (
                 "permission denied",
-                "join the group that owns the socket (usermod -aG sendoff \"$USER\", then log in again), or use sudo"
+                "you are not in the group that owns the socket. Run: sudo usermod -aG sendoff \"$USER\", then log in again"
                     .to_owned(),
             ),
             _ => ("the connection failed", running()),

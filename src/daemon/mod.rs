@@ -20,6 +20,7 @@ mod disconnect;
 pub mod disk;
 mod doctor;
 mod door;
+mod draft;
 mod drive;
 mod erase;
 mod errors;

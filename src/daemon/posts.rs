@@ -417,6 +417,10 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
     if let Some(late) = &ask.late {
         post.late = late.parse().map_err(|error| errors::bad_late(&error))?;
     }
+    if ask.intended.is_some() {
+        let zone = create::zone(shared, None)?;
+        post.intended = super::draft::intended(shared, ask.intended.as_ref(), &zone);
+    }
     if let Some(to) = &ask.to {
         if !rows.is_empty() {
             return Err(ApiError::conflict("targets_fixed", "the accounts of a scheduled post are fixed")

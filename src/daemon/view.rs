@@ -4,12 +4,13 @@ use jiff::Timestamp;
 
 use super::again;
 use crate::control::messages as m;
+use crate::control::requests as r;
 use crate::domain::account::Account;
 use crate::domain::attempt::Transition;
 use crate::domain::cost::{Cost, parse_usd, usd};
 use crate::domain::delivery::{Delivery, NOTHING, Reason, State};
 use crate::domain::media::MediaItem;
-use crate::domain::post::{Content, Post};
+use crate::domain::post::{Content, Intended, Post};
 use crate::http::{redact, terminal};
 use crate::platforms::{self, OptionSpec, Platform, Problem};
 use crate::store::audit::Receipt;
@@ -97,6 +98,14 @@ pub(super) fn receipt(it: &Receipt, accounts: &[Account]) -> m::ReceiptEntry {
     }
 }
 
+fn intended(it: &Intended) -> r::When {
+    match it {
+        Intended::At(text) => r::When::At(text.clone()),
+        Intended::Queue(name) => r::When::Queue(name.clone()),
+        Intended::Now => r::When::Now,
+    }
+}
+
 fn variant(content: &Content) -> m::Variant {
     m::Variant {
         body: content.parts.first().cloned(),
@@ -141,6 +150,7 @@ pub(super) fn post(post: &Post, deliveries: &[Delivery]) -> m::Post {
         version: post.version,
         existing: false,
         notices: Vec::new(),
+        intended: post.intended.as_ref().filter(|_| post.due.is_none()).map(intended),
         undo: None,
     }
 }

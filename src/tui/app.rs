@@ -93,6 +93,17 @@ pub(crate) struct Undo {
     pub(crate) until: Timestamp,
 }
 
+/// A page that was thrown away when nobody knew whether the daemon has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Discarded {
+    /// Of the page.
+    pub(crate) key: String,
+    /// The creation whose answer was lost: said again, it tells which draft is to go.
+    pub(crate) again: Option<Box<r::CreatePost>>,
+    /// The one that is on its way.
+    pub(crate) sent: Option<Box<r::CreatePost>>,
+}
+
 /// A deed that somebody confirmed, with the words that name it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Promise {
@@ -263,7 +274,7 @@ pub(crate) struct App {
     /// The directory that a file was last chosen from.
     pub(crate) folder: Option<std::path::PathBuf>,
     /// Pages that were thrown away while they were still being kept: what comes of that goes as well.
-    pub(crate) discarded: Vec<String>,
+    pub(crate) discarded: Vec<Discarded>,
     pages_made: u64,
     tickets: u64,
     /// What was confirmed and is to be done, until the daemon says that it is.

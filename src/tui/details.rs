@@ -123,14 +123,15 @@ pub(crate) fn account(app: &App, account: &m::Account) -> Lines {
 /// `24 of 25 used: posts, in a day; free again in 3 h (as of 2 min ago)`.
 fn of_quota(app: &App, it: &m::Quota) -> (Tone, String) {
     let of = it.limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+    let is_out = it.limit.is_some_and(|limit| it.used >= limit);
     let mut told = format!("{}{of} used: {}", it.used, it.what);
     if let Some(at) = it.free_at.filter(|at| *at > app.now) {
-        told = format!("{told}; free again {}", when::relative(at, app.now));
+        let word = if is_out { "free again" } else { "counted anew" };
+        told = format!("{told}; {word} {}", when::relative(at, app.now));
     }
     if app.now.as_second() - it.as_of.as_second() >= 60 {
         told = format!("{told} (as of {})", when::relative(it.as_of, app.now));
     }
-    let is_out = it.limit.is_some_and(|limit| it.used >= limit);
     (if is_out { Tone::Warn } else { Tone::Plain }, told)
 }
 

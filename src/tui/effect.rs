@@ -244,6 +244,8 @@ pub(crate) enum Effect {
         /// Of the media file.
         id: String,
     },
+    /// Shows a picture of this machine, before it is chosen.
+    Peek(PathBuf),
     /// Lists a directory of this machine, to choose a file from.
     Browse(PathBuf),
     /// Hands the text to `$EDITOR`.

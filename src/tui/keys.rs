@@ -442,6 +442,7 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::Menu, &[on(KeyCode::PageUp)], Action::PageUp, "", "ten up"),
     bind(At::Menu, &[on(KeyCode::PageDown)], Action::PageDown, "", "ten down"),
     bind(At::Menu, &[on(KeyCode::Enter), ch(' ')], Action::Enter, "choose", "choose"),
+    bind(At::Menu, &[ch('i')], Action::Look, "", "among files: look at the picture before it is chosen"),
     bind(At::Menu, &[on(KeyCode::Esc), ch('q')], Action::Back, "leave", "close"),
     bind(At::Marks, &[on(KeyCode::Up), ch('k')], Action::Up, "", "up"),
     bind(At::Marks, &[on(KeyCode::Down), ch('j')], Action::Down, "", "down"),

@@ -61,13 +61,10 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
 
 /// Whether a message may change what is on the screen.
 fn shows(app: &App, msg: &Msg) -> bool {
-    use MouseEventKind as Kind;
     match msg {
         // It says so itself.
         Msg::Tick(_) => false,
-        Msg::Mouse(event) => {
-            matches!(event.kind, Kind::ScrollUp | Kind::ScrollDown | Kind::Down(MouseButton::Left))
-        }
+        Msg::Mouse(event) => Pointed::of(event).is_some(),
         // How far an upload is stands on one screen.
         Msg::Event(event) if event.progress.is_some() && event.delivery.is_some() => {
             app.screen == Screen::Post
@@ -114,11 +111,27 @@ fn press(app: &mut App, key: Key, fx: &mut Effects) {
     }
 }
 
+/// What of a mouse means something here.
+enum Pointed {
+    Wheel(Action),
+    Click,
+}
+
+impl Pointed {
+    fn of(event: &MouseEvent) -> Option<Self> {
+        match event.kind {
+            MouseEventKind::ScrollUp => Some(Self::Wheel(Action::Up)),
+            MouseEventKind::ScrollDown => Some(Self::Wheel(Action::Down)),
+            MouseEventKind::Down(MouseButton::Left) => Some(Self::Click),
+            _ => None,
+        }
+    }
+}
+
 fn point(app: &mut App, event: MouseEvent, fx: &mut Effects) {
-    match event.kind {
-        MouseEventKind::ScrollUp => scrolled(app, Action::Up, fx),
-        MouseEventKind::ScrollDown => scrolled(app, Action::Down, fx),
-        MouseEventKind::Down(MouseButton::Left) => {
+    match Pointed::of(&event) {
+        Some(Pointed::Wheel(action)) => scrolled(app, action, fx),
+        Some(Pointed::Click) => {
             let place = ratatui::layout::Position::new(event.column, event.row);
             let hit = app.hits.iter().rev().find(|it| it.0.contains(place)).map(|it| it.1);
             match hit {
@@ -143,7 +156,7 @@ fn point(app: &mut App, event: MouseEvent, fx: &mut Effects) {
                 _ => {}
             }
         }
-        _ => {}
+        None => {}
     }
 }
 
@@ -182,7 +195,7 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::Refresh => refresh(app, fx),
         Action::Undo => take_back(app, fx),
         Action::PauseAll => pause_all(app),
-        Action::ResumeAll => fx.push(Effect::Do(Deed::Resume)),
+        Action::ResumeAll => resume_all(app),
         Action::New if app.screen != Screen::Tab(Tab::Compose) => {
             // What was begun before is among the drafts.
             if !app.compose.is_blank() && app.compose.is_at_rest() && !app.compose.is_leaving() {
@@ -250,6 +263,17 @@ fn pause_all(app: &mut App) {
     ];
     let then = Then::Do(Deed::Pause);
     app.layers.push(Layer::Confirm(Confirm { title: "Stop all sending?".to_owned(), lines, then }));
+}
+
+fn resume_all(app: &mut App) {
+    let why = app.status.as_ref().and_then(|it| it.pause_reason.clone());
+    let since = why.map_or_else(String::new, |it| format!(" It was stopped: {it}."));
+    let lines = vec![
+        format!("Posts go out again on all accounts.{since}"),
+        "What is due by now goes out at once, as far as its late policy allows.".to_owned(),
+    ];
+    let then = Then::Do(Deed::Resume);
+    app.layers.push(Layer::Confirm(Confirm { title: "Send again?".to_owned(), lines, then }));
 }
 
 fn open_palette(app: &mut App) {

@@ -113,6 +113,7 @@ pub(crate) fn post(body: &str) -> m::Post {
         version: 1,
         existing: false,
         notices: vec![],
+        intended: None,
         undo: None,
     }
 }

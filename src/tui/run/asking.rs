@@ -110,7 +110,7 @@ impl Asker {
                     None
                 }
                 // These need the terminal.
-                Effect::Editor(_) | Effect::Look { .. } | Effect::Redraw => None,
+                Effect::Editor(_) | Effect::Look { .. } | Effect::Peek(_) | Effect::Redraw => None,
                 Effect::Browse(folder) => {
                     let found = tokio::task::spawn_blocking(move || files::browse(&folder)).await;
                     Some(Msg::Browsed(found.unwrap_or_else(|error| Err(error.to_string()))))

@@ -275,11 +275,16 @@ fn a_pasted_address_goes_to_the_conversation_and_a_slip_may_be_mended() {
 }
 
 #[test]
-fn the_emergency_stop_asks_and_sending_again_does_not() {
+fn the_emergency_stop_asks_and_so_does_sending_again() {
     let mut app = app();
     assert_eq!(deeds(press(&mut app, "P")), []);
     assert_eq!(deeds(press(&mut app, "y")), [Deed::Pause]);
-    assert_eq!(deeds(press(&mut app, "S")), [Deed::Resume]);
+    app.status.as_mut().unwrap().pause_reason = Some("the shop burns".into());
+    assert_eq!(deeds(press(&mut app, "S")), []);
+    let shown = picture(&mut app);
+    assert!(shown.contains("Send again?") && shown.contains("the shop burns"), "{shown}");
+    assert_eq!(deeds(press(&mut app, "n")), []);
+    assert_eq!(deeds(press(&mut app, "Sy")), [Deed::Resume]);
 }
 
 #[test]
@@ -288,7 +293,15 @@ fn the_palette_finds_by_any_word_and_does_it() {
     press(&mut app, ":go timel<Enter>");
     assert_eq!(app.screen, Screen::Tab(Tab::Timeline));
     press(&mut app, ":emerg send again<Enter>");
-    assert!(app.layers.is_empty());
+    assert!(picture(&mut app).contains("Send again?"));
+    press(&mut app, "n");
+    // What Enter does on a row has a name, too.
+    press(&mut app, ":open the post<Enter>");
+    assert_eq!(app.screen, Screen::Tab(Tab::Timeline), "there is none yet");
+    let first = press(&mut app, "0");
+    serve_pages(&mut app, first, 1);
+    press(&mut app, ":open the post<Enter>");
+    assert_eq!(app.screen, Screen::Post);
     // Where a text is written the palette opens too.
     press(&mut app, "4");
     press(&mut app, "<C-p>");

@@ -192,6 +192,7 @@ pub(super) fn post(id: &str, body: &str, deliveries: Vec<m::Delivery>) -> m::Pos
         version: 1,
         existing: false,
         notices: vec![],
+        intended: None,
         undo: None,
     }
 }

@@ -26,8 +26,17 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::Down => moved(app, 1),
         Action::PageUp => moved(app, -10),
         Action::PageDown => moved(app, 10),
+        Action::Look => peek(app, fx),
         Action::Tick | Action::TickAll => tick(app, action == Action::TickAll),
         _ => {}
+    }
+}
+
+/// Shows the file under the cursor of a menu; the menu stays below.
+fn peek(app: &mut App, fx: &mut Effects) {
+    let Some(Layer::Menu(it)) = app.layers.last() else { return };
+    if let Some(Pick::File(path)) = it.items.get(it.at).map(|it| &it.pick) {
+        fx.push(Effect::Peek(path.clone()));
     }
 }
 

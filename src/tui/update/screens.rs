@@ -280,7 +280,8 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
             whole(app);
         }
         Action::Health => {
-            let lines = crate::tui::health::lines(app).into_iter().map(|it| (it.0, it.1)).collect();
+            let lines =
+                crate::tui::health::lines(app, usize::MAX).into_iter().map(|it| (it.0, it.1)).collect();
             let title = "How everything stands".to_owned();
             app.layers.push(Layer::Sheet(Sheet { title, lines, indent: "            ", top: 0 }));
         }
