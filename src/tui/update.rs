@@ -64,7 +64,7 @@ fn shows(app: &App, msg: &Msg) -> bool {
     match msg {
         // It says so itself.
         Msg::Tick(_) => false,
-        Msg::Mouse(event) => Pointed::of(event).is_some(),
+        Msg::Mouse(event) => Pointed::of(*event).is_some(),
         // How far an upload is stands on one screen.
         Msg::Event(event) if event.progress.is_some() && event.delivery.is_some() => {
             app.screen == Screen::Post
@@ -118,7 +118,7 @@ enum Pointed {
 }
 
 impl Pointed {
-    fn of(event: &MouseEvent) -> Option<Self> {
+    fn of(event: MouseEvent) -> Option<Self> {
         match event.kind {
             MouseEventKind::ScrollUp => Some(Self::Wheel(Action::Up)),
             MouseEventKind::ScrollDown => Some(Self::Wheel(Action::Down)),
@@ -129,7 +129,7 @@ impl Pointed {
 }
 
 fn point(app: &mut App, event: MouseEvent, fx: &mut Effects) {
-    match Pointed::of(&event) {
+    match Pointed::of(event) {
         Some(Pointed::Wheel(action)) => scrolled(app, action, fx),
         Some(Pointed::Click) => {
             let place = ratatui::layout::Position::new(event.column, event.row);

@@ -307,8 +307,7 @@ fn whole(app: &mut App) {
         }
         Screen::Tab(Tab::Log) => log.lines.get(log.at).map(|it| (it.event.clone(), details::event(it), "")),
         Screen::Tab(Tab::Doctor) => {
-            let all = app.doctor.found.iter().flat_map(|it| &it.findings);
-            let it = all.skip(app.doctor.at).next();
+            let it = app.doctor.found.as_ref().and_then(|it| it.findings.get(app.doctor.at));
             it.map(|it| (format!("{} {}", it.about, it.check), details::finding(it), "  "))
         }
         _ => None,
