@@ -445,9 +445,11 @@ impl Driver {
                 }
                 Err(reply) => reply,
             };
-            quota::note(&shared, account, &request, &reply);
             cp!("c10");
+            // What came of it is written down first.
+            let heard = reply.clone();
             shared.send(Input::Published { id, reply });
+            quota::note(&shared, account, &request, &heard);
         });
     }
 
