@@ -2,7 +2,8 @@
 //! the bytes that a key press sends, as over SSH.
 //!
 //! `cargo bench --bench console` (or `-- 10000` for fewer posts). The real program in a pseudo terminal of
-//! 80×24, in front of a real daemon whose store is filled through the functions the daemon uses. Needs
+//! 80×24, in front of a real daemon whose store is filled through the functions the daemon uses, half of it
+//! with posts that have ended. Needs
 //! about 4 GB in the temporary directory (`TMPDIR`) for a million.
 
 #![allow(clippy::print_stdout)] // a benchmark reports
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
-use sendoff::domain::delivery::Delivery;
+use sendoff::domain::delivery::{Delivery, Event, Reason};
 use sendoff::domain::post::Post;
 use sendoff::store::{Options, Store, posts};
 use tempfile::TempDir;
@@ -32,6 +33,8 @@ const SIZE: (u16, u16) = (80, 24);
 /// Starts of the console, and presses of a key.
 const STARTS: usize = 20;
 const PRESSES: usize = 300;
+/// The keys that show only what was cancelled.
+const CANCELLED: &str = "fjjjjjjjjjj\r";
 /// What takes longer than this is stuck.
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -122,6 +125,19 @@ fn report(dir: &Path, rows: u64) {
     line("a row down, timeline", &mut presses(&mut console, &["j"]));
     // Down and up: pressed faster than pages come, a key at the last row that is there changes nothing.
     line("a page up or down, timeline", &mut presses(&mut console, &["\x1b[5~", "\x1b[6~"]));
+    let (mut narrowed, mut whole) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS {
+        let began = Instant::now();
+        console.press(CANCELLED);
+        console.until(|it| it.contains("Showing state cancelled") && it.contains(" cancelled  "));
+        narrowed.push((began.elapsed(), 0));
+        let began = Instant::now();
+        console.press("0");
+        console.until(|it| it.contains("Showing everything") && it.contains("scheduled  "));
+        whole.push((began.elapsed(), 0));
+    }
+    line("to what was cancelled, its first rows", &mut narrowed);
+    line("to everything again, its first rows", &mut whole);
     console.press("4");
     console.until(|screen| screen.contains("nobody yet"));
     line("a letter, compose", &mut presses(&mut console, &["a", "b", " "]));
@@ -250,8 +266,15 @@ fn fill(dir: &Path, rows: u64) {
     }
 }
 
-/// The nth post and its one delivery, ten seconds after the one before.
+/// The nth post and its one delivery, ten seconds after the one before. Every other one has ended.
 fn post(n: u64, first: Timestamp) -> (Post, Delivery) {
     let at = first + SignedDuration::from_secs(i64::try_from(n * 10).expect("it fits"));
-    support::post(n, n % 100, support::text(n), at, first - SignedDuration::from_hours(48))
+    let made = first - SignedDuration::from_hours(48);
+    let (post, delivery) = support::post(n, n % 100, support::text(n), at, made);
+    if n.is_multiple_of(2) {
+        return (post, delivery);
+    }
+    let reason = Reason::new("cancelled", "cancelled by the user");
+    let ended = delivery.apply(Event::Cancel { reason }, made).expect("it waits");
+    (post, ended)
 }

@@ -82,6 +82,7 @@ fn scheduled(dice: &mut Dice, media: Vec<MediaItem>, accounts: u8, now: Timestam
         due: Some(due.clone()),
         late: Late::Always,
         slot: None,
+        intended: None,
         source: Source::Cli,
         key: None,
         created_at: now,

@@ -50,6 +50,7 @@ pub(crate) fn post(n: u64, account: u64, text: String, due: Timestamp, made: Tim
         due: Some(due.clone()),
         late: Late::Within(SignedDuration::from_mins(60)),
         slot: None,
+        intended: None,
         source: Source::Cli,
         key: None,
         created_at: made,

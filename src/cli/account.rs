@@ -132,7 +132,17 @@ fn show(account: &m::Account, ui: &mut Ui<'_, '_>) -> Outcome {
     let list = |words: &[String]| (!words.is_empty()).then(|| clean_line(&words.join(", ")));
     let text = |it: &Option<String>| it.as_deref().map(clean_line);
     ui.line(&format!("{}  {}", clean_line(&account.account), account.state))?;
-    let facts = [
+    let quota = |it: &m::Quota| {
+        let of = it.limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+        let word = if it.limit.is_some_and(|limit| it.used >= limit) { "free again" } else { "counted anew" };
+        let free = it.free_at.map_or_else(String::new, |at| format!("; {word} {}", ui.time(at, None)));
+        format!("{}{of} used: {}{free}", it.used, clean_line(&it.what))
+    };
+    let quotas = account.quotas.iter().map(|it| ("quota", Some(quota(it))));
+    let held = |it: &m::HeldBack| format!("until {}: {}", ui.time(it.until, None), clean_line(&it.message));
+    let held = account.held_back.iter().map(|it| ("held back", Some(held(it))));
+    let more: Vec<_> = held.chain(quotas).collect();
+    let mut facts = vec![
         ("reason", text(&account.reason)),
         ("name", Some(clean_line(&account.display_name))),
         ("user", Some(format!("@{}", clean_line(&account.username)))),
@@ -147,6 +157,7 @@ fn show(account: &m::Account, ui: &mut Ui<'_, '_>) -> Outcome {
         ("connected", Some(ui.time(account.connected_at, None))),
         ("spent", account.spending.as_ref().map(super::status::money)),
     ];
+    facts.extend(more);
     ui.facts(&facts)?;
     Ok(0)
 }

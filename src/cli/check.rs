@@ -4,6 +4,7 @@
 use super::error::{CliError, Outcome};
 use super::render::{Cell, Paint, Ui, clean, clean_line, table_width};
 use crate::control::messages as m;
+use crate::control::preview;
 
 /// What each network would get; exit 1 when one would refuse it.
 pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
@@ -48,8 +49,10 @@ pub(super) fn show_check(check: &m::Check, ui: &mut Ui<'_, '_>) -> Outcome {
                 let parts: Vec<String> = it.costs.iter().map(of).collect();
                 ui.line(&format!("  cost  {usd} USD  ({})", parts.join(", ")))?;
             }
-            for line in preview(&it.preview).lines() {
-                ui.line(&format!("  │ {line}"))?;
+            for (_, text) in preview::lines(&it.preview) {
+                for line in clean(&text).lines() {
+                    ui.line(&format!("  │ {line}"))?;
+                }
             }
         }
         let costly = check.targets.iter().filter(|it| it.cost_usd.is_some()).count();
@@ -188,93 +191,6 @@ fn files_of(it: &m::CheckTarget) -> String {
     }
 }
 
-/// What would be sent, for people: each request, its text as it stands, and whatever goes with it.
-fn preview(sent: &serde_json::Value) -> String {
-    use serde_json::Value;
-    let mut out = String::new();
-    let mut put = |line: &str| {
-        out += &clean(line);
-        out.push('\n');
-    };
-    for request in sent.as_array().into_iter().flatten().filter_map(Value::as_object) {
-        let body = request.get("body").and_then(Value::as_object);
-        let fields = request.iter().filter(|it| it.0 != "body").chain(body.into_iter().flatten());
-        for (name, value) in fields {
-            match (name.as_str(), value) {
-                ("request" | "text" | "commentary", Value::String(text)) => put(text),
-                (name, value) => field(name, value, 0, &mut put),
-            }
-        }
-    }
-    if let Value::String(text) = sent {
-        put(text);
-    }
-    out
-}
-
-/// A field on a line of its own; what has fields itself is a block under its name, however deep.
-fn field(name: &str, value: &serde_json::Value, depth: usize, put: &mut impl FnMut(&str)) {
-    let indent = "  ".repeat(depth);
-    match value.as_object().filter(|it| head(it).is_none() && !is_one_word(it)) {
-        Some(fields) => {
-            put(&format!("{indent}{}:", named(name)));
-            for (name, value) in fields {
-                field(name, value, depth + 1, put);
-            }
-        }
-        None => put(&format!("{indent}{}: {}", named(name), worded(value))),
-    }
-}
-
-/// What an object is called by: a file, a name or a text.
-fn head(map: &serde_json::Map<String, serde_json::Value>) -> Option<(&String, &serde_json::Value)> {
-    ["file", "name", "text", "id"].iter().find_map(|it| map.get_key_value(*it))
-}
-
-/// One field alone, which has none itself.
-fn is_one_word(map: &serde_json::Map<String, serde_json::Value>) -> bool {
-    map.len() == 1 && map.values().all(|it| !it.is_object())
-}
-
-/// A field's name in words: `reply_settings` and `replySettings` are `reply settings`.
-fn named(field: &str) -> String {
-    let mut out = String::with_capacity(field.len() + 4);
-    for it in field.chars() {
-        match it {
-            '_' => out.push(' '),
-            it if it.is_ascii_uppercase() => {
-                out.push(' ');
-                out.push(it.to_ascii_lowercase());
-            }
-            it => out.push(it),
-        }
-    }
-    out
-}
-
-/// A value in words: a text as it stands, a list with commas, a file by its name and what it shows.
-fn worded(value: &serde_json::Value) -> String {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Bool(on) => if *on { "yes" } else { "no" }.to_owned(),
-        Value::Array(all) => all.iter().map(worded).collect::<Vec<_>>().join(", "),
-        Value::Object(map) => {
-            let head = head(map);
-            let is_said = |it: &Value| !it.is_null() && it.as_str() != Some("");
-            let rest = map.iter().filter(|(key, value)| head.is_none_or(|it| it.0 != *key) && is_said(value));
-            let rest: Vec<String> =
-                rest.map(|(key, value)| format!("{} {}", named(key), worded(value))).collect();
-            match (head, rest.is_empty()) {
-                (Some((_, head)), true) => worded(head),
-                (Some((_, head)), false) => format!("{} ({})", worded(head), rest.join(", ")),
-                (None, _) => rest.join(", "),
-            }
-        }
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,27 +204,5 @@ mod tests {
         );
         assert_eq!(folded("files  ", list, "; ", 80), [format!("files  {list}")]);
         assert_eq!(folded("why  ", "media missing", ", ", 10), ["why  media missing"]);
-    }
-
-    #[test]
-    fn a_preview_shows_each_request_with_its_text_and_what_goes_with_it() {
-        let sent = serde_json::json!([
-            { "request": "POST /2/tweets", "body": { "text": "one\ntwo", "reply_settings": "following" } },
-            { "request": "POST /xrpc/put", "text": "three", "images": ["oven.jpg"] },
-            { "request": "POST /rest/posts", "commentary": "four", "isReshareDisabledByAuthor": false },
-            { "request": "POST /z", "made_with_ai": true,
-              "media": [{ "file": "a.mp4", "alt": "" }, { "file": "b.jpg", "alt": "A loaf" }] },
-            { "request": "POST /deep", "content": { "poll": { "question": "Which?",
-              "options": [{ "text": "Rye" }, { "text": "Spelt" }], "settings": { "duration": "ONE_DAY" } } } },
-        ]);
-        let shown = "POST /2/tweets\none\ntwo\nreply settings: following\n\
-                     POST /xrpc/put\nthree\nimages: oven.jpg\n\
-                     POST /rest/posts\nfour\nis reshare disabled by author: no\n\
-                     POST /z\nmade with ai: yes\nmedia: a.mp4, b.jpg (alt A loaf)\n\
-                     POST /deep\ncontent:\n\x20 poll:\n\x20   question: Which?\n\
-                     \x20   options: Rye, Spelt\n\x20   settings: duration ONE_DAY\n";
-        assert_eq!(preview(&sent), shown);
-        assert_eq!(preview(&"plain\u{1b}[2J".into()), "plain[2J\n");
-        assert_eq!(preview(&serde_json::Value::Null), "");
     }
 }

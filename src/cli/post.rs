@@ -110,6 +110,7 @@ pub(super) async fn create(client: &Client, draft: Draft, ui: &mut Ui<'_, '_>) -
         source: Some(source.as_str().to_owned()),
         media_once: true,
         unfinished: false,
+        intended: None,
     };
     if draft.check {
         let check = client.post_check(&ask).await?;
@@ -223,6 +224,7 @@ async fn edit(client: &Client, args: Edit, ui: &mut Ui<'_, '_>) -> Outcome {
         variants: None,
         late: args.late,
         unfinished: false,
+        intended: None,
         version: None,
     };
     if media.is_none() && ask == r::EditPost::default() {

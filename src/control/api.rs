@@ -78,6 +78,8 @@ pub trait Api: Send + Sync + 'static {
         to: r::Move,
         tz: Option<String>,
     ) -> ApiResult<m::Post>;
+    /// `id` is `pst_…`, `ticket` what a cancel or a move of it answered: puts it back, within a minute.
+    async fn post_undo(&self, by: Caller, id: &str, ticket: &str) -> ApiResult<m::Post>;
     /// `id` is `pst_…`. Removes it from the networks too unless `local_only`.
     async fn post_delete(&self, by: Caller, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer>;
 

@@ -128,7 +128,7 @@ impl Client {
             Some(std::io::ErrorKind::ConnectionRefused) => ("nobody answers", running()),
             Some(std::io::ErrorKind::PermissionDenied) => (
                 "permission denied",
-                "join the group that owns the socket (usermod -aG sendoff \"$USER\", then log in again), or use sudo"
+                "you are not in the group that owns the socket. Run: sudo usermod -aG sendoff \"$USER\", then log in again"
                     .to_owned(),
             ),
             _ => ("the connection failed", running()),
@@ -345,6 +345,11 @@ impl Client {
     /// Gives a post or delivery another time.
     pub async fn post_reschedule(&self, id: &str, to: r::Move, tz: Option<String>) -> Result<m::Post> {
         self.post(&["posts", id, "reschedule"], &r::Reschedule { to: Some(to), tz }).await
+    }
+
+    /// Takes a cancel or a move back; `ticket` is what its answer gave as `undo`.
+    pub async fn post_undo(&self, id: &str, ticket: &str) -> Result<m::Post> {
+        self.post(&["posts", id, "undo"], &r::Undo { ticket: ticket.to_owned() }).await
     }
 
     /// Deletes a post for good. Ask the user first.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::requests::When;
 use super::shape::{Shape, message, named, words};
 // One name for all answers; these have a file of their own for its length.
 pub use super::timeline::{Calendar, ClockChange, ComingRun, FreeSlot, LogEvent};
@@ -17,12 +18,14 @@ mod diagnosis;
 mod networks;
 mod parts;
 mod pictures;
+mod queues;
 mod standing;
 
 pub use diagnosis::{Diagnosis, Finding, FindingResult};
 pub use networks::{Network, NetworkList, NetworkOption, ReceiptEntry, ReceiptLine, ReceiptList};
-pub use parts::{Cost, Fetch, Progress, Reason, Spending, SpentOn, Step, Why};
+pub use parts::{Cost, Fetch, HeldBack, Progress, Quota, Reason, Spending, SpentOn, Step, Why};
 pub use pictures::Thumbnail;
+pub use queues::{Queue, QueueList, Slot};
 pub use standing::{AccountCounts, Alert, PauseState, Status, StoreStatus};
 
 words! {
@@ -170,6 +173,12 @@ message! {
         /// What was paid for its calls this month. Only where one account is shown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spending: Option<Spending>,
+        /// How much of its limits is used, as far as that is known. Only where one account is shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        quotas: Vec<Quota>,
+        /// What holds all its posts back now. Only where one account is shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        held_back: Vec<HeldBack>,
     }
 }
 
@@ -333,6 +342,12 @@ message! {
         /// What the daemon understood and did, as sentences for a person (`scheduled for …`).
         #[serde(default)]
         notices: Vec<String>,
+        /// When a draft is to go out once it is sent on its way, as its author noted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        intended: Option<When>,
+        /// What was just done is taken back with this ticket, within a minute. Only after a cancel or a move.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<String>,
     }
 }
 
@@ -490,41 +505,6 @@ message! {
         result: Outcome,
         message: Option<String>,
         hint: Option<String>,
-    }
-}
-
-message! {
-    /// The next free or taken place of a queue.
-    answer Slot {
-        at: Timestamp,
-        /// Wall time in the queue's zone, `2026-12-01T09:00:00`. With the queue's name it is the slot's identity.
-        local: String,
-        /// The post that took it.
-        post: Option<String>,
-    }
-}
-
-message! {
-    /// A queue of the configuration and its next places.
-    answer Queue {
-        name: String,
-        timezone: String,
-        cron: Vec<String>,
-        accounts: Vec<String>,
-        /// As written, `5m`.
-        jitter: Option<String>,
-        paused: bool,
-        /// Posts that wait in it.
-        waiting: u64,
-        /// As many as were asked for; one in a list.
-        next: Vec<Slot>,
-    }
-}
-
-message! {
-    /// All queues, by name.
-    answer QueueList {
-        queues: Vec<Queue>,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod api;
 pub mod client;
 pub mod messages;
 pub mod openapi;
+pub mod preview;
 pub mod requests;
 mod routes;
 pub mod server;

@@ -103,6 +103,10 @@ message! {
         /// without. It is checked before it is scheduled. Only with `when: \"draft\"`.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unfinished: bool,
+        /// When a draft is to go out once it is sent on its way; it is told with the draft and binds nobody.
+        /// A time such as `tomorrow 9am` is kept as the time it means now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        intended: Option<When>,
         /// The files are for this request alone: if no post comes of it (it is refused, only a check, or
         /// its key was used before), those that no other post uses are removed.
         media_once: bool,
@@ -124,6 +128,9 @@ message! {
         /// Keeps a draft that is still being written as it stands; see `CreatePost`.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unfinished: bool,
+        /// See `CreatePost`; `draft` takes it away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        intended: Option<When>,
         /// The version this edit was made from; another one in the store is refused.
         version: Option<u32>,
     }
@@ -175,6 +182,14 @@ message! {
         month: Option<String>,
         /// IANA zone in which the month and its days are reckoned; the default zone otherwise.
         tz: Option<String>,
+    }
+}
+
+message! {
+    /// Takes a cancel or a move back.
+    request Undo {
+        /// What its answer gave as `undo`.
+        ticket: String,
     }
 }
 

@@ -289,6 +289,12 @@ fn posts() -> Vec<Route> {
             })?;
             c.api.post_reschedule(c.by, c.part("id"), to, ask.tz).await
         }),
+        row!(POST "/v1/posts/{id}/undo" "post_undo"
+        "Take a cancel or a move back, within a minute (`pst_…`)",
+        body::<r::Undo>() => m::Post, |c: Call| async move {
+            let ask: r::Undo = c.json()?;
+            c.api.post_undo(c.by, c.part("id"), &ask.ticket).await
+        }),
         row!(POST "/v1/posts/{id}/delete" "post_delete" "Delete it here and, where they allow it, upstream",
         body::<r::DeletePost>() => m::ReceiptAnswer, |c: Call| async move {
             let ask: r::DeletePost = c.json()?;

@@ -37,7 +37,18 @@ pub(super) async fn words(
     rows: &[Delivery],
     ask: r::EditPost,
 ) -> ApiResult<()> {
-    let r::EditPost { parts, comment, to, media, options, variants, late, version: _, unfinished: _ } = ask;
+    let r::EditPost {
+        parts,
+        comment,
+        to,
+        media,
+        options,
+        variants,
+        late,
+        version: _,
+        unfinished: _,
+        intended: _,
+    } = ask;
     if to.is_some() || media.is_some() || options.is_some() || variants.is_some() || late.is_some() {
         return Err(too_late("only the words of what is published can be changed"));
     }

@@ -9,12 +9,13 @@ use super::shared::Shared;
 use super::trail::Asked;
 use super::{
     accounts, again, calendar, connect, create, disconnect, doctor, erase, errors, files, log, posts, queues,
-    remove, reschedule, resolve, status, stop, thumbnail,
+    quota, remove, reschedule, resolve, status, stop, thumbnail, undo,
 };
 use crate::control::api::{Api, ApiResult, Caller, Upload};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::domain::ids::MediaId;
+use crate::store::accounts as store_accounts;
 use crate::store::audit as trail;
 use crate::store::media::{self, StoredMedia};
 
@@ -74,8 +75,13 @@ impl Api for Door {
 
     async fn account_show(&self, _by: Caller, account: &str) -> ApiResult<m::Account> {
         let found = accounts::find(&self.0, account)?;
-        let spending = super::spend::of_account(&self.0, found.id)?;
-        Ok(m::Account { spending, ..super::view::account(&found) })
+        self.scan(move |shared| {
+            let spending = super::spend::of_account(shared, found.id)?;
+            let quotas = quota::of_account(shared, &found)?;
+            let held_back = quota::waits(shared, &found);
+            Ok(m::Account { spending, quotas, held_back, ..super::view::account(&found) })
+        })
+        .await
     }
 
     async fn account_rename(&self, by: Caller, account: &str, name: &str) -> ApiResult<m::Account> {
@@ -181,6 +187,11 @@ impl Api for Door {
         asked.ended(reschedule::one(&self.0, id, to, tz).await)
     }
 
+    async fn post_undo(&self, by: Caller, id: &str, ticket: &str) -> ApiResult<m::Post> {
+        let asked = self.asked(by, "post.undo", id);
+        asked.ended(undo::take_back(&self.0, id, ticket).await)
+    }
+
     async fn post_delete(&self, by: Caller, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer> {
         let asked = self.asked(by, "post.delete", id);
         asked.receipt(remove::delete(&self.0, id, local_only).await)
@@ -263,8 +274,9 @@ impl Api for Door {
 
     async fn receipt_list(&self, _by: Caller, ask: r::ListReceipts) -> ApiResult<m::ReceiptList> {
         let limit = ask.limit.unwrap_or(AUDIT_PAGE).clamp(1, AUDIT_MAX) as usize;
-        let rows = self.0.store.read(|rx| trail::receipts(rx, limit)).map_err(errors::store)?;
-        Ok(m::ReceiptList { receipts: rows.iter().map(super::view::receipt).collect() })
+        let read = self.0.store.read(|rx| Ok((trail::receipts(rx, limit)?, store_accounts::list(rx)?)));
+        let (rows, accounts) = read.map_err(errors::store)?;
+        Ok(m::ReceiptList { receipts: rows.iter().map(|it| super::view::receipt(it, &accounts)).collect() })
     }
 
     async fn media_upload(&self, _by: Caller, name: Option<String>, body: Upload) -> ApiResult<m::Uploaded> {

@@ -8,7 +8,7 @@ use super::progress::Whose;
 use super::shared::Shared;
 use super::tokens::TokenError;
 use super::wire::Parcel;
-use super::{spend, tokens};
+use super::{quota, spend, tokens};
 use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::engine::{Refreshed, Reply};
@@ -56,6 +56,7 @@ pub(super) async fn call_for(
             let parcel = contents.parcel(shared, request);
             let reply = shared.wire().call(request, parcel).await;
             spend::after(shared, bill, request, &reply);
+            quota::note(shared, account, request, &reply);
             reply
         }
         Err(reply) => reply,

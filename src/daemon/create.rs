@@ -411,6 +411,7 @@ pub(super) async fn create(shared: &Arc<Shared>, ask: r::CreatePost) -> ApiResul
         due,
         late,
         slot: None,
+        intended: super::draft::intended(shared, ask.intended.as_ref(), &zone),
         source: source.unwrap_or(if queue.is_some() { Source::Queue } else { Source::Api }),
         key: ask.key.clone(),
         created_at: now,

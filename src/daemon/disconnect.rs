@@ -26,7 +26,7 @@ use crate::domain::moment::Moment;
 use crate::engine::Input;
 use crate::engine::ask::Ask;
 use crate::privacy::DisconnectStep;
-use crate::store::audit::Receipt;
+use crate::store::audit::{Receipt, Told};
 use crate::store::journal::Happening;
 use crate::store::vault::{Erasure, ErasureLine};
 use crate::store::{
@@ -167,7 +167,7 @@ async fn carry_out(shared: &Arc<Shared>, mut erasure: Erasure) -> ApiResult<m::R
                 let lines = revoke(shared, account.as_ref()).await;
                 note(shared, id, step, lines).await?
             }
-            DisconnectStep::Rows => rows(shared, id).await?,
+            DisconnectStep::Rows => rows(shared, id, &erasure.name).await?,
             DisconnectStep::Key => {
                 let ring = Arc::clone(shared);
                 let destroyed = tokio::task::spawn_blocking(move || ring.keyring.destroy(id)).await;
@@ -278,20 +278,33 @@ fn stored_receipt(erasure: &Erasure, finished: Timestamp) -> Receipt {
         requested_at: erasure.started,
         finished_at: Some(finished),
         outcome: erasure.lines.iter().map(|it| (it.what.clone(), it.result.clone())).collect(),
+        told: erasure.lines.iter().map(|it| told(erasure, it)).collect(),
         parts: Vec::new(),
     }
 }
 
+/// What was said of one step, without the account's name.
+fn told(erasure: &Erasure, it: &ErasureLine) -> Told {
+    let nameless = |text: &String| text.replace(&erasure.name, "the account");
+    Told {
+        account: None,
+        place: Some(nameless(&it.place)),
+        message: it.message.as_ref().map(nameless),
+        hint: it.hint.as_ref().map(nameless),
+    }
+}
+
 /// Tokens, refresh notes and the account's row, in one commit with the step itself.
-async fn rows(shared: &Arc<Shared>, id: AccountId) -> ApiResult<Vec<ErasureLine>> {
+async fn rows(shared: &Arc<Shared>, id: AccountId, name: &str) -> ApiResult<Vec<ErasureLine>> {
     let lines = ["tokens", "account"].map(|what| line(what, HERE, m::Outcome::Done, None, None)).to_vec();
-    let stored = lines.clone();
+    let (stored, name) = (lines.clone(), name.to_owned());
     shared
         .store
         .write(move |tx| {
             vault::remove_grant(tx, id)?;
             accounts::remove(tx, id)?;
             spent::forget(tx, id)?;
+            trail::forget_account(tx, id, &name)?;
             vault::advance_erasure(tx, id, DisconnectStep::Rows.as_str(), &stored)
         })
         .await

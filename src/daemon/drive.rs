@@ -16,7 +16,7 @@ use super::calls::{call_for, contents_of};
 use super::ledger::{self, Ledger};
 use super::shared::Shared;
 use super::wire::fill;
-use super::{files, queues, recurring, set_back, settings, spend, tokens, view};
+use super::{files, queues, quota, recurring, set_back, settings, spend, tokens, view};
 use crate::domain::delivery::{Delivery, NOTHING, Reason};
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::domain::moment::Moment;
@@ -450,7 +450,10 @@ impl Driver {
                 Err(reply) => reply,
             };
             cp!("c10");
+            // What came of it is written down first.
+            let heard = reply.clone();
             shared.send(Input::Published { id, reply });
+            quota::note(&shared, account, &request, &heard);
         });
     }
 

@@ -20,7 +20,7 @@ use crate::domain::hex::hex;
 use crate::domain::ids::{AccountId, PlatformName, ReceiptId};
 use crate::engine::Input;
 use crate::privacy::{Request, subject};
-use crate::store::audit::{AuditRow, Receipt, append, receipt};
+use crate::store::audit::{AuditRow, Receipt, Told, append, receipt};
 use crate::store::{StoreError, accounts, requests, vault};
 
 /// The longest id that is looked for.
@@ -107,6 +107,7 @@ pub(super) async fn hear(shared: &Arc<Shared>, asked: Asked) -> Result<Heard, St
     let now = shared.now();
     let until = at.map(|it| it.saturating_add(SKEW).unwrap_or(Timestamp::MAX));
     let fresh = Receipt {
+        told: Vec::new(),
         id: ReceiptId::new(now, Shared::random()),
         kind: kind.as_str().into(),
         subject: whose.clone(),
@@ -206,15 +207,21 @@ async fn close(shared: &Shared, id: ReceiptId) -> Result<(), StoreError> {
                 return Ok(());
             };
             // What was said of it when it was heard stays.
-            let mut outcome = request.outcome.clone();
+            let (mut outcome, mut told) = (request.outcome.clone(), request.told.clone());
+            told.resize_with(outcome.len(), Told::default);
             for part in &request.parts {
                 match receipt(tx, *part)? {
-                    Some(done) => outcome.extend(done.outcome),
+                    Some(done) => {
+                        outcome.extend(done.outcome);
+                        told.extend(done.told);
+                        // What an older version wrote has none.
+                        told.resize_with(outcome.len(), Told::default);
+                    }
                     // Its disconnect is still under way.
                     None => return Ok(()),
                 }
             }
-            request.outcome = outcome;
+            (request.outcome, request.told) = (outcome, told);
             request.finished_at = Some(now);
             requests::put(tx, &request)
         })

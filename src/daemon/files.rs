@@ -1,8 +1,8 @@
 //! Media files over their life: what may be taken in, made ready for a request, and when they go.
 //!
 //! A file is kept as long as somebody may need it, and not longer: until the last delivery of every
-//! post with it is over, a day more if one of them failed (so that `retry` has it), a day if no post
-//! uses it. What a crash left over is found by the sweep at the next start.
+//! post with it is over, a day more if one of them failed (so that `retry` has it), two minutes more if
+//! one was cancelled (so that this can be taken back), a day if no post uses it. What a crash left over is found by the sweep at the next start.
 
 use std::io;
 use std::sync::Arc;
@@ -169,9 +169,17 @@ fn wanted(source: &impl Source, id: MediaId, now: Timestamp) -> Result<bool, Sto
         if rows.is_empty() || rows.iter().any(|it| !it.state.is_terminal()) {
             return Ok(true);
         }
-        for it in rows.iter().filter(|it| matches!(it.state, State::Rejected | State::Missed)) {
+        for it in rows {
+            let kept = match it.state {
+                State::Rejected | State::Missed => KEEP,
+                // By somebody who may think again; a disconnect is final.
+                State::Cancelled if it.reason.as_ref().is_some_and(|it| it.class == "cancelled") => {
+                    super::undo::FILES
+                }
+                _ => continue,
+            };
             let ended = deliveries::history(source, it.id)?.last().map_or(it.due.instant, |row| row.at);
-            if renewal::later(ended, KEEP) >= now {
+            if renewal::later(ended, kept) >= now {
                 return Ok(true);
             }
         }

@@ -186,6 +186,7 @@ mod tests {
     fn request(kind: &str, parts: usize, finished: bool, results: &[&str]) -> Receipt {
         let at: Timestamp = "2026-12-01T09:00:00Z".parse().unwrap();
         Receipt {
+            told: Vec::new(),
             id: ReceiptId::new(at, [1; 10]),
             kind: kind.into(),
             subject: "canary-subject".into(),

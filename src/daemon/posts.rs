@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::create::{self, read_media, read_options, read_variants};
 use super::shared::Shared;
+use super::undo::Way;
 use super::{amend, errors, explain, view};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
@@ -298,10 +299,14 @@ pub(super) async fn cancel(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Post>
         )
         .hint(hint));
     }
-    let mut notices = Vec::new();
-    for delivery in open {
+    let (mut notices, mut cancelled) = (Vec::new(), Vec::new());
+    let before = shared.store.read(|rx| posts::need(rx, post)).map_err(errors::store)?;
+    for delivery in &open {
         grant(shared, delivery.id, &Ask::Cancel, now).await?;
         let after = shared.store.read(|rx| deliveries::need(rx, delivery.id)).map_err(errors::store)?;
+        if after.state == State::Cancelled {
+            cancelled.push((*delivery).clone());
+        }
         if !after.state.is_terminal() {
             notices
                 .push(format!("{}: checking whether it is already live; it is cancelled if not", after.name));
@@ -309,7 +314,12 @@ pub(super) async fn cancel(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Post>
     }
     free_slot(shared, post).await?;
     shared.nudge();
-    Ok(m::Post { notices, ..show(shared, post)? })
+    // What may be live is looked for first; nobody takes that back.
+    let undo = (!cancelled.is_empty()).then(|| {
+        let own = Some((before.due, before.slot));
+        shared.ways.keep(Way { post, version: before.version, own, moved: Vec::new(), cancelled }, now)
+    });
+    Ok(m::Post { notices, undo, ..show(shared, post)? })
 }
 
 /// A post whose deliveries were all taken back gives its place in the queue back.
@@ -406,6 +416,10 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
     }
     if let Some(late) = &ask.late {
         post.late = late.parse().map_err(|error| errors::bad_late(&error))?;
+    }
+    if ask.intended.is_some() {
+        let zone = create::zone(shared, None)?;
+        post.intended = super::draft::intended(shared, ask.intended.as_ref(), &zone);
     }
     if let Some(to) = &ask.to {
         if !rows.is_empty() {

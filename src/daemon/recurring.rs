@@ -135,6 +135,7 @@ impl Definition {
             media: Vec::new(),
             due: Some(self.due(slot)),
             late: self.it.late,
+            intended: None,
             slot: Some(SlotTaken::of_recurring(&self.it.name, slot.local)),
             source: Door::Recurring,
             key: None,

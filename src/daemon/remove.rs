@@ -9,10 +9,10 @@ use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::hex::hex;
-use crate::domain::ids::{MediaId, PostId, ReceiptId};
+use crate::domain::ids::{AccountId, MediaId, PostId, ReceiptId};
 use crate::engine::Reply;
 use crate::platforms::{self, Deletion, Failure};
-use crate::store::audit::{Receipt, put_receipt};
+use crate::store::audit::{Receipt, Told, put_receipt};
 use crate::store::{accounts, deliveries, posts};
 
 pub(super) async fn delete(shared: &Arc<Shared>, id: &str, local_only: bool) -> ApiResult<m::ReceiptAnswer> {
@@ -34,10 +34,11 @@ pub(super) async fn delete(shared: &Arc<Shared>, id: &str, local_only: bool) -> 
         )
         .hint(hint));
     }
-    let mut items = Vec::new();
+    let (mut items, mut whose) = (Vec::new(), Vec::new());
     if !local_only {
         for delivery in &rows {
             items.extend(from_network(shared, delivery).await?);
+            whose.resize(items.len(), Some((delivery.account, delivery.name.to_string())));
         }
     }
     let failed = items.iter().any(|it| it.result == m::Outcome::Failed);
@@ -50,7 +51,7 @@ pub(super) async fn delete(shared: &Arc<Shared>, id: &str, local_only: bool) -> 
         subject: id.to_owned(),
         items,
     };
-    keep(shared, &receipt, post_id).await?;
+    keep(shared, &receipt, &whose, post_id).await?;
     Ok(m::ReceiptAnswer { receipt })
 }
 
@@ -140,7 +141,24 @@ async fn forget(shared: &Arc<Shared>, id: PostId, media: &[MediaId]) -> ApiResul
     })
 }
 
-async fn keep(shared: &Shared, receipt: &m::Receipt, post: PostId) -> ApiResult<()> {
+async fn keep(
+    shared: &Shared,
+    receipt: &m::Receipt,
+    whose: &[Option<(AccountId, String)>],
+    post: PostId,
+) -> ApiResult<()> {
+    let told = |(n, it): (usize, &m::ReceiptItem)| Told {
+        account: whose.get(n).and_then(|it| it.as_ref().map(|it| it.0)),
+        place: Some(it.r#where.clone()),
+        message: it.message.clone(),
+        hint: it.hint.clone(),
+    };
+    // The account's name is its own, and changes or goes with it: it is looked up when this is shown.
+    let what = |(n, it): (usize, &m::ReceiptItem)| {
+        let behind = whose.get(n).and_then(|it| Some(format!(" on {}", it.as_ref()?.1)));
+        let short = behind.and_then(|behind| it.what.strip_suffix(&behind)).unwrap_or(&it.what);
+        (short.to_owned(), it.result.as_str().to_owned())
+    };
     let stored = Receipt {
         id: receipt.id.parse().map_err(errors::bad_name)?,
         kind: "post_delete".into(),
@@ -148,7 +166,8 @@ async fn keep(shared: &Shared, receipt: &m::Receipt, post: PostId) -> ApiResult<
         code: hex(&Shared::random::<16>()),
         requested_at: receipt.at,
         finished_at: Some(receipt.at),
-        outcome: receipt.items.iter().map(|it| (it.what.clone(), it.result.as_str().to_owned())).collect(),
+        outcome: receipt.items.iter().enumerate().map(what).collect(),
+        told: receipt.items.iter().enumerate().map(told).collect(),
         parts: Vec::new(),
     };
     shared.store.write(move |tx| put_receipt(tx, &stored)).await.map_err(errors::store)

@@ -422,6 +422,7 @@ mod tests {
             variants: std::collections::BTreeMap::new(),
             options: std::collections::BTreeMap::new(),
             media: Vec::new(),
+            intended: None,
             due: Some(row.due.clone()),
             late: Late::Always,
             slot,

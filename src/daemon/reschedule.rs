@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::posts::{Named, check_again, named, show};
 use super::shared::Shared;
-use super::{again, create, errors, missed, queues};
+use super::{again, create, errors, missed, queues, undo};
 use crate::config::{Queue, Zone};
 use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::messages as m;
@@ -46,6 +46,9 @@ pub struct Move {
 
 /// Deliveries that stay, named in one refusal at most.
 const NAMED: usize = 5;
+
+/// A post's new time, what of it stays in words, and the way back where there is one.
+pub type Moved = (Due, Vec<String>, Option<undo::Way>);
 
 /// The deliveries of a draft that gets its first time.
 type Fresh = Vec<Delivery>;
@@ -124,7 +127,7 @@ pub(super) async fn one(
     let it = Move { post, only, goal, now, give_up_after };
     let _one = shared.slot_lock.lock().await;
     let version = before.version;
-    let (due, left) = shared
+    let (due, left, way) = shared
         .store
         .write(move |tx| {
             let post = posts::need(tx, it.post)?;
@@ -146,7 +149,8 @@ pub(super) async fn one(
     let of_it = all.iter().filter(|it| before.to.iter().any(|target| target.account == it.id));
     let ends: Vec<_> = of_it.filter_map(|it| create::ends_first(it, due.instant)).collect();
     let notices = std::iter::once(notice).chain(ends).chain(paused).chain(left).collect();
-    Ok(m::Post { notices, ..shown })
+    let undo = way.map(|way| shared.ways.keep(way, now));
+    Ok(m::Post { notices, undo, ..shown })
 }
 
 /// `post reschedule --all-in QUEUE --by ±DURATION`: all or none. The posts keep their places, so that
@@ -227,15 +231,11 @@ fn stays(it: &Delivery, why: &str) -> String {
 }
 
 /// Inside the transaction: looks at the rows as they are, then moves all that can be moved, or refuses.
-/// Gives back the post's new time, and what stays where it is.
+/// Gives back the post's new time, what stays where it is, and the way back.
 ///
 /// # Errors
 /// Those of the store; inside, what the user is told in place of a move.
-pub fn carry_out(
-    tx: &mut Tx<'_>,
-    it: &Move,
-    mut post: Post,
-) -> Result<ApiResult<(Due, Vec<String>)>, StoreError> {
+pub fn carry_out(tx: &mut Tx<'_>, it: &Move, mut post: Post) -> Result<ApiResult<Moved>, StoreError> {
     let all = deliveries::of_post(tx, post.id)?;
     let meant = |row: &Delivery| it.only.is_none_or(|only| row.id == only);
     let mut rows = Movable::of(&all);
@@ -287,7 +287,18 @@ pub fn carry_out(
     if dues.is_empty() {
         dues = vec![own.clone(); rows.len()];
     }
+    let mut way = undo::Way {
+        post: post.id,
+        version: post.version,
+        own: it.only.is_none().then(|| (post.due.clone(), post.slot.clone())),
+        moved: Vec::new(),
+        cancelled: Vec::new(),
+    };
+    // A draft that got its first time, and what takes over from what was missed, have no way back.
+    let has_way = !rows.is_empty() && rows.iter().all(|row| matches!(row, Movable::Waits(_)));
     for (row, due) in rows.iter().zip(dues) {
+        let before = row.row();
+        way.moved.push(undo::Moved { id: before.id, from: before.due.clone(), to: due.clone() });
         row.put(tx, due, post.late, it.give_up_after, it.now)?;
     }
     if it.only.is_none() {
@@ -309,11 +320,12 @@ pub fn carry_out(
             }
         }
     }
-    Ok(Ok((own, left)))
+    way.version = post.version;
+    Ok(Ok((own, left, has_way.then_some(way))))
 }
 
 /// One delivery to another time. A person has spoken, so new zone rules hold it no longer.
-fn put(
+pub(super) fn put(
     tx: &mut Tx<'_>,
     before: &Delivery,
     due: Due,

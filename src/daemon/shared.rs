@@ -64,6 +64,10 @@ pub(super) struct Shared {
     pub(super) asks: super::drive::Asks,
     /// Serialises choosing a queue slot with taking it.
     pub(super) slot_lock: tokio::sync::Mutex<()>,
+    /// What networks said of their limits.
+    pub(super) quotas: super::quota::Gauges,
+    /// The ways back of what was cancelled or moved.
+    pub(super) ways: super::undo::Ways,
     pub(super) started: Timestamp,
     last_tick_ms: AtomicI64,
     pub(super) ready: AtomicBool,
@@ -140,6 +144,8 @@ impl Shared {
             rehearsal: made.rehearsal,
             asks: super::drive::Asks::default(),
             slot_lock: tokio::sync::Mutex::default(),
+            quotas: super::quota::Gauges::default(),
+            ways: super::undo::Ways::default(),
             started,
             last_tick_ms: AtomicI64::new(0),
             ready: AtomicBool::new(false),

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 
 use super::again;
 use crate::control::messages as m;
+use crate::control::requests as r;
 use crate::domain::account::Account;
 use crate::domain::attempt::Transition;
 use crate::domain::cost::{Cost, parse_usd, usd};
 use crate::domain::delivery::{Delivery, NOTHING, Reason, State};
 use crate::domain::media::MediaItem;
-use crate::domain::post::{Content, Post};
+use crate::domain::post::{Content, Intended, Post};
 use crate::http::{redact, terminal};
 use crate::platforms::{self, OptionSpec, Platform, Problem};
 use crate::store::audit::Receipt;
@@ -44,6 +45,8 @@ pub(super) fn account(it: &Account) -> m::Account {
         tier: it.tier.clone(),
         grant_expires_at: it.grant_expires_at,
         spending: None,
+        quotas: Vec::new(),
+        held_back: Vec::new(),
     }
 }
 
@@ -72,16 +75,34 @@ pub(super) fn networks() -> m::NetworkList {
     m::NetworkList { networks: platforms::ALL.iter().map(one).collect() }
 }
 
-/// A kept receipt. What it says of a person is a keyed hash, and stays here.
-pub(super) fn receipt(it: &Receipt) -> m::ReceiptEntry {
-    let line =
-        |(step, result): &(String, String)| m::ReceiptLine { step: step.clone(), result: result.clone() };
+/// A kept receipt. What it says of a person is a keyed hash, and stays here. `accounts` are those that are
+/// connected.
+pub(super) fn receipt(it: &Receipt, accounts: &[Account]) -> m::ReceiptEntry {
+    let line = |(n, (step, result)): (usize, &(String, String))| {
+        let told = it.told.get(n).cloned().unwrap_or_default();
+        m::ReceiptLine {
+            step: step.clone(),
+            result: result.clone(),
+            account: accounts.iter().find(|it| told.account == Some(it.id)).map(|it| it.name.to_string()),
+            r#where: told.place,
+            message: told.message,
+            hint: told.hint,
+        }
+    };
     m::ReceiptEntry {
         id: it.id.to_string(),
         kind: it.kind.clone(),
         requested_at: it.requested_at,
         finished_at: it.finished_at,
-        steps: it.outcome.iter().map(line).collect(),
+        steps: it.outcome.iter().enumerate().map(line).collect(),
+    }
+}
+
+fn intended(it: &Intended) -> r::When {
+    match it {
+        Intended::At(text) => r::When::At(text.clone()),
+        Intended::Queue(name) => r::When::Queue(name.clone()),
+        Intended::Now => r::When::Now,
     }
 }
 
@@ -129,6 +150,8 @@ pub(super) fn post(post: &Post, deliveries: &[Delivery]) -> m::Post {
         version: post.version,
         existing: false,
         notices: Vec::new(),
+        intended: post.intended.as_ref().filter(|_| post.due.is_none()).map(intended),
+        undo: None,
     }
 }
 

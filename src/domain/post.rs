@@ -77,6 +77,15 @@ impl SlotTaken {
     }
 }
 
+/// When a draft is to go out: what stands in its form, and binds nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intended {
+    /// A time as it is written: `2026-12-01 09:00`.
+    At(String),
+    Queue(String),
+    Now,
+}
+
 /// What the user wrote. State lives in its deliveries; a draft has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
@@ -92,6 +101,8 @@ pub struct Post {
     pub due: Option<Due>,
     pub late: Late,
     pub slot: Option<SlotTaken>,
+    /// When a draft is to go out once it is sent on its way.
+    pub intended: Option<Intended>,
     pub source: Source,
     /// The user's idempotency key.
     pub key: Option<String>,

@@ -504,6 +504,7 @@ pub(super) mod tests {
             due: Some(due),
             late: Late::Always,
             slot: None,
+            intended: None,
             source: Source::Cli,
             key: None,
             created_at: now,

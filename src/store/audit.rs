@@ -7,7 +7,7 @@ use super::errors::StoreError;
 use super::records::{Key, Place, decode, encode};
 use super::tables::{AUDIT, RECEIPT_CODES, RECEIPTS};
 use super::tx::{Source, Tx};
-use crate::domain::ids::ReceiptId;
+use crate::domain::ids::{AccountId, ReceiptId};
 
 /// One line of the audit trail. No content, no token, no address of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,22 @@ pub struct Receipt {
     pub finished_at: Option<Timestamp>,
     /// Step and what came of it, in order.
     pub outcome: Vec<(String, String)>,
+    /// What is known of each step besides, in the same order; empty in what was written before it was kept.
+    pub told: Vec<Told>,
     /// The receipts of the accounts that go for it, where it is a request for all of a person's.
     pub parts: Vec<ReceiptId>,
+}
+
+/// What somebody who looks at a step of a receipt later needs: the network's words above all. What names
+/// an account goes with that account ([`forget_account`]).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// The account whose object it was.
+    pub account: Option<AccountId>,
+    /// The object's address or id, or the network.
+    pub place: Option<String>,
+    pub message: Option<String>,
+    pub hint: Option<String>,
 }
 
 /// Where a page of the trail ended.
@@ -128,6 +142,32 @@ pub fn receipts(source: &impl Source, limit: usize) -> Result<Vec<Receipt>, Stor
         found.push(decode(receipt_place(id.value()), bytes.value())?);
     }
     Ok(found)
+}
+
+/// Takes all that was told of an account's objects out of every receipt, and its name (`x:acme`): they
+/// outlive it. Says how many were changed.
+pub fn forget_account(tx: &mut Tx<'_>, id: AccountId, name: &str) -> Result<usize, StoreError> {
+    let behind = format!(" on {name}");
+    let mut changed = Vec::new();
+    for row in tx.table(RECEIPTS)?.iter()? {
+        let (key, bytes) = row?;
+        let was: Receipt = decode(receipt_place(key.value()), bytes.value())?;
+        let mut now = was.clone();
+        for told in now.told.iter_mut().filter(|it| it.account == Some(id)) {
+            *told = Told::default();
+        }
+        for (what, _) in &mut now.outcome {
+            // Before the account had a field of its own, it stood here.
+            if let Some(short) = what.strip_suffix(&behind) {
+                *what = short.to_owned();
+            }
+        }
+        changed.extend((now != was).then_some(now));
+    }
+    for it in &changed {
+        put_receipt(tx, it)?;
+    }
+    Ok(changed.len())
 }
 
 fn receipt_id(source: &impl Source, code: &str) -> Result<Option<ReceiptId>, StoreError> {

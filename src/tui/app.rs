@@ -16,8 +16,8 @@ use crate::control::requests as r;
 
 /// Lines of the log that are kept.
 pub(crate) const LOG_MAX: usize = 1_000;
-/// How long a deed waits for second thoughts, in seconds.
-pub(crate) const UNDO_SECONDS: i64 = 6;
+/// How long second thoughts are offered, in seconds. The daemon allows a minute, for its answer may be slow.
+pub(crate) const UNDO_SECONDS: i64 = 12;
 
 /// What can be reached from anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,13 +83,25 @@ pub(crate) struct Toast {
     pub(crate) until: Timestamp,
 }
 
-/// What can still be taken back.
+/// A cancel or a move that the daemon has carried out and can still put back.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Undo {
-    /// Not done yet: it will be, at this instant.
-    Held { deed: Deed, what: String, at: Timestamp },
-    /// Done; this would put it back.
-    Back { deed: Deed, what: String, until: Timestamp },
+pub(crate) struct Undo {
+    pub(crate) post: String,
+    pub(crate) ticket: String,
+    /// `cancelled`, `moved`.
+    pub(crate) word: &'static str,
+    pub(crate) until: Timestamp,
+}
+
+/// A page that was thrown away when nobody knew whether the daemon has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Discarded {
+    /// Of the page.
+    pub(crate) key: String,
+    /// The creation whose answer was lost: said again, it tells which draft is to go.
+    pub(crate) again: Option<Box<r::CreatePost>>,
+    /// The one that is on its way.
+    pub(crate) sent: Option<Box<r::CreatePost>>,
 }
 
 /// A deed that somebody confirmed, with the words that name it.
@@ -150,6 +162,8 @@ pub(crate) struct PostView {
     /// The delivery to put the cursor on once the post is read.
     pub(crate) wanted: Option<String>,
     pub(crate) scroll: usize,
+    /// Lines that a page key moves, as last drawn.
+    pub(crate) page: usize,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -230,8 +244,8 @@ pub(crate) struct App {
     pub(crate) accounts: Vec<m::Account>,
     pub(crate) account_at: usize,
     pub(crate) account_top: usize,
-    /// Of the account under the cursor, where it costs money.
-    pub(crate) spending: BTreeMap<String, m::Spending>,
+    /// Accounts as they were shown one by one: with what they have used and what that cost.
+    pub(crate) shown: BTreeMap<String, m::Account>,
     pub(crate) queues: Vec<m::Queue>,
     pub(crate) networks: Vec<m::Network>,
     pub(crate) overview: Overview,
@@ -260,7 +274,7 @@ pub(crate) struct App {
     /// The directory that a file was last chosen from.
     pub(crate) folder: Option<std::path::PathBuf>,
     /// Pages that were thrown away while they were still being kept: what comes of that goes as well.
-    pub(crate) discarded: Vec<String>,
+    pub(crate) discarded: Vec<Discarded>,
     pages_made: u64,
     tickets: u64,
     /// What was confirmed and is to be done, until the daemon says that it is.
@@ -300,7 +314,7 @@ impl App {
             accounts: Vec::new(),
             account_at: 0,
             account_top: 0,
-            spending: BTreeMap::new(),
+            shown: BTreeMap::new(),
             queues: Vec::new(),
             networks: Vec::new(),
             overview: Overview::default(),

@@ -182,6 +182,12 @@ impl Compose {
             comment: Editor::new(post.comment.clone().unwrap_or_default()),
             media: post.media.iter().map(file).collect(),
             options: post.options.clone(),
+            time: match &post.intended {
+                Some(r::When::At(when)) => Some(Time::At(when.clone())),
+                Some(r::When::Queue(queue)) => Some(Time::Queue(queue.clone())),
+                Some(r::When::Now) => Some(Time::Now),
+                Some(r::When::Draft) | None => None,
+            },
             ..Self::fresh(key)
         }
     }
@@ -359,6 +365,16 @@ impl Compose {
         }
     }
 
+    /// The field “When”, for the draft.
+    fn intended(&self) -> r::When {
+        match &self.time {
+            Some(Time::At(when)) => r::When::At(when.clone()),
+            Some(Time::Queue(queue)) => r::When::Queue(queue.clone()),
+            Some(Time::Now) => r::When::Now,
+            Some(Time::Draft) | None => r::When::Draft,
+        }
+    }
+
     /// As a change to what the daemon has.
     pub(crate) fn edited(&self, version: u32) -> r::EditPost {
         let all = self.asked();
@@ -371,13 +387,15 @@ impl Compose {
             variants: Some(all.variants),
             late: None,
             unfinished: true,
+            intended: Some(self.intended()),
             version: Some(version),
         }
     }
 
     /// The change to a post that has its time: checked in full, accounts as they are.
     pub(crate) fn amended(&self, original: &Original) -> r::EditPost {
-        let all = r::EditPost { to: None, unfinished: false, ..self.edited(original.version) };
+        let all =
+            r::EditPost { to: None, unfinished: false, intended: None, ..self.edited(original.version) };
         if !original.words_only {
             return all;
         }
@@ -428,6 +446,7 @@ impl Compose {
                 let ask = Box::new(r::CreatePost {
                     when: Some(r::When::Draft),
                     unfinished: true,
+                    intended: Some(self.intended()),
                     key: Some(self.key.clone()),
                     ..self.asked()
                 });

@@ -136,6 +136,13 @@ pub(crate) enum Deed {
     Delete {
         id: String,
         local_only: bool,
+        /// What of it waits to be sent is cancelled first.
+        open: bool,
+    },
+    /// Takes a cancel or a move back.
+    Undo {
+        id: String,
+        ticket: String,
     },
     Resolve {
         id: String,
@@ -237,6 +244,8 @@ pub(crate) enum Effect {
         /// Of the media file.
         id: String,
     },
+    /// Shows a picture of this machine, before it is chosen.
+    Peek(PathBuf),
     /// Lists a directory of this machine, to choose a file from.
     Browse(PathBuf),
     /// Hands the text to `$EDITOR`.

@@ -33,8 +33,8 @@ pub(crate) fn short(app: &App, status: &m::Status) -> String {
 }
 
 /// In few lines, alerts in full; none is wrapped yet, and the last part of each is what stands before what
-/// goes on in a next one.
-pub(crate) fn lines(app: &App) -> Vec<(Tone, String, &'static str)> {
+/// goes on in a next one. Where a line of the daemon has no room for its disk, in `cells`, that has one of its own.
+pub(crate) fn lines(app: &App, cells: usize) -> Vec<(Tone, String, &'static str)> {
     let mut out = Vec::new();
     let Some(status) = &app.status else { return out };
     if status.paused {
@@ -54,14 +54,18 @@ pub(crate) fn lines(app: &App) -> Vec<(Tone, String, &'static str)> {
     out.push((Tone::Plain, format!("Accounts    {}", words::accounts(status)), INDENT));
     out.push((Tone::Plain, format!("Deliveries  {}", words::deliveries(status)), INDENT));
     let daemon = format!(
-        "Daemon      {}, up {}, last tick {}, store {}{}",
+        "Daemon      {}, up {}, last tick {}",
         status.version,
         when::span(status.uptime_s),
-        ticked(app, status),
-        when::size(status.store.bytes),
-        words::free(status)
+        ticked(app, status)
     );
-    out.push((Tone::Dim, daemon, INDENT));
+    let disk = format!("store {}{}", when::size(status.store.bytes), words::free(status));
+    if text::width(&daemon) + 2 + text::width(&disk) <= cells {
+        out.push((Tone::Dim, format!("{daemon}, {disk}"), INDENT));
+    } else {
+        out.push((Tone::Dim, daemon, INDENT));
+        out.push((Tone::Dim, format!("Disk        {disk}"), INDENT));
+    }
     for it in &status.spending {
         let whom = it.platform.as_deref().map_or_else(String::new, |it| format!(" on {}", title_of(it)));
         let of = it.budget_usd.as_ref().map_or_else(String::new, |it| format!(" of {it}"));

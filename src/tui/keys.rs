@@ -258,6 +258,8 @@ pub(crate) enum Action {
     TickAll,
     Paste,
     Audit,
+    /// All that is known of what is under the cursor.
+    Whole,
 }
 
 /// One line of the table.
@@ -356,6 +358,13 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::Accounts, &[ch('f')], Action::RefreshToken, "", "refresh its token now"),
     bind(At::Accounts, &[ch('N')], Action::Rename, "", "give it another local name"),
     bind(At::Accounts, &[ch('D')], Action::Disconnect, "disconnect", "disconnect it for good"),
+    bind(
+        At::Accounts,
+        &[on(KeyCode::Enter), ch('i')],
+        Action::Whole,
+        "",
+        "all that is known of this account",
+    ),
     // Compose.
     bind(At::Compose, &[ctrl('s')], Action::Submit, "send", "schedule it, or send it"),
     bind(At::Compose, &[on(KeyCode::Tab)], Action::NextField, "next field", "next field"),
@@ -418,8 +427,11 @@ pub(crate) const KEYS: &[Binding] = &[
         "who did what, or what happened",
     ),
     bind(At::Log, &[on(KeyCode::Enter)], Action::Enter, "open", "open the post that the line is about"),
+    bind(At::Log, &[ch('i')], Action::Whole, "", "the whole line"),
     bind(At::Doctor, &[ch('r')], Action::Refresh, "look again", "look at the set-up again"),
+    bind(At::Doctor, &[on(KeyCode::Enter), ch('i')], Action::Whole, "whole", "all that is said of this"),
     bind(At::Deletions, &[ch('r')], Action::Refresh, "", "read it again"),
+    bind(At::Deletions, &[on(KeyCode::Enter), ch('i')], Action::Whole, "whole", "the whole receipt"),
     // Layers.
     bind(At::Confirm, &[ch('y'), ch('Y')], Action::Yes, "yes", "do it"),
     bind(At::Confirm, &[ch('n'), ch('N'), on(KeyCode::Esc)], Action::No, "no", "leave it"),
@@ -430,6 +442,7 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::Menu, &[on(KeyCode::PageUp)], Action::PageUp, "", "ten up"),
     bind(At::Menu, &[on(KeyCode::PageDown)], Action::PageDown, "", "ten down"),
     bind(At::Menu, &[on(KeyCode::Enter), ch(' ')], Action::Enter, "choose", "choose"),
+    bind(At::Menu, &[ch('i')], Action::Look, "", "among files: look at the picture before it is chosen"),
     bind(At::Menu, &[on(KeyCode::Esc), ch('q')], Action::Back, "leave", "close"),
     bind(At::Marks, &[on(KeyCode::Up), ch('k')], Action::Up, "", "up"),
     bind(At::Marks, &[on(KeyCode::Down), ch('j')], Action::Down, "", "down"),

@@ -35,8 +35,8 @@ pub(crate) struct Confirm {
 #[derive(Debug, Clone)]
 pub(crate) enum Then {
     Do(Deed),
-    /// After a few seconds in which it can be taken back.
-    Hold {
+    /// At once, and as soon as there is a daemon if there is none.
+    Promise {
         deed: Deed,
         what: String,
     },
@@ -67,7 +67,7 @@ pub(crate) struct Prompt {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ask {
     Search,
-    Move { id: String, back: Option<(String, String)> },
+    Move { id: String },
     Published { id: String },
     Rename { account: String },
     Instance { platform: String },
@@ -112,7 +112,6 @@ pub(crate) enum Pick {
     MoveToQueue {
         id: String,
         queue: String,
-        back: Option<(String, String)>,
     },
     Voice(Option<String>),
     DropVoice(String),

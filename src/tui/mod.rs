@@ -10,6 +10,7 @@
 
 mod app;
 mod compose;
+mod details;
 mod editor;
 mod effect;
 mod health;

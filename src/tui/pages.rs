@@ -175,15 +175,14 @@ impl Pages {
     /// Lets go of pages at the end that is farther from what was just read.
     fn drop_far(&mut self, index: usize) {
         while self.kept.len() > KEPT {
-            let first = self.kept.front().map_or(0, |it| it.index);
-            let last = self.kept.back().map_or(0, |it| it.index);
-            let from_front = index - first > last - index;
-            let gone = if from_front { self.kept.front() } else { self.kept.back() };
-            if self.len() - gone.map_or(0, |it| it.rows.len()) < ENOUGH {
+            let (Some(first), Some(last)) = (self.kept.front(), self.kept.back()) else { return };
+            let from_front = index - first.index > last.index - index;
+            let gone = if from_front { first } else { last }.rows.len();
+            if self.len() - gone < ENOUGH {
                 return;
             }
             if from_front {
-                let gone = self.kept.pop_front().map_or(0, |it| it.rows.len());
+                self.kept.pop_front();
                 self.at = self.at.saturating_sub(gone);
                 self.top = self.top.saturating_sub(gone);
             } else {

@@ -206,7 +206,15 @@ impl Loop {
     fn take(&mut self, msg: Msg, screen: &mut Screen, keys: &mut Keys) -> Result<(), ConsoleError> {
         for effect in update(&mut self.app, msg) {
             if let Effect::Look { title, id } = effect {
-                self.look(title, id, keys);
+                let asker = self.asker.clone();
+                self.look(title, async move { asker.picture(&id).await }, keys);
+                continue;
+            }
+            if let Effect::Peek(path) = effect {
+                let title = path.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
+                let read = tokio::task::spawn_blocking(move || picture::small(&path));
+                let read = async { read.await.unwrap_or_else(|error| Err(error.to_string())) };
+                self.look(title, read, keys);
                 continue;
             }
             if effect == Effect::Redraw {
@@ -230,15 +238,20 @@ impl Loop {
     }
 
     /// Reads a picture beside the loop. The terminal is asked what it can do before the first one.
-    fn look(&mut self, title: String, id: String, keys: &mut Keys) {
+    fn look(
+        &mut self,
+        title: String,
+        read: impl Future<Output = Result<(Vec<u8>, String), String>> + Send + 'static,
+        keys: &mut Keys,
+    ) {
         let ask = || keys.lend(picture::ask_the_terminal);
         let picker = self.picker.get_or_insert_with(ask).clone();
-        let asker = self.asker.clone();
+        let sender = self.asker.sender.clone();
         let (width, height) = self.app.size;
         let size = Size::new(width.saturating_sub(4), height.saturating_sub(6));
         let depth = self.app.look.depth;
         tokio::spawn(async move {
-            let result = match asker.picture(&id).await {
+            let result = match read.await {
                 Ok((bytes, about)) => {
                     let drawn = move || picture::drawn(&bytes, about, &picker, size, depth);
                     let drawn = tokio::task::spawn_blocking(drawn).await;
@@ -246,7 +259,7 @@ impl Loop {
                 }
                 Err(why) => Err(why),
             };
-            drop(asker.sender.send(Msg::Picture { title, result: Box::new(result) }));
+            drop(sender.send(Msg::Picture { title, result: Box::new(result) }));
         });
     }
 

@@ -12,8 +12,8 @@ mod writing;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use jiff::{SignedDuration, Timestamp};
 
-use super::app::{App, Hit, LOG_MAX, Link, Screen, Tab, Undo};
-use super::effect::{Effect, Load, Msg, Trouble};
+use super::app::{App, Hit, LOG_MAX, Link, Screen, Tab};
+use super::effect::{Deed, Effect, Load, Msg, Trouble};
 use super::keys::{self, Action, Key};
 use super::layer::{Command, Confirm, Layer, Palette, Then, neighbour};
 use super::look::Tone;
@@ -61,13 +61,10 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
 
 /// Whether a message may change what is on the screen.
 fn shows(app: &App, msg: &Msg) -> bool {
-    use MouseEventKind as Kind;
     match msg {
         // It says so itself.
         Msg::Tick(_) => false,
-        Msg::Mouse(event) => {
-            matches!(event.kind, Kind::ScrollUp | Kind::ScrollDown | Kind::Down(MouseButton::Left))
-        }
+        Msg::Mouse(event) => Pointed::of(*event).is_some(),
         // How far an upload is stands on one screen.
         Msg::Event(event) if event.progress.is_some() && event.delivery.is_some() => {
             app.screen == Screen::Post
@@ -114,11 +111,27 @@ fn press(app: &mut App, key: Key, fx: &mut Effects) {
     }
 }
 
+/// What of a mouse means something here.
+enum Pointed {
+    Wheel(Action),
+    Click,
+}
+
+impl Pointed {
+    fn of(event: MouseEvent) -> Option<Self> {
+        match event.kind {
+            MouseEventKind::ScrollUp => Some(Self::Wheel(Action::Up)),
+            MouseEventKind::ScrollDown => Some(Self::Wheel(Action::Down)),
+            MouseEventKind::Down(MouseButton::Left) => Some(Self::Click),
+            _ => None,
+        }
+    }
+}
+
 fn point(app: &mut App, event: MouseEvent, fx: &mut Effects) {
-    match event.kind {
-        MouseEventKind::ScrollUp => scrolled(app, Action::Up, fx),
-        MouseEventKind::ScrollDown => scrolled(app, Action::Down, fx),
-        MouseEventKind::Down(MouseButton::Left) => {
+    match Pointed::of(event) {
+        Some(Pointed::Wheel(action)) => scrolled(app, action, fx),
+        Some(Pointed::Click) => {
             let place = ratatui::layout::Position::new(event.column, event.row);
             let hit = app.hits.iter().rev().find(|it| it.0.contains(place)).map(|it| it.1);
             match hit {
@@ -143,7 +156,7 @@ fn point(app: &mut App, event: MouseEvent, fx: &mut Effects) {
                 _ => {}
             }
         }
-        _ => {}
+        None => {}
     }
 }
 
@@ -151,6 +164,10 @@ fn point(app: &mut App, event: MouseEvent, fx: &mut Effects) {
 fn scrolled(app: &mut App, action: Action, fx: &mut Effects) {
     if app.layers.is_empty() && app.screen == Screen::Tab(Tab::Compose) {
         return;
+    }
+    // The wheel turns what is read, and leaves the delivery that is chosen.
+    if app.layers.is_empty() && app.screen == Screen::Post {
+        return screens::scroll_post(app, if action == Action::Up { -3 } else { 3 });
     }
     act(app, action, fx);
 }
@@ -178,7 +195,7 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::Refresh => refresh(app, fx),
         Action::Undo => take_back(app, fx),
         Action::PauseAll => pause_all(app),
-        Action::ResumeAll => fx.push(Effect::Do(super::effect::Deed::Resume)),
+        Action::ResumeAll => resume_all(app),
         Action::New if app.screen != Screen::Tab(Tab::Compose) => {
             // What was begun before is among the drafts.
             if !app.compose.is_blank() && app.compose.is_at_rest() && !app.compose.is_leaving() {
@@ -244,8 +261,19 @@ fn pause_all(app: &mut App) {
         "Nothing new is sent on any account until somebody resumes.".to_owned(),
         "What is on the wire is finished and accounted for.".to_owned(),
     ];
-    let then = Then::Do(super::effect::Deed::Pause);
+    let then = Then::Do(Deed::Pause);
     app.layers.push(Layer::Confirm(Confirm { title: "Stop all sending?".to_owned(), lines, then }));
+}
+
+fn resume_all(app: &mut App) {
+    let why = app.status.as_ref().and_then(|it| it.pause_reason.clone());
+    let since = why.map_or_else(String::new, |it| format!(" It was stopped: {it}."));
+    let lines = vec![
+        format!("Posts go out again on all accounts.{since}"),
+        "What is due by now goes out at once, as far as its late policy allows.".to_owned(),
+    ];
+    let then = Then::Do(Deed::Resume);
+    app.layers.push(Layer::Confirm(Confirm { title: "Send again?".to_owned(), lines, then }));
 }
 
 fn open_palette(app: &mut App) {
@@ -261,7 +289,6 @@ fn open_palette(app: &mut App) {
                 | Action::PageDown
                 | Action::Top
                 | Action::Bottom
-                | Action::Enter
                 | Action::Back
                 | Action::Palette
                 | Action::Newline
@@ -299,16 +326,20 @@ fn open_palette(app: &mut App) {
 }
 
 fn take_back(app: &mut App, fx: &mut Effects) {
-    match app.undo.take() {
-        Some(Undo::Held { what, .. }) => app.say(Tone::Good, format!("taken back: {what}")),
-        Some(Undo::Back { deed, .. }) => fx.push(Effect::Do(deed)),
-        None => match app.promised.iter().position(|it| !it.sent) {
-            Some(n) => {
-                let what = app.promised.remove(n).what;
-                app.say(Tone::Good, format!("taken back: {what}"));
-            }
-            None => app.say(Tone::Dim, "there is nothing to take back any more"),
-        },
+    if let Some(it) = app.undo.take() {
+        app.say(Tone::Dim, "at work…");
+        return fx.push(Effect::Do(Deed::Undo { id: it.post, ticket: it.ticket }));
+    }
+    match app.promised.iter().position(|it| !it.sent) {
+        Some(n) => {
+            let what = app.promised.remove(n).what;
+            app.say(Tone::Good, format!("taken back: {what}"));
+        }
+        // The way back comes with the answer.
+        None if !app.promised.is_empty() => {
+            app.say(Tone::Dim, "it is on its way to the daemon; u once more, in a moment");
+        }
+        None => app.say(Tone::Dim, "there is nothing to take back any more"),
     }
 }
 
@@ -323,10 +354,8 @@ fn tick(app: &mut App, now: Timestamp, fx: &mut Effects) {
         app.toast = None;
         app.dirty = true;
     }
-    match &app.undo {
-        Some(Undo::Held { at, .. }) if *at <= now => leaving::fulfil(app),
-        Some(Undo::Back { until, .. }) if *until <= now => app.undo = None,
-        _ => {}
+    if app.undo.as_ref().is_some_and(|it| it.until <= now) {
+        app.undo = None;
     }
     leaving::send(app, false, fx);
     if app.nth_tick(10) {
@@ -372,6 +401,9 @@ fn catch_up(app: &mut App, fx: &mut Effects) {
     }
     if stale.accounts {
         ask(app, Load::Accounts, fx);
+        if app.screen == Screen::Tab(Tab::Accounts) {
+            screens::read(app, fx);
+        }
     }
     if stale.deliveries {
         let touched = std::mem::take(&mut app.touched);

@@ -6,6 +6,7 @@ use super::effect::Trouble;
 use super::look::Tone;
 use super::text;
 use crate::control::messages as m;
+use crate::control::preview::{self, Part};
 
 /// A line, not wrapped yet; `indent` stands before what goes on in a next one.
 pub(crate) struct Line {
@@ -76,7 +77,10 @@ fn remedy(trouble: &Trouble) -> Option<Line> {
 fn verdict(it: &m::CheckTarget, cells: usize) -> Line {
     let (sign, tone) = if it.ok { ("✓", Tone::Good) } else { ("×", Tone::Bad) };
     let account = text::pad(&it.account, 24.min(cells / 3));
-    let told = format!("{sign} {account} {} of {} {}", it.length.used, it.length.max, it.length.unit);
+    let told = match it.length.max {
+        0 => format!("{sign} {account} no text travels"),
+        max => format!("{sign} {account} {} of {max} {}", it.length.used, it.length.unit),
+    };
     line(tone, text::fit(&told, cells), "    ")
 }
 
@@ -93,31 +97,15 @@ fn problems(out: &mut Vec<Line>, it: &m::CheckTarget) {
     }
 }
 
-/// What would be sent, in the network's own shape.
+/// What would be sent, in the words of `post create --check`.
 fn preview(out: &mut Vec<Line>, it: &m::CheckTarget) {
-    use serde_json::Value;
     out.push(line(Tone::Plain, "", ""));
     out.push(line(Tone::Accent, format!("{} would get", it.account), ""));
     if let Some(usd) = &it.cost_usd {
         out.push(line(Tone::Plain, format!("for about {usd} USD"), ""));
     }
-    let requests = it.preview.as_array().map(Vec::as_slice).unwrap_or_default();
-    for request in requests.iter().filter_map(Value::as_object) {
-        let body = request.get("body").and_then(Value::as_object);
-        let fields = request.iter().filter(|it| !it.1.is_object()).chain(body.into_iter().flatten());
-        for (name, value) in fields {
-            let told = match (name.as_str(), value) {
-                ("request", Value::String(text)) => {
-                    out.push(line(Tone::Dim, text.clone(), ""));
-                    continue;
-                }
-                ("text", Value::String(text)) => text.clone(),
-                (name, value) => format!("{name}: {value}"),
-            };
-            out.push(line(Tone::Plain, told, ""));
-        }
-    }
-    if let Value::String(text) = &it.preview {
-        out.push(line(Tone::Plain, text.clone(), ""));
+    for (part, text) in preview::lines(&it.preview) {
+        let tone = if part == Part::Request { Tone::Dim } else { Tone::Plain };
+        out.push(line(tone, text, "  "));
     }
 }

@@ -164,3 +164,37 @@ async fn networks_tell_their_options_and_a_disconnect_its_receipt() {
     assert_eq!((kept[0].id.as_str(), kept[0].kind.as_str()), (receipt.id.as_str(), "disconnect"));
     assert!(kept[0].finished_at.is_some() && !kept[0].steps.is_empty(), "{kept:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_a_draft_is_to_go_out_is_kept_as_the_time_it_meant_and_binds_nobody() {
+    let mut house = House::furnished().await;
+    let meant = |it: r::When| Some(it);
+    let ask = r::CreatePost {
+        intended: meant(r::When::At("tomorrow 9am".into())),
+        unfinished: true,
+        ..draft(&["x:acme"], &["A thought."], r::When::Draft)
+    };
+    let made = house.client.post_create(&ask).await.unwrap();
+    let tomorrow = r::When::At("2030-03-06 09:00".into());
+    assert_eq!(made.intended, meant(tomorrow.clone()));
+    // It is still tomorrow's nine o'clock the day after.
+    house.pass(SignedDuration::from_hours(48)).await;
+    house.stop().await;
+    house.start().await;
+    let shown = house.client.post_show(&made.id).await.unwrap();
+    assert_eq!((shown.intended, shown.deliveries.len()), (meant(tomorrow.clone()), 0));
+    let edit = |intended| r::EditPost { intended, unfinished: true, ..r::EditPost::default() };
+    let kept = house.client.post_edit(&made.id, &edit(None)).await.unwrap();
+    assert_eq!(kept.intended, meant(tomorrow), "what is left out stays");
+    for (said, kept) in [
+        (r::When::At("some day".into()), meant(r::When::At("some day".into()))),
+        (r::When::Queue("hourly".into()), meant(r::When::Queue("hourly".into()))),
+        (r::When::Draft, None),
+        (r::When::Now, meant(r::When::Now)),
+    ] {
+        let shown = house.client.post_edit(&made.id, &edit(Some(said))).await.unwrap();
+        assert_eq!((shown.intended, shown.status), (kept, m::PostStatus::Draft));
+    }
+    let sent = house.client.post_reschedule(&made.id, r::Move::At("+1h".into()), None).await.unwrap();
+    assert_eq!(sent.intended, None, "it has a time");
+}

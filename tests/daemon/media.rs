@@ -201,6 +201,30 @@ async fn a_link_serves_its_file_in_pieces_is_accounted_for_and_dies_with_its_del
     assert_eq!(status(url).await, 404);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_is_taken_back_with_its_picture_and_for_good_it_takes_it_along() {
+    let mut house = House::furnished().await;
+    let file = uploaded(&house, noise(40, 30)).await;
+    let made = house.client.post_create(&with(&file, in_an_hour())).await.unwrap();
+    let cancelled = house.client.post_cancel(&made.id).await.unwrap();
+    house.pass(SignedDuration::from_secs(50)).await;
+    let back = house.client.post_undo(&made.id, &cancelled.undo.unwrap()).await.unwrap();
+    house.pass_to(back.deliveries.iter().map(|it| it.due).max().unwrap()).await;
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.live("With a picture.").len(), 1);
+
+    let file = uploaded(&house, noise(40, 31)).await;
+    let made = house.client.post_create(&with(&file, in_an_hour())).await.unwrap();
+    house.client.post_cancel(&made.id).await.unwrap();
+    // A start sweeps, as every minute does.
+    for (minutes, left) in [(1, 1), (4, 0)] {
+        house.pass(SignedDuration::from_mins(minutes)).await;
+        house.stop().await;
+        house.start().await;
+        assert_eq!(media_files(&house).len(), left, "after {minutes} more minutes");
+    }
+}
+
 /// Ways to write `../`, and places worth a visit.
 fn traversals(token: &str) -> BTreeSet<String> {
     let ups = [

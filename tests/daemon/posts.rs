@@ -176,6 +176,43 @@ async fn a_deleted_post_goes_from_both_networks_and_from_here() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_network_said_to_a_deletion_is_kept_as_long_as_the_account() {
+    let house = House::furnished().await;
+    let made = house.post(&["x:acme", "bluesky:acme"], &["To be deleted."], r::When::Now).await;
+    let done = house.ended(&made.id).await;
+    house.network.inject("x.delete=429*9".parse().unwrap());
+    let told = house.client.post_delete(&made.id, false).await.unwrap().receipt;
+    let said = told.items.iter().find(|it| it.result == m::Outcome::Failed).unwrap();
+    let kept = async || {
+        let list = house.client.receipt_list(&r::ListReceipts::default()).await.unwrap();
+        list.receipts.into_iter().find(|it| it.id == told.id).unwrap().steps
+    };
+    house.client.account_rename("x:acme", "other").await.unwrap();
+    let lines = kept().await;
+    let of = |name: &str| lines.iter().find(|it| it.account.as_deref() == Some(name)).unwrap();
+    let failed = of("x:other");
+    assert_eq!((failed.step.as_str(), failed.result.as_str()), ("post 1", "failed"));
+    assert_eq!((&failed.message, &failed.hint), (&said.message, &said.hint));
+    assert!(failed.message.is_some(), "{failed:?}");
+    let link = done.deliveries.iter().find(|it| it.account == "x:acme").unwrap().permalink.clone();
+    assert_eq!(failed.r#where, link, "where to delete it by hand");
+    assert_eq!(of("bluesky:acme").result, "done");
+
+    // Nothing of an account outlives it.
+    house.client.account_disconnect("x:other").await.unwrap();
+    let lines = kept().await;
+    let left = &lines[usize::from(lines[0].account.is_some())];
+    assert_eq!((left.result.as_str(), &left.account), ("failed", &None), "{lines:?}");
+    assert_eq!((&left.r#where, &left.message, &left.hint), (&None, &None, &None));
+    assert!(lines.iter().any(|it| it.account.as_deref() == Some("bluesky:acme")));
+    // Of the disconnect itself, what the network said is kept without a name.
+    let last = house.client.receipt_list(&r::ListReceipts::default()).await.unwrap().receipts.remove(0);
+    assert_eq!(last.kind, "disconnect");
+    let text = serde_json::to_string(&last).unwrap();
+    assert!(last.steps.iter().any(|it| it.message.is_some()) && !text.contains("other"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_draft_goes_out_once_it_has_a_time() {
     let house = House::furnished().await;
     let made = house.post(&["x:acme"], &["From a draft."], r::When::Draft).await;

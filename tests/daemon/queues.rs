@@ -92,6 +92,67 @@ async fn a_cancelled_post_gives_its_slot_back_and_a_moved_one_takes_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_and_a_move_are_taken_back_with_their_time_and_their_place() {
+    let house = House::furnished().await;
+    let client = &house.client;
+    let first = house.post(&["x:acme", "bluesky:acme"], &["First."], queued()).await;
+    let place = async || client.queue_show("hourly", Some(1)).await.unwrap().next.remove(0).post;
+    let due = first.deliveries[0].due;
+
+    // A move to another time, and what had been cancelled of it before stays so.
+    let alone = client.post_cancel(&first.deliveries[1].id).await.unwrap();
+    let moved = client.post_reschedule(&first.id, r::Move::At("+9h".into()), None).await.unwrap();
+    assert_eq!((place().await, moved.deliveries[1].state), (None, m::DeliveryState::Cancelled));
+    let back = client.post_undo(&first.id, moved.undo.as_deref().unwrap()).await.unwrap();
+    assert_eq!((back.deliveries[0].due, place().await.as_ref()), (due, Some(&first.id)));
+    assert_eq!(back.deliveries[1].state, m::DeliveryState::Cancelled);
+    assert!(back.notices[0].contains("x:acme is due"), "{:?}", back.notices);
+    assert_eq!(code(client.post_undo(&first.id, &moved.undo.unwrap()).await), "nothing_to_undo");
+    // Somebody has moved the post since.
+    let late = client.post_undo(&first.id, &alone.undo.unwrap()).await;
+    assert_eq!(code(late), "changed_meanwhile");
+
+    // A cancel acts at once, and gives everything back.
+    let cancelled = client.post_cancel(&first.id).await.unwrap();
+    assert_eq!((cancelled.status, place().await), (m::PostStatus::Cancelled, None));
+    let back = client.post_undo(&first.id, cancelled.undo.as_deref().unwrap()).await.unwrap();
+    assert_eq!((back.status, place().await.as_ref()), (m::PostStatus::Scheduled, Some(&first.id)));
+    let last = back.deliveries.iter().find(|it| it.state == m::DeliveryState::Scheduled).unwrap();
+    assert_eq!((last.due, last.account.as_str()), (due, "x:acme"));
+
+    // Its place was given to another meanwhile: both go out, and that is said.
+    let cancelled = client.post_cancel(&first.id).await.unwrap();
+    let second = house.post(&["x:acme"], &["Second."], queued()).await;
+    let back = client.post_undo(&first.id, cancelled.undo.as_deref().unwrap()).await.unwrap();
+    assert!(back.notices.iter().any(|it| it.contains(&second.id)), "{:?}", back.notices);
+    assert_eq!(place().await.as_ref(), Some(&second.id));
+
+    // Not after a minute.
+    let cancelled = client.post_cancel(&first.id).await.unwrap();
+    house.pass(SignedDuration::from_secs(70)).await;
+    let late = client.post_undo(&first.id, cancelled.undo.as_deref().unwrap()).await;
+    assert_eq!(code(late), "nothing_to_undo");
+    house.pass_to(due).await;
+    house.ended(&second.id).await;
+    assert_eq!((house.live("First.").len(), house.live("Second.").len()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_right_before_the_time_stops_it_and_taken_back_after_it_goes_out_once() {
+    let house = House::furnished().await;
+    let soon = r::When::At("+3s".into());
+    let exact = r::CreatePost { late: Some("exact".into()), ..draft(&["x:acme"], &["In time."], soon) };
+    let made = house.client.post_create(&exact).await.unwrap();
+    let cancelled = house.client.post_cancel(&made.id).await.unwrap();
+    house.pass(SignedDuration::from_secs(30)).await;
+    assert_eq!(house.live("In time.").len(), 0);
+    let back = house.client.post_undo(&made.id, &cancelled.undo.unwrap()).await.unwrap();
+    assert!(back.notices[0].contains("goes out now"), "{:?}", back.notices);
+    assert_eq!(house.ended(&made.id).await.status, m::PostStatus::Published);
+    assert_eq!(house.live("In time.").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_brings_a_new_queue_and_a_bad_file_changes_nothing() {
     let house = House::furnished().await;
     let names = async || {

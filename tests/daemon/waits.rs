@@ -60,6 +60,42 @@ async fn a_limit_of_the_operator_counts_over_a_stop_and_a_kill_and_is_told() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_tells_what_it_has_used_when_there_is_room_again_and_what_holds_it_back() {
+    let house = limited(2).await;
+    let shown = async || house.client.account_show("x:acme").await.unwrap();
+    let ours =
+        |it: &m::Account| it.quotas.iter().find(|it| it.what.contains("configuration")).cloned().unwrap();
+    let none = ours(&shown().await);
+    assert_eq!((none.used, none.limit, none.free_at), (0, Some(2), None));
+    let mut first = None;
+    for text in ["One.", "Two."] {
+        let made = house.post(&["x:acme"], &[text], r::When::Now).await;
+        let done = house.ended(&made.id).await;
+        first = first.or(done.deliveries[0].sent_at);
+    }
+    let full = ours(&shown().await);
+    assert_eq!((full.used, full.limit), (2, Some(2)));
+    let hour = SignedDuration::from_hours(1);
+    let off = full.free_at.unwrap().duration_since(first.unwrap() + hour).abs();
+    assert!(off < SignedDuration::from_secs(60), "{full:?}");
+    // What X itself said with its last answer.
+    let told = shown().await;
+    let said = told.quotas.iter().find(|it| it.what.contains("present window")).unwrap();
+    assert!(said.used >= 2 && said.limit.unwrap() > said.used && said.free_at.is_some(), "{said:?}");
+    assert!(told.held_back.is_empty());
+    let ask = draft(&["x:acme"], &["Three."], r::When::Now);
+    house.client.post_create(&ask).await.unwrap();
+    let held = house.until("the wait", async |_| shown().await.held_back.pop()).await;
+    assert!(held.message.contains("x takes 2 calls in 1h"), "{held:?}");
+    // Counted by what the log tells, which is written a moment before the call leaves.
+    let off = ours(&shown().await).free_at.unwrap().duration_since(held.until).abs();
+    assert!(off < SignedDuration::from_secs(5), "{off}");
+    house.pass(SignedDuration::from_mins(62)).await;
+    let later = shown().await;
+    assert!(later.quotas.iter().all(|it| !it.what.contains("present window") || it.as_of > held.until));
+}
+
 /// The house again, with retries and breaker at their real times.
 async fn unhurried(house: &mut House) {
     let usual = fs::read_to_string(house.config_path()).unwrap();

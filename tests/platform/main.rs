@@ -8,6 +8,7 @@ mod bluesky;
 mod core_auth;
 mod facebook;
 mod instagram;
+mod instagram_limit;
 mod linkedin;
 mod linkedin_text;
 mod meta_auth;

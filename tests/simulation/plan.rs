@@ -582,6 +582,7 @@ fn post(
         due: Some(due.clone()),
         late,
         slot: None,
+        intended: None,
         source: Source::Cli,
         key: None,
         created_at: start(),

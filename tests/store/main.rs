@@ -81,6 +81,7 @@ fn post(n: u16, at: Option<Timestamp>, accounts: &[u8]) -> Post {
         due: at.map(due),
         late: Late::Within(SignedDuration::from_mins(60)),
         slot: None,
+        intended: None,
         source: Source::Cli,
         key: None,
         created_at: now(),

@@ -562,6 +562,7 @@ fn a_request_for_deletion_is_found_by_its_subject_and_stays_open_until_it_is_fin
         requested_at: minutes(i64::from(n)),
         finished_at: finished.then(|| minutes(60)),
         outcome: Vec::new(),
+        told: Vec::new(),
         parts: vec![ReceiptId::new(now(), [9; 10])],
     };
     let put = |it: Receipt| store.write_blocking(move |tx| requests::put(tx, &it)).unwrap();

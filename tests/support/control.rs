@@ -55,6 +55,8 @@ pub(crate) fn account(name: &str) -> m::Account {
         tier: None,
         grant_expires_at: None,
         spending: Some(spending(None)),
+        quotas: vec![],
+        held_back: vec![],
     }
 }
 
@@ -111,6 +113,8 @@ pub(crate) fn post(body: &str) -> m::Post {
         version: 1,
         existing: false,
         notices: vec![],
+        intended: None,
+        undo: None,
     }
 }
 
@@ -424,6 +428,11 @@ impl Api for Fake {
         Ok(m::Post { status: m::PostStatus::Cancelled, deliveries: vec![cancelled], ..post("Hello") })
     }
 
+    async fn post_undo(&self, by: Caller, id: &str, ticket: &str) -> ApiResult<m::Post> {
+        self.note(by, format!("post undo {id} {ticket}"));
+        Ok(post("Hello"))
+    }
+
     async fn post_retry(&self, by: Caller, id: &str) -> ApiResult<m::Post> {
         self.note(by, format!("post retry {id}"));
         Ok(post("Hello"))
@@ -595,7 +604,14 @@ impl Api for Fake {
 
     async fn receipt_list(&self, by: Caller, ask: r::ListReceipts) -> ApiResult<m::ReceiptList> {
         self.note(by, format!("receipts {:?}", ask.limit));
-        let steps = vec![m::ReceiptLine { step: "grant".into(), result: "revoked".into() }];
+        let steps = vec![m::ReceiptLine {
+            step: "grant".into(),
+            result: "revoked".into(),
+            account: None,
+            r#where: None,
+            message: None,
+            hint: None,
+        }];
         let entry = m::ReceiptEntry {
             id: "rcp_1".into(),
             kind: "disconnect".into(),

@@ -180,6 +180,7 @@ impl World {
             due: Some(due.clone()),
             late,
             slot: None,
+            intended: None,
             source: Source::Cli,
             key: None,
             created_at: start(),

@@ -48,11 +48,24 @@ message! {
     answer ReceiptLine {
         step: String,
         result: String,
+        /// The account whose object it was, while it is connected. Absent for other steps, and with the three
+        /// below in what was kept by a version before them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+        /// The object's address or id, or the network.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        r#where: Option<String>,
+        /// What the network said, or what was done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        /// What is left to do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     }
 }
 
 message! {
-    /// A deletion as it is kept: it names nobody, for it outlives what was deleted.
+    /// A deletion as it is kept. It outlives what was deleted: what names an account goes with that account.
     answer ReceiptEntry {
         id: String,
         /// `disconnect`, `data_deletion`, …

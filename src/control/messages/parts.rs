@@ -128,3 +128,29 @@ message! {
         usd: String,
     }
 }
+
+message! {
+    /// How much of one limit is used: as the network said it last, or as it is counted here.
+    answer Quota {
+        /// What is limited, in words.
+        what: String,
+        used: u64,
+        /// Null: nobody says how many there are.
+        limit: Option<u64>,
+        /// When there is room again, or the count begins anew; null where that is not known, or there is room.
+        free_at: Option<Timestamp>,
+        /// When it was said or counted.
+        as_of: Timestamp,
+    }
+}
+
+message! {
+    /// Why nothing is sent for an account, and until when.
+    answer HeldBack {
+        until: Timestamp,
+        message: String,
+        hint: Option<String>,
+        /// The network's own words.
+        raw: Option<String>,
+    }
+}

@@ -18,7 +18,7 @@ use crate::platforms::meta::{
     self,
     errors::{GraphError, is_missing},
 };
-use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, Job, Next, Request};
+use crate::platforms::{Answer, Body, Endpoint, Failure, FailureClass, Job, Next, Quota, Request};
 
 /// The names under which the state is kept; those of a file of a carousel go behind [`child`].
 const CONTAINER: &str = "container";
@@ -489,6 +489,21 @@ fn quota(json: &Value, now: Timestamp) -> Option<Handles> {
     let window = row["config"]["quota_duration"].as_i64().filter(|it| *it > 0).unwrap_or(WINDOW);
     let word = if free { "free".to_owned() } else { window.to_string() };
     Some([(QUOTA.to_owned(), Handle::lasting(word, now, BELIEVED))].into())
+}
+
+/// How many posts of its window the account has published, where an answer says it. Nobody says when the
+/// oldest leaves it; at the latest a whole window from now.
+pub(super) fn published(answer: &Answer, now: Timestamp) -> Option<Quota> {
+    let json: Value = serde_json::from_slice(&answer.body).ok()?;
+    let row = &json["data"][0];
+    let used = row["quota_usage"].as_i64()?.max(0);
+    let total = row["config"]["quota_total"].as_i64().filter(|it| *it > 0)?;
+    let window = row["config"]["quota_duration"].as_i64().filter(|it| *it > 0).unwrap_or(WINDOW);
+    #[allow(clippy::cast_precision_loss)] // limits are small numbers
+    let part = (used as f64 / total as f64).min(1.0);
+    let left = u32::try_from((total - used).max(0)).ok();
+    let resets = now.checked_add(SignedDuration::from_secs(window.min(7 * 86_400))).ok()?;
+    Some(Quota { app: false, used: part, left, resets })
 }
 
 /// The limit is used up until the oldest of the account's posts leaves the window.

@@ -289,7 +289,9 @@ impl Platform for Instagram {
     }
 
     fn quotas(&self, answer: &Answer, now: Timestamp) -> Vec<Quota> {
-        usage::quotas(answer, &["instagram"], now)
+        let mut all = usage::quotas(answer, &["instagram"], now);
+        all.extend(containers::published(answer, now));
+        all
     }
 
     fn remote_id_of(&self, account: &Account, url: &str) -> Option<String> {

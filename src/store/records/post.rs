@@ -9,7 +9,7 @@ use super::detail::DetailRow;
 use super::{Stored, by_word};
 use crate::domain::ids::{MediaId, PlatformName};
 use crate::domain::media::{MediaItem, MediaKind};
-use crate::domain::post::{Content, Post, SlotTaken, Source, Target};
+use crate::domain::post::{Content, Intended, Post, SlotTaken, Source, Target};
 use crate::domain::schedule::{Choice, Due, Late};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub(in crate::store) struct PostRow {
     due: Option<DueRow>,
     late: LateRow,
     slot: Option<SlotRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    intended: Option<IntendedRow>,
     source: String,
     key: Option<String>,
     created_at: Timestamp,
@@ -68,6 +70,34 @@ fn is_first(part: &u16) -> bool {
 struct SlotRow {
     queue: String,
     local: civil::DateTime,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum IntendedRow {
+    At(String),
+    Queue(String),
+    Now,
+}
+
+impl From<&Intended> for IntendedRow {
+    fn from(it: &Intended) -> Self {
+        match it {
+            Intended::At(text) => Self::At(text.clone()),
+            Intended::Queue(name) => Self::Queue(name.clone()),
+            Intended::Now => Self::Now,
+        }
+    }
+}
+
+impl IntendedRow {
+    fn read(self) -> Intended {
+        match self {
+            Self::At(text) => Intended::At(text),
+            Self::Queue(name) => Intended::Queue(name),
+            Self::Now => Intended::Now,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -205,6 +235,7 @@ impl From<&Post> for PostRow {
             due: it.due.as_ref().map(Into::into),
             late: it.late.into(),
             slot: it.slot.as_ref().map(|it| SlotRow { queue: it.queue.clone(), local: it.local }),
+            intended: it.intended.as_ref().map(IntendedRow::from),
             source: it.source.as_str().to_owned(),
             key: it.key.clone(),
             created_at: it.created_at,
@@ -238,6 +269,7 @@ impl Stored for Post {
             due: row.due.map(Into::into),
             late: row.late.into(),
             slot: row.slot.map(|it| SlotTaken { queue: it.queue, local: it.local }),
+            intended: row.intended.map(IntendedRow::read),
             source: by_word(&Source::ALL, &row.source, Source::as_str, "source")?,
             key: row.key,
             created_at: row.created_at,

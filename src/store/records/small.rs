@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::post::bad_name;
 use super::{Bytes, Stored, digest_from_hex};
 use crate::domain::hex::hex;
-use crate::store::audit::{AuditRow, Receipt};
+use crate::store::audit::{AuditRow, Receipt, Told};
 use crate::store::spent::Spent;
 use crate::store::vault::{Erasure, ErasureLine, Grant, RefreshIntent};
 
@@ -158,8 +158,26 @@ pub(in crate::store) struct ReceiptRow {
     requested_at: Timestamp,
     finished_at: Option<Timestamp>,
     outcome: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    told: Vec<ToldRow>,
     #[serde(default)]
     parts: Vec<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct ToldRow {
+    account: Option<String>,
+    place: Option<String>,
+    message: Option<String>,
+    hint: Option<String>,
+}
+
+impl ToldRow {
+    fn read(self) -> Result<Told, String> {
+        let account = self.account.map(|it| it.parse().map_err(bad_name)).transpose()?;
+        Ok(Told { account, place: self.place, message: self.message, hint: self.hint })
+    }
 }
 
 impl From<&Receipt> for ReceiptRow {
@@ -172,6 +190,16 @@ impl From<&Receipt> for ReceiptRow {
             requested_at: it.requested_at,
             finished_at: it.finished_at,
             outcome: it.outcome.clone(),
+            told: it
+                .told
+                .iter()
+                .map(|it| ToldRow {
+                    account: it.account.as_ref().map(ToString::to_string),
+                    place: it.place.clone(),
+                    message: it.message.clone(),
+                    hint: it.hint.clone(),
+                })
+                .collect(),
             parts: it.parts.iter().map(ToString::to_string).collect(),
         }
     }
@@ -189,6 +217,7 @@ impl Stored for Receipt {
             requested_at: row.requested_at,
             finished_at: row.finished_at,
             outcome: row.outcome,
+            told: row.told.into_iter().map(ToldRow::read).collect::<Result<_, _>>()?,
             parts: row.parts.iter().map(|it| it.parse().map_err(bad_name)).collect::<Result<_, _>>()?,
         })
     }
@@ -246,5 +275,18 @@ impl Stored for Spent {
 
     fn read(row: SpentRow) -> Result<Self, String> {
         Ok(Self { calls: row.calls })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_that_was_kept_before_it_told_more_is_still_read() {
+        let old = r#"{"id":"rcp_01890f3e4d5c7b8a9990a1b2c3d4e5f6","kind":"post_delete","subject":"ab","code":"cd",
+            "requested_at":"2026-01-02T03:04:05Z","finished_at":null,"outcome":[["post 1 on x:acme","done"]]}"#;
+        let read = Receipt::read(serde_json::from_str(old).unwrap()).unwrap();
+        assert_eq!((read.outcome.len(), read.told, read.parts), (1, vec![], vec![]));
     }
 }

@@ -30,12 +30,19 @@ fn told(groups: &str, gid: Option<u32>, user: &str) -> String {
     let lines = groups.lines().map(|it| it.split(':').collect::<Vec<_>>());
     let mut of_socket =
         lines.filter(|it| it.len() >= 4 && it[2].parse() == Ok(gid.unwrap_or(u32::MAX)) && it[2] != "0");
+    let whom = if user.is_empty() { "\"$USER\"" } else { user };
     let Some(line) = of_socket.next() else {
+        // A group that another directory than that file knows.
+        if let Some(gid) = gid.filter(|it| *it != 0) {
+            return format!(
+                "you are not in the group number {gid}. Run: sudo usermod -aG \"$(getent group {gid} | cut -d: \
+                 -f1)\" {whom}, then log in again"
+            );
+        }
         return "the socket belongs to root alone: run the console with sudo, or see docs/install.md"
             .to_owned();
     };
     let (group, members) = (line[0], line[3]);
-    let whom = if user.is_empty() { "\"$USER\"" } else { user };
     if members.split(',').any(|it| it == user && !user.is_empty()) {
         return format!(
             "you are in the group `{group}` since you logged in: log in again, or run: newgrp {group}"
@@ -59,6 +66,7 @@ mod tests {
         assert!(told(groups, Some(977), "").contains("usermod -aG sendoff \"$USER\""));
         assert!(told(groups, Some(0), "carl").contains("sudo"));
         assert!(told(groups, None, "carl").contains("sudo"));
-        assert!(told("", Some(977), "carl").contains("sudo"));
+        let elsewhere = told("", Some(977), "carl");
+        assert!(elsewhere.contains("sudo usermod") && elsewhere.contains("getent group 977"), "{elsewhere}");
     }
 }

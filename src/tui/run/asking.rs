@@ -110,7 +110,7 @@ impl Asker {
                     None
                 }
                 // These need the terminal.
-                Effect::Editor(_) | Effect::Look { .. } | Effect::Redraw => None,
+                Effect::Editor(_) | Effect::Look { .. } | Effect::Peek(_) | Effect::Redraw => None,
                 Effect::Browse(folder) => {
                     let found = tokio::task::spawn_blocking(move || files::browse(&folder)).await;
                     Some(Msg::Browsed(found.unwrap_or_else(|error| Err(error.to_string()))))
@@ -224,7 +224,18 @@ impl Asker {
             Deed::Resume => it.resume().await.map(|_| Outcome::Nothing)?,
             Deed::Retry(id) => post(it.post_retry(id).await?),
             Deed::Cancel(id) => post(it.post_cancel(id).await?),
-            Deed::Delete { id, local_only } => receipt(it.post_delete(id, *local_only).await?),
+            Deed::Delete { id, local_only, open } => {
+                if *open {
+                    match it.post_cancel(id).await {
+                        Ok(_) => {}
+                        // It came to its end meanwhile.
+                        Err(error) if error.detail().code == "already_over" => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                receipt(it.post_delete(id, *local_only).await?)
+            }
+            Deed::Undo { id, ticket } => post(it.post_undo(id, ticket).await?),
             Deed::Resolve { id, word } => post(it.post_resolve(id, word).await?),
             Deed::Move { id, to, tz } | Deed::Schedule { id, to, tz } => {
                 post(it.post_reschedule(id, to.clone(), tz.clone()).await?)

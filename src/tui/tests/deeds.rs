@@ -20,47 +20,74 @@ fn deeds(effects: Vec<Effect>) -> Vec<Deed> {
     effects.into_iter().filter_map(|it| if let Effect::Do(deed) = it { Some(deed) } else { None }).collect()
 }
 
+/// What the daemon answers to a cancel or a move of the post that is due.
+fn answer(app: &mut App, deed: &Deed, ticket: Option<&str>) -> Vec<Effect> {
+    let post = m::Post { undo: ticket.map(Into::into), ..scheduled() };
+    update(app, Msg::Done(deed.clone(), Ok(Outcome::Post(Box::new(post)))))
+}
+
+fn undo(ticket: &str) -> Deed {
+    Deed::Undo { id: "pst_1".into(), ticket: ticket.into() }
+}
+
 #[test]
-fn a_cancel_asks_by_name_and_waits_for_second_thoughts() {
+fn a_cancel_asks_by_name_and_is_with_the_daemon_at_once() {
     let mut app = app();
     press(&mut app, "j");
     assert_eq!(deeds(press(&mut app, "c")), []);
     let shown = picture(&mut app);
     assert!(shown.contains("“Good morning from the oven"), "{shown}");
-    assert!(shown.contains("for bluesky:acme"), "{shown}");
-    assert_eq!(deeds(press(&mut app, "y")), []);
-    assert_eq!(deeds(wait(&mut app, 3)), []);
-    assert_eq!(deeds(wait(&mut app, 4)), [Deed::Cancel("dlv_1".into())]);
+    assert!(shown.contains("for bluesky:acme") && shown.contains("cancelled at once"), "{shown}");
+    assert_eq!(deeds(press(&mut app, "n")), []);
+    assert_eq!(deeds(wait(&mut app, 60)), [], "no is no");
+    // Not a tick later: a console that dies now loses nothing, however near the time is.
+    assert_eq!(deeds(press(&mut app, "cy")), [Deed::Cancel("dlv_1".into())]);
 }
 
 #[test]
-fn a_cancel_is_taken_back_within_seconds_and_no_is_no() {
+fn a_cancel_and_a_move_are_taken_back_by_the_daemon_within_seconds() {
+    for keys in ["jcy", "jm<Enter>tomorrow 9am<Enter>", "jmj<Enter>"] {
+        let mut app = app();
+        let done = deeds(press(&mut app, keys)).remove(0);
+        assert!(matches!(&done, Deed::Cancel(_) | Deed::Move { .. }), "{done:?}");
+        answer(&mut app, &done, Some("t1"));
+        assert!(picture(&mut app).contains("u takes it back"), "{keys}");
+        assert_eq!(deeds(press(&mut app, "u")), [undo("t1")], "{keys}");
+        // Once; and again if the answer was lost.
+        assert_eq!(deeds(press(&mut app, "u")), []);
+        update(&mut app, Msg::Done(undo("t1"), Err(trouble("broken", true))));
+        assert_eq!(deeds(press(&mut app, "u")), [undo("t1")], "{keys}");
+
+        answer(&mut app, &done, Some("t2"));
+        wait(&mut app, 11);
+        assert!(picture(&mut app).contains("u takes it back (1 s)"));
+        wait(&mut app, 1);
+        assert_eq!(deeds(press(&mut app, "u")), []);
+        assert!(picture(&mut app).contains("there is nothing to take back"));
+    }
+}
+
+#[test]
+fn what_is_on_its_way_is_taken_back_once_it_was_answered() {
     let mut app = app();
-    assert_eq!(deeds(press(&mut app, "jcyu")), []);
-    assert_eq!(deeds(wait(&mut app, 60)), []);
-    press(&mut app, "cn");
-    assert_eq!(deeds(wait(&mut app, 60)), []);
+    let cancel = deeds(press(&mut app, "jcy")).remove(0);
+    assert_eq!(deeds(press(&mut app, "u")), []);
+    assert!(picture(&mut app).contains("on its way"));
+    answer(&mut app, &cancel, Some("t1"));
+    assert_eq!(deeds(press(&mut app, "u")), [undo("t1")]);
 }
 
 #[test]
-fn who_leaves_has_what_was_confirmed_done_at_once() {
-    let mut app = app();
-    assert_eq!(deeds(press(&mut app, "jcyq")), [Deed::Cancel("dlv_1".into())]);
-    assert!(app.quit);
-}
-
-#[test]
-fn a_move_can_be_put_back_to_the_wall_time_it_was_meant_as() {
+fn a_move_goes_to_the_time_that_was_written_or_the_queue_that_was_chosen() {
     let mut app = app();
     press(&mut app, "jm");
     assert!(matches!(app.layers.last(), Some(Layer::Menu(_))));
     let moved = deeds(press(&mut app, "<Enter>tomorrow 9am<Enter>"));
     let to = r::Move::At("tomorrow 9am".into());
     assert_eq!(moved, [Deed::Move { id: "pst_1".into(), to, tz: None }]);
-    update(&mut app, Msg::Done(moved[0].clone(), Ok(Outcome::Post(Box::new(scheduled())))));
-    let back = r::Move::At("2026-11-23T10:00:00".into());
-    let tz = Some("Europe/Berlin".into());
-    assert_eq!(deeds(press(&mut app, "u")), [Deed::Move { id: "pst_1".into(), to: back, tz }]);
+    let queued = deeds(press(&mut app, "mj<Enter>"));
+    let to = r::Move::Queue("mornings".into());
+    assert_eq!(queued, [Deed::Move { id: "pst_1".into(), to, tz: None }]);
 }
 
 #[test]
@@ -80,10 +107,13 @@ fn deleting_says_where_and_asks() {
     let shown = picture(&mut app);
     assert!(shown.contains("on the networks") && shown.contains("(bluesky:acme, x:acme)"), "{shown}");
     assert_eq!(deeds(press(&mut app, "<Esc>x<Enter>n")), []);
-    let gone = Deed::Delete { id: "pst_1".into(), local_only: false };
+    // What waits is cancelled with it: nothing goes out while somebody deletes it.
+    let gone = Deed::Delete { id: "pst_1".into(), local_only: false, open: true };
     assert_eq!(deeds(press(&mut app, "x<Enter>y")), [gone]);
-    let here = Deed::Delete { id: "pst_1".into(), local_only: true };
-    assert_eq!(deeds(press(&mut app, "xj<Enter>y")), [here]);
+    let here = Deed::Delete { id: "pst_1".into(), local_only: true, open: true };
+    press(&mut app, "xj<Enter>");
+    assert!(picture(&mut app).contains("is cancelled first"));
+    assert_eq!(deeds(press(&mut app, "y")), [here]);
 }
 
 #[test]
@@ -99,7 +129,7 @@ fn every_item_of_a_receipt_is_shown() {
     let items = vec![item(m::Outcome::Done, "gone"), item(m::Outcome::NotPossible, "X says no")];
     let receipt =
         m::Receipt { id: "rcp_1".into(), at: at("2026-11-23T08:00:00Z"), subject: "pst_1".into(), items };
-    let deed = Deed::Delete { id: "pst_1".into(), local_only: false };
+    let deed = Deed::Delete { id: "pst_1".into(), local_only: false, open: false };
     update(&mut app, Msg::Done(deed, Ok(Outcome::Receipt(receipt))));
     let shown = picture(&mut app);
     for piece in ["gone", "X says no", "delete it by hand", "rcp_1"] {
@@ -245,11 +275,16 @@ fn a_pasted_address_goes_to_the_conversation_and_a_slip_may_be_mended() {
 }
 
 #[test]
-fn the_emergency_stop_asks_and_sending_again_does_not() {
+fn the_emergency_stop_asks_and_so_does_sending_again() {
     let mut app = app();
     assert_eq!(deeds(press(&mut app, "P")), []);
     assert_eq!(deeds(press(&mut app, "y")), [Deed::Pause]);
-    assert_eq!(deeds(press(&mut app, "S")), [Deed::Resume]);
+    app.status.as_mut().unwrap().pause_reason = Some("the shop burns".into());
+    assert_eq!(deeds(press(&mut app, "S")), []);
+    let shown = picture(&mut app);
+    assert!(shown.contains("Send again?") && shown.contains("the shop burns"), "{shown}");
+    assert_eq!(deeds(press(&mut app, "n")), []);
+    assert_eq!(deeds(press(&mut app, "Sy")), [Deed::Resume]);
 }
 
 #[test]
@@ -258,7 +293,15 @@ fn the_palette_finds_by_any_word_and_does_it() {
     press(&mut app, ":go timel<Enter>");
     assert_eq!(app.screen, Screen::Tab(Tab::Timeline));
     press(&mut app, ":emerg send again<Enter>");
-    assert!(app.layers.is_empty());
+    assert!(picture(&mut app).contains("Send again?"));
+    press(&mut app, "n");
+    // What Enter does on a row has a name, too.
+    press(&mut app, ":open the post<Enter>");
+    assert_eq!(app.screen, Screen::Tab(Tab::Timeline), "there is none yet");
+    let first = press(&mut app, "0");
+    serve_pages(&mut app, first, 1);
+    press(&mut app, ":open the post<Enter>");
+    assert_eq!(app.screen, Screen::Post);
     // Where a text is written the palette opens too.
     press(&mut app, "4");
     press(&mut app, "<C-p>");
@@ -271,7 +314,7 @@ fn every_action_is_in_the_palette_or_moves_a_cursor() {
     // What a cursor or a text needs of keys; nobody looks for it by name.
     let moves = |it: A| {
         matches!(it, A::Write(_) | A::Up | A::Down | A::PageUp | A::PageDown | A::Top | A::Bottom)
-            || matches!(it, A::DayLeft | A::DayRight | A::WeekUp | A::WeekDown | A::Enter | A::Back)
+            || matches!(it, A::DayLeft | A::DayRight | A::WeekUp | A::WeekDown | A::Back)
             || matches!(it, A::Newline | A::Backspace | A::DeleteNext | A::DeleteWord | A::DeleteToEnd)
             || it == A::Palette
     };
@@ -379,14 +422,6 @@ fn a_filter_asks_for_its_own_pages_and_takes_no_others() {
     assert_eq!(app.timeline.pages.len(), 0, "an answer to the older question");
     let all = press(&mut app, "0");
     assert!(all.iter().any(|it| matches!(it, Effect::Load(Load::Page { ask, .. }) if ask.text.is_none())));
-}
-
-#[test]
-fn a_move_does_not_swallow_a_cancel_that_was_confirmed() {
-    let mut app = app();
-    press(&mut app, "jcy");
-    let done = deeds(press(&mut app, "jm<Enter>tomorrow<Enter>"));
-    assert_eq!(done.first(), Some(&Deed::Cancel("dlv_1".into())), "{done:?}");
 }
 
 #[test]

@@ -141,19 +141,26 @@ fn a_creation_whose_answer_was_not_seen_is_repeated_by_the_next_run() {
 #[test]
 fn a_confirmed_cancel_is_done_however_the_console_ends() {
     let mut app = app();
-    assert_eq!(deeds(press(&mut app, "jcy")), []);
-    assert_eq!(deeds(farewell(&mut app)), [Deed::Cancel("dlv_1".into())]);
+    assert_eq!(deeds(press(&mut app, "jcy")), [Deed::Cancel("dlv_1".into())]);
+    assert_eq!(deeds(farewell(&mut app)), [], "it is on its way");
     // And told of, if the daemon never heard of it.
     update(&mut app, Msg::Done(Deed::Cancel("dlv_1".into()), Err(trouble("unreachable", true))));
     let open = not_done(&app);
     assert!(open[0].contains("“Good morning from the oven") && open.len() == 1, "{open:?}");
 }
 
+/// A cancel that was asked for while the daemon was there, and confirmed when it was not.
+fn confirmed_too_late() -> App {
+    let mut app = app();
+    press(&mut app, "jc");
+    update(&mut app, Msg::Down(trouble("unreachable", true)));
+    assert_eq!(deeds(press(&mut app, "y")), []);
+    app
+}
+
 #[test]
 fn a_confirmed_cancel_waits_for_a_daemon_that_is_away() {
-    let mut app = app();
-    press(&mut app, "jcy");
-    update(&mut app, Msg::Down(trouble("unreachable", true)));
+    let mut app = confirmed_too_late();
     assert_eq!(deeds(wait(&mut app, 60)), []);
     let shown = picture(&mut app);
     assert!(
@@ -177,9 +184,7 @@ fn a_confirmed_cancel_waits_for_a_daemon_that_is_away() {
 
 #[test]
 fn a_cancel_that_waits_can_still_be_taken_back() {
-    let mut app = app();
-    press(&mut app, "jcy");
-    update(&mut app, Msg::Down(trouble("unreachable", true)));
+    let mut app = confirmed_too_late();
     wait(&mut app, 60);
     press(&mut app, "u");
     update(&mut app, Msg::Up(Box::new(status())));
@@ -191,8 +196,7 @@ fn a_cancel_that_waits_can_still_be_taken_back() {
 #[test]
 fn a_cancel_that_came_too_late_stays_on_the_screen_by_name() {
     let mut app = app();
-    press(&mut app, "jcy");
-    let cancel = deeds(wait(&mut app, 7)).remove(0);
+    let cancel = deeds(press(&mut app, "jcy")).remove(0);
     update(&mut app, Msg::Done(cancel, Err(trouble("is_out", false))));
     wait(&mut app, 600);
     let shown = picture(&mut app);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 
 use super::scenes::{account, draft, filled, picture, plain, post, press, trouble, wait};
@@ -21,6 +21,8 @@ enum Step {
     /// Keys that only bring something in this order.
     Keys(&'static str),
     Paste(String),
+    /// Of a mouse, at a column and a row.
+    Mouse(MouseEventKind, u16, u16),
     Wait,
     /// The daemon answers what it was asked, in order; or the answers are lost, done or not.
     Answer(How),
@@ -224,7 +226,11 @@ impl Fake {
                 Outcome::Account(Box::new(account("x:acme", m::AccountState::Ready)))
             }
             Deed::Disconnect(_) => return Err(trouble("failed", false)),
-            Deed::Retry(_) | Deed::Cancel(_) | Deed::Resolve { .. } | Deed::Move { .. } => {
+            Deed::Cancel(_) | Deed::Move { .. } => {
+                let undo = Some("t1".to_owned());
+                Outcome::Post(Box::new(m::Post { undo, ..super::scenes::scheduled() }))
+            }
+            Deed::Retry(_) | Deed::Resolve { .. } | Deed::Undo { .. } => {
                 Outcome::Post(Box::new(super::scenes::scheduled()))
             }
         })
@@ -284,6 +290,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(KeyModifiers::CONTROL),
         1 => Just(KeyModifiers::ALT),
     ];
+    let mouse = prop::sample::select(vec![
+        MouseEventKind::Down(MouseButton::Left),
+        MouseEventKind::Down(MouseButton::Left),
+        MouseEventKind::Down(MouseButton::Right),
+        MouseEventKind::Up(MouseButton::Left),
+        MouseEventKind::Drag(MouseButton::Left),
+        MouseEventKind::Moved,
+        MouseEventKind::ScrollUp,
+        MouseEventKind::ScrollDown,
+    ]);
     let how = prop_oneof![4 => Just(How::Well), 1 => Just(How::LostBefore), 1 => Just(How::LostAfter)];
     let step = prop_oneof![
         12 => (code, mods).prop_map(|(code, mods)| Step::Key(code, mods)),
@@ -296,6 +312,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             "<Esc>1<Enter>e",
         ]).prop_map(Step::Keys),
         2 => "[a-z日👩 \n]{1,12}".prop_map(Step::Paste),
+        6 => (mouse, 0u16..90, 0u16..30).prop_map(|(kind, column, row)| Step::Mouse(kind, column, row)),
         3 => Just(Step::Wait),
         4 => how.prop_map(Step::Answer),
         1 => Just(Step::Restart),
@@ -402,6 +419,11 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Keys(keys) => press(&mut app, keys),
             Step::Paste(text) => update(&mut app, Msg::Paste(text)),
+            // The places are those that were drawn last.
+            Step::Mouse(kind, column, row) => {
+                let event = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+                update(&mut app, Msg::Mouse(event))
+            }
             Step::Wait => wait(&mut app, 1),
             Step::Resize(width, height) => update(&mut app, Msg::Resize(width, height)),
             Step::Restart => {

@@ -1,7 +1,8 @@
 //! A small screen hides nothing for good: what does not fit says so, and a key shows it.
 
 use super::scenes::{
-    at, delivery, draft, filled, held, list, picture, plain, press, scheduled, serve_pages, status, trouble,
+    at, delivery, draft, filled, held, list, picture, plain, press, rich, scheduled, serve_pages, status,
+    trouble,
 };
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -272,4 +273,181 @@ fn what_a_search_found_first_stays_while_it_looks_on_through_a_large_store() {
     assert_eq!((pages.len(), pages.here().unwrap().id()), (rows, first.as_str()));
     pages.take(200, &[draft()], None);
     assert_eq!((pages.len(), pages.has_behind(), pages.at), (rows + 1, false, 0));
+}
+
+/// All that can be read by turning pages with a key.
+fn read_through(app: &mut App, key: &str) -> String {
+    let mut seen = picture(app);
+    for _ in 0..30 {
+        press(app, key);
+        seen += &picture(app);
+    }
+    seen
+}
+
+#[test]
+fn a_post_shows_what_each_account_gets_whole_on_a_small_screen() {
+    let expected: [(&str, &[&str], &[&str]); 3] = [
+        (
+            "",
+            &["Common words for whoever has none.", "The common comment.", "bread.png"],
+            &["options for", "Words for the network", "First part"],
+        ),
+        (
+            "j",
+            &["own text for LinkedIn", "Words for the network alone.", "Its own comment."],
+            &["The common comment", "reply_settings"],
+        ),
+        (
+            "jj",
+            &[
+                "own text of x:acme, a thread of 3 parts",
+                "1/3 First part for the account.",
+                "2/3 Second part.",
+                "3/3 Third part.",
+                "The common comment.",
+                "oven.jpg: image, 234.4 KiB, part 1",
+                "described as: Our new stone oven",
+                "bread.png: image, 234.4 KiB, part 3",
+                "not described",
+                "options for X",
+                "reply_settings: following",
+                "attempts",
+            ],
+            &["Never seen", "Words for the network"],
+        ),
+    ];
+    for size in [(60, 18), (80, 24), (200, 50)] {
+        for (keys, there, not) in expected {
+            let mut app = filled(size, plain());
+            press(&mut app, "1<Enter>");
+            let shown = m::Post { id: "pst_2".into(), ..rich() };
+            update(&mut app, Msg::Loaded(Load::Post("pst_2".into()), Ok(Loaded::Post(Box::new(shown)))));
+            press(&mut app, keys);
+            let seen = read_through(&mut app, "<PageDown>");
+            for piece in there {
+                assert!(seen.contains(piece), "{size:?} {keys} {piece}: {seen}");
+            }
+            for piece in not {
+                assert!(!seen.contains(piece), "{size:?} {keys} {piece}");
+            }
+            assert!(!picture(&mut app).contains("more line"), "the end");
+        }
+    }
+}
+
+#[test]
+fn a_long_text_is_read_to_its_end_and_its_delivery_stays_chosen() {
+    let mut app = app();
+    press(&mut app, "1<Enter>");
+    let words: Vec<String> = (0..300).map(|n| format!("word{n}")).collect();
+    let mut long = m::Post { id: "pst_2".into(), ..rich() };
+    long.variants.clear();
+    long.parts = vec![words.join(" ")];
+    update(&mut app, Msg::Loaded(Load::Post("pst_2".into()), Ok(Loaded::Post(Box::new(long)))));
+    press(&mut app, "j");
+    let first = picture(&mut app);
+    assert!(first.contains("more lines: PgDn"), "{first}");
+    let seen = read_through(&mut app, "<PageDown>");
+    for word in &words {
+        assert!(seen.contains(word), "{word}");
+    }
+    // The wheel turns the same pages.
+    let wheel = crossterm::event::MouseEvent {
+        kind: crossterm::event::MouseEventKind::ScrollUp,
+        column: 9,
+        row: 9,
+        modifiers: crossterm::event::KeyModifiers::NONE,
+    };
+    let end = app.post.scroll;
+    update(&mut app, Msg::Mouse(wheel));
+    assert_eq!((app.post.at, app.post.scroll), (1, end - 3));
+    press(&mut app, "k");
+    assert_eq!((app.post.at, app.post.scroll), (0, 0));
+}
+
+#[test]
+fn what_a_detail_has_no_room_for_is_told_and_a_key_away() {
+    let long = "remedy ".repeat(200);
+    let line = |n: u32| m::ReceiptLine {
+        step: format!("post {n}"),
+        result: "failed".into(),
+        account: Some("x:acme".into()),
+        r#where: Some(format!("https://x.com/acme/status/{n}")),
+        message: Some(format!("the network said {n}")),
+        hint: Some(format!("do {n}")),
+    };
+    let receipt = m::ReceiptEntry {
+        id: "rcp_1".into(),
+        kind: "post_delete".into(),
+        requested_at: at("2026-11-22T10:00:00Z"),
+        finished_at: None,
+        steps: (1..=9).map(line).collect(),
+    };
+    let finding = m::Finding {
+        about: "host".into(),
+        check: "disk".into(),
+        result: m::FindingResult::Fault,
+        message: "word ".repeat(150),
+        hint: Some(format!("{long} the end")),
+    };
+    let event = m::LogEvent {
+        at: at("2026-11-22T10:00:00Z"),
+        level: "info".into(),
+        event: "note".into(),
+        message: format!("{long} the end"),
+        post: None,
+        delivery: None,
+        account: None,
+        seq: 1,
+        progress: None,
+    };
+    let entry = m::AuditEntry {
+        at: at("2026-11-22T10:00:00Z"),
+        who: None,
+        action: "post.cancel".into(),
+        subject: "pst_01890f3e4d5c6b7a8990a1b2c3d4e5f6".into(),
+        result: "refused: already_over".into(),
+    };
+    for size in [(60, 18), (80, 24)] {
+        let mut app = filled(size, plain());
+        press(&mut app, "6");
+        let all = m::ReceiptList { receipts: vec![receipt.clone()] };
+        update(&mut app, Msg::Loaded(Load::Receipts, Ok(Loaded::Receipts(all))));
+        assert!(picture(&mut app).contains("more lines: Enter"));
+        press(&mut app, "<Enter>");
+        let seen = read_through(&mut app, "j");
+        for n in 1..=9 {
+            for piece in [format!("the network said {n}"), format!("do {n}"), format!("acme/status/{n}")] {
+                assert!(seen.contains(&piece), "{piece}");
+            }
+        }
+        assert!(seen.contains("post 9 for x:acme"), "{seen}");
+
+        press(&mut app, "<Esc>8");
+        let found = m::Diagnosis { ok: false, findings: vec![finding.clone()] };
+        update(&mut app, Msg::Loaded(Load::Doctor, Ok(Loaded::Doctor(found))));
+        assert!(picture(&mut app).contains("more lines: Enter"));
+        press(&mut app, "<Enter>");
+        assert!(read_through(&mut app, "j").contains("the end"));
+
+        press(&mut app, "<Esc>7");
+        update(&mut app, Msg::Event(Box::new(event.clone())));
+        assert!(picture(&mut app).contains("more lines: i"));
+        press(&mut app, "i");
+        assert!(read_through(&mut app, "j").contains("the end"));
+        press(&mut app, "<Esc>a");
+        let list = m::AuditList { entries: vec![entry.clone()], next_cursor: None };
+        update(&mut app, Msg::Loaded(Load::Audit { after: None }, Ok(Loaded::Audit(list))));
+        let shown = picture(&mut app);
+        for piece in [entry.subject.as_str(), entry.result.as_str()] {
+            assert!(shown.contains(piece), "an id is no use without its end: {shown}");
+        }
+
+        press(&mut app, "<Esc>5");
+        app.accounts[0].scopes = (0..160).map(|n| format!("scope_{n}")).collect();
+        assert!(picture(&mut app).contains("more lines: Enter"));
+        press(&mut app, "<Enter>");
+        assert!(read_through(&mut app, "<PageDown>").contains("scope_159"));
+    }
 }

@@ -99,6 +99,8 @@ pub(super) fn account(name: &str, state: m::AccountState) -> m::Account {
         tier: None,
         grant_expires_at: None,
         spending: None,
+        quotas: vec![],
+        held_back: vec![],
     }
 }
 
@@ -190,6 +192,8 @@ pub(super) fn post(id: &str, body: &str, deliveries: Vec<m::Delivery>) -> m::Pos
         version: 1,
         existing: false,
         notices: vec![],
+        intended: None,
+        undo: None,
     }
 }
 
@@ -248,6 +252,40 @@ pub(super) fn held() -> m::Post {
         ..delivery("dlv_3", "pst_2", "x:acme", m::DeliveryState::Unknown)
     };
     post("pst_2", "שלום עולם: a thread that got stuck between two parts", vec![it])
+}
+
+/// A post with something of everything: a common text, one for a network and one for an account, files,
+/// options.
+pub(super) fn rich() -> m::Post {
+    let own = |parts: &[&str], comment: Option<&str>| m::Variant {
+        body: None,
+        parts: parts.iter().map(|it| (*it).to_owned()).collect(),
+        comment: comment.map(str::to_owned),
+    };
+    let file = |name: &str, alt: Option<&str>, part| m::Media {
+        id: format!("med_{name}"),
+        name: name.into(),
+        kind: "image".into(),
+        bytes: 240_000,
+        alt: alt.map(str::to_owned),
+        part,
+    };
+    let one = |id: &str, account: &str| delivery(id, "pst_4", account, m::DeliveryState::Scheduled);
+    let deliveries =
+        vec![one("dlv_6", "bluesky:acme"), one("dlv_7", "linkedin:acme"), one("dlv_8", "x:acme")];
+    m::Post {
+        parts: vec!["Common words for whoever has none.".into()],
+        comment: Some("The common comment.".into()),
+        variants: [
+            ("linkedin".to_owned(), own(&["Words for the network alone."], Some("Its own comment."))),
+            ("x".to_owned(), own(&["Never seen: the account has its own."], None)),
+            ("x:acme".to_owned(), own(&["First part for the account.", "Second part.", "Third part."], None)),
+        ]
+        .into(),
+        media: vec![file("oven.jpg", Some("Our new stone oven"), 1), file("bread.png", None, 3)],
+        options: [("x".to_owned(), [("reply_settings".to_owned(), "following".to_owned())].into())].into(),
+        ..post("pst_4", "Common words for whoever has none.", deliveries)
+    }
 }
 
 pub(super) fn draft() -> m::Post {

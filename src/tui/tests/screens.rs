@@ -1,7 +1,7 @@
 //! Whole screens as pictures, small and large, with colours and without.
 
 use super::scenes::{
-    at, filled, fresh, held, list, picture, plain, press, scheduled, status, styles, trouble,
+    at, filled, fresh, held, list, picture, plain, press, rich, scheduled, status, styles, trouble,
 };
 use crate::control::messages as m;
 use crate::tui::app::App;
@@ -27,6 +27,50 @@ fn timeline(app: &mut App) {
 fn open_post(app: &mut App) {
     press(app, "1<Enter>");
     answer(app, Load::Post("pst_2".into()), Loaded::Post(Box::new(held())));
+}
+
+/// The account that has its own text among three.
+fn own(app: &mut App) {
+    press(app, "1<Enter>");
+    answer(app, Load::Post("pst_2".into()), Loaded::Post(Box::new(m::Post { id: "pst_2".into(), ..rich() })));
+    press(app, "jj");
+}
+
+/// What is known of X: limits, what holds it back, money.
+fn quota(app: &mut App) {
+    press(app, "5jj");
+    let cost = |platform: Option<&str>, budget: Option<&str>| m::Spending {
+        platform: platform.map(str::to_owned),
+        month: "2026-11".into(),
+        usd: "3.10".into(),
+        budget_usd: budget.map(str::to_owned),
+        last_month_usd: "1.20".into(),
+        calls: vec![m::SpentOn { what: "publish".into(), count: 200, usd: "3.00".into() }],
+    };
+    let limit = |what: &str, used, limit, free: &str| m::Quota {
+        what: what.into(),
+        used,
+        limit,
+        free_at: (!free.is_empty()).then(|| at(free)),
+        as_of: at("2026-11-23T07:58:00Z"),
+    };
+    let x = m::Account {
+        spending: Some(cost(None, None)),
+        quotas: vec![
+            limit("publishing calls, in the day", 17, Some(17), "2026-11-23T20:00:00Z"),
+            limit("publishing calls of all accounts, in the day", 25, Some(50), ""),
+        ],
+        held_back: vec![m::HeldBack {
+            until: at("2026-11-23T20:00:00Z"),
+            message: "the quota of x is used up".into(),
+            hint: None,
+            raw: Some("Too Many Requests".into()),
+        }],
+        ..super::scenes::account("x:acme", m::AccountState::Ready)
+    };
+    answer(app, Load::Account("x:acme".into()), Loaded::Account(Box::new(x)));
+    let told = m::Status { spending: vec![cost(Some("x"), Some("5.00"))], ..status() };
+    answer(app, Load::Status, Loaded::Status(Box::new(told)));
 }
 
 fn calendar(app: &mut App) {
@@ -139,6 +183,17 @@ fn doctor(app: &mut App) {
     answer(app, Load::Doctor, Loaded::Doctor(m::Diagnosis { ok: false, findings }));
 }
 
+fn step(what: &str, result: &str, place: &str) -> m::ReceiptLine {
+    m::ReceiptLine {
+        step: what.into(),
+        result: result.into(),
+        account: None,
+        r#where: (!place.is_empty()).then(|| place.into()),
+        message: None,
+        hint: None,
+    }
+}
+
 fn deletions(app: &mut App) {
     press(app, "6");
     let entry = m::ReceiptEntry {
@@ -146,12 +201,25 @@ fn deletions(app: &mut App) {
         kind: "disconnect".into(),
         requested_at: at("2026-11-22T10:00:00Z"),
         finished_at: Some(at("2026-11-22T10:00:02Z")),
-        steps: vec![
-            m::ReceiptLine { step: "grant".into(), result: "revoked at the network".into() },
-            m::ReceiptLine { step: "key".into(), result: "destroyed".into() },
-        ],
+        steps: vec![step("grant", "done", "X"), step("data key", "done", "this installation")],
     };
-    answer(app, Load::Receipts, Loaded::Receipts(m::ReceiptList { receipts: vec![entry] }));
+    // What a version kept that knew no more.
+    let old =
+        m::ReceiptEntry { id: "rcp_0".into(), steps: vec![step("account", "done", "")], ..entry.clone() };
+    let failed = m::ReceiptLine {
+        account: Some("x:acme".into()),
+        message: Some("X says: You are not allowed to delete this Tweet. (HTTP 403)".into()),
+        hint: Some("delete it on the network yourself".into()),
+        ..step("post 1", "failed", "https://x.com/acme/status/1790000000000000001")
+    };
+    let post = m::ReceiptEntry {
+        id: "rcp_2".into(),
+        kind: "post_delete".into(),
+        steps: vec![failed, step("post 1", "done", "at://did:plc:acme/app.bsky.feed.post/3l")],
+        ..entry.clone()
+    };
+    let receipts = vec![post, entry, old];
+    answer(app, Load::Receipts, Loaded::Receipts(m::ReceiptList { receipts }));
 }
 
 fn log(app: &mut App) {
@@ -182,10 +250,12 @@ const SCENES: &[Scene] = &[
     ("compose", compose),
     ("voices", voices),
     ("accounts", |app| drop(press(app, "5j"))),
+    ("quota", quota),
     ("deletions", deletions),
     ("log", log),
     ("doctor", doctor),
     ("post", open_post),
+    ("own", own),
     ("connect", connect),
     ("help", |app| drop(press(app, "?"))),
     ("palette", |app| drop(press(app, ":go"))),
@@ -208,7 +278,9 @@ fn every_screen_at_its_two_sizes() {
 fn screens_in_colour_and_without_at_both_sizes() {
     for (name, scene) in SCENES.iter().filter(|it| ["overview", "compose"].contains(&it.0)) {
         for size in [SMALL, LARGE] {
-            for (word, depth) in [("none", Depth::None), ("16", Depth::Sixteen), ("true", Depth::True)] {
+            for (word, depth) in
+                [("none", Depth::None), ("16", Depth::Sixteen), ("256", Depth::Many), ("true", Depth::True)]
+            {
                 let mut app = filled(size, Look { depth, ascii: false });
                 scene(&mut app);
                 let shown = styles(&mut app);

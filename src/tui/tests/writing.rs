@@ -342,7 +342,7 @@ fn a_page_is_thrown_away_only_by_a_yes() {
     press(&mut app, "<A-x>n");
     assert_eq!(app.compose.common.parts[0].text(), "Hello");
     let effects = press(&mut app, "<A-x>y");
-    let gone = Effect::Do(Deed::Delete { id: "pst_9".into(), local_only: true });
+    let gone = Effect::Do(Deed::Delete { id: "pst_9".into(), local_only: true, open: false });
     assert!(effects.contains(&gone), "{effects:?}");
     assert!(app.compose.is_blank());
 }
@@ -380,9 +380,61 @@ fn a_page_that_is_thrown_away_while_it_is_kept_leaves_no_draft_behind() {
     press(&mut app, "<A-x>y");
     let saved = m::Post { id: "pst_9".into(), ..draft() };
     let effects = update(&mut app, Msg::Saved { key, result: Box::new(Ok(saved)) });
-    let gone = Effect::Do(Deed::Delete { id: "pst_9".into(), local_only: true });
+    let gone = Effect::Do(Deed::Delete { id: "pst_9".into(), local_only: true, open: false });
     assert!(effects.contains(&gone), "{effects:?}");
     assert_eq!(app.compose.id, None);
+}
+
+#[test]
+fn when_it_goes_out_is_kept_with_the_draft_and_stands_there_when_it_is_opened_again() {
+    let mut app = composing();
+    press(&mut app, "Hello");
+    app.compose.time = Some(Time::At("tomorrow 9am".into()));
+    let first = wait(&mut app, 1);
+    let meant = r::When::At("tomorrow 9am".into());
+    assert_eq!(created(&first).unwrap().intended, Some(meant.clone()));
+    kept(&mut app, 1);
+    for (time, told) in [
+        (Some(Time::Queue("mornings".into())), r::When::Queue("mornings".into())),
+        (Some(Time::Now), r::When::Now),
+        (None, r::When::Draft),
+    ] {
+        app.compose.time = time.clone();
+        app.compose.touch(app.now);
+        let effects = wait(&mut app, 1);
+        assert_eq!(edited(&effects).unwrap().intended, Some(told.clone()));
+        kept(&mut app, 1);
+        let mut next = filled((80, 24), plain());
+        press(&mut next, "jjj<Enter>");
+        let post = m::Post { intended: Some(told).filter(|it| *it != r::When::Draft), ..draft() };
+        update(&mut next, Msg::Loaded(Load::Open("pst_3".into()), Ok(Loaded::Post(Box::new(post)))));
+        assert_eq!(next.compose.time, time);
+    }
+}
+
+#[test]
+fn a_page_that_is_thrown_away_after_its_creation_was_lost_leaves_no_draft_behind() {
+    let mut app = composing();
+    press(&mut app, "Hello");
+    let first = wait(&mut app, 1);
+    let ask = created(&first).cloned().unwrap();
+    let key = app.compose.key.clone();
+    let lost =
+        || Msg::Saved { key: ask.key.clone().unwrap(), result: Box::new(Err(trouble("broken", true))) };
+    update(&mut app, lost());
+    // The daemon may have it: the very same creation tells which draft it is, and makes none beside it.
+    let effects = press(&mut app, "<A-x>y");
+    assert_eq!(created(&effects), Some(&ask), "{effects:?}");
+    assert_eq!(created(&wait(&mut app, 9)), None, "it is on its way");
+    update(&mut app, Msg::Down(trouble("unreachable", true)));
+    update(&mut app, lost());
+    let effects = update(&mut app, Msg::Up(Box::new(super::scenes::status())));
+    assert_eq!(created(&effects), Some(&ask), "and once more: {effects:?}");
+    let saved = m::Post { id: "pst_9".into(), ..draft() };
+    let effects = update(&mut app, Msg::Saved { key, result: Box::new(Ok(saved)) });
+    let gone = Effect::Do(Deed::Delete { id: "pst_9".into(), local_only: true, open: false });
+    assert!(effects.contains(&gone), "{effects:?}");
+    assert!(app.discarded.is_empty() && app.compose.is_blank());
 }
 
 #[test]
@@ -405,4 +457,21 @@ fn nothing_is_written_on_a_page_that_is_on_its_way() {
     update(&mut app, Msg::Down(trouble("unreachable", true)));
     press(&mut app, " more");
     assert_eq!(app.compose.common.parts[0].text(), "Hello more");
+}
+
+#[test]
+fn a_picture_is_looked_at_before_it_is_chosen_and_the_files_stay_below() {
+    let mut app = composing();
+    press(&mut app, "Hello<Tab><Enter><Enter>");
+    let file = |name: &str, bytes| Entry { name: name.into(), path: format!("/home/a/{name}").into(), bytes };
+    let found = vec![file("ovens", None), file("loaf.png", Some(9))];
+    update(&mut app, Msg::Browsed(Ok(("/home/a".into(), found))));
+    assert_eq!(press(&mut app, "ji"), [], "a directory is no picture");
+    assert_eq!(press(&mut app, "ji"), [Effect::Peek("/home/a/loaf.png".into())]);
+    let why = "/home/a/loaf.png: this is not a picture that can be shown".to_owned();
+    update(&mut app, Msg::Picture { title: "loaf.png".into(), result: Box::new(Err(why)) });
+    let shown = picture(&mut app);
+    assert!(shown.contains("not a picture") && shown.contains("ovens/"), "{shown}");
+    let chosen = press(&mut app, "<Enter>");
+    assert!(matches!(&chosen[..], [Effect::Upload { path, .. }] if path.ends_with("loaf.png")), "{chosen:?}");
 }

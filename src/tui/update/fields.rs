@@ -328,7 +328,7 @@ pub(super) fn browsed(app: &mut App, result: Result<(PathBuf, Vec<Entry>), Strin
     if items.iter().all(|it| matches!(it.pick, Pick::Browse(_))) {
         app.say(Tone::Dim, "no pictures, films or documents lie here");
     }
-    let title = format!("Add a file from {}", folder.display());
+    let title = format!("Add a file from {} (i shows a picture)", folder.display());
     app.folder = Some(folder);
     menu(app, &title, items);
 }

@@ -26,8 +26,17 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::Down => moved(app, 1),
         Action::PageUp => moved(app, -10),
         Action::PageDown => moved(app, 10),
+        Action::Look => peek(app, fx),
         Action::Tick | Action::TickAll => tick(app, action == Action::TickAll),
         _ => {}
+    }
+}
+
+/// Shows the file under the cursor of a menu; the menu stays below.
+fn peek(app: &mut App, fx: &mut Effects) {
+    let Some(Layer::Menu(it)) = app.layers.last() else { return };
+    if let Some(Pick::File(path)) = it.items.get(it.at).map(|it| &it.pick) {
+        fx.push(Effect::Peek(path.clone()));
     }
 }
 
@@ -79,10 +88,7 @@ fn confirmed(app: &mut App, fx: &mut Effects) {
             app.say(Tone::Dim, "at work…");
             fx.push(Effect::Do(deed));
         }
-        Then::Hold { deed, what } => {
-            leaving::hold(app, deed, what);
-            leaving::send(app, false, fx);
-        }
+        Then::Promise { deed, what } => leaving::promise(app, deed, what, fx),
         Then::Discard => writing::discard(app, fx),
         Then::Leave => leaving::leave(app, fx),
         Then::TakeUp { path, remains } => leaving::take_up(app, path, *remains, fx),
@@ -126,8 +132,7 @@ fn picked(app: &mut App, pick: Pick, fx: &mut Effects) {
         Pick::Confirm(title, lines, deed) => {
             app.layers.push(Layer::Confirm(Confirm { title, lines, then: Then::Do(deed) }));
         }
-        Pick::MoveToQueue { id, queue, back } => {
-            rows::remember(app, id.clone(), back, fx);
+        Pick::MoveToQueue { id, queue } => {
             fx.push(Effect::Do(Deed::Move { id, to: r::Move::Queue(queue), tz: None }));
         }
         Pick::Look { title, id } => fx.push(Effect::Look { title, id }),
@@ -141,8 +146,7 @@ fn filled_in(app: &mut App, it: Prompt, fx: &mut Effects) {
         Ask::Search => {
             screens::filter(app, |filter| filter.text = (!text.is_empty()).then_some(text), fx);
         }
-        Ask::Move { id, back } if !text.is_empty() => {
-            rows::remember(app, id.clone(), back, fx);
+        Ask::Move { id } if !text.is_empty() => {
             fx.push(Effect::Do(Deed::Move { id, to: r::Move::At(text), tz: None }));
         }
         Ask::Published { id } if !text.is_empty() => {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Effects, go, soon};
-use crate::tui::app::{App, Promise, Screen, Tab, UNDO_SECONDS, Undo};
+use super::{Effects, go};
+use crate::tui::app::{App, Promise, Screen, Tab};
 use crate::tui::compose::Compose;
 use crate::tui::effect::{Deed, Effect, Trouble};
 use crate::tui::layer::{Confirm, Layer, Sheet, Then};
@@ -72,17 +72,11 @@ fn ask(app: &mut App) {
 
 /// What was confirmed and is not with the daemon.
 pub(super) fn waiting(app: &App) -> Vec<String> {
-    let held = match &app.undo {
-        Some(Undo::Held { what, .. }) => Some(what.clone()),
-        _ => None,
-    };
-    let unsent = app.promised.iter().filter(|it| !it.sent).map(|it| it.what.clone());
-    unsent.chain(held).collect()
+    app.promised.iter().filter(|it| !it.sent).map(|it| it.what.clone()).collect()
 }
 
-/// The end, however it comes: what was promised for later is done now.
+/// The end, however it comes: what was promised is tried once more.
 pub(super) fn leave(app: &mut App, fx: &mut Effects) {
-    fulfil(app);
     send(app, true, fx);
     while let Some(layer) = app.layers.pop() {
         if let Layer::Connect(it) = layer
@@ -93,15 +87,6 @@ pub(super) fn leave(app: &mut App, fx: &mut Effects) {
     }
     app.leaving = None;
     app.quit = true;
-}
-
-/// The deed that waits for second thoughts waits no longer.
-pub(super) fn fulfil(app: &mut App) {
-    if matches!(app.undo, Some(Undo::Held { .. }))
-        && let Some(Undo::Held { deed, what, .. }) = app.undo.take()
-    {
-        app.promised.push(Promise { deed, what, sent: false });
-    }
 }
 
 /// Sends what was promised; `anyway`: even to a daemon that does not seem to be there.
@@ -115,11 +100,12 @@ pub(super) fn send(app: &mut App, anyway: bool, fx: &mut Effects) {
     }
 }
 
-/// Holds a deed for some seconds in which it can be taken back. One at a time.
-pub(super) fn hold(app: &mut App, deed: Deed, what: String) {
-    fulfil(app);
-    app.toast = None;
-    app.undo = Some(Undo::Held { deed, what, at: soon(app, UNDO_SECONDS) });
+/// A deed that must be done, whatever becomes of the line: it is on its way at once, or as soon as there is
+/// a daemon.
+pub(super) fn promise(app: &mut App, deed: Deed, what: String, fx: &mut Effects) {
+    app.say(Tone::Dim, "at work…");
+    app.promised.push(Promise { deed, what, sent: false });
+    send(app, false, fx);
 }
 
 /// A promise was kept, or not: one that the daemon never heard of stays a promise, and one that it would

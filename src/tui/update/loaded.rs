@@ -3,7 +3,7 @@
 use super::screens::{ask_page, read};
 use super::{Effects, ask, complain, go, leaving};
 use crate::control::messages as m;
-use crate::tui::app::{App, Brief, Screen, Tab};
+use crate::tui::app::{App, Brief, Screen, Tab, UNDO_SECONDS, Undo};
 use crate::tui::compose::Compose;
 use crate::tui::effect::{Deed, Load, Loaded, Outcome, Trouble};
 use crate::tui::layer::{Layer, Sheet};
@@ -28,12 +28,10 @@ pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>,
             app.account_at = at.unwrap_or(app.account_at).min(app.accounts.len().saturating_sub(1));
         }
         (_, Loaded::Account(account)) => {
-            if let Some(spending) = &account.spending {
-                app.spending.insert(account.account.clone(), spending.clone());
-            }
             if let Some(it) = app.accounts.iter_mut().find(|it| it.account == account.account) {
-                *it = *account;
+                *it = (*account).clone();
             }
+            app.shown.insert(account.account.clone(), *account);
         }
         (_, Loaded::Queues(list)) => app.queues = list.queues,
         (_, Loaded::Networks(list)) => app.networks = list.networks,
@@ -189,8 +187,9 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
     let outcome = match result {
         Ok(outcome) => outcome,
         Err(mut trouble) => {
-            if matches!((&deed, &app.undo), (Deed::Move { .. }, Some(crate::tui::app::Undo::Back { .. }))) {
-                app.undo = None;
+            // Nobody knows whether it was heard: it may be said again.
+            if let (Deed::Undo { id, ticket }, true) = (&deed, trouble.lost) {
+                offer(app, id.clone(), ticket.clone(), "done");
             }
             if matches!(deed, Deed::Schedule { .. } | Deed::Amend { .. }) {
                 app.compose.sending = false;
@@ -220,13 +219,19 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
             let said = match &deed {
                 Deed::Retry(_) => "it will be tried again",
                 Deed::Cancel(_) => "cancelled",
+                Deed::Undo { .. } => "taken back",
                 Deed::Resolve { .. } => "noted; it goes on by your word",
                 _ => "done",
             };
-            let said = if post.notices.is_empty() { said.to_owned() } else { post.notices.join("; ") };
-            let back = matches!(app.undo, Some(crate::tui::app::Undo::Back { .. }));
-            let undo = matches!(deed, Deed::Move { .. }) && back;
-            app.say(Tone::Good, if undo { format!("{said} (u takes it back)") } else { said });
+            let told = if post.notices.is_empty() { said.to_owned() } else { post.notices.join("; ") };
+            let word = if matches!(deed, Deed::Cancel(_)) { "cancelled" } else { "moved" };
+            match &post.undo {
+                Some(ticket) => {
+                    offer(app, post.id.clone(), ticket.clone(), word);
+                    app.say(Tone::Good, format!("{told} (u takes it back)"));
+                }
+                None => app.say(Tone::Good, told),
+            }
             app.timeline.pages.refresh(&post);
             if app.post.id == post.id {
                 ask(app, Load::Post(post.id.clone()), fx);
@@ -259,12 +264,19 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
     read(app, fx);
 }
 
+/// For some seconds `u` brings the ticket back to the daemon.
+fn offer(app: &mut App, post: String, ticket: String, word: &'static str) {
+    let until = super::soon(app, UNDO_SECONDS);
+    app.undo = Some(Undo { post, ticket, word, until });
+}
+
 /// The post that a deed is about, in words, as far as it is on a screen.
 fn about(app: &App, deed: &Deed) -> Option<String> {
     let (Deed::Retry(id)
     | Deed::Cancel(id)
     | Deed::Delete { id, .. }
     | Deed::Resolve { id, .. }
+    | Deed::Undo { id, .. }
     | Deed::Move { id, .. }) = deed
     else {
         return None;

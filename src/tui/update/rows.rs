@@ -4,10 +4,10 @@
 use jiff::ToSpan as _;
 
 use super::screens::{item, menu};
-use super::{Effects, ask, go, leaving, soon};
+use super::{Effects, ask, go};
 use crate::control::messages as m;
 use crate::control::requests as r;
-use crate::tui::app::{App, Screen, Tab, UNDO_SECONDS, Undo};
+use crate::tui::app::{App, Screen, Tab, UNDO_SECONDS};
 use crate::tui::editor::Editor;
 use crate::tui::effect::{Deed, Effect, Load};
 use crate::tui::keys::Action;
@@ -127,23 +127,17 @@ fn cancel(app: &mut App, row: &Row, all: bool) {
     let lines = vec![
         format!("Do not send {what}, due {due}."),
         "Whatever is live already stays; x deletes it.".to_owned(),
-        format!("You have {UNDO_SECONDS} seconds to take it back (u)."),
+        format!("It is cancelled at once; for {UNDO_SECONDS} seconds u puts it back to its time and place."),
     ];
-    let then = Then::Hold { deed: Deed::Cancel(id), what: format!("cancelling {what}") };
+    let then = Then::Promise { deed: Deed::Cancel(id), what: format!("cancelling {what}") };
     app.layers.push(Layer::Confirm(Confirm { title: "Cancel?".to_owned(), lines, then }));
-}
-
-/// The present time of a delivery as it was meant, to go back to.
-fn meant(row: &Row) -> Option<(String, String)> {
-    let it = row.delivery.as_ref()?;
-    Some((when::wall(it.due, &it.zone)?, it.zone.clone()))
 }
 
 fn moving(app: &mut App, row: &Row) {
     let id = row.post.clone();
     let about =
         "A time such as `tomorrow 9am`, `2026-12-01 09:00`, `monday 17:30`, `+2h` or `now`.".to_owned();
-    let then = Ask::Move { id: id.clone(), back: meant(row) };
+    let then = Ask::Move { id: id.clone() };
     let name = text::named(&row.body);
     let title = format!("Move {name} to");
     if app.queues.is_empty() {
@@ -152,7 +146,7 @@ fn moving(app: &mut App, row: &Row) {
     }
     let mut items = vec![item("at a time…", "", Pick::Ask(then, title.clone(), about, String::new()))];
     for it in &app.queues {
-        let pick = Pick::MoveToQueue { id: id.clone(), queue: it.name.clone(), back: meant(row) };
+        let pick = Pick::MoveToQueue { id: id.clone(), queue: it.name.clone() };
         items.push(item(&format!("queue {}", it.name), "its next free slot", pick));
     }
     menu(app, &title, items);
@@ -170,25 +164,14 @@ fn by_days(app: &mut App, row: &Row, days: i64, fx: &mut Effects) {
         return app.say(Tone::Warn, "it has no time that could be moved by a day; m gives it one");
     };
     let deed = Deed::Move { id: row.post.clone(), to: r::Move::At(at), tz: Some(zone) };
-    remember(app, row.post.clone(), meant(row), fx);
     fx.push(Effect::Do(deed));
-}
-
-/// Keeps the way back of a move.
-pub(super) fn remember(app: &mut App, id: String, back: Option<(String, String)>, fx: &mut Effects) {
-    // One at a time: what was held before is done now.
-    leaving::fulfil(app);
-    leaving::send(app, false, fx);
-    let Some((at, zone)) = back else { return };
-    let deed = Deed::Move { id, to: r::Move::At(at), tz: Some(zone) };
-    let until = soon(app, 2 * UNDO_SECONDS);
-    app.undo = Some(Undo::Back { deed, what: "the move".to_owned(), until });
 }
 
 fn delete(app: &mut App, row: &Row) {
     let name = text::named(&row.body);
     let to = row.to.join(", ");
-    let gone = |local_only| Deed::Delete { id: row.post.clone(), local_only };
+    let open = row.delivery.as_ref().is_some_and(|_| has_open(app, row));
+    let gone = |local_only| Deed::Delete { id: row.post.clone(), local_only, open };
     if row.delivery.is_none() {
         let lines = vec![format!("The draft {name} goes for good.")];
         let then = Then::Do(gone(true));
@@ -196,14 +179,19 @@ fn delete(app: &mut App, row: &Row) {
         app.layers.push(Layer::Confirm(Confirm { title, lines, then }));
         return;
     }
-    let everywhere = vec![
+    let mut everywhere = vec![
         format!("Delete {name} here and on the networks ({to})."),
         "Where a network does not allow it, the receipt says so. This cannot be undone.".to_owned(),
     ];
-    let here = vec![
+    let mut here = vec![
         format!("Delete {name} from Sendoff only."),
         format!("What is live on {to} stays there. This cannot be undone."),
     ];
+    if open {
+        let first = "What of it waits to be sent is cancelled first, at once.".to_owned();
+        everywhere.insert(1, first.clone());
+        here.insert(1, first);
+    }
     let pick = |lines, local| Pick::Confirm("Delete the post?".to_owned(), lines, gone(local));
     menu(
         app,
@@ -213,6 +201,17 @@ fn delete(app: &mut App, row: &Row) {
             item("here only", "what is live stays live", pick(here, true)),
         ],
     );
+}
+
+/// Whether something of the row's post has not come to its end, as far as is on the screen.
+fn has_open(app: &App, row: &Row) -> bool {
+    use m::DeliveryState as D;
+    let is_open = |it: &m::Delivery| {
+        !matches!(it.state, D::Published | D::HandedOver | D::Rejected | D::Cancelled | D::Missed)
+    };
+    let shown = app.post.post.iter().filter(|it| it.id == row.post).flat_map(|it| &it.deliveries);
+    let others = app.timeline.pages.rows().chain(app.overview.rows()).filter(|it| it.post == row.post);
+    row.delivery.iter().chain(shown).chain(others.filter_map(|it| it.delivery.as_ref())).any(is_open)
 }
 
 fn resolve(app: &mut App, row: &Row) {

@@ -5,6 +5,7 @@ use jiff::ToSpan as _;
 use super::{Effects, ask, rows};
 use crate::control::requests as r;
 use crate::tui::app::{App, Screen, Tab};
+use crate::tui::details;
 use crate::tui::editor::Editor;
 use crate::tui::effect::Load;
 use crate::tui::keys::Action;
@@ -192,11 +193,13 @@ fn moves(app: &mut App, by: isize, fx: &mut Effects) {
         }
         Screen::Post => {
             let len = app.post.post.as_ref().map_or(0, |it| it.deliveries.len());
+            // Where there is one delivery only, the keys scroll through what is known of it.
+            if len <= 1 {
+                app.post.scroll = app.post.scroll.saturating_add_signed(by.clamp(-10_000, 10_000));
+                return;
+            }
             let next = moved(app.post.at, by, len);
-            // Where there is one delivery only, the keys scroll through its story.
-            if next == app.post.at && by.unsigned_abs() < 1_000_000 {
-                app.post.scroll = app.post.scroll.saturating_add_signed(by);
-            } else {
+            if next != app.post.at {
                 app.post.scroll = 0;
             }
             app.post.at = next;
@@ -206,10 +209,19 @@ fn moves(app: &mut App, by: isize, fx: &mut Effects) {
     }
 }
 
+/// Scrolls through what is known of a delivery; how far that goes is known where its lines are broken.
+pub(super) fn scroll_post(app: &mut App, by: isize) {
+    app.post.scroll = app.post.scroll.saturating_add_signed(by);
+}
+
 /// What is particular to one screen.
 pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
     if app.screen == Screen::Tab(Tab::Calendar) && calendar(app, action, fx) {
         return;
+    }
+    if app.screen == Screen::Post && matches!(action, Action::PageUp | Action::PageDown) {
+        let page = app.post.page.max(1).cast_signed();
+        return scroll_post(app, if action == Action::PageUp { -page } else { page });
     }
     if let Some(by) = step(app, action) {
         return moves(app, by, fx);
@@ -260,16 +272,49 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
             let post = app.log.lines.get(app.log.at).and_then(|it| it.post.clone());
             match post.filter(|_| !app.log.audit) {
                 Some(id) => rows::show(app, id, fx),
-                None => app.say(Tone::Dim, "this line is about no post"),
+                None => whole(app),
             }
         }
+        Action::Whole => whole(app),
+        Action::Enter if matches!(app.screen, Screen::Tab(Tab::Accounts | Tab::Deletions | Tab::Doctor)) => {
+            whole(app);
+        }
         Action::Health => {
-            let lines = crate::tui::health::lines(app).into_iter().map(|it| (it.0, it.1)).collect();
+            let lines =
+                crate::tui::health::lines(app, usize::MAX).into_iter().map(|it| (it.0, it.1)).collect();
             let title = "How everything stands".to_owned();
             app.layers.push(Layer::Sheet(Sheet { title, lines, indent: "            ", top: 0 }));
         }
         Action::Enter => rows::open(app, fx),
         _ => {}
+    }
+}
+
+/// A sheet with all that is known of what is under the cursor.
+fn whole(app: &mut App) {
+    let (records, log) = (&app.records, &app.log);
+    let found = match app.screen {
+        Screen::Tab(Tab::Accounts) => {
+            app.account().map(|it| (it.account.clone(), details::account(app, it), details::INDENT))
+        }
+        Screen::Tab(Tab::Deletions) => {
+            let it = records.receipts.get(records.at);
+            it.map(|it| (format!("receipt {}", it.id), details::receipt(it), details::INDENT))
+        }
+        Screen::Tab(Tab::Log) if log.audit => {
+            let it = records.audit.get(records.at);
+            it.map(|it| (it.action.clone(), details::audit(app, it), ""))
+        }
+        Screen::Tab(Tab::Log) => log.lines.get(log.at).map(|it| (it.event.clone(), details::event(it), "")),
+        Screen::Tab(Tab::Doctor) => {
+            let it = app.doctor.found.as_ref().and_then(|it| it.findings.get(app.doctor.at));
+            it.map(|it| (format!("{} {}", it.about, it.check), details::finding(it), "  "))
+        }
+        _ => None,
+    };
+    match found {
+        Some((title, lines, indent)) => app.layers.push(Layer::Sheet(Sheet { title, lines, indent, top: 0 })),
+        None => app.say(Tone::Dim, "nothing is under the cursor"),
     }
 }
 

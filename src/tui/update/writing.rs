@@ -6,7 +6,7 @@ use super::{Effects, ask, complain, go};
 use super::{fields, leaving};
 use crate::control::messages as m;
 use crate::control::requests as r;
-use crate::tui::app::{App, Screen, Tab};
+use crate::tui::app::{App, Discarded, Screen, Tab};
 use crate::tui::compose::{Attached, Compose, Field, Time, split};
 use crate::tui::editor::Editor;
 use crate::tui::effect::{Deed, Effect, Load, Trouble};
@@ -257,6 +257,12 @@ pub(super) fn go_on(app: &mut App, fx: &mut Effects) {
         return;
     }
     let now = app.now;
+    for it in &mut app.discarded {
+        if let Some(ask) = it.again.take() {
+            it.sent = Some(ask.clone());
+            fx.push(Effect::Create(ask));
+        }
+    }
     let it = &mut app.compose;
     fx.extend(it.wishes(now));
     if !it.submit || it.saving.is_some() || it.sending {
@@ -298,8 +304,15 @@ pub(super) fn go_on(app: &mut App, fx: &mut Effects) {
 /// The daemon has what was written, or would not take it.
 pub(super) fn saved(app: &mut App, key: &str, result: Result<m::Post, Trouble>, fx: &mut Effects) {
     if key != app.compose.key {
-        if let (Ok(post), true) = (result, app.discarded.iter().any(|it| it == key)) {
-            fx.push(Effect::Do(Deed::Delete { id: post.id, local_only: true }));
+        let Some(n) = app.discarded.iter().position(|it| it.key == key) else { return };
+        match result {
+            Ok(post) => {
+                app.discarded.remove(n);
+                fx.push(Effect::Do(Deed::Delete { id: post.id, local_only: true, open: false }));
+            }
+            // Asked for again as soon as there is a daemon.
+            Err(trouble) if trouble.lost => app.discarded[n].again = app.discarded[n].sent.take(),
+            Err(_) => drop(app.discarded.remove(n)),
         }
         return;
     }
@@ -428,11 +441,13 @@ pub(super) fn edited(app: &mut App, result: Result<String, String>) {
 
 /// The page is thrown away, here and in the daemon.
 pub(super) fn discard(app: &mut App, fx: &mut Effects) {
-    if app.compose.saving.is_some() {
-        app.discarded.push(app.compose.key.clone());
+    let it = &mut app.compose;
+    if it.id.is_none() && (it.saving.is_some() || it.lost.is_some()) {
+        let (again, sent) = (it.lost.take(), it.creating.take());
+        app.discarded.push(Discarded { key: it.key.clone(), again, sent });
     }
     if let Some(id) = app.compose.id.take() {
-        fx.push(Effect::Do(Deed::Delete { id, local_only: true }));
+        fx.push(Effect::Do(Deed::Delete { id, local_only: true, open: false }));
     }
     leaving::forget(&mut app.compose, fx);
     let key = app.draft_key();

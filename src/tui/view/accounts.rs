@@ -5,11 +5,11 @@ use ratatui::layout::Rect;
 
 use super::pen::{Pen, wrapped};
 use crate::control::messages as m;
-use crate::tui::app::{App, Hit, title_of};
+use crate::tui::app::{App, Hit};
 use crate::tui::effect::Load;
 use crate::tui::look::{Tone, tone_of};
 use crate::tui::pages::scroll;
-use crate::tui::when;
+use crate::tui::{details, when};
 
 pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     if app.accounts.is_empty() {
@@ -62,7 +62,11 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
         let title = format!("{}  @{}", account.account, account.username);
         pen.heading(Rect { height: 1, ..detail }, &title);
         let area = Rect { y: detail.y + 1, height: detail.height.saturating_sub(1), ..detail };
-        pen.lines(area, &facts(app, account, usize::from(area.width)), 0);
+        let mut lines = Vec::new();
+        for (tone, line) in details::account(app, account) {
+            wrapped(&mut lines, tone, &line, usize::from(area.width), details::INDENT);
+        }
+        pen.part(area, &lines, 0, "Enter");
     }
 }
 
@@ -74,42 +78,4 @@ fn ends(it: &m::Account, now: Timestamp) -> (String, Tone) {
         None if it.can_refresh => ("renews itself".to_owned(), Tone::Dim),
         None => ("never".to_owned(), Tone::Dim),
     }
-}
-
-fn facts(app: &App, it: &m::Account, cells: usize) -> Vec<(Tone, String)> {
-    let mut out = Vec::new();
-    let mut fact = |tone: Tone, name: &str, value: &str| {
-        if !value.is_empty() {
-            wrapped(&mut out, tone, &format!("{name:<13}{value}"), cells, "             ");
-        }
-    };
-    if let Some(reason) = &it.reason {
-        fact(tone_of(it.state.as_str()), "reason", reason);
-    }
-    if it.state == m::AccountState::NeedsReconnect {
-        fact(Tone::Accent, "to mend it", "R connects it again; what waits goes on by itself");
-    }
-    fact(Tone::Plain, "name", &it.display_name);
-    fact(Tone::Plain, "network", &title_of(&it.platform));
-    fact(Tone::Plain, "server", it.server.as_deref().unwrap_or(""));
-    fact(Tone::Plain, "tier", it.tier.as_deref().unwrap_or(""));
-    fact(Tone::Plain, "granted", &it.scopes.join(", "));
-    fact(Tone::Warn, "not granted", &it.missing_scopes.join(", "));
-    let token = it.expires_at.map(|at| {
-        let how = if it.can_refresh { "; renewed by itself" } else { "; cannot be renewed by itself" };
-        format!("ends {}{how}", when::relative(at, app.now))
-    });
-    fact(Tone::Plain, "token", token.as_deref().unwrap_or("does not end"));
-    if let Some(at) = it.grant_expires_at {
-        fact(Tone::Plain, "connection", &format!("ends {}", when::day_time(at, app.now, &app.zone)));
-    }
-    fact(Tone::Plain, "connected", &when::day_time(it.connected_at, app.now, &app.zone));
-    fact(Tone::Plain, "remote id", &it.remote_id);
-    if let Some(cost) = app.spending.get(&it.account) {
-        let of = cost.budget_usd.as_ref().map_or_else(String::new, |it| format!(" of {it}"));
-        let line =
-            format!("{}{of} USD in {}; {} in the month before", cost.usd, cost.month, cost.last_month_usd);
-        fact(Tone::Plain, "spent", &line);
-    }
-    out
 }

@@ -19,7 +19,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use self::pen::Pen;
-use super::app::{App, Hit, Link, Screen, Tab, Undo};
+use super::app::{App, Hit, Link, Screen, Tab};
 use super::keys;
 use super::look::{Tone, plain_sign};
 use super::{text, when};
@@ -178,15 +178,15 @@ fn says(pen: &mut Pen<'_>, app: &App, area: Rect) {
     let cells = usize::from(area.width).saturating_sub(2);
     pen.fill(area, pen.look.sign("─", "-"), Tone::Dim);
     let said = match (&app.undo, &app.toast) {
-        (Some(Undo::Held { what, at, .. }), _) => {
-            let left = (at.as_second() - app.now.as_second()).max(0);
-            Some((format!(" {what} in {left} s; u takes it back "), Tone::Warn))
-        }
         _ if app.promised.iter().any(|it| !it.sent) => {
             let what = app.promised.iter().find(|it| !it.sent).map_or("", |it| &it.what);
             Some((format!(" {what}: waits for the daemon; u takes it back "), Tone::Warn))
         }
         (_, Some(toast)) => Some((format!(" {} ", toast.text), toast.tone)),
+        (Some(it), None) => {
+            let left = (it.until.as_second() - app.now.as_second()).max(0);
+            Some((format!(" {}; u takes it back ({left} s) ", it.word), Tone::Warn))
+        }
         _ => match &app.link {
             Link::Down(_) if app.screen == Screen::Tab(Tab::Compose) => Some((
                 " no daemon: your text stays on this screen and is kept as soon as there is one ".to_owned(),

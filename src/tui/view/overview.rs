@@ -14,7 +14,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     let cut = body.width / 3 * 2;
     let width = if wide { body.width - cut - 2 } else { body.width - 2 };
     let mut lines = Vec::new();
-    for (tone, line, indent) in health::lines(app) {
+    for (tone, line, indent) in health::lines(app, usize::from(width)) {
         wrapped(&mut lines, tone, &line, usize::from(width), indent);
     }
     let (left, right) = if wide {

@@ -156,6 +156,19 @@ impl<'a> Pen<'a> {
         }
     }
 
+    /// Lines from `top` on; if they go on below, the last row says so and names the key that shows the rest.
+    pub(super) fn part(&mut self, area: Rect, lines: &[(Tone, String)], top: usize, key: &str) {
+        let room = usize::from(area.height);
+        let left = lines.len().saturating_sub(top);
+        if left <= room || area.height == 0 {
+            return self.lines(area, lines, top);
+        }
+        self.lines(Rect { height: area.height - 1, ..area }, lines, top);
+        let many = left + 1 - room;
+        let said = format!("{many} more {}: {key}", if many == 1 { "line" } else { "lines" });
+        self.put(area.x, area.bottom() - 1, usize::from(area.width), &said, Tone::Accent);
+    }
+
     /// Something that can be pointed at.
     pub(super) fn hit(&mut self, area: Rect, hit: Hit) {
         self.hits.push((area, hit));

@@ -7,7 +7,7 @@ use super::rows::{state_tone, state_words};
 use crate::control::messages as m;
 use crate::tui::app::{App, Hit, title_of};
 use crate::tui::look::{Tone, tone_of};
-use crate::tui::{text, when};
+use crate::tui::{details, text, when};
 
 pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     let Some(post) = app.post.post.clone() else {
@@ -17,91 +17,67 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
         };
         return pen.note(body, &said);
     };
-    let wide = body.width >= 140;
-    let (left, right) = if wide {
-        let cut = body.width * 2 / 5;
-        (
-            Rect { x: body.x + 1, width: cut - 2, ..body },
-            Rect { x: body.x + cut + 1, width: body.width - cut - 2, ..body },
-        )
-    } else {
-        let text = if post.parts.len() > 1 || post.comment.is_some() { 4 } else { 3 };
-        let rows = u16::try_from(post.deliveries.len()).unwrap_or(u16::MAX).clamp(1, 6);
-        let height = (text + rows + 1).min(body.height / 2 + 1);
-        (
-            Rect { x: body.x + 1, width: body.width - 2, height, ..body },
-            Rect { x: body.x + 1, y: body.y + height, width: body.width - 2, height: body.height - height },
-        )
-    };
-    summary(pen, app, &post, left, wide);
     let Some(delivery) = post.deliveries.get(app.post.at) else {
-        return pen.note(right, "This is a draft: e opens it.");
+        summary(pen, app, &post, Rect { x: body.x + 1, width: body.width - 2, ..body });
+        let below = Rect { y: body.y + 2, height: body.height.saturating_sub(2), ..body };
+        return pen.note(below, "This is a draft: e opens it.");
     };
-    pen.heading(Rect { height: 1, ..right }, &format!("{}  {}", delivery.account, state_words(delivery)));
-    let area = Rect { y: right.y + 1, height: right.height.saturating_sub(1), ..right };
-    let area = progress(pen, app, delivery, area);
-    let lines = story(app, &post, delivery, usize::from(area.width));
-    let most = lines.len().saturating_sub(usize::from(area.height));
-    app.post.scroll = app.post.scroll.min(most);
-    pen.lines(area, &lines, app.post.scroll);
-    if most > app.post.scroll {
-        let more = format!(" {} more: j ", most - app.post.scroll);
-        let x = area.right().saturating_sub(u16::try_from(more.len()).unwrap_or(0));
-        pen.put(x, area.bottom().saturating_sub(1), more.len(), &more, Tone::Accent);
+    if body.width >= 140 {
+        // What it gets beside what became of it; both move together.
+        let cut = body.width * 2 / 5;
+        let left = Rect { x: body.x + 1, width: cut - 2, ..body };
+        let used = summary(pen, app, &post, left);
+        let text = Rect { y: left.y + used, height: left.height.saturating_sub(used), ..left };
+        let right = Rect { x: body.x + cut + 1, width: body.width - cut - 2, ..body };
+        let place = heading(pen, app, delivery, right);
+        let mut lines = Vec::new();
+        texts(&post, delivery, usize::from(text.width), &mut lines);
+        let story = story(app, &post, delivery, usize::from(place.width));
+        app.post.page = usize::from(text.height.min(place.height)).saturating_sub(2).max(1);
+        let room = |area: Rect, lines: &[(Tone, String)]| {
+            // The last line says that there is more.
+            let height = usize::from(area.height);
+            if lines.len() > height { lines.len() + 1 - height } else { 0 }
+        };
+        app.post.scroll = app.post.scroll.min(room(text, &lines).max(room(place, &story)));
+        pen.part(text, &lines, app.post.scroll.min(room(text, &lines)), "PgDn");
+        pen.part(place, &story, app.post.scroll.min(room(place, &story)), "PgDn");
+        return;
     }
+    let area = Rect { x: body.x + 1, width: body.width - 2, ..body };
+    let used = summary(pen, app, &post, area);
+    let area = Rect { y: area.y + used, height: area.height.saturating_sub(used), ..area };
+    let area = heading(pen, app, delivery, area);
+    let cells = usize::from(area.width);
+    let mut lines = why(delivery, cells);
+    texts(&post, delivery, cells, &mut lines);
+    lines.push((Tone::Accent, "what became of it".to_owned()));
+    lines.extend(facts(app, &post, delivery, cells));
+    let height = usize::from(area.height);
+    app.post.page = height.saturating_sub(2).max(1);
+    let most = if lines.len() > height { lines.len() + 1 - height } else { 0 };
+    app.post.scroll = app.post.scroll.min(most);
+    pen.part(area, &lines, app.post.scroll, if post.deliveries.len() > 1 { "PgDn" } else { "j" });
 }
 
-fn summary(pen: &mut Pen<'_>, app: &App, post: &m::Post, area: Rect, wide: bool) {
+/// The post in a line or two, and its deliveries; how many rows that took.
+fn summary(pen: &mut Pen<'_>, app: &App, post: &m::Post, area: Rect) -> u16 {
     let cells = usize::from(area.width);
     let status = post.status.as_str();
-    let mut x = pen.put(area.x, area.y, 20, &status.replace('_', " "), tone_of(status)) + 2;
-    let mut facts =
-        vec![format!("made {} by {}", when::relative(post.created_at, app.now), post.source.as_str())];
-    if !post.media.is_empty() {
-        facts.push(format!("{} file(s)", post.media.len()));
-    }
-    if !post.variants.is_empty() {
-        facts.push(format!("{} own text(s)", post.variants.len()));
-    }
-    facts.push(post.id.clone());
-    x = pen.put(x, area.y, cells.saturating_sub(usize::from(x - area.x)), &facts.join(" · "), Tone::Dim);
-    let _ = x;
-    let mut lines = Vec::new();
-    let many = post.parts.len() > 1;
-    for (n, part) in post.parts.iter().enumerate() {
-        let before = if many { format!("{}/{} ", n + 1, post.parts.len()) } else { String::new() };
-        wrapped(&mut lines, Tone::Plain, &format!("{before}{part}"), cells, "  ");
-    }
-    if let Some(comment) = &post.comment {
-        wrapped(&mut lines, Tone::Plain, &format!("comment: {comment}"), cells, "  ");
-    }
-    if wide {
-        for it in &post.media {
-            let alt = it.alt.as_deref().unwrap_or("not described");
-            let line = format!("{} ({}, {}): {alt}", it.name, it.kind, when::size(it.bytes));
-            wrapped(&mut lines, Tone::Dim, &line, cells, "  ");
-        }
-        for notice in &post.notices {
-            wrapped(&mut lines, Tone::Warn, notice, cells, "  ");
-        }
-    }
-    let rows = u16::try_from(post.deliveries.len()).unwrap_or(u16::MAX).max(1);
-    let room = if wide {
-        area.height.saturating_sub(rows.min(area.height / 2) + 3)
-    } else {
-        area.height.saturating_sub(rows.min(6) + 2).max(1)
-    };
-    let is_cut = lines.len() > usize::from(room);
-    if is_cut {
-        lines.truncate(usize::from(room));
-        if let Some(last) = lines.last_mut() {
-            last.1 = text::fit(&format!("{} …", last.1), cells);
-        }
-    }
-    let text = Rect { y: area.y + 1, height: room, ..area };
-    pen.lines(text, &lines, 0);
-    let used = u16::try_from(lines.len()).unwrap_or(room).min(room);
-    let list = Rect { y: area.y + 2 + used, height: area.height.saturating_sub(used + 2), ..area };
+    let x = pen.put(area.x, area.y, 20, &status.replace('_', " "), tone_of(status)) + 2;
+    let made = format!(
+        "made {} by {} · {}",
+        when::relative(post.created_at, app.now),
+        post.source.as_str(),
+        post.id
+    );
+    pen.put(x, area.y, cells.saturating_sub(usize::from(x - area.x)), &made, Tone::Dim);
+    let own = post.deliveries.get(app.post.at).map(|it| details::content(post, it));
+    // Its beginning, to know it by; all of it stands below.
+    let known = own.iter().flatten().find(|it| it.0 == Tone::Plain).map_or(post.body.as_str(), |it| &it.1);
+    pen.put(area.x, area.y + 1, cells, &known.replace('\n', " "), Tone::Plain);
+    let rows = u16::try_from(post.deliveries.len()).unwrap_or(u16::MAX).min(6).min(area.height / 3);
+    let list = Rect { y: area.y + 2, height: rows, ..area };
     // The cursor's row stays in sight however many there are.
     let top = (app.post.at + 1).saturating_sub(usize::from(list.height.max(1)));
     for (n, it) in post.deliveries.iter().enumerate().skip(top) {
@@ -125,6 +101,23 @@ fn summary(pen: &mut Pen<'_>, app: &App, post: &m::Post, area: Rect, wide: bool)
         pen.row(place, n == app.post.at);
         pen.hit(place, Hit::Row(n));
     }
+    2 + rows
+}
+
+/// Which delivery this is, and the bar of its upload; what is left of the area comes back.
+fn heading(pen: &mut Pen<'_>, app: &App, it: &m::Delivery, area: Rect) -> Rect {
+    let all = app.post.post.as_ref().map_or(0, |it| it.deliveries.len());
+    // There may be more of them than have a row.
+    let which = if all > 1 { format!(" ({} of {all})", app.post.at + 1) } else { String::new() };
+    pen.heading(Rect { height: 1, ..area }, &format!("{}  {}{which}", it.account, state_words(it)));
+    progress(pen, app, it, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area })
+}
+
+/// What the account gets, wrapped.
+fn texts(post: &m::Post, it: &m::Delivery, cells: usize, out: &mut Vec<(Tone, String)>) {
+    for (tone, line) in details::content(post, it) {
+        wrapped(out, tone, &line, cells, "  ");
+    }
 }
 
 /// The bar of an upload, if there is one; what is left of the area comes back.
@@ -140,10 +133,16 @@ fn progress(pen: &mut Pen<'_>, app: &App, it: &m::Delivery, area: Rect) -> Rect 
     Rect { y: area.y + 1, height: area.height - 1, ..area }
 }
 
-/// Everything that is known of one delivery.
+/// Why it stands where it does, and what became of it.
 fn story(app: &App, post: &m::Post, it: &m::Delivery, cells: usize) -> Vec<(Tone, String)> {
+    let mut out = why(it, cells);
+    out.extend(facts(app, post, it, cells));
+    out
+}
+
+/// Why it stands where it does.
+fn why(it: &m::Delivery, cells: usize) -> Vec<(Tone, String)> {
     let mut out = Vec::new();
-    let now = app.now;
     if let Some(reason) = &it.reason {
         wrapped(&mut out, state_tone(it), &reason.message, cells, "  ");
         if let Some(hint) = &reason.hint {
@@ -155,6 +154,13 @@ fn story(app: &App, post: &m::Post, it: &m::Delivery, cells: usize) -> Vec<(Tone
             wrapped(&mut out, Tone::Dim, &format!("{title} said: {raw}"), cells, "  ");
         }
     }
+    out
+}
+
+/// Everything that is known of one delivery besides.
+fn facts(app: &App, post: &m::Post, it: &m::Delivery, cells: usize) -> Vec<(Tone, String)> {
+    let mut out = Vec::new();
+    let now = app.now;
     let fact = |out: &mut Vec<(Tone, String)>, name: &str, value: &str| {
         wrapped(out, Tone::Plain, &format!("{name:<11}{value}"), cells, "           ");
     };

@@ -8,7 +8,7 @@ use crate::tui::app::{App, Hit};
 use crate::tui::effect::Load;
 use crate::tui::look::{Tone, tone_of};
 use crate::tui::pages::scroll;
-use crate::tui::{text, when};
+use crate::tui::{details, text, when};
 
 pub(super) fn log(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     if app.log.audit {
@@ -33,13 +33,8 @@ pub(super) fn log(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
         pen.hit(place, Hit::Row(n));
     }
     if let Some(it) = app.log.lines.get(app.log.at) {
-        let mut lines = Vec::new();
-        let cells = usize::from(body.width) - 2;
-        let ids: Vec<&str> = [&it.post, &it.delivery].into_iter().flatten().map(String::as_str).collect();
-        wrapped(&mut lines, Tone::Dim, &format!("{} {}", it.event, ids.join(" ")), cells, "");
-        wrapped(&mut lines, Tone::Plain, &it.message, cells, "");
         let area = Rect { x: 1, y: list.bottom(), width: body.width - 2, height: below };
-        pen.lines(area, &lines, 0);
+        detail(pen, area, details::event(it), "", "i");
     }
 }
 
@@ -50,7 +45,8 @@ fn audit(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     for (x, title) in [(1, "When"), (19, "Who"), (29, "Did"), (54, "Result, to")] {
         pen.put(x, body.y, 24, title, Tone::Dim);
     }
-    let list = Rect { y: body.y + 1, height: body.height - 1, ..body };
+    let below = 3.min(body.height / 4);
+    let list = Rect { y: body.y + 1, height: body.height - 1 - below, ..body };
     scroll(app.records.at, &mut app.records.top, usize::from(list.height));
     for (n, (y, it)) in
         (list.y..list.bottom()).zip(app.records.audit.iter().skip(app.records.top)).enumerate()
@@ -67,6 +63,19 @@ fn audit(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
         pen.row(place, n == app.records.at);
         pen.hit(place, Hit::Row(n));
     }
+    if let Some(it) = app.records.audit.get(app.records.at) {
+        let area = Rect { x: 1, y: list.bottom(), width: body.width - 2, height: below };
+        detail(pen, area, details::audit(app, it), "", "i");
+    }
+}
+
+/// Everything about the row under the cursor; what does not fit is told of, with the key that shows it.
+fn detail(pen: &mut Pen<'_>, area: Rect, all: details::Lines, indent: &str, key: &str) {
+    let mut lines = Vec::new();
+    for (tone, line) in all {
+        wrapped(&mut lines, tone, &line, usize::from(area.width), indent);
+    }
+    pen.part(area, &lines, 0, key);
 }
 
 fn asks_audit(app: &App) -> bool {
@@ -86,7 +95,7 @@ pub(super) fn deletions(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     }
     let rows = u16::try_from(app.records.receipts.len()).unwrap_or(u16::MAX).saturating_add(1);
     let wide = body.width >= 140;
-    let (list, detail) = if wide {
+    let (list, detail_area) = if wide {
         let cut = body.width / 2;
         (Rect { width: cut, ..body }, Rect { x: cut + 1, width: body.width - cut - 2, ..body })
     } else {
@@ -108,7 +117,14 @@ pub(super) fn deletions(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
         pen.put(1, y, 18, &when::day_time(it.requested_at, app.now, &app.zone), Tone::Plain);
         pen.put(20, y, 21, &it.kind.replace('_', " "), Tone::Plain);
         let (word, tone) = match it.finished_at {
-            Some(at) => (format!("finished {}", when::relative(at, app.now)), Tone::Good),
+            Some(at) => {
+                let failed = it.steps.iter().filter(|it| it.result == "failed").count();
+                let told = format!("finished {}", when::relative(at, app.now));
+                match failed {
+                    0 => (told, Tone::Good),
+                    n => (format!("{n} failed, {told}"), Tone::Bad),
+                }
+            }
             None => ("going on".to_owned(), Tone::Warn),
         };
         pen.put(42, y, usize::from(area.right().saturating_sub(42)), &word, tone);
@@ -116,14 +132,9 @@ pub(super) fn deletions(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
         pen.hit(place, Hit::Row(n));
     }
     if let Some(it) = app.records.receipts.get(app.records.at) {
-        pen.heading(Rect { height: 1, ..detail }, &format!("receipt {}", it.id));
-        let mut lines = Vec::new();
-        for step in &it.steps {
-            let line = format!("{:<18} {}", step.step.replace('_', " "), step.result);
-            wrapped(&mut lines, Tone::Plain, &line, usize::from(detail.width), "                   ");
-        }
-        let area = Rect { y: detail.y + 1, height: detail.height.saturating_sub(1), ..detail };
-        pen.lines(area, &lines, 0);
+        pen.heading(Rect { height: 1, ..detail_area }, &format!("receipt {}", it.id));
+        let area = Rect { y: detail_area.y + 1, height: detail_area.height.saturating_sub(1), ..detail_area };
+        detail(pen, area, details::receipt(it), details::INDENT, "Enter");
     }
 }
 
@@ -155,11 +166,7 @@ pub(super) fn doctor(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
     if let Some(it) = found.findings.get(app.doctor.at) {
         let area = Rect { x: 1, y: list.bottom(), width: body.width - 2, height: below };
         pen.heading(Rect { height: 1, ..area }, &text::fit(&format!("{} {}", it.about, it.check), 40));
-        let mut lines = Vec::new();
-        wrapped(&mut lines, Tone::Plain, &it.message, usize::from(area.width), "");
-        if let Some(hint) = &it.hint {
-            wrapped(&mut lines, Tone::Accent, &format!("→ {hint}"), usize::from(area.width), "  ");
-        }
-        pen.lines(Rect { y: area.y + 1, height: area.height - 1, ..area }, &lines, 0);
+        let area = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        detail(pen, area, details::finding(it), "  ", "Enter");
     }
 }
