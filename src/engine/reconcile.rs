@@ -458,7 +458,10 @@ impl Engine {
         if planted("settle from the first loss") {
             since = flight.amb_since.map_or(since, Into::into);
         }
-        let settled = waited(since) - self.took(id, now) >= settle;
+        // A look is as old as its call.
+        let took = self.took(id, now);
+        let apart = |first: Moment| waited(first).min(first.waited(moment));
+        let settled = waited(since) - took >= settle;
         if planted("second container") && class == Class::Handle && again {
             let then = AfterAbsence::Retry { at: now, give_up_at: None };
             let event = Event::Absent { proof: Proof::User, anew: true, then };
@@ -484,22 +487,22 @@ impl Engine {
         // stamps. That settle is the one of now, which may be longer than it was at the first read.
         let is_late = |first: &Moment| flight.unknown_since.is_some_and(|it| it.waited(*first) >= settle);
         let first = flight.absent_at.filter(is_late);
-        let proven = first.is_some_and(|first| waited(first).min(first.waited(moment)) >= gap)
+        let proven = first.is_some_and(|first| apart(first) - took >= gap)
             || (planted("one negative read") && settled);
         if !proven {
             let absent_at = first.or(settled.then_some(moment));
-            let rest = |from: Moment, wait: SignedDuration| {
+            let rest = |over: SignedDuration, wait: SignedDuration| {
                 // A clock that was set must not make it look in a circle.
                 let second = SignedDuration::from_secs(1);
-                now.saturating_add((wait - waited(from)).clamp(second, wait.max(second))).unwrap_or(now)
+                now.saturating_add((wait - over).clamp(second, wait.max(second))).unwrap_or(now)
             };
-            let end = rest(since, settle);
+            let end = rest(waited(since), settle);
             let early = EARLY.get(usize::from(flight.looks) + 1).map(|it| {
                 let wait = scaled(SignedDuration::from_secs(*it), self.settings.poll_scale);
                 since.wall.saturating_add(wait).unwrap_or(now)
             });
             let next_check = match absent_at {
-                Some(first) => rest(first, gap),
+                Some(first) => rest(apart(first), gap),
                 None => early.filter(|at| *at > now && *at < end).unwrap_or(end),
             };
             let kind = if fault.is_some() { Looked::Failed } else { Looked::Absent };

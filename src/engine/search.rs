@@ -34,3 +34,51 @@ fn perhaps_ahead(delivery: &Delivery, sent: Timestamp, now: Timestamp) -> Timest
         before(SignedDuration::from_hours(24))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::delivery::{Event, Looked, Reason, State};
+    use crate::engine::send::tests::{engine, frozen, put, work};
+    use crate::engine::{Effect, Phase, Purpose, Reply};
+    use crate::platforms::Answer;
+
+    /// The second look left so long ago, of the 90 seconds for which two must be apart.
+    fn after_a_look_of(took: i64) -> State {
+        let secs = SignedDuration::from_secs;
+        let sent = Timestamp::UNIX_EPOCH + secs(86_400);
+        let (mut engine, mut lost) = (engine(), work(1, sent));
+        let first = sent + engine.settings.settle + secs(30);
+        let now = first + engine.settings.absence_gap + secs(1);
+        let reason = || Reason::new("ambiguous", "no answer");
+        let look = Event::Look {
+            kind: Looked::Absent,
+            next_check: first,
+            absent_at: Some(first.into()),
+            reason: None,
+        };
+        for (event, at) in [
+            (Event::Claim, sent),
+            (Event::Intend { frozen: frozen(), ahead: SignedDuration::ZERO }, sent),
+            (Event::Lose { next_check: first, reason: reason(), said: None }, sent),
+            (look, first),
+        ] {
+            lost.delivery = lost.delivery.apply(event, at).unwrap();
+        }
+        let id = put(&mut engine, lost, Phase::Calling(Purpose::Look));
+        let run = engine.runs.get_mut(&id).unwrap();
+        (run.searched, run.asked) = (Some((sent, SignedDuration::ZERO)), Some(now - secs(took)));
+        let nothing =
+            Answer { status: 200, headers: Vec::new(), body: br#"{"meta":{"result_count":0}}"#.to_vec() };
+        let mut out = Vec::new();
+        engine.looked(id, None, Reply::Answer(nothing), now, &mut out);
+        let [Effect::Save(save)] = out.as_slice() else { panic!("one write") };
+        save.after.state
+    }
+
+    #[test]
+    fn two_looks_are_as_far_apart_as_their_calls_however_long_the_answer_took() {
+        assert_eq!(after_a_look_of(0), State::Retry);
+        assert_eq!(after_a_look_of(60), State::Unknown);
+    }
+}
