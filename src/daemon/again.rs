@@ -90,6 +90,14 @@ pub(super) fn is_last(of_post: &[Delivery], it: &Delivery) -> bool {
     of_post.iter().rfind(|other| other.account == it.account).is_some_and(|last| last.id == it.id)
 }
 
+/// What of a post a change of its words is for: of each account the delivery made last, and of these what
+/// was not taken back, where anything is left.
+pub(super) fn that_stand(of_post: &[Delivery]) -> Vec<Delivery> {
+    let last: Vec<_> = of_post.iter().filter(|it| is_last(of_post, it)).cloned().collect();
+    let some_stand = last.iter().any(|it| it.state != State::Cancelled);
+    last.into_iter().filter(|it| !some_stand || it.state != State::Cancelled).collect()
+}
+
 /// Puts it in the old one's place, which is not told as missed any more.
 pub(super) fn take_over(
     tx: &mut Tx<'_>,

@@ -383,6 +383,7 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
         )
         .hint("look at it again, then edit"));
     }
+    let rows = super::again::that_stand(&rows);
     if amend::is_out(&rows) {
         amend::words(shared, before, &rows, ask).await?;
         return show(shared, post_id);

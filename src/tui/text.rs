@@ -20,6 +20,10 @@ pub(crate) fn glyph(cluster: &str) -> (String, usize) {
             '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0020}'..='\u{e007f}' => {}
             '\u{1f3fb}'..='\u{1f3ff}' if !shown.is_empty() => {}
             '\t' => shown.push(' '),
+            // Flags: some terminals draw the two letters apart, others one sign over both.
+            '\u{1f1e6}'..='\u{1f1ff}' => {
+                shown.extend(u8::try_from(u32::from(c) - 0x1f1e6).ok().map(|n| char::from(b'A' + n)));
+            }
             c if c.is_control() || is_mark(c) => {}
             c => shown.push(c),
         }
@@ -188,6 +192,8 @@ mod tests {
             ("👨‍👩‍👧", "👨", 2),
             ("👍🏽", "👍", 2),
             ("☀\u{fe0f}", "☀", 1),
+            ("🇩🇪", "DE", 2),
+            ("🇩", "D", 1),
             ("é", "é", 1),
             ("\u{200f}", "", 0),
             ("\u{7}", "", 0),

@@ -120,6 +120,12 @@ async fn a_cancel_and_a_move_are_taken_back_with_their_time_and_their_place() {
     let last = back.deliveries.iter().find(|it| it.state == m::DeliveryState::Scheduled).unwrap();
     assert_eq!((last.due, last.account.as_str()), (due, "x:acme"));
 
+    // What stands in place of what was cancelled is edited like any other, and what stays cancelled is no
+    // reason against it.
+    let words = r::EditPost { parts: Some(vec!["First, and better.".into()]), ..r::EditPost::default() };
+    let edited = client.post_edit(&first.id, &words).await.unwrap();
+    assert_eq!(edited.body, "First, and better.");
+
     // Its place was given to another meanwhile: both go out, and that is said.
     let cancelled = client.post_cancel(&first.id).await.unwrap();
     let second = house.post(&["x:acme"], &["Second."], queued()).await;
@@ -134,7 +140,8 @@ async fn a_cancel_and_a_move_are_taken_back_with_their_time_and_their_place() {
     assert_eq!(code(late), "nothing_to_undo");
     house.pass_to(due).await;
     house.ended(&second.id).await;
-    assert_eq!((house.live("First.").len(), house.live("Second.").len()), (0, 1));
+    let live = |words: &str| house.live(words).len();
+    assert_eq!((live("First."), live("First, and better."), live("Second.")), (0, 0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
