@@ -37,6 +37,7 @@ pub const ALL: &[&str] = &[
     "sending becomes retry at start",
     "no settle",
     "unlisted refusal believed",
+    "refusal believed unasked",
     "cancel while ambiguous",
     "one negative read",
     "second container",

@@ -491,6 +491,7 @@ const NOTICED: &[(&str, &[&str])] = &[
     ("sending becomes retry at start", &["(I3)"]),
     ("no settle", &["(I7)", "(I4)", "is there 2 times"]),
     ("unlisted refusal believed", &["is live and nobody knows", "the network never refused it"]),
+    ("refusal believed unasked", &["is there 2 times", "is live and nobody knows"]),
     ("cancel while ambiguous", &["(I7)", "is live and nobody knows"]),
     ("one negative read", &["(I7)"]),
     ("second container", &["(I7)", "(I4)"]),
@@ -575,12 +576,14 @@ fn is_noticed(
     use sendoff::planted::plant;
     let in_edges = name == INTENT_SKIPPED;
     plant((!in_edges).then_some(name));
-    let of_copies = matches!(name, "marker of a copy believed" | "what is ahead not marked");
+    let lay: fn(&mut World) = match name {
+        "marker of a copy believed" | "what is ahead not marked" => plan::copies,
+        "refusal believed unasked" => plan::lies,
+        _ => as_it_is,
+    };
     let (sums, failed) = sweep(seeds, Broken::StopAt(words), &|world| {
         world.intent_skipped = in_edges;
-        if of_copies {
-            plan::copies(world);
-        }
+        lay(world);
     });
     plant(None);
     if let Some((seed, why)) = failed.iter().find(|it| says(&it.1, words)) {

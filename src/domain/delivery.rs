@@ -255,6 +255,9 @@ impl Delivery {
                 to.next_try = Some(if self.begun() { at } else { at.max(self.due.instant) });
             }
             (S::Sending, E::Lose { next_check, reason, said }) => {
+                if self.flight.earlier_open && matches!(said, Some(Said::Refused { .. })) {
+                    return Err(illegal("an earlier attempt is still open"));
+                }
                 to.flight.said = said.or(to.flight.said.take());
                 to.doubt(next_check, Some(reason), moment);
             }
@@ -303,14 +306,7 @@ impl Delivery {
                 to.retry_why = Some(RetryWhy::SameMarker);
             }
             (S::Unknown, E::Absent { proof, anew, then }) => {
-                if let Proof::Looks { settle, gap } = proof {
-                    let (since, first) = (self.flight.unknown_since, self.flight.absent_at);
-                    let settled =
-                        since.zip(first).is_some_and(|(since, first)| since.waited(first) >= settle);
-                    if !settled || first.is_none_or(|first| first.waited(moment) < gap) {
-                        return Err(illegal("two looks apart are wanted, the first after the wait"));
-                    }
-                }
+                self.is_proof(proof, moment).map_err(illegal)?;
                 let handles = std::mem::take(&mut to.flight.handles);
                 to.flight = Flight { cleared: self.restored.is_some(), ..Flight::default() };
                 if !anew {

@@ -265,6 +265,44 @@ fn the_time_to_settle_counts_from_the_last_attempt() {
 }
 
 #[test]
+fn a_refusal_whose_handle_was_asked_is_believed_and_no_other_doubt_ends_so() {
+    let refused = |word| Some(Said::Refused { at: at(900), why: word, reason: why() });
+    let lose = |said| Event::Lose { next_check: at(12), reason: why(), said };
+    let asked = |then| Event::Absent { proof: Proof::Asked, anew: false, then };
+    let cancelled = || AfterAbsence::Cancelled { reason: why() };
+    let sending = in_state(State::Sending, Open::Last);
+    for (word, attempts) in [(RetryWhy::Parked, 0), (RetryWhy::Backoff, 1)] {
+        let doubt = sending.apply(lose(refused(word)), at(2)).unwrap();
+        assert_eq!((doubt.state, doubt.wakes_at()), (State::Unknown, Some(at(12))));
+        doubt.may_move().unwrap_err();
+        let then = AfterAbsence::Deferred { at: at(900), why: word, reason: why() };
+        let waits = doubt.apply(asked(then), at(13)).unwrap();
+        assert_eq!(
+            (waits.state, waits.retry_why, waits.wakes_at()),
+            (State::Retry, Some(word), Some(at(900)))
+        );
+        assert_eq!(
+            (waits.attempts, waits.reason.clone(), waits.flight.said.clone()),
+            (attempts, Some(why()), None)
+        );
+        waits.may_move().unwrap();
+        // Heard once that it is published, no refusal is believed any more.
+        let look = Event::Look { kind: Looked::Live, next_check: at(14), absent_at: None, reason: None };
+        doubt.apply(look, at(13)).unwrap().apply(asked(cancelled()), at(14)).unwrap_err();
+        // Nor by a store that may have forgotten a later call.
+        doubt.apply(restore(Recall::Now), at(13)).unwrap().apply(asked(cancelled()), at(14)).unwrap_err();
+    }
+    for said in [None, Some(Said::Accepted), Some(Said::Never(why()))] {
+        sending.apply(lose(said), at(2)).unwrap().apply(asked(cancelled()), at(13)).unwrap_err();
+    }
+    let twice = in_state(State::Sending, Open::Earlier);
+    assert_eq!(
+        twice.apply(lose(refused(RetryWhy::Parked)), at(2)).unwrap_err().why,
+        "an earlier attempt is still open"
+    );
+}
+
+#[test]
 fn what_surfaced_is_in_doubt_since_its_first_call_or_since_it_was_prepared() {
     let surface = |what: &str| Event::Surface {
         frozen: frozen(what),

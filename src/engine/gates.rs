@@ -14,7 +14,7 @@ use super::lanes::Lane;
 use super::steps::SetBack;
 use super::{Call, Engine, Wait, WaitFor};
 use crate::domain::account::Account;
-use crate::domain::delivery::{Delivery, Reason, RetryWhy, State};
+use crate::domain::delivery::{Delivery, Reason, RetryWhy, Said, State};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
 use crate::planted::planted;
 use crate::platforms::{Endpoint, Failure, FailureClass, Quota, Request, Share};
@@ -565,11 +565,14 @@ pub fn wait_of(delivery: &Delivery, account: &Account, now: Timestamp) -> Option
     if let Some((until, reason)) = delivery.barred(now) {
         return Some(Wait { scope: WaitFor::Account(account.id), until, reason: reason.clone() });
     }
-    if delivery.state != State::Retry || delivery.retry_why != Some(RetryWhy::Parked) {
-        return None;
-    }
-    let until = delivery.next_try.filter(|at| *at > now)?;
-    let reason = delivery.reason.clone()?;
+    let (until, reason) = match (&delivery.flight.said, delivery.retry_why) {
+        (Some(Said::Refused { at, why: RetryWhy::Parked, reason }), _) => (Some(*at), reason.clone()),
+        (_, Some(RetryWhy::Parked)) if delivery.state == State::Retry => {
+            (delivery.next_try, delivery.reason.clone()?)
+        }
+        _ => return None,
+    };
+    let until = until.filter(|at| *at > now)?;
     let class = |it: FailureClass| reason.class == it.as_str();
     let of_app = [FailureClass::Billing, FailureClass::Config, FailureClass::AppLimited];
     let scope = if of_app.into_iter().any(class) {

@@ -93,6 +93,9 @@ impl Engine {
                             out,
                         );
                     }
+                    Some(Verdict::Denied(failure)) => {
+                        self.denied(id, there.failure(failure), evidence("refused", &answer), now, out);
+                    }
                     Some(Verdict::HandedOver(live)) => {
                         self.went_through(account, app.as_ref(), now);
                         let kept = evidence("handed_over", &answer);
@@ -177,6 +180,29 @@ impl Engine {
         self.lose(id, reason, Some(said), Some(evidence("ambiguous", answer)), now, out);
     }
 
+    /// Refused, and what was prepared can tell whether that is so: it is asked once before anything follows
+    /// from it, whatever else happens to the delivery meanwhile.
+    fn denied(
+        &mut self,
+        id: DeliveryId,
+        failure: Failure,
+        kept: Evidence,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let ladder = backoff::NOT_SENT;
+        let Some(event) = self.consequence(id, failure, ladder, Some(&kept), now, out) else { return };
+        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
+        let alone = !work.delivery.flight.earlier_open && !planted("refusal believed unasked");
+        let (at, why, reason) = match event {
+            Event::Defer { at, why, reason, again: false } if alone => (at, why, reason),
+            Event::AccountDead { reason } if alone => (now, RetryWhy::Backoff, reason),
+            event => return self.conclude(id, event, Some(kept), now, out),
+        };
+        let said = Some(Said::Refused { at, why, reason: reason.clone() });
+        self.lose(id, reason, said, Some(kept), now, out);
+    }
+
     /// The network takes posts (again).
     fn went_through(&mut self, account: AccountId, app: Option<&App>, now: Timestamp) {
         if let Some(app) = app {
@@ -200,16 +226,28 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
+        if let Some(event) = self.consequence(id, failure, ladder, kept.as_ref(), now, out) {
+            self.conclude(id, event, kept, now, out);
+        }
+    }
+
+    /// What follows from it for the delivery, its account and its app, if no earlier attempt is open.
+    fn consequence(
+        &mut self,
+        id: DeliveryId,
+        failure: Failure,
+        ladder: Ladder,
+        kept: Option<&Evidence>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Option<Event> {
         let dice = self.dice();
         let scale = self.settings.backoff_scale;
-        let Some(run) = self.runs.get(&id) else { return };
-        let Some(work) = &run.work else { return };
+        let run = self.runs.get(&id)?;
+        let work = run.work.as_ref()?;
         let (account_id, delivery) = (run.account, &work.delivery);
         let app = work.account.as_ref().map(app_of);
-        let doubt = restored::event(delivery, self.moment(now), Recall::Now);
         let sending = delivery.state == State::Sending;
-        let open = if sending { delivery.flight.earlier_open } else { delivery.flight.amb_since.is_some() };
-        let open = open && !planted("earlier attempt ignored");
         let tries = match failure.class {
             _ if delivery.state == State::Sending => delivery.attempts,
             FailureClass::NotReady => delivery.flight.polls,
@@ -217,7 +255,7 @@ impl Engine {
             _ => delivery.flight.stumbles,
         };
         // A refused publishing call waits by the ladder of those that never left, and did leave.
-        let unsent = !sending || kept.as_ref().is_some_and(|it| it.outcome == NOT_SENT);
+        let unsent = !sending || kept.is_some_and(|it| it.outcome == NOT_SENT);
         let unsent = unsent && ladder == backoff::NOT_SENT;
         let class = if unsent && failure.class == FailureClass::Transient {
             NOT_SENT
@@ -228,7 +266,7 @@ impl Engine {
         reason.hint = failure.hint;
         let later = |span: SignedDuration| now.saturating_add(span).unwrap_or(now);
         let issued_at = work.account.as_ref().and_then(|it| it.issued_at);
-        let event = match failure.class {
+        Some(match failure.class {
             FailureClass::RateLimited => {
                 let until = failure.until.or_else(|| self.says_nothing(id, now));
                 let at = self.limited(account_id, until, &reason, dice, now);
@@ -306,7 +344,26 @@ impl Engine {
                 reason,
                 again: false,
             },
+        })
+    }
+
+    /// Writes it down, unless that attempt is not all there is to know of.
+    fn conclude(
+        &mut self,
+        id: DeliveryId,
+        event: Event,
+        kept: Option<Evidence>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(delivery) = self.runs.get(&id).and_then(|run| run.work.as_ref()).map(|it| &it.delivery)
+        else {
+            return;
         };
+        let doubt = restored::event(delivery, self.moment(now), Recall::Now);
+        let sending = delivery.state == State::Sending;
+        let open = if sending { delivery.flight.earlier_open } else { delivery.flight.amb_since.is_some() };
+        let open = open && !planted("earlier attempt ignored");
         match event {
             // It may have gone out before the store was brought back: that is looked up first.
             Event::Refuse { .. } if !sending && doubt.is_some() => {

@@ -237,6 +237,7 @@ impl Engine {
         let accepted = matches!(said, Some(Said::Accepted | Said::Taken(_) | Said::Live));
         let barred = work.delivery.barred(now).map(|(until, _)| until);
         let is_live = *said == Some(Said::Live);
+        let denied = matches!(said, Some(Said::Refused { .. }));
         let unlisted = work.delivery.flight.unknown_since.is_some_and(|it| it.waited(moment) > LISTED);
         let sight = match sight {
             Some(Sight::Unlisted(live)) if unlisted => Some(Sight::Found(live)),
@@ -319,6 +320,10 @@ impl Engine {
                     run.phase = Phase::Refreshing;
                 }
                 out.push(Effect::Refresh { account });
+            }
+            // Not published yet is what its refusal said.
+            Some(Sight::Unclear(failure)) if failure.class == FailureClass::NotReady && denied => {
+                self.absent(id, false, None, &evidence("pending", &answer), now, out);
             }
             Some(Sight::Unclear(failure)) if failure.class == FailureClass::NotReady => {
                 let kept = Some(evidence("pending", &answer));
@@ -462,12 +467,16 @@ impl Engine {
         let took = self.took(id, now);
         let apart = |first: Moment| waited(first).min(first.waited(moment));
         let settled = waited(since) - took >= settle;
+        let forgotten = delivery.may_be_forgotten();
+        let refused = match &flight.said {
+            Some(Said::Refused { at, why, reason }) if !forgotten => Some((*at, *why, reason.clone())),
+            _ => None,
+        };
         if planted("second container") && class == Class::Handle && again {
             let then = AfterAbsence::Retry { at: now, give_up_at: None };
             let event = Event::Absent { proof: Proof::User, anew: true, then };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
         }
-        let forgotten = delivery.may_be_forgotten();
         let blind = forgotten && restored::scan(work, now).is_none();
         if class == Class::ClientId && again && !forgotten {
             // Spaced like any other retry: the network may be down for hours.
@@ -479,7 +488,7 @@ impl Engine {
         if let (true, Some((until, reason))) = (settled && again && class == Class::Handle && !gone, barred) {
             return self.sit_out(id, until, reason.clone(), kept.clone(), now, out);
         }
-        if class == Class::Handle && again && settled && !gone && !forgotten {
+        if class == Class::Handle && again && settled && !gone && !forgotten && refused.is_none() {
             // Its only way to become public is this handle: publishing it once more is safe now.
             return self.send_again(id, now, Some(kept.clone()), now, out);
         }
@@ -487,7 +496,8 @@ impl Engine {
         // stamps. That settle is the one of now, which may be longer than it was at the first read.
         let is_late = |first: &Moment| flight.unknown_since.is_some_and(|it| it.waited(*first) >= settle);
         let first = flight.absent_at.filter(is_late);
-        let proven = first.is_some_and(|first| apart(first) - took >= gap)
+        let proven = refused.is_some()
+            || first.is_some_and(|first| apart(first) - took >= gap)
             || (planted("one negative read") && settled);
         if !proven {
             let absent_at = first.or(settled.then_some(moment));
@@ -518,7 +528,7 @@ impl Engine {
         let wanted = wanted(delivery, now);
         let refusal =
             fault.as_ref().map(reason_of).filter(is_for_good).or_else(|| refused_for_good(delivery));
-        if wanted && refusal.is_none() {
+        if wanted && refusal.is_none() && refused.is_none() {
             let opted = self.settings.resend_when_absent.contains(&work.platform.name());
             let content = work.post.content_for(&delivery.name);
             let by_files = with_job(work, |job| work.platform.is_known_by_its_files(job)) == Some(true);
@@ -547,24 +557,34 @@ impl Engine {
         let next = fault.and_then(|it| self.after_fault(id, &it, now, out));
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let delivery = &work.delivery;
+        let looked = if refused.is_some() { "looked" } else { "looked twice" };
         let then = if let Some(reason) = refusal {
             AfterAbsence::Rejected { reason }
         } else if delivery.cancel_requested {
             AfterAbsence::Cancelled {
-                reason: Reason::new("cancelled", "cancelled by the user; looked twice, it is not live"),
+                reason: Reason::new("cancelled", format!("cancelled by the user; {looked}, it is not live")),
             }
         } else if now > delivery.give_up_at {
             AfterAbsence::Rejected {
-                reason: Reason::new("gave_up", "given up; looked twice, it is not live"),
+                reason: Reason::new("gave_up", format!("given up; {looked}, it is not live")),
             }
         } else if let Some(reason) = over_late(delivery, now) {
             AfterAbsence::Missed { reason }
         } else {
-            next.unwrap_or(AfterAbsence::Retry { at: now, give_up_at: None })
+            let deferred = refused.clone().map(|(at, why, reason)| AfterAbsence::Deferred {
+                at: at.max(now),
+                why,
+                reason,
+            });
+            next.or(deferred).unwrap_or(AfterAbsence::Retry { at: now, give_up_at: None })
         };
         // The machine counts for itself; where the count is what is broken, it is gone round.
         let counted = planted("one negative read") || planted("settle from the first loss");
-        let proof = if counted { Proof::User } else { Proof::Looks { settle, gap } };
+        let proof = match &refused {
+            Some(_) => Proof::Asked,
+            None if counted => Proof::User,
+            None => Proof::Looks { settle, gap },
+        };
         let event = Event::Absent { proof, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);
     }

@@ -91,6 +91,8 @@ pub enum Verdict {
     HandedOver(Live),
     /// On the refusal allowlist: the call had no effect.
     Refused(Failure),
+    /// As `Refused`, where what was prepared can be asked (class C): believed once it says the same.
+    Denied(Failure),
     /// Taken on, and the handle will tell what becomes of it (class C): looked at until it does.
     Pending { message: String },
     /// As `Pending`, on calls that make the handle: its name was not known before this answer.

@@ -49,7 +49,7 @@ fn post(world: &mut World, form: Form, account: u128, due: i64) -> DeliveryId {
     id
 }
 
-fn picture(world: &mut World, account: u128, due: i64) -> DeliveryId {
+pub(super) fn picture(world: &mut World, account: u128, due: i64) -> DeliveryId {
     post(world, Form::Picture, account, due)
 }
 
@@ -69,7 +69,7 @@ fn run_as(form: Form, fault: Fault, says: Option<(SignedDuration, &'static str)>
     (world, id)
 }
 
-fn calls(world: &World, label: &str) -> usize {
+pub(super) fn calls(world: &World, label: &str) -> usize {
     world.network.instagram.calls.get(label).copied().unwrap_or_default()
 }
 

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a test may panic, and says why
 
+mod denied;
 mod facebook;
 mod instagram;
 mod lanes;

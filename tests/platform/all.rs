@@ -56,7 +56,9 @@ fn word(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Applied(_) => "applied".into(),
         Verdict::HandedOver(_) => "handed_over".into(),
-        Verdict::Refused(failure) => format!("refused:{}", failure.class.as_str()),
+        Verdict::Refused(failure) | Verdict::Denied(failure) => {
+            format!("refused:{}", failure.class.as_str())
+        }
         Verdict::Duplicate { .. } => "duplicate".into(),
         Verdict::Barred(_) => "barred".into(),
         Verdict::Ambiguous { .. } => "ambiguous".into(),
@@ -168,7 +170,7 @@ fn what_is_not_on_the_allowlist_is_ambiguous_at_every_status_and_every_cut() {
                     let what =
                         format!("{} {} as {status} cut at {cut}: {verdict:?}", platform.name(), fixture.name);
                     match &verdict {
-                        Verdict::Refused(_) => {
+                        Verdict::Refused(_) | Verdict::Denied(_) => {
                             refused += 1;
                             assert!(listed(*platform, &answer), "{what}");
                         }
@@ -217,7 +219,9 @@ fn a_rate_limit_says_when_to_come_back() {
     // TikTok has no header for it: what is waited there is in its own tests.
     for platform in ALL.iter().filter(|it| it.name() != PlatformName::TikTok) {
         let fixture = fixtures(*platform).into_iter().find(|it| it.name == "rate-limited").unwrap();
-        let Verdict::Refused(failure) = judge(*platform, &fixture.answer) else { panic!("refused") };
+        let (Verdict::Refused(failure) | Verdict::Denied(failure)) = judge(*platform, &fixture.answer) else {
+            panic!("refused")
+        };
         if platform.name() == PlatformName::LinkedIn {
             // It never says when.
             assert_eq!(failure.until, None);

@@ -366,8 +366,7 @@ pub(crate) fn calm(world: &mut World) {
     world.idle_most = secs(3);
 }
 
-/// Instagram refuses in the words of its documents what it has published. Nobody takes anything back: of what
-/// is refused nothing is known to be live before its container is asked again.
+/// Instagram refuses in the words of its documents what it has published.
 pub(crate) fn lies(world: &mut World) {
     world.network.instagram.lies = true;
     let words = [None, Some("ERROR"), Some("EXPIRED"), Some("FINISHED"), None];
@@ -376,7 +375,6 @@ pub(crate) fn lies(world: &mut World) {
         // What nobody heard before a death cannot be known after it.
         world.targets.clear();
     }
-    world.nobody_meddles();
 }
 
 /// Nothing but one short death: what is due while the daemon lives goes out in time, and what the death

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sendoff::domain::attempt::Attempt;
-use sendoff::domain::delivery::{Delivery, Event, Frozen, Live, Said, State};
+use sendoff::domain::delivery::{Delivery, Event, Frozen, Live, RetryWhy, Said, State};
 use sendoff::domain::ids::{MediaId, ReceiptId};
 use sendoff::domain::media::{MediaItem, MediaKind};
 use sendoff::domain::post::SlotTaken;
@@ -168,18 +168,29 @@ fn a_writer_that_started_from_an_old_row_is_refused() {
 }
 
 #[test]
-fn what_a_network_calls_a_post_that_it_took_on_is_kept() {
-    let store = memory();
-    let (_, all) = made(&store, 1, Some(minutes(0)), &[1]);
-    let it = step(&store, &all[0], Event::Claim, minutes(0));
-    let intend = Event::Intend { frozen: frozen("m"), ahead: jiff::SignedDuration::ZERO };
-    let it = step(&store, &it, intend, minutes(0));
-    let reason = sendoff::domain::delivery::Reason::new("media_not_ready", "at work");
-    let said = Some(Said::Taken("p_pub_url~v2.7".into()));
-    let it =
-        step(&store, &it, Event::Lose { next_check: minutes(1), said: said.clone(), reason }, minutes(0));
-    let read = store.read(|rx| deliveries::get(rx, it.id)).unwrap().unwrap();
-    assert_eq!((read.flight.said.clone(), read), (said, it));
+fn what_a_network_said_of_a_call_is_kept() {
+    let reason = || sendoff::domain::delivery::Reason::new("rate_limited", "at work").hint("wait");
+    let (at, until, why) = (minutes(9), minutes(8), RetryWhy::Parked);
+    for said in [
+        Said::Accepted,
+        Said::Taken("p_pub_url~v2.7".into()),
+        Said::Live,
+        Said::Duplicate("it has that".into()),
+        Said::Never(reason()),
+        Said::Barred { until, reason: reason() },
+        Said::Refused { at, why, reason: reason() },
+    ] {
+        let store = memory();
+        let (_, all) = made(&store, 1, Some(minutes(0)), &[1]);
+        let it = step(&store, &all[0], Event::Claim, minutes(0));
+        let intend = Event::Intend { frozen: frozen("m"), ahead: jiff::SignedDuration::ZERO };
+        let it = step(&store, &it, intend, minutes(0));
+        let (said, reason) = (Some(said), reason());
+        let it =
+            step(&store, &it, Event::Lose { next_check: minutes(1), said: said.clone(), reason }, minutes(0));
+        let read = store.read(|rx| deliveries::get(rx, it.id)).unwrap().unwrap();
+        assert_eq!((read.flight.said.clone(), read), (said, it));
+    }
 }
 
 #[test]

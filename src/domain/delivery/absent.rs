@@ -1,9 +1,33 @@
 //! What follows once it is proven that nothing of the current step is live.
 
-use super::{AfterAbsence, Delivery, Proof, Reason, RetryWhy, SAID, State};
+use super::{AfterAbsence, Delivery, Proof, Reason, RetryWhy, SAID, Said, State};
+use crate::domain::moment::Moment;
 use crate::domain::schedule::Late;
 
 impl Delivery {
+    /// Whether that is proof enough now that nothing of the current step is live.
+    pub(super) fn is_proof(&self, proof: Proof, now: Moment) -> Result<(), &'static str> {
+        let flight = &self.flight;
+        match proof {
+            Proof::User => Ok(()),
+            Proof::Asked => {
+                let refused = matches!(flight.said, Some(Said::Refused { .. }));
+                // Of a call that this store has forgotten nobody knows what was said.
+                let known = refused && !self.may_be_forgotten();
+                if known { Ok(()) } else { Err("the network has not refused what may be live") }
+            }
+            Proof::Looks { settle, gap } => {
+                let (since, first) = (flight.unknown_since, flight.absent_at);
+                let settled = since.zip(first).is_some_and(|(since, first)| since.waited(first) >= settle);
+                if settled && first.is_some_and(|first| first.waited(now) >= gap) {
+                    Ok(())
+                } else {
+                    Err("two looks apart are wanted, the first after the wait")
+                }
+            }
+        }
+    }
+
     /// Leaves the doubt, whose attempt is closed.
     pub(super) fn go_on(&mut self, then: AfterAbsence, proof: Proof) -> Result<(), &'static str> {
         match then {
@@ -27,6 +51,15 @@ impl Delivery {
                 self.next_try = Some(at.max(self.due.instant));
                 self.retry_why = Some(RetryWhy::Parked);
                 self.reason = Some(reason);
+            }
+            AfterAbsence::Deferred { at, why, reason } => {
+                self.enter(State::Retry);
+                self.next_try = Some(at);
+                self.retry_why = Some(why);
+                self.reason = Some(reason);
+                if why == RetryWhy::Parked {
+                    self.attempts = self.attempts.saturating_sub(1);
+                }
             }
             AfterAbsence::AccountDead { reason } => {
                 self.enter(State::NeedsReconnect);

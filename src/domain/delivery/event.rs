@@ -140,6 +140,9 @@ pub enum Proof {
     /// Two negative reads (I7): the first at least `settle` after the last attempt, at least `gap`
     /// apart, by what is stored of them.
     Looks { settle: SignedDuration, gap: SignedDuration },
+    /// What was prepared, asked after the network had refused to publish it, is not published
+    /// ([`Said::Refused`]).
+    Asked,
     /// The user looked.
     User,
 }
@@ -156,6 +159,12 @@ pub enum AfterAbsence {
     Parked {
         at: Timestamp,
         give_up_at: Timestamp,
+        reason: Reason,
+    },
+    /// The network had refused it, and this is what it said.
+    Deferred {
+        at: Timestamp,
+        why: RetryWhy,
         reason: Reason,
     },
     /// The account cannot act.

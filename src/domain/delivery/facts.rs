@@ -249,6 +249,9 @@ pub enum Said {
     /// It blocks the account, which it also said of posts that went out: if this one did not, nothing of
     /// the account does before then.
     Barred { until: Timestamp, reason: Reason },
+    /// It refused it, and is believed once what was prepared was asked and says the same (class C). Then it
+    /// is tried again at `at`.
+    Refused { at: Timestamp, why: RetryWhy, reason: Reason },
 }
 
 /// The facts of the current step: what was sent and what is known of it.

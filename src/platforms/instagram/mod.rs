@@ -200,12 +200,15 @@ impl Platform for Instagram {
             if let Some(failure) = errors::blocked(&error, answer, now) {
                 return Verdict::Barred(failure);
             }
-            let row = match Form::of(job) {
-                Form::Comment => errors::comment_refused(answer, &error),
-                _ => errors::refused(answer, &error),
+            let comment = Form::of(job) == Form::Comment;
+            let row = match comment {
+                true => errors::comment_refused(answer, &error),
+                false => errors::refused(answer, &error),
             };
-            return match row {
-                Some(row) => Verdict::Refused(errors::of_class(row.class, &error, answer, now)),
+            return match row.map(|row| errors::of_class(row.class, &error, answer, now)) {
+                Some(failure) if comment => Verdict::Refused(failure),
+                // Its container is asked all the same: posts were live behind errors.
+                Some(failure) => Verdict::Denied(failure),
                 None => Verdict::Ambiguous {
                     message: errors::of_class(FailureClass::Transient, &error, answer, now).message,
                 },

@@ -97,6 +97,7 @@ enum SaidRow {
     Duplicate(String),
     Never(ReasonRow),
     Barred { until: Timestamp, reason: ReasonRow },
+    Refused { at: Timestamp, why: String, reason: ReasonRow },
 }
 
 impl From<&Said> for SaidRow {
@@ -108,21 +109,32 @@ impl From<&Said> for SaidRow {
             Said::Duplicate(message) => Self::Duplicate(message.clone()),
             Said::Never(reason) => Self::Never(reason.into()),
             Said::Barred { until, reason } => Self::Barred { until: *until, reason: reason.into() },
+            Said::Refused { at, why, reason } => {
+                Self::Refused { at: *at, why: why.as_str().to_owned(), reason: reason.into() }
+            }
         }
     }
 }
 
-impl From<SaidRow> for Said {
-    fn from(row: SaidRow) -> Self {
-        match row {
+impl TryFrom<SaidRow> for Said {
+    type Error = String;
+    fn try_from(row: SaidRow) -> Result<Self, String> {
+        Ok(match row {
             SaidRow::Accepted => Self::Accepted,
             SaidRow::Taken(name) => Self::Taken(name),
             SaidRow::Live => Self::Live,
             SaidRow::Duplicate(message) => Self::Duplicate(message),
             SaidRow::Never(reason) => Self::Never(reason.into()),
             SaidRow::Barred { until, reason } => Self::Barred { until, reason: reason.into() },
-        }
+            SaidRow::Refused { at, why, reason } => {
+                Self::Refused { at, why: retry_why(&why)?, reason: reason.into() }
+            }
+        })
     }
+}
+
+fn retry_why(word: &str) -> Result<RetryWhy, String> {
+    by_word(&RetryWhy::ALL, word, RetryWhy::as_str, "reason to try again")
 }
 
 /// Before there was more to say it was a bare flag. What the copy knew is not known then, so nothing is
@@ -318,7 +330,7 @@ impl TryFrom<FlightRow> for Flight {
             stumbles: row.stumbles,
             unsent: row.unsent,
             polls: row.polls,
-            said: row.said.map(Into::into),
+            said: row.said.map(TryInto::try_into).transpose()?,
             cleared: row.cleared,
         })
     }

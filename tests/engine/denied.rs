@@ -1,0 +1,153 @@
+//! What Instagram refuses to publish is believed once its container was asked: whatever a person or the clock
+//! does to the post meanwhile, it is not called off and live, and not made twice.
+
+use jiff::SignedDuration;
+use sendoff::domain::account::AccountState;
+use sendoff::domain::delivery::{Event, RetryWhy, Said, State};
+use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName};
+use sendoff::domain::schedule::{Choice, Due, Late};
+use sendoff::platforms::Answer;
+use serde_json::json;
+
+use super::instagram::{calls, picture};
+use crate::world::networks::{Fault, answer};
+use crate::world::{World, secs, start};
+
+/// Every kind of refusal that the allowlist has for a container.
+fn refusals() -> Vec<Answer> {
+    let error = |code: u32, sub: Option<u32>| {
+        answer(400, &json!({ "error": { "code": code, "error_subcode": sub, "message": "no" } }))
+    };
+    vec![
+        error(9007, Some(2_207_027)),
+        error(4, None),
+        error(32, None),
+        error(9, Some(2_207_042)),
+        error(25, Some(2_207_050)),
+        error(190, None),
+    ]
+}
+
+/// A picture whose publishing call was just answered so.
+fn refused(fault: Fault) -> (World, DeliveryId) {
+    let mut world = World::new(7, PlatformName::Instagram, 1);
+    // What takes effect behind a refusal has done so by then.
+    world.network.instagram.lies = true;
+    world.network.script = vec![fault];
+    let id = picture(&mut world, 1, 0);
+    while world.store[&id].flight.said.is_none() {
+        let next = world.now + secs(1);
+        assert!(next < start() + secs(120), "it is refused soon");
+        world.run_until(next);
+    }
+    assert_eq!((world.store[&id].state, world.sent.len()), (State::Unknown, 1));
+    assert!(matches!(world.store[&id].flight.said, Some(Said::Refused { .. })));
+    (world, id)
+}
+
+fn since_start(world: &World) -> i64 {
+    world.now.duration_since(start()).as_secs()
+}
+
+fn hours(n: i64) -> jiff::Timestamp {
+    start() + SignedDuration::from_hours(n)
+}
+
+#[test]
+fn what_is_live_behind_a_refusal_is_neither_taken_back_nor_missed_nor_given_up() {
+    for said in refusals() {
+        for end in ["cancel", "late", "gave up"] {
+            let (mut world, id) = refused(Fault::Misleading(said.clone()));
+            let row = world.store.get_mut(&id).unwrap();
+            match end {
+                "late" => row.late = Late::Within(SignedDuration::from_mins(1)),
+                "gave up" => row.give_up_at = start() + secs(60),
+                _ => world.cancel_at(since_start(&world) + 1, id),
+            }
+            world.run_until(hours(24));
+            let it = &world.store[&id];
+            assert_eq!(it.state, State::Published, "{end} {said:?}: {:?}", it.reason);
+            assert_eq!(it.steps[0].remote_id.as_ref(), Some(&world.network.objects[0].id));
+            let made = calls(&world, "instagram.container");
+            assert_eq!((world.network.objects.len(), world.sent.len(), made), (1, 1, 1), "{end} {said:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_live_behind_a_refusal_gets_no_other_time() {
+    for said in refusals() {
+        let (mut world, id) = refused(Fault::Misleading(said));
+        assert_eq!(world.store[&id].may_move(), Err("it may be live already"));
+        world.run_until(hours(24));
+        world.store[&id].may_move().unwrap_err();
+        assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    }
+}
+
+#[test]
+fn what_was_truly_refused_is_asked_once_and_goes_on_as_the_network_said() {
+    for said in refusals() {
+        let (mut world, id) = refused(Fault::Refused(said.clone()));
+        let asked = calls(&world, "instagram.look");
+        let state = world.accounts[&AccountId::from_u128(1)].state;
+        let wait = match &world.store[&id].flight.said {
+            _ if state == AccountState::NeedsReconnect => secs(1810),
+            // A limit of the whole app is one of reads, too.
+            Some(Said::Refused { reason, at, .. }) if reason.class == "app_limited" => {
+                assert_eq!(asked, 0);
+                at.duration_since(world.now) + secs(3)
+            }
+            _ => secs(15),
+        };
+        world.run_until(world.now + wait);
+        assert_eq!(calls(&world, "instagram.look"), asked + 1, "{said:?}");
+        let it = &world.store[&id];
+        if it.state == State::Retry {
+            assert!(matches!(it.retry_why, Some(RetryWhy::Parked | RetryWhy::Backoff)), "{it:?}");
+            let attempts = u16::from(it.retry_why == Some(RetryWhy::Backoff));
+            assert_eq!((it.attempts, it.flight.amb_since, &it.flight.said), (attempts, None, &None));
+        }
+        world.run_until(hours(48));
+        let it = &world.store[&id];
+        assert_eq!(it.state, State::Published, "{said:?}: {:?}", it.reason);
+        let made = calls(&world, "instagram.container");
+        assert_eq!((world.network.objects.len(), made, world.network.instagram.doubles), (1, 1, 0));
+    }
+}
+
+#[test]
+fn what_was_truly_refused_is_taken_back_or_moved_within_seconds() {
+    let limited = refusals().remove(2);
+    let (mut world, id) = refused(Fault::Refused(limited.clone()));
+    world.cancel_at(since_start(&world) + 1, id);
+    world.run_until(world.now + secs(15));
+    let it = &world.store[&id];
+    assert_eq!((it.state, world.network.objects.len()), (State::Cancelled, 0));
+    assert!(it.reason.as_ref().unwrap().message.contains("looked, it is not live"), "{:?}", it.reason);
+
+    let (mut world, id) = refused(Fault::Refused(limited));
+    world.run_until(world.now + secs(15));
+    let (at, before) = (hours(5), world.store[&id].clone());
+    let due = Due {
+        instant: at,
+        civil: jiff::tz::TimeZone::UTC.to_datetime(at),
+        zone: "UTC".into(),
+        choice: Choice::Instant,
+    };
+    let moved = Event::reschedule(due, SignedDuration::from_hours(24));
+    world.store.insert(id, before.apply(moved, world.now).unwrap());
+    world.run_until(hours(24));
+    assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
+    assert!(world.sent[1].0 >= at, "{:?}", world.sent[1].0);
+}
+
+#[test]
+fn a_container_that_could_not_be_asked_leaves_the_post_in_doubt() {
+    let (mut world, id) = refused(Fault::Refused(refusals().remove(0)));
+    world.network.instagram.says = Some((SignedDuration::from_hours(24 * 9), "MISSING"));
+    world.cancel_at(since_start(&world) + 1, id);
+    world.run_until(hours(48));
+    let it = &world.store[&id];
+    assert!(it.waits_for_word() && it.cancel_requested, "{:?} {:?}", it.state, it.reason);
+}
