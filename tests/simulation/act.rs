@@ -240,9 +240,14 @@ impl World {
     }
 
     pub(crate) fn reply_arrives(&mut self, input: &Input) {
-        if let Input::Published { id, .. } = input {
+        if let Input::Published { id, reply } = input {
             let account = self.watch.rows[id].account;
             self.watch.call_ended(account, *id, self.now);
+            if let Reply::Answer(answer) = reply
+                && self.network.denies(answer)
+            {
+                self.watch.was_denied(*id);
+            }
             let wall = self.wall();
             self.watch.pace.answered(account, *id, wall);
         }

@@ -66,6 +66,10 @@ pub(crate) struct Watch {
     markers: BTreeMap<(DeliveryId, u16), String>,
     /// Steps with a call that may have taken effect.
     open: BTreeMap<(DeliveryId, u16), u32>,
+    /// Whose last call was the only one of its step, and which of these Instagram then refused in the words of
+    /// its documents: its container says whether that is so.
+    alone: BTreeSet<DeliveryId>,
+    denied: BTreeSet<DeliveryId>,
 }
 
 impl Watch {
@@ -102,6 +106,7 @@ impl Watch {
         // What was called after the copy was made is forgotten with it.
         let known = |it: &Delivery| it.flight.frozen.is_some() && it.flight.amb_since.is_some();
         self.open.retain(|(id, step), _| known(&found[id]) && found[id].step == *step);
+        self.denied.clear();
         self.rows.clone_from(found);
     }
 
@@ -143,6 +148,13 @@ impl Watch {
         self.in_flight.remove(&account);
         self.ended.insert(id, now);
         self.looks.remove(&id);
+    }
+
+    /// The network answered the last call with a refusal that is believed once what was prepared was asked.
+    pub(crate) fn was_denied(&mut self, id: DeliveryId) {
+        if self.alone.contains(&id) {
+            self.denied.insert(id);
+        }
     }
 
     /// The last call is known to have done nothing. An earlier one may be open all the same.
@@ -235,15 +247,18 @@ impl World {
         if is_comment { Class::Opaque } else { self.class }
     }
 
-    /// Two clean looks have shown nothing since the last call ended, the first after the wait (I7).
+    /// Two clean looks have shown nothing since the last call ended, the first after the wait (I7); or one, if the
+    /// network had refused that call.
     pub(crate) fn absence_is_proven(&self, id: DeliveryId) -> bool {
         let ended = self.watch.ended.get(&id);
         let looks = self.watch.looks.get(&id).map_or(&[][..], Vec::as_slice);
         let settled = |at: Timestamp| ended.is_none_or(|end| at.duration_since(*end) >= self.settings.settle);
-        looks.iter().any(|first| {
-            let apart = |second: &Timestamp| second.duration_since(*first) >= self.settings.absence_gap;
-            settled(*first) && looks.iter().any(apart)
-        })
+        let denied = self.watch.denied.contains(&id) && !looks.is_empty();
+        denied
+            || looks.iter().any(|first| {
+                let apart = |second: &Timestamp| second.duration_since(*first) >= self.settings.absence_gap;
+                settled(*first) && looks.iter().any(apart)
+            })
     }
 
     /// A publishing call leaves.
@@ -285,6 +300,12 @@ impl World {
         let calls = watch.open.entry((id, step)).or_default();
         *calls += 1;
         let fresh = *calls == 1;
+        watch.denied.remove(&id);
+        if fresh {
+            watch.alone.insert(id);
+        } else {
+            watch.alone.remove(&id);
+        }
         let since = watch.ended.get(&id).map(|end| now.duration_since(*end));
         let waited = |span: SignedDuration| since.is_none_or(|it| it >= span);
         match class {

@@ -475,6 +475,14 @@ impl Network {
         self.platform == PlatformName::Instagram && *answer == self.says("blocked")
     }
 
+    /// Whether an answer is a refusal in the words of Instagram's documents, which its container can confirm.
+    pub(crate) fn denies(&self, answer: &Answer) -> bool {
+        let code = answer.json()["error"]["code"].as_u64().unwrap_or_default();
+        let listed = [4, 9, 10, 17, 25, 32, 102, 190, 200, 613, 9007, 80002].contains(&code);
+        let theirs = self.platform == PlatformName::Instagram && answer.status == 400;
+        theirs && listed && !self.blocks_the_account(answer)
+    }
+
     /// Whether an answer is that of a limit, and when it ends if it says so.
     #[allow(clippy::option_option)] // no limit, one without an end, one with
     pub(crate) fn limit_of(&self, answer: &Answer) -> Option<Option<Timestamp>> {
