@@ -229,7 +229,9 @@ fn a_rate_limit_says_when_to_come_back() {
         }
         assert_eq!(failure.until.unwrap().as_second(), 1_796_119_200, "{}", platform.name());
         let silent = Answer { headers: Vec::new(), ..fixture.answer };
-        let Verdict::Refused(failure) = judge(*platform, &silent) else { panic!("refused") };
+        let (Verdict::Refused(failure) | Verdict::Denied(failure)) = judge(*platform, &silent) else {
+            panic!("refused")
+        };
         // Meta's limits are counted over an hour, and a post may be an hour late.
         let meta = matches!(platform.name(), PlatformName::Facebook | PlatformName::Instagram);
         let almost = now() + jiff::SignedDuration::from_mins(55);
