@@ -186,9 +186,8 @@ mod tests {
     use super::*;
     use crate::domain::delivery::Reason;
     use crate::domain::delivery::{Delivery, Event, State};
-    use crate::domain::ids::AccountId;
-    use crate::domain::ids::PlatformName;
-    use crate::domain::media::{Detail, MediaItem, MediaKind};
+    use crate::domain::ids::{AccountId, MediaId, PlatformName};
+    use crate::domain::media::{MediaItem, MediaKind};
     use crate::engine::send::tests::{engine, frozen, put, work};
     use crate::engine::{Effect, Input, Phase, Purpose, Reply, Wait, WaitFor};
     use crate::platforms::{Body, Request};
@@ -247,17 +246,7 @@ mod tests {
     fn refused(purpose: Option<Purpose>, now: Timestamp) -> (Engine, Delivery) {
         let mut engine = engine();
         let mut it = work(1, now);
-        let picture = MediaItem {
-            id: crate::domain::ids::MediaId::from_u128(1),
-            name: "a.png".into(),
-            kind: MediaKind::Png,
-            bytes: 10,
-            width: 1,
-            height: 1,
-            alt: None,
-            part: 0,
-            detail: Detail::default(),
-        };
+        let picture = MediaItem::new(MediaId::from_u128(1), "a.png", MediaKind::Png, 10, (1, 1));
         std::sync::Arc::get_mut(&mut it.post).unwrap().media = vec![picture];
         it.delivery = it.delivery.apply(Event::Claim, now).unwrap();
         if purpose.is_none() {

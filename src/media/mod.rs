@@ -80,17 +80,8 @@ pub struct Facts {
 impl Facts {
     /// The item of a post that shows the file.
     pub fn item(&self, id: MediaId, name: String, alt: Option<String>) -> MediaItem {
-        MediaItem {
-            id,
-            name,
-            kind: self.kind,
-            bytes: self.bytes,
-            width: self.width,
-            height: self.height,
-            alt,
-            part: 0,
-            detail: self.detail.clone(),
-        }
+        let plain = MediaItem::new(id, name, self.kind, self.bytes, (self.width, self.height));
+        MediaItem { alt, detail: self.detail.clone(), ..plain }
     }
 }
 
