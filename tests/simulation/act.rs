@@ -244,7 +244,7 @@ impl World {
             let account = self.watch.rows[id].account;
             self.watch.call_ended(account, *id, self.now);
             let wall = self.wall();
-            self.watch.pace.answered(account, *id, wall);
+            self.watch.pace.answered(account, *id, (wall, self.now));
         }
     }
 
