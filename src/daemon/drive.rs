@@ -373,11 +373,15 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             match write.await {
-                Ok(()) => {
+                Ok(went_on) => {
                     cp!("c2", event == "claim");
                     cp!("c5", event == "prepare");
                     cp!("c12", moved.state.is_terminal());
-                    log_move(&moved, event, now);
+                    // A state that did not last is in the history alone.
+                    match went_on {
+                        Some(it) => log_move(&it, ledger::RECONNECTED, now),
+                        None => log_move(&moved, event, now),
+                    }
                     shared.send(Input::Saved { id, seq, conflict: false });
                     queues::recheck(&shared, &moved).await;
                     if clean_up {

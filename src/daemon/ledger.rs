@@ -203,31 +203,35 @@ pub fn calls(
     })
 }
 
+/// The name under which such a move stands in the history.
+pub(super) const RECONNECTED: &str = "reconnected";
+
 /// The account is connected again: what waited for that goes on, and what nobody could look for
 /// meanwhile is looked for now.
 pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
     for waiting in deliveries::needs_reconnect(tx, id)? {
         let before = deliveries::need(tx, waiting)?;
-        moved(tx, &before, Event::TryNow { at: now, anyway: false }, "reconnected", now)?;
+        moved(tx, &before, Event::TryNow { at: now, anyway: false }, RECONNECTED, now)?;
     }
     for unknown in resting_ids(tx, State::Unknown)? {
         let before = deliveries::need(tx, unknown)?;
         if before.account != id || before.is_left() {
             continue;
         }
-        moved(tx, &before, look_at(&before, now), "reconnected", now)?;
+        moved(tx, &before, look_at(&before, now), RECONNECTED, now)?;
     }
     Ok(())
 }
 
 /// It waits for its account to be connected again, and that has been, while this was decided by what was known
 /// before: nobody would set it going any more. In the same write, for behind a crash nobody would either.
-fn go_on(tx: &mut Tx<'_>, waiting: &Delivery, now: Timestamp) -> Result<(), StoreError> {
+/// What it is then; none: it waits.
+fn go_on(tx: &mut Tx<'_>, waiting: &Delivery, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
     let well = |it: &Account| it.reason.is_none() && it.state != AccountState::NeedsReconnect;
-    if accounts::get(tx, waiting.account)?.is_some_and(|it| well(&it)) {
-        moved(tx, waiting, Event::TryNow { at: now, anyway: false }, "reconnected", now)?;
-    }
-    Ok(())
+    let event = Event::TryNow { at: now, anyway: false };
+    let goes_on = accounts::get(tx, waiting.account)?.is_some_and(|it| well(&it))
+        && moved(tx, waiting, event, RECONNECTED, now)?;
+    if goes_on { deliveries::need(tx, waiting.id).map(Some) } else { Ok(None) }
 }
 
 /// What waits parked for a reason of this class, and of which `whose` says so, is tried at once. Gives
@@ -452,12 +456,12 @@ impl Ledger {
     }
 
     /// The transaction of [`Effect::Save`](crate::engine::Effect::Save): compare-and-swap, history,
-    /// the attempt's end, a tombstone.
+    /// the attempt's end, a tombstone. Returns the row, if it went on to another state in the same write.
     pub fn save(
         &mut self,
         save: Save,
         now: Timestamp,
-    ) -> impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + use<> {
+    ) -> impl FnMut(&mut Tx<'_>) -> Result<Option<Delivery>, StoreError> + Send + use<> {
         let Save { before, after, event, answer, .. } = save;
         let mut transition = Transition::between(&before, &after, event, now);
         // Only what comes back from a publishing call completes one; the answer to any other belongs to
@@ -497,7 +501,7 @@ impl Ledger {
             }
             cp!("c11", attempt.is_some());
             deliveries::put(tx, Some(&before), &after, Some(transition.clone()))?;
-            if after.state == State::NeedsReconnect { go_on(tx, &after, now) } else { Ok(()) }
+            if after.state == State::NeedsReconnect { go_on(tx, &after, now) } else { Ok(None) }
         }
     }
 
