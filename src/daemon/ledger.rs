@@ -77,7 +77,7 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<Vec<Wait>, Store
         for state in [State::Unknown, State::Retry] {
             each_resting(rx, state, |it| {
                 match set_back::at_start(&it, now) {
-                    Some(_) => off.push(it),
+                    Some(event) => off.push((it, event)),
                     None => waits.extend(said(rx, &it, now.wall)?),
                 }
                 Ok(())
@@ -93,12 +93,10 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<Vec<Wait>, Store
 }
 
 /// Moves what waits for the time of a clock that was wrong; what networks said to it.
-fn mend(tx: &mut Tx<'_>, off: &[Delivery], now: Moment) -> Result<Vec<Wait>, StoreError> {
+fn mend(tx: &mut Tx<'_>, off: &[(Delivery, Event)], now: Moment) -> Result<Vec<Wait>, StoreError> {
     let mut waits = Vec::new();
-    for before in off {
-        if let Some(event) = set_back::at_start(before, now) {
-            moved(tx, before, event, set_back::WAS_AHEAD, now)?;
-        }
+    for (before, event) in off {
+        moved(tx, before, event.clone(), set_back::WAS_AHEAD, now)?;
         waits.extend(said(tx, &deliveries::need(tx, before.id)?, now.wall)?);
     }
     Ok(waits)
