@@ -374,7 +374,7 @@ fn made(dir: &Path, stem: &str) -> io::Result<Vec<PathBuf>> {
     for entry in entries {
         let path = entry?.path();
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if name.starts_with(stem) && name.ends_with(".jpg") {
+        if name.starts_with(stem) && path.extension() == Some(OsStr::new("jpg")) {
             found.push(path);
         }
     }

@@ -202,19 +202,19 @@ async fn a_conversion_is_sent_as_it_was_made_or_made_anew() {
         // Before a restart, and after one, which remembers nothing.
         for library in [library.clone(), Library::new(dir.path().to_owned())] {
             fs::write(&path, torn).unwrap();
-            assert_eq!(sent(&library).await, made, "{} bytes", torn.len());
+            assert!(sent(&library).await == made, "{} bytes", torn.len());
             assert_eq!(files(), std::slice::from_ref(&path));
             last = inode();
         }
     }
     // What is as it was made is not made once more.
-    assert_eq!(sent(&Library::new(dir.path().to_owned())).await, made);
+    assert!(sent(&Library::new(dir.path().to_owned())).await == made);
     assert_eq!(inode(), last);
     fs::remove_dir_all(&folder).unwrap();
-    assert_eq!(sent(&library).await, made, "gone, it is made anew");
+    assert!(sent(&library).await == made, "gone, it is made anew");
     // Another of the same picture lies beside it.
     let small = Fit { width: 200, height: 120, ..fit };
-    assert_ne!(all(open(&library, small).await.unwrap()).await, made);
+    assert!(all(open(&library, small).await.unwrap()).await != made);
     assert_eq!((files().len(), sent(&library).await == made), (2, true));
     // Only of what was taken in.
     fs::write(dir.path().join(id(1).to_string()), noise(30, 20)).unwrap();
