@@ -379,7 +379,7 @@ impl Driver {
                     cp!("c12", moved.state.is_terminal());
                     // A state that did not last is in the history alone.
                     match went_on {
-                        Some(it) => log_move(&it, ledger::RECONNECTED, now),
+                        Some(it) => log_move(&it, "reconnected", now),
                         None => log_move(&moved, event, now),
                     }
                     shared.send(Input::Saved { id, seq, conflict: false });

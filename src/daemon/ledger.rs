@@ -201,22 +201,19 @@ pub fn calls(
     })
 }
 
-/// The name under which such a move stands in the history.
-pub(super) const RECONNECTED: &str = "reconnected";
-
 /// The account is connected again: what waited for that goes on, and what nobody could look for
 /// meanwhile is looked for now.
 pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
     for waiting in deliveries::needs_reconnect(tx, id)? {
         let before = deliveries::need(tx, waiting)?;
-        moved(tx, &before, Event::TryNow { at: now, anyway: false }, RECONNECTED, now)?;
+        moved(tx, &before, Event::TryNow { at: now, anyway: false }, "reconnected", now)?;
     }
     for unknown in resting_ids(tx, State::Unknown)? {
         let before = deliveries::need(tx, unknown)?;
         if before.account != id || before.is_left() {
             continue;
         }
-        moved(tx, &before, look_at(&before, now), RECONNECTED, now)?;
+        moved(tx, &before, look_at(&before, now), "reconnected", now)?;
     }
     Ok(())
 }
@@ -228,7 +225,7 @@ fn go_on(tx: &mut Tx<'_>, waiting: &Delivery, now: Timestamp) -> Result<Option<D
     let well = |it: &Account| it.reason.is_none() && it.state != AccountState::NeedsReconnect;
     let event = Event::TryNow { at: now, anyway: false };
     let goes_on = accounts::get(tx, waiting.account)?.is_some_and(|it| well(&it))
-        && moved(tx, waiting, event, RECONNECTED, now)?;
+        && moved(tx, waiting, event, "reconnected", now)?;
     if goes_on { deliveries::need(tx, waiting.id).map(Some) } else { Ok(None) }
 }
 
