@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use crate::http::{Exchange, ExchangeError};
+use crate::http::{Exchange, ExchangeError, skew};
 
 /// What a server's words may take of ours.
 const SAID_MAX: usize = 200;
@@ -140,11 +140,12 @@ pub(super) fn refusal(answer: &Response<Bytes>, hide: &[&str], now: Timestamp) -
 }
 
 /// Until when a 429 asks us to wait: `Retry-After` in seconds, else X's `x-rate-limit-reset`
-/// (docs.x.com/x-api/fundamentals/rate-limits), else a minute.
+/// (docs.x.com/x-api/fundamentals/rate-limits), which is told by X's clock, else a minute.
 fn later(headers: &HeaderMap, now: Timestamp) -> Timestamp {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
+    let there = now.as_second().saturating_add(skew(headers, now).unwrap_or(0));
     let wait = number(RETRY_AFTER.as_str())
-        .or_else(|| number("x-rate-limit-reset").map(|at| at.saturating_sub(now.as_second())))
+        .or_else(|| number("x-rate-limit-reset").map(|at| at.saturating_sub(there)))
         .filter(|seconds| *seconds > 0)
         .map_or(PATIENCE, SignedDuration::from_secs);
     now.checked_add(wait.min(PATIENCE_MAX)).unwrap_or(Timestamp::MAX)
@@ -234,6 +235,13 @@ mod tests {
         assert_eq!(until(&[("retry-after", "7")]), 7);
         assert_eq!(until(&[("x-rate-limit-reset", &(now().as_second() + 30).to_string())]), 30);
         assert_eq!(until(&[]), 60);
+        // Told by X's clock, which its date shows, whichever of the two is wrong.
+        for (date, there) in
+            [("Tue, 01 Dec 2026 10:00:00 GMT", 3_600), ("Tue, 01 Dec 2026 08:59:00 GMT", -60)]
+        {
+            let reset = (now().as_second() + there + 30).to_string();
+            assert_eq!(until(&[("date", date), ("x-rate-limit-reset", &reset)]), 30, "{date}");
+        }
         assert_eq!(until(&[("retry-after", "-5")]), 60);
         assert_eq!(until(&[("retry-after", "99999999999")]), 86_400);
     }

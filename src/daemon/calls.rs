@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::body::Part;
 use super::files::{self, Unready};
 use super::progress::Whose;
@@ -56,7 +58,7 @@ pub(super) async fn call_for(
             let parcel = contents.parcel(shared, request);
             let reply = shared.wire().call(request, parcel).await;
             spend::after(shared, bill, request, &reply);
-            quota::note(shared, account, request, &reply);
+            quota::keep(shared, contents.told(request, &reply, shared.now()));
             reply
         }
         Err(reply) => reply,
@@ -73,6 +75,11 @@ pub(super) struct Contents {
 }
 
 impl Contents {
+    /// What the answer says of the account's limits.
+    pub(super) fn told(&self, request: &Request, reply: &Reply, now: Timestamp) -> quota::Told {
+        quota::told(&self.account, request, reply, now)
+    }
+
     pub(super) fn parcel<'a>(&'a self, shared: &Shared, request: &Request) -> Parcel<'a> {
         let platform = platforms::find(self.account.name.platform());
         let version = shared.api_version(&self.account);

@@ -373,11 +373,15 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             match write.await {
-                Ok(()) => {
+                Ok(went_on) => {
                     cp!("c2", event == "claim");
                     cp!("c5", event == "prepare");
                     cp!("c12", moved.state.is_terminal());
-                    log_move(&moved, event, now);
+                    // A state that did not last is in the history alone.
+                    match went_on {
+                        Some(it) => log_move(&it, "reconnected", now),
+                        None => log_move(&moved, event, now),
+                    }
                     shared.send(Input::Saved { id, seq, conflict: false });
                     queues::recheck(&shared, &moved).await;
                     if clean_up {
@@ -442,18 +446,19 @@ impl Driver {
             }
             cp!("c7");
             log_move(&moved, "intend", now);
-            let reply = match contents_of(&shared, account, Some(id), &request).await {
+            let (reply, told) = match contents_of(&shared, account, Some(id), &request).await {
                 Ok(contents) => {
                     let parcel = contents.parcel(&shared, &request);
-                    shared.wire().publish(intent, &request, parcel).await
+                    let reply = shared.wire().publish(intent, &request, parcel).await;
+                    let told = contents.told(&request, &reply, shared.now());
+                    (reply, told)
                 }
-                Err(reply) => reply,
+                Err(reply) => (reply, quota::Told::default()),
             };
             cp!("c10");
             // What came of it is written down first.
-            let heard = reply.clone();
             shared.send(Input::Published { id, reply });
-            quota::note(&shared, account, &request, &heard);
+            quota::keep(&shared, told);
         });
     }
 

@@ -77,7 +77,7 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<Vec<Wait>, Store
         for state in [State::Unknown, State::Retry] {
             each_resting(rx, state, |it| {
                 match set_back::at_start(&it, now) {
-                    Some(_) => off.push(it),
+                    Some(event) => off.push((it, event)),
                     None => waits.extend(said(rx, &it, now.wall)?),
                 }
                 Ok(())
@@ -93,12 +93,10 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<Vec<Wait>, Store
 }
 
 /// Moves what waits for the time of a clock that was wrong; what networks said to it.
-fn mend(tx: &mut Tx<'_>, off: &[Delivery], now: Moment) -> Result<Vec<Wait>, StoreError> {
+fn mend(tx: &mut Tx<'_>, off: &[(Delivery, Event)], now: Moment) -> Result<Vec<Wait>, StoreError> {
     let mut waits = Vec::new();
-    for before in off {
-        if let Some(event) = set_back::at_start(before, now) {
-            moved(tx, before, event, set_back::WAS_AHEAD, now)?;
-        }
+    for (before, event) in off {
+        moved(tx, before, event.clone(), set_back::WAS_AHEAD, now)?;
         waits.extend(said(tx, &deliveries::need(tx, before.id)?, now.wall)?);
     }
     Ok(waits)
@@ -222,12 +220,13 @@ pub fn revive(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> Result<(), Stor
 
 /// It waits for its account to be connected again, and that has been, while this was decided by what was known
 /// before: nobody would set it going any more. In the same write, for behind a crash nobody would either.
-fn go_on(tx: &mut Tx<'_>, waiting: &Delivery, now: Timestamp) -> Result<(), StoreError> {
+/// What it is then; none: it waits.
+fn go_on(tx: &mut Tx<'_>, waiting: &Delivery, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
     let well = |it: &Account| it.reason.is_none() && it.state != AccountState::NeedsReconnect;
-    if accounts::get(tx, waiting.account)?.is_some_and(|it| well(&it)) {
-        moved(tx, waiting, Event::TryNow { at: now, anyway: false }, "reconnected", now)?;
-    }
-    Ok(())
+    let event = Event::TryNow { at: now, anyway: false };
+    let goes_on = accounts::get(tx, waiting.account)?.is_some_and(|it| well(&it))
+        && moved(tx, waiting, event, "reconnected", now)?;
+    if goes_on { deliveries::need(tx, waiting.id).map(Some) } else { Ok(None) }
 }
 
 /// What waits parked for a reason of this class, and of which `whose` says so, is tried at once. Gives
@@ -452,12 +451,12 @@ impl Ledger {
     }
 
     /// The transaction of [`Effect::Save`](crate::engine::Effect::Save): compare-and-swap, history,
-    /// the attempt's end, a tombstone.
+    /// the attempt's end, a tombstone. Returns the row, if it went on to another state in the same write.
     pub fn save(
         &mut self,
         save: Save,
         now: Timestamp,
-    ) -> impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + use<> {
+    ) -> impl FnMut(&mut Tx<'_>) -> Result<Option<Delivery>, StoreError> + Send + use<> {
         let Save { before, after, event, answer, .. } = save;
         let mut transition = Transition::between(&before, &after, event, now);
         // Only what comes back from a publishing call completes one; the answer to any other belongs to
@@ -497,7 +496,7 @@ impl Ledger {
             }
             cp!("c11", attempt.is_some());
             deliveries::put(tx, Some(&before), &after, Some(transition.clone()))?;
-            if after.state == State::NeedsReconnect { go_on(tx, &after, now) } else { Ok(()) }
+            if after.state == State::NeedsReconnect { go_on(tx, &after, now) } else { Ok(None) }
         }
     }
 

@@ -17,7 +17,7 @@ use crate::domain::account::Account;
 use crate::domain::ids::AccountId;
 use crate::engine::{Call, Reply};
 use crate::platforms::{self, Platform, Quota, Request, Share};
-use crate::store::{StoreError, accounts, deliveries, posts};
+use crate::store::{StoreError, deliveries, posts};
 
 /// The call in which Instagram says how many posts of a day are used.
 const LIMIT: &str = "instagram.limit";
@@ -25,22 +25,21 @@ const LIMIT: &str = "instagram.limit";
 /// Whose limit it is, and which.
 type Whose = (Option<AccountId>, String);
 
+/// What one answer says of limits.
+#[derive(Default)]
+pub(super) struct Told(Vec<(Whose, (Quota, Timestamp))>);
+
 /// What networks said last, by network for limits of the app and by account for others.
 #[derive(Default)]
 pub(super) struct Gauges(Mutex<BTreeMap<Whose, (Quota, Timestamp)>>);
 
-/// Keeps what an answer says of limits.
-pub(super) fn note(shared: &Shared, account: AccountId, request: &Request, reply: &Reply) {
-    let Reply::Answer(answer) = reply else { return };
-    // Every answer of theirs tells; a store that cannot be read now tells so elsewhere.
-    let Ok(Some(account)) = shared.store.read(|rx| accounts::get(rx, account)) else { return };
+/// What an answer says of limits; nothing, if there is none.
+pub(super) fn told(account: &Account, request: &Request, reply: &Reply, now: Timestamp) -> Told {
+    let mut all = Vec::new();
     let network = account.name.platform();
-    let Some(platform) = platforms::find(network) else { return };
-    let now = shared.now();
+    let (Reply::Answer(answer), Some(platform)) = (reply, platforms::find(network)) else { return Told(all) };
     // Those that count calls count each kind for itself: what is left of others bars no post.
     let tells = platforms::is_publishing(request.label) || request.label == LIMIT;
-    let mut all = shared.quotas.0.lock().unwrap_or_else(PoisonError::into_inner);
-    all.retain(|_, (quota, at)| quota.resets > now && *at <= now);
     for quota in platform.quotas(answer, now) {
         if quota.left.is_some() && !tells {
             continue;
@@ -56,8 +55,20 @@ pub(super) fn note(shared: &Shared, account: AccountId, request: &Request, reply
             (None, false) => "the account's use of the network, in percent".to_owned(),
         };
         let whose = if quota.app { None } else { Some(account.id) };
-        all.insert((whose, format!("{network} {what}")), (quota, now));
+        all.push(((whose, format!("{network} {what}")), (quota, now)));
     }
+    Told(all)
+}
+
+/// Keeps it.
+pub(super) fn keep(shared: &Shared, Told(told): Told) {
+    if told.is_empty() {
+        return;
+    }
+    let now = shared.now();
+    let mut all = shared.quotas.0.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|_, (quota, at)| quota.resets > now && *at <= now);
+    all.extend(told);
 }
 
 /// What is known of one account. Reads the log where something is counted: not for the async workers.

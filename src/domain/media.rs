@@ -103,6 +103,29 @@ pub struct MediaItem {
     pub detail: Detail,
 }
 
+impl MediaItem {
+    /// A file of which no more is said, with the first part. `pixels`: width and height.
+    pub fn new(
+        id: MediaId,
+        name: impl Into<String>,
+        kind: MediaKind,
+        bytes: u64,
+        (width, height): (u32, u32),
+    ) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            kind,
+            bytes,
+            width,
+            height,
+            alt: None,
+            part: 0,
+            detail: Detail::default(),
+        }
+    }
+}
+
 /// What the bytes said besides kind and size. All of it is the default for files that were taken in
 /// before it was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -137,15 +137,21 @@ impl Engine {
             && let Some(account) = &work.account
             && let Some(it) = ReadBack::of(&work.delivery, step, account, work.platform, now)
         {
-            if !work.delivery.state.is_terminal() {
-                let ReadBack { account, request, .. } = it;
+            if work.delivery.state.is_terminal() {
+                self.read_backs.wait(it);
+            } else {
+                let ReadBack { account, app, request, .. } = it;
+                // The parts behind it wait for no read: where none is to be made, there is none.
+                if self.reads_wait(account, Some(&app), now).is_some() || self.spent(id, now).is_some() {
+                    return self.release(id);
+                }
+                let Some(run) = self.runs.get_mut(&id) else { return };
                 run.phase = Phase::Calling(Purpose::ReadBack);
                 run.in_lane = false;
                 self.tally(id, &request, now);
                 out.push(Effect::Call { id, account, purpose: Purpose::ReadBack, request });
                 return self.free_lane(account, id);
             }
-            self.read_backs.wait(it);
         }
         self.release(id);
     }
@@ -233,9 +239,16 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
-        let (delivery, platform) = (&work.delivery, work.platform);
+        let there = There::at((&self.gates, self.steps), work.account.as_ref(), now);
+        let delivery = &work.delivery;
         let live = delivery.steps.get(step);
-        match live.and_then(|live| shown((id, step), platform.confirmed(live, answer, now), answer)) {
+        let sight = live.map(|live| there.sight(work.platform.confirmed(live, answer, there.now)));
+        if let Some(Sight::Unclear(failure)) = &sight {
+            let (account, app) = (delivery.account, work.account.as_ref().map(app_of));
+            self.read_refused(account, app.as_ref(), failure, now);
+            return self.release(id);
+        }
+        match sight.and_then(|sight| shown((id, step), sight, answer)) {
             // Nothing is put under what nobody can see.
             Some(Effect::CameToNothing { reason, answer, .. })
                 if delivery.state == State::Retry && delivery.is_at_comment() =>
@@ -409,6 +422,57 @@ mod tests {
         engine.take(Input::Answered { id: first, purpose: Purpose::ReadBack, reply }, at(1_000));
         assert!(read_back(&engine.start(at(60_999))).is_empty());
         assert_eq!(read_back(&engine.start(at(61_000))), [second]);
+    }
+
+    /// A thread on an account of its own, whose first part just went live.
+    fn first_part(engine: &mut Engine, n: u128, now: Timestamp, out: &mut Vec<Effect>) -> DeliveryId {
+        let mut it = work(n, Timestamp::UNIX_EPOCH);
+        it.delivery.steps.push(Step::new(StepKind::Thread));
+        let live = Live {
+            remote_id: Some(format!("{n}")),
+            permalink: None,
+            extra: BTreeMap::default(),
+            verified: false,
+        };
+        for event in [
+            Event::Claim,
+            Event::Intend { frozen: frozen(), ahead: SignedDuration::ZERO },
+            Event::Applied { live, next_part_at: now },
+        ] {
+            it.delivery = it.delivery.apply(event, now).unwrap();
+        }
+        let id = put(engine, it, Phase::Saving(1, Then::Done));
+        engine.runs.get_mut(&id).unwrap().confirm = Some(0);
+        engine.done(id, now, out);
+        id
+    }
+
+    #[test]
+    fn a_read_that_is_refused_between_two_parts_is_the_last_until_the_network_takes_reads_again() {
+        let (mut engine, mut out) = (engine(), Vec::new());
+        let hour = SignedDuration::from_hours(1);
+        // Our clock is an hour ahead, by which the end of the wait is told.
+        let now = at(0) + hour + hour;
+        let first = first_part(&mut engine, 1, now, &mut out);
+        assert_eq!(read_back(&out), [first]);
+        let date = jiff::fmt::rfc2822::to_string(&(now - hour).to_zoned(jiff::tz::TimeZone::UTC)).unwrap();
+        let reset = (now - hour).as_second() + 600;
+        let headers = [
+            ("date", date),
+            ("x-rate-limit-remaining", "0".to_owned()),
+            ("x-rate-limit-reset", reset.to_string()),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value)).into();
+        let reply = Reply::Answer(Answer { status: 429, headers, body: b"{}".to_vec() });
+        engine.take(Input::Answered { id: first, purpose: Purpose::ReadBack, reply }, now);
+        assert!(!engine.holds(first), "its next part waits for no read");
+        let end = now + SignedDuration::from_secs(600);
+        for (n, when, made) in [(2, end - SignedDuration::from_secs(1), false), (3, end, true)] {
+            let mut out = Vec::new();
+            let next = first_part(&mut engine, n, when, &mut out);
+            assert_eq!(read_back(&out) == [next], made, "{when}");
+            assert_eq!(engine.holds(next), made);
+        }
     }
 
     #[test]

@@ -311,7 +311,7 @@ struct Run {
     marker_gone: Option<bool>,
     /// Pages of the network's list that were turned.
     pages: u8,
-    /// When the call that is on the wire, or the first of a list's pages, left.
+    /// When the look that goes on began: the first page of a list, or the first of two looks, left.
     asked: Option<Timestamp>,
     /// Preparing calls so far.
     prepared: u16,

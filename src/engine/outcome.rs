@@ -423,12 +423,14 @@ impl Engine {
     }
 
     /// When to come back to a network that never says when, by how often its account had to wait in a row.
-    fn says_nothing(&mut self, id: DeliveryId, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn says_nothing(&mut self, id: DeliveryId, now: Timestamp) -> Option<Timestamp> {
         let run = self.runs.get(&id)?;
-        let (platform, lane) = (run.work.as_ref()?.platform, self.lanes.entry(run.account).or_default());
-        let until = platform.throttled(lane.parks, now)?;
+        let (work, lane) = (run.work.as_ref()?, self.lanes.entry(run.account).or_default());
+        // Its day begins and ends by its own clock.
+        let there = There::present((&self.gates, self.steps), work.account.as_ref(), now);
+        let until = work.platform.throttled(lane.parks, there.now)?;
         lane.parks = lane.parks.saturating_add(1);
-        Some(until)
+        Some(there.by_ours(until))
     }
 
     /// The network takes nothing of the account for now: its lane waits, and until when is told.

@@ -107,7 +107,8 @@ impl Engine {
             work.account.as_ref(),
         );
         let since = search_from(delivery, moment).saturating_sub(ahead).unwrap_or(now);
-        run.searched = Some((since, ahead));
+        // From the start, also where the token of a look that had begun was renewed.
+        (run.searched, run.marker_gone, run.pages, run.asked) = (Some((since, ahead)), None, 0, None);
         let request = match (&delivery.flight.frozen, &work.account) {
             (Some(frozen), Some(_)) => with_job(work, |job| work.platform.look(job, frozen, since)).flatten(),
             // Nothing is known of what was sent (restored from a backup, or found before a late

@@ -38,7 +38,7 @@ fn perhaps_ahead(delivery: &Delivery, sent: Timestamp, now: Timestamp) -> Timest
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::delivery::{Event, Looked, Reason, State};
+    use crate::domain::delivery::{Event, Looked, Reason, Recall, Restored, State};
     use crate::engine::send::tests::{engine, frozen, put, work};
     use crate::engine::{Effect, Phase, Purpose, Reply};
     use crate::platforms::Answer;
@@ -74,6 +74,79 @@ mod tests {
         engine.looked(id, None, Reply::Answer(nothing), now, &mut out);
         let [Effect::Save(save)] = out.as_slice() else { panic!("one write") };
         save.after.state
+    }
+
+    /// After a restore two looks are one: for what was sent, which left so long ago, and for the words, which
+    /// leaves when the first was answered.
+    #[test]
+    fn an_absence_of_two_looks_is_as_old_as_the_first() {
+        let secs = SignedDuration::from_secs;
+        for (took, state) in [(0, State::Retry), (60, State::Unknown)] {
+            let sent = Timestamp::UNIX_EPOCH + secs(86_400);
+            let (mut engine, mut lost) = (engine(), work(1, sent));
+            let first = sent + engine.settings.settle + secs(30);
+            let now = first + engine.settings.absence_gap + secs(1);
+            let reason = || Reason::new("restored", "it may have gone out since");
+            let copy = Restored { known: sent, at: sent.into() };
+            let looked = Event::Look {
+                kind: Looked::Absent,
+                next_check: first,
+                absent_at: Some(first.into()),
+                reason: None,
+            };
+            let restore = Event::Restore {
+                next_check: first,
+                reason: reason(),
+                copy,
+                since: sent.into(),
+                when: Recall::Now,
+            };
+            for (event, at) in [
+                (Event::Claim, sent),
+                (Event::Intend { frozen: frozen(), ahead: SignedDuration::ZERO }, sent),
+                (Event::Lose { next_check: first, reason: reason(), said: None }, sent),
+                (restore, sent),
+                (looked, first),
+            ] {
+                lost.delivery = lost.delivery.apply(event, at).unwrap();
+            }
+            let id = put(&mut engine, lost, Phase::Loading);
+            let mut calls = Vec::new();
+            engine.look(id, now - secs(took), &mut calls);
+            let nothing = || Answer {
+                status: 200,
+                headers: Vec::new(),
+                body: br#"{"meta":{"result_count":0}}"#.to_vec(),
+            };
+            engine.looked(id, None, Reply::Answer(nothing()), now, &mut calls);
+            assert!(matches!(calls.as_slice(), [Effect::Call { .. }, Effect::Call { .. }]), "two looks");
+            let mut out = Vec::new();
+            engine.looked(id, None, Reply::Answer(nothing()), now, &mut out);
+            let [Effect::Save(save)] = out.as_slice() else { panic!("one write") };
+            assert_eq!(save.after.state, state, "{took} s");
+        }
+    }
+
+    /// The token ends between the two looks: what follows begins with the first of them, and its answer is
+    /// read as that.
+    #[test]
+    fn a_look_with_a_fresh_token_begins_from_the_start() {
+        let (mut engine, now) = (engine(), Timestamp::UNIX_EPOCH + SignedDuration::from_hours(30));
+        let mut lost = work(1, now);
+        let reason = Reason::new("ambiguous", "no answer");
+        for event in [
+            Event::Claim,
+            Event::Intend { frozen: frozen(), ahead: SignedDuration::ZERO },
+            Event::Lose { next_check: now, reason, said: None },
+        ] {
+            lost.delivery = lost.delivery.apply(event, now).unwrap();
+        }
+        let id = put(&mut engine, lost, Phase::Refreshing);
+        let run = engine.runs.get_mut(&id).unwrap();
+        (run.marker_gone, run.pages, run.asked) = (Some(true), 3, Some(now - SignedDuration::from_hours(1)));
+        engine.look(id, now, &mut Vec::new());
+        let run = &engine.runs[&id];
+        assert_eq!((run.marker_gone, run.pages, run.asked), (None, 0, Some(now)));
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Engine {
         self.tally(id, &request, now);
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.call = Some(request.clone());
-        run.asked = run.asked.filter(|_| run.pages > 0).or(Some(now));
+        run.asked.get_or_insert(now);
         run.phase = Phase::Calling(purpose);
         let account = run.account;
         self.gate_tried(account, id);

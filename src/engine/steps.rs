@@ -10,7 +10,6 @@ use crate::domain::account::Account;
 use crate::domain::ids::{AccountId, DeliveryId};
 use crate::planted::planted;
 use crate::platforms::{Answer, Failure, Platform, Sight};
-use jiff::fmt::rfc2822;
 
 /// Nothing waits longer than this for its next try or look: networks ask for a day at the most.
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(48);
@@ -74,8 +73,7 @@ impl Engine {
     /// The network's time stands in the `Date` of every answer (RFC 9110, 6.6.1). Nothing is learnt
     /// from one that has none.
     pub(super) fn compare_clocks(&mut self, app: &App, answer: &Answer, now: Timestamp) {
-        let date = answer.header("date").and_then(|it| rfc2822::parse(it).ok());
-        let Some(date) = date.map(|it| it.timestamp()) else { return };
+        let Some(date) = answer.date() else { return };
         self.gates.entry(app.clone()).or_default().ahead = Some(now.duration_since(date));
     }
 
@@ -140,12 +138,15 @@ pub(super) fn time_there(known: Known<'_>, account: Option<&Account>, now: Times
     There::at(known, account, now).now
 }
 
-/// A network's clock. By it waits are told, or reckoned from its present; they are waited for by ours.
+/// A network's clock, as far as ours is ahead of it: what is stored, or measured from what is stored, must
+/// not take a network's word for it that more time has passed. By it waits are told, or reckoned from its
+/// present; they are waited for by ours. What an answer tells by its own clock is reckoned from that answer's
+/// date, however far ours is behind ([`Answer::by_ours`]).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct There {
     /// As [`time_there`].
     pub(super) now: Timestamp,
-    /// How far ours is ahead of it.
+    /// How far ours is ahead of it; behind, if it is less than nothing.
     ahead: SignedDuration,
 }
 
@@ -156,8 +157,17 @@ impl There {
     }
 
     pub(super) fn of(known: Known<'_>, app: Option<&App>, now: Timestamp) -> Self {
-        let ahead = off_of(known, app);
-        let ahead = if ahead > CLOCK_OFF { ahead } else { SignedDuration::ZERO };
+        Self::off_by(off_of(known, app).max(SignedDuration::ZERO), now)
+    }
+
+    /// Also where ours is behind: for what is reckoned from the network's present alone, waited for by ours, and
+    /// compared with nothing else. What an answer took makes ours less behind than it is, so nothing comes early.
+    pub(super) fn present(known: Known<'_>, account: Option<&Account>, now: Timestamp) -> Self {
+        Self::off_by(off(known, account), now)
+    }
+
+    fn off_by(off: SignedDuration, now: Timestamp) -> Self {
+        let ahead = if off.abs() > CLOCK_OFF { off } else { SignedDuration::ZERO };
         Self { now: now.saturating_sub(ahead).unwrap_or(now), ahead }
     }
 
@@ -186,12 +196,12 @@ mod tests {
     use super::*;
     use crate::domain::delivery::Reason;
     use crate::domain::delivery::{Delivery, Event, State};
-    use crate::domain::ids::AccountId;
-    use crate::domain::ids::PlatformName;
-    use crate::domain::media::{Detail, MediaItem, MediaKind};
+    use crate::domain::ids::{AccountId, MediaId, PlatformName};
+    use crate::domain::media::{MediaItem, MediaKind};
     use crate::engine::send::tests::{engine, frozen, put, work};
     use crate::engine::{Effect, Input, Phase, Purpose, Reply, Wait, WaitFor};
     use crate::platforms::{Body, Request};
+    use jiff::fmt::rfc2822;
 
     #[test]
     fn a_clock_that_was_years_ahead_leaves_no_wait_of_years() {
@@ -243,21 +253,11 @@ mod tests {
         Answer { status: 429, headers, body: br#"{"title":"Too Many Requests"}"#.to_vec() }
     }
 
-    /// What becomes of a delivery whose call was answered with that while our clock was an hour ahead.
-    fn refused(purpose: Option<Purpose>, now: Timestamp) -> (Engine, Delivery) {
+    /// What becomes of a delivery whose call was answered with that while our clock was so far ahead.
+    fn refused(purpose: Option<Purpose>, ahead: SignedDuration, now: Timestamp) -> (Engine, Delivery) {
         let mut engine = engine();
         let mut it = work(1, now);
-        let picture = MediaItem {
-            id: crate::domain::ids::MediaId::from_u128(1),
-            name: "a.png".into(),
-            kind: MediaKind::Png,
-            bytes: 10,
-            width: 1,
-            height: 1,
-            alt: None,
-            part: 0,
-            detail: Detail::default(),
-        };
+        let picture = MediaItem::new(MediaId::from_u128(1), "a.png", MediaKind::Png, 10, (1, 1));
         std::sync::Arc::get_mut(&mut it.post).unwrap().media = vec![picture];
         it.delivery = it.delivery.apply(Event::Claim, now).unwrap();
         if purpose.is_none() {
@@ -268,7 +268,7 @@ mod tests {
         let run = engine.runs.get_mut(&id).unwrap();
         run.call = Some(Request::post("x.upload", "base_url", "/2/media/upload", Body::None));
         run.searched = Some((now, SignedDuration::ZERO));
-        let reply = Reply::Answer(used_up(now - SignedDuration::from_hours(1)));
+        let reply = Reply::Answer(used_up(now - ahead));
         let effects = engine.take(
             match purpose {
                 Some(purpose) => Input::Answered { id, purpose, reply },
@@ -284,15 +284,64 @@ mod tests {
     fn a_wait_told_by_the_networks_clock_lasts_as_long_by_ours_whatever_call_was_refused() {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(10);
         let end = now + SignedDuration::from_mins(10);
-        for purpose in [Some(Purpose::Prepare), Some(Purpose::Scan), None] {
-            let (engine, after) = refused(purpose, now);
+        // A minute is no difference worth telling, and a wait lasts as long all the same.
+        let differences = [3_600, 45, 0, -45, -3_600, -40_000_000].map(SignedDuration::from_secs);
+        for (purpose, ahead) in [Some(Purpose::Prepare), Some(Purpose::Scan), None]
+            .into_iter()
+            .flat_map(|it| differences.map(|by| (it, by)))
+        {
+            let (engine, after) = refused(purpose, ahead, now);
             let until = after.next_try.unwrap();
-            assert_eq!(after.state, State::Retry, "{purpose:?}");
-            assert!(until >= end && until <= end + SignedDuration::from_secs(30), "{purpose:?}: {until}");
+            let told = format!("{purpose:?}, {ahead:#} ahead: {until}");
+            assert_eq!(after.state, State::Retry, "{told}");
+            assert!(until >= end && until <= end + SignedDuration::from_secs(30), "{told}");
             let lane = &engine.lanes[&after.account];
-            assert_eq!(lane.parked_until, Some(until), "{purpose:?}");
+            assert_eq!(lane.parked_until, Some(until), "{told}");
             // What an answer to a post says of the account's quota holds as long.
-            assert_eq!(lane.free_at.filter(|_| purpose.is_none()), purpose.is_none().then_some(end));
+            assert_eq!(
+                lane.free_at.filter(|_| purpose.is_none()),
+                purpose.is_none().then_some(end),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_whose_times_contradict_each_other_is_asked_again_soon_and_not_at_once() {
+        let (now, quarter) =
+            (Timestamp::UNIX_EPOCH + SignedDuration::from_hours(100), SignedDuration::from_mins(15));
+        let days = |n: i64| SignedDuration::from_hours(24 * n);
+        for (date, told, end) in [
+            // Its date is ahead of the clock that tells the reset: that, and not the date, is right.
+            (now + days(1), now + SignedDuration::from_mins(10), now + SignedDuration::from_mins(10)),
+            (now + days(400), now + days(300), now + quarter),
+            // Its date is years behind.
+            (now - days(4), now + days(2), now + quarter),
+            // Over already by any clock.
+            (now, now - days(1), now),
+        ] {
+            assert_eq!(used_up(date).by_ours(told, now), end, "{date} {told}");
+        }
+        let undated = Answer { status: 429, headers: Vec::new(), body: Vec::new() };
+        assert_eq!(undated.by_ours(now + days(1), now), now + days(1));
+    }
+
+    #[test]
+    fn the_midnight_of_a_network_is_waited_for_by_its_own_clock() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (midnight, now) = (at("2027-01-02T00:00:00Z"), at("2027-01-01T21:00:00Z"));
+        for hours in [2, 0, -2] {
+            let mut engine = engine();
+            let mut it = work(1, now);
+            let name: crate::domain::ids::AccountName = "linkedin:acme".parse().unwrap();
+            it.account = Some(Account::new(it.delivery.account, name, "1", now));
+            it.platform = crate::platforms::find(PlatformName::LinkedIn).unwrap();
+            let ahead = SignedDuration::from_hours(hours);
+            let app = app_of(it.account.as_ref().unwrap());
+            engine.compare_clocks(&app, &used_up(now - ahead), now);
+            let id = put(&mut engine, it, Phase::Publishing);
+            engine.lanes.entry(AccountId::from_u128(1)).or_default().parks = 2;
+            assert_eq!(engine.says_nothing(id, now), Some(midnight + ahead), "{hours} h ahead");
         }
     }
 }

@@ -5,7 +5,8 @@
 //! before it is; a document stays as it came. Nothing here opens a path that a client named.
 //!
 //! On disk a file has its id for a name. What is made of it for a network lies beside it in a folder
-//! of the same name with `.fit` behind it, and goes with it.
+//! of the same name with `.fit` behind it, and goes with it; its name bears the digest of its bytes, so
+//! that what was made once is sent as it was made.
 
 mod colour;
 mod convert;
@@ -30,6 +31,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::domain::fit::Fit;
+use crate::domain::hex::hex;
 use crate::domain::ids::MediaId;
 use crate::domain::media::{Detail, MediaItem, MediaKind};
 
@@ -80,17 +82,8 @@ pub struct Facts {
 impl Facts {
     /// The item of a post that shows the file.
     pub fn item(&self, id: MediaId, name: String, alt: Option<String>) -> MediaItem {
-        MediaItem {
-            id,
-            name,
-            kind: self.kind,
-            bytes: self.bytes,
-            width: self.width,
-            height: self.height,
-            alt,
-            part: 0,
-            detail: self.detail.clone(),
-        }
+        let plain = MediaItem::new(id, name, self.kind, self.bytes, (self.width, self.height));
+        MediaItem { alt, detail: self.detail.clone(), ..plain }
     }
 }
 
@@ -126,8 +119,8 @@ struct Inner {
     arriving: Mutex<BTreeSet<MediaId>>,
     /// One picture at a time is decoded or cleaned: two large ones would not fit a small machine.
     decoding: tokio::sync::Semaphore,
-    /// Files whose bytes were found to be those that were taken in, as they then were.
-    verified: Mutex<BTreeMap<MediaId, Print>>,
+    /// Files whose bytes were found to be those that were taken in, or made, as they then were.
+    verified: Mutex<BTreeMap<(MediaId, Option<Fit>), Print>>,
 }
 
 /// What changes when a file is changed.
@@ -210,7 +203,7 @@ impl Library {
         self.shared.arriving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn verified(&self) -> MutexGuard<'_, BTreeMap<MediaId, Print>> {
+    fn verified(&self) -> MutexGuard<'_, BTreeMap<(MediaId, Option<Fit>), Print>> {
         self.shared.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -250,7 +243,8 @@ impl Library {
     }
 
     /// Opens a file to be sent, converted first if it must be. Refuses one that is no longer what was
-    /// taken in: what a person looked at and scheduled is what goes out, or nothing does.
+    /// taken in: what a person looked at and scheduled is what goes out, or nothing does. A conversion that is
+    /// no longer what was made is made anew.
     pub async fn open(
         &self,
         id: MediaId,
@@ -258,9 +252,13 @@ impl Library {
         digest: [u8; 32],
         fit: Option<Fit>,
     ) -> Result<Ready, MediaError> {
-        self.verify(id, digest).await?;
+        let original = self.path(id);
+        let intact = self.is_what_it_was((id, None), &original, |found| found == digest).await;
+        if !intact.map_err(MediaError::gone)? {
+            return Err(MediaError::Changed);
+        }
         let path = match fit {
-            None => self.path(id),
+            None => original,
             Some(fit) => self.fitted(id, kind, fit).await?,
         };
         let file = fs::File::open(&path).map_err(MediaError::gone)?;
@@ -268,48 +266,62 @@ impl Library {
         Ok(Ready { file: Arc::new(file), bytes })
     }
 
-    async fn verify(&self, id: MediaId, expected: [u8; 32]) -> Result<(), MediaError> {
-        let path = self.path(id);
-        let print = Print::of(&tokio::fs::metadata(&path).await.map_err(MediaError::gone)?);
-        if self.verified().get(&id) == Some(&print) {
-            return Ok(());
+    /// Whether a file has the bytes whose digest is expected. They are read only if something was done to it
+    /// since they were read last.
+    async fn is_what_it_was(
+        &self,
+        which: (MediaId, Option<Fit>),
+        path: &Path,
+        is_expected: impl Fn([u8; 32]) -> bool,
+    ) -> io::Result<bool> {
+        let print = Print::of(&tokio::fs::metadata(path).await?);
+        if self.verified().get(&which) == Some(&print) {
+            return Ok(true);
         }
-        let found = tokio::task::spawn_blocking(move || digest(&path)).await;
-        let found = found.map_err(|error| MediaError::Disk(io::Error::other(error)))?;
-        if found.map_err(MediaError::gone)? != expected {
-            return Err(MediaError::Changed);
+        let path = path.to_owned();
+        let found = tokio::task::spawn_blocking(move || digest(&path)).await.map_err(io::Error::other)??;
+        if !is_expected(found) {
+            return Ok(false);
         }
         let mut verified = self.verified();
         if verified.len() >= VERIFIED_MAX {
             verified.pop_first();
         }
-        verified.insert(id, print);
-        Ok(())
+        verified.insert(which, print);
+        Ok(true)
     }
 
-    /// The converted file; made now, if it is not there yet.
+    /// The converted file; made now, if it is not there yet or is not what was made.
     async fn fitted(&self, id: MediaId, kind: MediaKind, fit: Fit) -> Result<PathBuf, MediaError> {
         let dir = self.path(id).with_extension("fit");
-        let path = dir.join(format!("{}x{}-{}.jpg", fit.width, fit.height, fit.bytes_max));
+        let stem = format!("{}x{}-{}-", fit.width, fit.height, fit.bytes_max);
         let _turn = self.shared.decoding.acquire().await;
-        let (from, to) = (self.path(id), path.clone());
-        let made = tokio::task::spawn_blocking(move || {
-            if to.is_file() {
-                return Ok(());
+        for path in made(&dir, &stem).map_err(MediaError::Disk)? {
+            let its_own = |found| path == dir.join(fitted_name(&stem, found));
+            // One that cannot be read is no better than one that is not there.
+            if self.is_what_it_was((id, Some(fit)), &path, its_own).await.unwrap_or(false) {
+                return Ok(path);
             }
+            tracing::warn!(media = %id, "what was made of a picture has changed on the disk; it is made anew");
+            fs::remove_file(&path).map_err(MediaError::Disk)?;
+        }
+        let from = self.path(id);
+        let made = tokio::task::spawn_blocking(move || {
             fs::create_dir_all(&dir).map_err(MediaError::Disk)?;
-            let partial = to.with_extension("part");
+            let partial = dir.join(format!("{stem}.part"));
             let _ = fs::remove_file(&partial);
             convert::jpeg(&from, kind, &partial, &fit)?;
-            fs::rename(&partial, &to).map_err(MediaError::Disk)
+            let digest = digest(&partial).map_err(MediaError::Disk)?;
+            let path = dir.join(fitted_name(&stem, digest));
+            fs::rename(&partial, &path).map_err(MediaError::Disk)?;
+            Ok(path)
         });
-        made.await.map_err(|error| MediaError::Damaged(error.to_string()))??;
-        Ok(path)
+        made.await.map_err(|error| MediaError::Damaged(error.to_string()))?
     }
 
     /// Removes a file and what was made of it. Already gone is fine.
     pub fn remove(&self, id: MediaId) -> io::Result<()> {
-        self.verified().remove(&id);
+        self.verified().retain(|(it, _), _| *it != id);
         let path = self.path(id);
         let fine = |result: io::Result<()>| match result {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -345,6 +357,28 @@ impl Library {
     fn path(&self, id: MediaId) -> PathBuf {
         self.dir.join(id.to_string())
     }
+}
+
+/// The name of a conversion with this digest.
+fn fitted_name(stem: &str, digest: [u8; 32]) -> String {
+    format!("{stem}{}.jpg", hex(&digest))
+}
+
+/// The conversions in a folder whose names begin with this.
+fn made(dir: &Path, stem: &str) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        if name.starts_with(stem) && path.extension() == Some(OsStr::new("jpg")) {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 /// Writes a body to a new file. Its length and digest.

@@ -181,6 +181,48 @@ async fn a_picture_is_converted_upright_on_white_within_its_bytes_and_dies_with_
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
+/// What is made of a picture may lie on the disk for weeks, and over restarts.
+#[tokio::test]
+async fn a_conversion_is_sent_as_it_was_made_or_made_anew() {
+    let (dir, library) = library();
+    let facts = library.take(id(1), CAPS, body(&noise(500, 300))).await.unwrap();
+    let fit = Fit { width: 400, height: 240, bytes_max: 60_000, flatten: true };
+    let open = async |library: &Library, fit| library.open(id(1), facts.kind, facts.digest, Some(fit)).await;
+    let sent = async |library: &Library| all(open(library, fit).await.unwrap()).await;
+    let folder = dir.path().join(format!("{}.fit", id(1)));
+    let files = || fs::read_dir(&folder).unwrap().map(|it| it.unwrap().path()).collect::<Vec<_>>();
+    let made = sent(&library).await;
+    let path = files().pop().unwrap();
+    let inode = || fs::metadata(&path).unwrap().ino();
+    let first = inode();
+    let mut other = made.clone();
+    other[1000] ^= 1;
+    let mut last = first;
+    for torn in [&other[..], &made[..500], &[]] {
+        // Before a restart, and after one, which remembers nothing.
+        for library in [library.clone(), Library::new(dir.path().to_owned())] {
+            fs::write(&path, torn).unwrap();
+            assert!(sent(&library).await == made, "{} bytes", torn.len());
+            assert_eq!(files(), std::slice::from_ref(&path));
+            last = inode();
+        }
+    }
+    // What is as it was made is not made once more.
+    assert!(sent(&Library::new(dir.path().to_owned())).await == made);
+    assert_eq!(inode(), last);
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(sent(&library).await == made, "gone, it is made anew");
+    // Another of the same picture lies beside it.
+    let small = Fit { width: 200, height: 120, ..fit };
+    assert!(all(open(&library, small).await.unwrap()).await != made);
+    assert_eq!((files().len(), sent(&library).await == made), (2, true));
+    // Only of what was taken in.
+    fs::write(dir.path().join(id(1).to_string()), noise(30, 20)).unwrap();
+    assert_eq!(open(&library, fit).await.unwrap_err().code(), "media_changed");
+    fs::remove_file(dir.path().join(id(1).to_string())).unwrap();
+    assert_eq!(open(&library, fit).await.unwrap_err().code(), "media_gone");
+}
+
 #[tokio::test]
 async fn see_through_becomes_white_and_a_turned_picture_upright() {
     let (_dir, library) = library();

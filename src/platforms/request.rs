@@ -1,6 +1,9 @@
 //! Requests as a connector makes them, and answers as it gets them: no address, no token, no bytes of
 //! files, all of which the daemon's wire puts in while the request leaves.
 
+use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
+
 use crate::domain::fit::Fit;
 use crate::domain::ids::MediaId;
 use crate::domain::media::{MediaItem, MediaKind};
@@ -177,6 +180,11 @@ impl Request {
 /// configuration, the network shows its pages to people. Addresses that it gives without a host lie there.
 pub const SITE_HEADER: &str = "sendoff-site";
 
+/// No network makes anybody wait longer than this.
+const WAIT_MAX: SignedDuration = SignedDuration::from_hours(48);
+/// An answer whose times contradict each other is not believed for longer than this.
+const CONTRADICTED: SignedDuration = SignedDuration::from_mins(15);
+
 /// One answer. Header names are lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -189,6 +197,24 @@ impl Answer {
     /// The first header of that (lower-case) name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The network's time when it answered (RFC 9110, 6.6.1).
+    pub fn date(&self) -> Option<Timestamp> {
+        Some(rfc2822::parse(self.header("date")?).ok()?.timestamp())
+    }
+
+    /// What a clock that shows `now` shows at an instant that this answer tells. By its own date that is so
+    /// long ahead, whether our clock is before the network's or behind it; what the answer took on its way
+    /// makes it later, never earlier. An instant that is over by that date, or further ahead than anybody is
+    /// made to wait, was told by another clock than the date: then it is that instant, and no later than a
+    /// quarter of an hour from now.
+    pub fn by_ours(&self, at: Timestamp, now: Timestamp) -> Timestamp {
+        let Some(date) = self.date() else { return at };
+        let later = |span| now.saturating_add(span).unwrap_or(Timestamp::MAX);
+        let wait = at.duration_since(date);
+        let told = wait.is_positive() && wait <= WAIT_MAX;
+        if told { later(wait) } else { at.clamp(now, later(CONTRADICTED)) }
     }
 
     /// The body as JSON; `Null` when it is not.

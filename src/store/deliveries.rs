@@ -223,17 +223,23 @@ pub fn of_account(
     which: Which,
     max: usize,
 ) -> Result<Vec<DeliveryId>, StoreError> {
-    let account = account.as_u128();
     let table = source.table(match which {
         Which::Open => OPEN_BY_ACCOUNT,
         Which::All => BY_ACCOUNT,
     })?;
-    let all = (account, i64::MIN, 0, 0)..=(account, i64::MAX, u128::MAX, u128::MAX);
-    let mut found = Vec::new();
-    for row in table.range(all)?.take(max) {
-        found.push(DeliveryId::from_u128(row?.0.value().3));
-    }
-    Ok(found)
+    earliest(&*table, account, i64::MAX, max)
+}
+
+/// The first rows of an account in one of its indexes, up to and including a millisecond.
+fn earliest(
+    table: &(impl ReadableTable<Open, ()> + ?Sized),
+    account: AccountId,
+    upto: i64,
+    max: usize,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    let account = account.as_u128();
+    let rows = table.range((account, i64::MIN, 0, 0)..=(account, upto, u128::MAX, u128::MAX))?;
+    rows.take(max).map(|row| Ok(DeliveryId::from_u128(row?.0.value().3))).collect()
 }
 
 /// What of an account has not ended and is due by an instant, earliest first; and behind it what is under way
@@ -245,12 +251,9 @@ pub fn under_way(
     until: Timestamp,
     max: usize,
 ) -> Result<Vec<DeliveryId>, StoreError> {
-    let (account, ms) = (account.as_u128(), until.as_millisecond());
     let table = source.table(OPEN_BY_ACCOUNT)?;
-    let mut found = Vec::new();
-    for row in table.range((account, i64::MIN, 0, 0)..=(account, ms, u128::MAX, u128::MAX))?.take(max) {
-        found.push(DeliveryId::from_u128(row?.0.value().3));
-    }
+    let mut found = earliest(&*table, account, until.as_millisecond(), max)?;
+    let account = account.as_u128();
     for state in [State::Claimed, State::Preparing, State::Sending, State::Unknown, State::Retry] {
         for (ms, post, id) in due_page(source, state, behind(until), Timestamp::MAX, max)? {
             if found.len() < max && table.get((account, ms, post, id))?.is_some() {

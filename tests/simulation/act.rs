@@ -109,7 +109,8 @@ impl World {
         let pair = Box::new((save.before.clone(), save.after.clone()));
         let wall = self.wall();
         self.note(&format!("{event} {id}"));
-        let job: Job = Box::new(self.ledger.save(save, wall));
+        let mut write = self.ledger.save(save, wall);
+        let job: Job = Box::new(move |tx| write(tx).map(drop));
         self.write(Write::Save { id, seq, event, pair, job });
     }
 
@@ -249,7 +250,7 @@ impl World {
                 self.watch.was_denied(*id);
             }
             let wall = self.wall();
-            self.watch.pace.answered(account, *id, wall);
+            self.watch.pace.answered(account, *id, (wall, self.now));
         }
     }
 

@@ -24,8 +24,6 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(10);
 /// A quota of which so many calls are left for this long: ten seconds for each.
 const LEFT: i64 = 6;
 const REST: SignedDuration = SignedDuration::from_mins(1);
-/// Nothing is spread further than this.
-const SPREAD_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// What binds the daemon's pace. Of one life: a restart may forget it.
 #[derive(Default)]
@@ -77,15 +75,18 @@ impl Pace {
             .into()
     }
 
-    /// The answer to a publishing call is here.
-    pub(crate) fn answered(&mut self, account: AccountId, id: DeliveryId, wall: Timestamp) {
+    /// The answer to a publishing call is here. `now`: in truth, as the network's clock shows it.
+    pub(crate) fn answered(
+        &mut self,
+        account: AccountId,
+        id: DeliveryId,
+        (wall, now): (Timestamp, Timestamp),
+    ) {
         let Some(reset) = self.quotas.remove(&id) else { return };
         // The network tells whole seconds.
-        let rest = reset.duration_since(wall) - secs(1);
+        let rest = reset.duration_since(now) - secs(1);
         if rest.is_positive() {
-            // A clock that is behind makes the rest of a minute one of days; no quota is spread that far.
-            let each = rest / i32::try_from(LEFT).unwrap();
-            let at = wall + each.min(SPREAD_MAX);
+            let at = wall + rest / i32::try_from(LEFT).unwrap();
             self.hold(account, at, "faster than the quota allows (§10)");
         }
     }

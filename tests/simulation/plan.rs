@@ -402,17 +402,7 @@ pub(crate) fn one_short_crash(world: &mut World) {
 }
 
 pub(crate) fn picture(id: u128) -> MediaItem {
-    MediaItem {
-        id: MediaId::from_u128(id),
-        name: "a.jpg".into(),
-        kind: MediaKind::Jpeg,
-        bytes: 900,
-        width: 1080,
-        height: 1080,
-        alt: None,
-        part: 0,
-        detail: Detail::default(),
-    }
+    MediaItem::new(MediaId::from_u128(id), "a.jpg", MediaKind::Jpeg, 900, (1080, 1080))
 }
 
 /// A film that can be a reel everywhere.
@@ -558,17 +548,7 @@ fn post(
     let civil = instant.to_zoned(jiff::tz::TimeZone::UTC).datetime();
     let due = Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant };
     let texts = (0..parts).map(|part| format!("post {n} part {part} & more, see example.com/{n}")).collect();
-    let image = MediaItem {
-        id: MediaId::from_u128(n),
-        name: "a.png".into(),
-        kind: MediaKind::Png,
-        bytes: 10,
-        width: 1,
-        height: 1,
-        alt: None,
-        part: 0,
-        detail: Detail::default(),
-    };
+    let image = MediaItem::new(MediaId::from_u128(n), "a.png", MediaKind::Png, 10, (1, 1));
     let takes = matches!(account.name.platform(), PlatformName::Bluesky | PlatformName::Mastodon);
     let post = Post {
         id: PostId::from_u128(n),

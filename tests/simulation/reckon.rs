@@ -284,8 +284,7 @@ impl World {
         fault: &Fault,
         wait: SignedDuration,
     ) {
-        let (now, wall) = (self.now, self.wall());
-        let works = self.works();
+        let (now, works) = (self.now, self.works());
         let processing = self.network.abilities.processing + self.network.facebook.works;
         let due = self.watch.rows[&id].due.instant;
         let limit = match fault {
@@ -300,7 +299,7 @@ impl World {
         let untold = match self.network.platform {
             PlatformName::Facebook | PlatformName::Instagram => Some((secs(3600), secs(3600))),
             PlatformName::LinkedIn if self.network.own => {
-                Some((secs(60), secs(86_400 - wall.as_second().rem_euclid(86_400)).max(secs(60))))
+                Some((secs(60), secs(86_400 - now.as_second().rem_euclid(86_400)).max(secs(60))))
             }
             _ => None,
         };
@@ -353,7 +352,7 @@ impl World {
         }
         if let Some(until) = limit {
             let end = if let Some(at) = until {
-                at.duration_since(wall).max(secs(0)) + secs(32)
+                at.duration_since(now).max(secs(0)) + secs(32)
             } else {
                 let n = it.parks.entry(account).or_default();
                 *n += 1;

@@ -311,8 +311,10 @@ fn what_would_wait_for_an_account_that_is_well_again_goes_on_in_the_same_write()
         let dead = Event::AccountDead { reason: Reason::new("account_dead", "the token was revoked") };
         let after = claimed.apply(dead, now()).unwrap();
         let save = Save { seq: 1, before: claimed, after, event: "account_dead", answer: None };
-        store.write_blocking(Ledger::new(sendoff::platforms::find).save(save, minutes(1))).unwrap();
+        let save = Ledger::new(sendoff::platforms::find).save(save, minutes(1));
+        let told = store.write_blocking(save).unwrap();
         let it = store.read(|rx| deliveries::need(rx, before.id)).unwrap();
+        assert_eq!(told, (n == 0).then(|| it.clone()), "what lasts is told");
         let (state, wakes) =
             if n == 0 { (State::Retry, Some(minutes(1))) } else { (State::NeedsReconnect, None) };
         assert_eq!((it.state, it.wakes_at()), (state, wakes), "{reason:?}");

@@ -158,17 +158,7 @@ impl World {
         let due = Due { instant, civil, zone: "UTC".into(), choice: Choice::Instant };
         let texts =
             (0..parts).map(|part| format!("post {n} part {part} & more, see example.com/{n}")).collect();
-        let image = MediaItem {
-            id: MediaId::from_u128(n),
-            name: "a.png".into(),
-            kind: MediaKind::Png,
-            bytes: 10,
-            width: 1,
-            height: 1,
-            alt: None,
-            part: 0,
-            detail: sendoff::domain::media::Detail::default(),
-        };
+        let image = MediaItem::new(MediaId::from_u128(n), "a.png", MediaKind::Png, 10, (1, 1));
         let with_image = account.name.platform() == PlatformName::Bluesky && n % 2 == 0;
         let post = Post {
             id: PostId::from_u128(n),

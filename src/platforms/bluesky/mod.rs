@@ -552,6 +552,7 @@ fn of_class(class: FailureClass, json: &Value, answer: &Answer, now: Timestamp) 
     let reset = || {
         let number = |name: &str| answer.header(name).and_then(|it| it.trim().parse::<i64>().ok());
         let at = number("ratelimit-reset").and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let at = at.map(|at| answer.by_ours(at, now));
         let after = number("retry-after")
             .and_then(|seconds| now.checked_add(SignedDuration::from_secs(seconds.clamp(0, 86_400))).ok());
         at.max(after)

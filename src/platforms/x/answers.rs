@@ -190,18 +190,20 @@ fn reset(answer: &Answer, now: Timestamp) -> Option<Timestamp> {
         .filter(|it| number(&format!("{it}-remaining")) == Some(0))
         .filter_map(|it| number(&format!("{it}-reset")))
         .filter_map(|seconds| Timestamp::from_second(seconds).ok())
-        .max();
+        .max()
+        .map(|at| answer.by_ours(at, now));
     let retry = number("retry-after")
         .and_then(|seconds| now.checked_add(SignedDuration::from_secs(seconds.clamp(0, 86_400))).ok());
     spent.max(retry)
 }
 
 /// How much of each limit group the answer says is used (docs.x.com/x-api/fundamentals/rate-limits).
-pub fn quotas(answer: &Answer) -> Vec<Quota> {
+pub fn quotas(answer: &Answer, now: Timestamp) -> Vec<Quota> {
     let quota = |group: &&str| {
         let limit = number(answer, &format!("{group}-limit")).filter(|it| *it > 0)?;
         let left = number(answer, &format!("{group}-remaining"))?.clamp(0, limit);
         let resets = Timestamp::from_second(number(answer, &format!("{group}-reset"))?).ok()?;
+        let resets = answer.by_ours(resets, now);
         #[allow(clippy::cast_precision_loss)] // limits are small numbers
         let used = 1.0 - left as f64 / limit as f64;
         Some(Quota { app: group.contains("app"), used, left: u32::try_from(left).ok(), resets })

@@ -271,8 +271,8 @@ impl Platform for X {
         timeline::seen(job, &frozen, answer, since, bound, now)
     }
 
-    fn quotas(&self, answer: &Answer, _now: Timestamp) -> Vec<Quota> {
-        answers::quotas(answer)
+    fn quotas(&self, answer: &Answer, now: Timestamp) -> Vec<Quota> {
+        answers::quotas(answer, now)
     }
 
     fn remote_id_of(&self, account: &Account, url: &str) -> Option<String> {
