@@ -140,7 +140,7 @@ fn report(dir: &Path, rows: u64) {
     line("to everything again, its first rows", &mut whole);
     console.press("4");
     console.until(|screen| screen.contains("nobody yet"));
-    line("a letter, compose", &mut presses(&mut console, &["a", "b", " "]));
+    line("a letter, compose", &mut presses(&mut console, &["a", "b", "c"]));
 }
 
 /// Presses keys one after the other, each when the screen shows what the one before did.

@@ -366,6 +366,11 @@ pub(crate) fn calm(world: &mut World) {
     world.idle_most = secs(3);
 }
 
+/// The seed of the `n`th world with Instagram's whole connector and every form of post.
+pub(crate) fn lying(n: u64) -> u64 {
+    FORMS + 1 + 3 * n
+}
+
 /// Instagram refuses in the words of its documents what it has published.
 pub(crate) fn lies(world: &mut World) {
     world.network.instagram.lies = true;
