@@ -43,7 +43,7 @@ fn each_deed_has_its_own_way_back_and_the_last_one_goes_first() {
     wait(&mut app, 20);
     let shown = picture(&mut app);
     assert!(
-        shown.contains("moved “Good morning from the oven") && shown.contains("(35 s), 2 more"),
+        shown.contains("moved “Good morning from") && shown.contains("(35 s), 2 more before it"),
         "{shown}"
     );
     // Pressed twice at once: the older one waits, or it would overtake the newer one.
@@ -102,7 +102,7 @@ fn a_move_on_the_wire_is_not_passed_over_for_an_older_deed() {
 #[test]
 fn what_is_to_be_read_does_not_swallow_the_key_that_takes_back() {
     let mut app = three_deeds();
-    let refused = deeds(press(&mut app, "jcy")).remove(0);
+    let refused = deeds(press(&mut app, "cy")).remove(0);
     update(&mut app, Msg::Done(refused, Err(trouble("busy", false))));
     assert!(matches!(app.layers.last(), Some(Layer::Sheet(_))) && picture(&mut app).contains("Not done"));
     assert_eq!(deeds(press(&mut app, "u")), [undo("c")]);
