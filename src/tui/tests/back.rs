@@ -39,7 +39,7 @@ fn three_deeds() -> App {
 #[test]
 fn each_deed_has_its_own_way_back_and_the_last_one_goes_first() {
     let mut app = three_deeds();
-    assert!(picture(&mut app).contains("u takes it back, and 2 before it"));
+    assert!(picture(&mut app).contains("u takes it back, then 2 more"));
     wait(&mut app, 20);
     let shown = picture(&mut app);
     assert!(
@@ -50,6 +50,7 @@ fn each_deed_has_its_own_way_back_and_the_last_one_goes_first() {
     assert_eq!(deeds(press(&mut app, "uu")), [undo("c")]);
     assert_eq!(deeds(answer(&mut app, &undo("c"), None)), [undo("b")]);
     assert_eq!(deeds(answer(&mut app, &undo("b"), None)), []);
+    assert!(picture(&mut app).contains("taken back (u takes back the one before)"));
     assert_eq!(deeds(press(&mut app, "u")), [undo("a")]);
     answer(&mut app, &undo("a"), None);
     assert_eq!(deeds(press(&mut app, "u")), []);
@@ -199,7 +200,7 @@ fn what_was_replaced_says_so_and_by_what() {
     let it = post("pst_1", "Bread", rows());
     update(&mut app, Msg::Loaded(Load::Post("pst_1".into()), Ok(Loaded::Post(Box::new(it)))));
     let shown = picture(&mut app);
-    assert!(shown.contains("by the one due Mon 23 Nov 10:00, wh"), "{shown}");
+    assert!(shown.contains(" replaced          by one due Mon 23 Nov 10:00\n"), "{shown}");
     press(&mut app, "G");
     press(&mut app, "ggk");
     app.post.at = 0;

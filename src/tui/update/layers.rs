@@ -26,6 +26,9 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::Down => moved(app, 1),
         Action::PageUp => moved(app, -10),
         Action::PageDown => moved(app, 10),
+        // Longer than any of them.
+        Action::Top => moved(app, -100_000),
+        Action::Bottom => moved(app, 100_000),
         Action::Look => peek(app, fx),
         Action::Undo => undo::over_a_sheet(app, fx),
         Action::Tick | Action::TickAll => tick(app, action == Action::TickAll),

@@ -244,6 +244,11 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
                     undo::offer(app, post.id.clone(), ticket.clone(), word, what);
                     app.say(Tone::Good, format!("{told}{}", undo::told(app)));
                 }
+                // What comes next is said at once.
+                None if matches!(deed, Deed::Undo { .. }) => {
+                    let more = undo::told(app).replacen("it back", "back the one before", 1);
+                    app.say(Tone::Good, format!("{told}{more}"));
+                }
                 None => app.say(Tone::Good, told),
             }
             app.timeline.pages.refresh(&post);

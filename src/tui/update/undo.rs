@@ -18,7 +18,7 @@ pub(super) fn told(app: &App) -> String {
     match app.undo.iter().filter(|it| it.step == Step::Open).count() {
         0 => String::new(),
         1 => " (u takes it back)".to_owned(),
-        n => format!(" (u takes it back, and {} before it)", n - 1),
+        n => format!(" (u takes it back, then {} more)", n - 1),
     }
 }
 

@@ -97,7 +97,10 @@ fn summary(pen: &mut Pen<'_>, app: &App, post: &m::Post, area: Rect) -> u16 {
         };
         pen.put(x + 27, y, 17, word, tone);
         let rest = match (&it.permalink, it.published_at, it.next_try) {
-            _ if by.is_some() => by.map_or_else(String::new, |by| format!("by {}", by_which(app, &by))),
+            _ if by.is_some() => by.map_or_else(String::new, |by| {
+                // How that one stands is told in its own row.
+                format!("by one due {}", when::day_time(by.due, app.now, &app.zone))
+            }),
             (Some(link), _, _) => link.clone(),
             (None, Some(at), _) => when::day_time(at, app.now, &app.zone),
             (None, None, Some(at)) => format!("next try {}", when::relative(at, app.now)),
