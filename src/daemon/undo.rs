@@ -87,10 +87,6 @@ impl Way {
     /// has happened to the post since.
     fn follow(&mut self, other: &Self, done: &Done) {
         if self.version == other.version || self.version == other.before {
-            // What changed no version had the same one before.
-            if self.before == self.version {
-                self.before = done.version;
-            }
             self.version = done.version;
         }
         for it in &mut self.moved {
