@@ -107,10 +107,10 @@ pub(super) fn fixed(
             let text = content.parts.get(n).or(content.comment.as_ref())?;
             platforms::find(row.name.platform())?.edit(account.as_ref()?, step, text)
         };
-        let live = row.steps.iter().enumerate().filter(|(_, step)| step.is_live());
+        let mut live = row.steps.iter().enumerate().filter(|(_, step)| step.is_live());
         // Whoever has words of its own is not asked for those of the others.
         let is_asked = rows.len() == 1 || *content == post.content;
-        if is_asked && live.filter_map(can).next().is_none() {
+        if is_asked && live.find_map(can).is_none() {
             let title = row.name.platform().title();
             return Ok(Some(format!("{} is published, and {title} lets nothing of it be changed", row.name)));
         }

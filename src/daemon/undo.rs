@@ -278,9 +278,10 @@ fn go_back(
         again::take_over(tx, row, &fresh, now)?;
     }
     if done.notices.is_empty() {
-        let why = match done.left.is_empty() {
-            true => "nothing of it is left that could come back".to_owned(),
-            false => done.left.join("; "),
+        let why = if done.left.is_empty() {
+            "nothing of it is left that could come back".to_owned()
+        } else {
+            done.left.join("; ")
         };
         return Ok(Err(nothing(why).hint(Way::hint(way.word()))));
     }

@@ -113,7 +113,16 @@ pub(crate) struct Thumbs {
     /// What is being read, and for how many cells.
     pub(crate) asked: Option<(Source, (u16, u16))>,
     /// What was read last.
-    pub(crate) have: Option<(Source, (u16, u16), Result<Shown, String>)>,
+    pub(crate) have: Option<Thumb>,
+}
+
+/// A small picture, or why there is none.
+#[derive(Debug, Clone)]
+pub(crate) struct Thumb {
+    pub(crate) source: Source,
+    /// What it was made for.
+    pub(crate) cells: (u16, u16),
+    pub(crate) shown: Result<Shown, String>,
 }
 
 /// A page that was thrown away when nobody knew whether the daemon has it.

@@ -47,6 +47,9 @@ pub(crate) fn pane((width, height): (u16, u16), look: Look) -> Option<(u16, u16)
     .filter(|it| it.1 >= 6)
 }
 
+/// A picture made small: its bytes, and the size of the real one in words.
+pub(crate) type Small = (Vec<u8>, String);
+
 /// Whether a name promises a picture that can be shown.
 pub(crate) fn may_be(path: &Path) -> bool {
     let end = path.extension().map(|it| it.to_string_lossy().to_lowercase());
@@ -117,7 +120,7 @@ fn within<R: std::io::BufRead + std::io::Seek>(
 ///
 /// # Errors
 /// In words for the user: it cannot be read, or is no picture.
-pub(crate) fn small(path: &Path) -> Result<(Vec<u8>, String), String> {
+pub(crate) fn small(path: &Path) -> Result<Small, String> {
     smaller(path, FILE_MEMORY_MAX)
 }
 
@@ -125,7 +128,7 @@ pub(crate) fn small(path: &Path) -> Result<(Vec<u8>, String), String> {
 ///
 /// # Errors
 /// As there, and that it is too large for this.
-pub(crate) fn thumbnail(path: &Path) -> Result<(Vec<u8>, String), String> {
+pub(crate) fn thumbnail(path: &Path) -> Result<Small, String> {
     let bytes = std::fs::metadata(path).map_or(0, |it| it.len());
     if bytes > THUMB_BYTES_MAX {
         return Err(format!("{}: large; i shows it", words::size(bytes)));
@@ -133,7 +136,7 @@ pub(crate) fn thumbnail(path: &Path) -> Result<(Vec<u8>, String), String> {
     smaller(path, THUMB_MEMORY_MAX)
 }
 
-fn smaller(path: &Path, memory: u64) -> Result<(Vec<u8>, String), String> {
+fn smaller(path: &Path, memory: u64) -> Result<Small, String> {
     let place = path.display().to_string();
     let opened = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
     let reader = opened.map_err(|error| unreadable(&place, &ImageError::IoError(error)))?;

@@ -94,9 +94,8 @@ pub async fn run(options: Options) -> Result<(), ConsoleError> {
         drop(sender.send(Msg::Left { path, remains: Box::new(remains), more }));
     }
     let watcher = tokio::spawn(watch(client, options.socket, sender));
-    let ended = Loop { app, asker, inbox, clock: options.clock, running: Vec::new(), picker: None }
-        .run(&mut screen)
-        .await;
+    let all = Loop { app, asker, inbox, clock: options.clock, running: Vec::new(), picker: None };
+    let ended = Box::pin(all.run(&mut screen)).await;
     watcher.abort();
     screen.leave();
     ended

@@ -14,7 +14,7 @@ mod writing;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use jiff::{SignedDuration, Timestamp};
 
-use super::app::{App, Hit, LOG_MAX, Link, Screen, Tab};
+use super::app::{App, Hit, LOG_MAX, Link, Screen, Tab, Thumb};
 use super::effect::{Deed, Effect, Load, Msg, Trouble};
 use super::keys::{self, Action, Key};
 use super::layer::{Command, Confirm, Layer, Palette, Then, neighbour};
@@ -47,7 +47,9 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
         Msg::Uploaded { ticket, path, result } => writing::uploaded(app, ticket, &path, *result),
         Msg::Left { path, remains, more } => leaving::found(app, path, remains, more),
         Msg::Picture { ticket, result } => thumbs::looked(app, ticket, *result),
-        Msg::Thumb { source, cells, result } => thumbs::made(app, source, cells, *result),
+        Msg::Thumb { source, cells, result } => {
+            thumbs::made(app, Thumb { source, cells, shown: *result });
+        }
         Msg::Browsed(result) => fields::browsed(app, result),
         Msg::Edited(result) => writing::edited(app, result),
     }

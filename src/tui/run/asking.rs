@@ -21,7 +21,7 @@ use crate::control::requests as r;
 use crate::http::terminal;
 use crate::tui::effect::{ConnectNews, Deed, Effect, Load, Loaded, Msg, Outcome, Source, Trouble};
 use crate::tui::look::Depth;
-use crate::tui::picture::{self, Shown};
+use crate::tui::picture::{self, Shown, Small};
 
 /// Rows of each of the overview's lists.
 const BRIEF: u32 = 40;
@@ -135,7 +135,7 @@ impl Asker {
     pub(super) async fn drawn(
         &self,
         source: Source,
-        read: fn(&Path) -> Result<(Vec<u8>, String), String>,
+        read: fn(&Path) -> Result<Small, String>,
         picker: Picker,
         size: Size,
         depth: Depth,
@@ -159,7 +159,7 @@ impl Asker {
     }
 
     /// A picture that the daemon keeps: its small form, and the size of the real one.
-    async fn picture(&self, id: &str) -> Result<(Vec<u8>, String), String> {
+    async fn picture(&self, id: &str) -> Result<Small, String> {
         use base64::Engine as _;
         let small = self.client.media_thumbnail(id).await.map_err(|error| {
             let trouble = self.trouble(&error);

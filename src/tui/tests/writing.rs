@@ -460,8 +460,8 @@ fn nothing_is_written_on_a_page_that_is_on_its_way() {
 }
 
 /// The picture that is asked for, by its ticket.
-fn looks_at(effects: Vec<Effect>, path: &str) -> u64 {
-    match &effects[..] {
+fn looks_at(effects: &[Effect], path: &str) -> u64 {
+    match effects {
         [Effect::Look { ticket, source: Source::File(it) }] if it == std::path::Path::new(path) => *ticket,
         other => panic!("{other:?}"),
     }
@@ -475,7 +475,7 @@ fn a_picture_is_looked_at_before_it_is_chosen_and_the_files_stay_below() {
     let found = vec![file("ovens", None), file("loaf.png", Some(9))];
     update(&mut app, Msg::Browsed(Ok(("/home/a".into(), found))));
     assert_eq!(press(&mut app, "ji"), [], "a directory is no picture");
-    let ticket = looks_at(press(&mut app, "ji"), "/home/a/loaf.png");
+    let ticket = looks_at(&press(&mut app, "ji"), "/home/a/loaf.png");
     let shown = picture(&mut app);
     assert!(shown.contains("Reading the picture…") && shown.contains("loaf.png"), "{shown}");
     // Closed before it was read: the files are there again, and the answer opens nothing.
@@ -487,7 +487,7 @@ fn a_picture_is_looked_at_before_it_is_chosen_and_the_files_stay_below() {
     update(&mut app, answer(ticket));
     let shown = picture(&mut app);
     assert!(shown.contains("ovens/") && !shown.contains("not a picture"), "{shown}");
-    let ticket = looks_at(press(&mut app, "i"), "/home/a/loaf.png");
+    let ticket = looks_at(&press(&mut app, "i"), "/home/a/loaf.png");
     update(&mut app, answer(ticket));
     let shown = picture(&mut app);
     assert!(shown.contains("not a picture") && shown.contains("ovens/"), "{shown}");

@@ -4,7 +4,7 @@
 //! time: whoever runs through a directory has none of it decoded.
 
 use super::Effects;
-use crate::tui::app::App;
+use crate::tui::app::{App, Thumb};
 use crate::tui::effect::{Effect, Source};
 use crate::tui::layer::{Layer, Picture};
 use crate::tui::look::Tone;
@@ -41,14 +41,14 @@ fn wanted(app: &App) -> Option<(Source, (u16, u16))> {
 /// Asks for it, once the cursor rests.
 pub(super) fn rest(app: &mut App, fx: &mut Effects) {
     let Some((source, cells)) = wanted(app) else { return };
-    let has = app.thumbs.have.as_ref().is_some_and(|it| it.0 == source && it.1 == cells);
+    let has = app.thumbs.have.as_ref().is_some_and(|it| it.source == source && it.cells == cells);
     if !has && app.thumbs.asked.is_none() {
         app.thumbs.asked = Some((source.clone(), cells));
         fx.push(Effect::Thumb { source, cells });
     }
 }
 
-pub(super) fn made(app: &mut App, source: Source, cells: (u16, u16), result: Result<Shown, String>) {
+pub(super) fn made(app: &mut App, it: Thumb) {
     app.thumbs.asked = None;
-    app.thumbs.have = Some((source, cells, result));
+    app.thumbs.have = Some(it);
 }

@@ -166,7 +166,7 @@ fn menu(pen: &mut Pen<'_>, area: Rect, it: &mut Menu, pane: Option<(u16, u16)>, 
 /// The small picture of what is under the cursor, or what there is instead.
 fn thumb(pen: &mut Pen<'_>, place: Rect, source: Option<&Source>, thumbs: &Thumbs) {
     let Some(source) = source else { return };
-    match thumbs.have.as_ref().filter(|it| it.0 == *source).map(|it| &it.2) {
+    match thumbs.have.as_ref().filter(|it| it.source == *source).map(|it| &it.shown) {
         Some(Ok(shown)) => {
             let about = Rect { y: place.bottom().saturating_sub(1), height: 1, ..place };
             pen.picture(Rect { height: place.height.saturating_sub(1), ..place }, &shown.protocol);
