@@ -64,6 +64,8 @@ mod tiktok;
 mod tokens;
 #[path = "daemon/trail.rs"]
 mod trail;
+#[path = "daemon/undo.rs"]
+mod undo;
 #[path = "daemon/waits.rs"]
 mod waits;
 #[path = "daemon/x.rs"]

@@ -7,7 +7,7 @@ use super::error::{CliError, Outcome, SOME_FAILED};
 use super::render::{Cell, Ui, clean_line};
 use crate::control::client::Client;
 use crate::control::messages as m;
-use crate::control::words::relative;
+use crate::control::words::{relative, tier};
 
 /// The end of a grant is worth a word from so long before on.
 const GRANT_NEAR: SignedDuration = SignedDuration::from_hours(24 * 30);
@@ -148,7 +148,7 @@ fn show(account: &m::Account, ui: &mut Ui<'_, '_>) -> Outcome {
         ("user", Some(format!("@{}", clean_line(&account.username)))),
         ("remote id", Some(clean_line(&account.remote_id))),
         ("server", text(&account.server)),
-        ("tier", text(&account.tier)),
+        ("tier", account.tier.as_deref().map(|it| clean_line(tier(it)))),
         ("scopes", list(&account.scopes)),
         ("missing", list(&account.missing_scopes)),
         ("token ends", account.expires_at.map(|at| ui.time(at, None))),

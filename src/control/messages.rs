@@ -345,9 +345,13 @@ message! {
         /// When a draft is to go out once it is sent on its way, as its author noted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         intended: Option<When>,
-        /// What was just done is taken back with this ticket, within a minute. Only after a cancel or a move.
+        /// What was just done is taken back with this ticket, within a minute and by the same run of the
+        /// daemon. Only after a cancel or a move.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undo: Option<String>,
+        /// Why nothing of it can be edited any more. Only where one post is shown, and only if that is so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fixed: Option<String>,
     }
 }
 

@@ -62,6 +62,11 @@ pub fn loopback_port(url: &str) -> Option<u16> {
     if here { url.port_or_known_default() } else { None }
 }
 
+/// The paid tier of an account. X calls it `None` where nothing is paid.
+pub fn tier(named: &str) -> &str {
+    if named.eq_ignore_ascii_case("none") { "no paid one" } else { named }
+}
+
 /// How many accounts are in which state: `3 ready, 1 paused`.
 pub fn accounts(status: &m::Status) -> String {
     counts(&[
@@ -93,6 +98,11 @@ fn counts(of: &[(&str, u64)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_that_pays_nothing_has_no_tier_called_none() {
+        assert_eq!([tier("None"), tier("none"), tier("Premium")], ["no paid one", "no paid one", "Premium"]);
+    }
 
     #[test]
     fn distances_use_one_unit() {

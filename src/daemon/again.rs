@@ -98,14 +98,10 @@ pub(super) fn that_stand(of_post: &[Delivery]) -> Vec<Delivery> {
     last.into_iter().filter(|it| !some_stand || it.state != State::Cancelled).collect()
 }
 
-/// Puts it in the old one's place, which is not told as missed any more.
-pub(super) fn take_over(
-    tx: &mut Tx<'_>,
-    old: &Delivery,
-    fresh: &Delivery,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    accounts::may_take_work(tx, fresh.account, &fresh.name)?;
+/// Whether another one may stand in its place: its account takes work, and its files are there. Writes
+/// nothing, so a refusal leaves the transaction as it was.
+pub(super) fn may_take_over(tx: &Tx<'_>, old: &Delivery) -> Result<(), StoreError> {
+    accounts::may_take_work(tx, old.account, &old.name)?;
     let post = posts::need(tx, old.post)?;
     for item in &post.media {
         if media::get(tx, item.id)?.is_none() {
@@ -115,6 +111,17 @@ pub(super) fn take_over(
             )));
         }
     }
+    Ok(())
+}
+
+/// Puts it in the old one's place, which is not told as missed any more.
+pub(super) fn take_over(
+    tx: &mut Tx<'_>,
+    old: &Delivery,
+    fresh: &Delivery,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    may_take_over(tx, old)?;
     deliveries::put(tx, None, fresh, Some(create::first_row(fresh, now)))?;
     missed::let_go(tx, old)
 }

@@ -1,4 +1,5 @@
 //! `post edit` of a post that is out: its words are changed where it stands, on the networks that allow it.
+//! And whether a post can be edited at all ([`fixed`]), for whoever is about to write on it.
 //!
 //! Saying the same words twice changes nothing, so an answer that was lost costs nothing either: the
 //! command is given again. What is kept here changes when all networks have changed.
@@ -11,7 +12,7 @@ use super::{calls, errors};
 use crate::control::api::{ApiError, ApiResult, ErrorKind};
 use crate::control::requests as r;
 use crate::domain::account::Account;
-use crate::domain::delivery::{Delivery, State, StepKind};
+use crate::domain::delivery::{Delivery, State, Step, StepKind};
 use crate::domain::post::{Content, Post};
 use crate::engine::Reply;
 use crate::platforms::{self, Failure, Platform, Request};
@@ -53,8 +54,7 @@ pub(super) async fn words(
         return Err(too_late("only the words of what is published can be changed"));
     }
     if let Some(other) = rows.iter().find(|it| it.state != State::Published) {
-        let message = format!("{} is {}, and others are published", other.name, other.state.as_str());
-        return Err(too_late(message));
+        return Err(too_late(beside_others(other)));
     }
     if let Some(gone) = rows.iter().find(|it| it.came_to_nothing()) {
         return Err(too_late(format!("{} was not published after all", gone.name)));
@@ -85,6 +85,53 @@ pub(super) async fn words(
         posts::put(tx, &after)
     });
     write.await.map_err(errors::store)
+}
+
+/// Why nothing of a post can be edited any more, in words for its author. `rows` are those that stand,
+/// `account` finds the account of one. None: something can.
+pub(super) fn fixed(
+    post: &Post,
+    rows: &[Delivery],
+    account: impl Fn(&Delivery) -> Result<Option<Account>, StoreError>,
+) -> Result<Option<String>, StoreError> {
+    if !is_out(rows) {
+        return Ok(rows.iter().find(|it| !may_edit(it)).map(begun));
+    }
+    if let Some(other) = rows.iter().find(|it| it.state != State::Published) {
+        return Ok(Some(beside_others(other)));
+    }
+    for row in rows {
+        let content = post.content_for(&row.name);
+        let account = account(row)?;
+        let can = |(n, step): (usize, &Step)| {
+            let text = content.parts.get(n).or(content.comment.as_ref())?;
+            platforms::find(row.name.platform())?.edit(account.as_ref()?, step, text)
+        };
+        let mut live = row.steps.iter().enumerate().filter(|(_, step)| step.is_live());
+        // Whoever has words of its own is not asked for those of the others.
+        let is_asked = rows.len() == 1 || *content == post.content;
+        if is_asked && live.find_map(can).is_none() {
+            let title = row.name.platform().title();
+            return Ok(Some(format!("{} is published, and {title} lets nothing of it be changed", row.name)));
+        }
+    }
+    Ok(None)
+}
+
+/// Of a delivery that keeps its text.
+pub(super) fn begun(it: &Delivery) -> String {
+    format!("{} is {}: the text can no longer change", it.name, it.state.as_str().replace('_', " "))
+}
+
+fn beside_others(it: &Delivery) -> String {
+    format!("{} is {}, and others are published", it.name, it.state.as_str().replace('_', " "))
+}
+
+/// Nothing of it is live or on its way, and no attempt is open.
+pub(super) fn may_edit(delivery: &Delivery) -> bool {
+    matches!(delivery.state, State::Scheduled | State::Retry | State::NeedsReconnect)
+        && delivery.flight.amb_since.is_none()
+        && delivery.live_prefix() == 0
 }
 
 /// The calls for one delivery: one for each step whose words change.

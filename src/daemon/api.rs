@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 use super::shared::Shared;
 use super::trail::Asked;
 use super::{
-    accounts, again, calendar, connect, create, disconnect, doctor, erase, errors, files, log, posts, queues,
-    quota, remove, reschedule, resolve, status, stop, thumbnail, undo,
+    accounts, again, calendar, cancel, connect, create, disconnect, doctor, erase, errors, files, log, posts,
+    queues, quota, remove, reschedule, resolve, status, stop, thumbnail, undo,
 };
 use crate::control::api::{Api, ApiResult, Caller, Upload};
 use crate::control::messages as m;
@@ -157,7 +157,7 @@ impl Api for Door {
 
     async fn post_cancel(&self, by: Caller, id: &str) -> ApiResult<m::Post> {
         let asked = self.asked(by, "post.cancel", id);
-        asked.ended(posts::cancel(&self.0, id).await)
+        asked.ended(cancel::cancel(&self.0, id).await)
     }
 
     async fn post_resolve(&self, by: Caller, id: &str, word: r::Resolve) -> ApiResult<m::Post> {

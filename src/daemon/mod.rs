@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (what starts, in which order, and how it ends), [`drive`] (the loop
 //! around the engine), [`ledger`] (what it reads and writes), [`calls`], [`wire`] and [`tokens`]
-//! (calls to networks) with [`progress`], [`connect`], [`keep`], [`create`], [`posts`], [`amend`], [`reschedule`], [`accounts`],
+//! (calls to networks) with [`progress`], [`connect`], [`keep`], [`create`], [`posts`], [`amend`], [`cancel`], [`reschedule`], [`undo`], [`accounts`],
 //! [`disconnect`], [`erase`], [`meta`], [`queues`], [`stop`] (what users ask), [`recurring`] (runs made ahead of their time), [`log`]
 //! and [`calendar`] (what was, what comes), [`rezone`], [`housekeeping`], [`missed`]; [`preflight`] with [`disk`],
 //! [`time`] and [`rollback`] (when it is better to send nothing).
@@ -14,6 +14,7 @@ mod api;
 mod body;
 mod calendar;
 mod calls;
+mod cancel;
 mod connect;
 mod create;
 mod disconnect;

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::create::{self, read_media, read_options, read_variants};
 use super::shared::Shared;
-use super::undo::Way;
 use super::{amend, errors, explain, view};
 use crate::control::api::{ApiError, ApiResult};
 use crate::control::messages as m;
@@ -88,7 +87,10 @@ pub(super) fn show_named(shared: &Shared, id: &str) -> ApiResult<m::Post> {
     let read = shared.store.read(|rx| {
         let read: Result<Vec<_>, _> = meant.into_iter().map(|it| with_answer(rx, it)).collect();
         rows = read?;
-        let mut shown = view::post(&posts::need(rx, post)?, &rows);
+        let whole = posts::need(rx, post)?;
+        let mut shown = view::post(&whole, &rows);
+        let standing = super::again::that_stand(&deliveries::of_post(rx, post)?);
+        shown.fixed = amend::fixed(&whole, &standing, |it| accounts::get(rx, it.account))?;
         for row in &rows {
             let id = row.id.to_string();
             if let Some(it) = shown.deliveries.iter_mut().find(|it| it.id == id) {
@@ -282,62 +284,6 @@ pub(super) async fn grant(shared: &Arc<Shared>, id: DeliveryId, wish: &Ask, now:
     Err(ApiError::conflict("busy", format!("delivery `{id}` keeps changing")).hint("try again"))
 }
 
-pub(super) async fn cancel(shared: &Arc<Shared>, id: &str) -> ApiResult<m::Post> {
-    let (post, meant) = meant(shared, id)?;
-    let now = shared.now();
-    let open: Vec<_> = meant.iter().filter(|it| !it.state.is_terminal()).collect();
-    if open.is_empty() {
-        let word = meant.first().map_or("a draft", |it| it.state.as_str());
-        let hint = if meant.is_empty() {
-            "`sendoff post delete` removes a draft"
-        } else {
-            "`sendoff post delete` removes it from the networks"
-        };
-        return Err(ApiError::conflict(
-            "already_over",
-            format!("`{id}` is {word}: there is nothing to cancel"),
-        )
-        .hint(hint));
-    }
-    let (mut notices, mut cancelled) = (Vec::new(), Vec::new());
-    let before = shared.store.read(|rx| posts::need(rx, post)).map_err(errors::store)?;
-    for delivery in &open {
-        grant(shared, delivery.id, &Ask::Cancel, now).await?;
-        let after = shared.store.read(|rx| deliveries::need(rx, delivery.id)).map_err(errors::store)?;
-        if after.state == State::Cancelled {
-            cancelled.push((*delivery).clone());
-        }
-        if !after.state.is_terminal() {
-            notices
-                .push(format!("{}: checking whether it is already live; it is cancelled if not", after.name));
-        }
-    }
-    free_slot(shared, post).await?;
-    shared.nudge();
-    // What may be live is looked for first; nobody takes that back.
-    let undo = (!cancelled.is_empty()).then(|| {
-        let own = Some((before.due, before.slot));
-        shared.ways.keep(Way { post, version: before.version, own, moved: Vec::new(), cancelled }, now)
-    });
-    Ok(m::Post { notices, undo, ..show(shared, post)? })
-}
-
-/// A post whose deliveries were all taken back gives its place in the queue back.
-async fn free_slot(shared: &Shared, id: PostId) -> ApiResult<()> {
-    shared
-        .store
-        .write(move |tx| {
-            let post = posts::need(tx, id)?;
-            let all = deliveries::of_post(tx, id)?.iter().all(|it| it.state == State::Cancelled);
-            if let (Some(slot), true) = (&post.slot, all) {
-                crate::store::queues::free_slot(tx, &slot.queue, slot.local, id)?;
-            }
-            Ok(())
-        })
-        .await
-        .map_err(errors::store)
-}
-
 /// The one check, for every target of a post as it is now.
 pub(super) fn check_again(shared: &Shared, post: &Post) -> ApiResult<()> {
     // A draft may have been kept while it was written.
@@ -388,12 +334,8 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
         amend::words(shared, before, &rows, ask).await?;
         return show(shared, post_id);
     }
-    if let Some(gone) = rows.iter().find(|it| !may_edit(it)) {
-        return Err(ApiError::conflict(
-            "too_late",
-            format!("{} is {}: the text can no longer change", gone.name, gone.state.as_str()),
-        )
-        .hint("delete it and post it anew"));
+    if let Some(gone) = rows.iter().find(|it| !amend::may_edit(it)) {
+        return Err(ApiError::conflict("too_late", amend::begun(gone)).hint("delete it and post it anew"));
     }
     if ask.unfinished && before.due.is_some() {
         return Err(ApiError::conflict("not_a_draft", "only a draft can be kept unfinished")
@@ -459,13 +401,6 @@ pub(super) async fn edit(shared: &Arc<Shared>, id: &str, ask: r::EditPost) -> Ap
         .await
         .map_err(errors::store)?;
     show(shared, post_id)
-}
-
-/// Nothing of it is live or on its way, and no attempt is open.
-fn may_edit(delivery: &Delivery) -> bool {
-    matches!(delivery.state, State::Scheduled | State::Retry | State::NeedsReconnect)
-        && delivery.flight.amb_since.is_none()
-        && delivery.live_prefix() == 0
 }
 
 #[cfg(test)]

@@ -289,8 +289,12 @@ pub fn carry_out(tx: &mut Tx<'_>, it: &Move, mut post: Post) -> Result<ApiResult
     }
     let mut way = undo::Way {
         post: post.id,
+        before: post.version,
         version: post.version,
-        own: it.only.is_none().then(|| (post.due.clone(), post.slot.clone())),
+        own: match it.only {
+            None => undo::Own::Was(post.due.clone(), post.slot.clone()),
+            Some(_) => undo::Own::Same,
+        },
         moved: Vec::new(),
         cancelled: Vec::new(),
     };

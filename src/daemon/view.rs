@@ -152,6 +152,7 @@ pub(super) fn post(post: &Post, deliveries: &[Delivery]) -> m::Post {
         notices: Vec::new(),
         intended: post.intended.as_ref().filter(|_| post.due.is_none()).map(intended),
         undo: None,
+        fixed: None,
     }
 }
 

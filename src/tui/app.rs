@@ -7,17 +7,18 @@ use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
 use super::compose::Compose;
-use super::effect::{Deed, Load, Trouble};
+use super::effect::{Deed, Load, Source, Trouble};
 use super::layer::Layer;
 use super::look::Look;
-use super::pages::{Pages, Row};
+use super::pages::{Pages, Row, replaced_by};
+use super::picture::Shown;
 use crate::control::messages as m;
 use crate::control::requests as r;
 
 /// Lines of the log that are kept.
 pub(crate) const LOG_MAX: usize = 1_000;
 /// How long second thoughts are offered, in seconds. The daemon allows a minute, for its answer may be slow.
-pub(crate) const UNDO_SECONDS: i64 = 12;
+pub(crate) const UNDO_SECONDS: i64 = 55;
 
 /// What can be reached from anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +91,38 @@ pub(crate) struct Undo {
     pub(crate) ticket: String,
     /// `cancelled`, `moved`.
     pub(crate) word: &'static str,
+    /// The post in words, as far as it was on a screen.
+    pub(crate) what: String,
     pub(crate) until: Timestamp,
+    pub(crate) step: Step,
+}
+
+/// How far taking something back is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It is offered.
+    Open,
+    /// Its turn comes after the one that is on the wire: what was done last goes back first.
+    Wanted,
+    Sent,
+}
+
+/// The small picture beside a menu.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Thumbs {
+    /// What is being read, and for how many cells.
+    pub(crate) asked: Option<(Source, (u16, u16))>,
+    /// What was read last.
+    pub(crate) have: Option<Thumb>,
+}
+
+/// A small picture, or why there is none.
+#[derive(Debug, Clone)]
+pub(crate) struct Thumb {
+    pub(crate) source: Source,
+    /// What it was made for.
+    pub(crate) cells: (u16, u16),
+    pub(crate) shown: Result<Shown, String>,
 }
 
 /// A page that was thrown away when nobody knew whether the daemon has it.
@@ -258,7 +290,11 @@ pub(crate) struct App {
     pub(crate) doctor: Examination,
     pub(crate) help_top: usize,
     pub(crate) toast: Option<Toast>,
-    pub(crate) undo: Option<Undo>,
+    /// What can be taken back, newest last.
+    pub(crate) undo: Vec<Undo>,
+    /// Moves on the wire, whose way back comes with their answer.
+    pub(crate) moves: usize,
+    pub(crate) thumbs: Thumbs,
     /// How far uploads are, by delivery.
     pub(crate) progress: BTreeMap<String, m::Progress>,
     /// Questions on the wire.
@@ -327,7 +363,9 @@ impl App {
             doctor: Examination::default(),
             help_top: 0,
             toast: None,
-            undo: None,
+            undo: Vec::new(),
+            moves: 0,
+            thumbs: Thumbs::default(),
             progress: BTreeMap::new(),
             asked: Vec::new(),
             stale: Stale::default(),
@@ -422,6 +460,7 @@ impl App {
                 created_at: it.due,
                 media: post.map_or(0, |it| it.media.len()),
                 delivery: Some(it.clone()),
+                replaced_by: replaced_by(post.map_or(&month.deliveries, |it| &it.deliveries), it),
             }
         };
         let mut rows: Vec<Row> = month.deliveries.iter().filter(of_day).map(row).collect();

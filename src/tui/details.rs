@@ -5,7 +5,7 @@
 use super::app::{App, title_of};
 use super::look::{Tone, tone_of};
 use super::{text, when};
-use crate::control::messages as m;
+use crate::control::{messages as m, words};
 
 /// Lines that are not wrapped yet.
 pub(crate) type Lines = Vec<(Tone, String)>;
@@ -114,7 +114,7 @@ pub(crate) fn account(app: &App, account: &m::Account) -> Lines {
     fact(&mut out, Tone::Plain, "name", &it.display_name);
     fact(&mut out, Tone::Plain, "network", &title_of(&it.platform));
     fact(&mut out, Tone::Plain, "server", it.server.as_deref().unwrap_or(""));
-    fact(&mut out, Tone::Plain, "tier", it.tier.as_deref().unwrap_or(""));
+    fact(&mut out, Tone::Plain, "tier", it.tier.as_deref().map_or("", words::tier));
     fact(&mut out, Tone::Plain, "connected", &when::day_time(it.connected_at, app.now, &app.zone));
     fact(&mut out, Tone::Plain, "remote id", &it.remote_id);
     out

@@ -123,6 +123,17 @@ impl Editor {
         self.delete(self.cursor..end);
     }
 
+    /// Deletes back to the beginning of the line.
+    pub(crate) fn delete_to_start(&mut self) {
+        let start = self.text[..self.cursor].rfind('\n').map_or(0, |it| it + 1);
+        self.delete(start..self.cursor);
+    }
+
+    /// Deletes everything.
+    pub(crate) fn clear(&mut self) {
+        self.delete(0..self.text.len());
+    }
+
     fn delete(&mut self, range: Range<usize>) {
         if range.is_empty() {
             return;

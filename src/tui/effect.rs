@@ -47,9 +47,15 @@ pub(crate) enum Msg {
         remains: Box<Remains>,
         more: usize,
     },
-    /// A picture, ready to be drawn; or why it is not.
+    /// A picture, ready to be drawn; or why it is not. `ticket` is that of the question.
     Picture {
-        title: String,
+        ticket: u64,
+        result: Box<Result<Shown, String>>,
+    },
+    /// The same, small, for so many cells.
+    Thumb {
+        source: Source,
+        cells: (u16, u16),
         result: Box<Result<Shown, String>>,
     },
     /// What lies in a directory, and which one that is in full.
@@ -196,6 +202,15 @@ pub(crate) enum ConnectNews {
     NotTaken(Trouble),
 }
 
+/// Where a picture is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The daemon keeps it; the id of its media file.
+    Kept(String),
+    /// On this machine.
+    File(PathBuf),
+}
+
 /// What lies in a directory.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
@@ -238,14 +253,16 @@ pub(crate) enum Effect {
         address: String,
     },
     Leave(String),
-    /// Shows a picture that the daemon keeps.
+    /// Shows a picture.
     Look {
-        title: String,
-        /// Of the media file.
-        id: String,
+        ticket: u64,
+        source: Source,
     },
-    /// Shows a picture of this machine, before it is chosen.
-    Peek(PathBuf),
+    /// Makes a picture small enough for so many cells, if that is done soon.
+    Thumb {
+        source: Source,
+        cells: (u16, u16),
+    },
     /// Lists a directory of this machine, to choose a file from.
     Browse(PathBuf),
     /// Hands the text to `$EDITOR`.

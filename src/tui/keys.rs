@@ -236,6 +236,8 @@ pub(crate) enum Action {
     DeleteNext,
     DeleteWord,
     DeleteToEnd,
+    /// A line to fill in is empty then.
+    DeleteLine,
     UndoText,
     RedoText,
     Newline,
@@ -300,7 +302,7 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::Global, &[ch(']'), on(KeyCode::F(6))], Action::NextTab, "", "next screen"),
     bind(At::Global, &[ch('['), on(KeyCode::F(5))], Action::PreviousTab, "", "previous screen"),
     bind(At::Global, &[ch('n'), ctrl('n')], Action::New, "new post", "write a new post"),
-    bind(At::Global, &[ch('u')], Action::Undo, "", "take back the last cancel or move, within seconds"),
+    bind(At::Global, &[ch('u')], Action::Undo, "", "take back the last cancel or move, then the one before"),
     bind(At::Global, &[ctrl('l')], Action::Refresh, "", "read everything again and draw anew"),
     bind(At::Global, &[ch('P')], Action::PauseAll, "", "emergency stop: send nothing new"),
     bind(At::Global, &[ch('S')], Action::ResumeAll, "", "send again after an emergency stop"),
@@ -411,6 +413,13 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::Writing, &[on(KeyCode::Delete)], Action::DeleteNext, "", "delete to the right"),
     bind(At::Writing, &[ctrl('w')], Action::DeleteWord, "", "delete the word to the left"),
     bind(At::Writing, &[ctrl('k')], Action::DeleteToEnd, "", "delete to the end of the line"),
+    bind(
+        At::Writing,
+        &[ctrl('u')],
+        Action::DeleteLine,
+        "",
+        "delete to the beginning of the line; a field of one line whole",
+    ),
     bind(At::Writing, &[ctrl('z')], Action::UndoText, "", "undo"),
     bind(At::Writing, &[ctrl('y')], Action::RedoText, "", "redo"),
     bind(At::Lines, &[on(KeyCode::Up)], Action::Write(Go::Up), "", "a line up"),
@@ -441,6 +450,8 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::Menu, &[on(KeyCode::Down), ch('j')], Action::Down, "", "down"),
     bind(At::Menu, &[on(KeyCode::PageUp)], Action::PageUp, "", "ten up"),
     bind(At::Menu, &[on(KeyCode::PageDown)], Action::PageDown, "", "ten down"),
+    bind(At::Menu, &[on(KeyCode::Home), ch('g')], Action::Top, "", "to the first"),
+    bind(At::Menu, &[on(KeyCode::End), ch('G')], Action::Bottom, "", "to the last"),
     bind(At::Menu, &[on(KeyCode::Enter), ch(' ')], Action::Enter, "choose", "choose"),
     bind(At::Menu, &[ch('i')], Action::Look, "", "among files: look at the picture before it is chosen"),
     bind(At::Menu, &[on(KeyCode::Esc), ch('q')], Action::Back, "leave", "close"),
@@ -460,6 +471,9 @@ pub(crate) const KEYS: &[Binding] = &[
     bind(At::Sheet, &[on(KeyCode::Down), ch('j')], Action::Down, "", "down"),
     bind(At::Sheet, &[on(KeyCode::PageUp)], Action::PageUp, "", "a page up"),
     bind(At::Sheet, &[on(KeyCode::PageDown), ch(' ')], Action::PageDown, "", "a page down"),
+    bind(At::Sheet, &[on(KeyCode::Home), ch('g')], Action::Top, "", "to the beginning"),
+    bind(At::Sheet, &[on(KeyCode::End), ch('G')], Action::Bottom, "", "to the end"),
+    bind(At::Sheet, &[ch('u')], Action::Undo, "", "take back the last cancel or move, as everywhere"),
     bind(At::Sheet, &[on(KeyCode::Esc), on(KeyCode::Enter), ch('q')], Action::Back, "close", "close"),
     bind(At::Link, &[ch('p')], Action::Paste, "paste", "paste the address the browser landed on"),
     bind(At::Link, &[on(KeyCode::Esc)], Action::Back, "stop", "stop; nothing is stored"),
@@ -546,54 +560,4 @@ pub(crate) fn names(it: &Binding) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_place_has_a_key_twice() {
-        for (n, it) in KEYS.iter().enumerate() {
-            for other in &KEYS[n + 1..] {
-                let twice = it.keys.iter().find(|key| it.at == other.at && other.keys.contains(key));
-                assert!(twice.is_none(), "{:?} in {:?}: {} and {}", twice, it.at, it.help, other.help);
-            }
-        }
-    }
-
-    #[test]
-    fn every_line_says_what_it_does_and_every_place_is_in_the_help() {
-        for it in KEYS {
-            assert!(!it.help.is_empty() && !it.keys.is_empty());
-            assert!(At::ALL.contains(&it.at), "{:?}", it.at);
-        }
-    }
-
-    #[test]
-    fn letters_are_text_where_one_writes() {
-        let writing = [At::Lines, At::Writing, At::Compose, At::Global];
-        for key in [ch('q'), ch('1'), ch(':'), ch('n'), ch('?')] {
-            assert_eq!(resolve(&writing, key), None, "{key:?}");
-        }
-        assert_eq!(resolve(&writing, on(KeyCode::Esc)), Some(Action::Back));
-        assert_eq!(resolve(&writing, ctrl('s')), Some(Action::Submit));
-        assert_eq!(resolve(&writing, ctrl('c')), Some(Action::Leave));
-        assert_eq!(resolve(&[At::Confirm], ctrl('c')), Some(Action::Leave));
-    }
-
-    #[test]
-    fn the_nearer_place_wins() {
-        let accounts = [At::Accounts, At::List, At::Global];
-        assert_eq!(resolve(&accounts, ch('n')), Some(Action::Connect));
-        assert_eq!(resolve(&[At::List, At::Global], ch('n')), Some(Action::New));
-        assert!(here(&accounts).iter().any(|it| it.action == Action::New), "it is still there by Ctrl-N");
-    }
-
-    #[test]
-    fn keys_are_named_as_people_read_them() {
-        assert_eq!(ctrl('s').name(), "Ctrl-S");
-        assert_eq!(alt('v').name(), "Alt-V");
-        assert_eq!(ch('D').name(), "D");
-        assert_eq!(on(KeyCode::PageDown).name(), "PgDn");
-        let event = KeyEvent::new(KeyCode::Char('D'), KeyModifiers::SHIFT);
-        assert_eq!(Key::of(&event), ch('D'));
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::app::Tab;
 use super::editor::Editor;
-use super::effect::{Deed, Trouble};
+use super::effect::{Deed, Source, Trouble};
 use super::keys::Action;
 use super::look::Tone;
 use super::remains::Remains;
@@ -92,6 +92,15 @@ pub(crate) struct Item {
     pub(crate) label: String,
     pub(crate) note: String,
     pub(crate) pick: Pick,
+    /// The picture that it is about; a small one is shown beside the menu.
+    pub(crate) picture: Option<Source>,
+}
+
+impl Item {
+    /// The same, about a picture.
+    pub(crate) fn of(self, picture: Source) -> Self {
+        Self { picture: Some(picture), ..self }
+    }
 }
 
 /// What a choice does.
@@ -186,7 +195,10 @@ pub(crate) struct Sheet {
 #[derive(Debug, Clone)]
 pub(crate) struct Picture {
     pub(crate) title: String,
-    pub(crate) shown: super::picture::Shown,
+    /// Of the question for it: an answer to an older one is not for this.
+    pub(crate) ticket: u64,
+    /// None: it is being read.
+    pub(crate) shown: Option<super::picture::Shown>,
 }
 
 /// The conversation that connects an account.

@@ -22,6 +22,8 @@ pub(crate) struct Row {
     pub(crate) media: usize,
     /// None for a draft.
     pub(crate) delivery: Option<m::Delivery>,
+    /// What stands in its place since it ended: after a retry, a new time, or a cancel that was taken back.
+    pub(crate) replaced_by: Option<Box<m::Delivery>>,
 }
 
 impl Row {
@@ -45,11 +47,23 @@ pub(crate) fn rows_of_post(post: &m::Post) -> Vec<Row> {
         created_at: post.created_at,
         media: post.media.len(),
         delivery: delivery.cloned(),
+        replaced_by: delivery.and_then(|it| replaced_by(&post.deliveries, it)),
     };
     if post.deliveries.is_empty() {
         return vec![row(None)];
     }
     post.deliveries.iter().map(|it| row(Some(it))).collect()
+}
+
+/// The delivery that was made for the same account after one that ended. Ids grow as they are made.
+pub(crate) fn replaced_by(all: &[m::Delivery], it: &m::Delivery) -> Option<Box<m::Delivery>> {
+    use m::DeliveryState as D;
+    if !matches!(it.state, D::Cancelled | D::Missed | D::Rejected) {
+        return None;
+    }
+    let later =
+        all.iter().filter(|other| other.post == it.post && other.account == it.account && other.id > it.id);
+    later.min_by(|a, b| a.id.cmp(&b.id)).cloned().map(Box::new)
 }
 
 #[derive(Debug, Clone)]

@@ -23,6 +23,7 @@ use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use ratatui_image::picker::Picker;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
@@ -30,7 +31,7 @@ use self::asking::Asker;
 use self::keys::Keys;
 use self::terminal::Screen;
 use super::app::{App, Place};
-use super::effect::{Effect, Msg};
+use super::effect::{Effect, Msg, Source};
 use super::look::{Depth, Look};
 use super::picture;
 use super::remains::Remains;
@@ -43,6 +44,8 @@ use crate::control::client::{Client, ClientError};
 const TICK: Duration = Duration::from_millis(500);
 /// The shortest time between two frames that no key asked for.
 const FRAME: Duration = Duration::from_millis(40);
+/// Longest wait for a small picture.
+const THUMB: Duration = Duration::from_secs(5);
 /// Longest wait for what was promised, on the way out.
 const FAREWELL: Duration = Duration::from_secs(4);
 
@@ -81,14 +84,18 @@ pub async fn run(options: Options) -> Result<(), ConsoleError> {
     let place = Place { socket: options.socket.display().to_string(), session: options.session };
     let app = App::new(options.clock.now(), options.zone, size, look, place);
     let (sender, inbox) = unbounded_channel();
-    let asker = Asker { client: client.clone(), socket: options.socket.clone(), sender: sender.clone() };
+    let asker = Asker {
+        client: client.clone(),
+        socket: options.socket.clone(),
+        sender: sender.clone(),
+        pictures: Arc::new(Semaphore::new(1)),
+    };
     if let Some((path, remains, more)) = left::find(&app.socket) {
         drop(sender.send(Msg::Left { path, remains: Box::new(remains), more }));
     }
     let watcher = tokio::spawn(watch(client, options.socket, sender));
-    let ended = Loop { app, asker, inbox, clock: options.clock, running: Vec::new(), picker: None }
-        .run(&mut screen)
-        .await;
+    let all = Loop { app, asker, inbox, clock: options.clock, running: Vec::new(), picker: None };
+    let ended = Box::pin(all.run(&mut screen)).await;
     watcher.abort();
     screen.leave();
     ended
@@ -205,16 +212,14 @@ impl Loop {
 
     fn take(&mut self, msg: Msg, screen: &mut Screen, keys: &mut Keys) -> Result<(), ConsoleError> {
         for effect in update(&mut self.app, msg) {
-            if let Effect::Look { title, id } = effect {
-                let asker = self.asker.clone();
-                self.look(title, async move { asker.picture(&id).await }, keys);
+            if let Effect::Look { ticket, source } = effect {
+                let picker = self.picker(screen, keys)?;
+                self.look(ticket, source, picker);
                 continue;
             }
-            if let Effect::Peek(path) = effect {
-                let title = path.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
-                let read = tokio::task::spawn_blocking(move || picture::small(&path));
-                let read = async { read.await.unwrap_or_else(|error| Err(error.to_string())) };
-                self.look(title, read, keys);
+            if let Effect::Thumb { source, cells } = effect {
+                let picker = self.picker(screen, keys)?;
+                self.thumb(source, cells, picker);
                 continue;
             }
             if effect == Effect::Redraw {
@@ -237,29 +242,38 @@ impl Loop {
         Ok(())
     }
 
-    /// Reads a picture beside the loop. The terminal is asked what it can do before the first one.
-    fn look(
-        &mut self,
-        title: String,
-        read: impl Future<Output = Result<(Vec<u8>, String), String>> + Send + 'static,
-        keys: &mut Keys,
-    ) {
-        let ask = || keys.lend(picture::ask_the_terminal);
-        let picker = self.picker.get_or_insert_with(ask).clone();
-        let sender = self.asker.sender.clone();
+    /// What the terminal can do with pictures. It is asked before the first one, with all on the screen that
+    /// is to be seen until then.
+    fn picker(&mut self, screen: &mut Screen, keys: &mut Keys) -> Result<Picker, ConsoleError> {
+        if let Some(known) = &self.picker {
+            return Ok(known.clone());
+        }
+        screen.draw(|frame| view::draw(frame, &mut self.app))?;
+        let picker = keys.lend(picture::ask_the_terminal);
+        self.picker = Some(picker.clone());
+        Ok(picker)
+    }
+
+    /// Reads a picture beside the loop.
+    fn look(&self, ticket: u64, source: Source, picker: Picker) {
         let (width, height) = self.app.size;
         let size = Size::new(width.saturating_sub(4), height.saturating_sub(6));
-        let depth = self.app.look.depth;
+        let (asker, depth) = (self.asker.clone(), self.app.look.depth);
         tokio::spawn(async move {
-            let result = match read.await {
-                Ok((bytes, about)) => {
-                    let drawn = move || picture::drawn(&bytes, about, &picker, size, depth);
-                    let drawn = tokio::task::spawn_blocking(drawn).await;
-                    drawn.unwrap_or_else(|error| Err(error.to_string()))
-                }
-                Err(why) => Err(why),
-            };
-            drop(sender.send(Msg::Picture { title, result: Box::new(result) }));
+            let result = asker.drawn(source, picture::small, picker, size, depth).await;
+            drop(asker.sender.send(Msg::Picture { ticket, result: Box::new(result) }));
+        });
+    }
+
+    /// The same for a small one, which nobody waits for long: it is asked for while a cursor passes by.
+    fn thumb(&self, source: Source, cells: (u16, u16), picker: Picker) {
+        let size = Size::new(cells.0, cells.1);
+        let (asker, depth) = (self.asker.clone(), self.app.look.depth);
+        tokio::spawn(async move {
+            let read = asker.drawn(source.clone(), picture::thumbnail, picker, size, depth);
+            let result = tokio::time::timeout(THUMB, read).await;
+            let result = result.unwrap_or_else(|_| Err("takes long to read; i shows it".to_owned()));
+            drop(asker.sender.send(Msg::Thumb { source, cells, result: Box::new(result) }));
         });
     }
 

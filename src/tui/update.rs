@@ -7,12 +7,14 @@ mod leaving;
 mod loaded;
 mod rows;
 mod screens;
+mod thumbs;
+mod undo;
 mod writing;
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use jiff::{SignedDuration, Timestamp};
 
-use super::app::{App, Hit, LOG_MAX, Link, Screen, Tab};
+use super::app::{App, Hit, LOG_MAX, Link, Screen, Tab, Thumb};
 use super::effect::{Deed, Effect, Load, Msg, Trouble};
 use super::keys::{self, Action, Key};
 use super::layer::{Command, Confirm, Layer, Palette, Then, neighbour};
@@ -44,18 +46,16 @@ pub(crate) fn update(app: &mut App, msg: Msg) -> Effects {
         Msg::Checked { revision, result } => writing::checked(app, revision, *result),
         Msg::Uploaded { ticket, path, result } => writing::uploaded(app, ticket, &path, *result),
         Msg::Left { path, remains, more } => leaving::found(app, path, remains, more),
-        Msg::Picture { title, result } => match *result {
-            Ok(shown) => {
-                let picture = super::layer::Picture { title, shown };
-                app.layers.push(Layer::Picture(Box::new(picture)));
-            }
-            Err(why) => app.say(Tone::Bad, why),
-        },
+        Msg::Picture { ticket, result } => thumbs::looked(app, ticket, *result),
+        Msg::Thumb { source, cells, result } => {
+            thumbs::made(app, Thumb { source, cells, shown: *result });
+        }
         Msg::Browsed(result) => fields::browsed(app, result),
         Msg::Edited(result) => writing::edited(app, result),
     }
     writing::go_on(app, &mut fx);
     leaving::go_on(app, &mut fx);
+    app.moves += fx.iter().filter(|it| matches!(it, Effect::Do(Deed::Move { .. }))).count();
     fx
 }
 
@@ -193,7 +193,7 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         }
         Action::Back => back(app, fx),
         Action::Refresh => refresh(app, fx),
-        Action::Undo => take_back(app, fx),
+        Action::Undo => undo::take_back(app, fx),
         Action::PauseAll => pause_all(app),
         Action::ResumeAll => resume_all(app),
         Action::New if app.screen != Screen::Tab(Tab::Compose) => {
@@ -296,6 +296,7 @@ fn open_palette(app: &mut App) {
                 | Action::DeleteNext
                 | Action::DeleteWord
                 | Action::DeleteToEnd
+                | Action::DeleteLine
                 | Action::DayLeft
                 | Action::DayRight
                 | Action::WeekUp
@@ -325,28 +326,10 @@ fn open_palette(app: &mut App) {
     app.layers.push(Layer::Palette(Palette { all, ..Palette::default() }));
 }
 
-fn take_back(app: &mut App, fx: &mut Effects) {
-    if let Some(it) = app.undo.take() {
-        app.say(Tone::Dim, "at work…");
-        return fx.push(Effect::Do(Deed::Undo { id: it.post, ticket: it.ticket }));
-    }
-    match app.promised.iter().position(|it| !it.sent) {
-        Some(n) => {
-            let what = app.promised.remove(n).what;
-            app.say(Tone::Good, format!("taken back: {what}"));
-        }
-        // The way back comes with the answer.
-        None if !app.promised.is_empty() => {
-            app.say(Tone::Dim, "it is on its way to the daemon; u once more, in a moment");
-        }
-        None => app.say(Tone::Dim, "there is nothing to take back any more"),
-    }
-}
-
 fn tick(app: &mut App, now: Timestamp, fx: &mut Effects) {
     let minute = |at: Timestamp| at.as_second().div_euclid(60);
     // Countdowns tell seconds.
-    if minute(now) != minute(app.now) || app.undo.is_some() || !app.is_up() {
+    if minute(now) != minute(app.now) || !app.undo.is_empty() || !app.is_up() {
         app.dirty = true;
     }
     app.now = now;
@@ -354,9 +337,8 @@ fn tick(app: &mut App, now: Timestamp, fx: &mut Effects) {
         app.toast = None;
         app.dirty = true;
     }
-    if app.undo.as_ref().is_some_and(|it| it.until <= now) {
-        app.undo = None;
-    }
+    undo::pass(app);
+    thumbs::rest(app, fx);
     leaving::send(app, false, fx);
     if app.nth_tick(10) {
         app.stale.status = true;

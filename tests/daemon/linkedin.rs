@@ -241,6 +241,7 @@ async fn words_are_changed_where_they_stand_on_both_kinds_of_account() {
         };
         let made = published(&house, &ask).await;
         let words = |text: &str| r::EditPost { parts: Some(vec![text.into()]), ..r::EditPost::default() };
+        assert_eq!(house.client.post_show(&made.id).await.unwrap().fixed, None);
         house.inject("linkedin.edit=lost_after");
         let lost =
             house.client.post_edit(&made.id, &words("Fresh bread (warm).")).await.unwrap_err().detail();

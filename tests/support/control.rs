@@ -115,6 +115,7 @@ pub(crate) fn post(body: &str) -> m::Post {
         notices: vec![],
         intended: None,
         undo: None,
+        fixed: None,
     }
 }
 

@@ -1,11 +1,15 @@
 //! Questions to the daemon, each a task of its own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use ratatui::layout::Size;
+use ratatui_image::picker::Picker;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio_util::io::ReaderStream;
@@ -15,7 +19,9 @@ use crate::control::client::{Client, ClientError};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::http::terminal;
-use crate::tui::effect::{ConnectNews, Deed, Effect, Load, Loaded, Msg, Outcome, Trouble};
+use crate::tui::effect::{ConnectNews, Deed, Effect, Load, Loaded, Msg, Outcome, Source, Trouble};
+use crate::tui::look::Depth;
+use crate::tui::picture::{self, Shown, Small};
 
 /// Rows of each of the overview's lists.
 const BRIEF: u32 = 40;
@@ -25,6 +31,8 @@ pub(super) struct Asker {
     pub(super) client: Client,
     pub(super) socket: PathBuf,
     pub(super) sender: UnboundedSender<Msg>,
+    /// Whose turn it is to decode a picture.
+    pub(super) pictures: Arc<Semaphore>,
 }
 
 /// An answer without anything that steers a terminal, in whatever field it came.
@@ -110,7 +118,7 @@ impl Asker {
                     None
                 }
                 // These need the terminal.
-                Effect::Editor(_) | Effect::Look { .. } | Effect::Peek(_) | Effect::Redraw => None,
+                Effect::Editor(_) | Effect::Look { .. } | Effect::Thumb { .. } | Effect::Redraw => None,
                 Effect::Browse(folder) => {
                     let found = tokio::task::spawn_blocking(move || files::browse(&folder)).await;
                     Some(Msg::Browsed(found.unwrap_or_else(|error| Err(error.to_string()))))
@@ -122,12 +130,44 @@ impl Asker {
         })
     }
 
+    /// A picture as this terminal draws it, in at most `size`; `read` makes one of this machine small.
+    /// One at a time: whoever has gone on meanwhile leaves no heap of them behind.
+    pub(super) async fn drawn(
+        &self,
+        source: Source,
+        read: fn(&Path) -> Result<Small, String>,
+        picker: Picker,
+        size: Size,
+        depth: Depth,
+    ) -> Result<Shown, String> {
+        let turn = Arc::clone(&self.pictures).acquire_owned().await;
+        let kept = match &source {
+            Source::Kept(id) => Some(self.picture(id).await?),
+            Source::File(_) => None,
+        };
+        let work = move || {
+            // Held to the end of the work, even if nobody waits for it any more.
+            let _turn = turn;
+            let (bytes, about) = match (kept, &source) {
+                (Some(kept), _) => kept,
+                (None, Source::File(path)) => read(path)?,
+                (None, Source::Kept(_)) => return Err("the picture is gone".to_owned()),
+            };
+            picture::drawn(&bytes, about, &picker, size, depth)
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
     /// A picture that the daemon keeps: its small form, and the size of the real one.
-    pub(super) async fn picture(&self, id: &str) -> Result<(Vec<u8>, String), String> {
+    async fn picture(&self, id: &str) -> Result<Small, String> {
         use base64::Engine as _;
-        let small = self.client.media_thumbnail(id).await.map_err(|error| self.trouble(&error).message)?;
+        let small = self.client.media_thumbnail(id).await.map_err(|error| {
+            let trouble = self.trouble(&error);
+            let hint = trouble.hint.map_or_else(String::new, |it| format!(" ({it})"));
+            format!("the picture cannot be shown: {}{hint}", trouble.message)
+        })?;
         let bytes = base64::engine::general_purpose::STANDARD.decode(&small.data);
-        let bytes = bytes.map_err(|error| format!("the picture cannot be read: {error}"))?;
+        let bytes = bytes.map_err(|error| format!("the daemon sent no picture: {error}; try again"))?;
         Ok((bytes, format!("{}×{}", small.width, small.height)))
     }
 

@@ -7,7 +7,7 @@ use super::scenes::{
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::tui::app::{App, Screen, Tab};
-use crate::tui::effect::{ConnectNews, Deed, Effect, Load, Loaded, Msg, Outcome};
+use crate::tui::effect::{ConnectNews, Deed, Effect, Load, Loaded, Msg, Outcome, Source};
 use crate::tui::layer::Layer;
 use crate::tui::update::update;
 
@@ -57,9 +57,10 @@ fn a_cancel_and_a_move_are_taken_back_by_the_daemon_within_seconds() {
         assert_eq!(deeds(press(&mut app, "u")), []);
         update(&mut app, Msg::Done(undo("t1"), Err(trouble("broken", true))));
         assert_eq!(deeds(press(&mut app, "u")), [undo("t1")], "{keys}");
+        answer(&mut app, &undo("t1"), None);
 
         answer(&mut app, &done, Some("t2"));
-        wait(&mut app, 11);
+        wait(&mut app, 54);
         assert!(picture(&mut app).contains("u takes it back (1 s)"));
         wait(&mut app, 1);
         assert_eq!(deeds(press(&mut app, "u")), []);
@@ -154,12 +155,18 @@ fn the_pictures_of_a_post_are_looked_at_as_long_as_they_are_kept() {
         update(&mut app, Msg::Loaded(Load::Post("pst_1".into()), Ok(Loaded::Post(Box::new(it)))));
         app
     };
-    let look = |id: &str| [Effect::Look { title: format!("{id}.x"), id: id.into() }];
+    let looks = |effects: Vec<Effect>, id: &str| {
+        let it = Source::Kept(id.into());
+        assert!(matches!(&effects[..], [Effect::Look { source, .. }] if *source == it), "{effects:?}");
+    };
     let waits = m::DeliveryState::Scheduled;
     let mut app = shown(vec![file("med_1", "video"), file("med_2", "image")], waits);
-    assert_eq!(press(&mut app, "i"), look("med_2"));
+    looks(press(&mut app, "i"), "med_2");
     let mut app = shown(vec![file("med_2", "image"), file("med_3", "image")], waits);
-    assert_eq!(press(&mut app, "ij<Enter>"), look("med_3"));
+    looks(press(&mut app, "ij<Enter>"), "med_3");
+    // Back to the list of them.
+    press(&mut app, "<Esc>");
+    looks(press(&mut app, "k<Enter>"), "med_2");
     let mut app = shown(vec![file("med_2", "image")], m::DeliveryState::Published);
     assert_eq!(press(&mut app, "i"), []);
     assert!(picture(&mut app).contains("went with its last delivery"));
@@ -316,6 +323,7 @@ fn every_action_is_in_the_palette_or_moves_a_cursor() {
         matches!(it, A::Write(_) | A::Up | A::Down | A::PageUp | A::PageDown | A::Top | A::Bottom)
             || matches!(it, A::DayLeft | A::DayRight | A::WeekUp | A::WeekDown | A::Back)
             || matches!(it, A::Newline | A::Backspace | A::DeleteNext | A::DeleteWord | A::DeleteToEnd)
+            || it == A::DeleteLine
             || it == A::Palette
     };
     let screens = Tab::ALL.map(Screen::Tab);

@@ -156,8 +156,8 @@ impl Fake {
                 let oven = Entry { name: "oven.png".into(), path, bytes: Some(7) };
                 Msg::Browsed(Ok((folder, vec![oven])))
             }
-            Effect::Look { title, .. } => {
-                Msg::Picture { title, result: Box::new(Err("too few colours".into())) }
+            Effect::Look { ticket, .. } => {
+                Msg::Picture { ticket, result: Box::new(Err("too few colours".into())) }
             }
             _ => return None,
         };

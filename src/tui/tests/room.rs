@@ -276,6 +276,18 @@ fn what_a_search_found_first_stays_while_it_looks_on_through_a_large_store() {
 }
 
 /// All that can be read by turning pages with a key.
+#[test]
+fn a_menu_and_a_sheet_are_gone_through_from_end_to_end() {
+    let mut app = app();
+    press(&mut app, "2fG");
+    assert!(matches!(app.layers.last(), Some(Layer::Menu(it)) if it.at + 1 == it.items.len()));
+    press(&mut app, "g");
+    assert!(matches!(app.layers.last(), Some(Layer::Menu(it)) if it.at == 0));
+    press(&mut app, "<Esc>?G");
+    let shown = picture(&mut app);
+    assert!(shown.contains("close") && !shown.contains("more lines"), "{shown}");
+}
+
 fn read_through(app: &mut App, key: &str) -> String {
     let mut seen = picture(app);
     for _ in 0..30 {

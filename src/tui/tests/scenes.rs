@@ -194,6 +194,7 @@ pub(super) fn post(id: &str, body: &str, deliveries: Vec<m::Delivery>) -> m::Pos
         notices: vec![],
         intended: None,
         undo: None,
+        fixed: None,
     }
 }
 

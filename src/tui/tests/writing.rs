@@ -5,7 +5,7 @@ use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::tui::app::{App, Screen, Tab};
 use crate::tui::compose::{Field, Time};
-use crate::tui::effect::{Deed, Effect, Entry, Load, Loaded, Msg, Outcome};
+use crate::tui::effect::{Deed, Effect, Entry, Load, Loaded, Msg, Outcome, Source};
 use crate::tui::update::update;
 
 fn composing() -> App {
@@ -205,9 +205,9 @@ fn a_file_is_sent_up_and_described_and_goes_with_its_part() {
     };
     update(&mut app, Msg::Uploaded { ticket: 1, path, result: Box::new(Ok(stored)) });
     let looked = press(&mut app, "<Enter>jjj<Enter>");
-    let title = "an oven.jpg".to_owned();
-    assert!(looked.contains(&Effect::Look { title, id: "med_1".into() }), "{looked:?}");
-    press(&mut app, "<Enter>jj<Enter>Our oven<Enter>");
+    let source = Source::Kept("med_1".into());
+    assert!(matches!(&looked[..], [Effect::Look { source: it, .. }] if *it == source), "{looked:?}");
+    press(&mut app, "<Esc><Esc><Enter>jj<Enter>Our oven<Enter>");
     let media = app.compose.asked().media;
     let expected = r::MediaRef { id: "med_1".into(), alt: Some("Our oven".into()), part: Some(1) };
     assert_eq!(media, [expected]);
@@ -459,6 +459,14 @@ fn nothing_is_written_on_a_page_that_is_on_its_way() {
     assert_eq!(app.compose.common.parts[0].text(), "Hello more");
 }
 
+/// The picture that is asked for, by its ticket.
+fn looks_at(effects: &[Effect], path: &str) -> u64 {
+    match effects {
+        [Effect::Look { ticket, source: Source::File(it) }] if it == std::path::Path::new(path) => *ticket,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_picture_is_looked_at_before_it_is_chosen_and_the_files_stay_below() {
     let mut app = composing();
@@ -467,9 +475,20 @@ fn a_picture_is_looked_at_before_it_is_chosen_and_the_files_stay_below() {
     let found = vec![file("ovens", None), file("loaf.png", Some(9))];
     update(&mut app, Msg::Browsed(Ok(("/home/a".into(), found))));
     assert_eq!(press(&mut app, "ji"), [], "a directory is no picture");
-    assert_eq!(press(&mut app, "ji"), [Effect::Peek("/home/a/loaf.png".into())]);
-    let why = "/home/a/loaf.png: this is not a picture that can be shown".to_owned();
-    update(&mut app, Msg::Picture { title: "loaf.png".into(), result: Box::new(Err(why)) });
+    let ticket = looks_at(&press(&mut app, "ji"), "/home/a/loaf.png");
+    let shown = picture(&mut app);
+    assert!(shown.contains("Reading the picture…") && shown.contains("loaf.png"), "{shown}");
+    // Closed before it was read: the files are there again, and the answer opens nothing.
+    press(&mut app, "<Esc>");
+    let answer = |ticket| {
+        let why = "/home/a/loaf.png: this is not a picture that can be shown".to_owned();
+        Msg::Picture { ticket, result: Box::new(Err(why)) }
+    };
+    update(&mut app, answer(ticket));
+    let shown = picture(&mut app);
+    assert!(shown.contains("ovens/") && !shown.contains("not a picture"), "{shown}");
+    let ticket = looks_at(&press(&mut app, "i"), "/home/a/loaf.png");
+    update(&mut app, answer(ticket));
     let shown = picture(&mut app);
     assert!(shown.contains("not a picture") && shown.contains("ovens/"), "{shown}");
     let chosen = press(&mut app, "<Enter>");

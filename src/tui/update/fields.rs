@@ -9,10 +9,10 @@ use crate::domain::schedule::{WhenError, parse_when};
 use crate::tui::app::App;
 use crate::tui::compose::{Compose, Field, Time, Upload, Voice};
 use crate::tui::editor::Editor;
-use crate::tui::effect::{Effect, Entry, Trouble};
+use crate::tui::effect::{Effect, Entry, Source, Trouble};
 use crate::tui::layer::{Ask, Layer, Marks, Pick, Prompt};
 use crate::tui::look::Tone;
-use crate::tui::when;
+use crate::tui::{picture, when};
 
 pub(super) fn enter(app: &mut App) {
     match app.compose.field {
@@ -83,8 +83,10 @@ fn media_menu(app: &mut App) {
         let title = format!("Describe {}", it.name);
         let note = if it.alt.is_empty() { "no description yet" } else { it.alt.as_str() };
         let pick = Pick::Ask(Ask::Alt(n), title, about, it.alt.clone());
+        let first = items.len();
         items.push(item(&format!("describe {}", it.name), note, pick));
-        if it.kind.starts_with("image") {
+        let is_picture = it.kind.starts_with("image");
+        if is_picture {
             let look = Pick::Look { title: it.name.clone(), id: it.id.clone() };
             items.push(item(&format!("look at {}", it.name), "", look));
         }
@@ -95,6 +97,9 @@ fn media_menu(app: &mut App) {
             items.push(item(&format!("part of {}", it.name), &format!("now {}", it.part), pick));
         }
         items.push(item(&format!("take {} out", it.name), "", Pick::DropFile(n)));
+        for line in items.iter_mut().skip(first).filter(|_| is_picture) {
+            line.picture = Some(Source::Kept(it.id.clone()));
+        }
     }
     menu(app, "Media", items);
 }
@@ -322,7 +327,10 @@ pub(super) fn browsed(app: &mut App, result: Result<(PathBuf, Vec<Entry>), Strin
     for it in entries {
         items.push(match it.bytes {
             None => item(&format!("{}/", it.name), "", Pick::Browse(it.path)),
-            Some(bytes) => item(&it.name, &when::size(bytes), Pick::File(it.path)),
+            Some(bytes) => {
+                let line = item(&it.name, &when::size(bytes), Pick::File(it.path.clone()));
+                if picture::may_be(&it.path) { line.of(Source::File(it.path)) } else { line }
+            }
         });
     }
     if items.iter().all(|it| matches!(it.pick, Pick::Browse(_))) {

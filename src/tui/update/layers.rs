@@ -1,10 +1,10 @@
 //! Questions, menus and lines over a screen: they take every key until they are answered.
 
-use super::{Effects, act as act_below, connecting, fields, leaving, rows, screens, writing};
+use super::{Effects, act as act_below, connecting, fields, leaving, rows, screens, thumbs, undo, writing};
 use crate::control::requests as r;
 use crate::tui::app::App;
 use crate::tui::editor::Editor;
-use crate::tui::effect::{Deed, Effect};
+use crate::tui::effect::{Deed, Effect, Source};
 use crate::tui::keys::Action;
 use crate::tui::layer::{Ask, Confirm, Layer, Pick, Prompt, Then};
 use crate::tui::look::Tone;
@@ -26,18 +26,27 @@ pub(super) fn act(app: &mut App, action: Action, fx: &mut Effects) {
         Action::Down => moved(app, 1),
         Action::PageUp => moved(app, -10),
         Action::PageDown => moved(app, 10),
+        // Longer than any of them.
+        Action::Top => moved(app, -100_000),
+        Action::Bottom => moved(app, 100_000),
         Action::Look => peek(app, fx),
+        Action::Undo => undo::over_a_sheet(app, fx),
         Action::Tick | Action::TickAll => tick(app, action == Action::TickAll),
         _ => {}
     }
 }
 
-/// Shows the file under the cursor of a menu; the menu stays below.
+/// Shows the picture that the line under the cursor of a menu is about; the menu stays below.
 fn peek(app: &mut App, fx: &mut Effects) {
     let Some(Layer::Menu(it)) = app.layers.last() else { return };
-    if let Some(Pick::File(path)) = it.items.get(it.at).map(|it| &it.pick) {
-        fx.push(Effect::Peek(path.clone()));
-    }
+    let Some(item) = it.items.get(it.at) else { return };
+    let (title, source) = match (&item.pick, &item.picture) {
+        (Pick::File(path), _) => (item.label.clone(), Source::File(path.clone())),
+        (Pick::Look { title, .. }, Some(source)) => (title.clone(), source.clone()),
+        (_, Some(source)) => (String::new(), source.clone()),
+        (_, None) => return,
+    };
+    thumbs::look(app, title, source, fx);
 }
 
 /// The row under the cursor of the layer on top.
@@ -99,8 +108,13 @@ fn confirmed(app: &mut App, fx: &mut Effects) {
 fn entered(app: &mut App, fx: &mut Effects) {
     match app.layers.pop() {
         Some(Layer::Menu(it)) => {
-            if let Some(item) = it.items.into_iter().nth(it.at) {
-                picked(app, item.pick, fx);
+            let pick = it.items.get(it.at).map(|it| it.pick.clone());
+            // Whoever has looked at one picture may want to see the next.
+            if matches!(pick, Some(Pick::Look { .. })) {
+                app.layers.push(Layer::Menu(it));
+            }
+            if let Some(pick) = pick {
+                picked(app, pick, fx);
             }
         }
         Some(Layer::Prompt(it)) => filled_in(app, it, fx),
@@ -135,7 +149,7 @@ fn picked(app: &mut App, pick: Pick, fx: &mut Effects) {
         Pick::MoveToQueue { id, queue } => {
             fx.push(Effect::Do(Deed::Move { id, to: r::Move::Queue(queue), tz: None }));
         }
-        Pick::Look { title, id } => fx.push(Effect::Look { title, id }),
+        Pick::Look { title, id } => thumbs::look(app, title, Source::Kept(id), fx),
         other => fields::picked(app, other, fx),
     }
 }

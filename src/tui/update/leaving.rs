@@ -125,7 +125,9 @@ pub(super) fn settled(app: &mut App, deed: &Deed, result: Result<(), &Trouble>) 
             let it = app.promised.remove(n);
             let mut lines = vec![(Tone::Bad, it.what), (Tone::Plain, trouble.message.clone())];
             lines.extend(trouble.hint.iter().map(|it| (Tone::Accent, text::in_fields(it))));
-            app.layers.push(Layer::Sheet(Sheet { title: "Not done".to_owned(), lines, indent: "", top: 0 }));
+            // A cancel whose answer was lost and that was said again has been done.
+            let title = if trouble.code == "already_over" { "Already over" } else { "Not done" };
+            app.layers.push(Layer::Sheet(Sheet { title: title.to_owned(), lines, indent: "", top: 0 }));
             true
         }
     }

@@ -1,14 +1,15 @@
 //! What the daemon answered.
 
 use super::screens::{ask_page, read};
-use super::{Effects, ask, complain, go, leaving};
+use super::{Effects, ask, complain, go, leaving, undo};
 use crate::control::messages as m;
-use crate::tui::app::{App, Brief, Screen, Tab, UNDO_SECONDS, Undo};
+use crate::tui::app::{App, Brief, Screen, Tab};
 use crate::tui::compose::Compose;
 use crate::tui::effect::{Deed, Load, Loaded, Outcome, Trouble};
 use crate::tui::layer::{Layer, Sheet};
 use crate::tui::look::{Tone, tone_of};
 use crate::tui::pages::{Row, rows_of};
+use crate::tui::text;
 
 /// Days of the chart.
 const DAYS: usize = 28;
@@ -46,7 +47,7 @@ pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>,
         }
         (Load::Attention, Loaded::Posts(list)) => {
             let mut rows = rows_of(&list.posts);
-            rows.retain(|it| it.delivery.as_ref().is_some_and(needs_somebody));
+            rows.retain(|it| it.replaced_by.is_none() && it.delivery.as_ref().is_some_and(needs_somebody));
             brief(app, |it| &mut it.attention, rows, list.next_cursor.is_some());
         }
         (Load::Drafts, Loaded::Posts(list)) => {
@@ -86,6 +87,10 @@ pub(super) fn loaded(app: &mut App, load: Load, result: Result<Loaded, Trouble>,
         // Something was written while the answer was on its way.
         (Load::Open(_), Loaded::Post(_)) if !app.compose.is_at_rest() || app.compose.is_leaving() => {
             app.say(Tone::Warn, app.compose.not_yet());
+        }
+        (Load::Open(_), Loaded::Post(post)) if post.fixed.is_some() => {
+            let why = super::rows::cannot_edit(&post);
+            app.say(Tone::Warn, why);
         }
         (Load::Open(_), Loaded::Post(post)) => {
             let key = app.draft_key();
@@ -181,16 +186,17 @@ fn failed(app: &mut App, load: &Load, trouble: Trouble, fx: &mut Effects) {
 /// How something that was asked for ended.
 pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, fx: &mut Effects) {
     app.stale = crate::tui::app::Stale { status: true, accounts: true, deliveries: true };
+    match &deed {
+        Deed::Move { .. } => app.moves = app.moves.saturating_sub(1),
+        Deed::Undo { ticket, .. } => undo::answered(app, ticket, result.as_ref().map(|_| ()), fx),
+        _ => {}
+    }
     if leaving::settled(app, &deed, result.as_ref().map(|_| ())) {
         return;
     }
     let outcome = match result {
         Ok(outcome) => outcome,
         Err(mut trouble) => {
-            // Nobody knows whether it was heard: it may be said again.
-            if let (Deed::Undo { id, ticket }, true) = (&deed, trouble.lost) {
-                offer(app, id.clone(), ticket.clone(), "done");
-            }
             if matches!(deed, Deed::Schedule { .. } | Deed::Amend { .. }) {
                 app.compose.sending = false;
                 app.compose.error = Some(trouble.clone());
@@ -209,10 +215,17 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
             let key = app.draft_key();
             app.compose = Compose::fresh(key);
             let said = if post.notices.is_empty() { "changed".to_owned() } else { post.notices.join("; ") };
+            // A new time among the changes; the words stay.
+            let mut back = String::new();
+            if let Some(ticket) = &post.undo {
+                let what = text::named(&post.body);
+                undo::offer(app, post.id.clone(), ticket.clone(), "moved", what);
+                back = undo::told(app).replacen("it", "the new time", 1);
+            }
             super::rows::show(app, post.id.clone(), fx);
             app.back.retain(|it| *it != Screen::Tab(Tab::Compose));
             app.post.post = Some(*post);
-            app.say(Tone::Good, said);
+            app.say(Tone::Good, format!("{said}{back}"));
             ask(app, Load::Drafts, fx);
         }
         (deed, Outcome::Post(post)) => {
@@ -227,8 +240,14 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
             let word = if matches!(deed, Deed::Cancel(_)) { "cancelled" } else { "moved" };
             match &post.undo {
                 Some(ticket) => {
-                    offer(app, post.id.clone(), ticket.clone(), word);
-                    app.say(Tone::Good, format!("{told} (u takes it back)"));
+                    let what = about(app, &deed).unwrap_or_else(|| text::named(&post.body));
+                    undo::offer(app, post.id.clone(), ticket.clone(), word, what);
+                    app.say(Tone::Good, format!("{told}{}", undo::told(app)));
+                }
+                // What comes next is said at once.
+                None if matches!(deed, Deed::Undo { .. }) => {
+                    let more = undo::told(app).replacen("it back", "back the one before", 1);
+                    app.say(Tone::Good, format!("{told}{more}"));
                 }
                 None => app.say(Tone::Good, told),
             }
@@ -264,12 +283,6 @@ pub(super) fn done(app: &mut App, deed: Deed, result: Result<Outcome, Trouble>, 
     read(app, fx);
 }
 
-/// For some seconds `u` brings the ticket back to the daemon.
-fn offer(app: &mut App, post: String, ticket: String, word: &'static str) {
-    let until = super::soon(app, UNDO_SECONDS);
-    app.undo = Some(Undo { post, ticket, word, until });
-}
-
 /// The post that a deed is about, in words, as far as it is on a screen.
 fn about(app: &App, deed: &Deed) -> Option<String> {
     let (Deed::Retry(id)
@@ -284,7 +297,8 @@ fn about(app: &App, deed: &Deed) -> Option<String> {
     let shown = app.post.post.iter().flat_map(crate::tui::pages::rows_of_post);
     let rows = app.overview.rows().chain(app.timeline.pages.rows()).cloned();
     let row = rows.chain(shown).chain(app.day_rows()).find(|it| it.post == *id || it.id() == id)?;
-    Some(super::rows::named(&row))
+    // A deed on the whole post is not about the one account whose row was found.
+    Some(if row.post == *id { text::named(&row.body) } else { super::rows::named(&row) })
 }
 
 /// A post is no more.

@@ -4,12 +4,12 @@
 use jiff::ToSpan as _;
 
 use super::screens::{item, menu};
-use super::{Effects, ask, go};
+use super::{Effects, ask, go, thumbs};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::tui::app::{App, Screen, Tab, UNDO_SECONDS};
 use crate::tui::editor::Editor;
-use crate::tui::effect::{Deed, Effect, Load};
+use crate::tui::effect::{Deed, Effect, Load, Source};
 use crate::tui::keys::Action;
 use crate::tui::layer::{Ask, Confirm, Layer, Pick, Prompt, Then};
 use crate::tui::look::Tone;
@@ -76,9 +76,13 @@ pub(super) fn look(app: &mut App, fx: &mut Effects) {
     }
     if all.len() == 1 {
         let (title, id) = all.remove(0);
-        return fx.push(Effect::Look { title, id });
+        return thumbs::look(app, title, Source::Kept(id), fx);
     }
-    let items = all.into_iter().map(|(title, id)| item(&title.clone(), "", Pick::Look { title, id }));
+    let line = |(title, id): (String, String)| {
+        let picture = Source::Kept(id.clone());
+        item(&title.clone(), "", Pick::Look { title, id }).of(picture)
+    };
+    let items = all.into_iter().map(line);
     let items = items.collect();
     menu(app, "Look at", items);
 }
@@ -118,6 +122,9 @@ fn cancel(app: &mut App, row: &Row, all: bool) {
         app.say(Tone::Warn, "a draft has nothing to cancel; x deletes it");
         return;
     };
+    if let Some(why) = nothing_to_cancel(app, row, all) {
+        return app.say(Tone::Warn, why);
+    }
     let (id, what) = if all {
         (row.post.clone(), format!("every delivery of {}", text::named(&row.body)))
     } else {
@@ -131,6 +138,37 @@ fn cancel(app: &mut App, row: &Row, all: bool) {
     ];
     let then = Then::Promise { deed: Deed::Cancel(id), what: format!("cancelling {what}") };
     app.layers.push(Layer::Confirm(Confirm { title: "Cancel?".to_owned(), lines, then }));
+}
+
+/// Why a cancel would come too late, and what can be done instead.
+fn nothing_to_cancel(app: &App, row: &Row, all: bool) -> Option<String> {
+    use m::DeliveryState as D;
+    let it = row.delivery.as_ref()?;
+    let name = named(row);
+    if all {
+        let shown = app.post.post.as_ref().filter(|it| it.id == row.post)?;
+        let is_over = shown.deliveries.iter().all(|it| is_over(it.state));
+        let body = text::named(&row.body);
+        return is_over
+            .then(|| format!("nothing of {body} waits any more; x deletes it, where it is live too"));
+    }
+    if row.replaced_by.is_some() {
+        return Some(format!("{name} ended, and another delivery stands in its place: choose that one"));
+    }
+    Some(match it.state {
+        D::Published => format!("{name} is published; x deletes it there"),
+        D::HandedOver => format!("{name} is in the inbox of the network; x deletes it as far as that goes"),
+        D::Cancelled => format!("{name} is cancelled already"),
+        D::Missed => format!("{name} missed its time and is not sent; r sends it after all, x deletes it"),
+        D::Rejected => format!("{name} was refused and is not sent; r tries it again, x deletes it"),
+        _ => return None,
+    })
+}
+
+/// Nothing more comes of it by itself.
+fn is_over(state: m::DeliveryState) -> bool {
+    use m::DeliveryState as D;
+    matches!(state, D::Published | D::HandedOver | D::Rejected | D::Cancelled | D::Missed)
 }
 
 fn moving(app: &mut App, row: &Row) {
@@ -205,10 +243,7 @@ fn delete(app: &mut App, row: &Row) {
 
 /// Whether something of the row's post has not come to its end, as far as is on the screen.
 fn has_open(app: &App, row: &Row) -> bool {
-    use m::DeliveryState as D;
-    let is_open = |it: &m::Delivery| {
-        !matches!(it.state, D::Published | D::HandedOver | D::Rejected | D::Cancelled | D::Missed)
-    };
+    let is_open = |it: &m::Delivery| !is_over(it.state);
     let shown = app.post.post.iter().filter(|it| it.id == row.post).flat_map(|it| &it.deliveries);
     let others = app.timeline.pages.rows().chain(app.overview.rows()).filter(|it| it.post == row.post);
     row.delivery.iter().chain(shown).chain(others.filter_map(|it| it.delivery.as_ref())).any(is_open)
@@ -256,10 +291,20 @@ fn edit(app: &mut App, row: &Row, fx: &mut Effects) {
     if app.compose.id.as_ref() == Some(&row.post) {
         return go(app, Screen::Tab(Tab::Compose), fx);
     }
+    if let Some(post) = app.post.post.as_ref().filter(|it| it.id == row.post && it.fixed.is_some()) {
+        let why = cannot_edit(post);
+        return app.say(Tone::Warn, why);
+    }
     // What is being written stays in the daemon as a draft; the other one is opened beside it.
     if !app.compose.is_at_rest() {
         app.say(Tone::Warn, app.compose.not_yet());
         return;
     }
     ask(app, Load::Open(row.post.clone()), fx);
+}
+
+/// Why a post keeps its text, and what can be done instead.
+pub(super) fn cannot_edit(post: &m::Post) -> String {
+    let why = post.fixed.as_deref().unwrap_or("nobody can change it any more");
+    format!("{} cannot be edited: {why}; x deletes it, n begins a new one", text::named(&post.body))
 }

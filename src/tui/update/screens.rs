@@ -319,7 +319,7 @@ fn whole(app: &mut App) {
 }
 
 pub(super) fn item(label: &str, note: &str, pick: Pick) -> Item {
-    Item { label: label.to_owned(), note: note.to_owned(), pick }
+    Item { label: label.to_owned(), note: note.to_owned(), pick, picture: None }
 }
 
 pub(super) fn menu(app: &mut App, title: &str, items: Vec<Item>) {

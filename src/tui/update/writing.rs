@@ -91,6 +91,14 @@ pub(super) fn edit_key(app: &mut App, action: Action) -> bool {
             editor.delete_to_end();
             false
         }
+        Action::DeleteLine if lines => {
+            editor.delete_to_start();
+            false
+        }
+        Action::DeleteLine => {
+            editor.clear();
+            false
+        }
         Action::UndoText => {
             editor.undo();
             false

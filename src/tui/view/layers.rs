@@ -5,15 +5,17 @@ use ratatui::layout::Rect;
 use super::compose::entry;
 use super::pen::{Pen, wrapped};
 use crate::control::words::loopback_port;
-use crate::tui::app::{App, Hit};
+use crate::tui::app::{App, Hit, Thumbs};
+use crate::tui::effect::Source;
 use crate::tui::layer::{Connecting, Layer, Menu};
 use crate::tui::look::Tone;
 use crate::tui::pages::scroll;
-use crate::tui::{text, when};
+use crate::tui::{picture, text, when};
 
 pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
     let now = app.now;
     let zone = app.zone.clone();
+    let pane = picture::pane(app.size, app.look);
     let Some(layer) = app.layers.last_mut() else { return };
     match layer {
         Layer::Confirm(it) => {
@@ -35,7 +37,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
             entry(pen, inner.x, inner.y, usize::from(inner.width), &it.entry, true);
             pen.lines(Rect { y: inner.y + 2, height: inner.height - 2, ..inner }, &lines, 0);
         }
-        Layer::Menu(it) => menu(pen, area, it),
+        Layer::Menu(it) => menu(pen, area, it, pane, &app.thumbs),
         Layer::Marks(it) => {
             let inner = window(pen, area, 64, it.items.len().max(1), &it.title, Tone::Accent);
             scroll(it.at, &mut it.top, usize::from(inner.height));
@@ -88,9 +90,12 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, area: Rect) {
         Layer::Connect(it) => connecting(pen, area, it, now, &zone),
         Layer::Picture(it) => {
             pen.clear(area);
-            let title = format!("{}  {}", it.title, it.shown.about);
-            let inner = pen.frame(area, &title, Tone::Accent);
-            pen.picture(inner, &it.shown.protocol);
+            let about = it.shown.as_ref().map_or("", |it| it.about.as_str());
+            let inner = pen.frame(area, format!("{}  {about}", it.title).trim(), Tone::Accent);
+            match &it.shown {
+                Some(shown) => pen.picture(inner, &shown.protocol),
+                None => pen.note(inner, "Reading the picture…"),
+            }
         }
     }
 }
@@ -118,11 +123,14 @@ fn goes_on(pen: &mut Pen<'_>, list: Rect, top: usize, len: usize) {
     }
 }
 
-fn menu(pen: &mut Pen<'_>, area: Rect, it: &mut Menu) {
+/// Lines to choose from; beside those that are about pictures, the one under the cursor in `pane` cells.
+fn menu(pen: &mut Pen<'_>, area: Rect, it: &mut Menu, pane: Option<(u16, u16)>, thumbs: &Thumbs) {
+    let pane = pane.filter(|_| it.items.iter().any(|it| it.picture.is_some()));
+    let (beside, high) = pane.map_or((0, 0), |(width, height)| (width + 1, usize::from(height) + 1));
     let label = it.items.iter().map(|it| text::width(&it.label)).max().unwrap_or(0);
     let note = it.items.iter().map(|it| text::width(&it.note)).max().unwrap_or(0);
     let wanted = (label + note + 7).max(text::width(&it.title) + 6);
-    let width = u16::try_from(wanted).unwrap_or(u16::MAX).clamp(30, area.width - 4);
+    let width = u16::try_from(wanted).unwrap_or(u16::MAX).clamp(30, (area.width - 4 - beside).max(30));
     // A remark that is cut stands below in full.
     let label = label.min(usize::from(width) * 3 / 5);
     let room = usize::from(width).saturating_sub(label + 7);
@@ -133,7 +141,13 @@ fn menu(pen: &mut Pen<'_>, area: Rect, it: &mut Menu) {
         wrapped(&mut below, Tone::Dim, full, usize::from(width) - 4, "");
         below.resize(3, (Tone::Plain, String::new()));
     }
-    let inner = window(pen, area, width, it.items.len() + below.len(), &it.title, Tone::Accent);
+    let lines = (it.items.len() + below.len()).max(high);
+    let whole = window(pen, area, width + beside, lines, &it.title, Tone::Accent);
+    let inner = Rect { width: whole.width.saturating_sub(beside), ..whole };
+    if pane.is_some() {
+        let place = Rect { x: inner.right() + 1, width: beside - 1, ..whole };
+        thumb(pen, place, it.items.get(it.at).and_then(|it| it.picture.as_ref()), thumbs);
+    }
     let under = u16::try_from(below.len()).unwrap_or(0).min(inner.height / 2);
     let list = Rect { height: inner.height - under, ..inner };
     scroll(it.at, &mut it.top, usize::from(list.height));
@@ -147,6 +161,20 @@ fn menu(pen: &mut Pen<'_>, area: Rect, it: &mut Menu) {
     }
     goes_on(pen, list, it.top, it.items.len());
     pen.lines(Rect { y: list.bottom(), height: under, ..inner }, &below, 0);
+}
+
+/// The small picture of what is under the cursor, or what there is instead.
+fn thumb(pen: &mut Pen<'_>, place: Rect, source: Option<&Source>, thumbs: &Thumbs) {
+    let Some(source) = source else { return };
+    match thumbs.have.as_ref().filter(|it| it.source == *source).map(|it| &it.shown) {
+        Some(Ok(shown)) => {
+            let about = Rect { y: place.bottom().saturating_sub(1), height: 1, ..place };
+            pen.picture(Rect { height: place.height.saturating_sub(1), ..place }, &shown.protocol);
+            pen.put(about.x, about.y, usize::from(about.width), &shown.about, Tone::Dim);
+        }
+        Some(Err(why)) => pen.note(place, why),
+        None => pen.note(place, "reading…"),
+    }
 }
 
 fn connecting(

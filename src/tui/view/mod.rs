@@ -19,7 +19,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use self::pen::Pen;
-use super::app::{App, Hit, Link, Screen, Tab};
+use super::app::{App, Hit, Link, Screen, Step, Tab};
 use super::keys;
 use super::look::{Tone, plain_sign};
 use super::{text, when};
@@ -177,7 +177,8 @@ fn tabs(pen: &mut Pen<'_>, app: &App, area: Rect) {
 fn says(pen: &mut Pen<'_>, app: &App, area: Rect) {
     let cells = usize::from(area.width).saturating_sub(2);
     pen.fill(area, pen.look.sign("─", "-"), Tone::Dim);
-    let said = match (&app.undo, &app.toast) {
+    let open: Vec<_> = app.undo.iter().filter(|it| it.step == Step::Open).collect();
+    let said = match (open.last(), &app.toast) {
         _ if app.promised.iter().any(|it| !it.sent) => {
             let what = app.promised.iter().find(|it| !it.sent).map_or("", |it| &it.what);
             Some((format!(" {what}: waits for the daemon; u takes it back "), Tone::Warn))
@@ -185,7 +186,14 @@ fn says(pen: &mut Pen<'_>, app: &App, area: Rect) {
         (_, Some(toast)) => Some((format!(" {} ", toast.text), toast.tone)),
         (Some(it), None) => {
             let left = (it.until.as_second() - app.now.as_second()).max(0);
-            Some((format!(" {}; u takes it back ({left} s) ", it.word), Tone::Warn))
+            let more = match open.len() {
+                1 => String::new(),
+                n => format!(", {} more before it", n - 1),
+            };
+            let told = format!("; u takes it back ({left} s){more}");
+            // It stands there for long, so it keeps to its one line.
+            let room = cells.saturating_sub(text::width(&told) + text::width(it.word) + 6);
+            Some((format!(" {} {}{told} ", it.word, text::fit(&it.what, room)), Tone::Warn))
         }
         _ => match &app.link {
             Link::Down(_) if app.screen == Screen::Tab(Tab::Compose) => Some((

@@ -3,10 +3,11 @@
 use ratatui::layout::Rect;
 
 use super::pen::{Pen, wrapped};
-use super::rows::{state_tone, state_words};
+use super::rows::{REPLACED, by_which, is_replaced, state_tone, state_words};
 use crate::control::messages as m;
 use crate::tui::app::{App, Hit, title_of};
 use crate::tui::look::{Tone, tone_of};
+use crate::tui::pages::replaced_by;
 use crate::tui::{details, text, when};
 
 pub(super) fn draw(pen: &mut Pen<'_>, app: &mut App, body: Rect) {
@@ -89,8 +90,17 @@ fn summary(pen: &mut Pen<'_>, app: &App, post: &m::Post, area: Rect) -> u16 {
         let mut x = list.x;
         x = pen.put(x, y, 1, if n == app.post.at { pen.look.sign("›", ">") } else { " " }, Tone::Plain) + 1;
         pen.put(x, y, 26, &it.account, Tone::Plain);
-        pen.put(x + 27, y, 17, state_words(it), state_tone(it));
+        let by = replaced_by(&post.deliveries, it);
+        let (word, tone) = match by.as_deref() {
+            by if is_replaced(it, by) => (REPLACED, Tone::Dim),
+            _ => (state_words(it), state_tone(it)),
+        };
+        pen.put(x + 27, y, 17, word, tone);
         let rest = match (&it.permalink, it.published_at, it.next_try) {
+            _ if by.is_some() => by.map_or_else(String::new, |by| {
+                // How that one stands is told in its own row.
+                format!("by one due {}", when::day_time(by.due, app.now, &app.zone))
+            }),
             (Some(link), _, _) => link.clone(),
             (None, Some(at), _) => when::day_time(at, app.now, &app.zone),
             (None, None, Some(at)) => format!("next try {}", when::relative(at, app.now)),
@@ -109,7 +119,9 @@ fn heading(pen: &mut Pen<'_>, app: &App, it: &m::Delivery, area: Rect) -> Rect {
     let all = app.post.post.as_ref().map_or(0, |it| it.deliveries.len());
     // There may be more of them than have a row.
     let which = if all > 1 { format!(" ({} of {all})", app.post.at + 1) } else { String::new() };
-    pen.heading(Rect { height: 1, ..area }, &format!("{}  {}{which}", it.account, state_words(it)));
+    let by = app.post.post.as_ref().and_then(|post| replaced_by(&post.deliveries, it));
+    let word = if is_replaced(it, by.as_deref()) { "cancelled and replaced" } else { state_words(it) };
+    pen.heading(Rect { height: 1, ..area }, &format!("{}  {word}{which}", it.account));
     progress(pen, app, it, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area })
 }
 
@@ -161,6 +173,10 @@ fn why(it: &m::Delivery, cells: usize) -> Vec<(Tone, String)> {
 fn facts(app: &App, post: &m::Post, it: &m::Delivery, cells: usize) -> Vec<(Tone, String)> {
     let mut out = Vec::new();
     let now = app.now;
+    if let Some(by) = replaced_by(&post.deliveries, it) {
+        let told = format!("replaced by {} ({})", by_which(app, &by), by.id);
+        wrapped(&mut out, Tone::Accent, &told, cells, "           ");
+    }
     let fact = |out: &mut Vec<(Tone, String)>, name: &str, value: &str| {
         wrapped(out, Tone::Plain, &format!("{name:<11}{value}"), cells, "           ");
     };

@@ -23,6 +23,21 @@ pub(super) fn state_words(it: &m::Delivery) -> &'static str {
     }
 }
 
+/// Of a delivery that was cancelled, where another one has its place.
+pub(super) const REPLACED: &str = "replaced";
+
+/// Nobody has to know that it was cancelled, for what it was about goes on. That one was refused or came too
+/// late is told all the same.
+pub(super) fn is_replaced(it: &m::Delivery, by: Option<&m::Delivery>) -> bool {
+    by.is_some() && it.state == m::DeliveryState::Cancelled
+}
+
+/// What stands in its place: `the one due Tue 1 Dec 09:00, which is scheduled`.
+pub(super) fn by_which(app: &App, by: &m::Delivery) -> String {
+    let due = when::day_time(by.due, app.now, &app.zone);
+    format!("the one due {due}, which is {}", state_words(by))
+}
+
 pub(super) fn state_tone(it: &m::Delivery) -> Tone {
     if it.held { Tone::Warn } else { tone_of(it.state.as_str()) }
 }
@@ -55,6 +70,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, app: &App, area: Rect, row: &Row, n: usize
     pen.put(x, area.y, usize::from(time), &told, Tone::Plain);
     x += time + 1;
     let (whom, word, tone) = match &row.delivery {
+        Some(it) if is_replaced(it, row.replaced_by.as_deref()) => (it.account.clone(), REPLACED, Tone::Dim),
         Some(it) => (it.account.clone(), state_words(it), state_tone(it)),
         None => (row.to.join(", "), "draft", Tone::Dim),
     };
