@@ -5,17 +5,8 @@ use crate::domain::ids::MediaId;
 use crate::domain::media::{Colours, Detail, Edits, Sound, Video};
 
 fn picture(kind: MediaKind, width: u32, height: u32, bytes: u64) -> MediaItem {
-    MediaItem {
-        id: MediaId::from_u128(1),
-        name: "a".into(),
-        kind,
-        bytes,
-        width,
-        height,
-        alt: None,
-        part: 0,
-        detail: Detail { pixel_bytes: 3, ..Detail::default() },
-    }
+    let detail = Detail { pixel_bytes: 3, ..Detail::default() };
+    MediaItem { detail, ..MediaItem::new(MediaId::from_u128(1), "a", kind, bytes, (width, height)) }
 }
 
 /// As strict as Instagram's feed.

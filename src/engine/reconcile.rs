@@ -469,8 +469,11 @@ impl Engine {
         let apart = |first: Moment| waited(first).min(first.waited(moment));
         let settled = waited(since) - took >= settle;
         let forgotten = delivery.may_be_forgotten();
+        // What the network said when it refused it, which is believed now that what was prepared was asked.
         let refused = match &flight.said {
-            Some(Said::Refused { at, why, reason }) if !forgotten => Some((*at, *why, reason.clone())),
+            Some(Said::Refused { at, why, reason }) if !forgotten => {
+                Some(AfterAbsence::Deferred { at: (*at).max(now), why: *why, reason: reason.clone() })
+            }
             _ => None,
         };
         if planted("second container") && class == Class::Handle && again {
@@ -558,7 +561,14 @@ impl Engine {
         let next = fault.and_then(|it| self.after_fault(id, &it, now, out));
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let delivery = &work.delivery;
-        let looked = if refused.is_some() { "looked" } else { "looked twice" };
+        let (looked, proof) = match &refused {
+            Some(_) => ("looked", Proof::Asked),
+            // The machine counts for itself; where the count is what is broken, it is gone round.
+            None if planted("one negative read") || planted("settle from the first loss") => {
+                ("looked twice", Proof::User)
+            }
+            None => ("looked twice", Proof::Looks { settle, gap }),
+        };
         let then = if let Some(reason) = refusal {
             AfterAbsence::Rejected { reason }
         } else if delivery.cancel_requested {
@@ -572,19 +582,7 @@ impl Engine {
         } else if let Some(reason) = over_late(delivery, now) {
             AfterAbsence::Missed { reason }
         } else {
-            let deferred = refused.clone().map(|(at, why, reason)| AfterAbsence::Deferred {
-                at: at.max(now),
-                why,
-                reason,
-            });
-            next.or(deferred).unwrap_or(AfterAbsence::Retry { at: now, give_up_at: None })
-        };
-        // The machine counts for itself; where the count is what is broken, it is gone round.
-        let counted = planted("one negative read") || planted("settle from the first loss");
-        let proof = match &refused {
-            Some(_) => Proof::Asked,
-            None if counted => Proof::User,
-            None => Proof::Looks { settle, gap },
+            next.or(refused).unwrap_or(AfterAbsence::Retry { at: now, give_up_at: None })
         };
         let event = Event::Absent { proof, anew: gone, then };
         self.save(id, event, Then::Done, Some(kept.clone()), now, out);

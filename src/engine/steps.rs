@@ -12,7 +12,7 @@ use crate::planted::planted;
 use crate::platforms::{Answer, Failure, Platform, Sight};
 
 /// Nothing waits longer than this for its next try or look: networks ask for a day at the most.
-pub const LONGEST: SignedDuration = SignedDuration::from_hours(48);
+pub const LONGEST: SignedDuration = crate::platforms::WAIT_MAX;
 
 /// A clock this far ahead of the network's, and more than was allowed for, may hide what is there:
 /// connectors search from two minutes earlier than they are told.

@@ -28,7 +28,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 pub use proof::{Ahead, Deletion, Failure, FailureClass, Original, Quota, Refusal, Sight, Verdict};
-pub use request::{Answer, Body, Endpoint, Field, FilePart, Reading, Request, SITE_HEADER, UploadScheme};
+pub use request::{
+    Answer, Body, Endpoint, Field, FilePart, Reading, Request, SITE_HEADER, UploadScheme, WAIT_MAX,
+};
 
 use crate::domain::account::Account;
 use crate::domain::cost::Cost;

@@ -277,21 +277,9 @@ mod tests {
             index_first: true,
             ..Video::default()
         };
-        MediaItem {
-            id: MediaId::from_u128(1),
-            name: "a".into(),
-            kind,
-            bytes,
-            width,
-            height,
-            alt: None,
-            part: 0,
-            detail: Detail {
-                pixel_bytes: 3,
-                video: (!kind.is_image()).then_some(video),
-                ..Detail::default()
-            },
-        }
+        let detail =
+            Detail { pixel_bytes: 3, video: (!kind.is_image()).then_some(video), ..Detail::default() };
+        MediaItem { detail, ..MediaItem::new(MediaId::from_u128(1), "a", kind, bytes, (width, height)) }
     }
 
     /// What becomes of a picture: nothing, a conversion, or the first reason against it.

@@ -181,7 +181,7 @@ impl Request {
 pub const SITE_HEADER: &str = "sendoff-site";
 
 /// No network makes anybody wait longer than this.
-const WAIT_MAX: SignedDuration = SignedDuration::from_hours(48);
+pub const WAIT_MAX: SignedDuration = SignedDuration::from_hours(48);
 /// An answer whose times contradict each other is not believed for longer than this.
 const CONTRADICTED: SignedDuration = SignedDuration::from_mins(15);
 

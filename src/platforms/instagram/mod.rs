@@ -201,9 +201,10 @@ impl Platform for Instagram {
                 return Verdict::Barred(failure);
             }
             let comment = Form::of(job) == Form::Comment;
-            let row = match comment {
-                true => errors::comment_refused(answer, &error),
-                false => errors::refused(answer, &error),
+            let row = if comment {
+                errors::comment_refused(answer, &error)
+            } else {
+                errors::refused(answer, &error)
             };
             return match row.map(|row| errors::of_class(row.class, &error, answer, now)) {
                 Some(failure) if comment => Verdict::Refused(failure),

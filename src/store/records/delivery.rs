@@ -381,10 +381,7 @@ impl Stored for Delivery {
             created_at: row.created_at,
             state: state(&row.state)?,
             next_try: row.next_try,
-            retry_why: row
-                .retry_why
-                .map(|it| by_word(&RetryWhy::ALL, &it, RetryWhy::as_str, "reason to try again"))
-                .transpose()?,
+            retry_why: row.retry_why.map(|it| retry_why(&it)).transpose()?,
             held: row.held,
             cancel_requested: row.cancel_requested,
             attempts: row.attempts,

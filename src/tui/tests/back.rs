@@ -1,30 +1,15 @@
 //! Second thoughts, and deeds that come too late: what goes back in which order, and what is refused before it
 //! is asked for.
 
-use super::scenes::{account, delivery, filled, list, picture, plain, post, press, scheduled, trouble, wait};
+use super::scenes::{
+    account, answer, app, deeds, delivery, list, picture, post, press, scheduled, trouble, undo, wait,
+};
 use crate::control::messages as m;
 use crate::control::requests as r;
 use crate::tui::app::{App, Screen, Tab};
-use crate::tui::effect::{Deed, Effect, Load, Loaded, Msg, Outcome, Trouble};
+use crate::tui::effect::{Deed, Load, Loaded, Msg, Trouble};
 use crate::tui::layer::Layer;
 use crate::tui::update::update;
-
-fn app() -> App {
-    filled((80, 24), plain())
-}
-
-fn deeds(effects: Vec<Effect>) -> Vec<Deed> {
-    effects.into_iter().filter_map(|it| if let Effect::Do(deed) = it { Some(deed) } else { None }).collect()
-}
-
-fn answer(app: &mut App, deed: &Deed, ticket: Option<&str>) -> Vec<Effect> {
-    let post = m::Post { undo: ticket.map(Into::into), ..scheduled() };
-    update(app, Msg::Done(deed.clone(), Ok(Outcome::Post(Box::new(post)))))
-}
-
-fn undo(ticket: &str) -> Deed {
-    Deed::Undo { id: "pst_1".into(), ticket: ticket.into() }
-}
 
 /// Cancels both deliveries of the post that is due, then moves it: tickets `a`, `b`, `c`.
 fn three_deeds() -> App {

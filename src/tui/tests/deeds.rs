@@ -1,7 +1,7 @@
 //! What keys do to deliveries and accounts, and what asks first.
 
 use super::scenes::{
-    account, at, delivery, filled, held, list, picture, plain, post, press, scheduled, serve_pages, trouble,
+    account, answer, app, at, deeds, delivery, held, list, picture, post, press, serve_pages, trouble, undo,
     wait,
 };
 use crate::control::messages as m;
@@ -10,25 +10,6 @@ use crate::tui::app::{App, Screen, Tab};
 use crate::tui::effect::{ConnectNews, Deed, Effect, Load, Loaded, Msg, Outcome, Source};
 use crate::tui::layer::Layer;
 use crate::tui::update::update;
-
-fn app() -> App {
-    filled((80, 24), plain())
-}
-
-/// The deeds among effects.
-fn deeds(effects: Vec<Effect>) -> Vec<Deed> {
-    effects.into_iter().filter_map(|it| if let Effect::Do(deed) = it { Some(deed) } else { None }).collect()
-}
-
-/// What the daemon answers to a cancel or a move of the post that is due.
-fn answer(app: &mut App, deed: &Deed, ticket: Option<&str>) -> Vec<Effect> {
-    let post = m::Post { undo: ticket.map(Into::into), ..scheduled() };
-    update(app, Msg::Done(deed.clone(), Ok(Outcome::Post(Box::new(post)))))
-}
-
-fn undo(ticket: &str) -> Deed {
-    Deed::Undo { id: "pst_1".into(), ticket: ticket.into() }
-}
 
 #[test]
 fn a_cancel_asks_by_name_and_is_with_the_daemon_at_once() {

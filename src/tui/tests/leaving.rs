@@ -1,20 +1,12 @@
 //! The end of a console, however it comes: nothing that was written is lost, and what was confirmed is done.
 
-use super::scenes::{draft, filled, fresh, picture, plain, press, status, trouble, wait};
+use super::scenes::{app, deeds, draft, filled, fresh, picture, plain, press, status, trouble, wait};
 use crate::control::messages as m;
 use crate::tui::app::{App, Screen, Tab};
 use crate::tui::compose::Time;
 use crate::tui::effect::{Deed, Effect, Load, Msg};
 use crate::tui::remains::Remains;
 use crate::tui::update::{farewell, not_done, update};
-
-fn app() -> App {
-    filled((80, 24), plain())
-}
-
-fn deeds(effects: Vec<Effect>) -> Vec<Deed> {
-    effects.into_iter().filter_map(|it| if let Effect::Do(deed) = it { Some(deed) } else { None }).collect()
-}
 
 fn kept(app: &mut App) -> Vec<Effect> {
     let key = app.compose.key.clone();

@@ -1,8 +1,8 @@
 //! A small screen hides nothing for good: what does not fit says so, and a key shows it.
 
 use super::scenes::{
-    at, delivery, draft, filled, held, list, picture, plain, press, rich, scheduled, serve_pages, status,
-    trouble,
+    app, at, delivery, draft, filled, held, list, picture, plain, press, rich, scheduled, serve_pages,
+    status, trouble,
 };
 use crate::control::messages as m;
 use crate::control::requests as r;
@@ -12,10 +12,6 @@ use crate::tui::effect::{Deed, Effect, Load, Loaded, Msg};
 use crate::tui::layer::Layer;
 use crate::tui::look::Tone;
 use crate::tui::update::update;
-
-fn app() -> App {
-    filled((80, 24), plain())
-}
 
 /// Three networks that all have something to say.
 fn refused(app: &mut App) {

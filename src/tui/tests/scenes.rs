@@ -10,7 +10,7 @@ use ratatui::backend::TestBackend;
 
 use crate::control::messages as m;
 use crate::tui::app::{App, Place};
-use crate::tui::effect::{Effect, Load, Loaded, Msg, Trouble};
+use crate::tui::effect::{Deed, Effect, Load, Loaded, Msg, Outcome, Trouble};
 use crate::tui::look::{Depth, Look};
 use crate::tui::update::update;
 use crate::tui::view;
@@ -405,4 +405,24 @@ pub(super) fn serve_pages(app: &mut App, mut effects: Vec<Effect>, all: usize) {
             effects.extend(update(app, Msg::Loaded(load, Ok(Loaded::Posts(answer)))));
         }
     }
+}
+
+/// The console on a small screen, with all that the daemon has.
+pub(super) fn app() -> App {
+    filled((80, 24), plain())
+}
+
+/// The deeds among effects.
+pub(super) fn deeds(effects: Vec<Effect>) -> Vec<Deed> {
+    effects.into_iter().filter_map(|it| if let Effect::Do(deed) = it { Some(deed) } else { None }).collect()
+}
+
+/// What the daemon answers to a cancel or a move of the post that is due.
+pub(super) fn answer(app: &mut App, deed: &Deed, ticket: Option<&str>) -> Vec<Effect> {
+    let post = m::Post { undo: ticket.map(Into::into), ..scheduled() };
+    update(app, Msg::Done(deed.clone(), Ok(Outcome::Post(Box::new(post)))))
+}
+
+pub(super) fn undo(ticket: &str) -> Deed {
+    Deed::Undo { id: "pst_1".into(), ticket: ticket.into() }
 }
