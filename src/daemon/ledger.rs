@@ -78,7 +78,7 @@ pub fn recover(store: &Store, now: impl Into<Moment>) -> Result<Vec<Wait>, Store
             each_resting(rx, state, |it| {
                 match set_back::at_start(&it, now) {
                     Some(event) => off.push((it, event)),
-                    None => waits.extend(said(rx, &it, now.wall)?),
+                    None => waits.extend(said(rx, &it, now)?),
                 }
                 Ok(())
             })?;
@@ -97,13 +97,13 @@ fn mend(tx: &mut Tx<'_>, off: &[(Delivery, Event)], now: Moment) -> Result<Vec<W
     let mut waits = Vec::new();
     for (before, event) in off {
         moved(tx, before, event.clone(), set_back::WAS_AHEAD, now)?;
-        waits.extend(said(tx, &deliveries::need(tx, before.id)?, now.wall)?);
+        waits.extend(said(tx, &deliveries::need(tx, before.id)?, now)?);
     }
     Ok(waits)
 }
 
 /// What its network said to it that holds for others too.
-fn said(source: &impl Source, it: &Delivery, now: Timestamp) -> Result<Option<Wait>, StoreError> {
+fn said(source: &impl Source, it: &Delivery, now: Moment) -> Result<Option<Wait>, StoreError> {
     Ok(accounts::get(source, it.account)?.and_then(|account| wait_of(it, &account, now)))
 }
 

@@ -168,6 +168,7 @@ impl Delivery {
                 to.flight.cleared = self.restored.is_some();
                 let first = Moment { wall: now.saturating_sub(ahead).unwrap_or(now), ..moment };
                 to.flight.first_sent = self.flight.first_sent.filter(|_| same).or(Some(first));
+                to.flight.answered_no_more();
                 to.flight.earlier_open = self.flight.amb_since.is_some();
                 to.flight.amb_since = Some(self.flight.amb_since.unwrap_or(now));
                 // A call without effect was no sending.
@@ -301,6 +302,7 @@ impl Delivery {
                     return Err(illegal("there is no frozen request to repeat"));
                 }
                 to.enter(S::Retry);
+                to.flight.answered_no_more();
                 to.flight.cleared = self.restored.is_some();
                 to.next_try = Some(at);
                 to.retry_why = Some(RetryWhy::SameMarker);
@@ -316,7 +318,7 @@ impl Delivery {
             }
             (S::Sending | S::Unknown, E::Cancel { .. }) => {
                 to.cancel_requested = true;
-                if self.held || (self.state == S::Unknown && self.barred(now).is_some()) {
+                if self.held || (self.state == S::Unknown && self.barred(moment).is_some()) {
                     // It was left to the user, who now wants it gone, or to time: that needs another look.
                     to.held = false;
                     to.next_try = Some(now);
@@ -495,11 +497,10 @@ impl Delivery {
     }
 
     /// Until when the network blocks its account, while nobody knows whether it is live all the same.
-    pub fn barred(&self, now: Timestamp) -> Option<(Timestamp, &Reason)> {
-        match &self.flight.said {
-            Some(Said::Barred { until, reason }) if *until > now => Some((*until, reason)),
-            _ => None,
-        }
+    pub fn barred(&self, now: impl Into<Moment>) -> Option<(Timestamp, &Reason)> {
+        let Some(Said::Barred { until, reason }) = &self.flight.said else { return None };
+        let now = now.into();
+        Some((self.flight.over(*until, now), reason)).filter(|(until, _)| *until > now.wall)
     }
 
     /// Later than its policy allows.

@@ -8,6 +8,9 @@ use super::*;
 use crate::domain::ids::PlatformName;
 use crate::domain::schedule::Choice;
 
+#[path = "doubt_tests.rs"]
+mod doubts;
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
@@ -262,44 +265,6 @@ fn the_time_to_settle_counts_from_the_last_attempt() {
         lost.apply(Event::Lose { next_check: at(2011), reason: why(), said: None }, at(2010)).unwrap();
     assert_eq!(again.flight.unknown_since, Some(at(2010).into()), "the second call may still take effect");
     assert_eq!(again.flight.amb_since, Some(at(0)));
-}
-
-#[test]
-fn a_refusal_whose_handle_was_asked_is_believed_and_no_other_doubt_ends_so() {
-    let refused = |word| Some(Said::Refused { at: at(900), why: word, reason: why() });
-    let lose = |said| Event::Lose { next_check: at(12), reason: why(), said };
-    let asked = |then| Event::Absent { proof: Proof::Asked, anew: false, then };
-    let cancelled = || AfterAbsence::Cancelled { reason: why() };
-    let sending = in_state(State::Sending, Open::Last);
-    for (word, attempts) in [(RetryWhy::Parked, 0), (RetryWhy::Backoff, 1)] {
-        let doubt = sending.apply(lose(refused(word)), at(2)).unwrap();
-        assert_eq!((doubt.state, doubt.wakes_at()), (State::Unknown, Some(at(12))));
-        doubt.may_move().unwrap_err();
-        let then = AfterAbsence::Deferred { at: at(900), why: word, reason: why() };
-        let waits = doubt.apply(asked(then), at(13)).unwrap();
-        assert_eq!(
-            (waits.state, waits.retry_why, waits.wakes_at()),
-            (State::Retry, Some(word), Some(at(900)))
-        );
-        assert_eq!(
-            (waits.attempts, waits.reason.clone(), waits.flight.said.clone()),
-            (attempts, Some(why()), None)
-        );
-        waits.may_move().unwrap();
-        // Heard once that it is published, no refusal is believed any more.
-        let look = Event::Look { kind: Looked::Live, next_check: at(14), absent_at: None, reason: None };
-        doubt.apply(look, at(13)).unwrap().apply(asked(cancelled()), at(14)).unwrap_err();
-        // Nor by a store that may have forgotten a later call.
-        doubt.apply(restore(Recall::Now), at(13)).unwrap().apply(asked(cancelled()), at(14)).unwrap_err();
-    }
-    for said in [None, Some(Said::Accepted), Some(Said::Never(why()))] {
-        sending.apply(lose(said), at(2)).unwrap().apply(asked(cancelled()), at(13)).unwrap_err();
-    }
-    let twice = in_state(State::Sending, Open::Earlier);
-    assert_eq!(
-        twice.apply(lose(refused(RetryWhy::Parked)), at(2)).unwrap_err().why,
-        "an earlier attempt is still open"
-    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::{Call, Engine, Wait, WaitFor};
 use crate::domain::account::Account;
 use crate::domain::delivery::{Delivery, Reason, RetryWhy, Said, State};
 use crate::domain::ids::{AccountId, DeliveryId, PlatformName};
+use crate::domain::moment::Moment;
 use crate::planted::planted;
 use crate::platforms::{Endpoint, Failure, FailureClass, Quota, Request, Share};
 
@@ -561,18 +562,21 @@ impl Engine {
 /// What a parked delivery's row says of more than itself: that its app's credits or calls are gone or that
 /// the network refuses the app (a probe every few hours is enough, however often we start), or that its
 /// account is rate limited. `None`: it waits for nothing, or for itself alone.
-pub fn wait_of(delivery: &Delivery, account: &Account, now: Timestamp) -> Option<Wait> {
+pub fn wait_of(delivery: &Delivery, account: &Account, now: impl Into<Moment>) -> Option<Wait> {
+    let now = now.into();
     if let Some((until, reason)) = delivery.barred(now) {
         return Some(Wait { scope: WaitFor::Account(account.id), until, reason: reason.clone() });
     }
     let (until, reason) = match (&delivery.flight.said, delivery.retry_why) {
-        (Some(Said::Refused { at, why: RetryWhy::Parked, reason }), _) => (Some(*at), reason.clone()),
+        (Some(Said::Refused { at, why: RetryWhy::Parked, reason }), _) => {
+            (Some(delivery.flight.over(*at, now)), reason.clone())
+        }
         (_, Some(RetryWhy::Parked)) if delivery.state == State::Retry => {
             (delivery.next_try, delivery.reason.clone()?)
         }
         _ => return None,
     };
-    let until = until.filter(|at| *at > now)?;
+    let until = until.filter(|at| *at > now.wall)?;
     let class = |it: FailureClass| reason.class == it.as_str();
     let of_app = [FailureClass::Billing, FailureClass::Config, FailureClass::AppLimited];
     let scope = if of_app.into_iter().any(class) {

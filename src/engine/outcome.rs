@@ -197,6 +197,15 @@ impl Engine {
         let (at, why, reason) = match event {
             Event::Defer { at, why, reason, again: false } if alone => (at, why, reason),
             Event::AccountDead { reason } if alone => (now, RetryWhy::Backoff, reason),
+            // The last try of many, after which nobody asks any more.
+            Event::Refuse { reason } if alone => {
+                let said = Some(Said::Never(reason.clone()));
+                return self.lose(id, reason, said, Some(kept), now, out);
+            }
+            // What is to be made anew must not be live.
+            Event::Defer { reason, again: true, .. } if alone => {
+                return self.lose(id, reason, None, Some(kept), now, out);
+            }
             event => return self.conclude(id, event, Some(kept), now, out),
         };
         let said = Some(Said::Refused { at, why, reason: reason.clone() });

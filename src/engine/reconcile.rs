@@ -236,9 +236,8 @@ impl Engine {
         let expired_once = !run.refreshed;
         let said = &work.delivery.flight.said;
         let accepted = matches!(said, Some(Said::Accepted | Said::Taken(_) | Said::Live));
-        let barred = work.delivery.barred(now).map(|(until, _)| until);
+        let barred = work.delivery.barred(moment).map(|(until, _)| until);
         let is_live = *said == Some(Said::Live);
-        let denied = matches!(said, Some(Said::Refused { .. }));
         let unlisted = work.delivery.flight.unknown_since.is_some_and(|it| it.waited(moment) > LISTED);
         let sight = match sight {
             Some(Sight::Unlisted(live)) if unlisted => Some(Sight::Found(live)),
@@ -321,10 +320,6 @@ impl Engine {
                     run.phase = Phase::Refreshing;
                 }
                 out.push(Effect::Refresh { account });
-            }
-            // Not published yet is what its refusal said.
-            Some(Sight::Unclear(failure)) if failure.class == FailureClass::NotReady && denied => {
-                self.absent(id, false, None, &evidence("pending", &answer), now, out);
             }
             Some(Sight::Unclear(failure)) if failure.class == FailureClass::NotReady => {
                 let kept = Some(evidence("pending", &answer));
@@ -469,13 +464,16 @@ impl Engine {
         let apart = |first: Moment| waited(first).min(first.waited(moment));
         let settled = waited(since) - took >= settle;
         let forgotten = delivery.may_be_forgotten();
-        // What the network said when it refused it, which is believed now that what was prepared was asked.
+        // What the network said when it refused it. That is believed at once if what was prepared can still
+        // be published; what has ended, may have ended by being published, and be listed late.
         let refused = match &flight.said {
             Some(Said::Refused { at, why, reason }) if !forgotten => {
-                Some(AfterAbsence::Deferred { at: (*at).max(now), why: *why, reason: reason.clone() })
+                let at = flight.over(*at, moment).max(now);
+                Some(AfterAbsence::Deferred { at, why: *why, reason: reason.clone() })
             }
             _ => None,
         };
+        let asked = refused.is_some() && !gone;
         if planted("second container") && class == Class::Handle && again {
             let then = AfterAbsence::Retry { at: now, give_up_at: None };
             let event = Event::Absent { proof: Proof::User, anew: true, then };
@@ -488,11 +486,11 @@ impl Engine {
             let at = now.saturating_add(wait).unwrap_or(now);
             return self.send_again(id, at, Some(kept.clone()), now, out);
         }
-        let barred = delivery.barred(now).filter(|_| wanted(delivery, now));
+        let barred = delivery.barred(moment).filter(|_| wanted(delivery, now));
         if let (true, Some((until, reason))) = (settled && again && class == Class::Handle && !gone, barred) {
             return self.sit_out(id, until, reason.clone(), kept.clone(), now, out);
         }
-        if class == Class::Handle && again && settled && !gone && !forgotten && refused.is_none() {
+        if class == Class::Handle && again && settled && !gone && !forgotten && !asked {
             // Its only way to become public is this handle: publishing it once more is safe now.
             return self.send_again(id, now, Some(kept.clone()), now, out);
         }
@@ -500,7 +498,7 @@ impl Engine {
         // stamps. That settle is the one of now, which may be longer than it was at the first read.
         let is_late = |first: &Moment| flight.unknown_since.is_some_and(|it| it.waited(*first) >= settle);
         let first = flight.absent_at.filter(is_late);
-        let proven = refused.is_some()
+        let proven = asked
             || first.is_some_and(|first| apart(first) - took >= gap)
             || (planted("one negative read") && settled);
         if !proven {
@@ -532,7 +530,7 @@ impl Engine {
         let wanted = wanted(delivery, now);
         let refusal =
             fault.as_ref().map(reason_of).filter(is_for_good).or_else(|| refused_for_good(delivery));
-        if wanted && refusal.is_none() && refused.is_none() {
+        if wanted && refusal.is_none() && !asked {
             let opted = self.settings.resend_when_absent.contains(&work.platform.name());
             let content = work.post.content_for(&delivery.name);
             let by_files = with_job(work, |job| work.platform.is_known_by_its_files(job)) == Some(true);
@@ -561,13 +559,13 @@ impl Engine {
         let next = fault.and_then(|it| self.after_fault(id, &it, now, out));
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let delivery = &work.delivery;
-        let (looked, proof) = match &refused {
-            Some(_) => ("looked", Proof::Asked),
+        let (looked, proof) = if asked {
+            ("looked", Proof::Asked)
+        } else if planted("one negative read") || planted("settle from the first loss") {
             // The machine counts for itself; where the count is what is broken, it is gone round.
-            None if planted("one negative read") || planted("settle from the first loss") => {
-                ("looked twice", Proof::User)
-            }
-            None => ("looked twice", Proof::Looks { settle, gap }),
+            ("looked twice", Proof::User)
+        } else {
+            ("looked twice", Proof::Looks { settle, gap })
         };
         let then = if let Some(reason) = refusal {
             AfterAbsence::Rejected { reason }

@@ -30,7 +30,13 @@ fn refusals() -> Vec<Answer> {
 
 /// A picture whose publishing call was just answered so.
 fn refused(fault: Fault) -> (World, DeliveryId) {
+    refused_where(fault, 0)
+}
+
+/// As that, on a network that lists a post so many seconds after it went out.
+fn refused_where(fault: Fault, lag: i64) -> (World, DeliveryId) {
     let mut world = World::new(7, PlatformName::Instagram, 1);
+    world.network.list_lag = secs(lag);
     // What takes effect behind a refusal has done so by then.
     world.network.instagram.lies = true;
     world.network.script = vec![fault];
@@ -150,4 +156,75 @@ fn a_container_that_could_not_be_asked_leaves_the_post_in_doubt() {
     world.run_until(hours(48));
     let it = &world.store[&id];
     assert!(it.waits_for_word() && it.cancel_requested, "{:?} {:?}", it.state, it.reason);
+}
+
+/// A picture whose publishing call is answered so, while nothing that its network lists is up to date.
+fn told(fault: Fault, word: &'static str, minutes: i64, lag: i64) -> (World, DeliveryId) {
+    let (mut world, id) = refused_where(fault, lag);
+    world.network.instagram.says = Some((SignedDuration::from_mins(minutes), word));
+    (world, id)
+}
+
+#[test]
+fn what_is_at_work_behind_a_refusal_is_waited_for_whatever_happens_to_the_post_meanwhile() {
+    for said in refusals() {
+        for end in ["nobody", "cancel", "late", "gave up"] {
+            let (mut world, id) = told(Fault::Misleading(said.clone()), "IN_PROGRESS", 40, 0);
+            let row = world.store.get_mut(&id).unwrap();
+            match end {
+                "late" => row.late = Late::Within(SignedDuration::from_mins(1)),
+                "gave up" => row.give_up_at = start() + secs(60),
+                "cancel" => world.cancel_at(since_start(&world) + 1, id),
+                _ => {}
+            }
+            world.run_until(hours(24));
+            let it = &world.store[&id];
+            assert_eq!(it.state, State::Published, "{end} {said:?}: {:?}", it.reason);
+            let made = calls(&world, "instagram.container");
+            assert_eq!((world.network.objects.len(), world.sent.len(), made), (1, 1, 1), "{end} {said:?}");
+        }
+    }
+}
+
+#[test]
+fn what_ended_behind_a_refusal_is_looked_for_twice_before_another_is_made() {
+    for said in refusals() {
+        for word in ["ERROR", "EXPIRED"] {
+            for cancels in [false, true] {
+                let (mut world, id) = told(Fault::Misleading(said.clone()), word, 60 * 24 * 9, 90);
+                if cancels {
+                    world.cancel_at(since_start(&world) + 1, id);
+                }
+                world.run_until(hours(24));
+                let it = &world.store[&id];
+                assert_eq!(it.state, State::Published, "{word} {said:?}: {:?}", it.reason);
+                let made = calls(&world, "instagram.container");
+                assert_eq!(
+                    (world.network.objects.len(), world.sent.len(), made),
+                    (1, 1, 1),
+                    "{word} {said:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_last_refusal_of_many_is_asked_about_as_well() {
+    let unready = refusals().remove(0);
+    for (fault, state) in
+        [(Fault::Misleading(unready.clone()), State::Published), (Fault::Refused(unready), State::Rejected)]
+    {
+        let mut world = World::new(7, PlatformName::Instagram, 1);
+        world.network.instagram.lies = true;
+        world.network.script = vec![fault];
+        let id = picture(&mut world, 1, 0);
+        world.store.get_mut(&id).unwrap().attempts = 40;
+        world.run_until(hours(24));
+        let it = &world.store[&id];
+        assert_eq!((it.state, world.sent.len()), (state, 1), "{:?}", it.reason);
+        let reason = it.reason.as_ref().map(|it| it.class.as_str());
+        assert_eq!(reason, (state == State::Rejected).then_some("media_not_ready"));
+        assert!(calls(&world, "instagram.look") >= 1);
+    }
 }

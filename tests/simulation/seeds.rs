@@ -13,5 +13,5 @@ pub(crate) const FAILED_ONCE: &[u64] = &[
 /// With a copy that is brought back.
 #[rustfmt::skip]
 pub(crate) const COPIES_ONCE: &[u64] = &[
-    105, 218, 316, 534, 705, 957, 11_750, 199, 602, 900_016, 167,
+    105, 218, 316, 534, 705, 957, 11_750, 199, 602, 900_016, 167, 4_398_046_511_219,
 ];

@@ -1,5 +1,7 @@
 //! What follows once it is proven that nothing of the current step is live.
 
+use jiff::Timestamp;
+
 use super::{AfterAbsence, Delivery, Proof, Reason, RetryWhy, SAID, Said, State};
 use crate::domain::moment::Moment;
 use crate::domain::schedule::Late;
@@ -12,8 +14,9 @@ impl Delivery {
             Proof::User => Ok(()),
             Proof::Asked => {
                 let refused = matches!(flight.said, Some(Said::Refused { .. }));
-                // Of a call that this store has forgotten nobody knows what was said.
-                let known = refused && !self.may_be_forgotten();
+                // Of an earlier call it says nothing, and of one that this store has forgotten nobody knows
+                // what was said.
+                let known = refused && !flight.earlier_open && !self.may_be_forgotten();
                 if known { Ok(()) } else { Err("the network has not refused what may be live") }
             }
             Proof::Looks { settle, gap } => {
@@ -28,6 +31,12 @@ impl Delivery {
         }
     }
 
+    /// Nothing of it is live: its time may be ahead once more, by a copy that was brought back or a clock that
+    /// was set.
+    fn not_early(&self, at: Timestamp) -> Timestamp {
+        if self.step == 0 { at.max(self.due.instant) } else { at }
+    }
+
     /// Leaves the doubt, whose attempt is closed.
     pub(super) fn go_on(&mut self, then: AfterAbsence, proof: Proof) -> Result<(), &'static str> {
         match then {
@@ -40,9 +49,7 @@ impl Delivery {
                     self.reason = Some(Reason::new(SAID, "you said that it is not live"));
                 }
                 self.enter(State::Retry);
-                // In doubt because of a copy alone, its time may be ahead once more.
-                let ahead = self.restored.is_some() && self.step == 0;
-                self.next_try = Some(if ahead { at.max(self.due.instant) } else { at });
+                self.next_try = Some(self.not_early(at));
                 self.retry_why = Some(RetryWhy::Absent);
             }
             AfterAbsence::Parked { at, give_up_at, reason } => {
@@ -54,7 +61,7 @@ impl Delivery {
             }
             AfterAbsence::Deferred { at, why, reason } => {
                 self.enter(State::Retry);
-                self.next_try = Some(at);
+                self.next_try = Some(self.not_early(at));
                 self.retry_why = Some(why);
                 self.reason = Some(reason);
                 if why == RetryWhy::Parked {

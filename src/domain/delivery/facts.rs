@@ -285,6 +285,26 @@ pub struct Flight {
     pub cleared: bool,
 }
 
+impl Flight {
+    /// When a wait is over by our clock that the network named when it last answered. It lasts from then on,
+    /// whatever was done to the wall clock meanwhile; if that shows less than it did in an earlier boot, nobody
+    /// knows how much is left, and the network is asked.
+    pub fn over(&self, until: Timestamp, now: Moment) -> Timestamp {
+        let Some(since) = self.unknown_since else { return until };
+        let passed = since.span(now);
+        if passed.is_negative() {
+            return now.wall;
+        }
+        let left = until.duration_since(since.wall).max(SignedDuration::ZERO) - passed;
+        now.wall.saturating_add(left).unwrap_or(until)
+    }
+
+    /// A refusal is the word on its own call, and none on the next one.
+    pub(super) fn answered_no_more(&mut self) {
+        self.said.take_if(|it| matches!(it, Said::Refused { .. }));
+    }
+}
+
 /// That the store was brought back from a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {

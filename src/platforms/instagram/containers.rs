@@ -31,6 +31,9 @@ const REMEDY: &str = "trouble.remedy";
 /// How often a container was made anew.
 const TRIES: &str = "trouble.tries";
 
+/// The container that was finished once. A call to publish it may have been made.
+const ONCE: &str = "finished";
+
 /// Containers end 24 hours after they were made; no work is begun on one so near its end.
 const LIFE: SignedDuration = SignedDuration::from_mins(24 * 60 - 15);
 /// How long it is believed that there is room for one more post.
@@ -278,7 +281,11 @@ pub(super) fn answered(
         "instagram.status" if !bad => match State::of(&json, answer, now) {
             State::Finished => {
                 let span = if key == CONTAINER { FINISHED } else { LIFE };
-                Ok([(ready(&key), Handle::lasting("yes", now, span))].into())
+                let mut found: Handles = [(ready(&key), Handle::lasting("yes", now, span))].into();
+                if let (CONTAINER, Some(it)) = (&*key, handles.get(CONTAINER)) {
+                    found.insert(ONCE.to_owned(), Handle::lasting(&it.value, now, LIFE));
+                }
+                Ok(found)
             }
             State::Working => Err(working(job, form, &key, handles, now)),
             State::Failed(failure) => Err(failure),
@@ -311,7 +318,9 @@ fn working(job: &Job<'_>, form: Form, key: &str, handles: &Handles, now: Timesta
     let age = begun.map_or(SignedDuration::ZERO, |it| now.duration_since(it));
     let film = (form != Form::Carousel || key != CONTAINER).then(|| job.media.get(place(key))).flatten();
     let long = film.and_then(|it| it.detail.video.as_ref()).is_some_and(|it| it.duration_ms > LONG_MS);
-    if age >= if long { WORKS_LONG } else { WORKS } {
+    // What was finished and is worked on again may be on its way out: another one would be a second post.
+    let once = key == CONTAINER && alive(handles, ONCE, now) == alive(handles, CONTAINER, now);
+    if !once && age >= if long { WORKS_LONG } else { WORKS } {
         return gone(&format!("Instagram was still working on the post after {} minutes", age.as_mins()));
     }
     let next = (age >= ASKED_EACH).then(|| now.saturating_add(ASKED_EACH).unwrap_or(now));
