@@ -178,8 +178,9 @@ impl World {
         }
         if self.watch.stories.contains(&row.id) {
             // There is nothing in a list by which a story without words could be known, whatever its container
-            // says of itself and whatever the user opted for: it is not made a second time unasked.
-            return calls > 0;
+            // says of itself and whatever the user opted for: it is not made a second time unasked. Of one that
+            // a copy brought back nobody knows whether it was called for.
+            return calls > 0 || self.went_back;
         }
         match self.class_at(row, asked.step) {
             // A repeat is safe, or the list tells.

@@ -6,6 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::moment::Moment;
 
+/// A wall clock that went so much faster or slower than the boot clock was set.
+const A_MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
 /// The state, without the facts that surround it (those are fields of [`Delivery`](super::Delivery)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
@@ -294,6 +297,9 @@ impl Flight {
         let passed = since.span(now);
         if passed.is_negative() {
             return now.wall;
+        }
+        if (now.wall.duration_since(since.wall) - passed).abs() < A_MINUTE {
+            return until;
         }
         let left = until.duration_since(since.wall).max(SignedDuration::ZERO) - passed;
         now.wall.saturating_add(left).unwrap_or(until)
