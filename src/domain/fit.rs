@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::figures::sides;
+pub use super::figures::size;
 use super::media::{MediaItem, MediaKind, decimal};
 
 /// The most memory that the decoded pixels of one picture may take while it is converted, in bytes.
@@ -396,7 +398,8 @@ pub fn video(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Vec<Misfit> {
     }
     if width > most_w || height > most_h {
         again = true;
-        let message = format!("is {width}×{height} pixels, {title} takes {most_w}×{most_h} at most");
+        let limit = sides(most_w, most_h);
+        let message = format!("is {width}×{height} pixels, {title} takes {limit} at most");
         add("video_too_many_pixels", message, "scale it down");
     }
     if let Some((low, high)) = needs.aspect
@@ -577,16 +580,6 @@ fn shape(width: u32, height: u32) -> String {
 fn kinds(kinds: &[MediaKind]) -> String {
     let titles: Vec<_> = kinds.iter().map(|it| it.title()).collect();
     titles.join(", ")
-}
-
-/// Bytes for people, in the units that limits are written in: `8 MB`, `1.5 GB`, `700 bytes`.
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{bytes} bytes"),
-        10_000..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
-        1_000_000..1_000_000_000 => format!("{} MB", decimal(bytes.div_ceil(10_000) * 10)),
-        _ => format!("{} GB", decimal(bytes.div_ceil(10_000_000) * 10)),
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod cost;
 pub mod delivery;
 pub mod door;
+pub mod figures;
 pub mod fit;
 pub mod hex;
 pub mod ids;

@@ -295,18 +295,24 @@ impl Library {
     async fn fitted(&self, id: MediaId, kind: MediaKind, fit: Fit) -> Result<PathBuf, MediaError> {
         let dir = self.path(id).with_extension("fit");
         let stem = format!("{}x{}-{}-", fit.width, fit.height, fit.bytes_max);
+        let (found, _) = self.made_before((id, fit), &dir, &stem).await?;
+        if let Some(path) = found {
+            return Ok(path);
+        }
         let _turn = self.shared.decoding.acquire().await;
-        for path in made(&dir, &stem).map_err(MediaError::Disk)? {
-            let its_own = |found| path == dir.join(fitted_name(&stem, found));
-            // One that cannot be read is no better than one that is not there.
-            if self.is_what_it_was((id, Some(fit)), &path, its_own).await.unwrap_or(false) {
-                return Ok(path);
-            }
+        // Another may have made it meanwhile.
+        let (found, changed) = self.made_before((id, fit), &dir, &stem).await?;
+        if let Some(path) = found {
+            return Ok(path);
+        }
+        if !changed.is_empty() {
             tracing::warn!(media = %id, "what was made of a picture has changed on the disk; it is made anew");
-            fs::remove_file(&path).map_err(MediaError::Disk)?;
         }
         let from = self.path(id);
         let made = tokio::task::spawn_blocking(move || {
+            for path in changed {
+                fs::remove_file(path).map_err(MediaError::Disk)?;
+            }
             fs::create_dir_all(&dir).map_err(MediaError::Disk)?;
             let partial = dir.join(format!("{stem}.part"));
             let _ = fs::remove_file(&partial);
@@ -317,6 +323,26 @@ impl Library {
             Ok(path)
         });
         made.await.map_err(|error| MediaError::Damaged(error.to_string()))?
+    }
+
+    /// The converted file, if it is there and as it was made; else those that are not.
+    async fn made_before(
+        &self,
+        (id, fit): (MediaId, Fit),
+        dir: &Path,
+        stem: &str,
+    ) -> Result<(Option<PathBuf>, Vec<PathBuf>), MediaError> {
+        let owned = (dir.to_owned(), stem.to_owned());
+        let all = tokio::task::spawn_blocking(move || made(&owned.0, &owned.1)).await;
+        let all = all.map_err(io::Error::other).and_then(|it| it).map_err(MediaError::Disk)?;
+        for path in &all {
+            let its_own = |found| *path == dir.join(fitted_name(stem, found));
+            // One that cannot be read is no better than one that is not there.
+            if self.is_what_it_was((id, Some(fit)), path, its_own).await.unwrap_or(false) {
+                return Ok((Some(path.clone()), Vec::new()));
+            }
+        }
+        Ok((None, all))
     }
 
     /// Removes a file and what was made of it. Already gone is fine.

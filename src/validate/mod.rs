@@ -74,7 +74,12 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
     problems.append(&mut files.problems);
     options(platform, &can, draft.options, &mut problems);
     let parts: Vec<&str> = draft.parts.iter().map(String::as_str).collect();
-    problems.extend(platform.problems(&parts, draft.media, draft.options, tier));
+    let own = platform.problems(&parts, draft.media, draft.options, tier);
+    if own.iter().any(|it| it.field == "media") {
+        // What it says of the files together is the same fault in the words of the form they take there.
+        problems.retain(|it| !COUNTED.contains(&it.code));
+    }
+    problems.extend(own);
     problems.extend(platform.not_granted(draft.media, draft.options, tier, draft.lacks));
     let wordless = text_max.err().filter(|_| draft.parts.iter().any(|it| !it.trim().is_empty()));
     files.notices.extend(wordless.map(str::to_owned));
@@ -227,6 +232,9 @@ fn texts(
     }
     longest
 }
+
+/// Faults of the files together, by their number and kinds alone.
+const COUNTED: [&str; 3] = ["too_many_images", "too_many_videos", "mixed_media"];
 
 /// What is found about the files of a draft.
 #[derive(Default)]

@@ -148,12 +148,9 @@ impl Shared {
         if !self.door.hears(app).await {
             return Answer::not_found();
         }
-        if !self.rate.admit(client, self.config.clock.now()) {
-            return too_many();
-        }
         let Some(signed_request) = meta::signed_request(headers, body) else {
             tracing::warn!(%app, ?ask, "a callback without a `signed_request` was refused");
-            return Answer::refused(StatusCode::BAD_REQUEST);
+            return self.unsigned(client, StatusCode::BAD_REQUEST);
         };
         match (self.door.hear(app, ask, &signed_request).await, ask) {
             (meta::Heard::Yes(_), meta::Ask::Deauthorize) => Answer::text(StatusCode::OK, ""),
@@ -166,9 +163,15 @@ impl Shared {
             (meta::Heard::Yes(_), meta::Ask::DataDeletion) => {
                 broken("a code with characters that need quoting")
             }
-            (meta::Heard::No, _) => Answer::refused(StatusCode::BAD_REQUEST),
+            (meta::Heard::No, _) => self.unsigned(client, StatusCode::BAD_REQUEST),
             (meta::Heard::NotNow, _) => Answer::try_later(),
         }
+    }
+
+    /// What bears no signature of the network's counts against its sender. What bears one does not: whoever
+    /// sends rubbish from, or in the name of, the network's own address keeps no request of a person's out.
+    fn unsigned(&self, client: IpAddr, status: StatusCode) -> Answer {
+        if self.rate.admit(client, self.config.clock.now()) { Answer::refused(status) } else { too_many() }
     }
 
     /// As [`Shared::meta`].
@@ -176,16 +179,13 @@ impl Shared {
         if !self.door.hears(PlatformName::TikTok).await {
             return Answer::not_found();
         }
-        if !self.rate.admit(client, self.config.clock.now()) {
-            return too_many();
-        }
         let Some(signature) = webhook::signature(headers) else {
             tracing::warn!("a webhook without one signature was refused");
-            return Answer::refused(StatusCode::FORBIDDEN);
+            return self.unsigned(client, StatusCode::FORBIDDEN);
         };
         match self.door.told(signature, body).await {
             webhook::Heard::Yes => Answer::text(StatusCode::OK, ""),
-            webhook::Heard::No => Answer::refused(StatusCode::FORBIDDEN),
+            webhook::Heard::No => self.unsigned(client, StatusCode::FORBIDDEN),
             webhook::Heard::NotNow => Answer::try_later(),
         }
     }

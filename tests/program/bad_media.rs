@@ -66,7 +66,8 @@ fn files_and_captions_that_meta_refuses_are_refused_when_they_are_scheduled() {
     let long = "a".repeat(2_201);
     let (fb_reel, fb_story, ig_story) =
         (["facebook.format=reel"], ["facebook.format=story"], ["instagram.format=story"]);
-    let rows: [Row<'_>; 11] = [
+    let (both, films) = (["square.jpg", "story60.mp4"], ["square.jpg", "reel95.mp4"]);
+    let rows: [Row<'_>; 13] = [
         ("instagram", "Wide.", &["wide.jpg"], &[], "image_aspect", ["1600×200", "1.91"]),
         ("facebook", "", &["reel95.mp4"], &fb_reel, "video_too_long", ["95 s", "90 s"]),
         ("facebook", "", &["story61.mp4"], &fb_story, "video_too_long", ["61 s", "60 s"]),
@@ -75,6 +76,8 @@ fn files_and_captions_that_meta_refuses_are_refused_when_they_are_scheduled() {
         ("instagram", "", &["sound96.mp4"], &[], "video_audio_channels", ["6 channels", "takes 2"]),
         ("instagram", "Eleven.", &eleven, &[], "too_many_files", ["11", "10"]),
         ("facebook", "Eleven.", &eleven, &[], "too_many_images", ["11", "10"]),
+        ("facebook", "Both.", &both, &[], "video_alone", ["one video", "nothing else"]),
+        ("instagram", "Film.", &films, &["instagram.crop=first"], "video_too_long", ["95 s", "60 s"]),
         ("instagram", &long, &square, &[], "text_too_long", ["2201", "2200"]),
         ("instagram", "No picture.", &[], &[], "media_missing", ["Instagram", ""]),
         ("instagram", "Far.", &square, &["instagram.cover_url=http://x"], "bad_option", ["cover_url", ""]),
@@ -84,6 +87,11 @@ fn files_and_captions_that_meta_refuses_are_refused_when_they_are_scheduled() {
         assert_eq!(ran.code, Some(1), "{network} {code}: {ran:?}");
         let told: serde_json::Value = serde_json::from_str(ran.out.trim()).unwrap();
         let problems = told["targets"][0]["problems"].to_string();
+        let all = told["targets"][0]["problems"].as_array().unwrap();
+        assert!(
+            all.iter().filter(|it| it["field"] == "media").count() <= 1,
+            "one fault, told twice: {problems}"
+        );
         for part in words.into_iter().chain([code]) {
             assert!(problems.contains(part), "{network}: {part}: {problems}");
         }

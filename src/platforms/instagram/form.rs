@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::CAPTION_MAX;
 use crate::domain::delivery::StepKind;
 use crate::domain::door::Door;
+use crate::domain::fit::size;
 use crate::domain::media::MediaItem;
 use crate::platforms::{Field, FilePart, Job, OptionSpec, Problem};
 
@@ -283,14 +284,20 @@ fn files(form: Form, media: &[MediaItem], found: &mut Found) {
                 found.say("media", "too_many_files", &message, "split them over several posts");
             }
             for (n, item) in media.iter().enumerate() {
+                if item.kind.is_image() {
+                    continue;
+                }
+                let (field, name) = (format!("media[{n}]"), &item.name);
                 let length = item.detail.video.as_ref().map_or(0, |it| it.duration_ms);
-                if !item.kind.is_image() && (length > CHILD_MS_MAX || item.bytes > CHILD_BYTES_MAX) {
-                    let message = format!(
-                        "`{}` is too long or too large for a carousel, whose videos may have 60 s and 100 MB",
-                        item.name
-                    );
-                    let hint = "shorten it, or post it alone as a reel";
-                    found.say(&format!("media[{n}]"), "video_too_long", &message, hint);
+                if length > CHILD_MS_MAX {
+                    let (found_s, most) = (length.div_ceil(1000), CHILD_MS_MAX / 1000);
+                    let message = format!("`{name}` lasts {found_s} s, a video of a carousel takes {most} s");
+                    found.say(&field, "video_too_long", &message, "cut it, or post it alone as a reel");
+                }
+                if item.bytes > CHILD_BYTES_MAX {
+                    let (found_b, most) = (size(item.bytes), size(CHILD_BYTES_MAX));
+                    let message = format!("`{name}` has {found_b}, a video of a carousel takes {most}");
+                    found.say(&field, "video_too_big", &message, "compress it, or post it alone as a reel");
                 }
             }
         }
