@@ -256,9 +256,6 @@ impl Delivery {
                 to.next_try = Some(if self.begun() { at } else { at.max(self.due.instant) });
             }
             (S::Sending, E::Lose { next_check, reason, said }) => {
-                if self.flight.earlier_open && matches!(said, Some(Said::Refused { .. })) {
-                    return Err(illegal("an earlier attempt is still open"));
-                }
                 to.flight.said = said.or(to.flight.said.take());
                 to.doubt(next_check, Some(reason), moment);
             }
@@ -289,7 +286,8 @@ impl Delivery {
                 }
                 to.next_try = Some(next_check);
                 to.flight.absent_at = absent_at;
-                to.flight.looks = self.flight.looks.saturating_add(1);
+                // Whoever asks for it, or connects the account again, wants it looked at as if it were new.
+                to.flight.looks = if kind == Looked::Asked { 0 } else { self.flight.looks.saturating_add(1) };
                 to.reason = reason.or(to.reason);
             }
             (S::Unknown, E::Hold { reason }) => {
@@ -302,10 +300,12 @@ impl Delivery {
                     return Err(illegal("there is no frozen request to repeat"));
                 }
                 to.enter(S::Retry);
-                to.flight.answered_no_more();
                 to.flight.cleared = self.restored.is_some();
                 to.next_try = Some(at);
                 to.retry_why = Some(RetryWhy::SameMarker);
+                if let Some(Said::Refused { why, reason, .. }) = to.flight.answered_no_more() {
+                    to.refused(why, reason);
+                }
             }
             (S::Unknown, E::Absent { proof, anew, then }) => {
                 self.is_proof(proof, moment).map_err(illegal)?;

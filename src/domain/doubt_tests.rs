@@ -3,80 +3,79 @@
 use super::*;
 use crate::domain::moment::Boot;
 
-#[test]
-fn a_refusal_whose_handle_was_asked_is_believed_and_no_other_doubt_ends_so() {
-    let refused = |word| Some(Said::Refused { at: at(900), why: word, reason: why() });
-    let lose = |said| Event::Lose { next_check: at(12), reason: why(), said };
-    let asked = |then| Event::Absent { proof: Proof::Asked, anew: false, then };
-    let cancelled = || AfterAbsence::Cancelled { reason: why() };
-    let sending = in_state(State::Sending, Open::Last);
-    for (word, attempts) in [(RetryWhy::Parked, 0), (RetryWhy::Backoff, 1)] {
-        let doubt = sending.apply(lose(refused(word)), at(2)).unwrap();
-        assert_eq!((doubt.state, doubt.wakes_at()), (State::Unknown, Some(at(12))));
-        doubt.may_move().unwrap_err();
-        let then = AfterAbsence::Deferred { at: at(900), why: word, reason: why() };
-        let waits = doubt.apply(asked(then), at(13)).unwrap();
-        assert_eq!(
-            (waits.state, waits.retry_why, waits.wakes_at()),
-            (State::Retry, Some(word), Some(at(900)))
-        );
-        assert_eq!(
-            (waits.attempts, waits.reason.clone(), waits.flight.said.clone()),
-            (attempts, Some(why()), None)
-        );
-        waits.may_move().unwrap();
-        // Heard once that it is published, no refusal is believed any more.
-        let look = Event::Look { kind: Looked::Live, next_check: at(14), absent_at: None, reason: None };
-        doubt.apply(look, at(13)).unwrap().apply(asked(cancelled()), at(14)).unwrap_err();
-        // Nor by a store that may have forgotten a later call.
-        doubt.apply(restore(Recall::Now), at(13)).unwrap().apply(asked(cancelled()), at(14)).unwrap_err();
-    }
-    for said in [None, Some(Said::Accepted), Some(Said::Never(why()))] {
-        sending.apply(lose(said), at(2)).unwrap().apply(asked(cancelled()), at(13)).unwrap_err();
-    }
-    let twice = in_state(State::Sending, Open::Earlier);
-    assert_eq!(
-        twice.apply(lose(refused(RetryWhy::Parked)), at(2)).unwrap_err().why,
-        "an earlier attempt is still open"
-    );
+/// What is proven by two looks, the first after `settle`.
+const LOOKS: Proof = Proof::Looks { settle: SignedDuration::from_secs(5), gap: SignedDuration::from_secs(1) };
+
+fn refused(why_wait: RetryWhy) -> Option<Said> {
+    Some(Said::Refused { at: at(900), why: why_wait, reason: why() })
+}
+
+fn lose(said: Option<Said>) -> Event {
+    Event::Lose { next_check: at(12), reason: why(), said }
 }
 
 #[test]
-fn a_refusal_is_no_word_on_the_call_that_follows_it() {
-    let said = Some(Said::Refused { at: at(900), why: RetryWhy::Parked, reason: why() });
-    let lose = |said| Event::Lose { next_check: at(12), reason: why(), said };
-    let asked = || Event::Absent {
-        proof: Proof::Asked,
-        anew: false,
-        then: AfterAbsence::Cancelled { reason: why() },
-    };
-    let refused = in_state(State::Sending, Open::Last).apply(lose(said), at(2)).unwrap();
+fn what_was_refused_goes_out_again_as_the_network_said_and_stays_open_until_it_was_looked_for() {
+    let absent = |then| Event::Absent { proof: LOOKS, anew: false, then };
+    let cancelled = || AfterAbsence::Cancelled { reason: why() };
+    for open in [Open::Last, Open::Earlier] {
+        let sending = in_state(State::Sending, open);
+        for word in [RetryWhy::Parked, RetryWhy::Backoff] {
+            let spent = u16::from(word == RetryWhy::Parked);
+            let doubt = sending.apply(lose(refused(word)), at(2)).unwrap();
+            assert_eq!((doubt.state, doubt.wakes_at()), (State::Unknown, Some(at(12))));
+            doubt.may_move().unwrap_err();
+            // The same call once more.
+            let again = doubt.apply(Event::SendAgain { at: at(20) }, at(13)).unwrap();
+            assert_eq!(
+                (again.state, again.retry_why, again.wakes_at()),
+                (State::Retry, Some(word), Some(at(20)))
+            );
+            assert_eq!((&again.reason, &again.flight.said), (&Some(why()), &None));
+            assert_eq!(again.attempts, sending.attempts - spent);
+            assert!(again.flight.amb_since.is_some());
+            again.may_move().unwrap_err();
+            assert!(again.apply(Event::Cancel { reason: why() }, at(14)).unwrap().cancel_requested);
+            again.apply(Event::Miss { reason: why() }, at(14)).unwrap_err();
+            // No refusal is proof that nothing is live; looking is.
+            doubt.apply(absent(cancelled()), at(13)).unwrap_err();
+            let mut looked = doubt.clone();
+            looked.flight.absent_at = Some(at(8).into());
+            looked.apply(absent(cancelled()), at(13)).unwrap();
+            let then = AfterAbsence::Deferred { at: at(900), why: word, reason: why() };
+            let waits = looked.apply(absent(then), at(13)).unwrap();
+            assert_eq!((waits.retry_why, waits.wakes_at()), (Some(word), Some(at(900))));
+            assert_eq!((waits.attempts, &waits.flight.said), (sending.attempts - spent, &None));
+            waits.may_move().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_refusal_or_a_block_is_no_word_on_the_call_that_follows_it() {
     let again = [
-        restore(Recall::Now),
         Event::SendAgain { at: at(20) },
         Event::Claim,
         Event::Intend { frozen: frozen("a"), ahead: SignedDuration::ZERO },
         lose(None),
     ];
-    let lost = again.into_iter().fold(refused.clone(), |it, event| it.apply(event, at(20)).unwrap());
-    assert_eq!((lost.state, lost.flight.earlier_open, &lost.flight.said), (State::Unknown, true, &None));
-    lost.apply(asked(), at(30)).unwrap_err();
-    // Whatever the row says.
-    let mut both = refused;
-    both.flight.earlier_open = true;
-    both.apply(asked(), at(30)).unwrap_err();
+    for said in [refused(RetryWhy::Parked), Some(Said::Barred { until: at(900), reason: why() })] {
+        let first = in_state(State::Sending, Open::Last).apply(lose(said), at(2)).unwrap();
+        let lost = again.iter().fold(first, |it, event| it.apply(event.clone(), at(20)).unwrap());
+        assert_eq!((lost.state, lost.flight.earlier_open, &lost.flight.said), (State::Unknown, true, &None));
+    }
 }
 
 #[test]
 fn what_is_tried_again_after_a_doubt_is_not_tried_before_its_time() {
-    let said = Some(Said::Refused { at: at(900), why: RetryWhy::Backoff, reason: why() });
-    let lose = Event::Lose { next_check: at(12), reason: why(), said };
-    let mut doubt = in_state(State::Sending, Open::Last).apply(lose, at(2)).unwrap();
+    let mut doubt =
+        in_state(State::Sending, Open::Last).apply(lose(refused(RetryWhy::Backoff)), at(2)).unwrap();
+    doubt.flight.absent_at = Some(at(8).into());
     // The clock was ahead, and was set back since.
     doubt.due.instant = at(5000);
     let after = [
-        (Proof::Asked, AfterAbsence::Deferred { at: at(900), why: RetryWhy::Backoff, reason: why() }),
-        (Proof::Asked, AfterAbsence::Retry { at: at(900), give_up_at: None }),
+        (LOOKS, AfterAbsence::Deferred { at: at(900), why: RetryWhy::Backoff, reason: why() }),
+        (LOOKS, AfterAbsence::Retry { at: at(900), give_up_at: None }),
         (Proof::User, AfterAbsence::Retry { at: at(900), give_up_at: Some(at(9000)) }),
     ];
     for (proof, then) in after {
@@ -85,7 +84,7 @@ fn what_is_tried_again_after_a_doubt_is_not_tried_before_its_time() {
     }
     doubt.step = 1;
     let then = AfterAbsence::Retry { at: at(900), give_up_at: None };
-    let next = doubt.apply(Event::Absent { proof: Proof::Asked, anew: false, then }, at(13)).unwrap();
+    let next = doubt.apply(Event::Absent { proof: LOOKS, anew: false, then }, at(13)).unwrap();
     assert_eq!(next.wakes_at(), Some(at(900)), "what follows a part that is live is not early");
 }
 

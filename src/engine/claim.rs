@@ -7,6 +7,7 @@ use super::gates::app_of;
 use super::lanes::PAUSED;
 use super::send::with_job;
 use super::steps::LONGEST;
+use super::wants::over_late;
 use super::{Effect, Engine, Phase, Refreshed, Then, Work, restored};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{Delivery, Event, Looked, Reason, Recall, RetryWhy, State};
@@ -112,6 +113,10 @@ impl Engine {
             if let Some(why) = self.stops.why(end).or(why) {
                 reason.message = format!("{}; it waited because: {why}", reason.message);
             }
+            return self.stop(id, Event::Miss { reason }, now, out);
+        }
+        // What may be live and would go out again is too late as well; it is looked for, not sent.
+        if let (true, Some(reason)) = (delivery.flight.amb_since.is_some(), over_late(delivery, now)) {
             return self.stop(id, Event::Miss { reason }, now, out);
         }
         // The next part of a thread has not been tried yet, however late the thread began.

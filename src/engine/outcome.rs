@@ -180,8 +180,8 @@ impl Engine {
         self.lose(id, reason, Some(said), Some(evidence("ambiguous", answer)), now, out);
     }
 
-    /// Refused, and what was prepared can tell whether that is so: it is asked once before anything follows
-    /// from it, whatever else happens to the delivery meanwhile.
+    /// Refused, and what was prepared can tell whether that is so: it is asked before anything follows from
+    /// it, whatever else happens to the delivery meanwhile.
     fn denied(
         &mut self,
         id: DeliveryId,
@@ -192,23 +192,22 @@ impl Engine {
     ) {
         let ladder = backoff::NOT_SENT;
         let Some(event) = self.consequence(id, failure, ladder, Some(&kept), now, out) else { return };
-        let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
-        let alone = !work.delivery.flight.earlier_open && !planted("refusal believed unasked");
-        let (at, why, reason) = match event {
-            Event::Defer { at, why, reason, again: false } if alone => (at, why, reason),
-            Event::AccountDead { reason } if alone => (now, RetryWhy::Backoff, reason),
+        let (reason, said) = match event {
+            event if planted("refusal believed unasked") => {
+                return self.conclude(id, event, Some(kept), now, out);
+            }
+            Event::Defer { at, why, reason, again: false } => {
+                (reason.clone(), Some(Said::Refused { at, why, reason }))
+            }
+            Event::AccountDead { reason } => {
+                (reason.clone(), Some(Said::Refused { at: now, why: RetryWhy::Backoff, reason }))
+            }
             // The last try of many, after which nobody asks any more.
-            Event::Refuse { reason } if alone => {
-                let said = Some(Said::Never(reason.clone()));
-                return self.lose(id, reason, said, Some(kept), now, out);
-            }
+            Event::Refuse { reason } => (reason.clone(), Some(Said::Never(reason))),
             // What is to be made anew must not be live.
-            Event::Defer { reason, again: true, .. } if alone => {
-                return self.lose(id, reason, None, Some(kept), now, out);
-            }
+            Event::Defer { reason, .. } => (reason, None),
             event => return self.conclude(id, event, Some(kept), now, out),
         };
-        let said = Some(Said::Refused { at, why, reason: reason.clone() });
         self.lose(id, reason, said, Some(kept), now, out);
     }
 

@@ -29,6 +29,8 @@ const LISTED: SignedDuration = SignedDuration::from_mins(15);
 /// Why what was called live is not made anew, whatever is said of it later.
 const UNSAID: &str =
     "the network called it published before, and its handle says now that nothing came of it";
+/// Looks before what they cannot settle is left to a person, however long it has been open.
+const LOOKS_MIN: u16 = 3;
 /// Between looks that settle nothing.
 const SLOW: SignedDuration = SignedDuration::from_mins(15);
 
@@ -374,16 +376,25 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
-        // Asked only after a look has failed: a daemon that was down for days looks first.
-        let since = work.delivery.flight.unknown_since.unwrap_or(now.into());
-        if since.waited(self.moment(now)) > self.settings.hold_after {
+        let flight = &work.delivery.flight;
+        let (since, looks) = (flight.unknown_since.unwrap_or(now.into()), flight.looks);
+        // One read that fails is no reason to ask a person: a daemon that was down for days looks a few times.
+        if since.waited(self.moment(now)) > self.settings.hold_after && looks >= LOOKS_MIN {
             let why = format!("looking could not settle whether it is live: {message}");
             return self.hold(id, &why, kept, now, out);
         }
-        let looks = work.delivery.flight.looks;
-        let wait = EARLY.get(usize::from(looks)).map_or(SLOW, |it| SignedDuration::from_secs(*it));
-        let next_check = self.in_scaled(now, wait).max(until.unwrap_or(now));
         let at_work = kept.as_ref().is_some_and(|it| it.outcome == "pending");
+        let wait = match EARLY.get(usize::from(looks)) {
+            // Refused because it was not ready: its time passes while nobody asks whether it is now.
+            _ if at_work && matches!(flight.said, Some(Said::Refused { .. })) => match looks {
+                ..6 => SignedDuration::from_secs(10),
+                6..36 => SignedDuration::from_mins(1),
+                _ => SLOW,
+            },
+            Some(early) => SignedDuration::from_secs(*early),
+            None => SLOW,
+        };
+        let next_check = self.in_scaled(now, wait).max(until.unwrap_or(now));
         let reason = if at_work {
             Reason::new(FailureClass::NotReady.as_str(), message.to_owned())
         } else {
@@ -464,8 +475,7 @@ impl Engine {
         let apart = |first: Moment| waited(first).min(first.waited(moment));
         let settled = waited(since) - took >= settle;
         let forgotten = delivery.may_be_forgotten();
-        // What the network said when it refused it. That is believed at once if what was prepared can still
-        // be published; what has ended, may have ended by being published, and be listed late.
+        // What the network said when it refused it.
         let refused = match &flight.said {
             Some(Said::Refused { at, why, reason }) if !forgotten => {
                 let at = flight.over(*at, moment).max(now);
@@ -473,7 +483,7 @@ impl Engine {
             }
             _ => None,
         };
-        let asked = refused.is_some() && !gone;
+        let unused = refused.is_some() && !gone;
         if planted("second container") && class == Class::Handle && again {
             let then = AfterAbsence::Retry { at: now, give_up_at: None };
             let event = Event::Absent { proof: Proof::User, anew: true, then };
@@ -490,16 +500,24 @@ impl Engine {
         if let (true, Some((until, reason))) = (settled && again && class == Class::Handle && !gone, barred) {
             return self.sit_out(id, until, reason.clone(), kept.clone(), now, out);
         }
-        if class == Class::Handle && again && settled && !gone && !forgotten && !asked {
+        if class == Class::Handle && again && settled && !gone && !forgotten && !unused {
             // Its only way to become public is this handle: publishing it once more is safe now.
+            return self.send_again(id, now, Some(kept.clone()), now, out);
+        }
+        // Nor does that very handle, refused and unpublished still, wait for more than the network asked for. It
+        // stays open all the same: what ends or moves a post wants proof, which a longer wait is used for.
+        let over = match &refused {
+            Some(AfterAbsence::Deferred { at, .. }) if unused => Some(*at),
+            _ => None,
+        };
+        if again && over.is_some_and(|at| at <= now) {
             return self.send_again(id, now, Some(kept.clone()), now, out);
         }
         // I7: two negative reads, the first at least SETTLE after the last attempt, apart by durable time
         // stamps. That settle is the one of now, which may be longer than it was at the first read.
         let is_late = |first: &Moment| flight.unknown_since.is_some_and(|it| it.waited(*first) >= settle);
         let first = flight.absent_at.filter(is_late);
-        let proven = asked
-            || first.is_some_and(|first| apart(first) - took >= gap)
+        let proven = first.is_some_and(|first| apart(first) - took >= gap)
             || (planted("one negative read") && settled);
         if !proven {
             let absent_at = first.or(settled.then_some(moment));
@@ -517,6 +535,7 @@ impl Engine {
                 Some(first) => rest(apart(first), gap),
                 None => early.filter(|at| *at > now && *at < end).unwrap_or(end),
             };
+            let next_check = over.filter(|_| again).map_or(next_check, |at| at.min(next_check));
             let kind = if fault.is_some() { Looked::Failed } else { Looked::Absent };
             let event = Event::Look { kind, next_check, absent_at, reason: fault.map(|it| reason_of(&it)) };
             return self.save(id, event, Then::Done, Some(kept.clone()), now, out);
@@ -530,7 +549,7 @@ impl Engine {
         let wanted = wanted(delivery, now);
         let refusal =
             fault.as_ref().map(reason_of).filter(is_for_good).or_else(|| refused_for_good(delivery));
-        if wanted && refusal.is_none() && !asked {
+        if wanted && refusal.is_none() && !unused {
             let opted = self.settings.resend_when_absent.contains(&work.platform.name());
             let content = work.post.content_for(&delivery.name);
             let by_files = with_job(work, |job| work.platform.is_known_by_its_files(job)) == Some(true);
@@ -559,23 +578,21 @@ impl Engine {
         let next = fault.and_then(|it| self.after_fault(id, &it, now, out));
         let Some(work) = self.runs.get(&id).and_then(|run| run.work.as_ref()) else { return };
         let delivery = &work.delivery;
-        let (looked, proof) = if asked {
-            ("looked", Proof::Asked)
-        } else if planted("one negative read") || planted("settle from the first loss") {
+        let proof = if planted("one negative read") || planted("settle from the first loss") {
             // The machine counts for itself; where the count is what is broken, it is gone round.
-            ("looked twice", Proof::User)
+            Proof::User
         } else {
-            ("looked twice", Proof::Looks { settle, gap })
+            Proof::Looks { settle, gap }
         };
         let then = if let Some(reason) = refusal {
             AfterAbsence::Rejected { reason }
         } else if delivery.cancel_requested {
             AfterAbsence::Cancelled {
-                reason: Reason::new("cancelled", format!("cancelled by the user; {looked}, it is not live")),
+                reason: Reason::new("cancelled", "cancelled by the user; looked twice, it is not live"),
             }
         } else if now > delivery.give_up_at {
             AfterAbsence::Rejected {
-                reason: Reason::new("gave_up", format!("given up; {looked}, it is not live")),
+                reason: Reason::new("gave_up", "given up; looked twice, it is not live"),
             }
         } else if let Some(reason) = over_late(delivery, now) {
             AfterAbsence::Missed { reason }

@@ -35,10 +35,15 @@ fn refused(fault: Fault) -> (World, DeliveryId) {
 
 /// As that, on a network that lists a post so many seconds after it went out.
 fn refused_where(fault: Fault, lag: i64) -> (World, DeliveryId) {
+    refused_in(fault, lag, 0)
+}
+
+/// As that, where what takes effect behind a refusal does so that many seconds later.
+fn refused_in(fault: Fault, lag: i64, late: i64) -> (World, DeliveryId) {
     let mut world = World::new(7, PlatformName::Instagram, 1);
     world.network.list_lag = secs(lag);
-    // What takes effect behind a refusal has done so by then.
     world.network.instagram.lies = true;
+    world.network.instagram.late = Some(secs(late));
     world.network.script = vec![fault];
     let id = picture(&mut world, 1, 0);
     while world.store[&id].flight.said.is_none() {
@@ -92,48 +97,58 @@ fn what_is_live_behind_a_refusal_gets_no_other_time() {
 }
 
 #[test]
-fn what_was_truly_refused_is_asked_once_and_goes_on_as_the_network_said() {
+fn what_was_truly_refused_goes_on_as_the_network_said() {
     for said in refusals() {
         let (mut world, id) = refused(Fault::Refused(said.clone()));
-        let asked = calls(&world, "instagram.look");
-        let state = world.accounts[&AccountId::from_u128(1)].state;
-        let wait = match &world.store[&id].flight.said {
-            _ if state == AccountState::NeedsReconnect => secs(1810),
-            // A limit of the whole app is one of reads, too.
-            Some(Said::Refused { reason, at, .. }) if reason.class == "app_limited" => {
-                assert_eq!(asked, 0);
-                at.duration_since(world.now) + secs(3)
-            }
-            _ => secs(15),
+        let (at, why) = match &world.store[&id].flight.said {
+            Some(Said::Refused { at, why, .. }) => (*at, *why),
+            other => panic!("{other:?}"),
         };
-        world.run_until(world.now + wait);
-        assert_eq!(calls(&world, "instagram.look"), asked + 1, "{said:?}");
-        let it = &world.store[&id];
-        if it.state == State::Retry {
-            assert!(matches!(it.retry_why, Some(RetryWhy::Parked | RetryWhy::Backoff)), "{it:?}");
-            let attempts = u16::from(it.retry_why == Some(RetryWhy::Backoff));
-            assert_eq!((it.attempts, it.flight.amb_since, &it.flight.said), (attempts, None, &None));
+        let dead = world.accounts[&AccountId::from_u128(1)].state == AccountState::NeedsReconnect;
+        let reason = world.store[&id].reason.as_ref().map(|it| it.class.clone());
+        // Nobody looks while the whole app is limited, or while a person must act.
+        if !dead && reason.as_deref() != Some("app_limited") {
+            let long = at.duration_since(world.now) > SignedDuration::from_mins(17);
+            world.run_until((at - secs(1)).max(world.now));
+            let it = &world.store[&id];
+            // A long wait is spent on proving that nothing came of it, and leaves the post free to be moved.
+            assert_eq!((it.state == State::Retry, it.may_move().is_ok()), (long, long), "{said:?} {it:?}");
+            assert_eq!(it.retry_why, long.then_some(why));
+            assert_eq!(world.sent.len(), 1);
         }
         world.run_until(hours(48));
         let it = &world.store[&id];
         assert_eq!(it.state, State::Published, "{said:?}: {:?}", it.reason);
+        assert!(dead || world.sent[1].0 >= at, "{said:?}: {:?} before {at}", world.sent[1].0);
         let made = calls(&world, "instagram.container");
         assert_eq!((world.network.objects.len(), made, world.network.instagram.doubles), (1, 1, 0));
     }
 }
 
 #[test]
-fn what_was_truly_refused_is_taken_back_or_moved_within_seconds() {
+fn what_was_truly_not_ready_is_asked_often_enough_to_go_out_in_time() {
+    let (mut world, id) = refused(Fault::Refused(refusals().remove(0)));
+    world.store.get_mut(&id).unwrap().late = Late::Exact;
+    world.network.instagram.says = Some((SignedDuration::from_secs(40), "IN_PROGRESS"));
+    world.run_until(hours(1));
+    let it = &world.store[&id];
+    assert_eq!((it.state, world.sent.len()), (State::Published, 2), "{:?}", it.reason);
+    let took = world.sent[1].0.duration_since(it.due.instant);
+    assert!(took <= SignedDuration::from_secs(120), "{took}");
+}
+
+#[test]
+fn what_was_truly_refused_is_taken_back_after_two_looks_or_moved_after_them() {
     let limited = refusals().remove(2);
     let (mut world, id) = refused(Fault::Refused(limited.clone()));
     world.cancel_at(since_start(&world) + 1, id);
-    world.run_until(world.now + secs(15));
+    world.run_until(world.now + SignedDuration::from_mins(18));
     let it = &world.store[&id];
     assert_eq!((it.state, world.network.objects.len()), (State::Cancelled, 0));
-    assert!(it.reason.as_ref().unwrap().message.contains("looked, it is not live"), "{:?}", it.reason);
+    assert!(it.reason.as_ref().unwrap().message.contains("looked twice, it is not live"), "{:?}", it.reason);
 
     let (mut world, id) = refused(Fault::Refused(limited));
-    world.run_until(world.now + secs(15));
+    world.run_until(world.now + SignedDuration::from_mins(18));
     let (at, before) = (hours(5), world.store[&id].clone());
     let due = Due {
         instant: at,
@@ -146,6 +161,67 @@ fn what_was_truly_refused_is_taken_back_or_moved_within_seconds() {
     world.run_until(hours(24));
     assert_eq!((world.store[&id].state, world.network.objects.len()), (State::Published, 1));
     assert!(world.sent[1].0 >= at, "{:?}", world.sent[1].0);
+}
+
+#[test]
+fn what_goes_out_minutes_after_its_refusal_is_not_called_off_given_up_or_made_twice() {
+    for said in refusals() {
+        for late in [11, 60, 290] {
+            for end in ["nobody", "cancel", "late", "gave up", "moved"] {
+                let (mut world, id) = refused_in(Fault::Misleading(said.clone()), 0, late);
+                world.run_until(world.now + secs(12));
+                let mut row = world.store[&id].clone();
+                match end {
+                    "late" => row.late = Late::Within(SignedDuration::from_secs(20)),
+                    "gave up" => row.give_up_at = world.now,
+                    "cancel" => world.cancel_at(since_start(&world) + 1, id),
+                    "moved" => assert!(row.may_move().is_err(), "{said:?} {row:?}"),
+                    _ => {}
+                }
+                if matches!(end, "late" | "gave up") {
+                    world.store.insert(id, row);
+                }
+                world.run_until(hours(30));
+                let it = &world.store[&id];
+                assert_eq!(it.state, State::Published, "{late} {end} {said:?}: {:?}", it.reason);
+                let made = calls(&world, "instagram.container");
+                assert_eq!((world.network.objects.len(), made), (1, 1), "{late} {end} {said:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_container_says_after_it_was_called_for_is_no_reason_for_another() {
+    for said in refusals() {
+        for word in ["ERROR", "EXPIRED", "IN_PROGRESS", "MISSING"] {
+            for cancels in [false, true] {
+                let (mut world, id) = refused_in(Fault::Misleading(said.clone()), 60, 200);
+                // Finished at the first look, and this from then on.
+                world.run_until(world.now + secs(12));
+                world.network.instagram.says = Some((SignedDuration::from_mins(40), word));
+                if cancels {
+                    world.cancel_at(since_start(&world) + 1, id);
+                }
+                world.run_until(hours(30));
+                let it = &world.store[&id];
+                assert_eq!(it.state, State::Published, "{word} {cancels} {said:?}: {:?}", it.reason);
+                let made = calls(&world, "instagram.container");
+                assert_eq!((world.network.objects.len(), made), (1, 1), "{word} {cancels} {said:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_daemon_that_was_down_for_days_asks_nobody_after_one_look_that_fails() {
+    let (mut world, id) = refused(Fault::Misleading(refusals().remove(0)));
+    let row = world.store.get_mut(&id).unwrap();
+    row.flight.unknown_since = Some((start() - SignedDuration::from_hours(30)).into());
+    world.network.instagram.says = Some((SignedDuration::from_secs(30), "MISSING"));
+    world.run_until(hours(2));
+    let it = &world.store[&id];
+    assert_eq!(it.state, State::Published, "{:?}", it.reason);
 }
 
 #[test]

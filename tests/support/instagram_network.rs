@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) says: Option<(SignedDuration, &'static str)>,
     /// Now and then a publishing call takes effect and is answered by a refusal that the documents call one.
     pub(crate) lies: bool,
+    /// How long after its answer takes effect what was refused and goes out all the same. None: by chance.
+    pub(crate) late: Option<SignedDuration>,
     /// Once a container has said that it is published, it says this.
     pub(crate) unsays: Option<&'static str>,
     /// No token is shown what the account has published.

@@ -524,8 +524,7 @@ impl World {
                 (Reply::Lost("connection reset".into()), lag)
             }
             Fault::Misleading(answer) => {
-                // What is refused in so many words has happened by then, or has not.
-                let late = if network.instagram.lies { secs(0) } else { late };
+                let late = network.instagram.late.unwrap_or(late);
                 self.at(now + late, Happening::Land(account, request.clone()));
                 (Reply::Answer(answer), lag)
             }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{AfterAbsence, Delivery, Proof, Reason, RetryWhy, SAID, Said, State};
+use super::{AfterAbsence, Delivery, Proof, Reason, RetryWhy, SAID, State};
 use crate::domain::moment::Moment;
 use crate::domain::schedule::Late;
 
@@ -12,13 +12,6 @@ impl Delivery {
         let flight = &self.flight;
         match proof {
             Proof::User => Ok(()),
-            Proof::Asked => {
-                let refused = matches!(flight.said, Some(Said::Refused { .. }));
-                // Of an earlier call it says nothing, and of one that this store has forgotten nobody knows
-                // what was said.
-                let known = refused && !flight.earlier_open && !self.may_be_forgotten();
-                if known { Ok(()) } else { Err("the network has not refused what may be live") }
-            }
             Proof::Looks { settle, gap } => {
                 let (since, first) = (flight.unknown_since, flight.absent_at);
                 let settled = since.zip(first).is_some_and(|(since, first)| since.waited(first) >= settle);
@@ -35,6 +28,14 @@ impl Delivery {
     /// was set.
     fn not_early(&self, at: Timestamp) -> Timestamp {
         if self.step == 0 { at.max(self.due.instant) } else { at }
+    }
+
+    /// It waits for what the network said when it refused it; a wait that it names uses up no attempt.
+    pub(super) fn refused(&mut self, why: RetryWhy, reason: Reason) {
+        (self.retry_why, self.reason) = (Some(why), Some(reason));
+        if why == RetryWhy::Parked {
+            self.attempts = self.attempts.saturating_sub(1);
+        }
     }
 
     /// Leaves the doubt, whose attempt is closed.
@@ -62,11 +63,7 @@ impl Delivery {
             AfterAbsence::Deferred { at, why, reason } => {
                 self.enter(State::Retry);
                 self.next_try = Some(self.not_early(at));
-                self.retry_why = Some(why);
-                self.reason = Some(reason);
-                if why == RetryWhy::Parked {
-                    self.attempts = self.attempts.saturating_sub(1);
-                }
+                self.refused(why, reason);
             }
             AfterAbsence::AccountDead { reason } => {
                 self.enter(State::NeedsReconnect);

@@ -71,7 +71,8 @@ pub enum Event {
     Look { kind: Looked, next_check: Timestamp, absent_at: Option<Moment>, reason: Option<Reason> },
     /// Looking cannot settle it; the user must.
     Hold { reason: Reason },
-    /// A client-chosen id or key makes repeating safe (classes A and B).
+    /// A client-chosen id, key or handle makes repeating safe (classes A, B and C). Of what was refused
+    /// ([`Said::Refused`]) it waits for what the network said.
     SendAgain { at: Timestamp },
     /// Nothing of this step is live. `anew` = what was prepared is of no use any more.
     Absent { proof: Proof, anew: bool, then: AfterAbsence },
@@ -140,9 +141,6 @@ pub enum Proof {
     /// Two negative reads (I7): the first at least `settle` after the last attempt, at least `gap`
     /// apart, by what is stored of them.
     Looks { settle: SignedDuration, gap: SignedDuration },
-    /// What was prepared, asked after the network had refused to publish it, is not published
-    /// ([`Said::Refused`]).
-    Asked,
     /// The user looked.
     User,
 }

@@ -252,8 +252,8 @@ pub enum Said {
     /// It blocks the account, which it also said of posts that went out: if this one did not, nothing of
     /// the account does before then.
     Barred { until: Timestamp, reason: Reason },
-    /// It refused it, and is believed once what was prepared was asked and says the same (class C). Then it
-    /// is tried again at `at`.
+    /// It refused it (class C). What was prepared can still make one post at most, so that very thing may be
+    /// published again at `at`; that nothing came of this call is known by looking alone.
     Refused { at: Timestamp, why: RetryWhy, reason: Reason },
 }
 
@@ -305,9 +305,9 @@ impl Flight {
         now.wall.saturating_add(left).unwrap_or(until)
     }
 
-    /// A refusal is the word on its own call, and none on the next one.
-    pub(super) fn answered_no_more(&mut self) {
-        self.said.take_if(|it| matches!(it, Said::Refused { .. }));
+    /// A refusal or a block is the word on its own call, and none on the next one.
+    pub(super) fn answered_no_more(&mut self) -> Option<Said> {
+        self.said.take_if(|it| matches!(it, Said::Refused { .. } | Said::Barred { .. }))
     }
 }
 
