@@ -27,6 +27,7 @@ mod send;
 mod settings;
 mod steps;
 mod stops;
+mod unsettled;
 mod wants;
 
 pub use after::Unseen;

@@ -178,6 +178,8 @@ impl World {
                 Reply::Lost("connection reset".into())
             }
             Fault::Misleading(answer) => {
+                // What is refused in so many words has happened by then, or has not.
+                let late = if self.network.instagram.lies { secs(0) } else { late };
                 self.at(now + late, Happening::Land(account, origin, request.clone()));
                 Reply::Answer(answer)
             }
