@@ -61,8 +61,8 @@ impl Engine {
         let wait = match EARLY.get(usize::from(looks)) {
             // Refused because it was not ready: its time passes while nobody asks whether it is now.
             _ if at_work && matches!(flight.said, Some(Said::Refused { .. })) => match looks {
-                ..6 => SignedDuration::from_secs(10),
-                6..36 => SignedDuration::from_mins(1),
+                ..12 => SignedDuration::from_secs(10),
+                12..42 => SignedDuration::from_mins(1),
                 _ => SLOW,
             },
             Some(early) => SignedDuration::from_secs(*early),

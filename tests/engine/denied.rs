@@ -129,7 +129,7 @@ fn what_was_truly_refused_goes_on_as_the_network_said() {
 fn what_was_truly_not_ready_is_asked_often_enough_to_go_out_in_time() {
     let (mut world, id) = refused(Fault::Refused(refusals().remove(0)));
     world.store.get_mut(&id).unwrap().late = Late::Exact;
-    world.network.instagram.says = Some((SignedDuration::from_secs(40), "IN_PROGRESS"));
+    world.network.instagram.says = Some((SignedDuration::from_secs(65), "IN_PROGRESS"));
     world.run_until(hours(1));
     let it = &world.store[&id];
     assert_eq!((it.state, world.sent.len()), (State::Published, 2), "{:?}", it.reason);
@@ -215,7 +215,7 @@ fn what_a_container_says_after_it_was_called_for_is_no_reason_for_another() {
 
 #[test]
 fn a_daemon_that_was_down_for_days_asks_nobody_after_one_look_that_fails() {
-    let (mut world, id) = refused(Fault::Misleading(refusals().remove(0)));
+    let (mut world, id) = refused_where(Fault::Misleading(refusals().remove(0)), 30);
     let row = world.store.get_mut(&id).unwrap();
     row.flight.unknown_since = Some((start() - SignedDuration::from_hours(30)).into());
     world.network.instagram.says = Some((SignedDuration::from_secs(30), "MISSING"));
