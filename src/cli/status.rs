@@ -50,11 +50,11 @@ pub(super) async fn status(client: &Client, ui: &mut Ui<'_, '_>) -> Outcome {
     Ok(0)
 }
 
-/// `1.20 of 25.00 USD in 2026-11 (3 publish 0.66, …); 12.00 in the month before`.
+/// `1.20 of 25.00 USD in 2026-11 (3 posts 0.66, …); 12.00 in the month before`.
 pub(super) fn money(it: &m::Spending) -> String {
     let of = it.budget_usd.as_ref().map_or_else(String::new, |it| format!(" of {it}"));
     let calls: Vec<String> =
-        it.calls.iter().map(|it| format!("{} {} {}", it.count, clean_line(&it.what), it.usd)).collect();
+        it.calls.iter().map(|it| format!("{} {} {}", it.count, clean_line(it.words()), it.usd)).collect();
     let calls = if calls.is_empty() { String::new() } else { format!(" ({})", calls.join(", ")) };
     format!("{}{of} USD in {}{calls}; {} in the month before", it.usd, it.month, it.last_month_usd)
 }

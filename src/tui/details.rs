@@ -144,7 +144,7 @@ fn costs(app: &App, it: &m::Account, out: &mut Lines) {
     if let Some(cost) = app.shown.get(&it.account).and_then(|it| it.spending.as_ref()) {
         fact(out, Tone::Plain, "spent", &line(cost));
         for on in &cost.calls {
-            fact(out, Tone::Dim, "", &format!("{} × {}: {} USD", on.count, on.what, on.usd));
+            fact(out, Tone::Dim, "", &format!("{} × {}: {} USD", on.count, on.words(), on.usd));
         }
     }
     let all = app.status.iter().flat_map(|it| &it.spending);

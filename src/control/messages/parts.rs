@@ -154,3 +154,17 @@ message! {
         raw: Option<String>,
     }
 }
+
+impl SpentOn {
+    /// What was paid for, in words.
+    pub fn words(&self) -> &str {
+        match self.what.as_str() {
+            "publish" => "posts",
+            "x.get" => "posts read back",
+            "x.timeline" => "looks at the account's posts",
+            "x.metadata" => "alternative texts",
+            "x.delete" => "deletions",
+            other => other,
+        }
+    }
+}

@@ -45,7 +45,10 @@ fn quota(app: &mut App) {
         usd: "3.10".into(),
         budget_usd: budget.map(str::to_owned),
         last_month_usd: "1.20".into(),
-        calls: vec![m::SpentOn { what: "publish".into(), count: 200, usd: "3.00".into() }],
+        calls: vec![
+            m::SpentOn { what: "publish".into(), count: 200, usd: "3.00".into() },
+            m::SpentOn { what: "x.delete".into(), count: 10, usd: "0.10".into() },
+        ],
     };
     let limit = |what: &str, used, limit, free: &str| m::Quota {
         what: what.into(),
