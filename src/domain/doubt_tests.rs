@@ -6,8 +6,8 @@ use crate::domain::moment::Boot;
 /// What is proven by two looks, the first after `settle`.
 const LOOKS: Proof = Proof::Looks { settle: SignedDuration::from_secs(5), gap: SignedDuration::from_secs(1) };
 
-fn refused(why_wait: RetryWhy) -> Option<Said> {
-    Some(Said::Refused { at: at(900), why: why_wait, reason: why() })
+fn refused(why_wait: RetryWhy) -> Said {
+    Said::Refused { at: at(900), why: why_wait, reason: why() }
 }
 
 fn lose(said: Option<Said>) -> Event {
@@ -22,7 +22,7 @@ fn what_was_refused_goes_out_again_as_the_network_said_and_stays_open_until_it_w
         let sending = in_state(State::Sending, open);
         for word in [RetryWhy::Parked, RetryWhy::Backoff] {
             let spent = u16::from(word == RetryWhy::Parked);
-            let doubt = sending.apply(lose(refused(word)), at(2)).unwrap();
+            let doubt = sending.apply(lose(Some(refused(word))), at(2)).unwrap();
             assert_eq!((doubt.state, doubt.wakes_at()), (State::Unknown, Some(at(12))));
             doubt.may_move().unwrap_err();
             // The same call once more.
@@ -59,8 +59,8 @@ fn a_refusal_or_a_block_is_no_word_on_the_call_that_follows_it() {
         Event::Intend { frozen: frozen("a"), ahead: SignedDuration::ZERO },
         lose(None),
     ];
-    for said in [refused(RetryWhy::Parked), Some(Said::Barred { until: at(900), reason: why() })] {
-        let first = in_state(State::Sending, Open::Last).apply(lose(said), at(2)).unwrap();
+    for said in [refused(RetryWhy::Parked), Said::Barred { until: at(900), reason: why() }] {
+        let first = in_state(State::Sending, Open::Last).apply(lose(Some(said)), at(2)).unwrap();
         let lost = again.iter().fold(first, |it, event| it.apply(event.clone(), at(20)).unwrap());
         assert_eq!((lost.state, lost.flight.earlier_open, &lost.flight.said), (State::Unknown, true, &None));
     }
@@ -69,7 +69,7 @@ fn a_refusal_or_a_block_is_no_word_on_the_call_that_follows_it() {
 #[test]
 fn what_is_tried_again_after_a_doubt_is_not_tried_before_its_time() {
     let mut doubt =
-        in_state(State::Sending, Open::Last).apply(lose(refused(RetryWhy::Backoff)), at(2)).unwrap();
+        in_state(State::Sending, Open::Last).apply(lose(Some(refused(RetryWhy::Backoff))), at(2)).unwrap();
     doubt.flight.absent_at = Some(at(8).into());
     // The clock was ahead, and was set back since.
     doubt.due.instant = at(5000);

@@ -12,12 +12,12 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// The most pixels of a picture; of the side that is limited alone, where the other may be anything
-/// (`u32::MAX`).
+/// The least or most pixels of a picture; of the side that is limited alone, where the other may be anything
+/// (1 at least, `u32::MAX` at most).
 pub fn sides(width: u32, height: u32) -> String {
     match (width, height) {
-        (_, u32::MAX) => format!("a width of {width}"),
-        (u32::MAX, _) => format!("a height of {height}"),
+        (_, 1 | u32::MAX) => format!("a width of {width}"),
+        (1 | u32::MAX, _) => format!("a height of {height}"),
         _ => format!("{width}×{height}"),
     }
 }
@@ -30,6 +30,7 @@ mod tests {
     fn a_side_without_a_limit_is_not_named() {
         assert_eq!(sides(1920, u32::MAX), "a width of 1920");
         assert_eq!(sides(u32::MAX, 1080), "a height of 1080");
+        assert_eq!(sides(540, 1), "a width of 540");
         assert_eq!(sides(1280, 720), "1280×720");
     }
 }

@@ -4,8 +4,11 @@
 //! cropped, stretched or robbed of its movement. A film is never changed by us: what does not fit is
 //! refused with the limit, what was found, and the command that would make it fit.
 
+mod command;
+
 use std::fmt;
 
+use self::command::command;
 use super::figures::sides;
 pub use super::figures::size;
 use super::media::{MediaItem, MediaKind, decimal};
@@ -100,7 +103,7 @@ pub struct VideoNeeds {
     pub duration_max_ms: u64,
     /// Least and most pictures a second.
     pub frame_rate: (u32, u32),
-    /// Least and most pixels across, then down.
+    /// Least and most pixels across, then down; 1 and `u32::MAX` where there is no limit.
     pub width: (u32, u32),
     pub height: (u32, u32),
     pub aspect: Option<(Ratio, Ratio)>,
@@ -243,7 +246,7 @@ pub fn image(item: &MediaItem, needs: &ImageNeeds, title: &str) -> Result<Option
         } else if heavy {
             format!("has {}, {title} takes {}", size(item.bytes), size(needs.bytes_max))
         } else {
-            format!("is {width}×{height} pixels, which is more than {title} takes")
+            format!("is {width}×{height} pixels, {title} takes {}", largest(needs, width, height))
         }
     };
     if item.detail.animated {
@@ -265,6 +268,17 @@ pub fn image(item: &MediaItem, needs: &ImageNeeds, title: &str) -> Result<Option
     }
     let (width, height) = shrunk(width, height, needs);
     Ok(Some(Fit { width, height, bytes_max: needs.bytes_max, flatten: item.detail.alpha }))
+}
+
+/// The limit of a picture's size that this one is beyond.
+fn largest(needs: &ImageNeeds, width: u32, height: u32) -> String {
+    if width.max(height) > needs.side_max {
+        format!("{} on the longer side", needs.side_max)
+    } else if width.min(height) > needs.short_side_max {
+        format!("{} on the shorter side", needs.short_side_max)
+    } else {
+        format!("{} million pixels in all", decimal(needs.pixels_max / 1000))
+    }
 }
 
 /// What keeps an animation of so many pictures from a network: their number, and all their pixels.
@@ -393,13 +407,14 @@ pub fn video(item: &MediaItem, needs: &VideoNeeds, title: &str) -> Vec<Misfit> {
     let (least_w, most_w) = needs.width;
     let (least_h, most_h) = needs.height;
     if width < least_w || height < least_h {
-        let message = format!("is {width}×{height} pixels, {title} wants {least_w}×{least_h} at least");
+        let least = sides(least_w, least_h);
+        let message = format!("is {width}×{height} pixels, {title} wants {least} at least");
         add("video_too_few_pixels", message, "use a larger one; enlarging adds nothing");
     }
     if width > most_w || height > most_h {
         again = true;
-        let limit = sides(most_w, most_h);
-        let message = format!("is {width}×{height} pixels, {title} takes {limit} at most");
+        let most = sides(most_w, most_h);
+        let message = format!("is {width}×{height} pixels, {title} takes {most} at most");
         add("video_too_many_pixels", message, "scale it down");
     }
     if let Some((low, high)) = needs.aspect
@@ -509,59 +524,6 @@ pub fn document(item: &MediaItem, needs: &DocumentNeeds, title: &str) -> Vec<Mis
         found.push(misfit("document_too_long", message, "leave pages out, or split it"));
     }
     found
-}
-
-/// One command that removes everything that can be removed without a decision about the content.
-/// Cutting the end off is shown only where length is the trouble, and is the user's to take or leave.
-fn command(item: &MediaItem, needs: &VideoNeeds, again: bool, cut: bool, remux: bool) -> Option<String> {
-    if !(again || cut || remux) {
-        return None;
-    }
-    let mut words = vec![format!("ffmpeg -i {}", quoted(&item.name))];
-    if cut {
-        words.push(format!("-t {}", decimal(needs.duration_max_ms)));
-    }
-    if again {
-        let film = item.detail.video.as_ref()?;
-        words.push("-c:v libx264 -profile:v high -pix_fmt yuv420p".to_owned());
-        let fields = film.interlaced && !needs.interlaced;
-        let mut filters: Vec<String> = fields.then(|| "yadif".to_owned()).into_iter().collect();
-        if item.width > needs.width.1 || item.height > needs.height.1 {
-            filters.push(format!(
-                "scale=w={}:h={}:force_original_aspect_ratio=decrease:force_divisible_by=2",
-                needs.width.1, needs.height.1
-            ));
-        }
-        if !filters.is_empty() {
-            words.push(format!("-vf {}", filters.join(",")));
-        }
-        if film.edits.is_some_and(|it| it.is_cut()) && !needs.edit_lists {
-            words.push("-use_editlist 0".to_owned());
-        }
-        let (slow, fast) = needs.frame_rate;
-        if film.frame_rate_milli > fast * 1000 + 500 || film.frame_rate_milli + 500 < slow * 1000 {
-            words.push(format!("-r {}", 30.clamp(slow, fast)));
-        }
-        let seconds = film.duration_ms.min(needs.duration_max_ms).div_ceil(1000).max(1);
-        if item.bytes > needs.bytes_max {
-            // A tenth for sound, container and the encoder's mood.
-            let kbit = (needs.bytes_max * 8 / 1000 / seconds * 9 / 10).saturating_sub(128).clamp(100, 25_000);
-            words.push(format!("-b:v {kbit}k -maxrate {kbit}k -bufsize {}k", kbit * 2));
-        }
-        words.push("-c:a aac -b:a 128k -ar 48000 -ac 2".to_owned());
-    } else {
-        words.push("-c copy".to_owned());
-    }
-    let stem = item.name.rsplit_once('.').map_or(item.name.as_str(), |(stem, _)| stem);
-    words.push(format!("-movflags +faststart {}", quoted(&format!("{stem}-ready.mp4"))));
-    Some(words.join(" "))
-}
-
-/// A file name as a shell takes it: never an option, never more than one word.
-fn quoted(name: &str) -> String {
-    let name = if name.starts_with('-') { format!("./{name}") } else { name.to_owned() };
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-' | '/');
-    if name.chars().all(is_plain) { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
 /// Whether the shape lies between the two. Sides are whole pixels, so one of them either way counts

@@ -167,6 +167,25 @@ fn each_fault_of_a_film_is_named_with_the_limit_and_what_was_found() {
 }
 
 #[test]
+fn a_limit_of_one_side_names_that_side_alone() {
+    let of = |width, height, (w, h)| {
+        let needs = VideoNeeds { width, height, aspect: None, ..FILM };
+        let found = video(&MediaItem { width: w, height: h, ..reel() }, &needs, "Net");
+        assert_eq!(found.len(), 1, "{found:?}");
+        (found[0].message.clone(), found[0].command.clone().unwrap_or_default())
+    };
+    let any = (1, u32::MAX);
+    let (wide, scaled) = of((1, 1920), any, (3840, 2160));
+    assert_eq!(wide, "is 3840×2160 pixels, Net takes a width of 1920 at most");
+    assert!(scaled.contains("-vf scale=w=1920:h=-2 "), "{scaled}");
+    let (high, scaled) = of(any, (1, 1080), (3840, 2160));
+    assert_eq!(high, "is 3840×2160 pixels, Net takes a height of 1080 at most");
+    assert!(scaled.contains("-vf scale=w=-2:h=1080 "), "{scaled}");
+    assert_eq!(of((360, 1920), any, (100, 2160)).0, "is 100×2160 pixels, Net wants a width of 360 at least");
+    assert_eq!(of(any, (360, 1920), (999, 100)).0, "is 999×100 pixels, Net wants a height of 360 at least");
+}
+
+#[test]
 fn the_command_does_what_is_needed_and_no_more() {
     let mut item = reel();
     change(&mut item, |v| v.index_first = false);
@@ -296,4 +315,20 @@ fn colours_that_are_not_srgb_are_told_where_it_is_asked_for_and_where_they_chang
     item.detail.colours = Some(Colours { name: "Odd".into(), convertible: false });
     assert!(told(&asks, &item, true).unwrap().contains("Odd; Net asks for sRGB"));
     assert_eq!(told(&STRICT, &item, true), None);
+}
+
+#[test]
+fn a_picture_that_is_too_large_is_told_which_limit_it_is_beyond() {
+    let plain = ImageNeeds::of(&[MediaKind::Png], 50_000_000);
+    let cases = [
+        (ImageNeeds { side_max: 1000, ..plain }, "1000 on the longer side"),
+        (ImageNeeds { short_side_max: 800, ..plain }, "800 on the shorter side"),
+        (ImageNeeds { pixels_max: 1_500_000, ..plain }, "1.5 million pixels in all"),
+    ];
+    let item = picture(MediaKind::Png, 2000, 900, 9_000);
+    for (needs, limit) in cases {
+        let found = image(&item, &needs, "X").unwrap_err();
+        assert_eq!(found[0].message, format!("is 2000×900 pixels, X takes {limit}"));
+    }
+    assert_eq!(image(&item, &plain, "X").unwrap(), None);
 }

@@ -23,8 +23,8 @@ const SHRINKS: usize = 12;
 /// What a good filter may take beside the picture; it works on four floats a pixel.
 const FILTER_MAX: u64 = 64 << 20;
 
-/// Converts the file at `from` and writes the result to `to`, which must not exist. How many bytes.
-pub(super) fn jpeg(from: &Path, kind: MediaKind, to: &Path, fit: &Fit) -> Result<u64, MediaError> {
+/// The file at `from`, converted.
+pub(super) fn jpeg(from: &Path, kind: MediaKind, fit: &Fit) -> Result<Vec<u8>, MediaError> {
     let mut decoder = probe::decoder(from, kind, DECODED_MAX + probe::SPARE)?;
     let turn = decoder.orientation().map_err(probe::damaged)?;
     // One of CMYK says nothing of the RGB that is made of it.
@@ -40,8 +40,7 @@ pub(super) fn jpeg(from: &Path, kind: MediaKind, to: &Path, fit: &Fit) -> Result
         for quality in QUALITIES {
             let bytes = encode(&picture, quality, profile.as_deref()).map_err(probe::damaged)?;
             if bytes.len() as u64 <= fit.bytes_max {
-                write(to, &bytes).map_err(MediaError::Disk)?;
-                return Ok(bytes.len() as u64);
+                return Ok(bytes);
             }
         }
         let side = |it: u32| (it * 9 / 10).max(1);
@@ -96,7 +95,8 @@ fn encode(picture: &RgbImage, quality: u8, profile: Option<&[u8]>) -> Result<Vec
     Ok(out)
 }
 
-fn write(to: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a result to `to`, which must not exist.
+pub(super) fn write(to: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
     file.write_all(bytes)?;

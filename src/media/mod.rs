@@ -22,7 +22,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
@@ -118,7 +118,9 @@ struct Inner {
     /// Files on their way in, which nothing knows yet. A sweep passes them by.
     arriving: Mutex<BTreeSet<MediaId>>,
     /// One picture at a time is decoded or cleaned: two large ones would not fit a small machine.
-    decoding: tokio::sync::Semaphore,
+    decoding: Arc<tokio::sync::Semaphore>,
+    /// Files of which something is being made.
+    making: Mutex<BTreeMap<MediaId, Weak<tokio::sync::Mutex<()>>>>,
     /// Files whose bytes were found to be those that were taken in, or made, as they then were.
     verified: Mutex<BTreeMap<(MediaId, Option<Fit>), Print>>,
 }
@@ -186,7 +188,8 @@ impl Library {
     pub fn new(dir: PathBuf) -> Self {
         let shared = Inner {
             arriving: Mutex::default(),
-            decoding: tokio::sync::Semaphore::new(1),
+            decoding: Arc::new(tokio::sync::Semaphore::new(1)),
+            making: Mutex::default(),
             verified: Mutex::default(),
         };
         Self { dir, shared: Arc::new(shared) }
@@ -261,9 +264,9 @@ impl Library {
             None => original,
             Some(fit) => self.fitted(id, kind, fit).await?,
         };
-        let file = fs::File::open(&path).map_err(MediaError::gone)?;
-        let bytes = file.metadata().map_err(MediaError::Disk)?.len();
-        Ok(Ready { file: Arc::new(file), bytes })
+        let file = tokio::fs::File::open(&path).await.map_err(MediaError::gone)?;
+        let bytes = file.metadata().await.map_err(MediaError::Disk)?.len();
+        Ok(Ready { file: Arc::new(file.into_std().await), bytes })
     }
 
     /// Whether a file has the bytes whose digest is expected. They are read only if something was done to it
@@ -295,29 +298,29 @@ impl Library {
     async fn fitted(&self, id: MediaId, kind: MediaKind, fit: Fit) -> Result<PathBuf, MediaError> {
         let dir = self.path(id).with_extension("fit");
         let stem = format!("{}x{}-{}-", fit.width, fit.height, fit.bytes_max);
-        let (found, _) = self.made_before((id, fit), &dir, &stem).await?;
-        if let Some(path) = found {
-            return Ok(path);
-        }
-        let _turn = self.shared.decoding.acquire().await;
-        // Another may have made it meanwhile.
-        let (found, changed) = self.made_before((id, fit), &dir, &stem).await?;
-        if let Some(path) = found {
-            return Ok(path);
-        }
-        if !changed.is_empty() {
+        // Who wants the same waits, and finds it made.
+        let own = self.making(id).lock_owned().await;
+        for path in self.made(&dir, &stem).await? {
+            let its_own = |found| path == dir.join(fitted_name(&stem, found));
+            // One that cannot be read is no better than one that is not there.
+            if self.is_what_it_was((id, Some(fit)), &path, its_own).await.unwrap_or(false) {
+                return Ok(path);
+            }
             tracing::warn!(media = %id, "what was made of a picture has changed on the disk; it is made anew");
+            tokio::fs::remove_file(&path).await.map_err(MediaError::Disk)?;
         }
         let from = self.path(id);
+        let turn = Arc::clone(&self.shared.decoding).acquire_owned().await;
+        // Both go along: who asked may give up, and this goes on.
         let made = tokio::task::spawn_blocking(move || {
-            for path in changed {
-                fs::remove_file(path).map_err(MediaError::Disk)?;
-            }
+            let _own = own;
+            let bytes = convert::jpeg(&from, kind, &fit)?;
+            drop(turn);
+            let digest = Sha256::digest(&bytes).into();
             fs::create_dir_all(&dir).map_err(MediaError::Disk)?;
             let partial = dir.join(format!("{stem}.part"));
             let _ = fs::remove_file(&partial);
-            convert::jpeg(&from, kind, &partial, &fit)?;
-            let digest = digest(&partial).map_err(MediaError::Disk)?;
+            convert::write(&partial, &bytes).map_err(MediaError::Disk)?;
             let path = dir.join(fitted_name(&stem, digest));
             fs::rename(&partial, &path).map_err(MediaError::Disk)?;
             Ok(path)
@@ -325,24 +328,22 @@ impl Library {
         made.await.map_err(|error| MediaError::Damaged(error.to_string()))?
     }
 
-    /// The converted file, if it is there and as it was made; else those that are not.
-    async fn made_before(
-        &self,
-        (id, fit): (MediaId, Fit),
-        dir: &Path,
-        stem: &str,
-    ) -> Result<(Option<PathBuf>, Vec<PathBuf>), MediaError> {
-        let owned = (dir.to_owned(), stem.to_owned());
-        let all = tokio::task::spawn_blocking(move || made(&owned.0, &owned.1)).await;
-        let all = all.map_err(io::Error::other).and_then(|it| it).map_err(MediaError::Disk)?;
-        for path in &all {
-            let its_own = |found| *path == dir.join(fitted_name(stem, found));
-            // One that cannot be read is no better than one that is not there.
-            if self.is_what_it_was((id, Some(fit)), path, its_own).await.unwrap_or(false) {
-                return Ok((Some(path.clone()), Vec::new()));
-            }
+    /// Held while something is made of a file.
+    fn making(&self, id: MediaId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut making = self.shared.making.lock().unwrap_or_else(PoisonError::into_inner);
+        making.retain(|_, it| it.strong_count() > 0);
+        if let Some(known) = making.get(&id).and_then(Weak::upgrade) {
+            return known;
         }
-        Ok((None, all))
+        let new = Arc::default();
+        making.insert(id, Arc::downgrade(&new));
+        new
+    }
+
+    async fn made(&self, dir: &Path, stem: &str) -> Result<Vec<PathBuf>, MediaError> {
+        let (dir, stem) = (dir.to_owned(), stem.to_owned());
+        let found = tokio::task::spawn_blocking(move || made(&dir, &stem)).await;
+        found.map_err(io::Error::other).and_then(|it| it).map_err(MediaError::Disk)
     }
 
     /// Removes a file and what was made of it. Already gone is fine.

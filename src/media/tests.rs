@@ -183,6 +183,33 @@ async fn a_picture_is_converted_upright_on_white_within_its_bytes_and_dies_with_
 
 /// What is made of a picture may lie on the disk for weeks, and over restarts.
 #[tokio::test]
+async fn what_is_made_already_waits_for_no_picture_that_is_decoded() {
+    let (dir, library) = library();
+    let facts = library.take(id(1), CAPS, body(&noise(500, 300))).await.unwrap();
+    let fit = Fit { width: 400, height: 240, bytes_max: 60_000, flatten: true };
+    let made = library.open(id(1), facts.kind, facts.digest, Some(fit)).await.unwrap();
+    // After a restart its bytes are read, which is no decoding either.
+    let library = Library::new(dir.path().to_owned());
+    let turn = library.shared.decoding.acquire().await.unwrap();
+    let found = library.open(id(1), facts.kind, facts.digest, Some(fit)).await.unwrap();
+    assert_eq!(found.bytes, made.bytes);
+    drop(turn);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_want_one_conversion_get_one() {
+    let (dir, library) = library();
+    let facts = library.take(id(1), CAPS, body(&noise(500, 300))).await.unwrap();
+    let fit = Fit { width: 400, height: 240, bytes_max: 60_000, flatten: true };
+    let wanted = (0..8).map(|_| library.open(id(1), facts.kind, facts.digest, Some(fit)));
+    let ready = futures_util::future::join_all(wanted).await;
+    let inodes: BTreeSet<u64> =
+        ready.into_iter().map(|it| it.unwrap().file.metadata().unwrap().ino()).collect();
+    assert_eq!(inodes.len(), 1);
+    assert_eq!(fs::read_dir(dir.path().join(format!("{}.fit", id(1)))).unwrap().count(), 1);
+}
+
+#[tokio::test]
 async fn a_conversion_is_sent_as_it_was_made_or_made_anew() {
     let (dir, library) = library();
     let facts = library.take(id(1), CAPS, body(&noise(500, 300))).await.unwrap();

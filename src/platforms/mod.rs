@@ -354,7 +354,12 @@ pub trait Platform: Sync {
     }
 
     /// What is no problem and worth knowing before it is scheduled, in sentences.
-    fn notices(&self, _parts: &[&str], _options: &BTreeMap<String, String>) -> Vec<String> {
+    fn notices(
+        &self,
+        _parts: &[&str],
+        _media: &[MediaItem],
+        _options: &BTreeMap<String, String>,
+    ) -> Vec<String> {
         Vec::new()
     }
 

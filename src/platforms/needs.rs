@@ -184,7 +184,7 @@ pub const INSTAGRAM_STORY: MediaNeeds = MediaNeeds {
 };
 
 /// A post on Instagram: a picture, a film (a reel), or both in a carousel, whose films the network
-/// does not describe; 60 s and 100 MB are the stories' limits and safe.
+/// does not describe; what is beyond the stories' 60 s and 100 MB is told.
 pub const INSTAGRAM_FEED: MediaNeeds = MediaNeeds {
     image: INSTAGRAM_IMAGE,
     animation: None,

@@ -79,11 +79,15 @@ pub fn check(platform: &dyn Platform, tier: Option<&str>, draft: Draft<'_>) -> C
         // What it says of the files together is the same fault in the words of the form they take there.
         problems.retain(|it| !COUNTED.contains(&it.code));
     }
+    if own.iter().any(|it| it.code == "reel_needs_one_video") {
+        // Nor does it matter what kind of picture it is.
+        problems.retain(|it| it.code != "image_type");
+    }
     problems.extend(own);
     problems.extend(platform.not_granted(draft.media, draft.options, tier, draft.lacks));
     let wordless = text_max.err().filter(|_| draft.parts.iter().any(|it| !it.trim().is_empty()));
     files.notices.extend(wordless.map(str::to_owned));
-    files.notices.extend(platform.notices(&parts, draft.options));
+    files.notices.extend(platform.notices(&parts, draft.media, draft.options));
     if draft.parts.len() > 1 {
         for it in &mut problems {
             if let Some(n) = part_of(&it.field) {
@@ -386,3 +390,6 @@ fn options(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

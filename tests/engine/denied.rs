@@ -129,7 +129,7 @@ fn what_was_truly_refused_goes_on_as_the_network_said() {
 fn what_was_truly_not_ready_is_asked_often_enough_to_go_out_in_time() {
     let (mut world, id) = refused(Fault::Refused(refusals().remove(0)));
     world.store.get_mut(&id).unwrap().late = Late::Exact;
-    world.network.instagram.says = Some((SignedDuration::from_secs(80), "IN_PROGRESS"));
+    world.network.instagram.says = Some((SignedDuration::from_secs(95), "IN_PROGRESS"));
     world.run_until(hours(1));
     let it = &world.store[&id];
     assert_eq!((it.state, world.sent.len()), (State::Published, 2), "{:?}", it.reason);

@@ -19,7 +19,8 @@ const HASHTAGS_MAX: usize = 30;
 const MENTIONS_MAX: usize = 20;
 const COLLABORATORS_MAX: usize = 3;
 const TAGS_MAX: usize = 20;
-/// Films within a carousel: the network describes none; these are its limits for stories.
+/// Films within a carousel: the network's documents give no limits; these are those of stories, so a film
+/// beyond them is told and not refused.
 const CHILD_BYTES_MAX: u64 = 100_000_000;
 const CHILD_MS_MAX: u64 = 60_000;
 
@@ -226,8 +227,15 @@ pub(super) fn problems(
 }
 
 /// What only Instagram will tell.
-pub(super) fn notices(parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
+pub(super) fn notices(
+    parts: &[&str],
+    media: &[MediaItem],
+    options: &BTreeMap<String, String>,
+) -> Vec<String> {
     let mut found = Vec::new();
+    if Form::of_post(media, options) == Form::Carousel {
+        found.extend(media.iter().flat_map(children));
+    }
     let text = parts.first().copied().unwrap_or_default();
     let units = text.encode_utf16().count();
     if units > CAPTION_MAX && text.chars().count() <= CAPTION_MAX {
@@ -278,31 +286,32 @@ fn files(form: Form, media: &[MediaItem], found: &mut Found) {
             "a story on Instagram is exactly one picture or video",
             "give one file, or leave `instagram.format` out",
         ),
-        Form::Carousel => {
-            if !CAROUSEL.contains(&media.len()) {
-                let message = format!("a carousel on Instagram has 2 to 10 files, this has {}", media.len());
-                found.say("media", "too_many_files", &message, "split them over several posts");
-            }
-            for (n, item) in media.iter().enumerate() {
-                if item.kind.is_image() {
-                    continue;
-                }
-                let (field, name) = (format!("media[{n}]"), &item.name);
-                let length = item.detail.video.as_ref().map_or(0, |it| it.duration_ms);
-                if length > CHILD_MS_MAX {
-                    let (found_s, most) = (length.div_ceil(1000), CHILD_MS_MAX / 1000);
-                    let message = format!("`{name}` lasts {found_s} s, a video of a carousel takes {most} s");
-                    found.say(&field, "video_too_long", &message, "cut it, or post it alone as a reel");
-                }
-                if item.bytes > CHILD_BYTES_MAX {
-                    let (found_b, most) = (size(item.bytes), size(CHILD_BYTES_MAX));
-                    let message = format!("`{name}` has {found_b}, a video of a carousel takes {most}");
-                    found.say(&field, "video_too_big", &message, "compress it, or post it alone as a reel");
-                }
-            }
+        Form::Carousel if !CAROUSEL.contains(&media.len()) => {
+            let message = format!("a carousel on Instagram has 2 to 10 files, this has {}", media.len());
+            found.say("media", "too_many_files", &message, "split them over several posts");
         }
         _ => {}
     }
+}
+
+/// What of a carousel's film may be more than the network takes.
+fn children(item: &MediaItem) -> Vec<String> {
+    let Some(film) = &item.detail.video else { return Vec::new() };
+    let told = |has: String, most: String| {
+        format!(
+            "`{}` {has}; Instagram may take {most} at most of a video in a carousel, which its documents do \
+             not say: post it alone as a reel to be safe",
+            item.name
+        )
+    };
+    let mut found = Vec::new();
+    if film.duration_ms > CHILD_MS_MAX {
+        found.push(told(format!("lasts {} s", film.seconds()), format!("{} s", CHILD_MS_MAX / 1000)));
+    }
+    if item.bytes > CHILD_BYTES_MAX {
+        found.push(told(format!("has {}", size(item.bytes)), size(CHILD_BYTES_MAX)));
+    }
+    found
 }
 
 /// Instagram crops every file of a carousel to the shape of the first

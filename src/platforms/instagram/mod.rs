@@ -118,8 +118,13 @@ impl Platform for Instagram {
         form::problems(parts, media, options, Door::of(tier))
     }
 
-    fn notices(&self, parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
-        form::notices(parts, options)
+    fn notices(
+        &self,
+        parts: &[&str],
+        media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+    ) -> Vec<String> {
+        form::notices(parts, media, options)
     }
 
     fn preview(

@@ -128,7 +128,12 @@ impl Platform for X {
         })
     }
 
-    fn notices(&self, _parts: &[&str], options: &BTreeMap<String, String>) -> Vec<String> {
+    fn notices(
+        &self,
+        _parts: &[&str],
+        _media: &[MediaItem],
+        options: &BTreeMap<String, String>,
+    ) -> Vec<String> {
         form::notices(options)
     }
 
