@@ -30,6 +30,9 @@ fn checked(platform: &dyn Platform, media: &[MediaItem], format: Option<&str>) -
     check(platform, None, Draft { parts: &parts, comment: None, media, options: &options, lacks: &[] })
 }
 
+/// A network, its files, the format asked for, and the one fault.
+type Case = (&'static dyn Platform, Vec<MediaItem>, Option<&'static str>, &'static str);
+
 #[test]
 fn files_that_do_not_go_together_are_one_problem() {
     let pictures = |n: u128| (1..=n).map(picture).collect::<Vec<_>>();
@@ -38,7 +41,6 @@ fn files_that_do_not_go_together_are_one_problem() {
         all.extend(more);
         all
     };
-    type Case = (&'static dyn Platform, Vec<MediaItem>, Option<&'static str>, &'static str);
     let cases: [Case; 13] = [
         (&Instagram, pictures(11), None, "too_many_files"),
         (&Instagram, films(11), None, "too_many_files"),

@@ -3,7 +3,7 @@
 
 use jiff::SignedDuration;
 use sendoff::domain::account::AccountState;
-use sendoff::domain::delivery::{Event, RetryWhy, Said, State};
+use sendoff::domain::delivery::{Event, Said, State};
 use sendoff::domain::ids::{AccountId, DeliveryId, PlatformName};
 use sendoff::domain::schedule::{Choice, Due, Late};
 use sendoff::platforms::Answer;
