@@ -395,3 +395,28 @@ fn a_click_opens_a_tab_and_a_second_one_a_row() {
     update(&mut app, Msg::Mouse(MouseEvent { kind, column: 13, row: 1, modifiers: KeyModifiers::NONE }));
     assert!(!app.dirty, "a pointer that wanders costs no line its bytes");
 }
+
+#[test]
+fn the_footer_offers_what_there_is_something_for() {
+    let footer = |app: &mut App| {
+        let all = picture(app);
+        all.lines().rfind(|it| !it.trim().is_empty()).unwrap_or_default().to_owned()
+    };
+    let of_a_row = ["retry", "cancel", "move", "edit", "delete", "open"];
+    for (posts, there) in [(vec![scheduled()], true), (vec![], false)] {
+        let mut app = filled(LARGE, plain());
+        press(&mut app, "2");
+        let load = app.asked.iter().find(|it| matches!(it, Load::Page { .. })).cloned().unwrap();
+        answer(&mut app, load, Loaded::Posts(list(posts)));
+        let foot = footer(&mut app);
+        for word in of_a_row {
+            assert_eq!(foot.contains(word), there, "{word}: {foot}");
+        }
+        assert!(foot.contains("search") && foot.contains("new post"), "{foot}");
+    }
+    let mut app = filled(LARGE, plain());
+    answer(&mut app, Load::Accounts, Loaded::Accounts(m::AccountList { accounts: vec![] }));
+    press(&mut app, "5");
+    let foot = footer(&mut app);
+    assert!(foot.contains(" connect") && !foot.contains("reconnect") && !foot.contains("pause"), "{foot}");
+}

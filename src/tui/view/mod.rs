@@ -230,6 +230,9 @@ fn footer(pen: &mut Pen<'_>, app: &App, area: Rect) {
             _ => 2,
         });
     }
+    if app.layers.is_empty() && !has_row(app) {
+        all.retain(|it| !is_of_a_row(it));
+    }
     let mut x = area.x + 1;
     for it in all {
         // The first key of the line that works here: letters are text where one writes.
@@ -243,6 +246,28 @@ fn footer(pen: &mut Pen<'_>, app: &App, area: Rect) {
         x = pen.put(x, area.y, 20, &name, Tone::Accent) + 1;
         x = pen.put(x, area.y, 20, it.short, Tone::Plain) + 2;
     }
+}
+
+/// Whether something is under the cursor.
+fn has_row(app: &App) -> bool {
+    let Screen::Tab(tab) = app.screen else { return app.screen == Screen::Help || app.row().is_some() };
+    match tab {
+        Tab::Overview | Tab::Timeline | Tab::Calendar => app.row().is_some(),
+        Tab::Compose => true,
+        Tab::Accounts => !app.accounts.is_empty(),
+        Tab::Deletions => !app.records.receipts.is_empty(),
+        Tab::Log if app.log.audit => !app.records.audit.is_empty(),
+        Tab::Log => !app.log.lines.is_empty(),
+        Tab::Doctor => app.doctor.found.as_ref().is_some_and(|it| !it.findings.is_empty()),
+    }
+}
+
+/// Whether a key does something to what is under the cursor.
+fn is_of_a_row(it: &keys::Binding) -> bool {
+    use keys::{Action as A, At};
+    let acts =
+        matches!(it.action, A::Enter | A::Whole | A::Later | A::Reconnect | A::TogglePause | A::Disconnect);
+    it.at == At::Row || acts
 }
 
 /// Nobody answers: why, and what mends it.
