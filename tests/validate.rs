@@ -281,9 +281,10 @@ fn a_picture_where_only_films_are_taken_is_told_so() {
     let given = text("Words.").media(vec![image(1)]).option("format", "reel");
     for platform in [&Facebook as &dyn Platform, &Instagram] {
         let found = given.on(platform, None).problems;
-        let it = found.iter().find(|it| it.code == "image_type").unwrap();
-        assert!(it.message.ends_with("takes no pictures here, only a video"), "{}", it.message);
-        assert_eq!(it.hint.as_deref(), Some("give a video"));
+        let [it] = found.as_slice() else { panic!("one fault, told once: {found:?}") };
+        assert_eq!(it.code, "reel_needs_one_video");
+        assert!(it.message.ends_with("is exactly one video"), "{}", it.message);
+        assert!(it.hint.is_some());
     }
 }
 
