@@ -49,7 +49,9 @@ fn who_leaves_while_the_daemon_stands_still_is_asked_and_whoever_goes_on_is_not(
     press(&mut app, "nHello<Esc>q");
     wait(&mut app, 1);
     assert!(!app.quit && app.layers.is_empty());
+    app.dirty = false;
     wait(&mut app, 1);
+    assert!(app.dirty, "what is asked is shown, though nothing but time has passed");
     assert!(picture(&mut app).contains("is not kept yet: the daemon does not answer"));
     press(&mut app, "nq");
     press(&mut app, "4");

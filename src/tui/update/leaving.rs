@@ -47,6 +47,8 @@ pub(super) fn go_on(app: &mut App, fx: &mut Effects) {
 fn ask(app: &mut App) {
     app.leaving = None;
     app.toast = None;
+    // A tick alone draws nothing, and it may be one that asks.
+    app.dirty = true;
     let mut lines = Vec::new();
     let it = &app.compose;
     if !it.is_at_rest() {
